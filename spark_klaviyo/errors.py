@@ -1,0 +1,73 @@
+"""What can go wrong, one class for each thing the caller must do next.
+
+KlaviyoError
+  OptionError    the call is wrong; nothing was sent                       (also a ValueError)
+  SchemaError    the DataFrame does not fit the endpoint; nothing was sent  (also a ValueError)
+  WriteStopped   sending ended midway; carries the report so far
+  RowsRejected   everything sendable was sent, some rows were refused; carries the report
+
+Messages say what was found, what was expected and what to do; none ever holds a key, a body or a value of a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spark_klaviyo.report.report import WriteReport
+
+
+class KlaviyoError(Exception):
+    """Base of every error of this package."""
+
+
+class _Complaints(KlaviyoError, ValueError):
+    """A call refused before anything was sent, with every complaint at once."""
+
+    opening = "cannot write to Klaviyo"
+
+    def __init__(self, complaints: str | Iterable[str]) -> None:
+        self.complaints: tuple[str, ...] = (complaints,) if isinstance(complaints, str) else tuple(complaints)
+        super().__init__(self.complaints)
+
+    def __str__(self) -> str:
+        if len(self.complaints) == 1:
+            return f"{self.opening}: {self.complaints[0]}"
+        return f"{self.opening}:\n" + "\n".join(f"  {line}" for line in self.complaints)
+
+
+class OptionError(_Complaints):
+    """The options are wrong, missing or contradict each other; nothing was sent."""
+
+
+class SchemaError(_Complaints):
+    """The DataFrame's columns or types do not fit the endpoint; nothing was sent."""
+
+    opening = "this DataFrame cannot be sent to Klaviyo"
+
+
+class _Ended(KlaviyoError):
+    """An error that carries the report of what happened until then."""
+
+    def __init__(self, message: str, report: WriteReport | None = None) -> None:
+        super().__init__(message, report)
+        self.message = message
+        self.report = report
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class WriteStopped(_Ended):
+    """Sending ended midway: key or account refused, endpoint unreachable, too many rejects, or too long a wait."""
+
+
+class RowsRejected(_Ended):
+    """Everything sendable was sent, and Klaviyo or the checks before sending refused some rows."""
+
+
+def complain(complaints: Sequence[str], error: type[_Complaints] = OptionError) -> None:
+    """Raise `error` with all complaints at once; return quietly when there are none."""
+    if complaints:
+        raise error(complaints)

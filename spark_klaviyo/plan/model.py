@@ -1,0 +1,115 @@
+"""The plan of a write: everything a task needs, frozen and picklable, made once before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from spark_klaviyo.options.secrets import Credentials
+from spark_klaviyo.plan.shape import Leaf, Record
+from spark_klaviyo.plan.types import Field
+from spark_klaviyo.records import Envelope, Limits, Quota
+from spark_klaviyo.templates.model import Template
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One field that is looked at before sending: where it stands in the record, and what it has to be.
+
+    `at` is its place in the record, `leaf` its column (None where `record_column` brings the record ready made).
+    """
+
+    at: tuple[str, ...]
+    path: str
+    form: str
+    leaf: Leaf | None
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    max_length: int | None = None
+    pattern: str = ""
+    prefix: str = ""
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What is checked before sending. `every_row`: each row meets the exact check (derived ids, ready-made records)."""
+
+    mode: str  # strict | warn | off
+    wanted: tuple[Wanted, ...] = ()
+    identifiers: tuple[tuple[str, ...], ...] = ()  # places in the record, at least one needed
+    exactly_one: bool = False
+    key: tuple[tuple[str, ...], ...] = ()  # places that make two rows the same thing, in order of preference
+    max_row_bytes: int | None = None
+    max_properties: int | None = None
+    properties_at: tuple[str, ...] = ()
+    max_items: int | None = None
+    max_depth: int | None = None
+    default_country: str = ""  # ISO 3166, or "column:NAME"
+    on_bad_phone: str = "reject"
+    every_row: bool = False
+    unique_id: tuple[str, ...] = ()  # place of the id that is derived from the row's content
+    unique_id_columns: tuple[str, ...] = ()
+    allowed: Mapping[tuple[str, ...], frozenset[str]] = field(default_factory=dict)  # keys a ready-made record may hold
+
+
+@dataclass(frozen=True)
+class Aside:
+    """A column whose value a row needs outside its record: a per-row setting, a path parameter, a body placeholder.
+
+    `name` is what it is called in the envelope ("list_id", "{sku}"); rows with equal values of all asides share requests
+    unless `alone`.
+    """
+
+    name: str
+    leaf: Leaf
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How long and how often. Seconds; `harmless` says whether a request whose answer was lost may be sent again."""
+
+    timeout_seconds: float = 60.0
+    attempts: int = 8
+    longest_wait_seconds: float = 120.0
+    first_wait_seconds: float = 0.5
+    harmless: bool = True
+    max_refusals: int = 100
+    success: tuple[int, ...] = (200, 201, 202, 204)
+
+
+@dataclass(frozen=True)
+class WritePlan:
+    """One write, decided: how rows become records, records become requests, and what replies mean."""
+
+    run_id: str
+    template: Template  # manual mode: a template made of the options
+    settings: Mapping[str, str]  # given values of the template's settings, resolved ids included
+    columns: tuple[Field, ...]  # the DataFrame's columns; empty where no schema is known (foreachPartition)
+    record: Record | None  # None: `record_column` holds it
+    record_column: str | None
+    checks: Checks
+    asides: tuple[Aside, ...]
+    limits: Limits
+    quota: Quota
+    policy: Policy
+    base_url: str  # scheme, host and port; manual mode: the same of the given URL
+    headers: Mapping[str, str]  # all but credentials
+    credentials: Credentials
+    content_format: str = "json"
+    batched: bool = True
+    workers: int = 4
+    max_rejects: str = ""
+    wait_for_jobs: bool = True
+    job_timeout_seconds: float = 3600.0
+    body_text: str = ""  # manual mode: the body template
+    mapped: tuple[tuple[str, str], ...] = ()  # (column, field) pairs, for preview
+    unmapped: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    nulls: str = "omit"
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+    def envelope(self, values: Mapping[str, str]) -> Envelope:
+        """Where rows with these aside values go, and what stands around them (see `plan.envelopes`)."""
+        from spark_klaviyo.plan.envelopes import envelope
+
+        return envelope(self, values)

@@ -1,0 +1,72 @@
+"""The shape of a record: a small tree that every encoder walks, whichever door the rows come through.
+
+A node says where a value of the record comes from. Encoders turn (node, row) into JSON by the same rules:
+
+* a field whose value is missing is left out (`omit`), or written as null for a `Leaf` with `keep_null`;
+* a `Record` with `omit_empty` and no field left is left out itself;
+* inside a column's own struct null fields are left out at every depth; nulls in arrays and maps stay.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from spark_klaviyo.plan.types import Type
+
+Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """One column of the DataFrame, or a field inside a struct column.
+
+    `source` is the path to it: ("email",) or ("location", "city"). `form` is how it is written: `json` (by the type
+    table), `text` (whole numbers become text), `datetime` (RFC 3339; a date is midnight, timestamp_ntz is UTC).
+    `prefix` goes before a text value ("$custom:::$default:::"). `keep_null` writes null instead of leaving it out.
+    """
+
+    source: tuple[str, ...]
+    type: Type
+    form: str = "json"
+    prefix: str = ""
+    keep_null: bool = False
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """The same value in every record."""
+
+    value: Json
+
+
+@dataclass(frozen=True)
+class Record:
+    """A JSON object. `spread` are map columns whose entries join the fields (a field of the same name wins)."""
+
+    fields: tuple[tuple[str, Node], ...]
+    omit_empty: bool = False
+    spread: tuple[Leaf, ...] = ()
+
+
+@dataclass(frozen=True)
+class Each:
+    """An array column turned into a list of resource identifiers: `[{"type": kind, "id": prefix + element}, ...]`."""
+
+    leaf: Leaf
+    kind: str
+
+
+@dataclass(frozen=True)
+class When:
+    """`then`, in rows whose text column holds the word `word` (words parted by commas or blanks, or an array of them).
+
+    A `Record` field whose `When` does not hold is left out.
+    """
+
+    leaf: Leaf
+    word: str
+    then: Node
+
+
+Node: TypeAlias = "Leaf | Fixed | Record | Each | When"

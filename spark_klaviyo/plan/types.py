@@ -1,0 +1,103 @@
+"""The one type table: every Spark type, what it becomes in JSON, or that it cannot be sent.
+
+`Type` is read from Spark's own JSON form of a schema (`DataType.jsonValue()`), so nothing here needs pyspark.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Type:
+    """A Spark type without pyspark: `name` is Spark's simple name, children by what they are."""
+
+    name: str
+    fields: tuple[Field, ...] = ()
+    element: Type | None = None
+    key: Type | None = None
+    value: Type | None = None
+    precision: int = 0
+    scale: int = 0
+
+
+@dataclass(frozen=True)
+class Field:
+    """A column, or a field of a struct."""
+
+    name: str
+    type: Type
+
+
+# Spark type -> (what is sent, example). The README prints this table.
+TYPE_TABLE: dict[str, tuple[str, str]] = {
+    "string": ("text", '"Ann"'),
+    "char": ("text", '"Ann  "'),
+    "varchar": ("text", '"Ann"'),
+    "byte": ("number", "1"),
+    "short": ("number", "1"),
+    "integer": ("number", "1"),
+    "long": ("number, every digit kept also beyond 2^53", "9007199254740993"),
+    "float": ("number; NaN and infinities reject the row", "0.1"),
+    "double": ("number; NaN and infinities reject the row", "0.1"),
+    "decimal": ("number, every digit kept", "12.50"),
+    "boolean": ("true or false", "true"),
+    "date": ("text, ISO 8601", '"2026-10-15"'),
+    "timestamp": ("text, RFC 3339 in UTC with microseconds", '"2026-10-15T08:00:00.000000Z"'),
+    "timestamp_ntz": ("text, ISO 8601 without offset", '"2026-10-15T08:00:00.000000"'),
+    "binary": ("text, Base64", '"AAH/"'),
+    "array": ("array; nulls inside stay", "[1, null]"),
+    "map": ("object; keys become text, nulls inside stay", '{"a": 1}'),
+    "struct": ("object; null fields are left out", '{"city": "Boston"}'),
+    "void": ("nothing: a column of nulls is left out", ""),
+}
+_DECIMAL = re.compile(r"decimal\((\d+),\s*(-?\d+)\)")
+# How a type may be written as the key of a JSON object.
+KEY_TYPES = frozenset({"string", "char", "varchar", "byte", "short", "integer", "long", "boolean", "date"})
+
+
+def read_type(form: str | Mapping[str, Any]) -> Type:
+    """The `Type` of Spark's JSON form of a type: `"long"`, `"decimal(10,2)"`, `{"type": "array", ...}`."""
+    if isinstance(form, str):
+        return _simple(form)
+    name = str(form["type"])
+    if name == "struct":
+        return Type("struct", fields=tuple(Field(f["name"], read_type(f["type"])) for f in form["fields"]))
+    if name == "array":
+        return Type("array", element=read_type(form["elementType"]))
+    if name == "map":
+        return Type("map", key=read_type(form["keyType"]), value=read_type(form["valueType"]))
+    return Type(name)
+
+
+def _simple(text: str) -> Type:
+    found = _DECIMAL.fullmatch(text)
+    if found:
+        return Type("decimal", precision=int(found[1]), scale=int(found[2]))
+    if text == "decimal":
+        return Type("decimal", precision=10)
+    return Type(text.partition("(")[0] if text.startswith(("char(", "varchar(")) else text)
+
+
+def read_schema(form: Mapping[str, Any]) -> tuple[Field, ...]:
+    """The columns of a DataFrame from `df.schema.jsonValue()`."""
+    return read_type(form).fields
+
+
+def unsendable(kind: Type) -> str | None:
+    """Why a type cannot be sent, as a phrase that ends in what to do; None where it can."""
+    if kind.name == "map" and kind.key is not None and kind.key.name not in KEY_TYPES:
+        return f"a map with {kind.key.name} keys has no JSON form; cast its keys to string"
+    if kind.name not in TYPE_TABLE:
+        return f"Spark's {kind.name} has no JSON form; cast it to string or drop it"
+    children = [field.type for field in kind.fields] + [t for t in (kind.element, kind.key, kind.value) if t]
+    return next((why for why in map(unsendable, children) if why), None)
+
+
+def depth(kind: Type) -> int:
+    """How many JSON levels a value of this type opens: 0 for a scalar, 1 for a flat array, map or struct."""
+    children = [field.type for field in kind.fields] + [t for t in (kind.element, kind.value) if t]
+    return 1 + max(map(depth, children), default=0) if kind.name in ("array", "map", "struct") else 0

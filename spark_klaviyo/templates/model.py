@@ -1,0 +1,109 @@
+"""What an endpoint template is: one declarative entry, read by the planner, the README and `templates NAME` alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from spark_klaviyo.records import Limits, Quota
+
+# The tiers of Klaviyo's fixed windows: requests per second and per minute (docs: rate limits; L is 750 since 2026-04).
+XS = Quota(((1, 1.0), (15, 60.0)))
+S = Quota(((3, 1.0), (60, 60.0)))
+M = Quota(((10, 1.0), (150, 60.0)))
+L = Quota(((75, 1.0), (750, 60.0)))
+XL = Quota(((350, 1.0), (3500, 60.0)))
+
+MEGABYTE = 1_000_000  # Klaviyo prints MB without saying which; decimal is the safe reading
+KILOBYTE = 1_000
+MAX_BODY = 5 * MEGABYTE  # endpoints without a published size: the largest size published anywhere
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An option that belongs to a template. `per_row`: may be `column:NAME`; `look_up`: the kind of `name:TEXT`, if any."""
+
+    name: str
+    help: str
+    required: bool = False
+    default: str | None = None
+    choices: tuple[str, ...] = ()
+    per_row: bool = False
+    look_up: str = ""
+    several: bool = False  # comma-separated ids
+
+
+@dataclass(frozen=True)
+class Known:
+    """A field of Klaviyo's record that columns are matched to.
+
+    `path` is how `fields` spells it ("location.city"); `at` where it stands in the record (("attributes", "location",
+    "city")). `form`: text, email, phone, number, integer, boolean, datetime, date, json, ids (array of resource ids),
+    object (a struct or map). `names` are further column names it is recognised by.
+    """
+
+    path: str
+    at: tuple[str, ...]
+    form: str = "text"
+    required: bool = False
+    names: tuple[str, ...] = ()
+    prefix: str = ""  # goes before the value ("$custom:::$default:::")
+    kind: str = ""  # resource type of an `ids` field
+    choices: tuple[str, ...] = ()
+    max_length: int | None = None
+    pattern: str = ""
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class Job:
+    """How an accepted job is followed. `errors`: 'pages' (import errors), 'inline' (attributes.errors), '' (counts only)."""
+
+    path: str
+    quota: Quota
+    errors: str
+    list_path: str
+    scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Template:
+    """One endpoint: everything that a family of code needs to write rows to it.
+
+    `body` is the JSON around the rows, with the string "{rows}" (a list) or "{row}" (one record) where they go and
+    "{setting}" where a setting goes; a key that ends in "?" is left out when its setting is not given. `record` is the
+    constant part of each record. `outcome`: 'delivered' (a success is final), 'job' (followed), 'accepted' (taken, and
+    no way to confirm). `done` are refusals that mean the wanted state is reached ((status, code), ...).
+    """
+
+    name: str
+    family: str
+    summary: str
+    method: str
+    path: str
+    body: object
+    fields: tuple[Known, ...]
+    limits: Limits
+    quota: Quota
+    outcome: str
+    success: tuple[int, ...] = (200, 201, 202, 204)
+    record: Mapping[str, object] = field(default_factory=dict)
+    settings: tuple[Setting, ...] = ()
+    identifiers: tuple[str, ...] = ()  # paths of Known of which a row needs at least one
+    exactly_one: bool = False  # ... of which it needs exactly one
+    key: tuple[str, ...] = ()  # paths that make two rows of a batch the same thing, in order of preference
+    properties_at: tuple[str, ...] = ()  # where loose columns go; empty: nowhere
+    harmless: bool = True  # sending the same request twice does no harm
+    scopes: tuple[str, ...] = ()
+    job: Job | None = None
+    done: tuple[tuple[int, str], ...] = ()
+    pointer: str = ""  # JSON pointer of the list of rows in the body ("/data/attributes/profiles/data")
+    clears_nulls: bool = False  # null clears a field here (single-profile endpoints), so `nulls=send` means something
+    needs: tuple[tuple[str, str], ...] = ()  # (option that must be given, why): consent guardrails
+    deletes: bool = False  # asks for confirm_deletion
+    unique_id: str = ""  # path of the field derived from the row's content when no column gives it
+    legacy: str = ""  # 'v1' or 'v2': key in the body, rows as they are
+    notes: tuple[str, ...] = ()
+    group_by: str = ""  # path prefix by which neighbouring records share one group ("profile")
+    item_paths: tuple[str, ...] = ()  # `{id}` of a single-record path comes from this field
+    revision_shapes: Mapping[str, str] = field(default_factory=dict)
