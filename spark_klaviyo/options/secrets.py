@@ -1,0 +1,155 @@
+"""Keys that cannot be printed, and the references that stand for them in options.
+
+A reference is `env:NAME`, `file:PATH` or `secret:SCOPE/KEY` (Databricks). It is resolved in the calling process, so that
+neither Spark nor a process list ever sees the key; from there on it travels inside pickles only.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from spark_klaviyo.errors import OptionError
+
+MASK = "********"
+MOST_CHARACTERS = (
+    10_000  # no key is longer; a reference to some other file is noticed before it is read whole
+)
+
+
+class Secret:
+    """A text that shows itself to nobody: repr, str and format are masked; `reveal()` is the one way to read it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself; call it in the innermost frame, where the request is written."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return MASK
+
+    def __format__(self, spec: str) -> str:
+        return MASK
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
+        return Secret, (self._text,)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a request proves itself with: a private key, or an OAuth token; neither for a preview or `key_in=none`."""
+
+    api_key: Secret | None = None
+    access_token: Secret | None = None
+
+
+def is_reference(text: str) -> bool:
+    """Whether the text names a secret instead of being one."""
+    return text.partition(":")[0].strip().lower() in _FINDERS and ":" in text
+
+
+def read_secret(name: str, text: str) -> Secret:
+    """The secret that option `name` gives, or refers to.
+
+    Raises OptionError when a reference leads nowhere, or when the text could not stand in a header; the message names
+    the reference and never the secret.
+    """
+    if not is_reference(text):
+        return Secret(_checked(text.strip(), f"{name}: the value"))
+    scheme, _, place = text.partition(":")
+    scheme, place = scheme.strip().lower(), place.strip()
+    label = f"{scheme}:{MASK if place.startswith('pk_') else place}"
+    try:
+        found = _FINDERS[scheme](place)
+    except (_Lost, OSError, UnicodeDecodeError) as error:
+        reason = str(error) if isinstance(error, _Lost) else _plainly(error)
+        raise OptionError(f"{name}: {label}: {reason}") from None
+    return Secret(_checked(found.strip(), f"{name}: what {label} holds"))
+
+
+class _Lost(Exception):
+    """A reference leads nowhere; the text says why."""
+
+
+def _plainly(error: OSError | UnicodeDecodeError) -> str:
+    """Without the error's own text, which could quote the file."""
+    if isinstance(error, OSError):
+        return (error.strerror or "cannot be read").lower()
+    return "is not text"
+
+
+def _checked(text: str, what: str) -> str:
+    if not text:
+        raise OptionError(f"{what} is empty; a private API key is expected")
+    if not (text.isascii() and text.isprintable()) or " " in text or len(text) > MOST_CHARACTERS:
+        raise OptionError(
+            f"{what} cannot be a key: it has blanks, line breaks or letters that no key has, or is too long"
+        )
+    return text
+
+
+def _from_environment(name: str) -> str:
+    if name not in os.environ:
+        raise _Lost("no such environment variable in the calling process")
+    return os.environ[name]
+
+
+def _from_file(place: str) -> str:
+    with Path(place).expanduser().open(encoding="utf-8") as file:
+        return file.read(MOST_CHARACTERS + 2)
+
+
+def _from_databricks(place: str) -> str:
+    scope, _, key = place.partition("/")
+    if not (scope and key):
+        raise _Lost("must be secret:SCOPE/KEY")
+    get = _secret_getter()
+    if get is None:
+        raise _Lost("Databricks' dbutils was not found here; use env:NAME or file:PATH")
+    try:
+        return get(scope, key)
+    except (
+        Exception
+    ):  # dbutils raises Py4J's, Spark's or the SDK's own errors, none of which may be imported here
+        raise _Lost(
+            "Databricks did not hand it out: look at the names of scope and key, and who may read it"
+        ) from None
+
+
+def _secret_getter() -> Callable[[str, str], str] | None:
+    """Databricks' `dbutils.secrets.get`: the notebook's, the script's, or the one for libraries."""
+    dbutils = getattr(sys.modules.get("__main__"), "dbutils", None)
+    if dbutils is None and "IPython" in sys.modules:
+        shell = sys.modules["IPython"].get_ipython()
+        dbutils = shell.user_ns.get("dbutils") if shell is not None else None
+    if dbutils is None:
+        try:
+            dbutils = importlib.import_module("databricks.sdk.runtime").dbutils
+        except (ImportError, ValueError, AttributeError):  # not installed, or no workspace configured
+            return None
+    getter: Callable[[str, str], str] = dbutils.secrets.get
+    return getter
+
+
+_FINDERS: dict[str, Callable[[str], str]] = {
+    "env": _from_environment,
+    "file": _from_file,
+    "secret": _from_databricks,
+}
