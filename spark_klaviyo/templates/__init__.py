@@ -1,0 +1,31 @@
+"""Every endpoint template, as data: one table that the planner, the README and the command line read."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+
+from spark_klaviyo.errors import OptionError
+from spark_klaviyo.templates import legacy, profiles
+from spark_klaviyo.templates.model import Template
+
+CURRENT: dict[str, Template] = {template.name: template for template in profiles.TEMPLATES}
+LEGACY: dict[str, Template] = {template.name: template for template in legacy.TEMPLATES}
+
+
+def find_template(name: str, api: str = "current") -> Template:
+    """The template of this name in this api form; an `OptionError` with the nearest names where there is none."""
+    table = LEGACY if api != "current" else CURRENT
+    if name in table:
+        return table[name]
+    if name in LEGACY and api == "current":
+        raise OptionError(f"template: {name!r} exists in the retired form only; give api={LEGACY[name].legacy}")
+    if name in CURRENT:
+        raise OptionError(f"api: template {name!r} has no {api!r} form; leave api out (current)")
+    near = get_close_matches(name, [*CURRENT, *LEGACY], 3, 0.5)
+    hint = f" (did you mean {' or '.join(near)}?)" if near else ""
+    raise OptionError(f"template: there is no {name!r}{hint}; `spark-klaviyo templates` lists them all")
+
+
+def templates() -> list[Template]:
+    """All endpoint templates with their settings, the current ones by name, then the legacy forms."""
+    return [*sorted(CURRENT.values(), key=lambda t: t.name), *sorted(LEGACY.values(), key=lambda t: t.name)]
