@@ -116,7 +116,11 @@ class Batch:
 
     def numbers(self) -> npt.NDArray[np.int64]:
         """The rows' numbers in the partition, in order."""
-        return np.concatenate([s.slab.rows[s.start : s.stop] for s in self.spans]) if self.spans else np.empty(0, np.int64)
+        return (
+            np.concatenate([s.slab.rows[s.start : s.stop] for s in self.spans])
+            if self.spans
+            else np.empty(0, np.int64)
+        )
 
     def pick(self, positions: npt.NDArray[np.int64]) -> Batch:
         """The batch that holds only the rows at these positions (ascending, counted in this batch)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from spark_klaviyo.options.secrets import Credentials
 from spark_klaviyo.plan.shape import Leaf, Record
@@ -24,10 +24,13 @@ class Wanted:
     form: str
     leaf: Leaf | None
     required: bool = False
+    identifies: bool = False
     choices: tuple[str, ...] = ()
     max_length: int | None = None
     pattern: str = ""
     prefix: str = ""
+    earliest: str = ""  # RFC 3339: no time before it
+    latest_days: int | None = None  # no time further ahead than this
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,8 @@ class Checks:
     on_bad_phone: str = "reject"
     every_row: bool = False
     unique_id: tuple[str, ...] = ()  # place of the id that is derived from the row's content
-    unique_id_columns: tuple[str, ...] = ()
-    allowed: Mapping[tuple[str, ...], frozenset[str]] = field(default_factory=dict)  # keys a ready-made record may hold
+    unique_id_places: tuple[tuple[str, ...], ...] = ()  # what it is derived from; empty: the whole record
+    ready_made: bool = False  # the record comes as JSON from the user
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,8 @@ class WritePlan:
     unmapped: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     nulls: str = "omit"
-    extra: Mapping[str, str] = field(default_factory=dict)
+    key_in: str = "header"  # header | query | body | none
+    query: tuple[tuple[str, str], ...] = ()
 
     def envelope(self, values: Mapping[str, str]) -> Envelope:
         """Where rows with these aside values go, and what stands around them (see `plan.envelopes`)."""

@@ -38,8 +38,9 @@ class Known:
     """A field of Klaviyo's record that columns are matched to.
 
     `path` is how `fields` spells it ("location.city"); `at` where it stands in the record (("attributes", "location",
-    "city")). `form`: text, email, phone, number, integer, boolean, datetime, date, json, ids (array of resource ids),
-    object (a struct or map). `names` are further column names it is recognised by.
+    "city")). `form`: text, email, phone, number, coordinate (number or text), integer, boolean, datetime, date, json, ids
+    (array of resource ids), words (text or array of text), object (a struct or map, also addressed key by key as
+    PATH.KEY). `names` are further column names it is recognised by.
     """
 
     path: str
@@ -52,6 +53,8 @@ class Known:
     choices: tuple[str, ...] = ()
     max_length: int | None = None
     pattern: str = ""
+    earliest: str = ""  # RFC 3339: times before it are refused
+    latest_days: int | None = None  # times further ahead are refused
     help: str = ""
 
 
@@ -98,12 +101,21 @@ class Template:
     job: Job | None = None
     done: tuple[tuple[int, str], ...] = ()
     pointer: str = ""  # JSON pointer of the list of rows in the body ("/data/attributes/profiles/data")
-    clears_nulls: bool = False  # null clears a field here (single-profile endpoints), so `nulls=send` means something
+    clears_nulls: bool = (
+        False  # null clears a field here (single-profile endpoints), so `nulls=send` means something
+    )
     needs: tuple[tuple[str, str], ...] = ()  # (option that must be given, why): consent guardrails
     deletes: bool = False  # asks for confirm_deletion
     unique_id: str = ""  # path of the field derived from the row's content when no column gives it
     legacy: str = ""  # 'v1' or 'v2': key in the body, rows as they are
     notes: tuple[str, ...] = ()
+    keep_empty: tuple[tuple[str, ...], ...] = (
+        ("attributes",),
+    )  # objects that are sent even when nothing is in them
+    as_rows: bool = False  # rows are sent as they are, columns by their own names (legacy and manual)
+    max_properties: int | None = None
+    max_depth: int | None = None
+    max_items: int | None = None  # most items of one array
     group_by: str = ""  # path prefix by which neighbouring records share one group ("profile")
     item_paths: tuple[str, ...] = ()  # `{id}` of a single-record path comes from this field
     revision_shapes: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,91 @@
+"""What has to be looked at before sending: one `Checks` from the template, the mapping and the options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from spark_klaviyo.plan.model import Checks, Wanted
+from spark_klaviyo.plan.types import Field
+from spark_klaviyo.templates.model import Known, Template
+
+if TYPE_CHECKING:
+    from spark_klaviyo.options.read import Options
+
+    from spark_klaviyo.plan.mapping import Mapping_
+
+LOOKED_AT = frozenset({"email", "phone", "datetime", "date"})
+
+
+def make_checks(
+    options: Options, template: Template, found: Mapping_ | None, columns: Sequence[Field]
+) -> Checks:
+    """The checks of a write; without a mapping (ready-made records, or no schema yet) those of all fields."""
+    places = {known.path: known.at for known in template.fields}
+    derived = bool(template.unique_id) and (found is None or template.unique_id not in found.leaves)
+    return Checks(
+        mode=options.validate,
+        wanted=tuple(_wanted(known, found, template) for known in _present(template, found)),
+        identifiers=tuple(places[path] for path in template.identifiers),
+        exactly_one=template.exactly_one,
+        key=tuple(places[path] for path in template.key),
+        max_row_bytes=template.limits.max_row_bytes,
+        max_properties=template.max_properties,
+        properties_at=template.properties_at,
+        max_items=template.max_items,
+        max_depth=template.max_depth,
+        default_country=options.default_country or "",
+        on_bad_phone=options.on_bad_phone,
+        every_row=derived or options.record_column is not None,
+        unique_id=places[template.unique_id] if template.unique_id else (),
+        unique_id_places=_unique_places(options, template, found),
+        ready_made=options.record_column is not None,
+    )
+
+
+def _present(template: Template, found: Mapping_ | None) -> list[Known]:
+    present = [known for known in template.fields if found is None or known.path in found.leaves]
+    return [known for known in present if _looked_at(known, template)]
+
+
+def _looked_at(known: Known, template: Template) -> bool:
+    ruled = known.required or known.choices or known.max_length is not None or known.pattern
+    return bool(ruled) or known.form in LOOKED_AT or known.path in template.identifiers
+
+
+def _wanted(known: Known, found: Mapping_ | None, template: Template) -> Wanted:
+    return Wanted(
+        at=known.at,
+        path=known.path,
+        form=known.form,
+        leaf=found.leaves.get(known.path) if found is not None else None,
+        required=known.required,
+        identifies=known.path in template.identifiers,
+        choices=known.choices,
+        max_length=known.max_length,
+        pattern=known.pattern,
+        prefix=known.prefix,
+        earliest=known.earliest,
+        latest_days=known.latest_days,
+    )
+
+
+def _unique_places(
+    options: Options, template: Template, found: Mapping_ | None
+) -> tuple[tuple[str, ...], ...]:
+    """Where the columns of `unique_id_columns` stand in the record."""
+    if not options.unique_id_columns or found is None:
+        return ()
+    paths = {column: path for column, path in found.mapped if path != "dropped"}
+    known = {known.path: known.at for known in template.fields}
+    places = []
+    for column in options.unique_id_columns:
+        if column not in paths:
+            names = ", ".join(paths)
+            found.complaints.append(
+                f"unique_id_columns: {column!r} is no column that is sent; these are: {names}"
+            )
+            continue
+        loose = (*template.properties_at, paths[column].removeprefix("properties."))
+        places.append(known.get(paths[column], loose))
+    return tuple(places)

@@ -1,0 +1,255 @@
+"""The exact check of one row: what the columnar check found suspicious is decided, repaired or rejected here.
+
+Text of a record in, text of the record to send or the reason against it out. Every door uses this one, so that a row
+is judged the same whichever way it came.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from spark_klaviyo.plan import exact_json, values
+from spark_klaviyo.plan.model import Checks, Wanted, WritePlan
+from spark_klaviyo.plan.shape import Json
+from spark_klaviyo.plan.values import Problem
+
+Object = dict[str, Json]
+
+
+@dataclass(frozen=True)
+class Examined:
+    """`text` to send (None: rejected), with the problem found, and where in the record it stands."""
+
+    text: bytes | None
+    problem: Problem | None = None
+    pointer: str = ""
+
+
+def examine(plan: WritePlan, text: bytes, aside: Mapping[str, str]) -> Examined:
+    """Decide one row. In the mode `warn` a problem is told and the row sent all the same."""
+    try:
+        record = exact_json.loads(text)
+    except ValueError:
+        return Examined(None, Problem("bad_record", "this is no JSON"))
+    if not isinstance(record, dict):
+        return Examined(None, Problem("bad_record", "this is no JSON object"))
+    before = exact_json.dumps(record)
+    problem, pointer = next(_problems(plan, record, aside), (None, ""))
+    if problem is not None and plan.checks.mode == "strict":
+        return Examined(None, problem, pointer)
+    after = exact_json.dumps(record)
+    return Examined(text if after == before else after, problem, pointer)
+
+
+def _problems(plan: WritePlan, record: Object, aside: Mapping[str, str]) -> Iterator[tuple[Problem, str]]:
+    """Repair the record in place and tell what cannot be repaired."""
+    checks = plan.checks
+    if checks.ready_made:
+        yield from _shape(plan, record)
+    for wanted in checks.wanted:
+        problem = _value(wanted, record, checks, aside)
+        if problem is not None:
+            yield problem, "/" + "/".join(wanted.at)
+    yield from _identified(checks, record)
+    yield from _within_limits(checks, record)
+    if checks.unique_id and get(record, checks.unique_id) is None:
+        put(record, checks.unique_id, _digest(checks, record))
+    prune(record, plan.template.keep_empty)
+
+
+# --- one value ------------------------------------------------------------------------------------
+
+
+def _value(wanted: Wanted, record: Object, checks: Checks, aside: Mapping[str, str]) -> Problem | None:
+    value = get(record, wanted.at)
+    if isinstance(value, str) and not value.strip() and (wanted.identifies or wanted.required):
+        remove(record, wanted.at)
+        value = None
+    if value is None:
+        return Problem("missing_field", f"{wanted.path} is required and empty") if wanted.required else None
+    judged = _judge(wanted, value, checks, aside)
+    if not isinstance(judged, Problem):
+        put(record, wanted.at, judged)
+        return None
+    if wanted.form == "phone" and checks.on_bad_phone == "drop" and _other_identifier(checks, record, wanted):
+        remove(record, wanted.at)
+        return None
+    return Problem(judged.code, f"{wanted.path}: {judged.detail}")
+
+
+def _judge(wanted: Wanted, value: Json, checks: Checks, aside: Mapping[str, str]) -> Json | Problem:
+    if exact_json.is_number(value):
+        return value
+    if not isinstance(value, str):
+        return (
+            Problem("bad_value", f"expected text, not {type(value).__name__}")
+            if wanted.form in ("email", "phone")
+            else value
+        )
+    if wanted.form == "email":
+        return values.email(value)
+    if wanted.form == "phone":
+        country = aside.get("default_country") or (
+            "" if ":" in checks.default_country else checks.default_country
+        )
+        return values.phone(value, country)
+    if wanted.form == "datetime":
+        return values.moment(value, wanted.earliest, wanted.latest_days)
+    return _text(wanted, value)
+
+
+def _text(wanted: Wanted, value: str) -> str | Problem:
+    bare = value.removeprefix(wanted.prefix)
+    if wanted.max_length is not None and len(bare) > wanted.max_length:
+        return Problem("bad_value", f"{len(bare):,} characters; at most {wanted.max_length:,} are taken")
+    if wanted.choices and bare not in wanted.choices:
+        return Problem("bad_value", f"expected one of {', '.join(wanted.choices)}")
+    if wanted.pattern and not re.fullmatch(wanted.pattern, bare):
+        return Problem("bad_value", f"expected text of the form {wanted.pattern}")
+    return value
+
+
+# --- the whole record -----------------------------------------------------------------------------
+
+
+def _identified(checks: Checks, record: Object) -> Iterator[tuple[Problem, str]]:
+    present = [at for at in checks.identifiers if get(record, at) is not None]
+    if checks.identifiers and not present:
+        names = ", ".join(at[-1] for at in checks.identifiers)
+        yield Problem("no_identifier", f"the row has none of {names}"), ""
+    if checks.exactly_one and len(present) > 1:
+        names = " and ".join(at[-1] for at in present)
+        yield Problem("bad_record", f"exactly one identifier is taken, found {names}"), ""
+
+
+def _other_identifier(checks: Checks, record: Object, wanted: Wanted) -> bool:
+    return any(get(record, at) not in (None, "") for at in checks.identifiers if at != wanted.at)
+
+
+def _within_limits(checks: Checks, record: Object) -> Iterator[tuple[Problem, str]]:
+    properties = get(record, checks.properties_at) if checks.properties_at else None
+    if (
+        checks.max_properties is not None
+        and isinstance(properties, dict)
+        and len(properties) > checks.max_properties
+    ):
+        detail = f"{len(properties):,} properties; at most {checks.max_properties:,} are taken"
+        yield Problem("too_many_properties", detail), "/" + "/".join(checks.properties_at)
+    if (
+        checks.max_depth is not None
+        and isinstance(properties, dict)
+        and _depth(properties) > checks.max_depth
+    ):
+        yield (
+            Problem("too_deep", f"nested deeper than {checks.max_depth} levels"),
+            "/" + "/".join(checks.properties_at),
+        )
+    if checks.max_items is not None and _longest(record) > checks.max_items:
+        yield Problem("too_many_items", f"an array has more than {checks.max_items:,} items"), ""
+    size = len(exact_json.dumps(record)) if checks.max_row_bytes is not None else 0
+    if checks.max_row_bytes is not None and size > checks.max_row_bytes:
+        yield Problem("too_large", f"{size:,} bytes; at most {checks.max_row_bytes:,} are taken"), ""
+
+
+def _children(value: Json) -> list[Json]:
+    return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+
+
+def _depth(value: Json) -> int:
+    return 1 + max(map(_depth, _children(value)), default=0) if isinstance(value, dict | list) else 0
+
+
+def _longest(value: Json) -> int:
+    own = len(value) if isinstance(value, list) else 0
+    return max([own, *map(_longest, _children(value))])
+
+
+def _shape(plan: WritePlan, record: Object) -> Iterator[tuple[Problem, str]]:
+    """A record that comes ready made must be one of this endpoint: its type, and no field the endpoint does not know."""
+    expected = plan.template.record.get("type")
+    if expected is not None and record.get("type") != expected:
+        yield Problem("bad_record", f'expected a record with "type": "{expected}"'), "/type"
+    if plan.template.as_rows:
+        return
+    for at in _unknown(plan, record):
+        yield Problem("bad_record", f"{plan.template.name} has no field {'/'.join(at)}"), "/" + "/".join(at)
+
+
+def _unknown(plan: WritePlan, record: Object) -> Iterator[tuple[str, ...]]:
+    template = plan.template
+    places = [known.at for known in template.fields] + (
+        [template.properties_at] if template.properties_at else []
+    )
+    for at in _ends(record, (), {known for known in places} | _constant_places(template.record, ())):
+        yield at
+
+
+def _constant_places(constants: Mapping[str, object], at: tuple[str, ...]) -> set[tuple[str, ...]]:
+    places: set[tuple[str, ...]] = set()
+    for key, value in constants.items():
+        here = (*at, key.removesuffix("?"))
+        places |= _constant_places(value, here) if isinstance(value, Mapping) else {here}
+    return places
+
+
+def _ends(value: Json, at: tuple[str, ...], known: set[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
+    """Places of the record that no known place leads to or covers."""
+    if at in known:
+        return
+    leads = any(place[: len(at)] == at for place in known)
+    if not leads:
+        yield at
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _ends(inner, (*at, key), known)
+
+
+def _digest(checks: Checks, record: Object) -> str:
+    """A stable id from the row's content (or the chosen columns): never from a clock or a random number."""
+    chosen: Json = [get(record, at) for at in checks.unique_id_places] if checks.unique_id_places else record
+    return hashlib.blake2b(exact_json.dumps(chosen, sort_keys=True), digest_size=16).hexdigest()
+
+
+# --- places ---------------------------------------------------------------------------------------
+
+
+def get(record: Json, at: tuple[str, ...]) -> Json:
+    """The value at a place of a record; None where nothing is there."""
+    value = record
+    for part in at:
+        if isinstance(value, list) and part == "[]":
+            value = value[0] if value else None
+        else:
+            value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def put(record: Object, at: tuple[str, ...], value: Json) -> None:
+    """Set the value at a place, making the objects on the way."""
+    inner: Json = record
+    for part, after in zip(at, at[1:], strict=False):
+        if isinstance(inner, list):
+            inner = inner[0]
+        elif isinstance(inner, dict):
+            inner = inner.setdefault(part, [{}] if after == "[]" else {})
+    if isinstance(inner, dict):
+        inner[at[-1]] = value
+
+
+def remove(record: Object, at: tuple[str, ...]) -> None:
+    """Take the value at a place out of the record."""
+    holder = get(record, at[:-1])
+    if isinstance(holder, dict):
+        holder.pop(at[-1], None)
+
+
+def prune(record: Object, keep: tuple[tuple[str, ...], ...]) -> None:
+    """Leave out `location` and the like when a repair emptied them."""
+    attributes = record.get("attributes")
+    if isinstance(attributes, dict):
+        for name in ("location", "properties"):
+            if attributes.get(name) == {} and ("attributes", name) not in keep:
+                del attributes[name]

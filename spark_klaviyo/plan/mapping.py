@@ -1,0 +1,262 @@
+"""Columns in, the record's tree out: which column goes to which field of Klaviyo's record.
+
+Columns are matched ignoring case, blanks and `_`; `fields` overrides; the rest become custom properties, are dropped, or
+are complained about. All complaints come at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+
+from spark_klaviyo.plan.forms import misfit, node_for
+from spark_klaviyo.plan.shape import Leaf, Node
+from spark_klaviyo.plan.types import Field, unsendable
+from spark_klaviyo.templates.model import Known, Template
+
+
+def folded(name: str) -> str:
+    """A column name as it is compared: case, blanks and `_` ignored."""
+    return "".join(name.split()).replace("_", "").casefold()
+
+
+@dataclass
+class Mapping_:
+    """What the mapping found: places in the record with their nodes, and a word for each column."""
+
+    places: dict[tuple[str, ...], Node] = field(default_factory=dict)
+    leaves: dict[str, Leaf] = field(default_factory=dict)  # path of the Known -> its column
+    known: dict[str, Known] = field(default_factory=dict)
+    spread: list[Leaf] = field(default_factory=list)
+    mapped: list[tuple[str, str]] = field(default_factory=list)
+    unmapped: list[str] = field(default_factory=list)
+    given: set[str] = field(default_factory=set)  # settings that have a value
+    complaints: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the options say about mapping."""
+
+    fields: Mapping[str, str] = field(default_factory=dict)
+    other_columns: str = "properties"
+    keep_null: bool = False
+    taken: frozenset[str] = frozenset()  # columns used elsewhere: per-row settings, change columns
+
+
+def map_columns(columns: Sequence[Field], template: Template, wishes: Wishes) -> Mapping_:
+    """Decide for every column where it goes."""
+    return _Mapper(columns, template, wishes).run()
+
+
+class _Mapper:
+    def __init__(self, columns: Sequence[Field], template: Template, wishes: Wishes) -> None:
+        self.columns = {column.name: column for column in columns}
+        self.template = template
+        self.wishes = wishes
+        self.found = Mapping_()
+        self.by_name = {folded(name): known for known in template.fields for name in _names(known)}
+        self.used: set[str] = set(wishes.taken)
+
+    def run(self) -> Mapping_:
+        self._explicit()
+        for column in self.columns.values():
+            if column.name not in self.used:
+                self._by_name(column)
+        rest = [c for c in self.columns.values() if c.name not in self.used]
+        for column in rest:
+            self._other(column)
+        return self.found
+
+    # --- what `fields` says ---------------------------------------------------------------------
+
+    def _explicit(self) -> None:
+        for path, name in self.wishes.fields.items():
+            source = self._source(name)
+            if source is None:
+                near = get_close_matches(name, self.columns, 1, 0.6)
+                hint = (
+                    f" (did you mean {near[0]}?)"
+                    if near
+                    else f"; it has {', '.join(list(self.columns)[:20])}"
+                )
+                self.found.complaints.append(
+                    f"fields: {path} <- {name!r}: the DataFrame has no such column{hint}"
+                )
+                continue
+            self.used.add(source.source[0])
+            self._place_path(path, name, source)
+
+    def _place_path(self, path: str, name: str, source: Leaf) -> None:
+        known = next((k for k in self.template.fields if k.path == path), None)
+        if known is not None:
+            self._place(known, name, source)
+        elif path == "properties" and self.template.properties_at:
+            self._spread(name, source)
+        elif path.startswith("properties.") and self.template.properties_at:
+            self._put((*self.template.properties_at, path.removeprefix("properties.")), path, name, source)
+        elif path == "location" and any(k.path.startswith("location.") for k in self.template.fields):
+            self._struct("location", name, source)
+        else:
+            self._open_object(path, name, source)
+
+    def _open_object(self, path: str, name: str, source: Leaf) -> None:
+        """`meta.patch_properties.append.KEY`: a key of a known object; otherwise the path is unknown."""
+        for known in self.template.fields:
+            if known.form == "object" and path.startswith(known.path + "."):
+                key = path.removeprefix(known.path + ".")
+                self._put((*known.at, key), path, name, source)
+                return
+        paths = [known.path for known in self.template.fields]
+        near = get_close_matches(path, paths, 1, 0.5)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        self.found.complaints.append(f"fields: {self.template.name} has no field {path!r}{hint}")
+
+    def _source(self, name: str) -> Leaf | None:
+        """A column by its whole name, or a field inside a struct column by a dotted path."""
+        if name in self.columns:
+            return Leaf((name,), self.columns[name].type)
+        head, _, rest = name.partition(".")
+        found = Leaf((head,), self.columns[head].type) if head in self.columns and rest else None
+        for part in rest.split(".") if found else ():
+            inner = next((f for f in found.type.fields if f.name == part), None) if found else None
+            found = Leaf((*found.source, part), inner.type) if found and inner else None
+        return found
+
+    # --- what the names say ---------------------------------------------------------------------
+
+    def _by_name(self, column: Field) -> None:
+        source, name = Leaf((column.name,), column.type), folded(column.name)
+        if name == "properties" and self.template.properties_at:
+            self.used.add(column.name)
+            self._spread(column.name, source)
+        elif name == "location" and any(k.path.startswith("location.") for k in self.template.fields):
+            self.used.add(column.name)
+            self._struct("location", column.name, source)
+        elif (known := self.by_name.get(name)) and not self._shadowed(known, column.name):
+            self.used.add(column.name)
+            self._place(known, column.name, source)
+
+    def _shadowed(self, known: Known, name: str) -> bool:
+        """A flat `city` is a custom property where a whole `location` column exists; so is what `fields` overrides."""
+        nested = known.path.startswith("location.") and folded(name) != folded(known.path)
+        whole = nested and any(folded(column) == "location" for column in self.columns)
+        return whole or known.path in self.wishes.fields
+
+    def _struct(self, prefix: str, name: str, source: Leaf) -> None:
+        if source.type.name != "struct":
+            self.found.complaints.append(
+                f"column {name!r} is a {source.type.name}; {prefix} must be a struct"
+            )
+            return
+        inside = {
+            folded(k.path.partition(".")[2]): k
+            for k in self.template.fields
+            if k.path.startswith(prefix + ".")
+        }
+        for part in source.type.fields:
+            known = inside.get(folded(part.name).removeprefix("$"))
+            leaf = Leaf((*source.source, part.name), part.type)
+            if known is not None:
+                self._place(known, f"{name}.{part.name}", leaf)
+            elif self.wishes.other_columns == "drop":
+                self.found.mapped.append((f"{name}.{part.name}", "dropped"))
+            else:
+                takes = ", ".join(k.path.partition(".")[2] for k in inside.values())
+                self.found.complaints.append(
+                    f"column {name!r} has a field {part.name!r} that {prefix} does not take (it takes {takes}); "
+                    "rename it, or give other_columns=drop"
+                )
+
+    def _spread(self, name: str, source: Leaf) -> None:
+        if source.type.name == "map":
+            self.found.spread.append(source)
+            self._say(name, "properties", unsendable(source.type))
+        elif source.type.name == "struct":
+            for part in source.type.fields:
+                leaf = Leaf((*source.source, part.name), part.type)
+                self._put(
+                    (*self.template.properties_at, part.name),
+                    f"properties.{part.name}",
+                    f"{name}.{part.name}",
+                    leaf,
+                )
+        else:
+            self.found.complaints.append(
+                f"column {name!r} is a {source.type.name}; properties must be a struct or a map"
+            )
+
+    # --- the rest -------------------------------------------------------------------------------
+
+    def _other(self, column: Field) -> None:
+        wish = self.wishes.other_columns
+        takes = bool(self.template.properties_at) or self.template.as_rows
+        if wish == "drop":
+            self.found.mapped.append((column.name, "dropped"))
+        elif wish == "error" or not takes:
+            known = [known.path for known in self.template.fields]
+            near = get_close_matches(column.name, known, 1, 0.6)
+            hint = f" (did you mean {near[0]}?)" if near else ""
+            why = "is no field of Klaviyo's" if takes else f"has no place in {self.template.name}"
+            self.found.complaints.append(
+                f"column {column.name!r} {why}{hint}; rename it, map it in fields, or give other_columns=drop"
+            )
+        else:
+            self.found.unmapped.append(column.name)
+            place = (*self.template.properties_at, column.name)
+            self._put(place, f"properties.{column.name}", column.name, Leaf((column.name,), column.type))
+
+    # --- placing --------------------------------------------------------------------------------
+
+    def _place(self, known: Known, name: str, source: Leaf) -> None:
+        before = dict(((at, column) for column, at in self.found.mapped)).get(known.path)
+        if before is not None:
+            self.found.complaints.append(
+                f"columns {before!r} and {name!r} both mean {known.path}; drop one, or name one in fields"
+            )
+            return
+        why = misfit(known, source.type)
+        if why is not None:
+            self.found.complaints.append(f"column {name!r}: {why}")
+            return
+        self.found.leaves[known.path] = source
+        self.found.known[known.path] = known
+        self.found.places[known.at] = node_for(known, source, keep_null=self._keeps_null(known))
+        self.found.mapped.append((name, known.path))
+
+    def _keeps_null(self, known: Known) -> bool:
+        return (
+            self.wishes.keep_null
+            and known.at[0] == "attributes"
+            and known.path not in self.template.identifiers
+        )
+
+    def _put(self, at: tuple[str, ...], path: str, name: str, source: Leaf) -> None:
+        if at in self.found.places:
+            self.found.complaints.append(
+                f"two columns mean {path}: {name!r} is the second; drop or rename one"
+            )
+            return
+        self._say(name, path if self.template.properties_at else name, unsendable(source.type))
+        keep = self.wishes.keep_null and bool(self.template.properties_at or self.template.as_rows)
+        self.found.places[at] = Leaf(source.source, source.type, keep_null=keep)
+
+    def _say(self, name: str, path: str, why: str | None) -> None:
+        if why is not None:
+            self.found.complaints.append(f"column {name!r}: {why}")
+        self.found.mapped.append((name, path))
+
+
+def _names(known: Known) -> Iterator[str]:
+    yield known.path
+    yield known.path.rpartition(".")[2] if known.path.startswith("location.") else known.path
+    yield from known.names
+
+
+def near_misses(unmapped: Iterable[str], template: Template) -> dict[str, str]:
+    """Columns that became custom properties though they look like a known field: `e_mail2` -> `email`."""
+    known = {folded(name): k.path for k in template.fields for name in _names(k)}
+    near = {name: get_close_matches(folded(name).replace("-", ""), known, 1, 0.8) for name in unmapped}
+    return {name: known[match[0]] for name, match in near.items() if match}

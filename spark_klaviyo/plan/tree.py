@@ -1,0 +1,78 @@
+"""Places and constants in, one `Record` tree out: the shape of each record, in a stable order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from spark_klaviyo.plan.shape import Fixed, Leaf, Node, Record
+from spark_klaviyo.templates.model import Template
+
+Branch: TypeAlias = "dict[str, Branch | Node]"
+Resolve: TypeAlias = Callable[[str], "Node | None"]
+
+
+def build_record(
+    template: Template, places: Mapping[tuple[str, ...], Node], spread: tuple[Leaf, ...], resolve: Resolve
+) -> Record:
+    """The tree of a template's records.
+
+    `places` says where columns go, `resolve` what a "{setting}" in the template's constants stands for (None: leave the
+    key out). Known fields keep the template's order, loose properties are sorted by name, so that the text of a record
+    does not depend on the order of the DataFrame's columns; rows sent as they are keep that order.
+    """
+    root: Branch = {}
+    _constants(root, template.record, resolve)
+    order = {known.at: number for number, known in enumerate(template.fields)}
+    loose = len(order)
+    ranked = (
+        list(places) if template.as_rows else sorted(places, key=lambda at: (_rank(at, order, loose), at))
+    )
+    for at in ranked:
+        _branch(root, at[:-1])[at[-1]] = places[at]
+    if spread:
+        _branch(root, template.properties_at)
+    for at in template.keep_empty if not template.as_rows else ():
+        _branch(root, at)
+    return _record((), root, template, spread)
+
+
+def _rank(at: tuple[str, ...], order: Mapping[tuple[str, ...], int], loose: int) -> int:
+    return order.get(at, next((rank for known, rank in order.items() if at[: len(known)] == known), loose))
+
+
+def _constants(branch: Branch, constants: Mapping[str, object], resolve: Resolve) -> None:
+    for key, value in constants.items():
+        name = key.removesuffix("?")
+        if isinstance(value, Mapping):
+            inner: Branch = {}
+            _constants(inner, value, resolve)
+            if inner or name == key:
+                branch[name] = inner
+        elif isinstance(value, str) and value.startswith("{") and value.endswith("}"):
+            node = resolve(value[1:-1])
+            if node is not None:
+                branch[name] = node
+        else:
+            branch[name] = Fixed(value)  # type: ignore[arg-type]
+
+
+def _branch(root: Branch, at: tuple[str, ...]) -> Branch:
+    branch = root
+    for part in at:
+        inner = branch.get(part)
+        if not isinstance(inner, dict):
+            inner = branch[part] = {}
+        branch = inner
+    return branch
+
+
+def _record(at: tuple[str, ...], branch: Branch, template: Template, spread: tuple[Leaf, ...]) -> Record:
+    fields = tuple(
+        (name, _record((*at, name), node, template, spread) if isinstance(node, dict) else node)
+        for name, node in branch.items()
+    )
+    mine = spread if at == template.properties_at and at else ()
+    constant = any(isinstance(node, Fixed) for _, node in fields)
+    kept = not at or at in template.keep_empty or constant
+    return Record(fields, omit_empty=not kept, spread=mine)
