@@ -22,7 +22,7 @@ class KlaviyoError(Exception):
     """Base of every error of this package."""
 
 
-class _Complaints(KlaviyoError, ValueError):
+class _ComplaintsError(KlaviyoError, ValueError):
     """A call refused before anything was sent, with every complaint at once."""
 
     opening = "cannot write to Klaviyo"
@@ -37,17 +37,17 @@ class _Complaints(KlaviyoError, ValueError):
         return f"{self.opening}:\n" + "\n".join(f"  {line}" for line in self.complaints)
 
 
-class OptionError(_Complaints):
+class OptionError(_ComplaintsError):
     """The options are wrong, missing or contradict each other; nothing was sent."""
 
 
-class SchemaError(_Complaints):
+class SchemaError(_ComplaintsError):
     """The DataFrame's columns or types do not fit the endpoint; nothing was sent."""
 
     opening = "this DataFrame cannot be sent to Klaviyo"
 
 
-class _Ended(KlaviyoError):
+class _EndedError(KlaviyoError):
     """An error that carries the report of what happened until then."""
 
     def __init__(self, message: str, report: WriteReport | None = None) -> None:
@@ -59,15 +59,15 @@ class _Ended(KlaviyoError):
         return self.message
 
 
-class WriteStopped(_Ended):
+class WriteStopped(_EndedError):
     """Sending ended midway: key or account refused, endpoint unreachable, too many rejects, or too long a wait."""
 
 
-class RowsRejected(_Ended):
+class RowsRejected(_EndedError):
     """Everything sendable was sent, and Klaviyo or the checks before sending refused some rows."""
 
 
-def complain(complaints: Sequence[str], error: type[_Complaints] = OptionError) -> None:
+def complain(complaints: Sequence[str], error: type[_ComplaintsError] = OptionError) -> None:
     """Raise `error` with all complaints at once; return quietly when there are none."""
     if complaints:
         raise error(complaints)

@@ -117,9 +117,7 @@ class Batch:
     def numbers(self) -> npt.NDArray[np.int64]:
         """The rows' numbers in the partition, in order."""
         return (
-            np.concatenate([s.slab.rows[s.start : s.stop] for s in self.spans])
-            if self.spans
-            else np.empty(0, np.int64)
+            np.concatenate([s.slab.rows[s.start : s.stop] for s in self.spans]) if self.spans else np.empty(0, np.int64)
         )
 
     def pick(self, positions: npt.NDArray[np.int64]) -> Batch:

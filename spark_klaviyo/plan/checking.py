@@ -12,14 +12,12 @@ from spark_klaviyo.templates.model import Known, Template
 if TYPE_CHECKING:
     from spark_klaviyo.options.read import Options
 
-    from spark_klaviyo.plan.mapping import Mapping_
+    from spark_klaviyo.plan.mapping import ColumnMap
 
 LOOKED_AT = frozenset({"email", "phone", "datetime", "date"})
 
 
-def make_checks(
-    options: Options, template: Template, found: Mapping_ | None, columns: Sequence[Field]
-) -> Checks:
+def make_checks(options: Options, template: Template, found: ColumnMap | None, columns: Sequence[Field]) -> Checks:
     """The checks of a write; without a mapping (ready-made records, or no schema yet) those of all fields."""
     places = {known.path: known.at for known in template.fields}
     derived = bool(template.unique_id) and (found is None or template.unique_id not in found.leaves)
@@ -43,7 +41,7 @@ def make_checks(
     )
 
 
-def _present(template: Template, found: Mapping_ | None) -> list[Known]:
+def _present(template: Template, found: ColumnMap | None) -> list[Known]:
     present = [known for known in template.fields if found is None or known.path in found.leaves]
     return [known for known in present if _looked_at(known, template)]
 
@@ -53,7 +51,7 @@ def _looked_at(known: Known, template: Template) -> bool:
     return bool(ruled) or known.form in LOOKED_AT or known.path in template.identifiers
 
 
-def _wanted(known: Known, found: Mapping_ | None, template: Template) -> Wanted:
+def _wanted(known: Known, found: ColumnMap | None, template: Template) -> Wanted:
     return Wanted(
         at=known.at,
         path=known.path,
@@ -70,9 +68,7 @@ def _wanted(known: Known, found: Mapping_ | None, template: Template) -> Wanted:
     )
 
 
-def _unique_places(
-    options: Options, template: Template, found: Mapping_ | None
-) -> tuple[tuple[str, ...], ...]:
+def _unique_places(options: Options, template: Template, found: ColumnMap | None) -> tuple[tuple[str, ...], ...]:
     """Where the columns of `unique_id_columns` stand in the record."""
     if not options.unique_id_columns or found is None:
         return ()
@@ -82,9 +78,7 @@ def _unique_places(
     for column in options.unique_id_columns:
         if column not in paths:
             names = ", ".join(paths)
-            found.complaints.append(
-                f"unique_id_columns: {column!r} is no column that is sent; these are: {names}"
-            )
+            found.complaints.append(f"unique_id_columns: {column!r} is no column that is sent; these are: {names}")
             continue
         loose = (*template.properties_at, paths[column].removeprefix("properties."))
         places.append(known.get(paths[column], loose))

@@ -18,7 +18,7 @@ _ROWS, _KEY, _NOW = "\ue000rows\ue001", "\ue000key\ue001", "\ue000now\ue001"
 _TOKENS = {"rows": _ROWS, "row": _ROWS, "api_key": _KEY, "now": _NOW}
 
 
-class _Missing(Exception):
+class _MissingError(Exception):
     """A setting that is not given: the optional key around it is left out."""
 
 
@@ -70,14 +70,12 @@ def _fill(body: object, settings: Mapping[str, str], several: set[str]) -> objec
     return body
 
 
-def _fill_object(
-    body: Mapping[str, object], settings: Mapping[str, str], several: set[str]
-) -> dict[str, object]:
+def _fill_object(body: Mapping[str, object], settings: Mapping[str, str], several: set[str]) -> dict[str, object]:
     filled: dict[str, object] = {}
     for key, value in body.items():
         try:
             filled[key.removesuffix("?")] = _fill(value, settings, several)
-        except _Missing:
+        except _MissingError:
             if not key.endswith("?"):
                 raise
     return filled
@@ -96,6 +94,6 @@ def _value(name: str, settings: Mapping[str, str]) -> object:
         return _TOKENS[name]
     name, _, kind = name.partition(":")
     if name not in settings:
-        raise _Missing(name)
+        raise _MissingError(name)
     text = settings[name]
     return text.lower() == "true" if kind == "boolean" else json.loads(text) if kind == "json" else text

@@ -26,9 +26,7 @@ def dumps(value: Json, *, sort_keys: bool = False) -> bytes:
 
 def is_number(value: Json) -> bool:
     """Whether a loaded value is a JSON number."""
-    return (isinstance(value, int) and not isinstance(value, bool)) or (
-        isinstance(value, str) and value[:1] == _OPEN
-    )
+    return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, str) and value[:1] == _OPEN)
 
 
 def _keep(text: str) -> str:

@@ -7,6 +7,7 @@ is judged the same whichever way it came.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -92,9 +93,7 @@ def _judge(wanted: Wanted, value: Json, checks: Checks, aside: Mapping[str, str]
     if wanted.form == "email":
         return values.email(value)
     if wanted.form == "phone":
-        country = aside.get("default_country") or (
-            "" if ":" in checks.default_country else checks.default_country
-        )
+        country = aside.get("default_country") or ("" if ":" in checks.default_country else checks.default_country)
         return values.phone(value, country)
     if wanted.form == "datetime":
         return values.moment(value, wanted.earliest, wanted.latest_days)
@@ -131,18 +130,10 @@ def _other_identifier(checks: Checks, record: Object, wanted: Wanted) -> bool:
 
 def _within_limits(checks: Checks, record: Object) -> Iterator[tuple[Problem, str]]:
     properties = get(record, checks.properties_at) if checks.properties_at else None
-    if (
-        checks.max_properties is not None
-        and isinstance(properties, dict)
-        and len(properties) > checks.max_properties
-    ):
+    if checks.max_properties is not None and isinstance(properties, dict) and len(properties) > checks.max_properties:
         detail = f"{len(properties):,} properties; at most {checks.max_properties:,} are taken"
         yield Problem("too_many_properties", detail), "/" + "/".join(checks.properties_at)
-    if (
-        checks.max_depth is not None
-        and isinstance(properties, dict)
-        and _depth(properties) > checks.max_depth
-    ):
+    if checks.max_depth is not None and isinstance(properties, dict) and _depth(properties) > checks.max_depth:
         yield (
             Problem("too_deep", f"nested deeper than {checks.max_depth} levels"),
             "/" + "/".join(checks.properties_at),
@@ -180,11 +171,8 @@ def _shape(plan: WritePlan, record: Object) -> Iterator[tuple[Problem, str]]:
 
 def _unknown(plan: WritePlan, record: Object) -> Iterator[tuple[str, ...]]:
     template = plan.template
-    places = [known.at for known in template.fields] + (
-        [template.properties_at] if template.properties_at else []
-    )
-    for at in _ends(record, (), {known for known in places} | _constant_places(template.record, ())):
-        yield at
+    places = [known.at for known in template.fields] + ([template.properties_at] if template.properties_at else [])
+    yield from _ends(record, (), set(places) | _constant_places(template.record, ()))
 
 
 def _constant_places(constants: Mapping[str, object], at: tuple[str, ...]) -> set[tuple[str, ...]]:
@@ -230,7 +218,7 @@ def get(record: Json, at: tuple[str, ...]) -> Json:
 def put(record: Object, at: tuple[str, ...], value: Json) -> None:
     """Set the value at a place, making the objects on the way."""
     inner: Json = record
-    for part, after in zip(at, at[1:], strict=False):
+    for part, after in itertools.pairwise(at):
         if isinstance(inner, list):
             inner = inner[0]
         elif isinstance(inner, dict):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from spark_klaviyo.errors import OptionError, SchemaError, complain
 from spark_klaviyo.plan import formats, manual
 from spark_klaviyo.plan.checking import make_checks
-from spark_klaviyo.plan.mapping import Mapping_, Wishes, map_columns, near_misses
+from spark_klaviyo.plan.mapping import ColumnMap, Wishes, map_columns, near_misses
 from spark_klaviyo.plan.model import Aside, Policy, WritePlan
 from spark_klaviyo.plan.shape import Fixed, Leaf, Node
 from spark_klaviyo.plan.tree import build_record
@@ -36,9 +36,7 @@ def template_of(options: Options) -> Template:
     return manual.template(options)
 
 
-def make_plan(
-    options: Options, columns: Sequence[Field], run_id: str, *, schema_known: bool = True
-) -> WritePlan:
+def make_plan(options: Options, columns: Sequence[Field], run_id: str, *, schema_known: bool = True) -> WritePlan:
     """Decide everything a task needs.
 
     `columns` are empty with `schema_known=False` at the door that has no schema; `with_columns` completes that plan when
@@ -93,9 +91,7 @@ def _options_part(options: Options, template: Template, run_id: str) -> WritePla
 
 
 def _settings(options: Options, template: Template) -> dict[str, str]:
-    given = {
-        setting.name: options.settings.get(setting.name, setting.default) for setting in template.settings
-    }
+    given = {setting.name: options.settings.get(setting.name, setting.default) for setting in template.settings}
     return {name: str(value) for name, value in given.items() if value is not None}
 
 
@@ -108,11 +104,7 @@ def _key_in(options: Options, template: Template) -> str:
 
 
 def _limits(options: Options, template: Template) -> Limits:
-    rows = (
-        min(options.max_rows or template.limits.max_rows, template.limits.max_rows)
-        if options.batch_mode
-        else 1
-    )
+    rows = min(options.max_rows or template.limits.max_rows, template.limits.max_rows) if options.batch_mode else 1
     if template.family == "manual" and options.max_rows and options.batch_mode:
         rows = options.max_rows
     if manual.one_row_a_request(template, options):
@@ -231,7 +223,7 @@ def _asides(options: Options, template: Template, columns: Sequence[Field]) -> t
     return asides, complaints
 
 
-def _path_asides(template: Template, found: Mapping_) -> tuple[Aside, ...]:
+def _path_asides(template: Template, found: ColumnMap) -> tuple[Aside, ...]:
     """The `{id}` of a single-record path, from the field that holds it."""
     return tuple(
         Aside(path, Leaf(leaf.source, leaf.type, "text", found.known[path].prefix))
@@ -240,7 +232,7 @@ def _path_asides(template: Template, found: Mapping_) -> tuple[Aside, ...]:
     )
 
 
-def _missing_fields(template: Template, found: Mapping_, missing: Sequence[str]) -> list[str]:
+def _missing_fields(template: Template, found: ColumnMap, missing: Sequence[str]) -> list[str]:
     complaints = list(missing)
     if template.identifiers and not any(path in found.leaves for path in template.identifiers):
         takes = ", ".join(template.identifiers)
@@ -257,7 +249,7 @@ def _missing_fields(template: Template, found: Mapping_, missing: Sequence[str])
     return complaints
 
 
-def _constant_given(template: Template, at: tuple[str, ...], found: Mapping_) -> bool:
+def _constant_given(template: Template, at: tuple[str, ...], found: ColumnMap) -> bool:
     """Whether a setting fills this place."""
     branch: object = template.record
     for part in at:

@@ -26,9 +26,7 @@ DEFAULT_ROWS = 100  # no endpoint, no limit known: what v2 members took; `max_ro
 def template(options: Options) -> Template:
     """A template made of the manual options; a current endpoint's own limits and quota where the path is one's."""
     parts = urlsplit(options.url)
-    known = next(
-        (t for t in CURRENT.values() if t.path == parts.path.rstrip("/") and t.method == options.method), None
-    )
+    known = next((t for t in CURRENT.values() if t.path == parts.path.rstrip("/") and t.method == options.method), None)
     return Template(
         name="manual",
         family="manual",
@@ -97,9 +95,7 @@ def around(plan: WritePlan, values: Mapping[str, str]) -> tuple[bytes, bytes]:
     token = ROWS if ROWS in text else ROW
     head, found, tail = text.partition(token)
     names = [field.name for field in plan.columns]
-    before, after = (
-        formats.around_rows(plan.content_format, names, batched=token == ROWS) if found else (b"", b"")
-    )
+    before, after = formats.around_rows(plan.content_format, names, batched=token == ROWS) if found else (b"", b"")
     return _fill(head, plan, values) + before, after + _fill(tail, plan, values)
 
 

@@ -22,7 +22,7 @@ def folded(name: str) -> str:
 
 
 @dataclass
-class Mapping_:
+class ColumnMap:
     """What the mapping found: places in the record with their nodes, and a word for each column."""
 
     places: dict[tuple[str, ...], Node] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Wishes:
     taken: frozenset[str] = frozenset()  # columns used elsewhere: per-row settings, change columns
 
 
-def map_columns(columns: Sequence[Field], template: Template, wishes: Wishes) -> Mapping_:
+def map_columns(columns: Sequence[Field], template: Template, wishes: Wishes) -> ColumnMap:
     """Decide for every column where it goes."""
     return _Mapper(columns, template, wishes).run()
 
@@ -56,11 +56,11 @@ class _Mapper:
         self.columns = {column.name: column for column in columns}
         self.template = template
         self.wishes = wishes
-        self.found = Mapping_()
+        self.found = ColumnMap()
         self.by_name = {folded(name): known for known in template.fields for name in _names(known)}
         self.used: set[str] = set(wishes.taken)
 
-    def run(self) -> Mapping_:
+    def run(self) -> ColumnMap:
         self._explicit()
         for column in self.columns.values():
             if column.name not in self.used:
@@ -77,14 +77,8 @@ class _Mapper:
             source = self._source(name)
             if source is None:
                 near = get_close_matches(name, self.columns, 1, 0.6)
-                hint = (
-                    f" (did you mean {near[0]}?)"
-                    if near
-                    else f"; it has {', '.join(list(self.columns)[:20])}"
-                )
-                self.found.complaints.append(
-                    f"fields: {path} <- {name!r}: the DataFrame has no such column{hint}"
-                )
+                hint = f" (did you mean {near[0]}?)" if near else f"; it has {', '.join(list(self.columns)[:20])}"
+                self.found.complaints.append(f"fields: {path} <- {name!r}: the DataFrame has no such column{hint}")
                 continue
             self.used.add(source.source[0])
             self._place_path(path, name, source)
@@ -147,15 +141,9 @@ class _Mapper:
 
     def _struct(self, prefix: str, name: str, source: Leaf) -> None:
         if source.type.name != "struct":
-            self.found.complaints.append(
-                f"column {name!r} is a {source.type.name}; {prefix} must be a struct"
-            )
+            self.found.complaints.append(f"column {name!r} is a {source.type.name}; {prefix} must be a struct")
             return
-        inside = {
-            folded(k.path.partition(".")[2]): k
-            for k in self.template.fields
-            if k.path.startswith(prefix + ".")
-        }
+        inside = {folded(k.path.partition(".")[2]): k for k in self.template.fields if k.path.startswith(prefix + ".")}
         for part in source.type.fields:
             known = inside.get(folded(part.name).removeprefix("$"))
             leaf = Leaf((*source.source, part.name), part.type)
@@ -211,7 +199,7 @@ class _Mapper:
     # --- placing --------------------------------------------------------------------------------
 
     def _place(self, known: Known, name: str, source: Leaf) -> None:
-        before = dict(((at, column) for column, at in self.found.mapped)).get(known.path)
+        before = {at: column for column, at in self.found.mapped}.get(known.path)
         if before is not None:
             self.found.complaints.append(
                 f"columns {before!r} and {name!r} both mean {known.path}; drop one, or name one in fields"
@@ -227,17 +215,11 @@ class _Mapper:
         self.found.mapped.append((name, known.path))
 
     def _keeps_null(self, known: Known) -> bool:
-        return (
-            self.wishes.keep_null
-            and known.at[0] == "attributes"
-            and known.path not in self.template.identifiers
-        )
+        return self.wishes.keep_null and known.at[0] == "attributes" and known.path not in self.template.identifiers
 
     def _put(self, at: tuple[str, ...], path: str, name: str, source: Leaf) -> None:
         if at in self.found.places:
-            self.found.complaints.append(
-                f"two columns mean {path}: {name!r} is the second; drop or rename one"
-            )
+            self.found.complaints.append(f"two columns mean {path}: {name!r} is the second; drop or rename one")
             return
         self._say(name, path if self.template.properties_at else name, unsendable(source.type))
         keep = self.wishes.keep_null and bool(self.template.properties_at or self.template.as_rows)

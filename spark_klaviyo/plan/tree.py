@@ -25,9 +25,7 @@ def build_record(
     _constants(root, template.record, resolve)
     order = {known.at: number for number, known in enumerate(template.fields)}
     loose = len(order)
-    ranked = (
-        list(places) if template.as_rows else sorted(places, key=lambda at: (_rank(at, order, loose), at))
-    )
+    ranked = list(places) if template.as_rows else sorted(places, key=lambda at: (_rank(at, order, loose), at))
     for at in ranked:
         _branch(root, at[:-1])[at[-1]] = places[at]
     if spread:

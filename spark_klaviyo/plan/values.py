@@ -38,9 +38,7 @@ def phone(text: str, country: str) -> str | Problem:
         hint = "" if country else ", or give default_country for national numbers"
         return Problem("bad_phone", f"this is no phone number in E.164 form (+12345678901){hint}")
     if not phonenumbers.is_possible_number(number):
-        return Problem(
-            "bad_phone", "this is no possible phone number: its length fits no number of its country"
-        )
+        return Problem("bad_phone", "this is no possible phone number: its length fits no number of its country")
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
 
 

@@ -18,9 +18,7 @@ def find_template(name: str, api: str = "current") -> Template:
     if name in table:
         return table[name]
     if name in LEGACY and api == "current":
-        raise OptionError(
-            f"template: {name!r} exists in the retired form only; give api={LEGACY[name].legacy}"
-        )
+        raise OptionError(f"template: {name!r} exists in the retired form only; give api={LEGACY[name].legacy}")
     if name in CURRENT:
         raise OptionError(f"api: template {name!r} has no {api!r} form; leave api out (current)")
     near = get_close_matches(name, [*CURRENT, *LEGACY], 3, 0.5)

@@ -101,17 +101,13 @@ class Template:
     job: Job | None = None
     done: tuple[tuple[int, str], ...] = ()
     pointer: str = ""  # JSON pointer of the list of rows in the body ("/data/attributes/profiles/data")
-    clears_nulls: bool = (
-        False  # null clears a field here (single-profile endpoints), so `nulls=send` means something
-    )
+    clears_nulls: bool = False  # null clears a field here (single-profile endpoints), so `nulls=send` means something
     needs: tuple[tuple[str, str], ...] = ()  # (option that must be given, why): consent guardrails
     deletes: bool = False  # asks for confirm_deletion
     unique_id: str = ""  # path of the field derived from the row's content when no column gives it
     legacy: str = ""  # 'v1' or 'v2': key in the body, rows as they are
     notes: tuple[str, ...] = ()
-    keep_empty: tuple[tuple[str, ...], ...] = (
-        ("attributes",),
-    )  # objects that are sent even when nothing is in them
+    keep_empty: tuple[tuple[str, ...], ...] = (("attributes",),)  # objects that are sent even when nothing is in them
     as_rows: bool = False  # rows are sent as they are, columns by their own names (legacy and manual)
     max_properties: int | None = None
     max_depth: int | None = None

@@ -38,13 +38,9 @@ PROFILE_ID = Known("id", ("id",), names=("$id", "profile_id"), help="Klaviyo's i
 EXCHANGE_ID = Known("_kx", ("attributes", "_kx"), help="Klaviyo's exchange id")
 # spec: meta.patch_properties, a sibling of the attributes
 PATCH = (
-    Known(
-        "meta.patch_properties.append", ("meta", "patch_properties", "append"), "object", help="add to lists"
-    ),
+    Known("meta.patch_properties.append", ("meta", "patch_properties", "append"), "object", help="add to lists"),
     Known("meta.patch_properties.unappend", ("meta", "patch_properties", "unappend"), "object"),
-    Known(
-        "meta.patch_properties.unset", ("meta", "patch_properties", "unset"), "words", help="keys to remove"
-    ),
+    Known("meta.patch_properties.unset", ("meta", "patch_properties", "unset"), "words", help="keys to remove"),
 )
 PROFILE = (PROFILE_ID, *ATTRIBUTES, EXCHANGE_ID, *PATCH)
 IDENTIFIERS = ("id", "email", "phone_number", "external_id", "_kx")
