@@ -25,9 +25,19 @@ class Refused(Exception):
         self.headers = dict(headers or {})
 
 
-def error(status: int, code: str, title: str, detail: str, source: JsonObject, meta: JsonObject | None = None) -> JsonObject:
+def error(
+    status: int, code: str, title: str, detail: str, source: JsonObject, meta: JsonObject | None = None
+) -> JsonObject:
     """One error of shape (a), its id still to come."""
-    return {"status": status, "code": code, "title": title, "detail": detail, "source": source, "links": {}, "meta": meta or {}}
+    return {
+        "status": status,
+        "code": code,
+        "title": title,
+        "detail": detail,
+        "source": source,
+        "links": {},
+        "meta": meta or {},
+    }
 
 
 def invalid(pointer: str, detail: str) -> JsonObject:
@@ -85,7 +95,13 @@ def bad_private_key() -> Refused:
 def bad_token() -> Refused:
     """recorded 2026-09: an OAuth token not accepted; `status` comes last."""
     text = "Incorrect authentication credentials."
-    document = {"code": "authentication_failed", "title": text, "detail": text, "source": {"pointer": "/data/"}, "status": 401}
+    document = {
+        "code": "authentication_failed",
+        "title": text,
+        "detail": text,
+        "source": {"pointer": "/data/"},
+        "status": 401,
+    }
     return Refused(401, [document], {"WWW-Authenticate": "Bearer, Klaviyo-API-Key"})
 
 

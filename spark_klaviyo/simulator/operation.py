@@ -37,7 +37,6 @@ class Call:
     params: Mapping[str, str]
     query: Mapping[str, str]
     body: JsonObject
-    raw: bytes
     revision: str
     base: str
     now: float
@@ -79,6 +78,7 @@ class Operation:
     max_bytes: int | None = None
     max_row_bytes: int | None = None
     per_day: int | None = None
+    count: Callable[[list[JsonObject]], int] | None = None
     born: str = ""
 
     @property

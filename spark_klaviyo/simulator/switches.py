@@ -12,6 +12,7 @@ class Switches:
 
     account: str = "Simulated Shop"
     legacy: str = "retired"  # v1/v2: "retired" (410) | "alive"
+    legacy_most_rows: int | None = None  # unsettled: no batch limit of v2 members was ever published
     name_every_bad_row: bool = True  # unsettled: a report shows only the first offence named per reply
     oversize_status: int = 413  # unsettled: 413 or 400
     limited_counts: bool = True  # unsettled: whether a 429 itself counts against the window

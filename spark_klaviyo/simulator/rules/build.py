@@ -57,7 +57,9 @@ def relations(required: Collection[str] = (), **named: Spec) -> Thing:
     return Thing("relationships", fields, required)
 
 
-def job(kind: str, rows: str, row: Spec, *, relationships: Spec | None = None, needs: Collection[str] = ("attributes",)) -> Thing:
+def job(
+    kind: str, rows: str, row: Spec, *, relationships: Spec | None = None, needs: Collection[str] = ("attributes",)
+) -> Thing:
     """A bulk job: its rows stand under `/data/attributes/<rows>/data`."""
     attributes = Thing(kind, {rows: many(row, rows)}, {rows})
     return one(resource(kind, attributes, relationships=relationships, needs=needs))

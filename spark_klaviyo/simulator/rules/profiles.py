@@ -10,10 +10,15 @@ from spark_klaviyo.simulator.rules.schema import NONE, Either, Free, Many, Numbe
 
 BAD_EMAIL = "Invalid email address"  # recorded 2023-10 to 2026-09
 BAD_PHONE = "Invalid phone number format (Example of a valid format: +12345678901)"  # production reports
-NO_IDENTIFIER = "A profile must have at least one identifier: 'email', 'phone_number', 'external_id' or 'id'."  # wording unsettled
+NO_IDENTIFIER = (
+    "A profile must have at least one identifier: 'email', 'phone_number', 'external_id' or 'id'."  # wording unsettled
+)
 
 E164 = re.compile(r"\+[1-9]\d{1,14}\Z")
-EMAIL = Text(pattern=r"[^\s@,;:<>()\[\]\"\\]+(?<!\.)@(?!-)[^\s@._,;:<>()\[\]\"\\/]+(?:\.[^\s@._,;:<>()\[\]\"\\/]+)+\Z", says=BAD_EMAIL)
+EMAIL = Text(
+    pattern=r"[^\s@,;:<>()\[\]\"\\]+(?<!\.)@(?!-)[^\s@._,;:<>()\[\]\"\\/]+(?:\.[^\s@._,;:<>()\[\]\"\\/]+)+\Z",
+    says=BAD_EMAIL,
+)
 EMAIL_NEEDED = Text(pattern=EMAIL.shown_pattern, says=BAD_EMAIL, nullable=False)
 PHONE = Text(pattern=E164.pattern, says=BAD_PHONE)
 
@@ -58,20 +63,27 @@ def identified(row: Any) -> Problems:
     return (Problem(("attributes",), NO_IDENTIFIER),)
 
 
-def phone_is_not_all(row: Any) -> Problems:
-    """unsettled: an import row whose only identifier is a phone number that is none."""
-    given = row["attributes"]
-    phone = given.get("phone_number")
-    if not phone or E164.match(phone) or row.get("id") or given.get("email") or given.get("external_id") or given.get("_kx"):
-        return NONE
-    return (Problem(("attributes", "phone_number"), BAD_PHONE),)
+def lone_bad_phones(rows: Any) -> Problems:
+    """unsettled: import rows whose only identifier is a phone number that is none."""
+    found = []
+    for index, row in enumerate(rows):
+        given = row["attributes"]
+        phone = given.get("phone_number")
+        if (
+            phone
+            and not E164.match(phone)
+            and not (row.get("id") or any(given.get(key) for key in ("email", "external_id", "_kx")))
+        ):
+            found.append(
+                Problem(("data", "attributes", "profiles", "data", index, "attributes", "phone_number"), BAD_PHONE)
+            )
+    return found
 
 
-def import_job(*, anonymous: bool, refuse_lone_phone: bool = True) -> Thing:
+def import_job(*, anonymous: bool) -> Thing:
     """spec: bulk_import_profiles. A bad phone beside another identifier is no offence (recorded 2026-09)."""
-    rules = (identified, phone_is_not_all) if refuse_lone_phone else (identified,)
     more = {"anonymous_id": Text()} if anonymous else {}
-    row = resource("profile", attributes(Text(), _kx=Text(), **more), id="optional", meta=META, rules=rules)
+    row = resource("profile", attributes(Text(), _kx=Text(), **more), id="optional", meta=META, rules=(identified,))
     lists = relations(lists=Thing("lists", {"data": Many(link("list"))}))
     return job("profile-bulk-import-job", "profiles", row, relationships=lists)
 
@@ -122,7 +134,9 @@ MERGE = one(
     resource(
         "profile-merge",
         id="required",
-        relationships=relations({"profiles"}, profiles=Thing("profiles", {"data": Many(link("profile"), least=1)}, {"data"})),
+        relationships=relations(
+            {"profiles"}, profiles=Thing("profiles", {"data": Many(link("profile"), least=1)}, {"data"})
+        ),
         needs=("relationships",),
     )
 )
@@ -132,7 +146,12 @@ DELETION = one(
         "data-privacy-deletion-job",
         Thing(
             "data-privacy-deletion-job",
-            {"profile": one(resource("profile", Thing("profile", {"email": EMAIL, "phone_number": PHONE}), id="optional"), "profile")},
+            {
+                "profile": one(
+                    resource("profile", Thing("profile", {"email": EMAIL, "phone_number": PHONE}), id="optional"),
+                    "profile",
+                )
+            },
             {"profile"},
         ),
     )
@@ -163,4 +182,14 @@ def push_token(*, meta_inside: bool) -> Thing:
     """spec: create_push_token."""
     fields = {**TOKEN_FIELDS, "profile": inside(meta_inside=meta_inside, anonymous=False)}
     needed = {"token", "platform", "vendor", "profile"}
-    return Thing("data", {"data": Thing("push-token", {"type": a("push-token"), "attributes": Thing("push-token", fields, needed)}, {"type", "attributes"})}, {"data"})
+    return Thing(
+        "data",
+        {
+            "data": Thing(
+                "push-token",
+                {"type": a("push-token"), "attributes": Thing("push-token", fields, needed)},
+                {"type", "attributes"},
+            )
+        },
+        {"data"},
+    )

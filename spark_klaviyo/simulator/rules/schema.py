@@ -193,7 +193,11 @@ class Thing:
         if not value.keys() <= self.known:
             found.extend(self._unknown(key) for key in value if key not in self.known)
         if not self.required <= value.keys():
-            found.extend(Problem((key,), f"'{key}' is a required field.") for key in self.fields if key in self.required - value.keys())
+            found.extend(
+                Problem((key,), f"'{key}' is a required field.")
+                for key in self.fields
+                if key in self.required - value.keys()
+            )
         self._fields(value, found)
         if not found:
             for rule in self.rules:

@@ -12,7 +12,14 @@ from spark_klaviyo.simulator.errors import JsonObject
 class SimulatedList:
     """A list: `id`, `name`, `members` (profiles); its length is its member count, iterating gives the profiles."""
 
-    def __init__(self, list_id: str, name: str, profiles: Mapping[str, JsonObject], now: float = 0.0, opt_in: str = "single_opt_in") -> None:
+    def __init__(
+        self,
+        list_id: str,
+        name: str,
+        profiles: Mapping[str, JsonObject],
+        now: float = 0.0,
+        opt_in: str = "single_opt_in",
+    ) -> None:
         self.id = list_id
         self.name = name
         self.created = self.updated = now

@@ -75,7 +75,15 @@ class ProfileStore:
 
     def create(self, now: float) -> JsonObject:
         """A new profile without any identifier yet."""
-        profile = {"id": self.new_id(), **BLANK, "created": now, "updated": now, "location": {}, "properties": {}, "subscriptions": {}}
+        profile = {
+            "id": self.new_id(),
+            **BLANK,
+            "created": now,
+            "updated": now,
+            "location": {},
+            "properties": {},
+            "subscriptions": {},
+        }
         self.by_id[profile["id"]] = profile
         return profile
 

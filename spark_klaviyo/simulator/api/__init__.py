@@ -1,0 +1,1 @@
+"""The endpoints, a file a family: each ends in its table of operations."""

@@ -1,0 +1,196 @@
+"""The simulator's front: start it, point a client at its url, look at what it received."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from spark_klaviyo.simulator import inspection
+from spark_klaviyo.simulator.api.table import OPERATIONS
+from spark_klaviyo.simulator.clock import SimulatedClock
+from spark_klaviyo.simulator.errors import JsonObject
+from spark_klaviyo.simulator.faults import Fault, FaultBook, read_faults
+from spark_klaviyo.simulator.gate import Gate
+from spark_klaviyo.simulator.keys import KeyRing
+from spark_klaviyo.simulator.limits import Limiter
+from spark_klaviyo.simulator.queries import read_query
+from spark_klaviyo.simulator.recorded import RecordedRequest
+from spark_klaviyo.simulator.routing import Router
+from spark_klaviyo.simulator.server import SimulatorServer
+from spark_klaviyo.simulator.state.account import Account
+from spark_klaviyo.simulator.switches import Switches
+from spark_klaviyo.simulator.views import AccountViews
+from spark_klaviyo.simulator.wire import Reply, Request, json_reply
+
+ROUTER = Router(OPERATIONS)
+
+
+class KlaviyoSimulator(AccountViews):
+    """A local Klaviyo over real HTTP on loopback.
+
+    `api_keys`: None takes any key that begins with `pk_`, with all scopes; a mapping gives each its scopes.
+    `limits`: "off" or "published"; `burst` and `steady` override every quota and turn the limiter on.
+    `phase`: where the minute windows begin, in simulated seconds; None is random by account and endpoint.
+    `speed`: simulated seconds per real second; `clock`: the source of real seconds.
+    `faults`: what goes wrong, as objects or as a JSON file. Everything else is a field of `Switches`.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        api_keys: Mapping[str, Iterable[str] | None] | Iterable[str] | None = None,
+        lists: Mapping[str, str] | None = None,
+        latency: float = 0.0,
+        limits: str = "off",
+        burst: int | None = None,
+        steady: int | None = None,
+        phase: float | None = None,
+        speed: float = 1.0,
+        seed: int = 0,
+        faults: Iterable[Fault] | str | Path | None = None,
+        keep_bodies: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+        **switches: Any,
+    ) -> None:
+        if limits not in ("off", "published"):
+            message = f"limits must be 'off' or 'published', not {limits!r}"
+            raise ValueError(message)
+        self.switches = Switches(**switches)
+        self.latency = latency
+        self.clock = SimulatedClock(speed, clock)
+        self._keys = KeyRing(api_keys)
+        self._limits = {
+            "on": limits == "published" or bool(burst or steady),
+            "burst": burst,
+            "steady": steady,
+            "phase": phase,
+        }
+        self._lists = lists
+        self._seed = seed
+        self._given_faults = read_faults(faults)
+        self._keep_bodies = keep_bodies
+        self._recording = threading.Lock()
+        self._server = SimulatorServer(port, self._answer)
+        self._thread: threading.Thread | None = None
+        self.reset()
+
+    @property
+    def url(self) -> str:
+        """http://127.0.0.1:PORT, without a slash at the end."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def start(self) -> KlaviyoSimulator:
+        """Serve in a thread of its own."""
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._server.serve_forever, args=(0.05,), name="klaviyo-simulator", daemon=True
+            )
+            self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """Stop serving; open connections are cut, what was received stays readable."""
+        if self._thread is not None:
+            self._server.end()
+            self._thread.join()
+            self._thread = None
+
+    def __enter__(self) -> KlaviyoSimulator:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def reset(self) -> None:
+        """A new account: no profiles, no requests, the faults and lists of the beginning."""
+        self.account = Account(self.switches, self.clock, self._lists)
+        self.requests: list[RecordedRequest] = []
+        self.request_counts: Counter[tuple[str, int | None]] = Counter()
+        self._faults = FaultBook(self._seed)
+        self._faults.add(self._given_faults)
+        limiter = Limiter(
+            **self._limits,
+            limited_counts=self.switches.limited_counts,
+            header_window=self.switches.header_window,
+            seed=self._seed,
+        )
+        self._gate = Gate(ROUTER, self._keys, limiter, self._faults, self.account, self.url)
+
+    def inject(self, *faults: Fault) -> None:
+        """Put more faults in force."""
+        self._faults.add(faults)
+
+    def clear_faults(self) -> None:
+        """No fault any more."""
+        self._faults.clear()
+
+    def revoke(self, key: str) -> None:
+        """From now on a key is answered 401."""
+        self._keys.revoke(key)
+
+    def keep_bodies(self, on: bool) -> None:  # noqa: FBT001
+        """False: requests are only counted (`request_counts`), so that memory stays flat."""
+        self._keep_bodies = on
+
+    def add_profiles(self, profiles: int | Iterable[JsonObject], list_id: str | None = None) -> None:
+        """Put profiles (attributes, or so many made-up ones) into the account, and into a list."""
+        if isinstance(profiles, int):
+            first = len(self.account.profiles.by_id)
+            profiles = [{"email": f"person{first + number}@example.com"} for number in range(profiles)]
+        now = self.clock.now()
+        with self.account.lock:
+            for attributes in profiles:
+                row = {
+                    "id": attributes.get("id"),
+                    "attributes": {key: value for key, value in attributes.items() if key != "id"},
+                }
+                profile, _ = self.account.profiles.upsert(row, now, clears=False)
+                if list_id is not None:
+                    self.account.lists[list_id].add(profile["id"], now)
+
+    def _answer(self, request: Request) -> Reply:
+        if request.path.startswith(inspection.PREFIX):
+            reply = self._inspected(request)
+            if not request.path.startswith("/__sink"):
+                return reply
+        else:
+            at = self.clock.elapsed()
+            reply = self._gate.answer(request)
+            reply.delay += self.latency
+            self._record(request, reply, at)
+            return reply
+        self._record(request, reply, self.clock.elapsed())
+        return reply
+
+    def _record(self, request: Request, reply: Reply, at: float) -> None:
+        status = reply.status if reply.act == "send" else None
+        with self._recording:
+            self.request_counts[reply.operation, status] += 1
+            if self._keep_bodies:
+                query = read_query(request.target)
+                self.requests.append(
+                    RecordedRequest(
+                        request.method, request.path, query, request.headers, request.body, status, at, reply.operation
+                    )
+                )
+
+    def _inspected(self, request: Request) -> Reply:
+        if request.path == "/__state":
+            return inspection.state(self.account, request)
+        if request.path == "/__requests":
+            counts = {f"{operation} {status}": count for (operation, status), count in self.request_counts.items()}
+            return inspection.requests(list(self.requests), counts)
+        if request.path == "/__reset" and request.method == "POST":
+            self.reset()
+            return json_reply(200, {}, media_type=inspection.JSON)
+        if request.path.startswith("/__sink"):
+            return json_reply(200, {}, media_type=inspection.JSON)
+        return json_reply(404, {"message": "no such page"}, media_type=inspection.JSON)
