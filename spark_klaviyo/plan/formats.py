@@ -1,0 +1,88 @@
+"""What the content formats look like around the rows: media type, separator, what stands before and after.
+
+The rewriting of the rows themselves is `encode.formats`. A row is always followed by the format's separator; what stands
+around all rows fills `{rows}` or `{row}` of the body.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote_plus
+from xml.sax.saxutils import escape
+
+CSV_LINE = b"\r\n"  # RFC 4180
+XML_DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
+
+
+@dataclass(frozen=True)
+class Format:
+    """One content format: `around` stands for a batch of rows, `alone` for a single one."""
+
+    media_type: str
+    separator: bytes
+    around: tuple[bytes, bytes] = (b"", b"")
+    alone: tuple[bytes, bytes] = (b"", b"")
+
+
+FORMATS: dict[str, Format] = {
+    "json": Format("application/json", b",", (b"[", b"]")),
+    "ndjson": Format("application/x-ndjson", b"\n", (b"", b"\n"), (b"", b"\n")),
+    "form": Format("application/x-www-form-urlencoded", b"&"),
+    # v1's `data=<JSON>`: the JSON list of the rows, percent-encoded, its commas too
+    "form-data-param": Format("application/x-www-form-urlencoded", b"%2C", (b"data=%5B", b"%5D"), (b"data=", b"")),
+    "xml": Format("application/xml", b"\n", (XML_DECLARATION + b"<rows>\n", b"\n</rows>\n"), (XML_DECLARATION, b"\n")),
+    "csv": Format("text/csv; charset=utf-8", CSV_LINE, (b"", CSV_LINE), (b"", CSV_LINE)),
+    "text": Format("text/plain; charset=utf-8", b"\n"),
+}
+
+
+def media_type(content_format: str) -> str:
+    """The `Content-Type` of a body in this format."""
+    return FORMATS[content_format].media_type
+
+
+def separator(content_format: str) -> bytes:
+    """What follows each row; the last one of a request is dropped."""
+    return FORMATS[content_format].separator
+
+
+def header(content_format: str, fields: Sequence[str]) -> bytes:
+    """The header row of CSV with its line end; nothing in the other formats."""
+    return ",".join(map(csv_cell, fields)).encode() + CSV_LINE if content_format == "csv" else b""
+
+
+def around_rows(content_format: str, fields: Sequence[str], *, batched: bool) -> tuple[bytes, bytes]:
+    """What stands before and after the rows; `fields` are the columns, in order."""
+    known = FORMATS[content_format]
+    before, after = known.around if batched else known.alone
+    return before + header(content_format, fields), after
+
+
+def quoted(content_format: str, value: str) -> str:
+    """A value as it stands where a body's text has its placeholder: inside quotes in JSON, as a cell in CSV."""
+    if content_format in ("json", "ndjson"):
+        return json.dumps(value, ensure_ascii=False)[1:-1]
+    if content_format in ("form", "form-data-param"):
+        return quote_plus(value)
+    if content_format == "xml":
+        return xml_text(value)
+    return csv_cell(value) if content_format == "csv" else value
+
+
+def csv_cell(text: str) -> str:
+    """A cell by RFC 4180: quoted where it holds a quote, a comma, a line break, or blanks at its ends."""
+    plain = text == text.strip() and not any(mark in text for mark in '",\r\n')
+    return text if plain else '"' + text.replace('"', '""') + '"'
+
+
+def xml_text(text: str) -> str:
+    """Text or attribute content of XML 1.0; characters it cannot hold become U+FFFD."""
+    held = "".join(c if _in_xml(c) else "\ufffd" for c in text) if not text.isprintable() else text
+    return escape(held, {'"': "&quot;", "\r": "&#13;"})
+
+
+def _in_xml(character: str) -> bool:
+    point = ord(character)
+    return point >= 0x20 and point not in (0xFFFE, 0xFFFF) and not 0xD800 <= point <= 0xDFFF or character in "\t\n\r"
