@@ -1,7 +1,7 @@
 """Keys that cannot be printed, and the references that stand for them in options.
 
-A reference is `env:NAME`, `file:PATH` or `secret:SCOPE/KEY` (Databricks). It is resolved in the calling process, so that
-neither Spark nor a process list ever sees the key; from there on it travels inside pickles only.
+A reference is `env:NAME`, `file:PATH` or `secret:SCOPE/KEY` (Databricks). It is resolved in the calling process, so
+that neither Spark nor a process list ever sees the key; from there on it travels inside pickles only.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ from pathlib import Path
 from spark_klaviyo.errors import OptionError
 
 MASK = "********"
-MOST_CHARACTERS = (
-    10_000  # no key is longer; a reference to some other file is noticed before it is read whole
-)
+MOST_CHARACTERS = 10_000  # no key is longer; a reference to some other file is noticed before it is read whole
 
 
 class Secret:
@@ -125,12 +123,8 @@ def _from_databricks(place: str) -> str:
         raise _Lost("Databricks' dbutils was not found here; use env:NAME or file:PATH")
     try:
         return get(scope, key)
-    except (
-        Exception
-    ):  # dbutils raises Py4J's, Spark's or the SDK's own errors, none of which may be imported here
-        raise _Lost(
-            "Databricks did not hand it out: look at the names of scope and key, and who may read it"
-        ) from None
+    except Exception:  # dbutils raises Py4J's, Spark's or the SDK's own errors, none of which may be imported here
+        raise _Lost("Databricks did not hand it out: look at the names of scope and key, and who may read it") from None
 
 
 def _secret_getter() -> Callable[[str, str], str] | None:

@@ -1,0 +1,101 @@
+"""Readers of addresses: where requests go, through what, and where receipts are kept."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+
+class Unreadable(ValueError):
+    """A value is not what its option takes; the text is what the option takes."""
+
+
+def base_url(given: object) -> str:
+    """`https://host[:port]`, without anything behind it; plain http is judged where `allow_http` is known."""
+    expected = "scheme and host only, such as https://a.klaviyo.com"
+    parts = _web(given, expected)
+    if parts.path.strip("/") or parts.query or "{" in parts.netloc:
+        raise Unreadable(expected)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def complete_url(given: object) -> str:
+    """A whole URL; `{column}` may stand behind the host."""
+    expected = "a complete URL such as https://a.klaviyo.com/api/profiles, with {column} only behind the host"
+    parts = _web(given, expected)
+    if "{" in parts.netloc:
+        raise Unreadable(expected)
+    return urlunsplit(parts)
+
+
+def _web(given: object, expected: str) -> SplitResult:
+    word = given.strip() if isinstance(given, str) else ""
+    parts = _split(word)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise Unreadable(expected)
+    if parts.username is not None or parts.fragment or re.search(r"[\s\x00-\x1f\\]", word):
+        expected += "; without user name, fragment or blanks"
+        raise Unreadable(expected)
+    return parts
+
+
+def _split(word: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(word)
+        return parts if parts.port != 0 else None
+    except ValueError:
+        return None
+
+
+def proxy(given: object) -> str:
+    """The URL of a proxy, with or without its user and password."""
+    word = given.strip() if isinstance(given, str) else ""
+    parts = _split(word)
+    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname:
+        raise Unreadable("a proxy's URL such as http://proxy.example.com:3128")
+    return word
+
+
+def place(given: object) -> str:
+    """A directory: a local path or any URI; or `table:catalog.schema.name`."""
+    word = str(given).strip() if isinstance(given, str) or hasattr(given, "__fspath__") else ""
+    if not word or (is_table(word) and not re.fullmatch(r"(?i:table:)\s*[^.\s]+(\.[^.\s]+){0,2}", word)):
+        raise Unreadable("a path, a URI or table:catalog.schema.name")
+    return f"table:{word[6:].strip()}" if is_table(word) else word
+
+
+def directory(given: object) -> str:
+    """A directory, and no table."""
+    word = place(given)
+    if is_table(word):
+        raise Unreadable("a path or a URI")
+    return word
+
+
+def is_table(word: str) -> bool:
+    """Whether a place is a table of the session's catalog."""
+    return word.lower().startswith("table:")
+
+
+def host_of(url: str) -> str:
+    """The host, lower case."""
+    return urlsplit(url).hostname or ""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether requests to this host stay on the machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def without_secrets(url: str) -> str:
+    """The address as it may be shown: no user, no password, no query."""
+    parts = _split(url)
+    if parts is None or not parts.netloc:
+        return url
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

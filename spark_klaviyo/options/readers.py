@@ -1,0 +1,209 @@
+"""Readers: each turns what a user gave for one option (text, or a Python value) into the value the rest relies on.
+
+A reader raises `Unreadable` with what it expects. It never quotes what it was given: whoever knows whether that may be
+shown adds it. Text is read as Spark passes it: "true", "4", "10/s,150/m".
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from spark_klaviyo.options.addresses import Unreadable
+from spark_klaviyo.options.secrets import Secret
+from spark_klaviyo.records import Quota
+
+Reader: TypeAlias = Callable[[object], object]
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110: a header's name
+_OWN_HEADERS = frozenset({"content-length", "transfer-encoding", "host", "connection"})
+
+
+def text(given: object) -> str:
+    """Any single value, as text that is not blank."""
+    if isinstance(given, bool):
+        return str(given).lower()
+    if not isinstance(given, str | int | float) or not str(given).strip():
+        raise Unreadable("a text that is not empty")
+    return str(given).strip()
+
+
+def verbatim(given: object) -> str:
+    """A text as it stands, blanks included; a JSON object or array is written as JSON."""
+    if isinstance(given, dict | list):
+        return json.dumps(given, ensure_ascii=False)
+    return given if isinstance(given, str) and given else text(given)
+
+
+def choice(*names: str, upper: bool = False) -> Callable[[object], str]:
+    """One of these names, in any case."""
+    expected = f"one of {', '.join(names)}" if len(names) > 1 else names[0]
+
+    def read(given: object) -> str:
+        name = text(given).upper() if upper else text(given).lower()
+        if name not in names:
+            raise Unreadable(expected)
+        return name
+
+    return read
+
+
+def yes_no(given: object) -> bool:
+    """A bool, or the words true and false."""
+    word = str(given).strip().lower()
+    if word not in ("true", "false"):
+        raise Unreadable("true or false")
+    return word == "true"
+
+
+def progress(given: object) -> str:
+    """`auto`, `true` or `false`."""
+    return choice("auto", "true", "false")(given)
+
+
+def whole(least: int, most: int | None = None) -> Callable[[object], int]:
+    """A whole number between both bounds, both allowed."""
+
+    def read(given: object) -> int:
+        number = _number(given)
+        if number is None or number % 1 or number < least or (most is not None and number > most):
+            raise Unreadable(
+                f"a whole number from {least:,} to {most:,}" if most else f"a whole number, {least:,} or more"
+            )
+        return int(number)
+
+    return read
+
+
+def seconds(least: float = 0.0) -> Callable[[object], float]:
+    """A finite number of seconds above `least`."""
+
+    def read(given: object) -> float:
+        number = _number(given)
+        if number is None or number <= least:
+            raise Unreadable(f"a number of seconds above {least:g}")
+        return number
+
+    return read
+
+
+def _number(given: object) -> float | None:
+    if isinstance(given, bool) or not isinstance(given, str | int | float):
+        return None
+    try:
+        number = float(given)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def ceiling(given: object) -> str:
+    """A whole number ("100") or a share ("2%"), written the shortest way."""
+    body, percent, rest = str(given).strip().partition("%")
+    number = None if isinstance(given, bool) or rest else _number(body)
+    if number is None or number < 0 or (number > 100 if percent else number % 1):
+        raise Unreadable("a whole number or a percentage from 0% to 100%")
+    return f"{number:g}%" if percent else str(int(number))
+
+
+def rate(given: object) -> Quota | None:
+    """The windows of "10/s,150/m"; no window for `none`; None for `auto`. Units: s, m, h, d."""
+    words = text(given).lower().replace(" ", "")
+    if words in ("auto", "none"):
+        return None if words == "auto" else Quota(())
+    found = [re.fullmatch(r"([0-9]{1,9})/(?:1)?([smhd])", part) for part in words.split(",")]
+    windows = {_UNITS[match[2]]: int(match[1]) for match in found if match and int(match[1])}
+    if len(windows) != len(found):
+        raise Unreadable("auto, none, or requests per unit such as 10/s,150/m")
+    return Quota(tuple((windows[unit], unit) for unit in sorted(windows)))
+
+
+def columns(given: object) -> tuple[str, ...]:
+    """Names of columns: a list, its JSON, or comma-separated text."""
+    names = _json(given, list) if isinstance(given, str) and given.lstrip().startswith("[") else given
+    names = names.split(",") if isinstance(names, str) else names
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name.strip() for name in names):
+        raise Unreadable("names of columns, comma-separated")
+    return tuple(name.strip() for name in names)
+
+
+def mapping(given: object) -> dict[str, str]:
+    """A JSON object (or a dict) of texts: Klaviyo field path -> column name."""
+    expected = 'a JSON object of field path and column name, such as {"email": "mail"}'
+    pairs = given if isinstance(given, Mapping) else _json(given, dict)
+    if not isinstance(pairs, Mapping):
+        raise Unreadable(expected)
+    if not all(isinstance(word, str) and word.strip() for pair in pairs.items() for word in pair):
+        raise Unreadable(expected)
+    return {path.strip(): column for path, column in pairs.items()}
+
+
+def _json(given: object, kind: type[list[object]] | type[dict[object, object]]) -> object:
+    """The JSON value of this kind, or None."""
+    try:
+        value: object = json.loads(given) if isinstance(given, str) else None
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, kind) else None
+
+
+def headers(given: object) -> dict[str, str]:
+    """Header fields from a dict, a JSON object, or `Name:value,Name2:value2`; a value may hold colons, not commas."""
+    pairs: object = given
+    if isinstance(given, str):
+        is_json = given.lstrip().startswith("{")
+        pairs = _json(given, dict) if is_json else dict(_colon_pairs(given))
+    if not isinstance(pairs, Mapping):
+        raise Unreadable("a JSON object, or Name:value,Name2:value2")
+    fields: dict[str, str] = {}
+    for name, value in pairs.items():
+        fields.update(header(name, value))
+    return fields
+
+
+def _colon_pairs(given: str) -> list[tuple[str, str | None]]:
+    parts = [part.partition(":") for part in given.split(",")]
+    return [(name.strip(), value.strip() if colon else None) for name, colon, value in parts]
+
+
+def header(name: object, value: object) -> dict[str, str]:
+    """One header field, checked as RFC 9110 has it; those that belong to the connection are refused."""
+    if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+        raise Unreadable("header names without blanks or punctuation, each with its value")
+    if name.lower() in _OWN_HEADERS:
+        raise Unreadable(
+            "free of Content-Length, Transfer-Encoding, Host and Connection, which the request sets itself"
+        )
+    shown = value if isinstance(value, str) else text(value)
+    if not (shown.isascii() and (shown.isprintable() or not shown)):
+        raise Unreadable("header values of printable ASCII")
+    return {name: shown.strip()}
+
+
+def secret(given: object) -> Secret | str:
+    """A key, or a reference that is resolved later; a `Secret` is one that Spark never saw."""
+    if isinstance(given, Secret) or (isinstance(given, str) and given.strip()):
+        return given
+    raise Unreadable("a key, or a reference such as env:NAME")
+
+
+def country(given: object) -> str:
+    """Two letters of ISO 3166 in upper case, or `column:NAME` as it stands."""
+    word = text(given)
+    if word.lower().startswith("column:") and word[7:].strip():
+        return f"column:{word[7:].strip()}"
+    if not re.fullmatch(r"[A-Za-z]{2}", word):
+        raise Unreadable("a country's two letters (ISO 3166) or column:NAME")
+    return word.upper()
+
+
+def revision(given: object) -> str:
+    """A date, with a suffix such as `.pre` where one is meant."""
+    word = text(given)
+    if not re.fullmatch(r"20[0-9]{2}-[01][0-9]-[0-3][0-9](\.[a-z]+)?", word):
+        raise Unreadable("a date such as 2026-10-15, or 2026-10-15.pre")
+    return word

@@ -1,0 +1,142 @@
+"""What options say together: contradictions, and what the chosen mode, template or door cannot keep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from spark_klaviyo.options import doors
+from spark_klaviyo.options.addresses import host_of, is_loopback
+from spark_klaviyo.options.names import masked
+from spark_klaviyo.options.table import BY_NAME
+
+if TYPE_CHECKING:
+    from spark_klaviyo.templates.model import Template
+
+# Doors that can do without knowing an endpoint: they ask the account, or read receipts that name it.
+_NO_TARGET_NEEDED = frozenset({"check", "follow"})
+_OWN_HEADERS = {"authorization": "api_key or access_token", "revision": "revision", "content-type": "url"}
+
+
+@dataclass(frozen=True)
+class Call:
+    """What was asked for, as far as it could be read. `given` holds read values of table options and settings."""
+
+    door: str
+    mode: str  # template | manual | both | neither
+    template: Template | None
+    given: Mapping[str, object]
+    recorded: bool = False
+
+    def has(self, *names: str) -> list[str]:
+        """Those of these options that were given."""
+        return [name for name in names if name in self.given]
+
+
+def contradictions(call: Call) -> Iterator[str]:
+    """One sentence for each thing that cannot be as the options say."""
+    for rule in (_target, _home, _door, _plain_http, _headers, _open_keys, _rows, _changes, _mirror, _deletion):
+        yield from rule(call)
+
+
+def _target(call: Call) -> Iterator[str]:
+    if call.mode == "both":
+        yield "template: is given besides url; give one of them"
+    if call.mode == "neither" and call.door not in _NO_TARGET_NEEDED:
+        yield "template: is required: the name of an endpoint template, or url for manual mode"
+
+
+def _home(call: Call) -> Iterator[str]:
+    """Options of the other mode."""
+    for name in call.has(*BY_NAME):
+        mode = BY_NAME[name].mode
+        if name != "url" and mode == "manual" and call.mode == "template":
+            yield f"{name}: belongs to manual mode (url=...); here the template decides it, leave it out"
+        if mode == "template" and call.mode == "manual":
+            yield f"{name}: belongs to templates; in manual mode rows are sent as they are, leave it out"
+
+
+def _door(call: Call) -> Iterator[str]:
+    here = doors.DOORS[call.door]
+    for name in call.has(*BY_NAME):
+        if call.door not in BY_NAME[name].doors:
+            yield (f"{name}: {here} has no session before and after its tasks; use {doors.door_that_has_it(call.door)}")
+    yield from doors.refusals(call.door, call.given)
+
+
+def _plain_http(call: Call) -> Iterator[str]:
+    for name in call.has("url", "base_url"):
+        address = str(call.given[name])
+        if address.startswith("http:") and not is_loopback(host_of(address)) and not call.given.get("allow_http"):
+            yield f"{name}: plain http would show the key to the network; use https, or give allow_http=true"
+
+
+def _headers(call: Call) -> Iterator[str]:
+    """Headers that other options set."""
+    fields = call.given.get("headers")
+    names = {name.lower() for name in fields} if isinstance(fields, Mapping) else set()
+    if call.mode == "template":
+        for name in sorted(names & set(_OWN_HEADERS)):
+            instead = _OWN_HEADERS[name]
+            yield f"headers: {name} is set by the template; " + (
+                f"use {instead}" if instead != "url" else "leave it out"
+            )
+    elif "authorization" in names and call.given.get("key_in", "header") == "header":
+        yield "headers: authorization is set besides key_in=header; give key_in=none, or the key as api_key"
+
+
+def _open_keys(call: Call) -> Iterator[str]:
+    """Keys inside other options, where Spark or a process list would show them."""
+    if not (call.recorded or call.door in ("command", "stream")):
+        return
+    for name in call.has("url", "body", "headers"):
+        if masked(str(call.given[name])) != str(call.given[name]):
+            yield f"{name}: holds a private key, which others could read here; use key_in, and api_key=env:NAME"
+
+
+def _rows(call: Call) -> Iterator[str]:
+    if "record_column" in call.given:
+        for name in call.has("fields", "unique_id_columns", "other_columns"):
+            yield f"{name}: has no meaning besides record_column, whose records are ready made; leave one of them out"
+    if call.given.get("batch_mode") is False and call.given.get("max_rows", 1) != 1:
+        yield "max_rows: contradicts batch_mode=false, which sends one row a request; leave one of them out"
+    if call.template and not call.template.unique_id and "unique_id_columns" in call.given:
+        yield f"unique_id_columns: template {call.template.name} sends no unique_id; leave it out"
+
+
+def _changes(call: Call) -> Iterator[str]:
+    if "change_column" not in call.given:
+        for name in call.has("change_order", "on_delete"):
+            yield f"{name}: needs change_column, the column that holds the kind of change"
+    elif call.given.get("list_mode") == "mirror":
+        yield "list_mode: mirror needs the whole list, and change_column brings changes only; give one of them"
+    if call.given.get("on_delete") == "remove" and call.template and "list_id" not in call.given:
+        yield "on_delete: remove needs list_id, the list to remove from; or give suppress, delete or ignore"
+
+
+def _mirror(call: Call) -> Iterator[str]:
+    if call.given.get("list_mode") != "mirror":
+        if "max_removals" in call.given:
+            yield "max_removals: needs list_mode=mirror; nothing is removed otherwise"
+        return
+    if call.template is None:
+        return
+    list_id = str(call.given.get("list_id", ""))
+    if call.template.name != "add_profiles_to_list" or call.template.legacy:
+        yield "list_mode: mirror needs the template add_profiles_to_list with api=current"
+    elif "," in list_id or list_id.startswith("column:"):
+        yield "list_id: must be a single list where list_mode=mirror"
+
+
+def _deletion(call: Call) -> Iterator[str]:
+    if call.template is None:
+        return
+    name = call.template.name
+    if call.template.deletes and call.door in doors.TASK_DOORS:
+        yield (
+            f"template: {name} deletes, and {doors.DOORS[call.door]} has no session to count the rows before; "
+            f"use {doors.door_that_has_it(call.door)}"
+        )
+    if "confirm_deletion" in call.given and not call.template.deletes and "change_column" not in call.given:
+        yield f"confirm_deletion: template {name} deletes nothing; leave it out"
