@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 
 from spark_klaviyo.records import Quota, Receipt
+from spark_klaviyo.report.html import Markup, Rendered
+from spark_klaviyo.report.page import write_fragment
 from spark_klaviyo.report.sample import Job, RejectedRow, SlowRequest
 from spark_klaviyo.report.sentence import sentence
 from spark_klaviyo.report.series import Series
@@ -18,7 +20,7 @@ NO_QUOTA = Quota(())
 
 
 @dataclass(frozen=True, repr=False)
-class WriteReport:
+class WriteReport(Rendered):
     """What became of every row; `rows == delivered + accepted + rejected + skipped + unsent`, always.
 
     The counts are those of `TaskReport`, times are epoch seconds. `stopped` is (code, message) when sending
@@ -59,9 +61,7 @@ class WriteReport:
     receipts_reader: Reader | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        ends = {
-            name: getattr(self, name) for name in ("delivered", "accepted", "rejected", "skipped", "unsent")
-        }
+        ends = {name: getattr(self, name) for name in ("delivered", "accepted", "rejected", "skipped", "unsent")}
         if self.rows != sum(ends.values()):
             counts = " + ".join(f"{count} {name}" for name, count in ends.items())
             raise AssertionError(f"the counts do not add up: {self.rows} rows, but {counts}")
@@ -127,6 +127,15 @@ class WriteReport:
             "slowest": [asdict(request) for request in self.slowest],
         }
 
+    @property
+    def title(self) -> str:
+        """The title of the report's page."""
+        return f"Klaviyo write: {self.template}"
+
+    def fragment(self) -> Markup:
+        """The report as a notebook shows it."""
+        return write_fragment(self)
+
     def __str__(self) -> str:
         return sentence(self)
 
@@ -145,6 +154,4 @@ _ALIKE = ("started", "ended", "examples", "statuses", "series", "stopped", *_TAL
 def _moment(epoch: float) -> str | None:
     if not epoch:
         return None
-    return (
-        datetime.fromtimestamp(epoch, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    )
+    return datetime.fromtimestamp(epoch, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -14,9 +14,9 @@ OUTCOMES = ("delivered", "accepted", "rejected", "skipped", "unsent")
 _BECAUSE = {"accepted": "accepted_because", "rejected": "reasons", "skipped": "skipped_because"}
 
 
-def sentence(report: WriteReport) -> str:
+def sentence(report: WriteReport, *, reasons: bool = True) -> str:
     """Such as `12,000 rows: 11,996 delivered in 3 requests, 4 rejected (4 bad_email); took 2.1 s`."""
-    parts = [_outcome(report, name) for name in OUTCOMES if getattr(report, name)]
+    parts = [_outcome(report, name, reasons) for name in OUTCOMES if getattr(report, name)]
     if report.requests:
         sent = 0 if report.delivered + report.accepted else len(parts) - 1
         requests = f"in {counted(report.requests, 'request')}"
@@ -31,9 +31,9 @@ def sentence(report: WriteReport) -> str:
     return "; ".join(told)
 
 
-def _outcome(report: WriteReport, name: str) -> str:
+def _outcome(report: WriteReport, name: str, reasons: bool) -> str:
     because: Mapping[str, int] = getattr(report, _BECAUSE.get(name, ""), {})
-    why = f" ({_why(because)})" if because else ""
+    why = f" ({_why(because)})" if because and reasons else ""
     return f"{getattr(report, name):,} {name}{why}"
 
 

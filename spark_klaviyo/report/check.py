@@ -1,0 +1,74 @@
+"""What the Test button found, a line a check."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from spark_klaviyo.report.html import Markup, Rendered, element, fragment, marked, section, table
+
+_MARKS = {True: ("✓", "good", "ok"), False: ("✗", "bad", "failed"), None: ("–", "dim", "not checked")}
+
+
+@dataclass(frozen=True)
+class CheckLine:
+    """One check: `ok` is None where it could not be made; `advice` what to do about it."""
+
+    name: str
+    ok: bool | None
+    detail: str = ""
+    advice: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class CheckResult(Rendered):
+    """All checks, and the account that the key belongs to; `ok` when none failed."""
+
+    lines: tuple[CheckLine, ...]
+    account: str = ""
+    template: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether no check failed."""
+        return all(line.ok is not False for line in self.lines)
+
+    @property
+    def title(self) -> str:
+        """The title of the result's page."""
+        return f"Klaviyo check: {'ok' if self.ok else 'failed'}"
+
+    def headline(self) -> str:
+        """One sentence: whether a write can begin, and where."""
+        failed = [line.name for line in self.lines if line.ok is False]
+        where = f" to {self.account}" if self.account else ""
+        return f"Not ready: {', '.join(failed)}" if failed else f"Ready to write{where}"
+
+    def fragment(self) -> Markup:
+        """The result as a notebook shows it."""
+        pill = ("good", "Ready") if self.ok else ("bad", "Not ready")
+        checks = section("Checks", table(("check", "result", "what to do"), map(_row, self.lines)))
+        return fragment(pill, self.template or "check", self.headline(), [checks], ("Nothing was written.",))
+
+    def to_dict(self) -> dict[str, object]:
+        """The result as JSON can hold it."""
+        return {"ok": self.ok, **asdict(self)}
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        return "\n".join([self.headline(), *map(_told, self.lines)])
+
+    def __repr__(self) -> str:
+        return f"<CheckResult: {self.headline()}>"
+
+
+def _told(line: CheckLine) -> str:
+    told = f"  {_MARKS[line.ok][2]:<11}  {line.name}{f': {line.detail}' if line.detail else ''}"
+    return f"{told}\n{'':15}{line.advice.replace('`', '')}" if line.advice else told
+
+
+def _row(line: CheckLine) -> tuple[object, object, object]:
+    sign, tone, words = _MARKS[line.ok]
+    mark = element("span", sign, kind=f"mark {tone}", more=f'role="img" aria-label="{words}"')
+    return element("span", mark, element("b", line.name)), line.detail, marked(line.advice)
