@@ -1,0 +1,200 @@
+"""One batch, from the first attempt to the last row's outcome: tries, waits, and takes refused batches apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from spark_klaviyo.deliver.delivery import Attempt, Delivery, Line, Order
+from spark_klaviyo.deliver.isolate import Isolated, isolate, rejections
+from spark_klaviyo.records import Batch, Receipt, Reply
+from spark_klaviyo.wire.clock import rfc3339
+from spark_klaviyo.wire.documents import Fault, job_id, safe_detail
+from spark_klaviyo.wire.failures import UNREACHABLE
+from spark_klaviyo.wire.judge import Done, Endpoint, Halt, Refused, Reject, TooLarge, Tries, Verdict, Wait, judge
+from spark_klaviyo.wire.stop import Stop
+
+PIECE = 1_000_000  # pieces of batch 7 are numbered 1,000,007, 2,000,007 and so on
+NO_ROW_LEFT = "Klaviyo refused more requests than max_refusals allows before every bad row was found"
+
+
+@dataclass
+class Sending:
+    """One request, possibly tried several times."""
+
+    batch: Batch
+    sequence: int
+    size: int
+    started_at: str
+    began: float
+    tries: Tries = field(default_factory=lambda: Tries(attempts=0))
+    attempts: list[Attempt] = field(default_factory=list)
+    doubted: bool = False  # its rows may have arrived before, in a larger batch
+    reply: Reply = field(default_factory=lambda: Reply(None, sent=False))
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether some attempt may have been done, though no answer says so."""
+        return any(_may_have_committed(attempt.reply) for attempt in self.attempts)
+
+    def arrivals(self, success: tuple[int, ...]) -> int:
+        """How often the rows may have arrived."""
+        replies = [attempt.reply for attempt in self.attempts]
+        return self.doubted + sum(_may_have_committed(reply) or reply.status in success for reply in replies)
+
+
+class Courier:
+    """Carries batches of one task. Used by several threads; what they share is set once (`_proven`)."""
+
+    def __init__(self, order: Order, line: Line, stop: Stop) -> None:
+        self._order, self._line, self._stop = order, line, stop
+        template = order.template
+        self._route = f"{template.method} {template.path}"
+        self._row_paths = "{" in template.path and bool(order.asides)
+        self._legacy = "template" if template.legacy and template.family != "manual" else template.legacy
+        self._proven = False  # some request has passed, so the address is right
+
+    def carry(self, batch: Batch, hand_over: Callable[[Delivery], None]) -> None:
+        """Send a batch until each of its rows has an outcome, and hand over a delivery for every request."""
+        todo, refusals, pieces, doubted = [batch], 0, 0, False
+        while todo:
+            piece = todo.pop(0)
+            sending = self._sending(piece, batch.sequence + PIECE * pieces, doubted)
+            pieces += 1
+            verdict = self._until_settled(sending)
+            if isinstance(verdict, (Refused, TooLarge)):
+                refusals += 1
+                parted = self._parted(piece, verdict)
+                todo[:0] = parted.again
+                doubted = doubted or sending.doubtful
+                delivery = self._partly(sending, parted, verdict)
+                if refusals >= self._order.policy.max_refusals and todo:
+                    delivery = _given_up(delivery, todo)
+                    todo = []
+                hand_over(delivery)
+            elif verdict is None or isinstance(verdict, Halt):
+                hand_over(self._stopped(sending, verdict, sum(rest.rows for rest in todo)))
+                return
+            else:
+                hand_over(self._settled(sending, verdict))
+
+    def _sending(self, piece: Batch, sequence: int, doubted: bool) -> Sending:
+        size = sum(len(part) for part in piece.parts())
+        started_at = rfc3339(self._line.clock.wall())
+        return Sending(piece, sequence, size, started_at, self._line.clock.now(), doubted=doubted)
+
+    def _until_settled(self, sending: Sending) -> Verdict | None:
+        """Attempts and waits until a verdict is final; None when stopped before that."""
+        endpoint = self._order.template
+        while self._line.pace.take(self._route, self._order.quota, self._stop):
+            self._attempt(sending)
+            ways = Endpoint(endpoint.done, self._row_paths or self._proven, self._legacy)
+            verdict = judge(sending.reply, sending.tries, self._order.policy, self._line.roll(), ways)
+            if isinstance(verdict, Wait):
+                self._wait(sending, verdict)
+                continue
+            self._proven = self._proven or isinstance(verdict, Done)
+            return verdict
+        return None
+
+    def _attempt(self, sending: Sending) -> None:
+        envelope = sending.batch.envelope
+        reply = self._line.transport.send(
+            self._order.template.method, envelope.path, query=envelope.query, parts=sending.batch.parts()
+        )
+        self._line.pace.saw(self._route, reply)
+        sending.reply = reply
+        sending.attempts.append(Attempt(replace(reply, body=b""), self._line.clock.wall().timestamp()))
+        tries = sending.tries
+        sending.tries = replace(
+            tries,
+            attempts=tries.attempts + (reply.status != 429),
+            unreachable=tries.unreachable + (reply.failure in UNREACHABLE),
+            throttles=tries.throttles + (reply.status == 429),
+        )
+
+    def _wait(self, sending: Sending, verdict: Wait) -> None:
+        began = self._line.clock.now()
+        self._line.clock.wait(verdict.seconds, self._stop)
+        if verdict.throttled:
+            waited = sending.tries.throttled_seconds + self._line.clock.now() - began
+            sending.tries = replace(sending.tries, throttled_seconds=waited)
+
+    def _parted(self, piece: Batch, verdict: Refused | TooLarge) -> Isolated:
+        if isinstance(verdict, Refused):
+            return isolate(piece, verdict.faults, self._order.template.pointer)
+        if piece.rows > 1:
+            return Isolated({}, piece.halves())
+        return Isolated({0: Fault("too_large", detail="the request with this row alone is larger than Klaviyo takes")})
+
+    def _partly(self, sending: Sending, parted: Isolated, verdict: Refused | TooLarge) -> Delivery:
+        said = verdict.faults[0].detail if isinstance(verdict, Refused) and verdict.faults else ""
+        rejected = rejections(sending.batch, parted.rejected, sending.reply.status)
+        return replace(self._ended(sending, "refused", safe_detail(said)), rejections=rejected)
+
+    def _settled(self, sending: Sending, verdict: Verdict) -> Delivery:
+        if isinstance(verdict, Reject):
+            fault = Fault(verdict.code, detail=verdict.detail)
+            rejected = rejections(sending.batch, dict.fromkeys(range(sending.batch.rows), fault), sending.reply.status)
+            return replace(self._ended(sending, verdict.code, verdict.detail), rejections=rejected)
+        outcome, rows = self._order.template.outcome, sending.batch.rows
+        if outcome == "delivered" or sending.reply.status not in self._order.policy.success:
+            return replace(self._ended(sending, "delivered"), delivered=rows, batch=sending.batch)
+        job = job_id(sending.reply.body) if outcome == "job" else None
+        return replace(self._ended(sending, "accepted", job=job), accepted=rows, batch=sending.batch)
+
+    def _stopped(self, sending: Sending, verdict: Halt | None, rest: int) -> Delivery:
+        """The write was stopped: what may have arrived is in doubt, what did not is unsent."""
+        if verdict is not None:
+            self._line.stop.set(verdict.code, verdict.message)
+        if sending.doubtful:
+            fault = Fault(
+                "in_doubt", detail="sent, but the answer was lost, and the write was stopped before it was sent again"
+            )
+            rejected = rejections(sending.batch, dict.fromkeys(range(sending.batch.rows), fault), sending.reply.status)
+            return replace(self._ended(sending, "in_doubt", self._line.stop.message), rejections=rejected, unsent=rest)
+        ended = self._ended(sending, "unsent", self._line.stop.message)
+        return replace(ended, unsent=sending.batch.rows + rest, receipt=ended.receipt if sending.attempts else None)
+
+    def _ended(self, sending: Sending, outcome: str, detail: str = "", job: str | None = None) -> Delivery:
+        order = self._order
+        receipt = Receipt(
+            run_id=order.run_id,
+            partition_id=self._line.partition_id,
+            sequence=sending.sequence,
+            template=order.template.name,
+            method=order.template.method,
+            url=order.base_url + order.template.path,
+            status=sending.reply.status,
+            attempts=sending.tries.attempts,
+            rows=sending.batch.rows,
+            bytes=sending.size,
+            started_at=sending.started_at,
+            seconds=self._line.clock.now() - sending.began,
+            job_id=job,
+            outcome=outcome,
+            detail=detail,
+        )
+        return Delivery(
+            receipt,
+            retries=max(sending.tries.attempts - 1, 0),
+            throttled=sending.tries.throttles,
+            resent=sending.batch.rows if sending.arrivals(order.policy.success) > 1 else 0,
+            requests=len(sending.attempts),
+            bytes=sending.size * sum(attempt.reply.sent for attempt in sending.attempts),
+            job_id=job,
+            attempts=tuple(sending.attempts),
+        )
+
+
+def _may_have_committed(reply: Reply) -> bool:
+    return reply.answer_lost or reply.status in (500, 502, 504, 524)
+
+
+def _given_up(delivery: Delivery, left: list[Batch]) -> Delivery:
+    """The bound of refusals is reached: what is left is rejected as a whole."""
+    rejected = list(delivery.rejections)
+    for batch in left:
+        fault = Fault("not_isolated", detail=NO_ROW_LEFT)
+        rejected += rejections(batch, dict.fromkeys(range(batch.rows), fault), None)
+    return replace(delivery, rejections=tuple(rejected))

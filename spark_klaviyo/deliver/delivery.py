@@ -1,0 +1,105 @@
+"""What the sender needs, and what it hands back: a Delivery for each request that came to an end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from spark_klaviyo.records import Batch, Quota, Receipt, Rejection, Reply
+from spark_klaviyo.templates.model import Template
+from spark_klaviyo.wire.clock import Clock
+from spark_klaviyo.wire.judge import Patience
+from spark_klaviyo.wire.pace import Pace
+from spark_klaviyo.wire.stop import Stop
+from spark_klaviyo.wire.transport import Sends
+
+
+class Bounds(Patience, Protocol):
+    """The plan's policy, as far as sending goes."""
+
+    @property
+    def max_refusals(self) -> int:
+        """Most refused requests while one batch is taken apart."""
+
+
+class Order(Protocol):
+    """What sending needs of a plan (`plan.model.WritePlan`)."""
+
+    @property
+    def run_id(self) -> str:
+        """Names the write."""
+
+    @property
+    def template(self) -> Template:
+        """The endpoint."""
+
+    @property
+    def policy(self) -> Bounds:
+        """How long and how often."""
+
+    @property
+    def quota(self) -> Quota:
+        """The endpoint's windows until replies list the account's own."""
+
+    @property
+    def base_url(self) -> str:
+        """Scheme, host and port."""
+
+    @property
+    def workers(self) -> int:
+        """Most requests in flight."""
+
+    @property
+    def asides(self) -> Sequence[object]:
+        """Non-empty where requests differ by a row's value."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What a task sends through. `stop` is the task's own: a refused key sets it. `roll` is the jitter, in [0, 1)."""
+
+    transport: Sends
+    pace: Pace
+    clock: Clock
+    stop: Stop
+    roll: Callable[[], float]
+    partition_id: int = 0
+    attempt: int = 0
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One request that was made: its reply without the body, and when it was over (epoch seconds)."""
+
+    reply: Reply
+    at: float
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How one request ended, and what became of the rows it settles.
+
+    Over all deliveries of a batch, `delivered + accepted + rejected + unsent` is the number of its rows. `batch` holds
+    the rows that were delivered or accepted. `receipt` is None for rows that no request was made for. `resent` counts
+    rows that may have arrived more than once; `bytes` what was sent in all attempts.
+    """
+
+    receipt: Receipt | None
+    rejections: tuple[Rejection, ...] = ()
+    delivered: int = 0
+    accepted: int = 0
+    unsent: int = 0
+    retries: int = 0
+    throttled: int = 0
+    resent: int = 0
+    requests: int = 0
+    bytes: int = 0
+    job_id: str | None = None
+    batch: Batch | None = field(default=None, repr=False)
+    attempts: tuple[Attempt, ...] = field(default=(), repr=False)
+
+    @property
+    def rows(self) -> int:
+        """Rows that this delivery settles."""
+        return self.delivered + self.accepted + self.unsent + len(self.rejections)

@@ -1,0 +1,89 @@
+"""Which rows a refusal means. Pure: a batch and Klaviyo's faults in, what to do next out.
+
+Bulk endpoints refuse a request as a whole; the pointer names the row, often only the first offender
+(`/data/attributes/profiles/data/7/attributes/email`). Rows that are named are rejected
+alone and the rest is sent again; a refusal that names none is halved, unless it condemns the
+request whatever rows it holds.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from spark_klaviyo.records import Batch, Rejection
+from spark_klaviyo.wire.documents import Fault
+
+# recorded: an unknown list is refused at /data (import) or /data/relationships/list/data/id (subscriptions)
+_LIST = re.compile(r"\blist (?:id )?\S+ (?:does not exist|not found)|\blist not found\b", re.IGNORECASE)
+_CONDEMNED = ("/data/relationships", "/data/type", "/data/id")
+ALL = Fault("refused", "Klaviyo refused the request", "Klaviyo refused the request")
+
+
+@dataclass(frozen=True)
+class Isolated:
+    """What a refusal comes to: rows rejected (by position), and the batches still to be sent."""
+
+    rejected: Mapping[int, Fault]
+    again: tuple[Batch, ...] = field(default=())
+
+
+def isolate(batch: Batch, faults: Sequence[Fault], pointer: str) -> Isolated:
+    """Take a refused batch apart. `pointer` is where the rows stand in the body; empty for one record a request."""
+    named = rows_named(faults, pointer, batch.rows)
+    if named:
+        rest = batch.without(set(named))
+        return Isolated(named, (rest,) if rest.rows else ())
+    if batch.rows == 1 or condemns_request(faults, pointer):
+        fault = faults[0] if faults else ALL
+        return Isolated(dict.fromkeys(range(batch.rows), fault))
+    return Isolated({}, batch.halves())
+
+
+def rows_named(faults: Sequence[Fault], pointer: str, rows: int) -> dict[int, Fault]:
+    """The rows that faults point at, by position; the first fault of each counts."""
+    if not pointer:
+        return {}
+    at = re.compile(re.escape(pointer.rstrip("/")) + r"/(\d{1,9})(?:/|$)")
+    named: dict[int, Fault] = {}
+    for fault in faults:
+        found = at.match(fault.pointer)
+        if found and int(found[1]) < rows:
+            named.setdefault(int(found[1]), fault)
+    return named
+
+
+def condemns_request(faults: Sequence[Fault], pointer: str) -> bool:
+    """Whether the refusal would meet any rows: a wrong relationship, an unknown list, a setting beside the rows."""
+    return any(_condemns(fault, pointer) for fault in faults)
+
+
+def _condemns(fault: Fault, pointer: str) -> bool:
+    at = fault.pointer.rstrip("/")
+    if at.startswith(_CONDEMNED) and not (pointer and at.startswith(pointer)):
+        return True
+    return at in ("", "/data") and bool(_LIST.search(fault.detail))
+
+
+def rejections(batch: Batch, faults: Mapping[int, Fault], status: int | None) -> tuple[Rejection, ...]:
+    """The rejected rows of a batch, with Klaviyo's code and full detail."""
+    places = sorted(faults)
+    picked = batch.pick(np.array(places, dtype=np.int64))
+    return tuple(
+        Rejection(
+            int(row), record.decode("utf-8", "replace"), fault.code or "refused", detail(fault), fault.pointer, status
+        )
+        for row, record, fault in zip(
+            picked.numbers(), picked.records(), (faults[place] for place in places), strict=True
+        )
+    )
+
+
+def detail(fault: Fault) -> str:
+    """Klaviyo's sentence; of a duplicate also whose."""
+    other = fault.meta.get("duplicate_profile_id")
+    said = fault.detail or fault.title
+    return f"{said} (duplicate_profile_id {other})" if isinstance(other, str) and other else said

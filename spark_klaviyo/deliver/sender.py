@@ -1,0 +1,69 @@
+"""Batches in, deliveries out, as they complete: a few requests at a time, and flat memory however many there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from spark_klaviyo.deliver.courier import Courier
+from spark_klaviyo.deliver.delivery import Delivery, Line, Order
+from spark_klaviyo.deliver.hands import Caught, Hands
+from spark_klaviyo.records import Batch
+from spark_klaviyo.wire.stop import Stop
+
+JOIN_SECONDS = 5.0  # a stopped write sends nothing new; it waits this long for requests under way
+
+
+def deliver(plan: Order, batches: Iterator[Batch], line: Line) -> Iterator[Delivery]:
+    """Send every batch and yield a delivery for each request that came to an end.
+
+    The first batch goes alone, so that a refused key costs one request. Then up to `plan.workers` are under way, and a
+    batch is pulled only when one of them is free. `line.stop` ends it: set by somebody else, or here when a reply says
+    that no further request makes sense; batches pulled by then are handed back as unsent. When `batches` raises, what
+    is under way is finished and yielded before the error goes on. Closing the generator sends nothing new.
+    """
+    stop = Stop(line.stop)
+    hands: Hands[Batch, Delivery] = Hands(Courier(plan, line, stop).carry, max(plan.workers, 1))
+    source = _Source(batches, stop)
+    try:
+        yield from _flow(hands, source, max(plan.workers, 1))
+        source.complain()
+    finally:
+        stop.set("closed", "the write was ended")
+        hands.finish(JOIN_SECONDS)
+
+
+def _flow(hands: Hands[Batch, Delivery], source: _Source, most: int) -> Iterator[Delivery]:
+    allowed = 1
+    while True:
+        while hands.busy < allowed and (batch := source.pull()) is not None:
+            hands.give(batch)
+        if not hands.busy:
+            return
+        delivery = hands.result()
+        if delivery is None:
+            allowed = most  # the first batch has come to its end
+        else:
+            yield delivery
+
+
+class _Source:
+    """The batches until they end, raise, or the write stops."""
+
+    def __init__(self, batches: Iterator[Batch], stop: Stop) -> None:
+        self._batches, self._stop = batches, stop
+        self._ended = False
+        self._caught = Caught(Exception)
+
+    def pull(self) -> Batch | None:
+        if self._ended or self._stop.is_set():
+            return None
+        with self._caught:  # raised once the requests under way are accounted for
+            batch = next(self._batches, None)
+            self._ended = batch is None
+            return batch
+        self._ended = True
+        return None
+
+    def complain(self) -> None:
+        if self._caught.error is not None:
+            raise self._caught.error
