@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from spark_klaviyo.errors import OptionError, SchemaError, complain
+from spark_klaviyo.errors import SchemaError, complain
 from spark_klaviyo.plan import formats, manual
 from spark_klaviyo.plan.checking import make_checks
 from spark_klaviyo.plan.mapping import ColumnMap, Wishes, map_columns, near_misses
@@ -86,6 +86,9 @@ def _options_part(options: Options, template: Template, run_id: str) -> WritePla
         body_text=manual.body_text(options) if template.family == "manual" else "",
         nulls=options.nulls,
         key_in=_key_in(options, template),
+        proxy=options.proxy,
+        learns_quota=options.rate_limit is None,
+        warnings=options.warnings,
         query=() if options.template else manual.query(options.url),
     )
 
@@ -170,7 +173,8 @@ def _columns_part(plan: WritePlan, options: Options, columns: Sequence[Field]) -
         checks=checks,
         mapped=tuple(found.mapped),
         unmapped=tuple(found.unmapped),
-        warnings=tuple(
+        warnings=plan.warnings
+        + tuple(
             f"column {name!r} became a custom property; did you mean {path}?" for name, path in near.items()
         ),
     )
@@ -257,13 +261,3 @@ def _constant_given(template: Template, at: tuple[str, ...], found: ColumnMap) -
             return False
         branch = branch.get(part, branch.get(part + "?"))
     return isinstance(branch, str) and branch.strip("{}") in found.given
-
-
-def require(options: Options, template: Template) -> None:
-    """Complain about settings that are required and missing, and guardrails that ask for an option of their own."""
-    complaints = [
-        f"{setting.name}: is required by template {template.name} ({setting.help})"
-        for setting in template.settings
-        if setting.required and setting.name not in _settings(options, template)
-    ]
-    complain(complaints, OptionError)

@@ -111,6 +111,8 @@ class WritePlan:
     nulls: str = "omit"
     key_in: str = "header"  # header | query | body | none
     query: tuple[tuple[str, str], ...] = ()
+    proxy: str | None = None
+    learns_quota: bool = True  # False: `rate_limit` was given and stands
 
     def envelope(self, values: Mapping[str, str]) -> Envelope:
         """Where rows with these aside values go, and what stands around them (see `plan.envelopes`)."""

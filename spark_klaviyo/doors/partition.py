@@ -1,0 +1,96 @@
+"""The door for `foreachPartition`: any pipeline that already ends there, Spark 3.5 and 4."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from spark_klaviyo.doors.accumulated import accumulator
+from spark_klaviyo.doors.reading import options_at
+from spark_klaviyo.encode.rows import row_encoder
+from spark_klaviyo.errors import WriteStopped
+from spark_klaviyo.pipeline.open import LineMaker
+from spark_klaviyo.pipeline.task import run_task
+from spark_klaviyo.plan.make import make_plan, with_columns
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.plan.types import read_schema
+from spark_klaviyo.report.report import WriteReport
+from spark_klaviyo.report.task import TaskReport
+from spark_klaviyo.runs.write import new_run_id
+
+if TYPE_CHECKING:
+    from pyspark.sql.types import StructType
+
+log = logging.getLogger("spark_klaviyo")
+
+
+def klaviyo_partition_writer(schema: StructType | None = None, **options: object) -> PartitionWriter:
+    """A function for `df.foreachPartition`.
+
+    Rows carry no types there: give `schema=df.schema` to have timestamp_ntz and float columns written by their type.
+    Without it a time without zone is Spark's timestamp. Raises `OptionError` at once; in a task `SchemaError`, or
+    `WriteStopped` where no row could be sent. On classic Spark `writer.report` holds the counts once the action has
+    ended.
+    """
+    return PartitionWriter(schema, options)
+
+
+class PartitionWriter:
+    """What `foreachPartition` calls with each partition's rows; `report` afterwards, on classic Spark."""
+
+    def __init__(self, schema: StructType | None, given: dict[str, object]) -> None:
+        self._options = options_at("partition", given)
+        columns = read_schema(schema.jsonValue()) if schema is not None else ()
+        self._plan = make_plan(self._options, columns, new_run_id(), schema_known=schema is not None)
+        self._lines = LineMaker()
+        self._total = accumulator()
+
+    def __call__(self, rows: Iterable[Any]) -> None:
+        """Send one partition's rows."""
+        from pyspark import TaskContext
+
+        context = TaskContext.get()
+        partition = context.partitionId() if context is not None else 0
+        attempt = context.attemptNumber() if context is not None else 0
+        plan, every = self._planned(iter(rows))
+        with self._lines.open(plan, partition, attempt) as line:
+            for event in run_task(plan, self._encoded(plan, every), line):
+                if isinstance(event, TaskReport):
+                    self._tell(event, partition)
+
+    @property
+    def report(self) -> WriteReport | None:
+        """The counts of all tasks that have ended; None where Spark offers no accumulator (Connect)."""
+        if self._total is None:
+            return None
+        return WriteReport.of(self._total.value, run_id=self._plan.run_id, template=self._plan.template.name)
+
+    def _planned(self, rows: Iterator[Any]) -> tuple[WritePlan, Iterator[Any]]:
+        """The plan with the columns that the first row names, and all rows again."""
+        if self._plan.columns:
+            return self._plan, rows
+        first = next(rows, None)
+        if first is None:
+            return self._plan, rows
+        names = list(first.__fields__) if hasattr(first, "__fields__") else list(first)
+        return with_columns(self._plan, self._options, names), chain([first], rows)
+
+    def _encoded(self, plan: WritePlan, rows: Iterator[Any]) -> Iterator[pa.RecordBatch]:
+        return iter(row_encoder(plan)(rows)) if plan.columns else iter(())
+
+    def _tell(self, report: TaskReport, partition: int) -> None:
+        """Counts go to the accumulator and, where rows were refused, to the log; never a value of a row."""
+        if self._total is not None:
+            self._total.add(report)
+        if report.rejected:
+            codes = ", ".join(f"{count} {code}" for code, count in report.reasons.items())
+            log.warning(
+                "run %s, partition %d: %d rows rejected (%s)", self._plan.run_id, partition, report.rejected, codes
+            )
+        if report.stopped is not None:
+            final = WriteReport.of(report.bare(), run_id=self._plan.run_id, template=self._plan.template.name)
+            raise WriteStopped(f"{report.stopped[1]} (run {self._plan.run_id}): {final}", final)

@@ -1,0 +1,125 @@
+"""The door of Spark 4: `df.write.format("klaviyo")`, found without any registering, or registered with a bound key.
+
+Spark plans, writes and commits in three kinds of process; what travels between them is a picklable plan, and counts.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from spark_klaviyo.doors.reading import options_at
+from spark_klaviyo.encode import arrow
+from spark_klaviyo.errors import OptionError, RowsRejected, WriteStopped
+from spark_klaviyo.options.model import Options
+from spark_klaviyo.pipeline.open import LineMaker
+from spark_klaviyo.pipeline.task import run_task
+from spark_klaviyo.plan.make import make_plan
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.plan.types import read_schema
+from spark_klaviyo.report.report import WriteReport
+from spark_klaviyo.report.task import TaskReport, merge
+from spark_klaviyo.runs.write import new_run_id
+
+try:  # the class decides, never the version: Databricks' "3.5" has it
+    from pyspark.sql.datasource import DataSource, DataSourceArrowWriter, WriterCommitMessage
+except ImportError:
+    DataSource = DataSourceArrowWriter = WriterCommitMessage = object
+
+if TYPE_CHECKING:
+    from pyspark.sql.types import StructType
+
+NAME = "klaviyo"
+NO_API = (
+    'this Spark has no Python data source API, so df.write.format("klaviyo") does not exist here; '
+    "use write_klaviyo(df, ...) or df.foreachPartition(klaviyo_partition_writer(...))"
+)
+
+
+class KlaviyoDataSource(DataSource):  # type: ignore[misc]
+    """The data source `klaviyo`, for writing only."""
+
+    bound: Mapping[str, object] = {}  # options that `register` binds, the key among them
+
+    @classmethod
+    def name(cls) -> str:
+        """What `format(...)` says."""
+        return NAME
+
+    def writer(self, schema: StructType, overwrite: bool) -> Any:
+        """Plan the write; complaints come from here, before anything is sent."""
+        if overwrite:
+            raise _told(
+                OptionError('mode("overwrite") is not possible: Klaviyo has no table to replace; use mode("append")')
+            )
+        try:
+            options = options_at("source", {**self.bound, **self.options})
+            plan = make_plan(options, read_schema(schema.jsonValue()), new_run_id())
+        except (OptionError, ValueError) as error:
+            raise _told(error) from None
+        return KlaviyoWriter(plan, options)
+
+
+def _told(error: Exception) -> Exception:
+    """The same error; Spark wraps it in a class of its own and keeps `Class: text`."""
+    return error
+
+
+@dataclass
+class Counts(WriterCommitMessage):  # type: ignore[misc]
+    """What one task tells the commit: counts only, however many rows were rejected."""
+
+    report: TaskReport
+
+
+class KlaviyoWriter(DataSourceArrowWriter):  # type: ignore[misc]
+    """Sends the partitions; nothing live in it, connections open inside `write`."""
+
+    def __init__(self, plan: WritePlan, options: Options) -> None:
+        self.plan, self.on_reject, self.lines = plan, options.on_reject, LineMaker()
+
+    def write(self, iterator: Iterator[pa.RecordBatch]) -> Counts:
+        """Send one partition."""
+        from pyspark import TaskContext
+
+        context = TaskContext.get()
+        partition = context.partitionId() if context is not None else 0
+        attempt = context.attemptNumber() if context is not None else 0
+        encoded = (arrow.encode(batch, self.plan) for batch in iterator)
+        report = TaskReport()
+        with self.lines.open(self.plan, partition, attempt) as line:
+            for event in run_task(self.plan, encoded, line):
+                if isinstance(event, TaskReport):
+                    report = event.bare()
+        return Counts(report)
+
+    def commit(self, messages: Sequence[Counts | None]) -> None:
+        """Judge the whole write: raises where it was stopped, or rows were rejected and `on_reject=fail`."""
+        total = merge(message.report for message in messages if message is not None)
+        report = WriteReport.of(total, run_id=self.plan.run_id, template=self.plan.template.name)
+        if report.stopped is not None:
+            raise WriteStopped(f"{report.stopped[1]} (run {self.plan.run_id}): {report}")
+        if report.rejected and self.on_reject == "fail":
+            raise RowsRejected(f"{report} (run {self.plan.run_id}); on_reject=keep only reports")
+
+    def abort(self, messages: Sequence[Counts | None]) -> None:
+        """Nothing to undo: what was sent is with Klaviyo, and Spark's own error says why the write ended."""
+
+
+def register(spark: Any, **options: object) -> None:
+    """Register the data source by hand, binding options: a key bound here stands in no plan and no event log.
+
+    Raises `OptionError` where Spark has no data source API, naming the doors to use instead.
+    """
+    if DataSource is object or not hasattr(spark, "dataSource"):
+        raise OptionError(NO_API)
+
+    @functools.wraps(KlaviyoDataSource, updated=())
+    class Bound(KlaviyoDataSource):
+        bound = dict(options)
+
+    spark.dataSource.register(Bound)

@@ -1,0 +1,123 @@
+"""Reading the columns of an encoded Arrow batch as numpy views, without a copy where Arrow allows it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spark_klaviyo.records import Slab
+
+Ints = npt.NDArray[np.int64]
+
+
+def slab_of(batch: pa.RecordBatch, first_row: int) -> Slab:
+    """The slab of all rows: its body is the record column's own buffer."""
+    body, offsets = buffers(batch.column(0))
+    rows = np.arange(first_row, first_row + batch.num_rows, dtype=np.int64)
+    return Slab(body, offsets, rows, _keys(batch))
+
+
+def buffers(array: pa.Array) -> tuple[memoryview, Ints]:
+    """Bytes and offsets of a string or binary array (32 or 64 bit offsets), sliced ones included."""
+    wide = array.type in (pa.large_string(), pa.large_binary())
+    _, starts, body = array.buffers()
+    if starts is None:
+        return memoryview(b""), np.zeros(1, np.int64)
+    raw = np.frombuffer(starts, dtype=np.int64 if wide else np.int32)
+    offsets = raw[array.offset : array.offset + len(array) + 1].astype(np.int64)
+    return memoryview(body if body is not None else b""), offsets
+
+
+def flags_of(batch: pa.RecordBatch) -> npt.NDArray[np.int32]:
+    """The `flag` column."""
+    flags: npt.NDArray[np.int32] = batch.column(1).to_numpy(zero_copy_only=False)
+    return flags
+
+
+def _keys(batch: pa.RecordBatch) -> Ints:
+    array = batch.column(2)
+    if array.null_count == len(array):
+        return np.zeros(len(array), np.int64)
+    if not pa.types.is_integer(array.type):
+        return _hashed(array)
+    return pc.fill_null(array, 0).to_numpy(zero_copy_only=False).astype(np.int64, copy=False)  # type: ignore[no-any-return]
+
+
+def _hashed(array: pa.Array) -> Ints:
+    """A 64-bit polynomial hash of each text, in whole columns; 0 for null and empty."""
+    body, offsets = buffers(pc.fill_null(array, ""))
+    text = np.frombuffer(body, dtype=np.uint8)[offsets[0] : offsets[-1]].astype(np.uint64) + np.uint64(1)
+    starts, lengths = offsets[:-1] - offsets[0], np.diff(offsets)
+    place = np.arange(len(text), dtype=np.int64) - np.repeat(starts, lengths)
+    sums = np.concatenate([[np.uint64(0)], np.cumsum(text * _powers(place))])
+    return (sums[starts + lengths] - sums[starts]).view(np.int64)  # type: ignore[no-any-return]
+
+
+def _powers(place: Ints) -> npt.NDArray[np.uint64]:
+    longest = int(place.max()) + 1 if len(place) else 0
+    table = np.full(longest, 0x9E3779B97F4A7C15, dtype=np.uint64)
+    return np.cumprod(table, dtype=np.uint64)[place]  # type: ignore[no-any-return]
+
+
+def asides_of(batch: pa.RecordBatch) -> Sequence[str] | None:
+    """Each row's side values as JSON text, or None where the plan has none."""
+    if batch.num_columns < 4 or batch.column(3).null_count == batch.num_rows:
+        return None
+    return [value or "" for value in batch.column(3).to_pylist()]
+
+
+def routes_of(batch: pa.RecordBatch, informing: frozenset[str]) -> tuple[list[str], Ints] | None:
+    """Distinct routes of a batch and each row's index into them; None where nothing steers a request."""
+    if batch.num_columns < 4 or batch.column(3).null_count == batch.num_rows:
+        return None
+    found = batch.column(3).dictionary_encode()
+    values = [_steering(value, informing) for value in found.dictionary.to_pylist()]
+    distinct = list(dict.fromkeys(values))
+    if distinct == [""]:
+        return None
+    number = {value: index for index, value in enumerate(distinct)}
+    table = np.array([number[value] for value in values], dtype=np.int64)
+    return distinct, table[pc.fill_null(found.indices, 0).to_numpy(zero_copy_only=False)]
+
+
+def _steering(text: str | None, informing: frozenset[str]) -> str:
+    values: dict[str, str] = json.loads(text) if text else {}
+    left = {name: value for name, value in values.items() if name not in informing}
+    return json.dumps(left, ensure_ascii=False) if left else ""
+
+
+def text_of(slab: Slab, position: int, separator: bytes) -> bytes:
+    """One row's record, without its separator."""
+    start, stop = int(slab.offsets[position]), int(slab.offsets[position + 1])
+    return bytes(slab.body[start : stop - len(separator)])
+
+
+def rebuilt(slab: Slab, replaced: Mapping[int, bytes | None], separator: bytes) -> Slab:
+    """The slab with some rows replaced (None: left out), in one new buffer."""
+    pieces: list[bytes | memoryview] = []
+    sizes = np.diff(slab.offsets)
+    start = 0
+    for position in sorted(replaced):
+        text = replaced[position]
+        pieces.append(slab.body[int(slab.offsets[start]) : int(slab.offsets[position])])
+        if text is not None:
+            pieces += [text, separator]
+            sizes[position] = len(text) + len(separator)
+        start = position + 1
+    pieces.append(slab.body[int(slab.offsets[start]) : int(slab.offsets[-1])])
+    kept = np.ones(len(slab), dtype=bool)
+    kept[[position for position, text in replaced.items() if text is None]] = False
+    offsets = np.concatenate([[0], np.cumsum(sizes[kept])]).astype(np.int64)
+    return Slab(memoryview(b"".join(pieces)), offsets, slab.rows[kept], slab.keys[kept])
+
+
+def gathered(slab: Slab, positions: Ints) -> Slab:
+    """A slab of its own of the rows at these positions, in that order."""
+    pieces = [slab.body[int(slab.offsets[p]) : int(slab.offsets[p + 1])] for p in positions]
+    offsets = np.concatenate([[0], np.cumsum([len(piece) for piece in pieces])]).astype(np.int64)
+    return Slab(memoryview(b"".join(pieces)), offsets, slab.rows[positions], slab.keys[positions])

@@ -1,0 +1,96 @@
+"""Slabs in, batches out for every value of the per-row settings, with duplicates inside a batch taken out."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count
+
+import numpy as np
+import pyarrow as pa
+
+from spark_klaviyo.batch import Cutter
+from spark_klaviyo.pipeline import columns
+from spark_klaviyo.pipeline.identity import superseded
+from spark_klaviyo.pipeline.intake import rejected_as_too_large, route_values, take_in
+from spark_klaviyo.plan import formats
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.records import Batch, Rejection, Slab
+from spark_klaviyo.report.task import TaskReport
+from spark_klaviyo.wire.stop import Stop
+
+MOST_OPEN = 500  # requests being filled at once, when rows go to many lists; the longest unused is sent as it is
+PAUSE = 1_000  # rejections held before the pipeline is given the word to pass them on
+SUPERSEDED = "a later row of the same request has the same identifier"
+
+
+class Feed:
+    """Reads encoded batches and hands out requests to send; rejections gather in `rejections` until taken."""
+
+    def __init__(self, plan: WritePlan, report: TaskReport, stop: Stop) -> None:
+        self.plan, self.report, self.stop = plan, report, stop
+        self.rejections: list[Rejection] = []
+        self._cutters: OrderedDict[str, Cutter] = OrderedDict()
+        self._number = count().__next__
+        self._key_length = key_length(plan)
+        self._separator = formats.separator(plan.content_format)
+
+    def batches(self, encoded: Iterator[pa.RecordBatch]) -> Iterator[Batch | None]:
+        """Every request to send, in order; None now and then, so that many rejections never pile up."""
+        for batch in encoded:
+            yield from self._read(batch)
+            if self.stop.is_set():
+                break
+        for cutter in self._cutters.values():
+            yield from self._thinned(cutter.flush())
+
+    def taken_rejections(self) -> list[Rejection]:
+        """The rejections since the last call."""
+        taken, self.rejections = self.rejections, []
+        return taken
+
+    def _read(self, batch: pa.RecordBatch) -> Iterator[Batch | None]:
+        first = self.report.rows
+        self.report.rows += batch.num_rows
+        taken = take_in(self.plan, batch, self._separator, first)
+        self.rejections += taken.rejections
+        for warning in taken.warnings:
+            self.report.warn(warning)
+        for route, slab in taken.slabs:
+            yield from self._cut(route, slab)
+        if len(self.rejections) >= PAUSE:
+            yield None
+
+    def _cut(self, route: str, slab: Slab) -> Iterator[Batch]:
+        cutter = self._cutters.get(route) or self._open(route)
+        self._cutters.move_to_end(route)
+        large = cutter.too_large(slab)
+        if len(large):
+            separator = cutter.envelope.separator
+            most = min(cutter.room, self.plan.limits.max_row_bytes or cutter.room)
+            self.rejections += rejected_as_too_large(slab, large, separator, most)
+            slab = columns.gathered(slab, np.setdiff1d(np.arange(len(slab)), large))
+        yield from self._thinned(cutter.cut(slab))
+        if len(self._cutters) > MOST_OPEN:
+            _, oldest = self._cutters.popitem(last=False)
+            yield from self._thinned(oldest.flush())
+
+    def _open(self, route: str) -> Cutter:
+        envelope = self.plan.envelope(route_values(route))
+        self._cutters[route] = Cutter(envelope, self.plan.limits, self._number, self._key_length)
+        return self._cutters[route]
+
+    def _thinned(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """The batches without the rows that a later row of the same batch replaces."""
+        for batch in batches:
+            gone = superseded(self.plan.checks, batch) if self.plan.checks.key else set()
+            if gone:
+                self.report.skip(len(gone), SUPERSEDED)
+            yield batch.without(gone) if gone else replace(batch)
+
+
+def key_length(plan: WritePlan) -> int:
+    """Bytes of the key that takes the place of its mark in a body; 0 without a key."""
+    key = plan.credentials.api_key
+    return len(key.reveal().encode()) if key is not None else 0

@@ -1,0 +1,67 @@
+"""Which rows mean the same person, event or item: the last one of a batch is sent, earlier ones are superseded."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import numpy.typing as npt
+
+from spark_klaviyo.plan import exact_json
+from spark_klaviyo.plan.examine import get
+from spark_klaviyo.plan.model import Checks
+from spark_klaviyo.records import Batch
+
+
+def named(checks: Checks, text: bytes) -> tuple[str, str] | None:
+    """The first identifier a record has, as (field, value); emails ignore case. None where it has none."""
+    try:
+        record = exact_json.loads(text)
+    except ValueError:
+        return None
+    for at in checks.key:
+        value = get(record, at)
+        if value not in (None, ""):
+            shown = str(value).strip()
+            return at[-1], shown.lower() if at[-1] == "email" else shown
+    return None
+
+
+def identity(checks: Checks, text: bytes) -> int:
+    """A 64-bit hash of a record's identifier; 0 where it has none."""
+    found = named(checks, text)
+    if found is None:
+        return 0
+    return int.from_bytes(hashlib.blake2b(repr(found).encode(), digest_size=8).digest(), "little", signed=True)
+
+
+def superseded(checks: Checks, batch: Batch) -> set[int]:
+    """Positions of the rows of a batch that a later row with the same identifier replaces.
+
+    The hashes find candidates in whole columns; only those are compared by their identifiers.
+    """
+    keys = np.concatenate([span.slab.keys[span.start : span.stop] for span in batch.spans])
+    candidates = _repeated(keys)
+    if not len(candidates):
+        return set()
+    records = list(batch.pick(candidates).records())
+    last: dict[tuple[str, str], int] = {}
+    gone: set[int] = set()
+    for position, text in zip(candidates.tolist(), records, strict=True):
+        name = named(checks, text)
+        if name is not None and name in last:
+            gone.add(last[name])
+        if name is not None:
+            last[name] = position
+    return gone
+
+
+def _repeated(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Positions, ascending, of the keys that occur more than once."""
+    order = np.argsort(keys, kind="stable")
+    inorder = keys[order]
+    same = (inorder[1:] == inorder[:-1]) & (inorder[1:] != 0)
+    marked = np.zeros(len(keys), dtype=bool)
+    marked[order[1:][same]] = True
+    marked[order[:-1][same]] = True
+    return np.flatnonzero(marked)

@@ -1,0 +1,124 @@
+"""Encoded Arrow batches in, slabs and rejections out: rows that need a look are decided here, all others untouched.
+
+A clean batch passes as it came: its buffer is the slab, and no row becomes an object.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from spark_klaviyo.pipeline import columns
+from spark_klaviyo.pipeline.identity import identity
+from spark_klaviyo.plan.examine import examine
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.records import Rejection, Slab
+
+FINE, LOOK = 0, 1
+INFORMING = frozenset({"default_country"})  # asides that tell of a row without deciding where it goes
+
+
+@dataclass
+class Taken:
+    """What one Arrow batch gave: rows to send by the values of their per-row settings, and rows refused."""
+
+    slabs: list[tuple[str, Slab]] = field(default_factory=list)
+    rejections: list[Rejection] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    superseded: int = 0
+
+
+def take_in(plan: WritePlan, batch: pa.RecordBatch, separator: bytes, first_row: int) -> Taken:
+    """Turn one encoded batch into slabs, one for each value of the per-row settings that steer a request."""
+    taken = Taken()
+    whole = columns.slab_of(batch, first_row)
+    flags = columns.flags_of(batch)
+    if flags.any():
+        whole = _look(plan, batch, whole, flags, separator, taken)
+    taken.slabs = _by_route(batch, whole, first_row)
+    return taken
+
+
+def route_values(route: str) -> dict[str, str]:
+    """The values of the per-row settings that a route (their JSON text) stands for."""
+    values: dict[str, str] = json.loads(route) if route else {}
+    return values
+
+
+# --- rows that need a look ------------------------------------------------------------------------
+
+
+def _look(
+    plan: WritePlan,
+    batch: pa.RecordBatch,
+    whole: Slab,
+    flags: npt.NDArray[np.int32],
+    separator: bytes,
+    taken: Taken,
+) -> Slab:
+    """Decide every flagged row; the slab of what is left, rebuilt only where a row changed or went."""
+    asides = columns.asides_of(batch)
+    replaced: dict[int, bytes | None] = {}
+    keys = whole.keys.copy()
+    for position in map(int, np.flatnonzero(flags)):
+        text = columns.text_of(whole, position, separator)
+        aside = route_values(asides[position]) if asides is not None else {}
+        sent = _decide(plan, text, aside, int(flags[position]), int(whole.rows[position]), taken)
+        if sent is not text:
+            replaced[position] = sent
+        if sent is not None and keys[position] == 0:
+            keys[position] = identity(plan.checks, sent)
+    whole = Slab(whole.body, whole.offsets, whole.rows, keys)
+    return columns.rebuilt(whole, replaced, separator) if replaced else whole
+
+
+def _decide(plan: WritePlan, text: bytes, aside: Mapping[str, str], flag: int, row: int, taken: Taken) -> bytes | None:
+    if flag > LOOK:
+        name = plan.columns[flag - 2].name if flag - 2 < len(plan.columns) else "a column"
+        detail = f"column {name!r} holds NaN or an infinity, which JSON cannot"
+        taken.rejections.append(Rejection(row, text.decode("utf-8", "replace"), "not_finite", detail))
+        return None
+    judged = examine(plan, text, aside)
+    if judged.problem is None:
+        return judged.text
+    if judged.text is None:
+        record = text.decode("utf-8", "replace")
+        problem = judged.problem
+        taken.rejections.append(Rejection(row, record, problem.code, problem.detail, judged.pointer))
+    else:
+        taken.warnings.append(f"{judged.problem.code}: {judged.problem.detail}")
+    return judged.text
+
+
+# --- per-row settings -----------------------------------------------------------------------------
+
+
+def _by_route(batch: pa.RecordBatch, whole: Slab, first_row: int) -> list[tuple[str, Slab]]:
+    if not len(whole):
+        return []
+    routes = columns.routes_of(batch, INFORMING)
+    if routes is None:
+        return [("", whole)]
+    values, codes = routes
+    mine = codes[whole.rows - first_row]
+    if len(values) == 1:
+        return [(values[0], whole)]
+    order = np.argsort(mine, kind="stable")
+    starts = np.flatnonzero(np.diff(mine[order], prepend=-1))
+    groups = np.split(order, starts[1:])
+    return [(values[int(mine[group[0]])], columns.gathered(whole, group)) for group in groups]
+
+
+def rejected_as_too_large(
+    slab: Slab, positions: npt.NDArray[np.int64], separator: bytes, most: int
+) -> Iterator[Rejection]:
+    """Rejections of rows that no request could hold; `most` is what one row may have."""
+    for position in map(int, positions):
+        text = columns.text_of(slab, position, separator)
+        detail = f"the record has {len(text):,} bytes; {most:,} fit"
+        yield Rejection(int(slab.rows[position]), text.decode("utf-8", "replace"), "too_large", detail)

@@ -1,0 +1,105 @@
+"""Runs the stages for one partition: encoded batches in; rejections, receipts and one report out, as they happen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import pyarrow as pa
+
+from spark_klaviyo.deliver.delivery import Delivery, Line
+from spark_klaviyo.deliver.sender import deliver
+from spark_klaviyo.pipeline.feed import Feed
+from spark_klaviyo.pipeline.who import who
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.records import Receipt, Rejection
+from spark_klaviyo.report.task import TaskReport
+
+OPEN_JOB = "its job was not followed to the end"
+NO_JOB = "Klaviyo took it and offers no way to confirm"
+SHARE_AFTER = 1_000  # rows after which a share of rejects is judged
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A rejected row with what the rejects dataset keeps of it."""
+
+    rejection: Rejection
+    who: dict[str, str | None]
+
+    def __repr__(self) -> str:
+        return f"Refused({self.rejection!r})"
+
+
+@dataclass(frozen=True)
+class OpenJob:
+    """A job that Klaviyo accepted and that somebody has to follow; no bodies, so that many stay cheap."""
+
+    job_id: str
+    rows: int
+    sequence: int
+
+
+Happened: TypeAlias = "Refused | Receipt | OpenJob | TaskReport"
+
+
+def run_task(plan: WritePlan, encoded: Iterator[pa.RecordBatch], line: Line) -> Iterator[Happened]:
+    """Send every row of a partition; yield what happened as it happens, the `TaskReport` last.
+
+    Raises nothing for a refused row, a refused key or a broken network: they are told, and the report's `stopped` says
+    why sending ended early.
+    """
+    report = TaskReport(started=line.clock.wall().timestamp())
+    feed = Feed(plan, report, line.stop)
+    for delivery in deliver(plan, feed.batches(encoded), line):
+        if delivery is not None:
+            yield from _count(plan, delivery, report, line)
+        yield from _refuse(plan, feed.taken_rejections(), report, line)
+        _judge_rejects(plan, report, line)
+    yield from _refuse(plan, feed.taken_rejections(), report, line)
+    _judge_rejects(plan, report, line)
+    if line.stop.is_set():
+        report.stopped = (line.stop.code, line.stop.message)
+    report.ended = line.clock.wall().timestamp()
+    yield report
+
+
+def _count(plan: WritePlan, delivery: Delivery, report: TaskReport, line: Line) -> Iterator[Happened]:
+    """Add what became of one request to the report."""
+    report.delivered += delivery.delivered
+    report.unsent += delivery.unsent
+    report.resent += delivery.resent
+    if delivery.accepted:
+        report.accept(delivery.accepted, OPEN_JOB if delivery.job_id else NO_JOB)
+    taken = delivery.delivered + delivery.accepted
+    for number, attempt in enumerate(delivery.attempts, 1):
+        last = number == len(delivery.attempts)
+        size = delivery.receipt.bytes if delivery.receipt else 0
+        report.reply(attempt.reply, at=attempt.at, rows=taken if last else 0, size=size, taken=last and taken > 0)
+    if delivery.receipt is not None:
+        report.receipt(delivery.receipt)
+        yield delivery.receipt
+        if delivery.job_id:
+            yield OpenJob(delivery.job_id, delivery.accepted, delivery.receipt.sequence)
+    yield from _refuse(plan, delivery.rejections, report, line)
+
+
+def _refuse(plan: WritePlan, rejections: Iterable[Rejection], report: TaskReport, line: Line) -> Iterator[Refused]:
+    for rejection in rejections:
+        refused = Refused(rejection, who(plan.template, rejection.record))
+        report.reject(rejection, partition_id=line.partition_id, who=refused.who, run_id=plan.run_id)
+        yield refused
+
+
+def _judge_rejects(plan: WritePlan, report: TaskReport, line: Line) -> None:
+    """Stop sending once more rows are rejected than `max_rejects` bears."""
+    if plan.max_rejects and too_many(plan.max_rejects, report.rejected, report.rows, settled=False):
+        line.stop.set("too_many_rejects", f"more than {plan.max_rejects} of the rows were rejected (max_rejects)")
+
+
+def too_many(most: str, rejected: int, rows: int, *, settled: bool) -> bool:
+    """Whether the rejects pass `most`, a number or a percentage; a share is judged after 1,000 rows, or when settled."""
+    if most.endswith("%"):
+        return (settled or rows >= SHARE_AFTER) and rejected * 100 > float(most[:-1]) * rows
+    return rejected > int(most)

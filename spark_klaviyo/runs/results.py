@@ -1,0 +1,79 @@
+"""What tasks hand back through Spark: rows of (kind, body), the body being JSON, and how the driver reads them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+
+import pyarrow as pa
+
+from spark_klaviyo.pipeline.task import Happened, OpenJob, Refused
+from spark_klaviyo.records import Receipt
+from spark_klaviyo.report.task import TaskReport
+
+RESULT = "kind string, body string"
+SCHEMA = pa.schema([("kind", pa.string()), ("body", pa.string())])
+MOST_ROWS = 2_000  # result rows held before they are handed to Spark
+REPORT, REJECT, RECEIPT, JOB = "report", "reject", "receipt", "job"
+
+
+def reject_body(run_id: str, partition_id: int, refused: Refused) -> dict[str, object]:
+    """A row of the rejects dataset."""
+    rejection = refused.rejection
+    return {
+        "run_id": run_id,
+        "partition_id": partition_id,
+        "record": rejection.record,
+        **refused.who,
+        "code": rejection.code,
+        "detail": rejection.detail,
+        "pointer": rejection.pointer,
+        "status": rejection.status,
+    }
+
+
+def result_batches(
+    happened: Iterable[Happened], run_id: str, partition_id: int, kinds: frozenset[str]
+) -> Iterator[pa.RecordBatch]:
+    """Arrow batches of what happened, only of the kinds that somebody reads, handed over as it happens."""
+    rows: list[tuple[str, str]] = []
+    for event in happened:
+        kind, body = _row(event, run_id, partition_id)
+        if kind in kinds:
+            rows.append((kind, body))
+        if len(rows) >= MOST_ROWS:
+            yield _batch(rows)
+            rows = []
+    yield _batch(rows)
+
+
+def _row(event: Happened, run_id: str, partition_id: int) -> tuple[str, str]:
+    if isinstance(event, TaskReport):
+        return REPORT, event.to_json()
+    if isinstance(event, Receipt):
+        return RECEIPT, json.dumps(asdict(event))
+    if isinstance(event, OpenJob):
+        return JOB, json.dumps({**asdict(event), "partition_id": partition_id})
+    return REJECT, json.dumps(reject_body(run_id, partition_id, event), ensure_ascii=False)
+
+
+def _batch(rows: list[tuple[str, str]]) -> pa.RecordBatch:
+    columns = [pa.array([kind for kind, _ in rows], pa.string()), pa.array([body for _, body in rows], pa.string())]
+    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+
+
+@dataclass
+class Results:
+    """What the driver keeps of a run: a report a task, and the jobs left open."""
+
+    reports: list[TaskReport] = field(default_factory=list)
+    jobs: list[OpenJob] = field(default_factory=list)
+
+    def add(self, kind: str, body: str) -> None:
+        """Read one result row."""
+        if kind == REPORT:
+            self.reports.append(TaskReport.from_json(body))
+        elif kind == JOB:
+            told = json.loads(body)
+            self.jobs.append(OpenJob(told["job_id"], told["rows"], told["sequence"]))
