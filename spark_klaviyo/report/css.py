@@ -22,8 +22,10 @@ STYLE = f"""
 STYLE += """
 .sk,.sk *{box-sizing:border-box}
 .sk{font:14px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;color:var(--ink);
-background:var(--paper);max-width:960px;padding:28px 32px;border:1px solid var(--line);border-radius:14px;
+background:var(--paper);width:100%;max-width:960px;container-type:inline-size;
+padding:28px 32px;border:1px solid var(--line);border-radius:14px;
 overflow-wrap:anywhere;-webkit-print-color-adjust:exact;print-color-adjust:exact}
+.sk.slim{padding:12px 16px;border-radius:10px}.sk.slim p{margin:0}.sk.slim .bar{height:8px}
 .sk header{margin:0 0 22px}
 .sk .kicker{margin:0 0 8px;color:var(--soft);font-size:13px;display:flex;flex-wrap:wrap;gap:4px 10px;
 align-items:center}
@@ -52,7 +54,7 @@ color:var(--soft)}
 .sk .legend i{display:inline-block;width:9px;height:9px;border-radius:3px;background:var(--tone);margin-right:7px}
 .sk .scroll{overflow-x:auto}
 .sk table{width:100%;border-collapse:collapse;font-size:13px;margin:0;border:0;background:none;color:inherit}
-.sk th,.sk td{padding:7px 14px 7px 0;text-align:left;vertical-align:top;border:0;
+.sk th,.sk td{overflow-wrap:break-word;padding:7px 14px 7px 0;text-align:left;vertical-align:top;border:0;
 border-bottom:1px solid var(--line);background:none;white-space:normal}
 .sk th{color:var(--soft);font-weight:500;font-size:12px;padding-top:0;white-space:nowrap}
 .sk tr:last-child td{border-bottom:0}
@@ -60,7 +62,7 @@ border-bottom:1px solid var(--line);background:none;white-space:normal}
 .sk .num{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .sk code,.sk pre{font:12.5px/1.5 ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;color:inherit}
 .sk code{background:var(--panel);border-radius:4px;padding:1px 5px}
-.sk td>code{white-space:nowrap}
+.sk td code:only-child{white-space:nowrap}
 .sk .steps code{background:none;padding:0;font-weight:600}
 .sk pre{margin:0;padding:12px 14px;background:var(--panel);border:0;border-radius:10px;max-height:420px;overflow:auto;
 white-space:pre-wrap;overflow-wrap:anywhere}
@@ -90,7 +92,12 @@ display:flex;flex-wrap:wrap;gap:2px 18px}
 .sk-page{margin:0;padding:28px 16px;background:#eef1f4}
 .sk-page .sk{margin:0 auto}
 @media (prefers-color-scheme:dark){.sk-page{background:#0b0f14}}
-@media (max-width:560px){.sk{padding:18px 16px}.sk-page{padding:0}.sk-page .sk{border:0;border-radius:0}
-.sk h1{font-size:17px}.sk .cards{grid-template-columns:repeat(2,1fr)}.sk .card dd{font-size:18px}}
+@media (max-width:560px){.sk{padding:18px 16px}.sk-page{padding:0}.sk-page .sk{border:0;border-radius:0}}
+@container (max-width:560px){.sk h1{font-size:17px}.sk .cards{grid-template-columns:repeat(2,1fr)}
+.sk .card dd{font-size:18px}.sk thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}
+.sk table,.sk tbody,.sk tr{display:block}.sk tr{padding:8px 0;border-bottom:1px solid var(--line)}
+.sk tr:last-child{border-bottom:0}.sk td{display:grid;grid-template-columns:88px 1fr;padding:2px 0;border:0}
+.sk td.num{text-align:left}.sk td code:only-child{white-space:normal}.sk td:empty{display:none}
+.sk td:before{content:attr(data-label);color:var(--soft);font-size:12px}}
 @media print{.sk{border:0;padding:0;max-width:none}.sk-page{background:#fff;padding:0}.sk pre{max-height:none}}
 """

@@ -61,13 +61,16 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], numeric: Ite
     """A table; the columns named `numeric` stand at the right. Nothing at all without rows."""
     kinds = ["num" if column in set(numeric) else "" for column in columns]
     head = join(element("th", c, kind=k, more='scope="col"') for c, k in zip(columns, kinds, strict=True))
-    body = [
-        element("tr", *(element("td", cell, kind=kind) for cell, kind in zip(row, kinds, strict=True))) for row in rows
-    ]
+    body = [element("tr", *map(_cell, row, kinds, columns)) for row in rows]
     if not body:
         return Markup("")
     inside = element("table", element("thead", element("tr", head)), element("tbody", *body))
     return element("div", inside, kind="scroll", more='tabindex="0"')
+
+
+def _cell(value: object, kind: str, column: str) -> Markup:
+    inside = element("span", value) if value != "" else ""
+    return element("td", inside, kind=kind, more=f'data-label="{safe(column)}"')
 
 
 def steps(every: Iterable[object], tone: str = "") -> Markup:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 _OPENS, _CLOSES = "{[", "}]"
 
 
@@ -12,17 +12,17 @@ def indented(text: str) -> str:
     """The JSON text with two blanks a level; empty objects and arrays stay on one line."""
     out: list[str] = []
     level = 0
-    for token in _TOKEN.findall(text):
-        if token in _CLOSES:
+    for piece in _PIECE.findall(text):
+        if piece in _CLOSES:
             level -= 1
             out.append("" if out and out[-1] in _OPENS else _line(level))
         elif out and out[-1] in _OPENS:
             out.append(_line(level))
-        out.append(token)
-        if token in _OPENS:
+        out.append(piece)
+        if piece in _OPENS:
             level += 1
-        elif token in (",", ":"):
-            out.append(_line(level) if token == "," else " ")
+        elif piece in (",", ":"):
+            out.append(_line(level) if piece == "," else " ")
     return "".join(out)
 
 

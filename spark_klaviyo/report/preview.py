@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
+from spark_klaviyo.records import CODES
 from spark_klaviyo.report.html import Markup, Rendered, card, cards, element, fragment, marked, section, steps, table
 from spark_klaviyo.report.indent import indented
 from spark_klaviyo.report.text import counted, duration, size
@@ -113,17 +114,19 @@ class Preview(Rendered):
         return fragment(("dim", "Preview"), self.template, self.headline(), inside, notes)
 
     def to_dict(self, *, bodies: bool = False) -> dict[str, object]:
-        """The preview as JSON can hold it; `bodies` adds the filled URLs and the bodies, a person's data in them."""
+        """The preview as JSON can hold it; `bodies` adds URLs as filled, bodies, and details: a person's data."""
         form = asdict(self)
         for shown, request in zip(form["requests"], self.requests, strict=True):
             shown["url"] = request.url if bodies else request.unfilled or request.url
             del shown["unfilled"]
             if not bodies:
                 del shown["body"]
+        for row in [] if bodies else form["rejected"]:
+            del row["detail"]
         return form
 
     def text(self, *, bodies: bool = False) -> str:
-        """The preview for a terminal; `bodies` adds the requests' bodies, a person's data in them."""
+        """The preview for a terminal; `bodies` adds what holds a person's data: URLs as filled, bodies, details."""
         return "\n".join(self._lines(bodies))
 
     def __str__(self) -> str:
@@ -149,7 +152,8 @@ class Preview(Rendered):
         for column in self.mapping:
             yield f"  {column.column:<{width}} -> {column.becomes}{f'  ({column.hint})' if column.hint else ''}"
         for row in self.rejected:
-            yield f"row {row.row:,} would be rejected: {row.code}{f', {row.detail}' if row.detail else ''}"
+            why = row.detail if bodies else CODES.get(row.code, "")
+            yield f"row {row.row:,} would be rejected: {row.code}{f', {why}' if why else ''}"
         for request in self.requests:
             yield from _told(request, bodies)
 
