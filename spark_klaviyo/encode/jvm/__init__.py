@@ -1,0 +1,83 @@
+"""A DataFrame and a plan in, the DataFrame of encoded rows out: records are made inside the JVM by `to_json`.
+
+The columns are those of every encoder: `record` (JSON and the separator), `flag`, `key`, and `aside` where the plan has
+any. One projection without a shuffle, of expressions that classic Spark and Spark Connect both know.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from spark_klaviyo.encode.looks import make_looks
+from spark_klaviyo.plan.formats import separator
+from spark_klaviyo.plan.shape import Each, Fixed, Json, Leaf, Node, Record, When
+from spark_klaviyo.plan.types import Type
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from spark_klaviyo.plan.model import WritePlan
+
+
+def encodable(plan: WritePlan) -> bool:
+    """Whether `to_json` can make these records. If not, they are made by `encode.arrow` in the worker.
+
+    It cannot write some nulls and leave out others, merge a map with fields, or write dates as keys.
+    """
+    if not plan.columns:
+        return False
+    leaves = [aside.leaf for aside in plan.asides]
+    return all(map(_plain, leaves)) and (plan.record is None or _writable(plan.record))
+
+
+def _writable(node: Node) -> bool:
+    if isinstance(node, Fixed):
+        return _constant(node.value)
+    if isinstance(node, Leaf):
+        return _plain(node)
+    if isinstance(node, Each):
+        return _plain(node.leaf)
+    if isinstance(node, When):
+        return _plain(node.leaf) and _writable(node.then)
+    return not node.spread and all(_writable(child) for _, child in node.fields)
+
+
+def _plain(leaf: Leaf) -> bool:
+    return not leaf.keep_null and _known(leaf.type)
+
+
+def _known(kind: Type) -> bool:
+    if kind.name == "unknown" or (kind.key is not None and kind.key.name == "date"):
+        return False
+    names = [field.name.casefold() for field in kind.fields]
+    children = [field.type for field in kind.fields] + [t for t in (kind.element, kind.value) if t]
+    return len(set(names)) == len(names) and all(map(_known, children))
+
+
+def _constant(value: Json) -> bool:
+    if isinstance(value, dict):
+        return bool(value) and all(map(_constant, value.values()))
+    if isinstance(value, int):
+        return abs(value) < 2**63
+    return isinstance(value, str | float)
+
+
+def encoded(df: DataFrame, plan: WritePlan) -> DataFrame:
+    """The encoded rows of `df`, whose columns are the plan's, in their order. Nothing is evaluated yet."""
+    from pyspark.sql import functions
+
+    from spark_klaviyo.encode.jvm.columns import Columns
+    from spark_klaviyo.encode.jvm.flags import Flags
+
+    columns = Columns(functions, plan)
+    looks = make_looks(plan)
+    flags = Flags(columns, looks)
+    asides = [columns.aside(plan.asides).alias("aside")] if plan.asides else []
+    # Columns by number: a name may hold anything, and two names may differ in case alone.
+    numbered = df.toDF(*(f"c{number}" for number in range(len(plan.columns))))
+    record = columns.record(separator(plan.content_format).decode()).alias("record")
+    rows = numbered.select(record, flags.flag().alias("flag"), flags.key().alias("key"), *asides)
+    if looks.max_row_bytes is None or looks.every_row:
+        return rows
+    # A second projection, so that the record is made once: Spark does not merge what is costly and used twice.
+    return rows.withColumn("flag", flags.too_long("record", "flag"))

@@ -1,0 +1,107 @@
+"""Plans made by hand, for encoders: the parts an encoder reads, and the least of everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from spark_klaviyo.options.secrets import Credentials
+from spark_klaviyo.plan.model import Aside, Checks, Policy, Wanted, WritePlan
+from spark_klaviyo.plan.shape import Fixed, Leaf, Node, Record
+from spark_klaviyo.plan.types import Field, Type, read_type
+from spark_klaviyo.records import Limits, Quota
+from spark_klaviyo.templates.model import Template
+
+OFF = Checks(mode="off")
+LIMITS = Limits(10_000, 5_000_000)
+TEMPLATE = Template("t", "test", "", "POST", "/", None, (), LIMITS, Quota(()), "delivered")
+
+
+def columns(**types: object) -> tuple[Field, ...]:
+    """Columns from names and Spark's JSON form of their types."""
+    return tuple(Field(name, read_type(form)) for name, form in types.items())  # type: ignore[arg-type]
+
+
+def plan_of(
+    fields: Sequence[Field],
+    record: Record | None,
+    checks: Checks = OFF,
+    asides: Sequence[Aside] = (),
+    content_format: str = "json",
+    record_column: str | None = None,
+) -> WritePlan:
+    """A plan with this record and these checks."""
+    return WritePlan(
+        run_id="run",
+        template=TEMPLATE,
+        settings={},
+        columns=tuple(fields),
+        record=record,
+        record_column=record_column,
+        checks=checks,
+        asides=tuple(asides),
+        limits=LIMITS,
+        quota=Quota(()),
+        policy=Policy(),
+        base_url="http://127.0.0.1",
+        headers={},
+        credentials=Credentials(),
+        content_format=content_format,
+    )
+
+
+def flat(fields: Sequence[Field], **kwargs: object) -> WritePlan:
+    """Each column under its own name."""
+    leaves = tuple((field.name, Leaf((field.name,), field.type)) for field in fields)
+    return plan_of(fields, Record(leaves), **kwargs)  # type: ignore[arg-type]
+
+
+def without_schema(plan: WritePlan) -> WritePlan:
+    """The same plan where no schema is known: every leaf is of an unknown type."""
+    assert plan.record is not None
+    return replace(plan, columns=(), record=_unknown(plan.record))
+
+
+def _unknown(node: Node) -> Node:
+    if isinstance(node, Record):
+        children = tuple((name, _unknown(child)) for name, child in node.fields)
+        return replace(node, fields=children, spread=tuple(map(_unknown, node.spread)))  # type: ignore[arg-type]
+    return node if isinstance(node, Fixed) else replace(node, type=Type("unknown"))  # type: ignore[call-arg]
+
+
+PROFILE_TEXTS = ("email", "phone_number", "external_id", "first_name", "last_name", "organization", "title")
+
+
+def profile_plan(fields: Sequence[Field], mode: str = "strict") -> WritePlan:
+    """Profiles as the bulk import takes them: known columns are attributes, the rest custom properties."""
+    by_name: Mapping[str, Type] = {field.name: field.type for field in fields}
+    attributes: list[tuple[str, Node]] = [
+        (name, Leaf((name,), by_name[name], "text")) for name in PROFILE_TEXTS if name in by_name
+    ]
+    if "location" in by_name:
+        inside = tuple((part.name, Leaf(("location", part.name), part.type)) for part in by_name["location"].fields)
+        attributes.append(("location", Record(inside, omit_empty=True)))
+    loose = sorted(set(by_name) - {*PROFILE_TEXTS, "location"})
+    properties = tuple((name, Leaf((name,), by_name[name])) for name in loose)
+    attributes.append(("properties", Record(properties, omit_empty=True)))
+    record = Record((("type", Fixed("profile")), ("attributes", Record(tuple(attributes)))))
+    return plan_of(fields, record, profile_checks(by_name, mode))
+
+
+def profile_checks(by_name: Mapping[str, Type], mode: str) -> Checks:
+    """What the bulk import of profiles looks at."""
+    forms = {"email": "email", "phone_number": "phone", "external_id": "text"}
+    here = [name for name in forms if name in by_name]
+    wanted = [
+        Wanted(("attributes", name), name, forms[name], Leaf((name,), by_name[name]), identifies=True) for name in here
+    ]
+    places = tuple(("attributes", name) for name in forms)
+    return Checks(
+        mode,
+        tuple(wanted),
+        places,
+        key=places,
+        max_row_bytes=100_000,
+        properties_at=("attributes", "properties"),
+        max_properties=400,
+    )
