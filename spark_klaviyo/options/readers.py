@@ -33,9 +33,12 @@ def text(given: object) -> str:
 
 
 def verbatim(given: object) -> str:
-    """A text as it stands, blanks included; a JSON object or array is written as JSON."""
+    """A text as it stands, blanks included; a dict or a list is written as JSON."""
     if isinstance(given, dict | list):
-        return json.dumps(given, ensure_ascii=False)
+        try:
+            return json.dumps(given, ensure_ascii=False, allow_nan=False)
+        except (TypeError, ValueError):
+            raise Unreadable("text, or what JSON can hold") from None
     return given if isinstance(given, str) and given else text(given)
 
 

@@ -74,23 +74,26 @@ def read_secret(name: str, text: str) -> Secret:
     scheme, _, place = text.partition(":")
     scheme, place = scheme.strip().lower(), place.strip()
     label = f"{scheme}:{MASK if place.startswith('pk_') else place}"
-    try:
-        found = _FINDERS[scheme](place)
-    except (_Lost, OSError, UnicodeDecodeError) as error:
-        reason = str(error) if isinstance(error, _Lost) else _plainly(error)
-        raise OptionError(f"{name}: {label}: {reason}") from None
+    found, trouble = _looked_up(scheme, place)
+    if trouble:
+        raise OptionError(f"{name}: {label}: {trouble}")
     return Secret(_checked(found.strip(), f"{name}: what {label} holds"))
+
+
+def _looked_up(scheme: str, place: str) -> tuple[str, str]:
+    """What stands there and nothing, or nothing and why not. The error ends here: its chain could quote a file."""
+    try:
+        return _FINDERS[scheme](place), ""
+    except _Lost as error:
+        return "", str(error)
+    except OSError as error:
+        return "", (error.strerror or "cannot be read").lower()
+    except (ValueError, RuntimeError):  # no text, no such home directory
+        return "", "is no readable text file"
 
 
 class _Lost(Exception):
     """A reference leads nowhere; the text says why."""
-
-
-def _plainly(error: OSError | UnicodeDecodeError) -> str:
-    """Without the error's own text, which could quote the file."""
-    if isinstance(error, OSError):
-        return (error.strerror or "cannot be read").lower()
-    return "is not text"
 
 
 def _checked(text: str, what: str) -> str:

@@ -1,0 +1,71 @@
+"""A small catalog of templates with one of each peculiarity, and a way to read options against it."""
+
+from __future__ import annotations
+
+from spark_klaviyo.errors import OptionError
+from spark_klaviyo.options.read import Options, read_options
+from spark_klaviyo.records import Limits
+from spark_klaviyo.templates.model import M, Setting, Template
+
+KEY = "pk_0123456789abcdef0123456789abcdef01"
+LIST = Setting("list_id", "id of the list", required=True, per_row=True, look_up="list", several=True)
+
+
+def _template(name: str, *settings: Setting, **more: object) -> Template:
+    fixed = {"family": "any", "summary": "", "method": "POST", "path": "/api/x", "body": "{rows}", "fields": ()}
+    known = {"limits": Limits(10_000, 5_000_000), "quota": M, "outcome": "job", "settings": settings}
+    return Template(name=name, **{**fixed, **known, **more})  # type: ignore[arg-type]
+
+
+CURRENT = (
+    _template("add_profiles_to_list", LIST),
+    _template(
+        "subscribe",
+        LIST,
+        Setting("channels", "what for", required=True, choices=("email", "sms"), per_row=True, several=True),
+        Setting("historical_import", "past consent", default="false", choices=("true", "false")),
+        Setting("custom_source", "where from"),
+    ),
+    _template("suppress", Setting("reason", "why"), needs=(("reason", "nobody is lost by accident"),)),
+    _template("delete_people", deletes=True),
+    _template("create_events", unique_id="unique_id"),
+)
+RETIRED = (_template("add_profiles_to_list", LIST, legacy="v2", limits=Limits(100, 5_000_000)),)
+CATALOG = (*CURRENT, *RETIRED)
+
+
+def find(name: str, api: str) -> Template:
+    """The template of the catalog, or an OptionError."""
+    for template in CURRENT if api == "current" else RETIRED:
+        if template.name == name:
+            return template
+    raise OptionError(f"template: there is no {name!r}")
+
+
+def read(door: str = "function", *, recorded: bool = False, **given: object) -> Options:
+    """Options read against the catalog, with a key unless one is given."""
+    return read_all({"api_key": KEY, **given}, door, recorded=recorded)
+
+
+def read_all(given: dict[str, object], door: str = "function", *, recorded: bool = False) -> Options:
+    """Options read against the catalog, with nothing added."""
+    return read_options(given, door, CATALOG, find, recorded=recorded)
+
+
+def complaints(door: str = "function", *, recorded: bool = False, **given: object) -> tuple[str, ...]:
+    """What is complained about; empty when nothing is."""
+    return complaints_of({"api_key": KEY, **given}, door, recorded=recorded)
+
+
+def complaints_of(given: dict[str, object], door: str = "function", *, recorded: bool = False) -> tuple[str, ...]:
+    """What is complained about, with nothing added to what is given."""
+    try:
+        read_all(given, door, recorded=recorded)
+    except OptionError as error:
+        return error.complaints
+    return ()
+
+
+def to_list(**given: object) -> dict[str, object]:
+    """The usual options of adding profiles to a list."""
+    return {"template": "add_profiles_to_list", "list_id": "Y6nRLr", **given}

@@ -1,0 +1,162 @@
+"""What contradicts itself, or belongs elsewhere, is refused with a sentence that says what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from spark_klaviyo.options.doors import DOORS, SESSION_DOORS, TASK_DOORS
+from spark_klaviyo.options.secrets import Secret
+from spark_klaviyo.options.table import BY_NAME
+from tests.options.catalog import KEY, complaints, read, to_list
+
+URL = {"url": "https://a.klaviyo.com/api/x"}
+PLAIN = "plain http would show the key to the network; use https, or give allow_http=true"
+MIRROR = to_list(list_mode="mirror")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "template: is required: the name of an endpoint template, or url for manual mode"),
+        (to_list(**URL), "template: is given besides url; give one of them"),
+        ({"template": "nonsense"}, "template: there is no 'nonsense'"),
+        (
+            to_list(template="create_events"),
+            "list_id: belongs to other templates (add_profiles_to_list, subscribe), not to",
+        ),
+        ({**URL, "list_id": "x"}, "list_id: belongs to templates (add_profiles_to_list, subscribe); in manual"),
+        ({**URL, "fields": "{}"}, "fields: belongs to templates; in manual mode rows are sent as they are"),
+        (to_list(method="PUT"), "method: belongs to manual mode (url=...); here the template decides it, leave it out"),
+        (to_list(base_url="http://a.b"), f"base_url: {PLAIN}"),
+        ({"url": "http://10.0.0.1/x"}, f"url: {PLAIN}"),
+        (to_list(headers="Authorization:x"), "headers: authorization is set by the template; use api_key"),
+        (to_list(headers="Content-Type:x"), "headers: content-type is set by the template; leave it out"),
+        ({**URL, "headers": "Authorization:x"}, "headers: authorization is set besides key_in=header; give"),
+        (to_list(record_column="r", fields={"email": "e"}), "fields: has no meaning besides record_column, whose"),
+        (to_list(batch_mode=False, max_rows=5), "max_rows: contradicts batch_mode=false, which"),
+        (to_list(unique_id_columns="a"), "unique_id_columns: template add_profiles_to_list sends no unique_id;"),
+        (to_list(on_delete="ignore"), "on_delete: needs change_column, the column that holds the kind of change"),
+        (to_list(max_removals=5), "max_removals: needs list_mode=mirror; nothing is removed otherwise"),
+        ({**MIRROR, "list_id": "a,b"}, "list_id: must be a single list where list_mode=mirror"),
+        ({**MIRROR, "list_id": "column:l"}, "list_id: must be a single list where list_mode=mirror"),
+        (
+            {"template": "create_events", "list_mode": "mirror"},
+            "list_mode: mirror needs the template add_profiles_to_list",
+        ),
+        ({**MIRROR, "change_column": "c"}, "list_mode: mirror needs the whole list, and change_column"),
+        (to_list(confirm_deletion=3), "confirm_deletion: template add_profiles_to_list deletes nothing; leave it out"),
+        (to_list(list_id=" "), "list_id: must be a text that is not empty, not ' '"),
+        (to_list(list_id="a,,b"), "list_id: must be free of empty entries, not 'a,,b'"),
+        (to_list(list_id="column:"), "list_id: must be column:NAME with the name of a column, not 'column:'"),
+    ],
+)
+def test_what_cannot_be_is_refused(given: dict[str, object], expected: str) -> None:
+    [said] = complaints(**given)
+    assert said.startswith(expected)
+
+
+def subscribe(**given: object) -> dict[str, object]:
+    """The options of a template with all kinds of settings."""
+    return {"template": "subscribe", "list_id": "L", "channels": "email", **given}
+
+
+def test_settings_of_a_template_join_the_table() -> None:
+    options = read(**subscribe(list_id=["a", "b"], channels="SMS, email", historicalImport=True, custom_source="shop"))
+    assert options.settings == {
+        "list_id": "a,b",
+        "channels": "sms,email",
+        "historical_import": "true",
+        "custom_source": "shop",
+    }
+    assert read(**subscribe()).settings["historical_import"] == "false"
+    assert read(**subscribe(list_id="name:News, and more", channels="column:c")).settings["channels"] == "column:c"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"channels": "fax"}, "channels: must be one of email, sms, not 'fax'"),
+        ({"historical_import": "maybe"}, "historical_import: must be one of true, false, not 'maybe'"),
+        ({"custom_source": "column:c"}, "custom_source: must be one value for all rows: it cannot come from a column"),
+        ({"custom_source": "name:x"}, "custom_source: must be the value itself: it cannot be looked up by name"),
+        ({"channels": None}, "channels: is required by template subscribe: what for"),
+    ],
+)
+def test_a_setting_takes_what_its_template_says(given: dict[str, object], expected: str) -> None:
+    [said] = complaints(**subscribe(**given))
+    assert said.startswith(expected)
+
+
+def test_a_template_can_need_more_than_its_settings() -> None:
+    assert complaints(template="suppress") == ("reason: is required by template suppress: nobody is lost by accident",)
+
+
+NEEDS_A_SESSION = {
+    "state_path": "/x",
+    "list_mode": "add",
+    "change_column": "c",
+    "on_delete": "ignore",
+    "send_from": "driver",
+    "rejects_path": "table:a.b",
+    "receipts_path": "table:a.b",
+    "runs_path": "table:a.b",
+}
+
+
+@pytest.mark.parametrize("door", sorted(TASK_DOORS))
+@pytest.mark.parametrize("name", sorted(NEEDS_A_SESSION))
+def test_a_task_door_refuses_what_needs_a_session_and_names_the_door_that_has_it(door: str, name: str) -> None:
+    given = to_list(**{name: NEEDS_A_SESSION[name], "api_key": Secret(KEY)})
+    said = [line for line in complaints(door, **given) if "has no session before and after its tasks" in line]
+    assert [line.split(":")[0] for line in said] == [name]
+    assert ("klaviyo_batch_writer" if door == "stream" else "write_klaviyo") in said[0]
+
+
+@pytest.mark.parametrize("door", sorted(SESSION_DOORS))
+def test_a_session_door_takes_every_option(door: str) -> None:
+    given = to_list(**NEEDS_A_SESSION, api_key=Secret(KEY))
+    assert read(door, **given).state_path == "/x"
+
+
+def test_a_deletion_waits_for_a_door_that_can_count_first() -> None:
+    deletion = {"template": "delete_people", "api_key": Secret(KEY)}
+    for door in TASK_DOORS:
+        [said] = complaints(door, **deletion)
+        assert said.startswith("template: delete_people deletes, and ")
+    assert read("batch", confirm_deletion="5", **deletion).confirm_deletion == 5
+
+
+@pytest.mark.parametrize(
+    ("door", "expected"),
+    [
+        ("function", "fail"),
+        ("source", "fail"),
+        ("command", "fail"),
+        ("partition", "keep"),
+        ("batch", "keep"),
+        ("stream", "keep"),
+    ],
+)
+def test_rejects_are_kept_where_raising_would_send_again(door: str, expected: str) -> None:
+    assert read(door, **to_list(api_key=Secret(KEY))).on_reject == expected
+
+
+def test_foreach_partition_cannot_fail_on_rejects() -> None:
+    [said] = complaints("partition", **to_list(on_reject="fail"))
+    assert said.startswith("on_reject: fail is not possible at klaviyo_partition_writer")
+    assert read("stream", **to_list(on_reject="fail", api_key=Secret(KEY))).on_reject == "fail"
+
+
+@pytest.mark.parametrize("door", ["check", "follow"])
+def test_an_account_can_be_asked_without_an_endpoint(door: str) -> None:
+    assert read(door).template is None
+
+
+def test_plain_http_is_for_loopback_or_for_those_who_ask_for_it() -> None:
+    assert read(**to_list(base_url="http://localhost:8080")).base_url == "http://localhost:8080"
+    assert read(**to_list(base_url="http://a.b", allow_http="true")).base_url == "http://a.b"
+
+
+def test_every_door_has_a_name_for_messages() -> None:
+    assert all(DOORS.values())
+    assert {door for option in BY_NAME.values() for door in option.doors} == set(DOORS)
