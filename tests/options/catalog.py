@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.read import Options, read_options
 from spark_klaviyo.records import Limits
@@ -42,22 +45,22 @@ def find(name: str, api: str) -> Template:
     raise OptionError(f"template: there is no {name!r}")
 
 
-def read(door: str = "function", *, recorded: bool = False, **given: object) -> Options:
+def read(door: str = "function", *, recorded: bool = False, **given: Any) -> Options:
     """Options read against the catalog, with a key unless one is given."""
     return read_all({"api_key": KEY, **given}, door, recorded=recorded)
 
 
-def read_all(given: dict[str, object], door: str = "function", *, recorded: bool = False) -> Options:
+def read_all(given: Mapping[str, object], door: str = "function", *, recorded: bool = False) -> Options:
     """Options read against the catalog, with nothing added."""
     return read_options(given, door, CATALOG, find, recorded=recorded)
 
 
-def complaints(door: str = "function", *, recorded: bool = False, **given: object) -> tuple[str, ...]:
+def complaints(door: str = "function", *, recorded: bool = False, **given: Any) -> tuple[str, ...]:
     """What is complained about; empty when nothing is."""
     return complaints_of({"api_key": KEY, **given}, door, recorded=recorded)
 
 
-def complaints_of(given: dict[str, object], door: str = "function", *, recorded: bool = False) -> tuple[str, ...]:
+def complaints_of(given: Mapping[str, object], door: str = "function", *, recorded: bool = False) -> tuple[str, ...]:
     """What is complained about, with nothing added to what is given."""
     try:
         read_all(given, door, recorded=recorded)
@@ -66,6 +69,6 @@ def complaints_of(given: dict[str, object], door: str = "function", *, recorded:
     return ()
 
 
-def to_list(**given: object) -> dict[str, object]:
+def to_list(**given: Any) -> dict[str, Any]:
     """The usual options of adding profiles to a list."""
     return {"template": "add_profiles_to_list", "list_id": "Y6nRLr", **given}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import FrozenInstanceError
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -150,7 +151,7 @@ anywhere = st.sampled_from([option.name for option in OPTIONS] + ["list_id", "no
 def test_no_error_and_no_repr_shows_a_secret(
     secret: str, door: str, name: str, recorded: bool, others: dict[str, str]
 ) -> None:
-    given: dict[str, object] = {"list_id": "L", "template": "add_profiles_to_list", **others, name: secret}
+    given: dict[str, Any] = {"list_id": "L", "template": "add_profiles_to_list", **others, name: secret}
     try:
         options = read_all(given, door, recorded=recorded)
     except OptionError as error:
@@ -163,7 +164,7 @@ def test_no_error_and_no_repr_shows_a_secret(
 
 @given(st.from_regex(r"pk_[a-f0-9]{20,34}", fullmatch=True), anywhere)
 def test_a_private_key_in_any_option_is_covered(key: str, name: str) -> None:
-    given: dict[str, object] = {"list_id": "L", "template": "add_profiles_to_list", "api_key": KEY, name: key}
+    given: dict[str, Any] = {"list_id": "L", "template": "add_profiles_to_list", "api_key": KEY, name: key}
     assert key not in str(complaints_of(given))
     assert key not in str(complaints_of({**given, key: "x"}))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from spark_klaviyo.options.doors import DOORS, SESSION_DOORS, TASK_DOORS
@@ -50,12 +52,12 @@ MIRROR = to_list(list_mode="mirror")
         (to_list(list_id="column:"), "list_id: must be column:NAME with the name of a column, not 'column:'"),
     ],
 )
-def test_what_cannot_be_is_refused(given: dict[str, object], expected: str) -> None:
+def test_what_cannot_be_is_refused(given: dict[str, Any], expected: str) -> None:
     [said] = complaints(**given)
     assert said.startswith(expected)
 
 
-def subscribe(**given: object) -> dict[str, object]:
+def subscribe(**given: object) -> dict[str, Any]:
     """The options of a template with all kinds of settings."""
     return {"template": "subscribe", "list_id": "L", "channels": "email", **given}
 
@@ -82,7 +84,7 @@ def test_settings_of_a_template_join_the_table() -> None:
         ({"channels": None}, "channels: is required by template subscribe: what for"),
     ],
 )
-def test_a_setting_takes_what_its_template_says(given: dict[str, object], expected: str) -> None:
+def test_a_setting_takes_what_its_template_says(given: dict[str, Any], expected: str) -> None:
     [said] = complaints(**subscribe(**given))
     assert said.startswith(expected)
 
