@@ -24,7 +24,7 @@ MOVED = {
 
 
 def to_attributes(given: Mapping[str, Any]) -> JsonObject:
-    """Old keys in today's places: `$email` → email, `$id` → external_id, `$city` → location.city, others → properties."""
+    """Old keys in today's places: `$email` → email, `$id` → external_id, `$city` → location, others → properties."""
     attributes: JsonObject = {"location": {}, "properties": {}}
     for key, value in given.items():
         bare = key.removeprefix("$")

@@ -63,8 +63,8 @@ def read_filter(call: Call, allowed: Mapping[str, Sequence[str]]) -> list[Condit
             raise bad_parameter("filter", f"'{condition.field}' is not a valid field for filtering.")
         if condition.operator not in operators:
             # recorded 2026-09: two blanks before Allowed
-            detail = f"'{condition.operator}' is not an allowed filter operator for {condition.field}.  Allowed operators are "
-            raise bad_parameter("filter", detail + ", ".join(operators))
+            refused = f"'{condition.operator}' is not an allowed filter operator for {condition.field}."
+            raise bad_parameter("filter", f"{refused}  Allowed operators are {', '.join(operators)}")
     return conditions
 
 

@@ -31,29 +31,29 @@ class Router:
         for template, methods in templates:
             if _blanked(template) == _blanked(segments):
                 return methods
-        methods: dict[str, Operation] = {}
-        templates.append((segments, methods))
-        return methods
+        fresh: dict[str, Operation] = {}
+        templates.append((segments, fresh))
+        return fresh
 
     def find(self, path: str) -> Route | None:
         """The route of a path, or None where Klaviyo has no such path."""
         segments = path.strip("/").split("/")
         for template, methods in self._by_length.get(len(segments), ()):
-            params = {}
-            for part, found in zip(template, segments, strict=True):
-                if part.startswith("{"):
-                    params[part[1:-1]] = unquote(found)
-                elif part != found:
-                    break
-            else:
-                names = {f"{{{name}}}" for operation in methods.values() for name in _names(operation)}
-                value = next(iter(params.values()), "")
-                return Route(methods, {**{name[1:-1]: value for name in names}, **params}, _allow(template))
+            values = _values(template, segments)
+            if values is not None:
+                # no path holds more than one value; `{job_id}` and `{id}` are the same place
+                return Route(methods, {"id": values[0]} if values else {}, _allow(template))
         return None
 
 
-def _names(operation: Operation) -> list[str]:
-    return [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
+def _values(template: tuple[str, ...], segments: list[str]) -> list[str] | None:
+    values = []
+    for part, found in zip(template, segments, strict=True):
+        if part.startswith("{"):
+            values.append(unquote(found))
+        elif part != found:
+            return None
+    return values
 
 
 def _blanked(segments: tuple[str, ...]) -> tuple[str, ...]:

@@ -65,12 +65,7 @@ class KlaviyoSimulator(AccountViews):
         self.latency = latency
         self.clock = SimulatedClock(speed, clock)
         self._keys = KeyRing(api_keys)
-        self._limits = {
-            "on": limits == "published" or bool(burst or steady),
-            "burst": burst,
-            "steady": steady,
-            "phase": phase,
-        }
+        self._limits = (limits == "published" or bool(burst or steady), burst, steady, phase)
         self._lists = lists
         self._seed = seed
         self._given_faults = read_faults(faults)
@@ -116,8 +111,12 @@ class KlaviyoSimulator(AccountViews):
         self.request_counts: Counter[tuple[str, int | None]] = Counter()
         self._faults = FaultBook(self._seed)
         self._faults.add(self._given_faults)
+        on, burst, steady, phase = self._limits
         limiter = Limiter(
-            **self._limits,
+            on=on,
+            burst=burst,
+            steady=steady,
+            phase=phase,
             limited_counts=self.switches.limited_counts,
             header_window=self.switches.header_window,
             seed=self._seed,
@@ -136,7 +135,7 @@ class KlaviyoSimulator(AccountViews):
         """From now on a key is answered 401."""
         self._keys.revoke(key)
 
-    def keep_bodies(self, on: bool) -> None:  # noqa: FBT001
+    def keep_bodies(self, on: bool) -> None:
         """False: requests are only counted (`request_counts`), so that memory stays flat."""
         self._keep_bodies = on
 

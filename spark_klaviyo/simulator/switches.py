@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, timezone
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Switches:
     require_scopes: bool = True
     push: bool = True  # recorded 2026-09: without push every token is 403
     custom_objects: bool = True
+    object_types: bool = True  # False: record deletions are 404, as recorded in an account without object types
     double_opt_in: bool = False  # the account's default where no list is named
     throttle_content_type: bool = False  # recorded 2026-09: 18 of 20 429s had no Content-Type
-    today: date = field(default_factory=lambda: max(date.today(), date(2026, 11, 23)))
+    today: date = field(default_factory=lambda: max(datetime.now(tz=timezone.utc).date(), date(2026, 11, 23)))

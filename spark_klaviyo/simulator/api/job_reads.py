@@ -21,7 +21,7 @@ from spark_klaviyo.simulator.state.jobs import Job, JobFamily
 
 def find_job(call: Call, family: JobFamily, *, look: bool = True) -> Job:
     """The job of the path, or its family's 404."""
-    job_id = call.params.get("job_id") or call.params.get("id", "")
+    job_id = call.params["id"]
     job = call.account.jobs.get(family, job_id, call.now)
     if job is None:
         raise not_found(family.missing.format(job_id))
@@ -33,18 +33,15 @@ def find_job(call: Call, family: JobFamily, *, look: bool = True) -> Job:
 def get_job(family: JobFamily, call: Call) -> Answer:
     """One job; each read is a look that may end it."""
     job = find_job(call, family)
-    included = {"included": []} if "include" in call.query else {}
+    included: dict[str, object] = {"included": []} if "include" in call.query else {}
     return single(call, 200, job_resource(call, job), **included)
 
 
 def get_jobs(family: JobFamily, call: Call) -> Answer:
     """The family's jobs, newest first; listing looks at each of them, too."""
-    operators = EQUALS if family is IMPORT else ("equals",)
-    fields = (
-        {"status": operators, "list_id": ("equals",), "segment_id": ("equals",)}
-        if family.suppression
-        else {"status": operators}
-    )
+    fields: dict[str, tuple[str, ...]] = {"status": EQUALS if family is IMPORT else ("equals",)}
+    if family.suppression:
+        fields.update(list_id=("equals",), segment_id=("equals",))
     conditions = read_filter(call, fields)
     size = page_size(call, 20, 100 if family is IMPORT else 0, family.kind)
     jobs = sorted(
@@ -54,14 +51,14 @@ def get_jobs(family: JobFamily, call: Call) -> Answer:
     )
     for job in jobs:
         job.look(call.now, call.account.switches)
-    shown = {"status": lambda job: job.status, "list_id": lambda job: next(iter(job.lists), None)}
-    fitting = (
-        job
-        for job in jobs
-        if all(c.holds(shown.get(c.field, lambda job: next(iter(job.segments), None))(job)) for c in conditions)
-    )
+    fitting = (job for job in jobs if all(c.holds(_shown(job, c.field)) for c in conditions))
     rows, following = page(call, fitting, size)
     return collection(call, [job_resource(call, job) for job in rows], following)
+
+
+def _shown(job: Job, field: str) -> str | None:
+    named = {"list_id": job.lists, "segment_id": job.segments}.get(field)
+    return job.status if named is None else next(iter(named), None)
 
 
 def get_import_errors(call: Call) -> Answer:

@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
-from spark_klaviyo.simulator.api import imports, job_reads, lists, profiles
+from spark_klaviyo.simulator.api import (
+    accounts,
+    catalog,
+    catalog_jobs,
+    consent,
+    coupons,
+    events,
+    imports,
+    job_reads,
+    lists,
+    objects,
+    profiles,
+    push,
+    suppression,
+    tags,
+)
 from spark_klaviyo.simulator.operation import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
     *imports.OPERATIONS,
     *job_reads.OPERATIONS,
-    *lists.OPERATIONS,
     *profiles.OPERATIONS,
+    *lists.OPERATIONS,
+    *consent.OPERATIONS,
+    *suppression.OPERATIONS,
+    *push.OPERATIONS,
+    *events.OPERATIONS,
+    *catalog.OPERATIONS,
+    *catalog_jobs.OPERATIONS,
+    *coupons.OPERATIONS,
+    *objects.OPERATIONS,
+    *tags.OPERATIONS,
+    *accounts.OPERATIONS,
 )

@@ -19,7 +19,7 @@ def resource(
     kind: str,
     attributes: Spec | None = None,
     *,
-    id: str = "",
+    id: str = "",  # noqa: A002  JSON:API's word
     relationships: Spec | None = None,
     meta: Spec | None = None,
     needs: Collection[str] = ("attributes",),

@@ -41,7 +41,7 @@ PATCH_IDENTIFIERS = Thing("patch_identifiers", {"append": Free(), "unappend": Fr
 META = Thing("meta", {"patch_properties": PATCH, "patch_identifiers": PATCH_IDENTIFIERS}, nullable=True)
 
 
-def attributes(phone: Text = PHONE, **more: Spec) -> Thing:
+def attributes(phone: Spec = PHONE, **more: Spec) -> Thing:
     """Writable profile attributes (spec: 2026-07-15), and what a revision or an endpoint adds."""
     fields: dict[str, Spec] = {
         "email": EMAIL,
@@ -63,6 +63,11 @@ def identified(row: Any) -> Problems:
     return (Problem(("attributes",), NO_IDENTIFIER),)
 
 
+def _older(anonymous: bool) -> dict[str, Spec]:
+    # R 2026-01-15: anonymous_id removed from profile payloads
+    return {"anonymous_id": Text()} if anonymous else {}
+
+
 def lone_bad_phones(rows: Any) -> Problems:
     """unsettled: import rows whose only identifier is a phone number that is none."""
     found = []
@@ -82,28 +87,28 @@ def lone_bad_phones(rows: Any) -> Problems:
 
 def import_job(*, anonymous: bool) -> Thing:
     """spec: bulk_import_profiles. A bad phone beside another identifier is no offence (recorded 2026-09)."""
-    more = {"anonymous_id": Text()} if anonymous else {}
-    row = resource("profile", attributes(Text(), _kx=Text(), **more), id="optional", meta=META, rules=(identified,))
+    row = resource(
+        "profile", attributes(Text(), _kx=Text(), **_older(anonymous)), id="optional", meta=META, rules=(identified,)
+    )
     lists = relations(lists=Thing("lists", {"data": Many(link("list"))}))
     return job("profile-bulk-import-job", "profiles", row, relationships=lists)
 
 
 def upsert(*, anonymous: bool) -> Thing:
     """spec: create_or_update_profile."""
-    more = {"anonymous_id": Text()} if anonymous else {}
-    return one(resource("profile", attributes(_kx=Text(), **more), id="optional", meta=META, rules=(identified,)))
+    return one(
+        resource("profile", attributes(_kx=Text(), **_older(anonymous)), id="optional", meta=META, rules=(identified,))
+    )
 
 
 def create(*, anonymous: bool) -> Thing:
     """spec: create_profile (no id, no meta)."""
-    more = {"anonymous_id": Text()} if anonymous else {}
-    return one(resource("profile", attributes(**more), rules=(identified,)))
+    return one(resource("profile", attributes(**_older(anonymous)), rules=(identified,)))
 
 
 def update(*, anonymous: bool) -> Thing:
     """spec: update_profile (id required)."""
-    more = {"anonymous_id": Text()} if anonymous else {}
-    return one(resource("profile", attributes(**more), id="required", meta=META))
+    return one(resource("profile", attributes(**_older(anonymous)), id="required", meta=META))
 
 
 def inside(*, meta_inside: bool, anonymous: bool = True) -> Thing:
@@ -116,7 +121,9 @@ def inside(*, meta_inside: bool, anonymous: bool = True) -> Thing:
         more["anonymous_id"] = Text()
     if meta_inside:
         return one(resource("profile", attributes(**more, meta=META), id="optional", rules=(identified,)), "profile")
-    return one(resource("profile", attributes(**more), id="optional", meta=META, rules=(identified,)), "profile")
+    return one(
+        resource("profile", attributes(**_older(anonymous)), id="optional", meta=META, rules=(identified,)), "profile"
+    )
 
 
 def suppression_job(kind: str) -> Thing:
@@ -157,17 +164,18 @@ DELETION = one(
     )
 )
 
-PUSH_METADATA = Thing(
-    "device_metadata",
-    {
-        key: Text()
-        for key in (
-            "device_id klaviyo_sdk sdk_version device_model os_name os_version manufacturer app_name app_version "
-            "app_build app_id environment"
-        ).split()
-    },
-    nullable=True,
+DEVICE = (
+    "device_id",
+    "klaviyo_sdk",
+    "sdk_version",
+    "device_model",
+    "os_name",
+    "os_version",
+    "manufacturer",
+    "environment",
 )
+APP = ("app_name", "app_version", "app_build", "app_id")
+PUSH_METADATA = Thing("device_metadata", {key: Text() for key in (*DEVICE, *APP)}, nullable=True)
 TOKEN_FIELDS: dict[str, Spec] = {
     "token": Text(nullable=False),
     "platform": Text(choices=("android", "ios"), nullable=False),

@@ -157,7 +157,7 @@ class Many:
         if len(value) < self.least:
             return (Problem((), f"'{name}' must not be empty."),)
         judge = self.entry.problems
-        found = []
+        found: list[Problem] = []
         for index, entry in enumerate(value):
             problems = judge(entry, name)
             if problems:

@@ -73,6 +73,31 @@ class ProfileStore:
                 raise IdentifierClash(match["id"])
         return found
 
+    def prefer(self, row: Mapping[str, Any]) -> JsonObject | None:
+        """The profile a row means, the first identifier winning where they disagree."""
+        given = row["attributes"]
+        for index, key in (
+            (self.by_id, row.get("id")),
+            (self.by_email, (given.get("email") or "").lower()),
+            (self.by_phone, given.get("phone_number")),
+            (self.by_external, given.get("external_id")),
+        ):
+            if key and key in index:
+                return index[key]
+        return None
+
+    def upsert_leniently(self, row: Mapping[str, Any], now: float) -> JsonObject:
+        """Create or change; identifiers that belong to somebody else are left out, as where no job could say so."""
+        held = self.prefer(row)
+        attributes = dict(row["attributes"])
+        for key, name in _INDEXED.items():
+            value = attributes.get(key)
+            owner = getattr(self, name).get(value.lower() if key == "email" else value) if value else None
+            if owner is not None and owner is not held:
+                del attributes[key]
+        known = {"id": held["id"]} if held else {}
+        return self.upsert({"attributes": attributes, "meta": row.get("meta"), **known}, now, clears=False)[0]
+
     def create(self, now: float) -> JsonObject:
         """A new profile without any identifier yet."""
         profile = {
