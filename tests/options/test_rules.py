@@ -121,7 +121,7 @@ def test_a_session_door_takes_every_option(door: str) -> None:
 
 
 def test_a_deletion_waits_for_a_door_that_can_count_first() -> None:
-    deletion = {"template": "delete_people", "api_key": Secret(KEY)}
+    deletion: dict[str, Any] = {"template": "delete_people", "api_key": Secret(KEY)}
     for door in TASK_DOORS:
         [said] = complaints(door, **deletion)
         assert said.startswith("template: delete_people deletes, and ")
