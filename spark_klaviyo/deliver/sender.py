@@ -13,8 +13,10 @@ from spark_klaviyo.wire.stop import Stop
 JOIN_SECONDS = 5.0  # a stopped write sends nothing new; it waits this long for requests under way
 
 
-def deliver(plan: Order, batches: Iterator[Batch], line: Line) -> Iterator[Delivery]:
+def deliver(plan: Order, batches: Iterator[Batch | None], line: Line) -> Iterator[Delivery | None]:
     """Send every batch and yield a delivery for each request that came to an end.
+
+    A None among the batches is no batch but a pause: it is handed on at once, so that the caller can act meanwhile.
 
     The first batch goes alone, so that a refused key costs one request. Then up to `plan.workers` are under way, and a
     batch is pulled only when one of them is free. `line.stop` ends it: set by somebody else, or here when a reply says
@@ -32,11 +34,15 @@ def deliver(plan: Order, batches: Iterator[Batch], line: Line) -> Iterator[Deliv
         hands.finish(JOIN_SECONDS)
 
 
-def _flow(hands: Hands[Batch, Delivery], source: _Source, most: int) -> Iterator[Delivery]:
+def _flow(hands: Hands[Batch, Delivery], source: _Source, most: int) -> Iterator[Delivery | None]:
     allowed = 1
     while True:
-        while hands.busy < allowed and (batch := source.pull()) is not None:
-            hands.give(batch)
+        while hands.busy < allowed and source.more():
+            batch = source.pull()
+            if batch is None:
+                yield None
+            else:
+                hands.give(batch)
         if not hands.busy:
             return
         delivery = hands.result()
@@ -49,19 +55,21 @@ def _flow(hands: Hands[Batch, Delivery], source: _Source, most: int) -> Iterator
 class _Source:
     """The batches until they end, raise, or the write stops."""
 
-    def __init__(self, batches: Iterator[Batch], stop: Stop) -> None:
+    def __init__(self, batches: Iterator[Batch | None], stop: Stop) -> None:
         self._batches, self._stop = batches, stop
         self._ended = False
         self._caught = Caught(Exception)
 
+    def more(self) -> bool:
+        return not (self._ended or self._stop.is_set())
+
     def pull(self) -> Batch | None:
-        if self._ended or self._stop.is_set():
-            return None
+        """The next batch; None for a pause, and when `more` has become False."""
+        self._ended = True  # unless an item comes
         with self._caught:  # raised once the requests under way are accounted for
-            batch = next(self._batches, None)
-            self._ended = batch is None
-            return batch
-        self._ended = True
+            for batch in self._batches:
+                self._ended = False
+                return batch
         return None
 
     def complain(self) -> None:

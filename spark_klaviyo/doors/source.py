@@ -5,10 +5,9 @@ Spark plans, writes and commits in three kinds of process; what travels between 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 
@@ -16,6 +15,8 @@ from spark_klaviyo.doors.reading import options_at
 from spark_klaviyo.encode import arrow
 from spark_klaviyo.errors import OptionError, RowsRejected, WriteStopped
 from spark_klaviyo.options.model import Options
+from spark_klaviyo.options.secrets import read_secret
+from spark_klaviyo.options.table import plain
 from spark_klaviyo.pipeline.open import LineMaker
 from spark_klaviyo.pipeline.task import run_task
 from spark_klaviyo.plan.make import make_plan
@@ -43,7 +44,7 @@ NO_API = (
 class KlaviyoDataSource(DataSource):  # type: ignore[misc]
     """The data source `klaviyo`, for writing only."""
 
-    bound: Mapping[str, object] = {}  # options that `register` binds, the key among them
+    bound: ClassVar[Mapping[str, object]] = {}  # options that `register` binds, the key among them
 
     @classmethod
     def name(cls) -> str:
@@ -113,13 +114,20 @@ class KlaviyoWriter(DataSourceArrowWriter):  # type: ignore[misc]
 def register(spark: Any, **options: object) -> None:
     """Register the data source by hand, binding options: a key bound here stands in no plan and no event log.
 
-    Raises `OptionError` where Spark has no data source API, naming the doors to use instead.
+    References to keys are resolved here, in the calling process. Raises `OptionError` where Spark has no data source
+    API, naming the doors to use instead.
     """
     if DataSource is object or not hasattr(spark, "dataSource"):
         raise OptionError(NO_API)
+    held = {name: _hidden(name, value) for name, value in options.items()}
 
-    @functools.wraps(KlaviyoDataSource, updated=())
     class Bound(KlaviyoDataSource):
-        bound = dict(options)
+        bound = held
 
     spark.dataSource.register(Bound)
+
+
+def _hidden(name: str, value: object) -> object:
+    """A key in a masked wrapping, whatever it was given as."""
+    is_key = plain(name) in ("apikey", "accesstoken")
+    return read_secret(name, value) if is_key and isinstance(value, str) else value

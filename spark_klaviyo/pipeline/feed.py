@@ -41,7 +41,7 @@ class Feed:
         for batch in encoded:
             yield from self._read(batch)
             if self.stop.is_set():
-                break
+                break  # what was read is handed back as unsent
         for cutter in self._cutters.values():
             yield from self._thinned(cutter.flush())
 

@@ -52,11 +52,14 @@ def run_task(plan: WritePlan, encoded: Iterator[pa.RecordBatch], line: Line) -> 
     """
     report = TaskReport(started=line.clock.wall().timestamp())
     feed = Feed(plan, report, line.stop)
-    for delivery in deliver(plan, feed.batches(encoded), line):
+    batches = feed.batches(encoded)
+    for delivery in deliver(plan, batches, line):
         if delivery is not None:
             yield from _count(plan, delivery, report, line)
         yield from _refuse(plan, feed.taken_rejections(), report, line)
         _judge_rejects(plan, report, line)
+    # after a stop: rows that were read and are still held; the feed reads no further
+    report.unsent += sum(batch.rows for batch in batches if batch is not None)
     yield from _refuse(plan, feed.taken_rejections(), report, line)
     _judge_rejects(plan, report, line)
     if line.stop.is_set():

@@ -1,0 +1,57 @@
+"""The main job on the embedded simulator: Parquet, real Spark, real HTTP, and a report in the end."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from spark_klaviyo.cli.people import write_people
+from spark_klaviyo.doors.function import write_klaviyo
+from spark_klaviyo.report.report import WriteReport
+from spark_klaviyo.runs.java import local_session
+from spark_klaviyo.simulator import KlaviyoSimulator
+
+LIST_ID = "Y6nRLr"
+SHOWN = 8
+
+
+def demo(rows: int = 100_000) -> int:
+    """Send made-up people through local Spark to a local Klaviyo and show what became of them; the exit status."""
+    with tempfile.TemporaryDirectory() as folder, KlaviyoSimulator(keep_bodies=False) as klaviyo:
+        path = Path(folder) / "people"
+        write_people(path, rows)
+        _say(f"{rows:,} made-up people as Parquet; a local Klaviyo listens at {klaviyo.url}")
+        spark = local_session("spark-klaviyo demo")
+        try:
+            people = spark.read.parquet(str(path))
+            people.printSchema()
+            _say(f'write_klaviyo(people, template="add_profiles_to_list", list_id="{LIST_ID}")\n')
+            report = write_klaviyo(
+                people,
+                template="add_profiles_to_list",
+                list_id=LIST_ID,
+                api_key="pk_demo_key_of_the_simulator",
+                base_url=klaviyo.url,
+                on_reject="keep",
+            )
+        finally:
+            spark.stop()
+        show(report, len(klaviyo.lists[LIST_ID]))
+    return 0
+
+
+def show(report: WriteReport, members: int) -> None:
+    """The report, some rejects without their data, and the list as Klaviyo now has it."""
+    _say(f"{report}\n")
+    _say("rejected rows (partition, row, code, detail):")
+    for row in list(report.rejects_sample)[:SHOWN]:
+        _say(f"  {row.partition_id:>3} {row.row:>7}  {row.code:<14} {row.detail}")
+    if report.rejected > SHOWN:
+        _say(f"  ... and {report.rejected - SHOWN} more")
+    _say(f"\nthe list {LIST_ID} now holds {members:,} profiles")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()

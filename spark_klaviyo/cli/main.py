@@ -1,0 +1,141 @@
+"""Arguments in, exit status out: 0 done, 1 rows rejected, 2 bad options or schema, 3 stopped midway."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+
+from spark_klaviyo.errors import KlaviyoError, OptionError, RowsRejected, WriteStopped
+from spark_klaviyo.report.report import WriteReport
+
+DONE, REJECTED, REFUSED, STOPPED = 0, 1, 2, 3
+FORMATS = ("parquet", "csv", "json", "delta")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command of the command line."""
+    given = parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = given.run
+    try:
+        return command(given)
+    except (WriteStopped, RowsRejected) as error:
+        tell(error.report, as_json=given.json) if error.report is not None else None
+        sys.stderr.write(f"{error}\n")
+        return STOPPED if isinstance(error, WriteStopped) else REJECTED
+    except KlaviyoError as error:
+        sys.stderr.write(f"{error}\n")
+        return REFUSED
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their arguments."""
+    top = argparse.ArgumentParser(prog="spark-klaviyo", description="Any Spark DataFrame into Klaviyo.")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    _demo(commands)
+    _templates(commands)
+    _write(commands)
+    _simulate(commands)
+    return top
+
+
+def _demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    demo = _command(commands, "demo", "the main job on the embedded simulator: real Spark, real HTTP", run_demo)
+    demo.add_argument("--rows", type=int, default=100_000, help="how many made-up people (100,000)")
+
+
+def _templates(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    listing = _command(commands, "templates", "list the endpoint templates, or one with its settings", run_templates)
+    listing.add_argument("name", nargs="?", help="one template, described in full")
+
+
+def _write(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    writing = _command(commands, "write", "write a dataset to Klaviyo", run_write)
+    add_input(writing)
+
+
+def _simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    simulating = _command(commands, "simulate", "run a local Klaviyo until Ctrl-C", run_simulate)
+    simulating.add_argument("--port", type=int, default=0)
+    simulating.add_argument("--latency", type=float, default=0.0, help="seconds added to each reply")
+    simulating.add_argument("--burst", type=int, help="requests a second of every endpoint")
+    simulating.add_argument("--steady", type=int, help="requests a minute of every endpoint")
+    simulating.add_argument("--faults", help="a JSON file of faults")
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    help_text: str,
+    run: Callable[[argparse.Namespace], int],
+) -> argparse.ArgumentParser:
+    made = commands.add_parser(name, help=help_text, description=help_text)
+    made.add_argument("--json", action="store_true", help="print the report as JSON on standard output, alone")
+    made.set_defaults(run=run)
+    return made
+
+
+def add_input(command: argparse.ArgumentParser) -> None:
+    """Arguments of the commands that read a dataset with Spark."""
+    command.add_argument("--input", required=True, help="path of the dataset, anything Spark reads")
+    command.add_argument("--format", choices=FORMATS, default="parquet")
+    add_options(command)
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """The options of a write, one `--option name=value` each."""
+    command.add_argument(
+        "--option", "-o", action="append", default=[], metavar="NAME=VALUE", help="an option of the write"
+    )
+
+
+def read_pairs(pairs: Sequence[str]) -> dict[str, str]:
+    """`name=value` arguments as a mapping; an `OptionError` for one without `=`."""
+    wrong = [pair.partition("=")[0] for pair in pairs if "=" not in pair]
+    if wrong:
+        raise OptionError([f"--option {name}: expected NAME=VALUE" for name in wrong])
+    return {name.strip(): value for name, _, value in (pair.partition("=") for pair in pairs)}
+
+
+def tell(report: WriteReport, *, as_json: bool) -> None:
+    """Print a report for people, or as JSON alone."""
+    sys.stdout.write((json.dumps(report.to_dict(), indent=2) if as_json else str(report)) + "\n")
+
+
+# --- commands -------------------------------------------------------------------------------------
+
+
+def run_demo(given: argparse.Namespace) -> int:
+    """`demo`."""
+    from spark_klaviyo.cli.demo import demo
+
+    return demo(given.rows)
+
+
+def run_templates(given: argparse.Namespace) -> int:
+    """`templates [NAME]`."""
+    from spark_klaviyo.cli.listing import describe_all, describe_one
+
+    sys.stdout.write(describe_one(given.name) if given.name else describe_all())
+    return DONE
+
+
+def run_write(given: argparse.Namespace) -> int:
+    """`write`."""
+    from spark_klaviyo.cli.reading import opened
+    from spark_klaviyo.doors.reading import options_at
+    from spark_klaviyo.runs.write import write
+
+    options = options_at("command", read_pairs(given.option))
+    with opened(given.input, given.format) as frame:
+        report = write(frame, options)
+    tell(report, as_json=given.json)
+    return DONE
+
+
+def run_simulate(given: argparse.Namespace) -> int:
+    """`simulate`."""
+    from spark_klaviyo.simulator.command import simulate
+
+    return simulate(given.port, given.latency, given.burst, given.steady, given.faults)

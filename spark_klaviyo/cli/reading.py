@@ -1,0 +1,27 @@
+"""Opens a dataset with Spark for a command, and closes what it started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from spark_klaviyo.runs.java import local_session
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+@contextmanager
+def opened(path: str, file_format: str) -> Iterator[DataFrame]:
+    """The DataFrame at a path; under `spark-submit` in its session, else in a local one that ends with the command."""
+    from pyspark.sql import SparkSession
+
+    there = SparkSession.getActiveSession()
+    spark = there or local_session("spark-klaviyo")
+    try:
+        reader = spark.read.format(file_format)
+        yield (reader.option("header", "true") if file_format == "csv" else reader).load(path)
+    finally:
+        if there is None:
+            spark.stop()
