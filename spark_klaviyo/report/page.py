@@ -21,7 +21,7 @@ from spark_klaviyo.report.html import (
     steps,
     table,
 )
-from spark_klaviyo.report.plot import plot, quota_use, throughput
+from spark_klaviyo.report.plot import binding, plot, quota_use, throughput
 from spark_klaviyo.report.sentence import sentence
 from spark_klaviyo.report.text import counted, duration, share, size
 
@@ -119,7 +119,7 @@ def _over_time(report: WriteReport) -> Markup:
         return Markup("")
     flow, quota = throughput(report.series), quota_use(report.series, report.quota)
     peak = f"at most {max(flow.values):,.0f} rows a second"
-    window = max((seconds for _, seconds in report.quota.windows), default=60.0)
+    window = binding(report.series, report.quota)[1]
     used = f"Requests in the last {window:,.0f} s" if window > 1 else "Requests a second"
     limit = f", of {quota.limit:,.0f} that the account allows (dashed)" if quota.limit else ""
     hits = Markup(" · <span class='bad'>▎</span>429") if quota.hits else ""

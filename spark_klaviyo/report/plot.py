@@ -73,9 +73,16 @@ def throughput(series: Series) -> Curve:
     return Curve(rows, len(rows) * series.width, "delivered")
 
 
+def binding(series: Series, quota: Quota) -> tuple[int, float]:
+    """The (requests, seconds) of the longest window that a run of this length can fill; (0, 60) without a quota."""
+    longest = max(60.0, float(len(series.points()) * series.width))
+    filled = [window for window in quota.windows if window[1] <= longest] or quota.windows[:1]
+    return max(filled, key=lambda window: window[1], default=(0, 60.0))
+
+
 def quota_use(series: Series, quota: Quota) -> Curve:
-    """Requests in the longest window of the quota up to each moment, against its limit; without quota, a minute's."""
-    most, window = max(quota.windows, key=lambda pair: pair[1], default=(0, 60.0))
+    """Requests in the binding window up to each moment, against its limit."""
+    most, window = binding(series, quota)
     points = series.points()
     spans = max(round(window / series.width), 1)
     counts = [requests for _, (_, requests, _) in points]

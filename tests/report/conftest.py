@@ -1,0 +1,51 @@
+"""A busy task's report and the write report made of it, with a person's data where it may be and nowhere else."""
+
+from __future__ import annotations
+
+import pytest
+
+from spark_klaviyo.records import Quota, Receipt, Rejection, Reply
+from spark_klaviyo.report.report import WriteReport
+from spark_klaviyo.report.task import TaskReport
+
+START = 1_760_000_000.0
+PERSON = "ann.secret@example.com"
+
+
+@pytest.fixture
+def person() -> str:
+    """What must not be seen."""
+    return PERSON
+
+
+@pytest.fixture
+def busy() -> TaskReport:
+    """Five minutes of 400 requests: throttled and broken replies, rejected, accepted and skipped rows, an open job."""
+    task = TaskReport(started=START, ended=START + 300)
+    for number in range(400):
+        status = 429 if number % 40 == 7 else 503 if number == 99 else 202
+        mark = {"x-klaviyo-req-id": f"req-{number:04}"}
+        reply = Reply(status, mark, b"", seconds=0.2 + number / 1000)
+        task.reply(reply, at=START + number * 0.75, rows=1000, size=5000, taken=status == 202)
+    for row in range(30):
+        code = ("bad_email", "bad_email", "no_identifier")[row % 3]
+        rejection = Rejection(row, f'{{"email":"{PERSON}"}}', code, f"{PERSON} is bad", "/data/0", 400)
+        task.reject(rejection, partition_id=3, who={"email": PERSON}, run_id="run-1")
+    task.receipt(
+        Receipt("run-1", 3, 0, "bulk_import_profiles", "POST", "https://a.klaviyo.com/api/x", 202, 2, 1000, 5000,
+                "2026-01-01T00:00:00Z", 0.3, "job-1", "delivered", "")
+    )  # fmt: skip
+    task.accept(1000, "the job was not finished in time")
+    task.skip(500, "delivered before")
+    task.job("job-1", "complete", 1000)
+    task.job("job-2", "processing", 1000)
+    task.warn("a phone was <dropped>", 12)
+    task.requests, task.bytes, task.delivered, task.rows = 389, 1_945_000, 388_000, 389_530
+    return task
+
+
+@pytest.fixture
+def report(busy: TaskReport) -> WriteReport:
+    """The report of a run with that one task."""
+    quota = Quota(((10, 1.0), (150, 60.0)))
+    return WriteReport.of(busy, run_id="run-1", template="bulk_import_profiles", quota=quota)

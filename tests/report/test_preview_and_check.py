@@ -1,0 +1,118 @@
+"""The dry run and the Test button, as text, page and dictionary."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spark_klaviyo.report.check import CheckLine, CheckResult
+from spark_klaviyo.report.indent import indented
+from spark_klaviyo.report.preview import MappedColumn, Preview, PreviewRejection, PreviewRequest
+
+BODY = '{"data":[{"email":"ann@example.com","points":9007199254740993,"price":12.50,"tags":[]}]}'
+
+
+@pytest.fixture
+def preview() -> Preview:
+    url = "https://a.klaviyo.com/api/profiles/"
+    headers = (("authorization", "Klaviyo-API-Key pk_secret"), ("revision", "2026-01-15"))
+    request = PreviewRequest("PATCH", url + "ann@example.com", headers, BODY, 1, len(BODY), url + "{email}")
+    return Preview(
+        "update_profile",
+        (request,),
+        (MappedColumn("EMAIL", "email"), MappedColumn("e_mail", "custom property", "did you mean email?")),
+        (PreviewRejection(3, "bad_email", "ann@ is no address"),),
+        ("`e_mail` is sent as a custom property",),
+        rows=12_400_000,
+        requests_expected=1240,
+        bytes_expected=5_900_000_000,
+        minutes_expected=8.4,
+    )
+
+
+def test_a_preview_says_what_the_write_would_take_and_where_columns_go(preview: Preview) -> None:
+    text = str(preview)
+    assert "12,400,000 rows, 1,240 requests, 5.9 GB, about 8 min 24 s" in text
+    assert "EMAIL  -> email\n" in text
+    assert "e_mail -> custom property  (did you mean email?)" in text
+    assert "row 3 would be rejected: bad_email, the email cannot be an address" in text
+    assert "PATCH https://a.klaviyo.com/api/profiles/{email}  (1 row, 88 bytes)" in text
+
+
+def test_a_preview_shows_the_person_only_where_the_requests_are_asked_for(preview: Preview) -> None:
+    assert "ann@" not in str(preview) + repr(preview) + repr(preview.requests) + json.dumps(preview.to_dict())
+    for shown in (preview.text(bodies=True), json.dumps(preview.to_dict(bodies=True)), preview.to_html()):
+        assert "profiles/ann@example.com" in shown
+        assert "9007199254740993" in shown
+
+
+def test_a_preview_never_shows_the_key_even_if_it_was_not_hidden_before(preview: Preview) -> None:
+    everything = preview.text(bodies=True) + preview.to_html() + json.dumps(preview.to_dict(bodies=True))
+    assert "pk_secret" not in everything
+    assert "authorization: Klaviyo-API-Key ***" in everything
+
+
+def test_a_preview_page_holds_requests_columns_rejections_and_warnings(preview: Preview) -> None:
+    html = preview.to_html()
+    for shown in ("<details open>", "<b>EMAIL</b>", "did you mean email?", "ann@ is no address", "<code>e_mail</code>"):
+        assert shown in html
+
+
+def test_a_huge_body_is_cut_on_the_page() -> None:
+    request = PreviewRequest("POST", "https://x", (), "[" + "1," * 50_000 + "1]", 1, 1)
+    html = Preview("t", (request,)).to_html()
+    assert "characters more" in html
+    assert len(html) < 60_000
+
+
+def test_a_preview_that_knows_no_totals_says_that_nothing_was_sent() -> None:
+    assert str(Preview("t")) == "Nothing was sent"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+@given(json_values)
+def test_indenting_changes_blanks_alone_and_is_what_json_itself_would_write(value: object) -> None:
+    assert indented(json.dumps(value)) == json.dumps(value, indent=2)
+    assert indented(json.dumps(value, ensure_ascii=False)) == json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def test_indenting_keeps_every_digit() -> None:
+    assert indented('{"price":12.50,"n":1E5}') == '{\n  "price": 12.50,\n  "n": 1E5\n}'
+
+
+LINES = (
+    CheckLine("key", True, "accepted"),
+    CheckLine("list", False, "no list with id Y6nRLx", "See `spark-klaviyo lists`."),
+    CheckLine("scopes", None, "needs the list"),
+)
+
+
+def test_a_check_with_a_failed_line_is_not_ok_and_says_what_to_do() -> None:
+    result = CheckResult(LINES, "Acme Ltd", "add_profiles_to_list")
+    assert not result.ok
+    assert not result
+    assert str(result).splitlines() == [
+        "Not ready: list",
+        "  ok           key: accepted",
+        "  failed       list: no list with id Y6nRLx",
+        "               See spark-klaviyo lists.",
+        "  not checked  scopes: needs the list",
+    ]
+    assert result.to_dict()["ok"] is False
+    for shown in ("Not ready", "<code>spark-klaviyo lists</code>", 'aria-label="failed"', "needs the list"):
+        assert shown in result.to_html()
+
+
+def test_a_check_without_failures_names_the_account_that_will_be_written_to() -> None:
+    result = CheckResult((LINES[0], LINES[2]), "Acme <Ltd>")
+    assert result.ok
+    assert repr(result) == "<CheckResult: Ready to write to Acme <Ltd>>"
+    assert "Acme &lt;Ltd&gt;" in result._repr_html_()

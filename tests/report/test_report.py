@@ -1,0 +1,52 @@
+"""The report that a caller holds."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+
+from spark_klaviyo.errors import OptionError, RowsRejected
+from spark_klaviyo.report.report import WriteReport
+from spark_klaviyo.report.task import TaskReport
+
+
+def test_counts_that_do_not_add_up_are_refused_with_the_counts() -> None:
+    with pytest.raises(AssertionError, match=r"3 rows, but 1 delivered \+ 0 accepted \+ 1 rejected"):
+        WriteReport("run-1", "t", rows=3, delivered=1, rejected=1)
+
+
+def test_the_dictionary_is_json_and_shows_counts_and_no_person(report: WriteReport, person: str) -> None:
+    form = report.to_dict()
+    text = json.dumps(form)
+    assert person not in text + str(report) + repr(report)
+    assert form["rows"] == 389_530
+    assert form["reasons"] == {"bad_email": 20, "no_identifier": 10}
+    assert form["statuses"] == {"202": 389, "429": 10, "503": 1}
+    assert (form["started_at"], form["seconds"]) == ("2025-10-09T08:53:20.000Z", 300.0)
+    assert form["stopped"] is None
+
+
+def test_rejects_and_receipts_are_samples_unless_datasets_can_be_opened(busy: TaskReport, person: str) -> None:
+    sampled = WriteReport.of(busy, run_id="r", template="t")
+    assert [row.email for row in sampled.rejects] == [person] * 10  # type: ignore[attr-defined]
+    assert [receipt.job_id for receipt in sampled.receipts] == ["job-1"]  # type: ignore[attr-defined]
+    opened = WriteReport.of(busy, run_id="r", template="t", rejects=lambda: "rejects", receipts=lambda: "receipts")
+    assert (opened.rejects, opened.receipts) == ("rejects", "receipts")
+
+
+def test_a_report_survives_pickling_alone_and_in_an_error_without_its_live_readers(busy: TaskReport) -> None:
+    report = WriteReport.of(busy, run_id="r", template="t", rejects=lambda: "a DataFrame")
+    copy = pickle.loads(pickle.dumps(RowsRejected("rows were rejected", report))).report
+    assert copy == report
+    assert copy.rejects == report.rejects_sample
+
+
+def test_a_page_is_written_where_it_is_asked_for_but_only_locally(report: WriteReport, tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "report.html"
+    text = report.to_html(str(path))
+    assert path.read_text(encoding="utf-8") == text
+    with pytest.raises(OptionError, match="s3://"):
+        report.to_html("s3://bucket/report.html")

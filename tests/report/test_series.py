@@ -1,0 +1,42 @@
+"""Buckets over time: nothing is lost when they widen."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spark_klaviyo.report.series import MAX_BUCKETS, Series
+
+moments = st.lists(st.tuples(st.floats(0, 2e9), st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)), max_size=30)
+Moments = list[tuple[float, int, int, int]]
+
+
+def series_of(added: Moments) -> Series:
+    series = Series()
+    for moment in added:
+        series.add(*moment)
+    return series
+
+
+@given(moments)
+def test_every_count_stays_and_the_buckets_stay_few(added: Moments) -> None:
+    points = series_of(added).points()
+    for place in (0, 1, 2):
+        assert sum(counts[place] for _, counts in points) == sum(moment[place + 1] for moment in added)
+    assert len(points) <= MAX_BUCKETS
+
+
+@given(moments, moments)
+def test_merging_two_series_is_adding_all_to_one(left: Moments, right: Moments) -> None:
+    assert Series.merge([series_of(left), series_of(right)]) == series_of(left + right)
+
+
+@given(moments)
+def test_a_series_comes_back_from_its_list(added: Moments) -> None:
+    series = series_of(added)
+    assert Series.from_list(series.to_list()) == series
+
+
+def test_a_moment_lies_in_the_bucket_that_starts_before_it() -> None:
+    series = series_of([(100.9, 5, 1, 0), (103.0, 7, 1, 1)])
+    assert series.points() == [(100.0, (5, 1, 0)), (101.0, (0, 0, 0)), (102.0, (0, 0, 0)), (103.0, (7, 1, 1))]
