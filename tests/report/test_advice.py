@@ -1,0 +1,28 @@
+"""What the page tells to do next."""
+
+from __future__ import annotations
+
+import pytest
+
+from spark_klaviyo.report.advice import advice
+from spark_klaviyo.report.report import WriteReport
+
+CASES: list[tuple[dict[str, object], list[str]]] = [
+    ({"rows": 5, "delivered": 5, "requests": 1}, []),
+    ({"rows": 5, "unsent": 5, "stopped": ("key_refused", "no")}, ["5 rows were not sent"]),
+    ({"rows": 5, "rejected": 5, "reasons": {"bad_email": 4, "in_doubt": 1}}, ['record_column="record"', "in doubt"]),
+    ({"rows": 5, "rejected": 5, "reasons": {"unavailable": 5}}, ["marked unavailable"]),
+    ({"job_states": {"complete": 4, "processing": 2}}, ["2 jobs are not finished"]),
+    ({"job_states": {"complete": 4, "cancelled": 1, "queued": 1}}, ["1 job is not finished"]),
+    ({"resent": 1}, ["1 row may have arrived twice"]),
+    ({"requests": 100, "throttled": 5}, []),
+    ({"requests": 100, "throttled": 100}, ["50.0 % of the replies were 429"]),
+]
+
+
+@pytest.mark.parametrize(("counts", "told"), CASES, ids=[" ".join(counts) for counts, _ in CASES])
+def test_each_trouble_and_no_other_comes_with_its_remedy(counts: dict[str, object], told: list[str]) -> None:
+    steps = advice(WriteReport("run-1", "t", **counts))  # type: ignore[arg-type]
+    assert len(steps) == len(told)
+    for step, words in zip(steps, told, strict=True):
+        assert words in step
