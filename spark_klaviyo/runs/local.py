@@ -1,0 +1,44 @@
+"""A local Spark for the command line and the demo, where nobody brought one."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spark_klaviyo.runs.java import java_home
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+# Whoever set one of these has a Spark already (spark-submit, Connect); its settings are theirs.
+BROUGHT_BY = ("PYSPARK_GATEWAY_PORT", "SPARK_REMOTE", "SPARK_CONNECT_MODE_ENABLED")
+QUIET = Path(__file__).with_name("quiet.properties")
+SETTINGS = {
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={QUIET.as_uri()}",
+}
+
+
+def local_session(app_name: str, master: str = "local[*]", **conf: str) -> SparkSession:
+    """The session there is, or a new quiet one on this machine whose workers run this Python.
+
+    `conf` are Spark settings by their dotted names. Raises KlaviyoError where there is no Java to start with.
+    """
+    from pyspark.sql import SparkSession
+
+    if SparkSession.getActiveSession() is not None or any(name in os.environ for name in BROUGHT_BY):
+        return SparkSession.builder.appName(app_name).getOrCreate()
+    home = java_home()
+    if home is not None:
+        os.environ["JAVA_HOME"] = home
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    builder = SparkSession.builder.master(master).appName(app_name)
+    for name, value in {**SETTINGS, **conf}.items():
+        builder = builder.config(name, value)
+    return builder.getOrCreate()
