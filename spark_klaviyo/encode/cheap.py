@@ -6,6 +6,7 @@ anchors for the first two). Repetitions of groups are bounded, because Java's ma
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 
@@ -31,6 +32,12 @@ def whole(pattern: str) -> str:
     return f"^(?:{pattern})\\z"
 
 
+def word_pattern(word: str) -> str:
+    """Finds a word among words parted by commas or blanks."""
+    edge = "[, \\t\\r\\n]"
+    return f"(?:^|{edge}){re.escape(word)}(?:{edge}|$)"
+
+
 @cache
 def cheap_phone_pattern() -> str:
     """E.164 numbers of a possible length, written as they will be sent: a trie over the calling codes.
@@ -44,11 +51,11 @@ def cheap_phone_pattern() -> str:
     for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items():
         rest = _national(code, regions[0])
         if rest:
-            *way, last = str(code)
+            way = list(str(code))
             branch = trie
-            for digit in way:
+            for digit in way[:-1]:
                 branch = branch.setdefault(digit, {})  # type: ignore[assignment]
-            branch[last] = rest
+            branch[way[-1]] = rest
     return r"\+" + _written(trie)
 
 
@@ -56,6 +63,8 @@ def _national(code: int, region: str) -> str:
     import phonenumbers
 
     metadata = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(code, region)
+    if metadata is None or metadata.general_desc is None:
+        return ""
     lengths = [length for length in metadata.general_desc.possible_length if length > 1]
     firsts = set("0123456789") - first_digits(metadata.national_prefix_for_parsing or "")
     return f"[{''.join(sorted(firsts))}]{_lengths(lengths)}" if lengths and firsts else ""

@@ -1,7 +1,7 @@
 """What the content formats look like around the rows: media type, separator, what stands before and after.
 
-The rewriting of the rows themselves is `encode.formats`. A row is always followed by the format's separator; what stands
-around all rows fills `{rows}` or `{row}` of the body.
+The rewriting of the rows themselves is `encode.formats`. A row is always followed by the format's separator; what
+stands around all rows fills `{rows}` or `{row}` of the body.
 """
 
 from __future__ import annotations
@@ -85,4 +85,4 @@ def xml_text(text: str) -> str:
 
 def _in_xml(character: str) -> bool:
     point = ord(character)
-    return point >= 0x20 and point not in (0xFFFE, 0xFFFF) and not 0xD800 <= point <= 0xDFFF or character in "\t\n\r"
+    return (point >= 0x20 and point not in (0xFFFE, 0xFFFF) and not 0xD800 <= point <= 0xDFFF) or character in "\t\n\r"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeAlias
 
+from spark_klaviyo.encode.cheap import word_pattern
 from spark_klaviyo.encode.looks import LIST
 from spark_klaviyo.plan.forms import TEXT, WHOLE
 from spark_klaviyo.plan.model import Aside, WritePlan
@@ -28,7 +28,6 @@ JSON_OPTIONS = {
     "dateFormat": "yyyy-MM-dd",
     "pretty": "false",
 }
-WORD_EDGE = "[, \\t\\r\\n]"
 
 
 class Columns:
@@ -106,8 +105,7 @@ class Columns:
         column = self.column(node.leaf)
         if node.leaf.type.name == "array":
             return self.f.coalesce(self.f.array_contains(column, node.word), self.f.lit(False))
-        word = re.escape(node.word)
-        return self.f.coalesce(column.rlike(f"(?:^|{WORD_EDGE}){word}(?:{WORD_EDGE}|\\z)"), self.f.lit(False))
+        return self.f.coalesce(column.rlike(word_pattern(node.word)), self.f.lit(False))
 
     def _struct(self, node: Record) -> Column:
         return self.f.struct(*(self.node(child).alias(name) for name, child in node.fields if not _void(child)))
@@ -129,7 +127,7 @@ class Columns:
         return column
 
     def _utc(self, column: Column) -> Column:
-        """Text of a timestamp_ntz read as UTC. By way of JSON: a cast would go through the session's zone and its gaps."""
+        """Text of a timestamp_ntz read as UTC. By way of JSON: a cast would pass through the session's zone."""
         text = self.f.to_json(self.f.struct(column.alias("v")), JSON_OPTIONS)
         inner = self.f.regexp_extract(text, '"([^"]*)"\\}$', 1)
         return self.f.when(column.isNotNull(), self.f.concat(inner, self.f.lit("Z")))

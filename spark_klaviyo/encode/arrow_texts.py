@@ -1,0 +1,262 @@
+"""Arrow columns to JSON texts by the type table, nested ones too: all rows of a column at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spark_klaviyo.encode.buffers import (
+    Mask,
+    Offsets,
+    base64,
+    bytes_and_offsets,
+    closed,
+    escaped,
+    masked,
+    strings,
+    valid_rows,
+)
+from spark_klaviyo.plan.shape import Json
+
+Part: TypeAlias = "str | pa.Array"
+STRING = pa.string()
+
+
+@dataclass(frozen=True)
+class Body:
+    """The JSON of a value in every row: parts that stand one after the other.
+
+    `always`: every row has the value, and a null part is nothing; else a row with a null part has no value.
+    """
+
+    parts: tuple[Part, ...]
+    always: bool = True
+
+    def text(self, rows: int, before: str = "", after: str = "") -> pa.Array:
+        """One array of texts; null where there is no value."""
+        return join((before, *self.parts, after), rows, skip_nulls=self.always)
+
+    def only(self, valid: Mask | None, rows: int) -> Body:
+        """The same value, missing where a row is not valid."""
+        if valid is None or valid.all():
+            return self
+        return Body((masked(self.text(rows), valid),), always=False)
+
+
+def join(parts: Iterable[Part], rows: int, *, skip_nulls: bool) -> pa.Array:
+    """Parts of each row run together. A null part is skipped, or makes the row null."""
+    merged = [part for kind, run in groupby(parts, type) for part in (["".join(run)] if kind is str else run)]
+    merged = [part for part in merged if not isinstance(part, str) or part]
+    if all(isinstance(part, str) for part in merged):
+        content = np.frombuffer("".join(merged).encode(), np.uint8)
+        return strings(np.tile(content, rows), np.arange(rows + 1, dtype=np.int64) * len(content))
+    if len(merged) == 1 and not (skip_nulls and merged[0].null_count):
+        return merged[0]
+    scalars = [pa.scalar(part, STRING) if isinstance(part, str) else part for part in merged]
+    return pc.binary_join_element_wise(*scalars, "", null_handling="skip" if skip_nulls else "emit_null")
+
+
+def dumps(value: Json) -> str:
+    """A constant as JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def quote(text: str) -> str:
+    """A JSON string."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def is_nowhere(body: Body, rows: int) -> bool:
+    """Whether no row has the value: a column of nulls."""
+    return not body.always and any(not isinstance(part, str) and part.null_count == rows for part in body.parts)
+
+
+def object_of(
+    fields: Sequence[tuple[str, Body]], rows: int, *, omit_empty: bool = False, more: Sequence[Part] = ()
+) -> Body:
+    """A JSON object. `more` are further fields of each row, each followed by a comma.
+
+    Commas go before or after a field, by the first field that every row has; without one the last comma is made the
+    closing brace.
+    """
+    anchor = next((place for place, (_, body) in enumerate(fields) if body.always), None)
+    early = fields[:anchor] if anchor is not None else fields
+    parts = [*more, *(body.text(rows, f"{quote(name)}:", ",") for name, body in early)]
+    if anchor is None:
+        return _closed_object(join(parts, rows, skip_nulls=True), rows, omit_empty=omit_empty)
+    name, body = fields[anchor]
+    parts = ["{", *parts, f"{quote(name)}:", *body.parts]
+    for name, body in fields[anchor + 1 :]:
+        start = f",{quote(name)}:"
+        parts.extend([start, *body.parts] if body.always else [body.text(rows, start)])
+    return Body((*parts, "}"))
+
+
+def _closed_object(inside: pa.Array, rows: int, *, omit_empty: bool) -> Body:
+    _, offsets = bytes_and_offsets(inside)
+    some = offsets[1:] > offsets[:-1]
+    body = Body(("{", closed(inside, "}")))
+    return body.only(some, rows) if omit_empty else body
+
+
+# --- values ---------------------------------------------------------------------------------------
+
+
+def body_of(column: pa.Array) -> Body:
+    """The JSON of a column's values, by its Arrow type."""
+    column = plain(column)
+    kind = column.type
+    some = column.null_count == 0
+    if pa.types.is_null(kind):
+        return Body((column.cast(STRING),), always=False)
+    if pa.types.is_struct(kind):
+        return _struct(column)
+    if pa.types.is_map(kind):
+        return _map(column)
+    if is_list(kind):
+        return _list(column)
+    text = text_of(column)
+    return Body(('"', text, '"') if is_quoted(kind) else (text,), some)
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Whether a type is an array of Spark's."""
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind)
+
+
+def is_whole(kind: pa.DataType) -> bool:
+    """Whether values are whole numbers, which a text field takes as text."""
+    return pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0)
+
+
+def is_quoted(kind: pa.DataType) -> bool:
+    """Whether a scalar's JSON is a string."""
+    return not (
+        pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_decimal(kind)
+        or pa.types.is_boolean(kind)
+    )
+
+
+def plain(column: pa.Array) -> pa.Array:
+    """The column without dictionaries, views and large strings."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return plain(column.dictionary_decode())
+    if pa.types.is_large_string(kind) or str(kind) == "string_view":
+        return column.cast(STRING)
+    if pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind) or str(kind) == "binary_view":
+        return column.cast(pa.binary())
+    return column
+
+
+def text_of(column: pa.Array) -> pa.Array:
+    """A scalar's JSON without its quotes."""
+    kind = column.type
+    if pa.types.is_string(kind):
+        return escaped(readable(column))
+    if pa.types.is_timestamp(kind):
+        return moments(column, "Z" if kind.tz else "")
+    if pa.types.is_binary(kind):
+        return base64(column)
+    text = column.cast(STRING)
+    return _finite(column, text) if pa.types.is_floating(kind) else text
+
+
+def readable(column: pa.Array) -> pa.Array:
+    """The texts, with what is no UTF-8 replaced by U+FFFD: one broken row would make a whole request unreadable."""
+    content, _ = bytes_and_offsets(column)
+    if not len(content) or content.max() < 0x80:
+        return column
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid:
+        rows = column.cast(pa.binary()).to_pylist()
+        return pa.array([row if row is None else row.decode(errors="replace") for row in rows], STRING)
+    return column
+
+
+def _finite(column: pa.Array, text: pa.Array) -> pa.Array:
+    """NaN and infinities as Spark's `to_json` writes them. Such a row is rejected, but its record must still be JSON."""
+    if pc.all(pc.is_finite(column)).as_py() is not False:
+        return text
+    text = pc.if_else(pc.is_nan(column), pa.scalar('"NaN"'), text)
+    for sign, name in ((pc.greater, "Infinity"), (pc.less, "-Infinity")):
+        text = pc.if_else(pc.and_(pc.is_inf(column), sign(column, 0)), pa.scalar(f'"{name}"'), text)
+    return text
+
+
+_WIDTH = len("2026-10-15T08:00:00.000000")
+
+
+def moments(column: pa.Array, zone: str) -> pa.Array:
+    """Timestamps in ISO 8601 with microseconds, in UTC where they have a zone; `zone` goes after each."""
+    text = column.cast(pa.timestamp("us"), safe=False).cast(STRING)
+    content, offsets = bytes_and_offsets(text)
+    if len(content) == _WIDTH * (len(text) - text.null_count):
+        table = content.reshape(-1, _WIDTH)
+        wide = np.empty((len(table), _WIDTH + len(zone)), np.uint8)
+        wide[:, :_WIDTH] = table
+        wide[:, 10] = ord("T")
+        wide[:, _WIDTH:] = np.frombuffer(zone.encode(), np.uint8)
+        return strings(wide.reshape(-1), offsets // _WIDTH * (_WIDTH + len(zone)), valid_rows(text))
+    return join((pc.replace_substring(text, " ", "T"), zone), len(text), skip_nulls=False)
+
+
+# --- nested values --------------------------------------------------------------------------------
+
+
+def children(
+    column: pa.Array, of: Callable[[pa.Array], pa.Array] = lambda column: column.values
+) -> tuple[pa.Array, Offsets]:
+    """The items of a list or map column, and where each row's items begin; the first offset is 0."""
+    items = of(column)
+    if len(column) == 0:
+        return items.slice(0, 0), np.zeros(1, np.int64)
+    wide = pa.types.is_large_list(column.type)
+    offsets = np.frombuffer(column.buffers()[1], np.int64 if wide else np.int32)
+    offsets = offsets[column.offset : column.offset + len(column) + 1].astype(np.int64)
+    return items.slice(offsets[0], offsets[-1] - offsets[0]), offsets - offsets[0]
+
+
+def _struct(column: pa.Array) -> Body:
+    rows = len(column)
+    fields = [(column.type.field(i).name, column.field(i)) for i in range(column.type.num_fields)]
+    bodies = [(name, body_of(child)) for name, child in fields if child.null_count < rows]
+    return object_of(bodies, rows).only(valid_rows(column), rows)
+
+
+def _list(column: pa.Array) -> Body:
+    items, groups = children(column)
+    text = with_null(body_of(items), len(items), ",")
+    return Body(("[", closed(text, "]", groups))).only(valid_rows(column), len(column))
+
+
+def _map(column: pa.Array) -> Body:
+    entries, groups = map_entries(column)
+    return Body(("{", closed(entries, "}", groups))).only(valid_rows(column), len(column))
+
+
+def map_entries(column: pa.Array, keep: Mask | None = None) -> tuple[pa.Array, Offsets]:
+    """`"key":value,` of each entry of a map column, and where each row's begin; those not to `keep` are left out."""
+    keys, groups = children(column, lambda column: column.keys)
+    items, _ = children(column, lambda column: column.items)
+    if keep is not None:
+        groups = np.concatenate([np.zeros(1, np.int64), np.cumsum(keep)])[groups]
+        keys, items = keys.filter(pa.array(keep)), items.filter(pa.array(keep))
+    value = with_null(body_of(items), len(items))
+    return join(('"', text_of(plain(keys)), '":', value, ","), len(keys), skip_nulls=False), groups
+
+
+def with_null(body: Body, rows: int, after: str = "") -> pa.Array:
+    """The texts of a body, `null` where it has no value."""
+    text = body.text(rows, "", after)
+    return pc.fill_null(text, "null" + after) if text.null_count else text

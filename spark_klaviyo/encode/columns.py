@@ -1,0 +1,29 @@
+"""The columns of one Arrow batch by the leaves of a plan."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spark_klaviyo.plan.shape import Leaf
+
+
+class Columns:
+    """One batch, asked for by leaf. Of columns with the same name the first one counts."""
+
+    def __init__(self, batch: pa.RecordBatch) -> None:
+        self.rows: int = batch.num_rows
+        self._batch = batch
+        names = batch.schema.names
+        self._numbers = {name: number for number, name in reversed(list(enumerate(names)))}
+        self._held: dict[tuple[str, ...], pa.Array] = {}
+
+    def column(self, leaf: Leaf) -> pa.Array:
+        """The values of a leaf; null, too, where a struct on the way is null."""
+        found = self._held.get(leaf.source)
+        if found is None:
+            found = self._batch.column(self._numbers[leaf.source[0]])
+            for part in leaf.source[1:]:
+                found = pc.struct_field(found, [found.type.get_field_index(part)])
+            self._held[leaf.source] = found
+        return found
