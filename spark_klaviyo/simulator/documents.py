@@ -109,7 +109,8 @@ def _job_relations(call: Call, job: Job, *, first: bool) -> JsonObject | None:
         errors = {"links": {"related": f"{self_link(call, kind, job.id)}import-errors/"}}
         lists = relation(call, kind, job.id, "lists", identifiers("list", job.lists))
         return {"lists": lists, "profiles": relation(call, kind, job.id, "profiles"), "import-errors": errors}
-    written = identifiers(job.family.written, job.written if not job.open or job.completed else ())
+    early = call.account.switches.full_counts_early and job.looks > 0
+    written = identifiers(job.family.written, job.written if early or not job.open else ())
     if job.family.written == "coupon-code":
         return {job.family.relation: relation(call, kind, job.id, job.family.relation, ... if first else written)}
     # recorded 2026-09: no relationships in the 202, nor where every row failed

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from spark_klaviyo.simulator.clock import iso, read_time
 from spark_klaviyo.simulator.documents import collection, relation, resource, single
-from spark_klaviyo.simulator.errors import JsonObject, bad_request
+from spark_klaviyo.simulator.errors import JsonObject, bad_request, not_found
 from spark_klaviyo.simulator.operation import Answer, Call, Operation, always, since
 from spark_klaviyo.simulator.queries import page, page_size, read_filter
 from spark_klaviyo.simulator.reading import refuse
@@ -122,13 +122,21 @@ def get_event(call: Call) -> Answer:
 def get_metrics(call: Call) -> Answer:
     """Metrics that events have made."""
     page_size(call, 200, 0, "metric")
-    documents = []
+    return collection(call, [_metric_resource(call, metric) for metric in call.account.metrics.values()])
+
+
+def _metric_resource(call: Call, metric: JsonObject) -> JsonObject:
+    stamp = iso(metric["created"], fraction=False)
+    attributes = {"name": metric["name"], "created": stamp, "updated": stamp}
+    return resource(call, "metric", metric["id"], attributes)
+
+
+def get_metric(call: Call) -> Answer:
+    """One metric."""
     for metric in call.account.metrics.values():
-        stamp = iso(metric["created"], fraction=False)
-        documents.append(
-            resource(call, "metric", metric["id"], {"name": metric["name"], "created": stamp, "updated": stamp})
-        )
-    return collection(call, documents)
+        if metric["id"] == call.params["id"]:
+            return single(call, 200, _metric_resource(call, metric))
+    raise not_found(f"A metric with id {call.params['id']} does not exist.")  # wording unsettled
 
 
 def count_events(groups: list[JsonObject]) -> int:
@@ -169,5 +177,6 @@ OPERATIONS = (
     ),
     Operation("get_events", "GET", "/api/events", "XL", "events:read", get_events),
     Operation("get_event", "GET", "/api/events/{id}", "M", "events:read", get_event),
+    Operation("get_metric", "GET", "/api/metrics/{id}", "M", "metrics:read", get_metric),
     Operation("get_metrics", "GET", "/api/metrics", "M", "metrics:read", get_metrics),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from spark_klaviyo.simulator.api.imports import IMPORT
+from spark_klaviyo.simulator.api.lists import list_resource
 from spark_klaviyo.simulator.documents import (
     collection,
     identifiers,
@@ -95,6 +96,13 @@ def get_import_list_ids(call: Call) -> Answer:
     return Answer(200, {"data": identifiers("list", job.lists), "links": {"self": page_links(call, None)["self"]}})
 
 
+def get_import_lists(call: Call) -> Answer:
+    """The lists an import adds to."""
+    job = find_job(call, IMPORT, look=False)
+    held = [call.account.lists[list_id] for list_id in job.lists if list_id in call.account.lists]
+    return Answer(200, {"data": [list_resource(call, one) for one in held], "links": {"self": call.base + call.target}})
+
+
 def reads_of(family: JobFamily, name: str, plural: str, tier: str, scopes: str) -> tuple[Operation, ...]:
     """The two status reads of a family: one job, and all."""
     return (
@@ -104,7 +112,9 @@ def reads_of(family: JobFamily, name: str, plural: str, tier: str, scopes: str) 
 
 
 _ONE = f"{IMPORT.path}/{{id}}"
+_LISTS = "get_list_for_bulk_import_profiles_job"
 OPERATIONS = (
+    Operation(_LISTS, "GET", f"{_ONE}/lists", "M", "lists:read", get_import_lists),
     *reads_of(IMPORT, "get_bulk_import_profiles_job", "get_bulk_import_profiles_jobs", "M", "lists:read profiles:read"),
     Operation(
         "get_errors_for_bulk_import_profiles_job",

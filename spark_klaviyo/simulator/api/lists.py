@@ -83,7 +83,11 @@ def get_lists(call: Call) -> Answer:
         held for held in list(call.account.lists.values()) if all(c.holds(getattr(held, c.field)) for c in conditions)
     )
     rows, following = page(call, found, page_size(call, 10, 10, "list"))
-    return collection(call, [list_resource(call, held) for held in rows], following)
+    answer = collection(call, [list_resource(call, held) for held in rows], following)
+    if conditions and answer.document is not None:
+        # recorded 2026-09: prev is set though this is the only page
+        answer.document["links"]["prev"] = next_link(call, 0)
+    return answer
 
 
 def _members_named(call: Call) -> list[str]:

@@ -93,6 +93,12 @@ def get_ingestion_logs(call: Call) -> Answer:
     return collection(call, [])
 
 
+def get_object_types(call: Call) -> Answer:
+    """None: what an object type is made of is outside this simulator."""
+    page_size(call, 20, 0, "object-type")
+    return collection(call, [])
+
+
 _RECORD = shape("data-source-record", Thing("data-source-record", {"record": Free(nullable=False)}, {"record"}))
 
 
@@ -181,6 +187,7 @@ OPERATIONS = (
         max_bytes=5_000_000,
         born="2025-07-15",
     ),
+    Operation("get_object_types", "GET", "/api/object-types", "S", _READ, get_object_types),
     Operation(
         "get_ingestion_logs_for_object_type",
         "GET",

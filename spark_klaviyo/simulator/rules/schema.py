@@ -210,8 +210,9 @@ class Thing:
             if key in plain and (item is None or type(item) is str):
                 continue
             spec = fields.get(key)
-            if spec is not None:
-                found.extend(problem.under(key) for problem in spec.problems(item, key))
+            problems = NONE if spec is None else spec.problems(item, key)
+            if problems:
+                found.extend(problem.under(key) for problem in problems)
 
     def _unknown(self, key: str) -> Problem:
         # recorded 2024-07: 'last_name' is not a valid field for the resource 'profile'.

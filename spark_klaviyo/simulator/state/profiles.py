@@ -173,6 +173,9 @@ def _merge(kept: JsonObject, given: Mapping[str, Any] | None, *, clears: bool) -
     if given is None:
         kept.clear()
         return
+    if None not in given.values():
+        kept.update(given)
+        return
     for key, value in given.items():
         if value is not None:
             kept[key] = value
