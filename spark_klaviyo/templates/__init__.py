@@ -5,24 +5,52 @@ from __future__ import annotations
 from difflib import get_close_matches
 
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.templates import legacy, profiles
+from spark_klaviyo.templates import (
+    catalog,
+    consent,
+    coupons,
+    events,
+    legacy,
+    lists,
+    objects,
+    profiles,
+    push,
+    reviews,
+    stock,
+    tags,
+)
+from spark_klaviyo.templates.describe import describe, markdown_table
 from spark_klaviyo.templates.model import Template
+from spark_klaviyo.templates.revisions import PINNED, at_revision, warn_of
 
-CURRENT: dict[str, Template] = {template.name: template for template in profiles.TEMPLATES}
+__all__ = [
+    "CURRENT",
+    "LEGACY",
+    "PINNED",
+    "at_revision",
+    "describe",
+    "find_template",
+    "markdown_table",
+    "templates",
+    "warn_of",
+]
+
+_FAMILIES = (profiles, lists, consent, events, push, catalog, stock, coupons, objects, tags, reviews)
+CURRENT: dict[str, Template] = {template.name: template for family in _FAMILIES for template in family.TEMPLATES}
 LEGACY: dict[str, Template] = {template.name: template for template in legacy.TEMPLATES}
 
 
 def find_template(name: str, api: str = "current") -> Template:
     """The template of this name in this api form; an `OptionError` with the nearest names where there is none."""
-    table = LEGACY if api != "current" else CURRENT
-    if name in table:
-        return table[name]
-    if name in LEGACY and api == "current":
+    found = CURRENT.get(name) if api == "current" else LEGACY.get(name)
+    if found is not None and (found.legacy or "current") == api:
+        return found
+    if name in LEGACY and (api == "current" or name not in CURRENT):
         raise OptionError(f"template: {name!r} exists in the retired form only; give api={LEGACY[name].legacy}")
     if name in CURRENT:
         raise OptionError(f"api: template {name!r} has no {api!r} form; leave api out (current)")
     near = get_close_matches(name, [*CURRENT, *LEGACY], 3, 0.5)
-    hint = f" (did you mean {' or '.join(near)}?)" if near else ""
+    hint = f" (did you mean {' or '.join(dict.fromkeys(near))}?)" if near else ""
     raise OptionError(f"template: there is no {name!r}{hint}; `spark-klaviyo templates` lists them all")
 
 

@@ -11,6 +11,8 @@ from spark_klaviyo.records import Limits, Quota
 XS = Quota(((1, 1.0), (15, 60.0)))
 S = Quota(((3, 1.0), (60, 60.0)))
 M = Quota(((10, 1.0), (150, 60.0)))
+M_DAILY = Quota(((10, 1.0), (150, 60.0), (150, 86_400.0)))
+BULK_RECORDS = Quota(((3, 1.0), (15, 60.0)))
 L = Quota(((75, 1.0), (750, 60.0)))
 XL = Quota(((350, 1.0), (3500, 60.0)))
 
@@ -31,6 +33,7 @@ class Setting:
     per_row: bool = False
     look_up: str = ""
     several: bool = False  # comma-separated ids
+    prefix: str = ""  # goes before the value, unless it is there already ("$custom:::$default:::")
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,35 @@ class Known:
     kind: str = ""  # resource type of an `ids` field
     choices: tuple[str, ...] = ()
     max_length: int | None = None
+    max_bytes: int | None = None  # of the value as JSON
     pattern: str = ""
     earliest: str = ""  # RFC 3339: times before it are refused
     latest_days: int | None = None  # times further ahead are refused
+    since: str = ""  # first revision that has the field
+    before: tuple[str, tuple[str, ...]] = ("", ())  # (revision, place): where it stood in older revisions
     help: str = ""
+
+
+@dataclass(frozen=True)
+class Channel:
+    """A way to reach people that consent is about: its word in `channels`, its place, the identifier it needs.
+
+    `dated`: takes `consented_at`.
+    """
+
+    word: str
+    at: tuple[str, ...]
+    needs: str = ""
+    dated: bool = True
+    since: str = ""
+
+
+@dataclass(frozen=True)
+class Caution:
+    """What is said before a write, unless one of these settings is given (and not "false"), or these columns are there."""
+
+    unless: tuple[str, ...]
+    text: str
 
 
 @dataclass(frozen=True)
@@ -95,6 +123,7 @@ class Template:
     identifiers: tuple[str, ...] = ()  # paths of Known of which a row needs at least one
     exactly_one: bool = False  # ... of which it needs exactly one
     key: tuple[str, ...] = ()  # paths that make two rows of a batch the same thing, in order of preference
+    key_with: tuple[str, ...] = ()  # ... together with all of these
     properties_at: tuple[str, ...] = ()  # where loose columns go; empty: nowhere
     harmless: bool = True  # sending the same request twice does no harm
     scopes: tuple[str, ...] = ()
@@ -112,6 +141,11 @@ class Template:
     max_properties: int | None = None
     max_depth: int | None = None
     max_items: int | None = None  # most items of one array
-    group_by: str = ""  # path prefix by which neighbouring records share one group ("profile")
-    item_paths: tuple[str, ...] = ()  # `{id}` of a single-record path comes from this field
-    revision_shapes: Mapping[str, str] = field(default_factory=dict)
+    max_string_bytes: int | None = None  # of any single text of a record
+    arrange: str = ""  # how rows become the body where not one after the other: events | identifiers | nothing
+    item_paths: tuple[str, ...] = ()  # `{id}` of a single-record path comes from the field that stands at this place
+    resolve: str = ""  # "profile": rows hold identifiers, and are sent with the ids that Klaviyo knows for them
+    channels: tuple[Channel, ...] = ()
+    consent: str = ""  # the word for every channel: SUBSCRIBED | UNSUBSCRIBED
+    cautions: tuple[Caution, ...] = ()
+    content_format: str = "json"

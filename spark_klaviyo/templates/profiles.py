@@ -1,9 +1,13 @@
-"""Endpoints that write people: bulk import (with or without lists) and the single-profile calls."""
+"""Endpoints that write people: bulk import (with or without lists), the single-profile calls, merging and deleting."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from spark_klaviyo.records import Limits
-from spark_klaviyo.templates.model import KILOBYTE, MAX_BODY, Job, Known, M, Setting, Template
+from spark_klaviyo.templates.model import KILOBYTE, MAX_BODY, Job, Known, L, M, S, Setting, Template
+from spark_klaviyo.templates.parts import GONE, MAX_DEPTH, MAX_ITEMS, ONE, ONE_ROW, job_body
 
 # spec: Profile attributes, all optional and nullable; `id` stands beside them. Legacy v1 names wear a `$`.
 LOCATION = tuple(
@@ -21,11 +25,14 @@ LOCATION = tuple(
         ("longitude", "coordinate", "degrees"),
     )
 )
+EMAIL = Known("email", ("attributes", "email"), "email", names=("$email",), help="email address; trimmed")
+PHONE = Known("phone_number", ("attributes", "phone_number"), "phone", names=("$phone_number",), help="E.164")
+# 255 characters: reported by connectors in production
+EXTERNAL_ID = Known("external_id", ("attributes", "external_id"), max_length=255, help="your own id of the person")
 ATTRIBUTES = (
-    Known("email", ("attributes", "email"), "email", names=("$email",), help="email address; trimmed"),
-    Known("phone_number", ("attributes", "phone_number"), "phone", names=("$phone_number",), help="E.164"),
-    # 255 characters: reported by connectors in production
-    Known("external_id", ("attributes", "external_id"), max_length=255, help="your own id of the person"),
+    EMAIL,
+    PHONE,
+    EXTERNAL_ID,
     Known("first_name", ("attributes", "first_name"), names=("$first_name",)),
     Known("last_name", ("attributes", "last_name"), names=("$last_name",)),
     Known("organization", ("attributes", "organization"), names=("$organization",)),
@@ -36,15 +43,33 @@ ATTRIBUTES = (
 )
 PROFILE_ID = Known("id", ("id",), names=("$id", "profile_id"), help="Klaviyo's id of the profile")
 EXCHANGE_ID = Known("_kx", ("attributes", "_kx"), help="Klaviyo's exchange id")
-# spec: meta.patch_properties, a sibling of the attributes
+# spec: meta.patch_properties, a sibling of the attributes; patch_identifiers since 2026-04-15
 PATCH = (
-    Known("meta.patch_properties.append", ("meta", "patch_properties", "append"), "object", help="add to lists"),
-    Known("meta.patch_properties.unappend", ("meta", "patch_properties", "unappend"), "object"),
-    Known("meta.patch_properties.unset", ("meta", "patch_properties", "unset"), "words", help="keys to remove"),
+    Known("meta.patch_properties.append", ("meta", "patch_properties", "append"), "object", help="add to arrays"),
+    Known(
+        "meta.patch_properties.unappend",
+        ("meta", "patch_properties", "unappend"),
+        "object",
+        help="remove from arrays",
+    ),
+    Known("meta.patch_properties.unset", ("meta", "patch_properties", "unset"), "words", help="properties to remove"),
+    Known(
+        "meta.patch_identifiers.append",
+        ("meta", "patch_identifiers", "append"),
+        "object",
+        since="2026-04-15",
+        help="secondary identifiers to add (accounts with several emails a profile)",
+    ),
+    Known(
+        "meta.patch_identifiers.unappend",
+        ("meta", "patch_identifiers", "unappend"),
+        "object",
+        since="2026-04-15",
+        help="secondary identifiers to remove",
+    ),
 )
 PROFILE = (PROFILE_ID, *ATTRIBUTES, EXCHANGE_ID, *PATCH)
 IDENTIFIERS = ("id", "email", "phone_number", "external_id", "_kx")
-KEY = ("id", "email", "phone_number", "external_id", "_kx")
 
 IMPORT_JOB = Job(
     path="/api/profile-bulk-import-jobs/{job_id}",
@@ -53,7 +78,9 @@ IMPORT_JOB = Job(
     list_path="/api/profile-bulk-import-jobs",
     scopes=("lists:read", "profiles:read"),
 )
-_LISTS = {"lists": {"data": [{"type": "list", "id": "{list_id}"}]}}
+_LISTS: Mapping[str, object] = {"lists": {"data": [{"type": "list", "id": "{list_id}"}]}}
+_PROFILE_SIZE = Limits(1, 100 * KILOBYTE)
+_CLEARS = "A null clears its field here, so nulls are left out unless nulls=send."
 
 
 def _import(name: str, summary: str, *, required: bool) -> Template:
@@ -64,19 +91,15 @@ def _import(name: str, summary: str, *, required: bool) -> Template:
         summary=summary,
         method="POST",
         path="/api/profile-bulk-import-jobs",
-        body={
-            "data": {
-                "type": "profile-bulk-import-job",
-                "attributes": {"profiles": {"data": "{rows}"}},
-                "relationships?": _LISTS,
-            }
-        },
+        body=job_body("profile-bulk-import-job", "profiles", _LISTS),
         record={"type": "profile"},
         fields=PROFILE,
         properties_at=("attributes", "properties"),
         identifiers=IDENTIFIERS,
-        key=KEY,
+        key=IDENTIFIERS,
         limits=Limits(10_000, MAX_BODY, 100 * KILOBYTE),
+        max_depth=MAX_DEPTH,
+        max_items=MAX_ITEMS,
         quota=M,
         outcome="job",
         success=(202,),
@@ -93,11 +116,123 @@ def _import(name: str, summary: str, *, required: bool) -> Template:
                 several=True,
             ),
         ),
-        notes=("Adding to a list gives no consent and skips no opt-in: it is like a CSV upload.",),
+        notes=(
+            "Adding to a list gives no consent and skips no opt-in: it is like a CSV upload.",
+            "Klaviyo ignores nulls here: no field can be cleared (meta.patch_properties.unset removes properties).",
+        ),
     )
 
+
+def _single(name: str, summary: str, method: str, path: str, fields: tuple[Known, ...]) -> Template:
+    """spec: create_or_update_profile, create_profile, update_profile; one profile, 100 KB."""
+    return Template(
+        name=name,
+        family="profiles",
+        summary=summary,
+        method=method,
+        path=path,
+        body=ONE,
+        record={"type": "profile"},
+        fields=fields,
+        properties_at=("attributes", "properties"),
+        identifiers=IDENTIFIERS,
+        key=IDENTIFIERS,
+        limits=_PROFILE_SIZE,
+        max_depth=MAX_DEPTH,
+        max_items=MAX_ITEMS,
+        quota=L,
+        outcome="delivered",
+        clears_nulls=True,
+        scopes=("profiles:write",),
+        notes=(_CLEARS,),
+    )
+
+
+UPSERT = _single(
+    "create_or_update_profile", "Create or update one profile a request.", "POST", "/api/profile-import", PROFILE
+)
+CREATE = replace(
+    _single("create_profile", "Create profiles that are not there yet.", "POST", "/api/profiles", ATTRIBUTES),
+    identifiers=("email", "phone_number", "external_id"),
+    key=("email", "phone_number", "external_id"),
+    clears_nulls=False,
+    harmless=False,
+    notes=("A profile that exists already is rejected as duplicate_profile (409), with its id.",),
+)
+UPDATE = replace(
+    _single(
+        "update_profile",
+        "Update profiles by Klaviyo's id.",
+        "PATCH",
+        "/api/profiles/{id}",
+        (replace(PROFILE_ID, required=True), *ATTRIBUTES, *PATCH),
+    ),
+    identifiers=("id",),
+    key=("id",),
+    item_paths=("id",),
+)
+MERGE = Template(
+    name="merge_profiles",
+    family="profiles",
+    summary="Merge a source profile into a destination profile; the source is deleted.",
+    method="POST",
+    path="/api/profile-merge",
+    body=ONE,
+    record={"type": "profile-merge", "relationships": {"profiles": {"data": [{"type": "profile"}]}}},
+    fields=(
+        Known(
+            "id",
+            ("id",),
+            required=True,
+            names=("destination_id", "destination_profile_id", "destination"),
+            help="id of the profile that stays",
+        ),
+        Known(
+            "profiles",
+            ("relationships", "profiles", "data", "[]", "id"),
+            required=True,
+            names=("source_id", "source_profile_id", "source"),
+            help="id of the profile that is merged into it and deleted",
+        ),
+    ),
+    keep_empty=(),
+    limits=ONE_ROW,
+    quota=M,
+    outcome="accepted",  # recorded: 202, and the merge happens later
+    harmless=False,  # a second merge meets a source that is gone
+    scopes=("profiles:write",),
+    notes=("It cannot be undone. Exactly one source a request; Klaviyo merges after it has answered.",),
+)
+DELETE = Template(
+    name="request_profile_deletion",
+    family="profiles",
+    summary="Delete people for good (GDPR, CCPA), by exactly one identifier a row.",
+    method="POST",
+    path="/api/data-privacy-deletion-jobs",
+    body=ONE,
+    record={"type": "data-privacy-deletion-job", "attributes": {"profile": {"data": {"type": "profile"}}}},
+    fields=tuple(
+        replace(known, at=("attributes", "profile", "data", *known.at)) for known in (PROFILE_ID, EMAIL, PHONE)
+    ),
+    identifiers=("id", "email", "phone_number"),
+    exactly_one=True,
+    key=("id", "email", "phone_number"),
+    keep_empty=(("attributes", "profile", "data", "attributes"),),
+    limits=ONE_ROW,
+    quota=S,
+    outcome="accepted",
+    deletes=True,
+    done=GONE,
+    scopes=("data-privacy:write",),
+    notes=("Every profile that the identifier matches is deleted, some time after the answer.",),
+)
 
 TEMPLATES = (
     _import("add_profiles_to_list", "Create or update profiles and add them to a list.", required=True),
     _import("bulk_import_profiles", "Create or update profiles, with or without a list.", required=False),
+    UPSERT,
+    CREATE,
+    UPDATE,
+    MERGE,
+    DELETE,
 )

@@ -1,0 +1,246 @@
+"""The catalog: items, their variants, categories, what belongs together, and who waits for something to return.
+
+Ids are compound, `$custom:::$default:::<external id>`; columns hold the part that is your own, or the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from spark_klaviyo.records import Limits
+from spark_klaviyo.templates.model import KILOBYTE, MAX_BODY, XL, Job, Known, L, Setting, Template
+from spark_klaviyo.templates.parts import CATALOG_ID, GONE, ONE, ONE_ROW, job_body
+
+_URL = "URL of its page"
+_OWN_ID = Known(
+    "id",
+    ("id",),
+    required=True,
+    names=("external_id",),
+    prefix=CATALOG_ID,
+    help="your own id, or the compound one",
+)
+_NEW_ID = Known("external_id", ("attributes", "external_id"), required=True, help="your own id")
+_INTEGRATION = Known("integration_type", ("attributes", "integration_type"), choices=("$custom",))
+_TYPE = Known("catalog_type", ("attributes", "catalog_type"), choices=("$default",))
+_PAGE = (
+    Known("image_full_url", ("attributes", "image_full_url"), names=("image_url",)),
+    Known("image_thumbnail_url", ("attributes", "image_thumbnail_url")),
+    Known("images", ("attributes", "images"), "texts", help="URLs of further pictures"),
+    Known(
+        "custom_metadata",
+        ("attributes", "custom_metadata"),
+        "object",
+        max_bytes=100 * KILOBYTE,
+        help="a flat struct or map, 100 KB",
+    ),
+    Known("published", ("attributes", "published"), "boolean"),
+)
+
+
+def _page(*, required: bool) -> tuple[Known, ...]:
+    return tuple(
+        Known(name, ("attributes", name), required=required, help=text)
+        for name, text in (("title", ""), ("description", ""), ("url", _URL))
+    )
+
+
+def _ids(name: str, kind: str, text: str) -> Known:
+    return Known(name, ("relationships", name, "data"), "ids", kind=kind, prefix=CATALOG_ID, help=text)
+
+
+def _variant(*, required: bool) -> tuple[Known, ...]:
+    title, description, url = _page(required=required)
+    return (
+        title,
+        description,
+        Known("sku", ("attributes", "sku"), required=required),
+        # spec: 1 hides a variant that is out of stock from recommendations; 0 and 2 do not
+        Known("inventory_policy", ("attributes", "inventory_policy"), "integer", choices=("0", "1", "2")),
+        Known("inventory_quantity", ("attributes", "inventory_quantity"), "number", required=required),
+        Known("price", ("attributes", "price"), "number", required=required),
+        url,
+        *_PAGE,
+    )
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One of the three kinds of catalog resources and the fields its verbs take."""
+
+    word: str  # item
+    plural: str  # items
+    created: tuple[Known, ...]
+    updated: tuple[Known, ...]
+    record: Mapping[str, object]  # constants beside the type, on creation
+    article: str = "a"
+
+
+_ITEM = _Kind(
+    "item",
+    "items",
+    (*_page(required=True), Known("price", ("attributes", "price"), "number"), *_PAGE),
+    (*_page(required=False), Known("price", ("attributes", "price"), "number"), *_PAGE),
+    {},
+    "an",
+)
+_CATEGORIES = _ids("categories", "catalog-category", "categories it is in: your own ids, an array or one")
+_ITEMS = _ids("items", "catalog-item", "items that are in it: your own ids, an array or one")
+ITEM = replace(_ITEM, created=(*_ITEM.created, _CATEGORIES), updated=(*_ITEM.updated, _CATEGORIES))
+VARIANT = _Kind(
+    "variant",
+    "variants",
+    (
+        *_variant(required=True),
+        Known(
+            "item",
+            ("relationships", "item", "data", "id"),
+            required=True,
+            names=("item_id", "item_external_id"),
+            prefix=CATALOG_ID,
+            help="your own id of the item it is a variant of",
+        ),
+    ),
+    _variant(required=False),
+    {"relationships": {"item": {"data": {"type": "catalog-item"}}}},
+)
+CATEGORY = _Kind(
+    "category",
+    "categories",
+    (Known("name", ("attributes", "name"), required=True), _ITEMS),
+    (Known("name", ("attributes", "name")), _ITEMS),
+    {},
+)
+_DONE_BEFORE = (
+    "No upsert: Klaviyo refuses to create what exists, and to change what does not.",
+    "Readable before its job ends; wait for a creating job before updating.",
+)
+
+
+def _bulk(kind: _Kind, verb: str) -> Template:
+    """spec: bulk_{create,update,delete}_catalog_{items,variants,categories}; 100 rows, 5 MB, 500 jobs at once."""
+    path = f"/api/catalog-{kind.word}-bulk-{verb}-jobs"
+    # recorded: jobs of categories and of deletions are read at 350/s, all others at 75/s
+    tier = XL if kind is CATEGORY or verb == "delete" else L
+    return Template(
+        name=f"bulk_{verb}_catalog_{kind.plural}",
+        family="catalog",
+        summary=f"{verb.capitalize()} catalog {kind.plural} in bulk.",
+        method="POST",
+        path=path,
+        body=job_body(f"catalog-{kind.word}-bulk-{verb}-job", kind.plural),
+        limits=Limits(100, MAX_BODY),
+        quota=L,
+        outcome="job",
+        success=(202,),
+        job=Job(path + "/{job_id}", tier, "inline", path, ("catalogs:read",)),
+        pointer=f"/data/attributes/{kind.plural}/data",
+        harmless=verb != "create",
+        notes=(_DONE_BEFORE if verb != "delete" else ()) + ("At most 500 jobs of a kind at a time.",),
+        **_about(kind, verb),  # type: ignore[arg-type]
+    )
+
+
+def _single(kind: _Kind, verb: str) -> Template:
+    """spec: {create,update,delete}_catalog_{item,variant,category}."""
+    method = {"create": "POST", "update": "PATCH", "delete": "DELETE"}[verb]
+    plural_path = f"/api/catalog-{kind.plural}"
+    return Template(
+        name=f"{verb}_catalog_{kind.word}",
+        family="catalog",
+        summary=f"{verb.capitalize()} {kind.article} catalog {kind.word} a request.",
+        method=method,
+        path=plural_path if verb == "create" else plural_path + "/{id}",
+        body=None if verb == "delete" else ONE,
+        limits=ONE_ROW,
+        quota=L,
+        outcome="delivered",
+        arrange="nothing" if verb == "delete" else "",
+        item_paths=() if verb == "create" else ("id",),
+        done=GONE if verb == "delete" else (),
+        harmless=verb != "create",
+        notes=_DONE_BEFORE[:1] if verb == "create" else (),
+        **_about(kind, verb),  # type: ignore[arg-type]
+    )
+
+
+def _about(kind: _Kind, verb: str) -> dict[str, object]:
+    """What bulk and single calls of a verb share."""
+    constant = dict(kind.record) if verb == "create" else {}
+    fields = {
+        "create": (_NEW_ID, _INTEGRATION, _TYPE, *kind.created),
+        "update": (_OWN_ID, *kind.updated),
+        "delete": (_OWN_ID,),
+    }[verb]
+    return {
+        "record": {"type": f"catalog-{kind.word}", **constant},
+        "fields": fields,
+        "key": ("external_id",) if verb == "create" else ("id",),
+        "keep_empty": () if verb == "delete" else (("attributes",),),
+        "deletes": verb == "delete",
+        "scopes": ("catalogs:write",),
+    }
+
+
+# --- what belongs together ------------------------------------------------------------------------
+
+
+def _links(name: str, summary: str, method: str, near: _Kind, far: _Kind) -> Template:
+    """spec: the relationships between a category and its items; 409 where one of several links exists already."""
+    setting = Setting(
+        f"{near.word}_id",
+        f"id of the {near.word}: your own, or the compound one",
+        required=True,
+        per_row=True,
+        prefix=CATALOG_ID,
+    )
+    whole = method == "PATCH"  # the request is the whole set, so that a row must hold all of it
+    each = Known(
+        "id", ("id",), required=True, names=("external_id", f"{far.word}_id"), prefix=CATALOG_ID, help="your own id"
+    )
+    every = Known(
+        far.plural,
+        ("data",),
+        "ids",
+        required=True,
+        kind=f"catalog-{far.word}",
+        prefix=CATALOG_ID,
+        help=f"all its {far.plural}: an array of your own ids; an empty one leaves none",
+    )
+    return Template(
+        name=name,
+        family="catalog",
+        summary=summary,
+        method=method,
+        path=f"/api/catalog-{near.plural}/{{{near.word}_id}}/relationships/{far.plural}",
+        body="{row}" if whole else {"data": "{rows}"},
+        record={} if whole else {"type": f"catalog-{far.word}"},
+        fields=(every,) if whole else (each,),
+        key=() if whole else ("id",),
+        keep_empty=(),
+        limits=ONE_ROW if whole else Limits(100, MAX_BODY),
+        quota=L,
+        outcome="delivered",
+        pointer="" if whole else "/data",
+        done=((409, "conflict"),) if method == "POST" else (),
+        scopes=("catalogs:write",),
+        settings=(setting,),
+        notes=("A row is the whole set: what it does not name is unlinked.",) if whole else (),
+    )
+
+
+LINKS = (
+    _links("add_items_to_catalog_category", "Put items into a category.", "POST", CATEGORY, ITEM),
+    _links("update_items_for_catalog_category", "Say which items a category holds.", "PATCH", CATEGORY, ITEM),
+    _links("remove_items_from_catalog_category", "Take items out of a category.", "DELETE", CATEGORY, ITEM),
+    _links("add_categories_to_catalog_item", "Put an item into categories.", "POST", ITEM, CATEGORY),
+    _links("update_categories_for_catalog_item", "Say which categories an item is in.", "PATCH", ITEM, CATEGORY),
+    _links("remove_categories_from_catalog_item", "Take an item out of categories.", "DELETE", ITEM, CATEGORY),
+)
+
+TEMPLATES = (
+    *(_bulk(kind, verb) for kind in (ITEM, VARIANT, CATEGORY) for verb in ("create", "update", "delete")),
+    *(_single(kind, verb) for kind in (ITEM, VARIANT, CATEGORY) for verb in ("create", "update", "delete")),
+    *LINKS,
+)

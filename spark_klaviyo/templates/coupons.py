@@ -1,0 +1,177 @@
+"""Coupons and their codes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from spark_klaviyo.records import Limits
+from spark_klaviyo.templates.model import MAX_BODY, XL, Job, Known, L, S, Setting, Template
+from spark_klaviyo.templates.parts import GONE, ONE, ONE_ROW, job_body
+
+# recorded refusal: `'external_id' must match regex '^[0-9_A-z]+$'`; A-z holds the signs between Z and a as well
+COUPON_ID = "[0-9_A-z]+"
+_EXPIRES = Known("expires_at", ("attributes", "expires_at"), "datetime", help="one year from now where empty")
+_COUPON = Known(
+    "coupon",
+    ("relationships", "coupon", "data", "id"),
+    required=True,
+    names=("coupon_id",),
+    pattern=COUPON_ID,
+    help="id of the coupon, where the setting gives none for all",
+)
+
+_PATH = "/api/coupon-code-bulk-create-jobs"
+BULK = Template(
+    name="bulk_create_coupon_codes",
+    family="coupons",
+    summary="Add codes to coupons.",
+    method="POST",
+    path=_PATH,
+    body=job_body("coupon-code-bulk-create-job", "coupon-codes"),
+    record={
+        "type": "coupon-code",
+        "relationships": {"coupon": {"data": {"type": "coupon", "id": "{coupon_id}"}}},
+    },
+    fields=(
+        Known("unique_code", ("attributes", "unique_code"), required=True, names=("code",), help="the code itself"),
+        _EXPIRES,
+        _COUPON,
+    ),
+    key=("unique_code",),
+    key_with=("coupon",),
+    limits=Limits(1_000, MAX_BODY),
+    quota=L,
+    outcome="job",
+    success=(202,),
+    job=Job(_PATH + "/{job_id}", L, "inline", _PATH, ("coupon-codes:read",)),
+    pointer="/data/attributes/coupon-codes/data",
+    harmless=False,
+    scopes=("coupon-codes:write",),
+    settings=(Setting("coupon_id", "id of the coupon", per_row=True, look_up="coupon"),),
+    notes=("The coupon must exist. At most 100 jobs are queued at a time.",),
+)
+CREATE_CODE = replace(
+    BULK,
+    name="create_coupon_code",
+    summary="Add one code a request to a coupon.",
+    path="/api/coupon-codes",
+    body=ONE,
+    limits=ONE_ROW,
+    quota=XL,
+    outcome="delivered",
+    success=(200, 201, 202, 204),
+    job=None,
+    pointer="",
+    notes=("The coupon must exist.",),
+)
+# spec: the id of a code is made of its coupon's id and the code
+_CODE_ID = Known("id", ("id",), required=True, names=("coupon_code_id",), help="<coupon>-<code>")
+UPDATE_CODE = Template(
+    name="update_coupon_code",
+    family="coupons",
+    summary="Change the status or the end of coupon codes.",
+    method="PATCH",
+    path="/api/coupon-codes/{id}",
+    body=ONE,
+    record={"type": "coupon-code"},
+    fields=(
+        _CODE_ID,
+        Known(
+            "status",
+            ("attributes", "status"),
+            choices=("ASSIGNED_TO_PROFILE", "DELETING", "PROCESSING", "UNASSIGNED", "USED", "VERSION_NOT_ACTIVE"),
+        ),
+        _EXPIRES,
+    ),
+    key=("id",),
+    limits=ONE_ROW,
+    quota=XL,
+    outcome="delivered",
+    item_paths=("id",),
+    scopes=("coupon-codes:write",),
+)
+DELETE_CODE = replace(
+    UPDATE_CODE,
+    name="delete_coupon_code",
+    summary="Delete coupon codes that nobody was given.",
+    method="DELETE",
+    body=None,
+    fields=(_CODE_ID,),
+    keep_empty=(),
+    arrange="nothing",
+    deletes=True,
+    done=GONE,
+    notes=("Klaviyo keeps a code that was assigned to a profile.",),
+)
+
+_THRESHOLD = Known(
+    "monitor_configuration.low_balance_threshold",
+    ("attributes", "monitor_configuration", "low_balance_threshold"),
+    "integer",
+    names=("low_balance_threshold",),
+    help="codes left when a warning is sent, 100 at least",
+)
+_ABOUT = (
+    Known("description", ("attributes", "description")),
+    _THRESHOLD,
+    *(
+        Known(
+            f"assigner_configuration.{name}", ("attributes", "assigner_configuration", name), since="2026-10-15", help=text
+        )
+        for name, text in (("used", "what becomes of a used code"), ("unused_expired", "... of an unused, expired one"))
+    ),
+)
+CREATE = Template(
+    name="create_coupon",
+    family="coupons",
+    summary="Create coupons.",
+    method="POST",
+    path="/api/coupons",
+    body=ONE,
+    record={"type": "coupon"},
+    fields=(
+        Known(
+            "external_id",
+            ("attributes", "external_id"),
+            required=True,
+            pattern=COUPON_ID,
+            names=("id", "coupon_id"),
+            help="letters, digits and _ (no hyphen)",
+        ),
+        *_ABOUT,
+    ),
+    key=("external_id",),
+    limits=ONE_ROW,
+    quota=S,
+    outcome="delivered",
+    harmless=False,
+    scopes=("coupons:write",),
+)
+UPDATE = replace(
+    CREATE,
+    name="update_coupon",
+    summary="Change coupons.",
+    method="PATCH",
+    path="/api/coupons/{id}",
+    fields=(
+        Known("id", ("id",), required=True, names=("external_id", "coupon_id"), pattern=COUPON_ID, help="id of the coupon"),
+        *_ABOUT,
+    ),
+    key=("id",),
+    item_paths=("id",),
+    harmless=True,
+)
+DELETE = replace(
+    UPDATE,
+    name="delete_coupon",
+    summary="Delete coupons.",
+    method="DELETE",
+    body=None,
+    fields=UPDATE.fields[:1],
+    keep_empty=(),
+    arrange="nothing",
+    deletes=True,
+    done=GONE,
+)
+
+TEMPLATES = (BULK, CREATE_CODE, UPDATE_CODE, DELETE_CODE, CREATE, UPDATE, DELETE)

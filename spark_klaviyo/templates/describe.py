@@ -1,0 +1,132 @@
+"""Each template in words, from the same data that the planner reads: for `templates NAME` and for the README."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from spark_klaviyo.templates.model import MAX_BODY, Known, Setting, Template
+
+# form -> what a column of it may be
+FORMS: dict[str, str] = {
+    "text": "text or whole number",
+    "email": "text",
+    "phone": "text or whole number",
+    "number": "number",
+    "coordinate": "number or text",
+    "integer": "whole number",
+    "boolean": "boolean",
+    "datetime": "timestamp, date or RFC 3339 text",
+    "date": "date or text",
+    "json": "anything",
+    "ids": "text or array of text",
+    "words": "text or array of text",
+    "texts": "array of text, or text",
+    "object": "struct or map",
+}
+OUTCOMES: dict[str, str] = {
+    "delivered": "confirmed by the answer",
+    "job": "confirmed by a job that is followed to its end",
+    "accepted": "accepted only: Klaviyo offers no way to confirm",
+}
+
+
+def describe(template: Template) -> str:
+    """All there is to know of a template: settings, columns with types, limits, outcome, resending, scopes."""
+    return "\n".join(_lines(template)) + "\n"
+
+
+def markdown_table(templates: Iterable[Template]) -> str:
+    """The README's table, a row a template."""
+    head = "| template | writes | a request | limits | a row is | resend | scopes |\n|---|---|---|---|---|---|---|\n"
+    return head + "".join(_row(template) for template in templates)
+
+
+def _row(template: Template) -> str:
+    cells = (
+        f"`{template.name}`" + (f" (api={template.legacy})" if template.legacy else ""),
+        template.summary,
+        size_of(template),
+        quota_of(template),
+        template.outcome if template.outcome != "job" else "delivered (job)",
+        "harmless" if template.harmless else "in doubt",
+        ", ".join(template.scopes) or "–",
+    )
+    return "| " + " | ".join(cells) + " |\n"
+
+
+def size_of(template: Template) -> str:
+    """How much one request holds: `10,000 rows, 5 MB, 100 KB a row`."""
+    limits = template.limits
+    rows = "1 row" if limits.max_rows == 1 else f"{limits.max_rows:,} rows"
+    total = [_bytes(limits.max_bytes)] if limits.max_rows > 1 or limits.max_bytes != MAX_BODY else []
+    alone = [f"{_bytes(limits.max_row_bytes)} a row"] if limits.max_row_bytes else []
+    return ", ".join([rows, *total, *alone])
+
+
+def quota_of(template: Template) -> str:
+    """The published windows: `10/s, 150/min`."""
+    units = {1.0: "s", 60.0: "min", 86_400.0: "day"}
+    return ", ".join(f"{count:,}/{units[seconds]}" for count, seconds in template.quota.windows)
+
+
+def _lines(template: Template) -> Iterator[str]:
+    api = f"  (api={template.legacy})" if template.legacy else ""
+    yield f"{template.name}{api}: {template.summary}"
+    yield f"  {template.method} {template.path}"
+    yield f"  a request   {size_of(template)}; {quota_of(template)}"
+    yield f"  a row is    {OUTCOMES[template.outcome]}"
+    yield f"  a resend    {_resend(template)}"
+    yield f"  scopes      {', '.join(template.scopes) or 'none named'}"
+    if template.deletes:
+        yield "  deletes: give confirm_deletion with the exact number of rows"
+    yield from _block("settings", [_setting(setting) for setting in template.settings])
+    yield from _block("columns", [_column(known, template) for known in template.fields])
+    yield f"  other columns  {_loose(template)}"
+    yield from (f"  note: {note}" for note in (*(caution.text for caution in template.cautions), *template.notes))
+
+
+def _block(title: str, lines: list[tuple[str, str]]) -> Iterator[str]:
+    width = max((len(name) for name, _ in lines), default=0)
+    if lines:
+        yield f"  {title}"
+    yield from (f"    {name:<{width}}  {text}" for name, text in lines)
+
+
+def _setting(setting: Setting) -> tuple[str, str]:
+    words = [setting.help, "required" if setting.required else ""]
+    words.append(f"one of {', '.join(setting.choices)}" if setting.choices else "")
+    words.append("column:NAME takes it from each row" if setting.per_row else "")
+    words.append("name:TEXT looks it up" if setting.look_up else "")
+    return setting.name, "; ".join(filter(None, words))
+
+
+def _column(known: Known, template: Template) -> tuple[str, str]:
+    words = [FORMS[known.form], "required" if known.required else ""]
+    words.append("identifier" if known.path in template.identifiers else "")
+    words.append(f"one of {', '.join(known.choices)}" if known.choices else "")
+    words.append(f"at most {known.max_length} characters" if known.max_length else "")
+    words.append(f"at most {_bytes(known.max_bytes)}" if known.max_bytes else "")
+    words.append(f"matches {known.pattern}" if known.pattern else "")
+    words.append(f"from revision {known.since} on" if known.since else "")
+    words.append(f"also {', '.join(known.names)}" if known.names else "")
+    words.append(known.help)
+    return known.path, "; ".join(filter(None, words))
+
+
+def _loose(template: Template) -> str:
+    if template.as_rows:
+        return "are sent as they are"
+    if not template.properties_at:
+        return "have no place: a SchemaError, unless other_columns=drop"
+    most = f" (at most {template.max_properties})" if template.max_properties else ""
+    return f"become {'.'.join(template.properties_at[-1:])}{most}"
+
+
+def _resend(template: Template) -> str:
+    if template.harmless:
+        return "is harmless"
+    return "could do it twice: rows whose answer was lost are rejected as in_doubt, unless resend=always"
+
+
+def _bytes(size: int) -> str:
+    return f"{size // 1_000_000} MB" if size >= 1_000_000 else f"{size // 1_000} KB"

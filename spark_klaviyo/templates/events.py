@@ -1,0 +1,155 @@
+"""What people did: events in bulk, grouped by profile, and one by one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from spark_klaviyo.records import Limits
+from spark_klaviyo.templates.model import KILOBYTE, MAX_BODY, XL, Caution, Known, M, Setting, Template
+from spark_klaviyo.templates.parts import MAX_DEPTH, MAX_ITEMS, ONE, inside
+from spark_klaviyo.templates.profiles import ATTRIBUTES, EXCHANGE_ID, PATCH, PROFILE_ID
+
+_ANONYMOUS = Known("anonymous_id", ("attributes", "anonymous_id"), help="id of a visitor nobody knows yet")
+_NAMED = ("email", "phone_number", "external_id", "anonymous_id", "_kx")
+IDENTIFIERS = ("profile.id", *(f"profile.{name}" for name in _NAMED))
+
+
+def profile_at(at: tuple[str, ...]) -> tuple[Known, ...]:
+    """The person inside a record; identifiers are found by their plain names, other attributes by `profile.` only.
+
+    Until 2026-10-15 single events had the profile's `meta` inside its attributes.
+    """
+    held = inside((replace(PROFILE_ID, names=()), *ATTRIBUTES, _ANONYMOUS, EXCHANGE_ID), "profile", at, _NAMED)
+    own_id = replace(held[0], names=("profile_id",))
+    properties = Known("profile.properties", (*at, "attributes", "properties"), "object", help="the person's, not the event's")
+    return (own_id, *held[1:], properties, *inside(PATCH, "profile", at))
+
+
+def _event_at(at: tuple[str, ...]) -> tuple[Known, ...]:
+    """spec: Event attributes; the time is cut to seconds, after 1990 and at most a year ahead."""
+    return (
+        Known(
+            "time",
+            (*at, "time"),
+            "datetime",
+            earliest="1990-01-01T00:00:00+00:00",
+            latest_days=365,
+            help="when it happened; the moment of arrival where empty",
+        ),
+        Known("value", (*at, "value"), "number", names=("$value",), help="worth of the event, a number"),
+        Known("value_currency", (*at, "value_currency"), pattern="[A-Z]{3}", names=("currency",), help="ISO 4217, USD"),
+        Known(
+            "unique_id",
+            (*at, "unique_id"),
+            names=("$event_id", "event_id"),
+            help="same profile, metric and unique_id: the same event; made from the row where no column gives it",
+        ),
+        Known("backfill", (*at, "backfill"), "boolean", since="2026-04-15", help="true: starts no flow"),
+        Known(
+            "metric",
+            (*at, "metric", "data", "attributes", "name"),
+            required=True,
+            max_length=127,
+            help="name of the metric, where the setting gives none for all",
+        ),
+    )
+
+
+def _metric() -> dict[str, object]:
+    attributes = {"name": "{metric}", "service?": "{service}"}
+    return {"data": {"type": "metric", "attributes": attributes}}
+
+
+_SETTINGS = (
+    Setting("metric", "name of the metric, or column:NAME", per_row=True),
+    Setting("service", "service that the metric belongs to; Klaviyo's default is api"),
+    Setting("backfill", "true: events of the past, which start no flow", choices=("true", "false")),
+)
+_NOW = Caution(
+    ("column:time", "column:record"),
+    "no column is the time of the events, so that Klaviyo takes the moment of their arrival",
+)
+_NOTES = (
+    "unique_id is made from the row's content (or unique_id_columns) unless a column gives it: a resend, or a second "
+    "run, never doubles an event.",
+    "Attributes of the profile are updated too.",
+)
+
+_EVENT = ("attributes", "events", "data", "[]", "attributes")
+_PROFILE = ("attributes", "profile", "data")
+BULK = Template(
+    name="bulk_create_events",
+    family="events",
+    summary="Record events, up to 1,000 in a request, grouped by profile.",
+    method="POST",
+    path="/api/event-bulk-create-jobs",
+    body={
+        "data": {"type": "event-bulk-create-job", "attributes": {"events-bulk-create": {"data": "{rows}"}}},
+    },
+    record={
+        "type": "event-bulk-create",
+        "attributes": {
+            "profile": {"data": {"type": "profile"}},
+            "events": {
+                "data": [{"type": "event", "attributes": {"backfill?": "{backfill}", "metric": _metric()}}],
+            },
+        },
+    },
+    fields=(*profile_at(_PROFILE), *_event_at(_EVENT)),
+    properties_at=(*_EVENT, "properties"),
+    identifiers=IDENTIFIERS,
+    key=("unique_id",),
+    key_with=("metric", *IDENTIFIERS),
+    keep_empty=((*_PROFILE, "attributes"), (*_EVENT, "properties")),
+    limits=Limits(1_000, MAX_BODY),
+    max_properties=400,
+    max_depth=MAX_DEPTH,
+    max_items=MAX_ITEMS,
+    max_string_bytes=100 * KILOBYTE,
+    quota=M,
+    outcome="accepted",
+    success=(202,),
+    pointer="/data/attributes/events-bulk-create/data",
+    scopes=("events:write",),
+    arrange="events",
+    unique_id="unique_id",
+    # spec: a repeat of (profile, metric, unique_id) fails the request, in one body; across requests nothing is known
+    harmless=True,
+    settings=_SETTINGS,
+    cautions=(_NOW,),
+    notes=(*_NOTES, "Events of one profile share a group; a request holds 1,000 events over all groups."),
+)
+_ALONE = ("attributes", "profile", "data")
+ONE_BY_ONE = replace(
+    BULK,
+    name="create_event",
+    summary="Record events one by one; Klaviyo keeps the first of equal ones.",
+    path="/api/events",
+    body=ONE,
+    record={
+        "type": "event",
+        "attributes": {
+            "backfill?": "{backfill}",
+            "metric": _metric(),
+            "profile": {"data": {"type": "profile"}},
+        },
+    },
+    fields=(
+        *(
+            replace(known, before=("2026-10-15", (*_ALONE, "attributes", *known.at[len(_ALONE) :])))
+            if known.path.startswith("profile.meta.")
+            else known
+            for known in profile_at(_ALONE)
+        ),
+        *_event_at(("attributes",)),
+    ),
+    properties_at=("attributes", "properties"),
+    keep_empty=((*_ALONE, "attributes"), ("attributes", "properties")),
+    limits=Limits(1, MAX_BODY),
+    quota=XL,
+    pointer="",
+    arrange="",
+    notes=_NOTES,
+)
+
+TEMPLATES = (BULK, ONE_BY_ONE)

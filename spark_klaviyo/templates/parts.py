@@ -1,0 +1,45 @@
+"""What several families of templates have in common: body skeletons, a person inside a record, ids of the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from spark_klaviyo.records import Limits
+from spark_klaviyo.templates.model import MAX_BODY, Known
+
+ONE: Mapping[str, object] = {"data": "{row}"}  # a single-record endpoint
+MANY: Mapping[str, object] = {"data": "{rows}"}  # a list of resource identifiers
+ONE_ROW = Limits(1, MAX_BODY)
+GONE = ((404, "not_found"),)  # a deletion's 404: what should be gone is gone
+# No maximum is published for the ids of one relationship call; this is what other endpoints of the kind take at least.
+SOME_IDS = Limits(100, MAX_BODY)
+NO_MAXIMUM = "Klaviyo publishes no maximum for this call; 100 ids go into one request."
+# docs, data limits of ingestion; never withdrawn
+MAX_DEPTH, MAX_ITEMS = 10, 4_000
+CATALOG_ID = "$custom:::$default:::"  # spec: the only integration and catalog there are
+
+
+def job_body(kind: str, holder: str, relationships: Mapping[str, object] | None = None) -> dict[str, object]:
+    """The body of a bulk job: its rows stand at `/data/attributes/<holder>/data`."""
+    made: dict[str, object] = {"type": kind, "attributes": {holder: {"data": "{rows}"}}}
+    return {"data": {**made, **({"relationships?": relationships} if relationships else {})}}
+
+
+def linked(name: str, kind: str, setting: str) -> dict[str, object]:
+    """A relationship to one resource, whose id is a setting."""
+    return {name: {"data": {"type": kind, "id": "{" + setting + "}"}}}
+
+
+def inside(fields: Iterable[Known], path: str, at: tuple[str, ...], flat: Iterable[str] = ()) -> tuple[Known, ...]:
+    """Fields of a record that stand inside another one; those in `flat` are found by their plain names too."""
+    bare = set(flat)
+    return tuple(
+        replace(
+            known,
+            path=f"{path}.{known.path}",
+            at=(*at, *known.at),
+            names=(known.path, *known.names) if known.path in bare else (),
+        )
+        for known in fields
+    )

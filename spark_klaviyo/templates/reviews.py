@@ -1,0 +1,42 @@
+"""Reviews: their moderation. Klaviyo's server API creates none."""
+
+from __future__ import annotations
+
+from spark_klaviyo.templates.model import Known, M, Template
+from spark_klaviyo.templates.parts import ONE, ONE_ROW
+
+_STATUS = ("attributes", "status")
+
+UPDATE = Template(
+    name="update_review",
+    family="reviews",
+    summary="Publish, feature, unpublish or reject reviews.",
+    method="PATCH",
+    path="/api/reviews/{id}",
+    body=ONE,
+    record={"type": "review"},
+    fields=(
+        Known("id", ("id",), required=True, names=("review_id",), help="id of the review"),
+        Known(
+            "status",
+            (*_STATUS, "value"),
+            required=True,
+            choices=("featured", "pending", "published", "rejected", "unpublished"),
+        ),
+        Known(
+            "rejection_reason",
+            (*_STATUS, "rejection_reason", "reason"),
+            choices=("fake", "false_or_misleading", "other", "private_information", "profanity_or_inappropriate", "unrelated"),
+            help="of a rejected review",
+        ),
+        Known("status_explanation", (*_STATUS, "rejection_reason", "status_explanation"), help="of the reason other"),
+    ),
+    key=("id",),
+    limits=ONE_ROW,
+    quota=M,
+    outcome="delivered",
+    item_paths=("id",),
+    scopes=("reviews:write",),
+)
+
+TEMPLATES = (UPDATE,)

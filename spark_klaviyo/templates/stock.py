@@ -1,0 +1,56 @@
+"""Back in stock: people who are told when a variant can be bought again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from spark_klaviyo.templates.model import XL, Known, Setting, Template
+from spark_klaviyo.templates.parts import CATALOG_ID, ONE, ONE_ROW
+from spark_klaviyo.templates.profiles import EMAIL, EXTERNAL_ID, PHONE, PROFILE_ID
+
+_PROFILE = ("attributes", "profile", "data")
+_WORDS = ("EMAIL", "SMS", "PUSH", "WHATSAPP")
+
+SUBSCRIBE = Template(
+    name="create_back_in_stock_subscription",
+    family="catalog",
+    summary="Tell people when a variant is back in stock, one a request.",
+    method="POST",
+    path="/api/back-in-stock-subscriptions",
+    body=ONE,
+    record={
+        "type": "back-in-stock-subscription",
+        "attributes": {"channels": "{channels}", "profile": {"data": {"type": "profile"}}},
+        "relationships": {"variant": {"data": {"type": "catalog-variant", "id": "{variant_id}"}}},
+    },
+    fields=(
+        Known("channels", ("attributes", "channels"), "texts", required=True, choices=_WORDS, help="array of channels"),
+        *(
+            replace(known, path=f"profile.{known.path}", at=(*_PROFILE, *known.at), names=(known.path,))
+            for known in (PROFILE_ID, EMAIL, PHONE, EXTERNAL_ID)
+        ),
+        Known(
+            "variant",
+            ("relationships", "variant", "data", "id"),
+            required=True,
+            names=("variant_id", "variant_external_id"),
+            prefix=CATALOG_ID,
+            help="your own id of the variant, or the compound one",
+        ),
+    ),
+    identifiers=("profile.id", "profile.email", "profile.phone_number", "profile.external_id"),
+    key=("profile.id", "profile.email", "profile.phone_number", "profile.external_id"),
+    key_with=("variant",),
+    keep_empty=((*_PROFILE, "attributes"),),
+    limits=ONE_ROW,
+    quota=XL,
+    outcome="accepted",
+    scopes=("catalogs:write", "profiles:write"),
+    settings=(
+        Setting("channels", "how people are told, comma-separated", choices=_WORDS, per_row=True, several=True),
+        Setting("variant_id", "id of the variant: your own, or the compound one", per_row=True, prefix=CATALOG_ID),
+    ),
+    notes=("The variant must exist: Klaviyo refuses others as variant_not_found.",),
+)
+
+TEMPLATES = (SUBSCRIBE,)
