@@ -9,7 +9,7 @@ from pathlib import Path
 from spark_klaviyo.cli.people import write_people
 from spark_klaviyo.doors.function import write_klaviyo
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.runs.java import local_session
+from spark_klaviyo.runs.local import local_session
 from spark_klaviyo.simulator import KlaviyoSimulator
 
 LIST_ID = "Y6nRLr"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from spark_klaviyo.runs.java import local_session
+from spark_klaviyo.runs.local import session
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -15,13 +15,6 @@ if TYPE_CHECKING:
 @contextmanager
 def opened(path: str, file_format: str) -> Iterator[DataFrame]:
     """The DataFrame at a path; under `spark-submit` in its session, else in a local one that ends with the command."""
-    from pyspark.sql import SparkSession
-
-    there = SparkSession.getActiveSession()
-    spark = there or local_session("spark-klaviyo")
-    try:
+    with session("spark-klaviyo") as spark:
         reader = spark.read.format(file_format)
         yield (reader.option("header", "true") if file_format == "csv" else reader).load(path)
-    finally:
-        if there is None:
-            spark.stop()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,3 +44,17 @@ def local_session(app_name: str, master: str = "local[*]", **conf: str) -> Spark
     for name, value in {**SETTINGS, **conf}.items():
         builder = builder.config(name, value)
     return builder.getOrCreate()
+
+
+@contextmanager
+def session(app_name: str, master: str = "local[*]", **conf: str) -> Iterator[SparkSession]:
+    """The session there is, left running afterwards; or a local one that ends with the block."""
+    from pyspark.sql import SparkSession
+
+    there = SparkSession.getActiveSession()
+    spark = there or local_session(app_name, master, **conf)
+    try:
+        yield spark
+    finally:
+        if there is None:
+            spark.stop()
