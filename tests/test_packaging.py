@@ -1,0 +1,143 @@
+"""The built wheel holds what Spark, type checkers and shells look for, and asks clusters for nothing they bring."""
+
+from __future__ import annotations
+
+import email
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+PACKAGE = REPOSITORY / "spark_klaviyo"
+DISCOVERY = (PACKAGE / "doors" / "discovery.py").read_text()
+
+pytest.importorskip("hatchling")
+
+
+def built(kind: str, place: Path) -> Path:
+    """A wheel made by the build backend, `build_wheel` or `build_editable`."""
+    code = f"from hatchling.build import {kind}; print({kind}({str(place)!r}))"
+    made = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    return place / made.stdout.split()[-1]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel."""
+    return built("build_wheel", tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A directory that holds what the wheel installs, and nothing else."""
+    place = tmp_path_factory.mktemp("installed")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(place)
+    return str(place)
+
+
+def contents(wheel: Path) -> dict[str, str]:
+    """The files of a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {name: archive.read(name).decode() for name in archive.namelist()}
+
+
+def metadata(wheel: Path) -> email.message.Message:
+    """The wheel's METADATA."""
+    [text] = [text for name, text in contents(wheel).items() if name.endswith(".dist-info/METADATA")]
+    return email.message_from_string(text)
+
+
+def run(code: str, path: str) -> str:
+    """What a fresh Python says that finds our package at `path` only."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment = {**kept, "PYTHONPATH": path, "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, cwd=path, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout.strip()
+
+
+def test_the_wheel_holds_the_package_whole_and_nothing_else(wheel: Path) -> None:
+    ours = {file for file in PACKAGE.rglob("*") if file.is_file() and "__pycache__" not in file.parts}
+    expected = {file.relative_to(REPOSITORY).as_posix() for file in ours}
+    expected = expected - {"spark_klaviyo/doors/discovery.py"} | {"pyspark_klaviyo.py"}
+    assert {name for name in contents(wheel) if ".dist-info/" not in name} == expected
+    assert "spark_klaviyo/py.typed" in expected
+
+
+@pytest.mark.parametrize("kind", ["build_wheel", "build_editable"])
+def test_every_kind_of_install_brings_the_module_that_spark_looks_for(kind: str, tmp_path: Path) -> None:
+    assert contents(built(kind, tmp_path))["pyspark_klaviyo.py"] == DISCOVERY
+
+
+def test_a_cluster_is_asked_for_nothing_that_it_brings_itself(wheel: Path) -> None:
+    asked = metadata(wheel).get_all("Requires-Dist", [])
+    base = {re.split(r"[ <>=!~\[;]", text)[0] for text in asked if "extra ==" not in text}
+    assert base == {"requests", "pyarrow", "numpy", "orjson", "phonenumbers"}
+    assert all("<" not in text for text in asked if "extra ==" not in text), (
+        "an upper bound would downgrade a cluster's"
+    )
+
+
+def test_the_wheel_says_what_it_is(wheel: Path) -> None:
+    told = metadata(wheel)
+    assert (told["Name"], told["Requires-Python"]) == ("spark-klaviyo", ">=3.10")
+    assert set(told.get_all("Provides-Extra", [])) == {"local", "dev"}
+    [scripts] = [text for name, text in contents(wheel).items() if name.endswith("entry_points.txt")]
+    assert "spark-klaviyo = spark_klaviyo.cli" in scripts
+
+
+def test_the_discovery_module_imports_nothing_that_spark_has_not(installed: str) -> None:
+    pytest.importorskip("pyspark.sql.datasource")
+    said = run(
+        "import sys; import pyspark.sql.datasource; before = set(sys.modules); import pyspark_klaviyo;"
+        "print(sorted(set(sys.modules) - before), pyspark_klaviyo.DefaultSource.name())",
+        installed,
+    )
+    assert said == "['pyspark_klaviyo'] klaviyo"
+
+
+@pytest.mark.parametrize("missing", ["pyspark", "pyspark.sql.datasource"])
+def test_the_discovery_module_never_raises(missing: str, installed: str) -> None:
+    code = f"import sys; sys.modules[{missing!r}] = None; import pyspark_klaviyo; "
+    code += "print(hasattr(pyspark_klaviyo, 'DefaultSource'))"
+    assert run(code, installed) == "False"
+
+
+FOUND = """
+from pyspark.sql import SparkSession
+
+spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+spark.sparkContext.setLogLevel("OFF")
+try:
+    spark.range(1).write.format("klaviyo").mode("append").options(template="no_such_template").save()
+except Exception as error:
+    print("OptionError: " in str(error), "no_such_template" in str(error))
+"""
+
+
+def test_spark_finds_the_format_with_no_registering_at_all(installed: str) -> None:
+    pytest.importorskip("pyspark.sql.datasource")
+    assert run(FOUND, installed) == "True True"
+
+
+@pytest.mark.oldest
+def test_the_package_imports_without_spark() -> None:
+    said = run(
+        "import sys; import spark_klaviyo, spark_klaviyo.cli.main; print('pyspark' in sys.modules)", str(REPOSITORY)
+    )
+    assert said == "False"
+
+
+@pytest.mark.oldest
+def test_the_source_door_is_there_only_where_spark_has_it() -> None:
+    has = find_spec("pyspark.sql.datasource") is not None
+    code = "import spark_klaviyo; print(spark_klaviyo.KlaviyoDataSource.__mro__[1].__name__)"
+    assert run(code, str(REPOSITORY)) == ("DataSource" if has else "object")
