@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from spark_klaviyo.encode import arrow_texts as texts
 from spark_klaviyo.encode.arrow_flags import ArrowFlags
 from spark_klaviyo.encode.arrow_texts import STRING, Body, Part
-from spark_klaviyo.encode.buffers import Mask, any_in_group, closed, grouped, valid_rows
+from spark_klaviyo.encode.buffers import Mask, any_in_group, closed, escaped, grouped, masked, valid_rows
 from spark_klaviyo.encode.cheap import word_pattern
 from spark_klaviyo.encode.columns import Columns
 from spark_klaviyo.encode.looks import LIST, make_looks
@@ -76,7 +76,7 @@ def _as_text(body: Body, rows: int) -> Body:
     start = body.parts[0]
     if isinstance(start, str) and start.startswith('"'):
         return body
-    return Body(('"', texts.escaped(body.text(rows)), '"'), body.always)
+    return Body(('"', escaped(body.text(rows)), '"'), body.always)
 
 
 class _Records:
@@ -174,7 +174,7 @@ class _Records:
         entries, groups = texts.map_entries(column, keep)
         valid = valid_rows(column)
         text = grouped(entries, groups)
-        return text if valid is None else texts.masked(text, valid)
+        return text if valid is None else masked(text, valid)
 
     def _there(self, child: Node) -> Mask:
         body = self.node(child)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_klaviyo.encode import arrow_texts as texts
-from spark_klaviyo.encode.buffers import Mask, any_in_group, bytes_and_offsets, strings, valid_rows
+from spark_klaviyo.encode.buffers import Mask, any_in_group, bytes_and_offsets, masked, strings, valid_rows
 from spark_klaviyo.encode.cheap import whole
 from spark_klaviyo.encode.columns import Columns
 from spark_klaviyo.encode.looks import Look, Looks, Part
@@ -54,7 +54,7 @@ class ArrowFlags:
         if part.lower and ((content >= 0x80) | ((content >= 0x41) & (content <= 0x5A))).any():
             text = pc.utf8_lower(texts.readable(text))
         there = offsets[1:] > offsets[:-1]
-        return strings(content, offsets, there) if not part.lower else texts.masked(text, there)
+        return strings(content, offsets, there) if not part.lower else masked(text, there)
 
     # --- suspicions -----------------------------------------------------------------------------
 

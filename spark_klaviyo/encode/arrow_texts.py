@@ -57,8 +57,9 @@ def join(parts: Iterable[Part], rows: int, *, skip_nulls: bool) -> pa.Array:
     if all(isinstance(part, str) for part in merged):
         content = np.frombuffer("".join(merged).encode(), np.uint8)
         return strings(np.tile(content, rows), np.arange(rows + 1, dtype=np.int64) * len(content))
-    if len(merged) == 1 and not (skip_nulls and merged[0].null_count):
-        return merged[0]
+    alone = merged[0]
+    if len(merged) == 1 and not isinstance(alone, str) and not (skip_nulls and alone.null_count):
+        return alone
     scalars = [pa.scalar(part, STRING) if isinstance(part, str) else part for part in merged]
     return pc.binary_join_element_wise(*scalars, "", null_handling="skip" if skip_nulls else "emit_null")
 
@@ -128,12 +129,12 @@ def body_of(column: pa.Array) -> Body:
 
 def is_list(kind: pa.DataType) -> bool:
     """Whether a type is an array of Spark's."""
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
 
 
 def is_whole(kind: pa.DataType) -> bool:
     """Whether values are whole numbers, which a text field takes as text."""
-    return pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0)
+    return bool(pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0))
 
 
 def is_quoted(kind: pa.DataType) -> bool:
@@ -185,7 +186,7 @@ def readable(column: pa.Array) -> pa.Array:
 
 
 def _finite(column: pa.Array, text: pa.Array) -> pa.Array:
-    """NaN and infinities as Spark's `to_json` writes them. Such a row is rejected, but its record must still be JSON."""
+    """NaN and infinities as Spark's `to_json` writes them: such a row is rejected, but its record must be JSON."""
     if pc.all(pc.is_finite(column)).as_py() is not False:
         return text
     text = pc.if_else(pc.is_nan(column), pa.scalar('"NaN"'), text)

@@ -1,4 +1,4 @@
-"""String columns as their two buffers, bytes and offsets: what numpy does on all rows at once without a Python object."""
+"""String columns as their two buffers, bytes and offsets, worked on by numpy: no Python object per row."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def base64(column: pa.Array) -> pa.Array:
     lengths = np.diff(offsets)
     missing = -lengths % 3
     padded = np.insert(content, np.repeat(offsets[1:], missing), 0) if len(content) else content
-    coded = np.frombuffer(binascii.b2a_base64(padded, newline=False), np.uint8).copy()
+    coded = np.frombuffer(binascii.b2a_base64(padded.tobytes(), newline=False), np.uint8).copy()
     ends = np.cumsum((lengths + missing) // 3 * 4)
     coded[ends[missing >= 1] - 1] = ord("=")
     coded[ends[missing == 2] - 2] = ord("=")

@@ -102,7 +102,7 @@ def look_for(wanted: Wanted, kind: Type | None = None) -> Look | None:
         return None
     name = (kind or leaf.type).name
     if name == UNKNOWN:
-        return Look(leaf)
+        return None
     if name in TEXT:
         look = _text_look(wanted, leaf)
     elif name in TIME:

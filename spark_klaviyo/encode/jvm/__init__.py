@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from spark_klaviyo.encode.looks import make_looks
 from spark_klaviyo.plan.formats import separator
-from spark_klaviyo.plan.shape import Each, Fixed, Json, Leaf, Node, Record, When
+from spark_klaviyo.plan.shape import Each, Fixed, Json, Leaf, Node, When
 from spark_klaviyo.plan.types import Type
 
 if TYPE_CHECKING:
