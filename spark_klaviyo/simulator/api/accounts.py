@@ -109,8 +109,11 @@ def find_review(call: Call) -> JsonObject:
 
 
 def review_resource(call: Call, held: JsonObject) -> JsonObject:
-    """The review's attributes as a test has put them in, with its status."""
-    return resource(call, "review", call.params["id"], {key: value for key, value in held.items() if key != "id"})
+    """spec: the required attributes of a review, and those a test has put in."""
+    given = {key: value for key, value in held.items() if key != "id"}
+    needed = {"email": None, "status": None, "verified": False, "review_type": "review", "images": []}
+    attributes = {**needed, "created": call.stamp, "updated": call.stamp, **given}
+    return resource(call, "review", call.params["id"], attributes)
 
 
 def update_review(call: Call) -> Answer:
