@@ -127,7 +127,8 @@ class _Records:
         kind, some = column.type, column.null_count == 0
         whole = texts.is_whole(kind)
         if (leaf.prefix and (whole or pa.types.is_string(kind))) or (leaf.form == "text" and whole):
-            return Body(('"' + texts.quote(leaf.prefix)[1:-1], texts.text_of(column), '"'), some)
+            bare = texts.text_of(texts.without(column, leaf.prefix))
+            return Body(('"' + texts.quote(leaf.prefix)[1:-1], bare, '"'), some)
         if leaf.form == "datetime" and pa.types.is_timestamp(kind):
             return Body(('"', texts.moments(column, "Z"), '"'), some)
         if leaf.form == "datetime" and pa.types.is_date(kind):
@@ -141,7 +142,8 @@ class _Records:
         listed = texts.is_list(column.type)
         items, groups = texts.children(column) if listed else (column, np.arange(self.rows + 1))
         start = f'{{"type":{texts.quote(node.kind)},"id":"{texts.quote(node.leaf.prefix)[1:-1]}'
-        text = texts.join((start, texts.text_of(texts.plain(items)), '"},'), len(items), skip_nulls=False)
+        bare = texts.text_of(texts.without(texts.plain(items), node.leaf.prefix))
+        text = texts.join((start, bare, '"},'), len(items), skip_nulls=False)
         return Body(("[", closed(text, "]", groups))).only(valid_rows(column), self.rows)
 
     def _holds(self, node: When) -> Mask:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -72,6 +73,13 @@ def dumps(value: Json) -> str:
 def quote(text: str) -> str:
     """A JSON string."""
     return json.dumps(text, ensure_ascii=False)
+
+
+def without(column: pa.Array, prefix: str) -> pa.Array:
+    """Texts without a prefix that some of them begin with already."""
+    if not prefix or not pa.types.is_string(column.type):
+        return column
+    return pc.replace_substring_regex(column, "^" + re.escape(prefix), "")
 
 
 def is_nowhere(body: Body, rows: int) -> bool:

@@ -87,7 +87,7 @@ def make_looks(plan: WritePlan) -> Looks:
         maps=_maps(properties),
         properties=tuple(node for node in _children(properties) if isinstance(node, Leaf)),
         max_properties=_reachable(properties, checks.max_properties),
-        max_row_bytes=checks.max_row_bytes,
+        max_row_bytes=min(filter(None, (checks.max_row_bytes, checks.look_bytes)), default=None),
         key=_key(plan),
     )
 

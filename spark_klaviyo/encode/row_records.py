@@ -97,7 +97,7 @@ class Maker:
             if value is None:
                 return None
             items = value if isinstance(value, list | tuple) else [value]
-            return [{"type": kind, "id": f"{prefix}{item}"} for item in items if item is not None]
+            return [{"type": kind, "id": prefix + str(item).removeprefix(prefix)} for item in items if item is not None]
 
         return make
 

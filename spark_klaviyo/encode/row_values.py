@@ -63,7 +63,7 @@ class Converters:
             return self._formed(leaf) if leaf.form != "json" or prefix else self._any
         whole = name in WHOLE or (name == "decimal" and leaf.type.scale == 0)
         if prefix and (whole or name in TEXT):
-            return lambda value: f"{prefix}{value}"
+            return lambda value: prefix + str(value).removeprefix(prefix)
         if leaf.form == "text" and whole:
             return str
         if leaf.form == "datetime" and name in ("date", "timestamp_ntz"):
@@ -149,7 +149,7 @@ class Converters:
         """By value, in the form of a leaf."""
         by_class, prefix = dict(self._by_class), leaf.prefix
         if prefix:
-            by_class[str] = lambda value: prefix + value
+            by_class[str] = lambda value: prefix + value.removeprefix(prefix)
         if prefix or leaf.form == "text":
             by_class[int] = lambda value: f"{prefix}{value}"
             by_class[Decimal] = lambda value: decimal(value) if value.as_tuple().exponent else f"{prefix}{value}"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from spark_klaviyo.options.secrets import Credentials
 from spark_klaviyo.plan.model import Aside, Checks, Policy, Wanted, WritePlan
-from spark_klaviyo.plan.shape import Fixed, Leaf, Node, Record
+from spark_klaviyo.plan.shape import Each, Fixed, Leaf, Node, Record, When
 from spark_klaviyo.plan.types import Field, Type, read_type
 from spark_klaviyo.records import Limits, Quota
 from spark_klaviyo.templates.model import Template
@@ -59,14 +59,31 @@ def flat(fields: Sequence[Field], **kwargs: object) -> WritePlan:
 def without_schema(plan: WritePlan) -> WritePlan:
     """The same plan where no schema is known: every leaf is of an unknown type."""
     assert plan.record is not None
-    return replace(plan, columns=(), record=_unknown(plan.record))
+    wanted = [replace(want, leaf=want.leaf and _unknown_leaf(want.leaf)) for want in plan.checks.wanted]
+    checks = replace(plan.checks, wanted=tuple(wanted))
+    asides = tuple(replace(aside, leaf=_unknown_leaf(aside.leaf)) for aside in plan.asides)
+    return replace(plan, columns=(), record=_unknown_record(plan.record), checks=checks, asides=asides)
+
+
+def _unknown_record(node: Record) -> Record:
+    children = tuple((name, _unknown(child)) for name, child in node.fields)
+    return replace(node, fields=children, spread=tuple(map(_unknown_leaf, node.spread)))
 
 
 def _unknown(node: Node) -> Node:
+    if isinstance(node, Leaf):
+        return _unknown_leaf(node)
     if isinstance(node, Record):
-        children = tuple((name, _unknown(child)) for name, child in node.fields)
-        return replace(node, fields=children, spread=tuple(map(_unknown, node.spread)))  # type: ignore[arg-type]
-    return node if isinstance(node, Fixed) else replace(node, type=Type("unknown"))  # type: ignore[call-arg]
+        return _unknown_record(node)
+    if isinstance(node, Each):
+        return replace(node, leaf=_unknown_leaf(node.leaf))
+    if isinstance(node, When):
+        return replace(node, leaf=_unknown_leaf(node.leaf), then=_unknown(node.then))
+    return node
+
+
+def _unknown_leaf(leaf: Leaf) -> Leaf:
+    return replace(leaf, type=Type("unknown"))
 
 
 PROFILE_TEXTS = ("email", "phone_number", "external_id", "first_name", "last_name", "organization", "title")

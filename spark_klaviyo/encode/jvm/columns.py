@@ -117,7 +117,7 @@ class Columns:
         column, name = self.column(leaf), leaf.type.name
         whole = is_whole(leaf.type)
         if leaf.prefix and (whole or name in TEXT):
-            return self.f.concat(self.f.lit(leaf.prefix), column.cast("string"))
+            return self._prefixed(column.cast("string"), leaf.prefix)
         if leaf.form == "text" and whole:
             return column.cast("string")
         if leaf.form == "datetime" and name == "date":
@@ -125,6 +125,11 @@ class Columns:
         if leaf.form == "datetime" and name == "timestamp_ntz":
             return self._utc(column)
         return column
+
+    def _prefixed(self, text: Column, prefix: str) -> Column:
+        """The text behind its prefix, unless it begins with it already."""
+        bare = self.f.regexp_replace(text, "^" + re.escape(prefix), "") if prefix else text
+        return self.f.concat(self.f.lit(prefix), bare)
 
     def _utc(self, column: Column) -> Column:
         """Text of a timestamp_ntz read as UTC. By way of JSON: a cast would pass through the session's zone."""
@@ -136,7 +141,7 @@ class Columns:
         column, f = self.column(node.leaf), self.f
 
         def identifier(item: Column) -> Column:
-            text = f.concat(f.lit(node.leaf.prefix), item.cast("string"))
+            text = self._prefixed(item.cast("string"), node.leaf.prefix)
             return f.struct(f.lit(node.kind).alias("type"), text.alias("id"))
 
         if node.leaf.type.name != "array":
