@@ -91,10 +91,12 @@ class KlaviyoSimulator(AccountViews):
 
     def stop(self) -> None:
         """Stop serving; open connections are cut, what was received stays readable."""
-        if self._thread is not None:
-            self._server.end()
-            self._thread.join()
-            self._thread = None
+        if self._thread is None:
+            self._server.server_close()
+            return
+        self._server.end()
+        self._thread.join()
+        self._thread = None
 
     def __enter__(self) -> KlaviyoSimulator:
         return self.start()

@@ -33,7 +33,7 @@ def bulk_subscribe_profiles(call: Call) -> Answer:
     rows, historical = attributes["profiles"]["data"], bool(attributes.get("historical_import"))
     held = checked_list(call)
     refuse(_bad_dates(call, rows, historical=historical), call.account.switches)
-    opt_in = held.opt_in_process == "double_opt_in" if held else call.account.switches.double_opt_in
+    opt_in = call.account.switches.double_opt_in if held is None else held.opt_in_process == "double_opt_in"
     for row in rows:
         profile = call.account.profiles.prefer(row)
         if profile is None and (held is not None or historical) and (historical or not opt_in):
