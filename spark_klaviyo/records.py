@@ -5,8 +5,9 @@ Slab -> Span -> Batch (one request) -> Reply -> Receipt and Rejections.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -70,6 +71,16 @@ class Span:
         return self.slab.body[int(self.slab.offsets[self.start]) : int(self.slab.offsets[self.stop])]
 
 
+class Arrangement(Protocol):
+    """How rows become the inside of a body where they do not simply follow each other (`plan.arrange`)."""
+
+    def inside(self, records: Sequence[bytes]) -> bytes | None:
+        """The bytes between head and tail; None: the request has no body."""
+
+    def named(self, records: Sequence[bytes], rest: str) -> list[int]:
+        """Positions of the rows that a pointer means; `rest` is what follows the place of the rows in it."""
+
+
 @dataclass(frozen=True)
 class Envelope:
     """Where a batch goes and what stands around its rows: one value of the per-row settings."""
@@ -79,6 +90,7 @@ class Envelope:
     tail: bytes
     separator: bytes = b","
     query: tuple[tuple[str, str], ...] = ()
+    arrangement: Arrangement | None = None
 
 
 @dataclass(frozen=True)
@@ -103,7 +115,10 @@ class Batch:
         return views
 
     def parts(self) -> list[bytes | memoryview]:
-        """The body in order: head, slices, tail. The marks in head and tail are not filled."""
+        """The body in order: head, slices, tail; nothing without a body. The marks in head and tail are not filled."""
+        if self.envelope.arrangement is not None:
+            inside = self.envelope.arrangement.inside(list(self.records()))
+            return [] if inside is None else [self.envelope.head, memoryview(inside), self.envelope.tail]
         return [self.envelope.head, *self.inside, self.envelope.tail]
 
     def records(self) -> Iterator[bytes]:

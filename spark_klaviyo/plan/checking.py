@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from spark_klaviyo.plan.channels import OWN, check_channels
 from spark_klaviyo.plan.model import Checks, Wanted
 from spark_klaviyo.plan.types import Field
 from spark_klaviyo.templates.model import Known, Template
@@ -21,12 +22,13 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None, c
     """The checks of a write; without a mapping (ready-made records, or no schema yet) those of all fields."""
     places = {known.path: known.at for known in template.fields}
     derived = bool(template.unique_id) and (found is None or template.unique_id not in found.leaves)
-    return Checks(
+    checks = Checks(
         mode=options.validate,
         wanted=tuple(_wanted(known, found, template) for known in _present(template, found)),
         identifiers=tuple(places[path] for path in template.identifiers),
         exactly_one=template.exactly_one,
         key=tuple(places[path] for path in template.key),
+        key_with=tuple(places[path] for path in template.key_with),
         max_row_bytes=template.limits.max_row_bytes,
         max_properties=template.max_properties,
         properties_at=template.properties_at,
@@ -38,17 +40,29 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None, c
         unique_id=places[template.unique_id] if template.unique_id else (),
         unique_id_places=_unique_places(options, template, found),
         ready_made=options.record_column is not None,
+        look_bytes=_look_bytes(template, found),
+        max_string_bytes=template.max_string_bytes,
     )
+    return check_channels(checks, template, options.settings, found) if template.channels else checks
+
+
+def _look_bytes(template: Template, found: ColumnMap | None) -> int | None:
+    """A record of at most so many bytes holds no value that is too large."""
+    sizes = [known.max_bytes for known in _present(template, found) if known.max_bytes is not None]
+    return min([*sizes, *([template.max_string_bytes] if template.max_string_bytes else [])], default=None)
 
 
 def _present(template: Template, found: ColumnMap | None) -> list[Known]:
     present = [known for known in template.fields if found is None or known.path in found.leaves]
+    if template.channels:
+        present = [known for known in present if known.path not in OWN]
     return [known for known in present if _looked_at(known, template)]
 
 
 def _looked_at(known: Known, template: Template) -> bool:
-    ruled = known.required or known.choices or known.max_length is not None or known.pattern
-    return bool(ruled) or known.form in LOOKED_AT or known.path in template.identifiers
+    ruled = known.required or known.choices or known.pattern
+    sized = known.max_length is not None or known.max_bytes is not None
+    return bool(ruled) or sized or known.form in LOOKED_AT or known.path in template.identifiers
 
 
 def _wanted(known: Known, found: ColumnMap | None, template: Template) -> Wanted:
@@ -65,6 +79,7 @@ def _wanted(known: Known, found: ColumnMap | None, template: Template) -> Wanted
         prefix=known.prefix,
         earliest=known.earliest,
         latest_days=known.latest_days,
+        max_bytes=known.max_bytes,
     )
 
 
@@ -80,6 +95,6 @@ def _unique_places(options: Options, template: Template, found: ColumnMap | None
             names = ", ".join(paths)
             found.complaints.append(f"unique_id_columns: {column!r} is no column that is sent; these are: {names}")
             continue
-        loose = (*template.properties_at, paths[column].removeprefix("properties."))
+        loose = (*template.properties_at, paths[column].partition(".")[2])
         places.append(known.get(paths[column], loose))
     return tuple(places)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 from spark_klaviyo.plan import formats, manual
+from spark_klaviyo.plan.arrange import ARRANGEMENTS
 from spark_klaviyo.records import KEY_MARK, NOW_MARK, Envelope
 
 if TYPE_CHECKING:
@@ -24,16 +25,37 @@ class _MissingError(Exception):
 
 def envelope(plan: WritePlan, values: Mapping[str, str]) -> Envelope:
     """The envelope of rows with these per-row values; the plan's settings fill the rest."""
-    settings = {**plan.settings, **values}
+    settings = _prefixed(plan, {**plan.settings, **values})
     path = fill_path(plan.template.path, settings)
     if plan.template.family == "manual":
         head, tail = manual.around(plan, values)
     elif plan.template.body is None:
         head, tail = b"", b""
+    elif plan.template.arrange == "form":
+        head, tail = _form(plan.template.body)
     else:
         several = {setting.name for setting in plan.template.settings if setting.several}
         head, tail = around_rows(plan.template.body, settings, several)
-    return Envelope(path, head, tail, formats.separator(plan.content_format), plan.query)
+    arrangement = ARRANGEMENTS.get(plan.template.arrange)
+    return Envelope(path, head, tail, formats.separator(plan.content_format), plan.query, arrangement)
+
+
+def _prefixed(plan: WritePlan, settings: Mapping[str, str]) -> dict[str, str]:
+    """The settings with the prefixes that they lack."""
+    prefixes = {setting.name: setting.prefix for setting in plan.template.settings if setting.prefix}
+    return {name: with_prefix(value, prefixes.get(name, "")) for name, value in settings.items()}
+
+
+def with_prefix(value: str, prefix: str) -> str:
+    """The value behind its prefix, unless it begins with it already."""
+    return value if value.startswith(prefix) else prefix + value
+
+
+def _form(body: object) -> tuple[bytes, bytes]:
+    """v1: `data=` and the percent-encoded JSON object of the skeleton, open for the fields of the row."""
+    text = json.dumps(_fill(body, {}, set()), ensure_ascii=False, separators=(",", ":"))
+    before, after = (quote_plus(part) for part in text[:-1].split(_KEY))
+    return b"data=" + before.encode() + KEY_MARK + after.encode() + b"%2C", b"%7D"
 
 
 def fill_path(path: str, settings: Mapping[str, str]) -> str:

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from spark_klaviyo.plan import exact_json, values
+from spark_klaviyo.plan.channels import MARK
 from spark_klaviyo.plan.model import Checks, Wanted, WritePlan
-from spark_klaviyo.plan.shape import Json
+from spark_klaviyo.plan.shape import ONE_ITEM, Json
 from spark_klaviyo.plan.values import Problem
 
 Object = dict[str, Json]
@@ -38,7 +39,8 @@ def examine(plan: WritePlan, text: bytes, aside: Mapping[str, str]) -> Examined:
     if not isinstance(record, dict):
         return Examined(None, Problem("bad_record", "this is no JSON object"))
     before = exact_json.dumps(record)
-    problem, pointer = next(_problems(plan, record, aside), (None, ""))
+    # all of them, so that a row that is sent all the same is repaired as a whole
+    problem, pointer = next(iter(list(_problems(plan, record, aside))), (None, ""))
     if problem is not None and plan.checks.mode == "strict":
         return Examined(None, problem, pointer)
     after = exact_json.dumps(record)
@@ -54,6 +56,8 @@ def _problems(plan: WritePlan, record: Object, aside: Mapping[str, str]) -> Iter
         problem = _value(wanted, record, checks, aside)
         if problem is not None:
             yield problem, "/" + "/".join(wanted.at)
+    if checks.channels:
+        yield from _channels(checks, record)
     yield from _identified(checks, record)
     yield from _within_limits(checks, record)
     if checks.unique_id and get(record, checks.unique_id) is None:
@@ -82,14 +86,8 @@ def _value(wanted: Wanted, record: Object, checks: Checks, aside: Mapping[str, s
 
 
 def _judge(wanted: Wanted, value: Json, checks: Checks, aside: Mapping[str, str]) -> Json | Problem:
-    if exact_json.is_number(value):
-        return value
-    if not isinstance(value, str):
-        return (
-            Problem("bad_value", f"expected text, not {type(value).__name__}")
-            if wanted.form in ("email", "phone")
-            else value
-        )
+    if not isinstance(value, str) or exact_json.is_number(value):
+        return _not_text(wanted, value)
     if wanted.form == "email":
         return values.email(value)
     if wanted.form == "phone":
@@ -98,6 +96,19 @@ def _judge(wanted: Wanted, value: Json, checks: Checks, aside: Mapping[str, str]
     if wanted.form == "datetime":
         return values.moment(value, wanted.earliest, wanted.latest_days)
     return _text(wanted, value)
+
+
+def _not_text(wanted: Wanted, value: Json) -> Json | Problem:
+    if wanted.form in ("email", "phone"):
+        return Problem("bad_value", f"expected text, not {type(value).__name__}")
+    values = value if isinstance(value, list) else [value]
+    if wanted.choices and any(str(each) not in wanted.choices for each in values if not isinstance(each, dict)):
+        return Problem(
+            "bad_value", f"expected {'some' if isinstance(value, list) else 'one'} of {', '.join(wanted.choices)}"
+        )
+    if wanted.max_bytes is not None and (size := len(exact_json.dumps(value))) > wanted.max_bytes:
+        return Problem("too_large", f"{size:,} bytes; at most {wanted.max_bytes:,} are taken")
+    return value
 
 
 def _text(wanted: Wanted, value: str) -> str | Problem:
@@ -124,6 +135,20 @@ def _identified(checks: Checks, record: Object) -> Iterator[tuple[Problem, str]]
         yield Problem("bad_record", f"exactly one identifier is taken, found {names}"), ""
 
 
+def _channels(checks: Checks, record: Object) -> Iterator[tuple[Problem, str]]:
+    """The words of a column are read and taken out; every channel needs its identifier."""
+    held, pointer = get(record, checks.channels_at), "/" + "/".join(checks.channels_at)
+    given = held.pop(MARK, None) if isinstance(held, dict) else None
+    words = [str(word) for word in given] if isinstance(given, list) else re.split(r"[,\s]+", str(given or ""))
+    if any(word and word not in checks.channels for word in words):
+        yield Problem("bad_value", f"channels: expected some of {', '.join(checks.channels)}"), pointer
+    elif not held:
+        yield Problem("missing_field", f"channels: the row names none of {', '.join(checks.channels)}"), pointer
+    for need in checks.needs:
+        if get(record, need.when) is not None and get(record, need.at) in (None, ""):
+            yield Problem("missing_field", need.says), "/" + "/".join(need.at)
+
+
 def _other_identifier(checks: Checks, record: Object, wanted: Wanted) -> bool:
     return any(get(record, at) not in (None, "") for at in checks.identifiers if at != wanted.at)
 
@@ -140,6 +165,8 @@ def _within_limits(checks: Checks, record: Object) -> Iterator[tuple[Problem, st
         )
     if checks.max_items is not None and _longest(record) > checks.max_items:
         yield Problem("too_many_items", f"an array has more than {checks.max_items:,} items"), ""
+    if checks.max_string_bytes is not None and _largest(record) > checks.max_string_bytes:
+        yield Problem("too_large", f"a text has more than {checks.max_string_bytes:,} bytes"), ""
     size = len(exact_json.dumps(record)) if checks.max_row_bytes is not None else 0
     if checks.max_row_bytes is not None and size > checks.max_row_bytes:
         yield Problem("too_large", f"{size:,} bytes; at most {checks.max_row_bytes:,} are taken"), ""
@@ -156,6 +183,12 @@ def _depth(value: Json) -> int:
 def _longest(value: Json) -> int:
     own = len(value) if isinstance(value, list) else 0
     return max([own, *map(_longest, _children(value))])
+
+
+def _largest(value: Json) -> int:
+    """Bytes of the longest text."""
+    own = len(value.encode("utf-8", "surrogatepass")) if isinstance(value, str) else 0
+    return max([own, *map(_largest, _children(value))])
 
 
 def _shape(plan: WritePlan, record: Object) -> Iterator[tuple[Problem, str]]:
@@ -179,6 +212,8 @@ def _constant_places(constants: Mapping[str, object], at: tuple[str, ...]) -> se
     places: set[tuple[str, ...]] = set()
     for key, value in constants.items():
         here = (*at, key.removesuffix("?"))
+        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], Mapping):
+            value, here = value[0], (*here, ONE_ITEM)  # noqa: PLW2901
         places |= _constant_places(value, here) if isinstance(value, Mapping) else {here}
     return places
 
@@ -193,6 +228,8 @@ def _ends(value: Json, at: tuple[str, ...], known: set[tuple[str, ...]]) -> Iter
     elif isinstance(value, dict):
         for key, inner in value.items():
             yield from _ends(inner, (*at, key), known)
+    elif isinstance(value, list) and len(value) == 1:
+        yield from _ends(value[0], (*at, ONE_ITEM), known)
 
 
 def _digest(checks: Checks, record: Object) -> str:
@@ -208,7 +245,7 @@ def get(record: Json, at: tuple[str, ...]) -> Json:
     """The value at a place of a record; None where nothing is there."""
     value = record
     for part in at:
-        if isinstance(value, list) and part == "[]":
+        if isinstance(value, list) and part == ONE_ITEM:
             value = value[0] if value else None
         else:
             value = value.get(part) if isinstance(value, dict) else None
@@ -222,7 +259,7 @@ def put(record: Object, at: tuple[str, ...], value: Json) -> None:
         if isinstance(inner, list):
             inner = inner[0]
         elif isinstance(inner, dict):
-            inner = inner.setdefault(part, [{}] if after == "[]" else {})
+            inner = inner.setdefault(part, [{}] if after == ONE_ITEM else {})
     if isinstance(inner, dict):
         inner[at[-1]] = value
 

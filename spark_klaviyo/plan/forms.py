@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spark_klaviyo.plan.shape import Each, Leaf, Node
+from spark_klaviyo.plan.shape import ONE_ITEM, Each, Leaf, Node, Record
 from spark_klaviyo.plan.types import Type, unsendable
 from spark_klaviyo.templates.model import Known
 
@@ -25,6 +25,7 @@ _TAKES: dict[str, tuple[frozenset[str], str]] = {
     "date": (TEXT | {"date"}, "a date or text"),
     "ids": (TEXT | WHOLE | {"array"}, "text or an array of text"),
     "words": (TEXT | {"array"}, "text or an array of text"),
+    "texts": (TEXT | {"array"}, "an array of text, or text"),
     "object": (frozenset({"struct", "map"}), "a struct or a map"),
 }
 
@@ -45,9 +46,11 @@ def misfit(known: Known, kind: Type) -> str | None:
 
 def node_for(known: Known, source: Leaf, *, keep_null: bool) -> Node:
     """The node that writes this column as this field."""
-    if known.form == "ids" and source.type.name == "array":
+    if known.form == "ids":
         return Each(Leaf(source.source, source.type, "text", known.prefix), known.kind)
-    if known.form in ("text", "email", "phone", "ids"):
+    if known.form == "texts" and source.type.name in TEXT:
+        return Record(((ONE_ITEM, Leaf(source.source, source.type, "text")),), omit_empty=True)
+    if known.form in ("text", "email", "phone"):
         form = "text"
     elif known.form == "datetime":
         form = "datetime" if source.type.name in TIME | {UNKNOWN} else "text"

@@ -11,29 +11,39 @@ from typing import TYPE_CHECKING
 
 from spark_klaviyo.errors import SchemaError, complain
 from spark_klaviyo.plan import formats, manual
+from spark_klaviyo.plan.channels import place_channels
 from spark_klaviyo.plan.checking import make_checks
 from spark_klaviyo.plan.mapping import ColumnMap, Wishes, map_columns, near_misses
 from spark_klaviyo.plan.model import Aside, Policy, WritePlan
-from spark_klaviyo.plan.shape import Fixed, Leaf, Node
+from spark_klaviyo.plan.settings import (
+    cautions,
+    constant,
+    fields_of_settings,
+    fields_with_settings,
+    fixed_settings,
+    path_asides,
+    settled_fields,
+    steering_asides,
+)
 from spark_klaviyo.plan.tree import build_record
 from spark_klaviyo.plan.types import Field, Type
 from spark_klaviyo.records import Limits, Quota
-from spark_klaviyo.templates import find_template
+from spark_klaviyo.templates import at_revision, find_template
 from spark_klaviyo.templates.model import Template
 
 if TYPE_CHECKING:
     from spark_klaviyo.options.read import Options
 
-COLUMN = "column:"
 JSON_API = "application/vnd.api+json"
 HARMLESS_METHODS = frozenset({"PUT", "DELETE", "GET"})
 
 
 def template_of(options: Options) -> Template:
     """The template the options name, or the one made of the manual mode's options."""
-    if options.template:
-        return find_template(options.template, options.api)
-    return manual.template(options)
+    if not options.template:
+        return manual.template(options)
+    found = find_template(options.template, options.api)
+    return found if found.legacy else at_revision(found, options.revision)
 
 
 def make_plan(options: Options, columns: Sequence[Field], run_id: str, *, schema_known: bool = True) -> WritePlan:
@@ -56,16 +66,16 @@ def with_columns(plan: WritePlan, options: Options, names: Sequence[str]) -> Wri
 
 
 def _options_part(options: Options, template: Template, run_id: str) -> WritePlan:
-    fixed = {k: v for k, v in _settings(options, template).items() if not v.startswith(COLUMN)}
     legacy = bool(template.legacy)
-    media = formats.media_type(options.content_format) if template.family == "manual" or legacy else JSON_API
+    content_format = options.content_format if template.family == "manual" else template.content_format
+    media = formats.media_type(content_format) if template.family == "manual" or legacy else JSON_API
     headers = {"Content-Type": media, "Accept": "application/json" if legacy else JSON_API}
     if not legacy and not manual.is_old(template.path):
         headers["revision"] = options.revision
     return WritePlan(
         run_id=run_id,
         template=template,
-        settings=fixed,
+        settings=fixed_settings(options, template),
         columns=(),
         record=None,
         record_column=options.record_column,
@@ -91,11 +101,6 @@ def _options_part(options: Options, template: Template, run_id: str) -> WritePla
         warnings=options.warnings,
         query=() if options.template else manual.query(options.url),
     )
-
-
-def _settings(options: Options, template: Template) -> dict[str, str]:
-    given = {setting.name: options.settings.get(setting.name, setting.default) for setting in template.settings}
-    return {name: str(value) for name, value in given.items() if value is not None}
 
 
 def _key_in(options: Options, template: Template) -> str:
@@ -137,7 +142,7 @@ def _policy(options: Options, template: Template) -> Policy:
 
 def _columns_part(plan: WritePlan, options: Options, columns: Sequence[Field]) -> WritePlan:
     template = plan.template
-    asides, complaints = _asides(options, template, columns)
+    asides, complaints = steering_asides(options, template, columns)
     if plan.record_column is not None:
         if all(column.name != plan.record_column for column in columns):
             complaints.append(f"record_column: the DataFrame has no column {plan.record_column!r}")
@@ -147,36 +152,37 @@ def _columns_part(plan: WritePlan, options: Options, columns: Sequence[Field]) -
             columns=tuple(columns),
             asides=tuple(asides),
             checks=make_checks(options, template, None, columns),
+            warnings=plan.warnings + cautions(options, template, {}),
         )
-    taken = frozenset({aside.leaf.source[0] for aside in asides} | set(options.taken_columns))
-    found = map_columns(
-        columns, template, Wishes(options.fields, options.other_columns, _keep_null(options, template), taken)
-    )
-    found.given |= set(_settings(options, template))
+    found = map_columns(columns, template, _wishes(options, template, asides))
     found.complaints[:0] = complaints
-    missing: list[str] = []
-    record = build_record(
-        template,
-        found.places,
-        tuple(found.spread),
-        lambda name: _constant(name, options, template, columns, missing),
-    )
-    found.complaints += _missing_fields(template, found, missing)
+    found.complaints += _missing_fields(options, template, found)
     checks = make_checks(options, template, found, columns)
+    if template.channels:
+        place_channels(template, fixed_settings(options, template), found)
     complain(list(dict.fromkeys(found.complaints)), SchemaError)
+    record = build_record(template, found.places, tuple(found.spread), lambda name: constant(name, options, template))
     near = near_misses(found.unmapped, template) if template.properties_at else {}
+    likely = tuple(f"column {name!r} became a custom property; did you mean {path}?" for name, path in near.items())
     return replace(
         plan,
         columns=tuple(columns),
         record=record,
-        asides=(*asides, *_path_asides(template, found)),
+        asides=(*asides, *path_asides(template, found)),
         checks=checks,
         mapped=tuple(found.mapped),
         unmapped=tuple(found.unmapped),
-        warnings=plan.warnings
-        + tuple(
-            f"column {name!r} became a custom property; did you mean {path}?" for name, path in near.items()
-        ),
+        warnings=plan.warnings + cautions(options, template, found.leaves) + likely,
+    )
+
+
+def _wishes(options: Options, template: Template, asides: Sequence[Aside]) -> Wishes:
+    return Wishes(
+        fields=fields_with_settings(options, template),
+        other_columns=options.other_columns,
+        keep_null=_keep_null(options, template),
+        taken=frozenset({aside.leaf.source[0] for aside in asides} | set(options.taken_columns)),
+        settled=settled_fields(options, template),
     )
 
 
@@ -184,60 +190,9 @@ def _keep_null(options: Options, template: Template) -> bool:
     return options.nulls == "send" and (template.clears_nulls or template.as_rows)
 
 
-def _constant(
-    name: str, options: Options, template: Template, columns: Sequence[Field], missing: list[str]
-) -> Node | None:
-    """What "{setting}" in a template's constants stands for: a fixed value, or the column the setting names."""
-    value = _settings(options, template).get(name)
-    if value is None:
-        return None
-    if value.startswith(COLUMN):
-        column = next((c for c in columns if c.name == value.removeprefix(COLUMN)), None)
-        if column is None:
-            missing.append(f"{name}: the DataFrame has no column {value.removeprefix(COLUMN)!r}")
-            return None
-        setting = next(s for s in template.settings if s.name == name)
-        return Leaf((column.name,), column.type, "text" if not setting.choices else "json")
-    setting = next(s for s in template.settings if s.name == name)
-    return Fixed(value == "true") if setting.choices == ("true", "false") else Fixed(value)
-
-
-def _asides(options: Options, template: Template, columns: Sequence[Field]) -> tuple[list[Aside], list[str]]:
-    """Per-row settings that the path or the body needs, and the columns of manual placeholders."""
-    wanted = {
-        name: value.removeprefix(COLUMN)
-        for name, value in _settings(options, template).items()
-        if value.startswith(COLUMN)
-    }
-    if template.family == "manual":
-        wanted |= {name: name for name in manual.placeholders(options)}
-    if (options.default_country or "").startswith(COLUMN):
-        wanted["default_country"] = str(options.default_country).removeprefix(COLUMN)
-    by_name = {column.name: column for column in columns}
-    complaints = [
-        f"{name}: the DataFrame has no column {column!r}; it has {', '.join(list(by_name)[:20])}"
-        for name, column in wanted.items()
-        if column not in by_name
-    ]
-    asides = [
-        Aside(name, Leaf((column,), by_name[column].type, "text"))
-        for name, column in wanted.items()
-        if column in by_name
-    ]
-    return asides, complaints
-
-
-def _path_asides(template: Template, found: ColumnMap) -> tuple[Aside, ...]:
-    """The `{id}` of a single-record path, from the field that holds it."""
-    return tuple(
-        Aside(path, Leaf(leaf.source, leaf.type, "text", found.known[path].prefix))
-        for path in template.item_paths
-        if (leaf := found.leaves.get(path)) is not None
-    )
-
-
-def _missing_fields(template: Template, found: ColumnMap, missing: Sequence[str]) -> list[str]:
-    complaints = list(missing)
+def _missing_fields(options: Options, template: Template, found: ColumnMap) -> list[str]:
+    complaints = []
+    settled = settled_fields(options, template)
     if template.identifiers and not any(path in found.leaves for path in template.identifiers):
         takes = ", ".join(template.identifiers)
         columns = ", ".join(column for column, _ in found.mapped) or "none"
@@ -246,18 +201,11 @@ def _missing_fields(template: Template, found: ColumnMap, missing: Sequence[str]
             'rename one, or say which in fields, e.g. fields={"email":"mail"}'
         )
     for known in template.fields:
-        if known.required and known.at not in found.places and not _constant_given(template, known.at, found):
+        if known.required and known.at not in found.places and known.path not in settled:
+            setting = next((name for name, path in fields_of_settings(template).items() if path == known.path), "")
             complaints.append(
-                f"no column for {known.path}, which {template.name} requires; rename one, or say which in fields"
+                f"no column for {known.path}, which {template.name} requires; "
+                + (f"give {setting} for all rows, " if setting else "")
+                + "rename one, or say which in fields"
             )
     return complaints
-
-
-def _constant_given(template: Template, at: tuple[str, ...], found: ColumnMap) -> bool:
-    """Whether a setting fills this place."""
-    branch: object = template.record
-    for part in at:
-        if not isinstance(branch, Mapping):
-            return False
-        branch = branch.get(part, branch.get(part + "?"))
-    return isinstance(branch, str) and branch.strip("{}") in found.given

@@ -44,6 +44,7 @@ class Wishes:
     other_columns: str = "properties"
     keep_null: bool = False
     taken: frozenset[str] = frozenset()  # columns used elsewhere: per-row settings, change columns
+    settled: frozenset[str] = frozenset()  # fields that a setting gives for all rows
 
 
 def map_columns(columns: Sequence[Field], template: Template, wishes: Wishes) -> ColumnMap:
@@ -57,7 +58,9 @@ class _Mapper:
         self.template = template
         self.wishes = wishes
         self.found = ColumnMap()
-        self.by_name = {folded(name): known for known in template.fields for name in _names(known)}
+        open_fields = [known for known in template.fields if known.path not in wishes.settled]
+        self.by_name = {folded(name): known for known in reversed(open_fields) for name in _names(known)}
+        self.loose = template.properties_at[-1] if template.properties_at else ""
         self.used: set[str] = set(wishes.taken)
 
     def run(self) -> ColumnMap:
@@ -68,6 +71,7 @@ class _Mapper:
         rest = [c for c in self.columns.values() if c.name not in self.used]
         for column in rest:
             self._other(column)
+        self._overlaps()
         return self.found
 
     # --- what `fields` says ---------------------------------------------------------------------
@@ -85,14 +89,19 @@ class _Mapper:
 
     def _place_path(self, path: str, name: str, source: Leaf) -> None:
         known = next((k for k in self.template.fields if k.path == path), None)
-        if known is not None:
+        known = known or next((k for k in self.template.fields if path in k.names), None)
+        if known is not None and known.path in self.wishes.settled:
+            self.found.complaints.append(
+                f"fields: {path} <- {name!r}: a setting gives it for all rows; give one of them"
+            )
+        elif known is not None:
             self._place(known, name, source)
-        elif path == "properties" and self.template.properties_at:
+        elif self.loose and path == self.loose:
             self._spread(name, source)
-        elif path.startswith("properties.") and self.template.properties_at:
-            self._put((*self.template.properties_at, path.removeprefix("properties.")), path, name, source)
-        elif path == "location" and any(k.path.startswith("location.") for k in self.template.fields):
-            self._struct("location", name, source)
+        elif self.loose and path.startswith(self.loose + "."):
+            self._put((*self.template.properties_at, path.removeprefix(self.loose + ".")), path, name, source)
+        elif self._inside(path):
+            self._struct(path, name, source)
         else:
             self._open_object(path, name, source)
 
@@ -123,15 +132,39 @@ class _Mapper:
 
     def _by_name(self, column: Field) -> None:
         source, name = Leaf((column.name,), column.type), folded(column.name)
-        if name == "properties" and self.template.properties_at:
+        head = self._head(name, column)
+        if (
+            self.loose
+            and name == folded(self.loose)
+            and (name == "properties" or column.type.name in ("struct", "map"))
+        ):
             self.used.add(column.name)
             self._spread(column.name, source)
-        elif name == "location" and any(k.path.startswith("location.") for k in self.template.fields):
+        elif head:
             self.used.add(column.name)
-            self._struct("location", column.name, source)
+            self._struct(head, column.name, source)
         elif (known := self.by_name.get(name)) and not self._shadowed(known, column.name):
             self.used.add(column.name)
             self._place(known, column.name, source)
+
+    def _head(self, name: str, column: Field) -> str:
+        """The part of the record that a whole struct column is: `location`, `profile`, `device_metadata`; else empty."""
+        heads = {known.path.partition(".")[0] for known in self.template.fields if "." in known.path}
+        head = next((head for head in heads if folded(head) == name), "")
+        if not head or head == "location":
+            return head
+        fitting = any(self._inside(f"{head}.{part.name}") or self._known(head, part) for part in column.type.fields)
+        return head if fitting else ""
+
+    def _inside(self, path: str) -> bool:
+        """Whether fields of the endpoint stand below a path."""
+        return any(known.path.startswith(path + ".") for known in self.template.fields)
+
+    def _known(self, prefix: str, part: Field) -> Known | None:
+        """The field that a part of a struct column is."""
+        name = folded(part.name).removeprefix("$")
+        inner = {k.path[len(prefix) + 1 :]: k for k in self.template.fields if k.path.startswith(prefix + ".")}
+        return next((known for rest, known in inner.items() if folded(rest) == name), None)
 
     def _shadowed(self, known: Known, name: str) -> bool:
         """A flat `city` is a custom property where a whole `location` column exists; so is what `fields` overrides."""
@@ -143,16 +176,19 @@ class _Mapper:
         if source.type.name != "struct":
             self.found.complaints.append(f"column {name!r} is a {source.type.name}; {prefix} must be a struct")
             return
-        inside = {folded(k.path.partition(".")[2]): k for k in self.template.fields if k.path.startswith(prefix + ".")}
         for part in source.type.fields:
-            known = inside.get(folded(part.name).removeprefix("$"))
+            known, below = self._known(prefix, part), f"{prefix}.{part.name}"
             leaf = Leaf((*source.source, part.name), part.type)
             if known is not None:
                 self._place(known, f"{name}.{part.name}", leaf)
+            elif part.type.name == "struct" and self._inside(below):
+                self._struct(below, f"{name}.{part.name}", leaf)
             elif self.wishes.other_columns == "drop":
                 self.found.mapped.append((f"{name}.{part.name}", "dropped"))
             else:
-                takes = ", ".join(k.path.partition(".")[2] for k in inside.values())
+                takes = ", ".join(
+                    k.path[len(prefix) + 1 :] for k in self.template.fields if k.path.startswith(prefix + ".")
+                )
                 self.found.complaints.append(
                     f"column {name!r} has a field {part.name!r} that {prefix} does not take (it takes {takes}); "
                     "rename it, or give other_columns=drop"
@@ -161,19 +197,19 @@ class _Mapper:
     def _spread(self, name: str, source: Leaf) -> None:
         if source.type.name == "map":
             self.found.spread.append(source)
-            self._say(name, "properties", unsendable(source.type))
+            self._say(name, self.loose, unsendable(source.type))
         elif source.type.name == "struct":
             for part in source.type.fields:
                 leaf = Leaf((*source.source, part.name), part.type)
                 self._put(
                     (*self.template.properties_at, part.name),
-                    f"properties.{part.name}",
+                    f"{self.loose}.{part.name}",
                     f"{name}.{part.name}",
                     leaf,
                 )
         else:
             self.found.complaints.append(
-                f"column {name!r} is a {source.type.name}; properties must be a struct or a map"
+                f"column {name!r} is a {source.type.name}; {self.loose} must be a struct or a map"
             )
 
     # --- the rest -------------------------------------------------------------------------------
@@ -194,12 +230,23 @@ class _Mapper:
         else:
             self.found.unmapped.append(column.name)
             place = (*self.template.properties_at, column.name)
-            self._put(place, f"properties.{column.name}", column.name, Leaf((column.name,), column.type))
+            path = f"{self.loose}.{column.name}" if self.loose else column.name
+            self._put(place, path, column.name, Leaf((column.name,), column.type))
+
+    def _overlaps(self) -> None:
+        """A whole object and one of its keys cannot both come from columns."""
+        whole = [
+            known for path, known in self.found.known.items() if known.form == "object" and path in self.found.leaves
+        ]
+        for known in whole:
+            if any(len(at) > len(known.at) and at[: len(known.at)] == known.at for at in self.found.places):
+                self.found.complaints.append(f"fields: {known.path} is given whole and by its keys; give one of them")
 
     # --- placing --------------------------------------------------------------------------------
 
     def _place(self, known: Known, name: str, source: Leaf) -> None:
-        before = {at: column for column, at in self.found.mapped}.get(known.path)
+        twin = next((path for path, other in self.found.known.items() if other.at == known.at), known.path)
+        before = {at: column for column, at in self.found.mapped}.get(twin)
         if before is not None:
             self.found.complaints.append(
                 f"columns {before!r} and {name!r} both mean {known.path}; drop one, or name one in fields"
@@ -221,7 +268,7 @@ class _Mapper:
         if at in self.found.places:
             self.found.complaints.append(f"two columns mean {path}: {name!r} is the second; drop or rename one")
             return
-        self._say(name, path if self.template.properties_at else name, unsendable(source.type))
+        self._say(name, path, unsendable(source.type))
         keep = self.wishes.keep_null and bool(self.template.properties_at or self.template.as_rows)
         self.found.places[at] = Leaf(source.source, source.type, keep_null=keep)
 

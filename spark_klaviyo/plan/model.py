@@ -31,6 +31,16 @@ class Wanted:
     prefix: str = ""
     earliest: str = ""  # RFC 3339: no time before it
     latest_days: int | None = None  # no time further ahead than this
+    max_bytes: int | None = None  # of the value as JSON
+
+
+@dataclass(frozen=True)
+class Need:
+    """Where something stands at `when`, something must stand at `at`; `says` why."""
+
+    when: tuple[str, ...]
+    at: tuple[str, ...]
+    says: str
 
 
 @dataclass(frozen=True)
@@ -42,6 +52,7 @@ class Checks:
     identifiers: tuple[tuple[str, ...], ...] = ()  # places in the record, at least one needed
     exactly_one: bool = False
     key: tuple[tuple[str, ...], ...] = ()  # places that make two rows the same thing, in order of preference
+    key_with: tuple[tuple[str, ...], ...] = ()  # ... together with all of these
     max_row_bytes: int | None = None
     max_properties: int | None = None
     properties_at: tuple[str, ...] = ()
@@ -53,6 +64,11 @@ class Checks:
     unique_id: tuple[str, ...] = ()  # place of the id that is derived from the row's content
     unique_id_places: tuple[tuple[str, ...], ...] = ()  # what it is derived from; empty: the whole record
     ready_made: bool = False  # the record comes as JSON from the user
+    look_bytes: int | None = None  # a longer record is looked at
+    max_string_bytes: int | None = None
+    needs: tuple[Need, ...] = ()
+    channels_at: tuple[str, ...] = ()  # where consents stand; the words of a column stand there too, until looked at
+    channels: tuple[str, ...] = ()  # the words there are
 
 
 @dataclass(frozen=True)

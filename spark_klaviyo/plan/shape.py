@@ -14,6 +14,9 @@ from typing import TypeAlias
 
 from spark_klaviyo.plan.types import Type
 
+# The one field of a Record that stands for an array holding one item; without that item the array is left out.
+ONE_ITEM = "[]"
+
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
@@ -23,7 +26,7 @@ class Leaf:
 
     `source` is the path to it: ("email",) or ("location", "city"). `form` is how it is written: `json` (by the type
     table), `text` (whole numbers become text), `datetime` (RFC 3339; a date is midnight, timestamp_ntz is UTC).
-    `prefix` goes before a text value ("$custom:::$default:::"). `keep_null` writes null instead of leaving it out.
+    `prefix` goes before a text value that does not begin with it ("$custom:::$default:::"). `keep_null` writes null instead of leaving it out.
     """
 
     source: tuple[str, ...]
@@ -42,7 +45,10 @@ class Fixed:
 
 @dataclass(frozen=True)
 class Record:
-    """A JSON object. `spread` are map columns whose entries join the fields (a field of the same name wins)."""
+    """A JSON object, or an array of exactly one item where its only field is called `ONE_ITEM`.
+
+    `spread` are map columns whose entries join the fields (a field of the same name wins).
+    """
 
     fields: tuple[tuple[str, Node], ...]
     omit_empty: bool = False
@@ -51,7 +57,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Each:
-    """An array column turned into a list of resource identifiers: `[{"type": kind, "id": prefix + element}, ...]`."""
+    """A column as a list of resource identifiers: `[{"type": kind, "id": prefix + element}, ...]`; a text is one."""
 
     leaf: Leaf
     kind: str

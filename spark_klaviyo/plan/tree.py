@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from spark_klaviyo.plan.shape import Fixed, Leaf, Node, Record
+from spark_klaviyo.plan.shape import ONE_ITEM, Fixed, Leaf, Node, Record
 from spark_klaviyo.templates.model import Template
 
 Branch: TypeAlias = "dict[str, Branch | Node]"
@@ -31,7 +31,8 @@ def build_record(
     if spread:
         _branch(root, template.properties_at)
     for at in template.keep_empty if not template.as_rows else ():
-        _branch(root, at)
+        if at not in places:
+            _branch(root, at)
     return _record((), root, template, spread)
 
 
@@ -39,20 +40,49 @@ def _rank(at: tuple[str, ...], order: Mapping[tuple[str, ...], int], loose: int)
     return order.get(at, next((rank for known, rank in order.items() if at[: len(known)] == known), loose))
 
 
-def _constants(branch: Branch, constants: Mapping[str, object], resolve: Resolve) -> None:
+def _constants(branch: Branch, constants: Mapping[str, object], resolve: Resolve) -> bool:
+    """Put the constants into a branch; whether all their settings are given. A key that ends in "?" goes without them."""
+    complete = True
     for key, value in constants.items():
         name = key.removesuffix("?")
-        if isinstance(value, Mapping):
-            inner: Branch = {}
-            _constants(inner, value, resolve)
-            if inner or name == key:
-                branch[name] = inner
-        elif isinstance(value, str) and value.startswith("{") and value.endswith("}"):
-            node = resolve(value[1:-1])
-            if node is not None:
-                branch[name] = node
-        else:
-            branch[name] = Fixed(value)  # type: ignore[arg-type]
+        held, whole = _constant(value, resolve)
+        if held is not None and (whole or name == key):
+            branch[name] = held
+        complete = complete and (whole or name != key)
+    return complete
+
+
+def _constant(value: object, resolve: Resolve) -> tuple[Branch | Node | None, bool]:
+    inner: Branch = {}
+    if isinstance(value, Mapping):
+        return inner, _constants(inner, value, resolve)
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], Mapping):
+        return {ONE_ITEM: inner}, _constants(inner, value[0], resolve)
+    name = setting_of(value)
+    if name is not None:
+        node = resolve(name)
+        return node, node is not None
+    return Fixed(value), True  # type: ignore[arg-type]
+
+
+def setting_of(value: object) -> str | None:
+    """The setting that a constant "{setting}" stands for."""
+    named = isinstance(value, str) and value.startswith("{") and value.endswith("}")
+    return str(value)[1:-1] if named else None
+
+
+def setting_places(constants: object, at: tuple[str, ...] = ()) -> dict[str, tuple[str, ...]]:
+    """Where settings stand in a template's constants."""
+    name = setting_of(constants)
+    if name is not None:
+        return {name: at}
+    children = list(constants.items()) if isinstance(constants, Mapping) else []
+    if isinstance(constants, list):
+        children = [(ONE_ITEM, item) for item in constants]
+    found: dict[str, tuple[str, ...]] = {}
+    for key, value in children:
+        found |= setting_places(value, (*at, key.removesuffix("?")))
+    return found
 
 
 def _branch(root: Branch, at: tuple[str, ...]) -> Branch:

@@ -116,7 +116,10 @@ _ABOUT = (
     _THRESHOLD,
     *(
         Known(
-            f"assigner_configuration.{name}", ("attributes", "assigner_configuration", name), since="2026-10-15", help=text
+            f"assigner_configuration.{name}",
+            ("attributes", "assigner_configuration", name),
+            since="2026-10-15",
+            help=text,
         )
         for name, text in (("used", "what becomes of a used code"), ("unused_expired", "... of an unused, expired one"))
     ),
@@ -154,7 +157,9 @@ UPDATE = replace(
     method="PATCH",
     path="/api/coupons/{id}",
     fields=(
-        Known("id", ("id",), required=True, names=("external_id", "coupon_id"), pattern=COUPON_ID, help="id of the coupon"),
+        Known(
+            "id", ("id",), required=True, names=("external_id", "coupon_id"), pattern=COUPON_ID, help="id of the coupon"
+        ),
         *_ABOUT,
     ),
     key=("id",),

@@ -21,7 +21,9 @@ def profile_at(at: tuple[str, ...]) -> tuple[Known, ...]:
     """
     held = inside((replace(PROFILE_ID, names=()), *ATTRIBUTES, _ANONYMOUS, EXCHANGE_ID), "profile", at, _NAMED)
     own_id = replace(held[0], names=("profile_id",))
-    properties = Known("profile.properties", (*at, "attributes", "properties"), "object", help="the person's, not the event's")
+    properties = Known(
+        "profile.properties", (*at, "attributes", "properties"), "object", help="the person's, not the event's"
+    )
     return (own_id, *held[1:], properties, *inside(PATCH, "profile", at))
 
 

@@ -27,9 +27,7 @@ BULK = Template(
     success=(202, 204),
     pointer="/data/attributes/data-source-records/data",
     scopes=("custom-objects:write",),
-    settings=(
-        Setting("data_source_id", "id of the data source", required=True, per_row=True, look_up="data-source"),
-    ),
+    settings=(Setting("data_source_id", "id of the data source", required=True, per_row=True, look_up="data-source"),),
     notes=(
         "Every column goes into the record by its own name; a struct or map column `record` joins in.",
         "Klaviyo takes a record even where no object type reads the source, or its mapping refuses it: look at the "

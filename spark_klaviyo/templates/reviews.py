@@ -26,7 +26,14 @@ UPDATE = Template(
         Known(
             "rejection_reason",
             (*_STATUS, "rejection_reason", "reason"),
-            choices=("fake", "false_or_misleading", "other", "private_information", "profanity_or_inappropriate", "unrelated"),
+            choices=(
+                "fake",
+                "false_or_misleading",
+                "other",
+                "private_information",
+                "profanity_or_inappropriate",
+                "unrelated",
+            ),
             help="of a rejected review",
         ),
         Known("status_explanation", (*_STATUS, "rejection_reason", "status_explanation"), help="of the reason other"),

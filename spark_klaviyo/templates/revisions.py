@@ -1,7 +1,7 @@
 """Klaviyo's dated revisions: the one that is pinned, how long one lives, and what its bodies look like.
 
-Docs, life cycle: released about quarterly, stable for one year, deprecated for one more, then retired. A retired revision
-falls forward to a supported one by default; a future one is answered 404.
+Docs, life cycle: released about quarterly, stable for one year, deprecated for one more, then retired. A retired
+revision falls forward to a supported one by default; a future one is answered 404.
 """
 
 from __future__ import annotations
@@ -30,11 +30,13 @@ def date_of(revision: str) -> date:
 def warn_of(revision: str, today: date) -> str | None:
     """What to know about a revision on this day; None while it is stable for long.
 
-    Raises `OptionError` for one that is malformed, or that lies ahead (the tested one never does, whatever a clock says).
+    Raises `OptionError` for one that is malformed, or that lies ahead (the tested one never does, whatever the clock).
     """
     made = date_of(revision)
     if made > today and revision != PINNED:
-        raise OptionError(f"revision: {revision} lies ahead, and Klaviyo answers 404; leave it out ({PINNED} is tested)")
+        raise OptionError(
+            f"revision: {revision} lies ahead, and Klaviyo answers 404; leave it out ({PINNED} is tested)"
+        )
     deprecated, retired = _years_on(made, 1), _years_on(made, 2)
     if today >= retired:
         return f"revision {revision} was retired on {retired}: Klaviyo answers in the form of a newer one; use {PINNED}"

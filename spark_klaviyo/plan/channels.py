@@ -1,0 +1,116 @@
+"""What a consent is about: the channels of a setting or a column become the `subscriptions` of each record.
+
+Nothing is inferred from an identifier: without channels there is no consent, and a channel without the identifier it
+needs is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from spark_klaviyo.plan.mapping import ColumnMap
+from spark_klaviyo.plan.model import Checks, Need, Wanted
+from spark_klaviyo.plan.shape import ONE_ITEM, Fixed, Leaf, Node, Record, When
+from spark_klaviyo.templates.model import Channel, Known, Template
+
+CHANNELS, CONSENTED_AT = "channels", "consented_at"
+OWN = frozenset({CHANNELS, CONSENTED_AT})  # fields that this module places and checks
+MARK = "channels"  # where a column's words stand in `subscriptions` until the exact check takes them out
+
+
+def place_channels(template: Template, settings: Mapping[str, str], found: ColumnMap) -> None:
+    """Put the consents of every record into its places; complain about what cannot be."""
+    root = next(known.at for known in template.fields if known.path == CHANNELS)
+    tokens = {at: found.places.pop(at) for at in list(found.places) if at[: len(root)] == root}
+    leaf, when = found.leaves.get(CHANNELS), found.leaves.get(CONSENTED_AT)
+    chosen = _chosen(template, settings)
+    found.complaints += _complaints(template, settings, found, {at[-1] for at in tokens if at[-2] == ONE_ITEM})
+    groups: dict[str, list[tuple[str, Node]]] = {}
+    for channel in template.channels if leaf is not None else chosen:
+        group, name = channel.at[len(root) :]
+        consent = Record((("consent", Fixed(template.consent)), *_dated(channel, when)))
+        groups.setdefault(group, []).append((name, _only_with(leaf, channel.word, consent)))
+    if "push" in groups:
+        inner = tuple((at[-1], node) for at, node in tokens.items() if at[-2] == ONE_ITEM)
+        held = Record(((ONE_ITEM, Record(inner, omit_empty=True)),), omit_empty=True)
+        groups["push"] += [("tokens", _only_with(leaf, "push", held))] if inner else []
+    fields: list[tuple[str, Node]] = [(name, Record(tuple(inside), omit_empty=True)) for name, inside in groups.items()]
+    found.places[root] = Record((*fields, *([(MARK, leaf)] if leaf is not None else [])))
+
+
+def check_channels(checks: Checks, template: Template, settings: Mapping[str, str], found: ColumnMap | None) -> Checks:
+    """The checks with what channels ask of a row: their identifiers, and the time of a consent that was given before."""
+    chosen = _chosen(template, settings)
+    fixed = found is not None and CHANNELS not in found.leaves
+    among = chosen if fixed else template.channels
+    dated = settings.get("historical_import") == "true"
+    places = {known.path: known.at for known in template.fields}
+    needs = [
+        Need(channel.at, places[channel.needs], f"the channel {channel.word} needs {channel.needs}")
+        for channel in among
+        if channel.needs
+    ]
+    times = [(channel, (*channel.at, CONSENTED_AT)) for channel in among if channel.dated]
+    if dated:
+        needs += [Need(channel.at, at, "historical_import=true needs consented_at") for channel, at in times]
+    sure = {channel.needs for channel in among} if fixed else set()
+    wanted = tuple(replace(one, required=True) if one.path in sure else one for one in checks.wanted)
+    leaf = found.leaves.get(CONSENTED_AT) if found is not None else None
+    known = next((known for known in template.fields if known.path == CONSENTED_AT), None)
+    if known is not None:
+        wanted += tuple(
+            _time(known, at, leaf if number == 0 else None, required=fixed and dated)
+            for number, (_, at) in enumerate(times)
+        )
+    return replace(
+        checks,
+        wanted=wanted,
+        needs=tuple(needs),
+        every_row=checks.every_row or not fixed,
+        channels_at=places[CHANNELS],
+        channels=tuple(channel.word for channel in template.channels),
+    )
+
+
+def _chosen(template: Template, settings: Mapping[str, str]) -> list[Channel]:
+    words = settings.get(CHANNELS, "").split(",")
+    return [channel for channel in template.channels if channel.word in words]
+
+
+def _dated(channel: Channel, when: Leaf | None) -> list[tuple[str, Node]]:
+    if not channel.dated or when is None:
+        return []
+    kind = "datetime" if when.type.name in ("timestamp", "timestamp_ntz", "date", "unknown") else "text"
+    return [(CONSENTED_AT, Leaf(when.source, when.type, kind))]
+
+
+def _only_with(leaf: Leaf | None, word: str, node: Node) -> Node:
+    return node if leaf is None else When(leaf, word, node)
+
+
+def _time(known: Known, at: tuple[str, ...], leaf: Leaf | None, *, required: bool) -> Wanted:
+    return Wanted(at, known.path, known.form, leaf, required=required, latest_days=known.latest_days)
+
+
+def _complaints(template: Template, settings: Mapping[str, str], found: ColumnMap, tokens: set[str]) -> list[str]:
+    said: list[str] = []
+    words = ", ".join(channel.word for channel in template.channels)
+    chosen = [word for word in settings.get(CHANNELS, "").split(",") if word]
+    if not chosen and CHANNELS not in found.leaves:
+        said.append(f"channels: is required by {template.name}: some of {words}, or column:NAME")
+    late = set(chosen) - {channel.word for channel in template.channels}
+    said += [f"channels: {word} belongs to a newer revision; leave revision out" for word in sorted(late)]
+    for channel in _chosen(template, settings):
+        if channel.needs and channel.needs not in found.leaves:
+            said.append(
+                f"no column for {channel.needs}, which the channel {channel.word} needs; rename one, or use fields"
+            )
+    if tokens and chosen and "push" not in chosen:
+        said.append("columns hold push tokens, and channels does not name push; add it, or drop the columns")
+    dated, has_time = settings.get("historical_import") == "true", CONSENTED_AT in found.leaves
+    if has_time and not dated:
+        said.append("consented_at is taken with historical_import=true only; give it, or drop the column")
+    if dated and not has_time:
+        said.append("no column for consented_at, which historical_import=true requires; rename one, or use fields")
+    return said

@@ -1,0 +1,115 @@
+"""A template's settings in a plan: fixed ones fill body, path and record; `column:NAME` takes them from each row.
+
+In body and path such a value steers a request, so that rows are grouped by it (an aside); in the record it is a field
+like any other, as if `fields` had said so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from spark_klaviyo.plan import manual
+from spark_klaviyo.plan.envelopes import with_prefix
+from spark_klaviyo.plan.mapping import ColumnMap
+from spark_klaviyo.plan.model import Aside
+from spark_klaviyo.plan.shape import Fixed, Leaf, Node
+from spark_klaviyo.plan.tree import setting_places
+from spark_klaviyo.plan.types import Field
+from spark_klaviyo.templates.model import Template
+
+if TYPE_CHECKING:
+    from spark_klaviyo.options.read import Options
+
+COLUMN = "column:"
+
+
+def given_settings(options: Options, template: Template) -> dict[str, str]:
+    """The settings that have a value, defaults included."""
+    given = {setting.name: options.settings.get(setting.name, setting.default) for setting in template.settings}
+    return {name: str(value) for name, value in given.items() if value is not None}
+
+
+def fixed_settings(options: Options, template: Template) -> dict[str, str]:
+    """Those with one value for all rows."""
+    return {name: value for name, value in given_settings(options, template).items() if not value.startswith(COLUMN)}
+
+
+def fields_of_settings(template: Template) -> dict[str, str]:
+    """Settings that stand for a field of the record: name of the setting -> path of the field."""
+    by_place = {known.at: known.path for known in template.fields}
+    placed = {name: by_place[at] for name, at in setting_places(template.record).items() if at in by_place}
+    names = {setting.name for setting in template.settings}
+    return placed | {known.path: known.path for known in template.fields if known.path in names}
+
+
+def fields_with_settings(options: Options, template: Template) -> dict[str, str]:
+    """`fields`, and the record's settings that come from columns."""
+    paths = fields_of_settings(template)
+    columns = _per_row(options, template)
+    return {**options.fields, **{paths[name]: column for name, column in columns.items() if name in paths}}
+
+
+def settled_fields(options: Options, template: Template) -> frozenset[str]:
+    """Fields that a setting gives for all rows."""
+    paths = fields_of_settings(template)
+    return frozenset(paths[name] for name in fixed_settings(options, template) if name in paths)
+
+
+def constant(name: str, options: Options, template: Template) -> Node | None:
+    """What "{setting}" in a template's constants stands for; None where a column gives it, or nothing does."""
+    value = fixed_settings(options, template).get(name)
+    setting = next((setting for setting in template.settings if setting.name == name), None)
+    if value is None or setting is None:
+        return None
+    if setting.several:
+        return Fixed([with_prefix(part.strip(), setting.prefix) for part in value.split(",")])
+    return Fixed(value == "true") if setting.choices == ("true", "false") else Fixed(with_prefix(value, setting.prefix))
+
+
+def steering_asides(options: Options, template: Template, columns: Sequence[Field]) -> tuple[list[Aside], list[str]]:
+    """Per-row values that stand outside the record, and complaints about columns that are not there."""
+    inside = fields_of_settings(template)
+    wanted = {name: column for name, column in _per_row(options, template).items() if name not in inside}
+    if template.family == "manual":
+        wanted |= {name: name for name in manual.placeholders(options)}
+    if (options.default_country or "").startswith(COLUMN):
+        wanted["default_country"] = str(options.default_country).removeprefix(COLUMN)
+    by_name = {column.name: column for column in columns}
+    complaints = [
+        f"{name}: the DataFrame has no column {column!r}; it has {', '.join(list(by_name)[:20])}"
+        for name, column in wanted.items()
+        if column not in by_name
+    ]
+    asides = [
+        Aside(name, Leaf((column,), by_name[column].type, "text"))
+        for name, column in wanted.items()
+        if column in by_name
+    ]
+    return asides, complaints
+
+
+def path_asides(template: Template, found: ColumnMap) -> tuple[Aside, ...]:
+    """The `{id}` of a single-record path, from the field that stands at this place of the record."""
+    by_place = {known.at: known for known in found.known.values()}
+    return tuple(
+        Aside(name, Leaf(found.leaves[known.path].source, found.leaves[known.path].type, "text", known.prefix))
+        for name in template.item_paths
+        if (known := by_place.get((name,))) is not None
+    )
+
+
+def cautions(options: Options, template: Template, fields: Mapping[str, object]) -> tuple[str, ...]:
+    """What has to be said about this write before it begins."""
+    there = {name for name, value in given_settings(options, template).items() if value != "false"}
+    there |= {f"column:{path}" for path in fields} | ({"column:record"} if options.record_column else set())
+    said = [caution.text for caution in template.cautions if not there & set(caution.unless)]
+    if options.nulls == "send" and not (template.clears_nulls or template.as_rows or template.family == "manual"):
+        said.append(f"nulls=send means nothing to {template.name}: nulls are left out")
+    return tuple(said)
+
+
+def _per_row(options: Options, template: Template) -> dict[str, str]:
+    """Setting -> column."""
+    given = given_settings(options, template).items()
+    return {name: value.removeprefix(COLUMN) for name, value in given if value.startswith(COLUMN)}
