@@ -22,7 +22,7 @@ def read_setting(setting: Setting, given: object) -> str:
         return _from_column(setting, rest.strip())
     if colon and kind.lower() == "name" and not setting.look_up:
         raise Unreadable("the value itself: it cannot be looked up by name")
-    if setting.several and not (colon and setting.look_up):
+    if setting.several and not (colon and kind.lower() == "name"):  # a name may hold commas
         return ",".join(_one(setting, part) for part in word.split(","))
     return _one(setting, word)
 

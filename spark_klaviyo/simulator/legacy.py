@@ -23,6 +23,7 @@ RETIRED = {
     "https://developers.klaviyo.com/en/docs/migration_resources"
 }
 JSON = "application/json"
+BAD_KEY = "The API key specified is invalid."
 
 Call: TypeAlias = Callable[[Account, JsonObject, tuple[str, ...]], tuple[int, Any]]
 
@@ -57,17 +58,18 @@ class Legacy:
         for method, pattern, run in self._calls:
             match = pattern.match(path)
             if match and method == request.method:
-                name = f"legacy {pattern.pattern[:-4]}"
-                if not self._keys.is_good(_key(request, given)):
-                    return _named(_refusal(path, 403, "The API key specified is invalid."), name)
-                try:
-                    with self._account.lock:
-                        status, document = run(self._account, given, match.groups())
-                except LegacyRefused as refusal:
-                    return _named(_refusal(path, refusal.status, refusal.detail), name)
-                body = b"" if document is None else encode(document)
-                return Reply(status, {"Content-Type": JSON}, body, name)
+                good = self._keys.is_good(_key(request, given))
+                reply = self._run(run, given, match.groups(), path) if good else _refusal(path, 403, BAD_KEY)
+                return _named(reply, f"legacy {pattern.pattern[:-4]}")
         return _refusal(path, 404, "Not found.")
+
+    def _run(self, run: Call, given: JsonObject, places: tuple[str, ...], path: str) -> Reply:
+        try:
+            with self._account.lock:
+                status, document = run(self._account, given, places)
+        except LegacyRefused as refusal:
+            return _refusal(path, refusal.status, refusal.detail)
+        return Reply(status, {"Content-Type": JSON}, b"" if document is None else encode(document))
 
 
 def _named(reply: Reply, operation: str) -> Reply:

@@ -17,6 +17,8 @@ from spark_klaviyo.options.table import OPTIONS
 from spark_klaviyo.records import Quota
 from tests.options.catalog import KEY, complaints, complaints_of, read, read_all, to_list
 
+pytestmark = pytest.mark.oldest
+
 
 def test_defaults_are_those_of_the_table() -> None:
     options = read(**to_list())

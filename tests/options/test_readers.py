@@ -13,6 +13,8 @@ from spark_klaviyo.options.addresses import Unreadable
 from spark_klaviyo.options.readers import Reader
 from spark_klaviyo.records import Quota
 
+pytestmark = pytest.mark.oldest
+
 LIST = ["a", " b "]
 
 

@@ -11,6 +11,8 @@ from spark_klaviyo.options.secrets import Secret
 from spark_klaviyo.options.table import BY_NAME
 from tests.options.catalog import KEY, complaints, read, to_list
 
+pytestmark = pytest.mark.oldest
+
 URL = {"url": "https://a.klaviyo.com/api/x"}
 PLAIN = "plain http would show the key to the network; use https, or give allow_http=true"
 MIRROR = to_list(list_mode="mirror")

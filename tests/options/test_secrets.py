@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.secrets import MASK, Credentials, Secret, is_reference, read_secret
 
+pytestmark = pytest.mark.oldest
+
 keys = st.from_regex(r"Q[A-Za-z0-9_]{8,40}Q", fullmatch=True)
 
 

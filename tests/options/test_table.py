@@ -8,7 +8,10 @@ import pytest
 
 from spark_klaviyo.options.doors import DOORS
 from spark_klaviyo.options.model import Options
-from spark_klaviyo.options.table import OPTIONS, Option, plain
+from spark_klaviyo.options.table import OPTIONS, REVISION, Option, plain
+from spark_klaviyo.templates import PINNED, templates
+
+pytestmark = pytest.mark.oldest
 
 OWN = {"door", "settings", "credentials", "given", "shown", "warnings"}
 SPENT = {"api_key", "access_token"}  # they become credentials
@@ -30,3 +33,12 @@ def test_an_option_explains_itself_and_can_read_its_own_default(option: Option) 
     assert option.doors <= set(DOORS)
     if option.default is not None:
         option.reader(option.default)
+
+
+def test_no_template_calls_a_setting_as_an_option_is_called() -> None:
+    settings = {plain(setting.name) for template in templates() for setting in template.settings}
+    assert settings & {plain(option.name) for option in OPTIONS} == set()
+
+
+def test_the_default_revision_is_the_one_that_templates_are_written_for() -> None:
+    assert REVISION == PINNED
