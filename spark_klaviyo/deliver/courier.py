@@ -9,7 +9,7 @@ from spark_klaviyo.deliver.delivery import Attempt, Delivery, Line, Order
 from spark_klaviyo.deliver.isolate import Isolated, isolate, rejections
 from spark_klaviyo.records import Batch, Receipt, Reply
 from spark_klaviyo.wire.clock import rfc3339
-from spark_klaviyo.wire.documents import Fault, job_id, safe_detail
+from spark_klaviyo.wire.documents import Fault, faults, job_id, safe_detail
 from spark_klaviyo.wire.failures import UNREACHABLE
 from spark_klaviyo.wire.judge import Done, Endpoint, Halt, Refused, Reject, TooLarge, Tries, Verdict, Wait, judge
 from spark_klaviyo.wire.stop import Stop
@@ -50,7 +50,7 @@ class Courier:
         self._order, self._line, self._stop = order, line, stop
         template = order.template
         self._route = f"{template.method} {template.path}"
-        self._row_paths = "{" in template.path and bool(order.asides)
+        self._row_paths = "{" in template.path and bool(order.asides or template.item_paths)
         self._legacy = "template" if template.legacy and template.family != "manual" else template.legacy
         self._proven = False  # some request has passed, so the address is right
 
@@ -88,7 +88,8 @@ class Courier:
         endpoint = self._order.template
         while self._line.pace.take(self._route, self._order.quota, self._stop):
             self._attempt(sending)
-            ways = Endpoint(endpoint.done, self._row_paths or self._proven, self._legacy)
+            done = endpoint.done if sending.batch.rows == 1 else ()  # of several rows, a refusal settles none
+            ways = Endpoint(done, self._about_a_row(sending), self._legacy)
             verdict = judge(sending.reply, sending.tries, self._order.policy, self._line.roll(), ways)
             if isinstance(verdict, Wait):
                 self._wait(sending, verdict)
@@ -96,6 +97,13 @@ class Courier:
             self._proven = self._proven or isinstance(verdict, Done)
             return verdict
         return None
+
+    def _about_a_row(self, sending: Sending) -> bool:
+        """Whether a 404 means this row, not the address: one record a request may name what does not exist."""
+        if self._row_paths or self._proven:
+            return True
+        found = faults(sending.reply.body) if self._order.template.limits.max_rows == 1 else ()
+        return any(fault.code and "revision" not in fault.detail.lower() for fault in found)
 
     def _attempt(self, sending: Sending) -> None:
         envelope = sending.batch.envelope

@@ -33,7 +33,7 @@ class Isolated:
 
 def isolate(batch: Batch, faults: Sequence[Fault], pointer: str) -> Isolated:
     """Take a refused batch apart. `pointer` is where the rows stand in the body; empty for one record a request."""
-    named = rows_named(faults, pointer, batch.rows)
+    named = _named_in(batch, faults, pointer)
     if named:
         rest = batch.without(set(named))
         return Isolated(named, (rest,) if rest.rows else ())
@@ -41,6 +41,20 @@ def isolate(batch: Batch, faults: Sequence[Fault], pointer: str) -> Isolated:
         fault = faults[0] if faults else ALL
         return Isolated(dict.fromkeys(range(batch.rows), fault))
     return Isolated({}, batch.halves())
+
+
+def _named_in(batch: Batch, faults: Sequence[Fault], pointer: str) -> dict[int, Fault]:
+    """The rows that faults point at, wherever the body's arrangement put them."""
+    arrangement = batch.envelope.arrangement
+    if arrangement is None:
+        return rows_named(faults, pointer, batch.rows)
+    records, named = list(batch.records()), dict[int, Fault]()
+    for fault in faults if pointer else ():
+        if fault.pointer.startswith(pointer):
+            named |= {
+                row: fault for row in arrangement.named(records, fault.pointer[len(pointer) :]) if row not in named
+            }
+    return named
 
 
 def rows_named(faults: Sequence[Fault], pointer: str, rows: int) -> dict[int, Fault]:

@@ -87,7 +87,7 @@ def routes_of(batch: pa.RecordBatch, informing: frozenset[str]) -> tuple[list[st
 
 def _steering(text: str | None, informing: frozenset[str]) -> str:
     values: dict[str, str] = json.loads(text) if text else {}
-    left = {name: value for name, value in values.items() if name not in informing}
+    left = {name: value for name, value in values.items() if name not in informing and value.strip()}
     return json.dumps(left, ensure_ascii=False) if left else ""
 
 

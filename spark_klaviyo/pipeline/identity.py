@@ -10,11 +10,15 @@ import numpy.typing as npt
 from spark_klaviyo.plan import exact_json
 from spark_klaviyo.plan.examine import get
 from spark_klaviyo.plan.model import Checks
+from spark_klaviyo.plan.shape import Json
 from spark_klaviyo.records import Batch
 
 
-def named(checks: Checks, text: bytes) -> tuple[str, str] | None:
-    """The first identifier a record has, as (field, value); emails ignore case. None where it has none."""
+def named(checks: Checks, text: bytes) -> tuple[str, ...] | None:
+    """The first identifier a record has: its field, its value, and all that belongs to it; None where it has none.
+
+    Emails ignore case.
+    """
     try:
         record = exact_json.loads(text)
     except ValueError:
@@ -22,9 +26,13 @@ def named(checks: Checks, text: bytes) -> tuple[str, str] | None:
     for at in checks.key:
         value = get(record, at)
         if value not in (None, ""):
-            shown = str(value).strip()
-            return at[-1], shown.lower() if at[-1] == "email" else shown
+            return at[-1], _shown(at, value), *(_shown(beside, get(record, beside)) for beside in checks.key_with)
     return None
+
+
+def _shown(at: tuple[str, ...], value: Json) -> str:
+    shown = str(value).strip()
+    return shown.lower() if at[-1] == "email" else shown
 
 
 def identity(checks: Checks, text: bytes) -> int:
@@ -45,7 +53,7 @@ def superseded(checks: Checks, batch: Batch) -> set[int]:
     if not len(candidates):
         return set()
     records = list(batch.pick(candidates).records())
-    last: dict[tuple[str, str], int] = {}
+    last: dict[tuple[str, ...], int] = {}
     gone: set[int] = set()
     for position, text in zip(candidates.tolist(), records, strict=True):
         name = named(checks, text)

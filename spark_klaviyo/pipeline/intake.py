@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from spark_klaviyo.pipeline import columns
 from spark_klaviyo.pipeline.identity import identity
-from spark_klaviyo.plan.examine import examine
+from spark_klaviyo.plan import exact_json
+from spark_klaviyo.plan.examine import examine, get
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.records import Rejection, Slab
 
@@ -40,7 +41,12 @@ def take_in(plan: WritePlan, batch: pa.RecordBatch, separator: bytes, first_row:
     flags = columns.flags_of(batch)
     if flags.any():
         whole = _look(plan, batch, whole, flags, separator, taken)
-    taken.slabs = _by_route(batch, whole, first_row)
+    for route, slab in _by_route(batch, whole, first_row):
+        empty = [name for name in _required(plan) if name not in route_values(route)]
+        if empty:
+            taken.rejections += _without_setting(slab, separator, empty[0])
+        else:
+            taken.slabs += _by_record(plan, route, slab, separator)
     return taken
 
 
@@ -112,6 +118,31 @@ def _by_route(batch: pa.RecordBatch, whole: Slab, first_row: int) -> list[tuple[
     starts = np.flatnonzero(np.diff(mine[order], prepend=-1))
     groups = np.split(order, starts[1:])
     return [(values[int(mine[group[0]])], columns.gathered(whole, group)) for group in groups]
+
+
+def _required(plan: WritePlan) -> list[str]:
+    """Per-row settings without which there is no request."""
+    asides = {aside.name for aside in plan.asides}
+    return [setting.name for setting in plan.template.settings if setting.required and setting.name in asides]
+
+
+def _without_setting(slab: Slab, separator: bytes, name: str) -> Iterator[Rejection]:
+    for position in range(len(slab)):
+        record = columns.text_of(slab, position, separator).decode("utf-8", "replace")
+        detail = f"{name}: the column that gives it is empty in this row"
+        yield Rejection(int(slab.rows[position]), record, "missing_field", detail)
+
+
+def _by_record(plan: WritePlan, route: str, slab: Slab, separator: bytes) -> Iterator[tuple[str, Slab]]:
+    """Ready-made records bring the id of their path with them."""
+    if plan.record_column is None or not plan.template.item_paths:
+        yield route, slab
+        return
+    for position in range(len(slab)):
+        record = exact_json.loads(columns.text_of(slab, position, separator))
+        values = {name: str(get(record, (name,)) or "") for name in plan.template.item_paths}
+        alone = columns.gathered(slab, np.array([position], dtype=np.int64))
+        yield json.dumps({**route_values(route), **values}, ensure_ascii=False), alone
 
 
 def rejected_as_too_large(
