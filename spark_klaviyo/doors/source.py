@@ -54,20 +54,9 @@ class KlaviyoDataSource(DataSource):  # type: ignore[misc]
     def writer(self, schema: StructType, overwrite: bool) -> Any:
         """Plan the write; complaints come from here, before anything is sent."""
         if overwrite:
-            raise _told(
-                OptionError('mode("overwrite") is not possible: Klaviyo has no table to replace; use mode("append")')
-            )
-        try:
-            options = options_at("source", {**self.bound, **self.options})
-            plan = make_plan(options, read_schema(schema.jsonValue()), new_run_id())
-        except (OptionError, ValueError) as error:
-            raise _told(error) from None
-        return KlaviyoWriter(plan, options)
-
-
-def _told(error: Exception) -> Exception:
-    """The same error; Spark wraps it in a class of its own and keeps `Class: text`."""
-    return error
+            raise OptionError('mode("overwrite") is not possible: Klaviyo has no table to replace; use mode("append")')
+        options = options_at("source", {**self.bound, **self.options})
+        return KlaviyoWriter(make_plan(options, read_schema(schema.jsonValue()), new_run_id()), options)
 
 
 @dataclass
