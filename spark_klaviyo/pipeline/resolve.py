@@ -1,0 +1,106 @@
+"""Rows that name people by email, phone or their own id become rows of Klaviyo's ids, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from spark_klaviyo.deliver.delivery import Line
+from spark_klaviyo.deliver.lookups import KINDS, folded, profile_ids
+from spark_klaviyo.deliver.reads import Reader, Unread
+from spark_klaviyo.plan import exact_json
+from spark_klaviyo.plan.examine import get
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.records import Batch, Rejection, Slab, Span
+
+NOT_FOUND = "Klaviyo knows no profile with this identifier"
+SAME = "another row of the same request means the same profile"
+MAY_PASS = frozenset({"unavailable", "late", "refused"})  # of a look-up: these rows have no answer, others may
+
+
+def resolved(
+    plan: WritePlan,
+    batches: Iterator[Batch | None],
+    line: Line,
+    reject: Callable[[Rejection], None],
+    skip: Callable[[int, str], None],
+) -> Iterator[Batch | None]:
+    """The batches with ids in place of identifiers; rows that nobody is known for go to `reject` as not_found.
+
+    A look-up that no row would survive (a refused key, say) sets `line.stop`; the batch then goes on as it is, and is
+    handed back as unsent.
+    """
+    people = _People(plan, Reader(plan, line))
+    for batch in batches:
+        if batch is None or line.stop.is_set():
+            yield batch
+            continue
+        failed = people.find(batch)
+        if isinstance(failed, Unread) and failed.code not in MAY_PASS:
+            line.stop.set(failed.code, failed.detail)
+            yield batch
+            continue
+        sent = people.sendable(batch, failed, reject, skip)
+        if sent is not None:
+            yield sent
+
+
+class _People:
+    """Looks up the rows of one batch after the other."""
+
+    def __init__(self, plan: WritePlan, reader: Reader) -> None:
+        self._places = {known.path: known.at for known in plan.template.fields}
+        self._constants = dict(plan.template.record)
+        self._reader = reader
+        self._ids: list[str | None] = []
+
+    def find(self, batch: Batch) -> Unread | None:
+        """Find the id of every row: by its first identifier that Klaviyo knows."""
+        loaded = [exact_json.loads(record) for record in batch.records()]
+        self._ids = [_text(get(record, self._places["id"])) for record in loaded]
+        for kind in KINDS:
+            values = {
+                row: value
+                for row, record in enumerate(loaded)
+                if self._ids[row] is None and (value := _text(get(record, self._places[kind])))
+            }
+            found = profile_ids(self._reader, kind, values.values()) if values else {}
+            if isinstance(found, Unread):
+                return found
+            for row, value in values.items():
+                self._ids[row] = found.get(folded(kind, value))
+        return None
+
+    def sendable(
+        self,
+        batch: Batch,
+        failed: Unread | None,
+        reject: Callable[[Rejection], None],
+        skip: Callable[[int, str], None],
+    ) -> Batch | None:
+        """The batch of ids, each once; None where nobody is left."""
+        code, detail = ("unavailable", failed.detail) if failed is not None else ("not_found", NOT_FOUND)
+        places: dict[str, int] = {}
+        for position, (row, record) in enumerate(zip(batch.numbers(), batch.records(), strict=True)):
+            profile_id = self._ids[position]
+            if profile_id is None:
+                reject(Rejection(int(row), record.decode("utf-8", "replace"), code, detail))
+            elif profile_id in places:
+                skip(1, SAME)
+            else:
+                places[profile_id] = position
+        return self._made(batch, places) if places else None
+
+    def _made(self, batch: Batch, places: dict[str, int]) -> Batch:
+        separator = batch.envelope.separator
+        texts = [exact_json.dumps({**self._constants, "id": profile_id}) + separator for profile_id in places]  # type: ignore[dict-item]
+        offsets = np.concatenate([[0], np.cumsum([len(text) for text in texts])]).astype(np.int64)
+        rows = batch.numbers()[np.array(list(places.values()), dtype=np.int64)]
+        slab = Slab(memoryview(b"".join(texts)), offsets, rows, np.zeros(len(rows), np.int64))
+        return replace(batch, spans=(Span(slab, 0, len(slab)),))
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
