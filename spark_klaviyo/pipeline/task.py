@@ -3,59 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import pyarrow as pa
 
 from spark_klaviyo.deliver.delivery import Delivery, Line
+from spark_klaviyo.deliver.jobs import JobEnded, OpenJob
 from spark_klaviyo.deliver.sender import deliver
 from spark_klaviyo.pipeline.feed import Feed
-from spark_klaviyo.pipeline.who import who
+from spark_klaviyo.pipeline.resolve import resolved
+from spark_klaviyo.pipeline.settle import OPEN_JOB, STILL_WORTH_ASKING, Refused, refuse, settle
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.records import Receipt, Rejection
 from spark_klaviyo.report.task import TaskReport
 
-OPEN_JOB = "its job was not followed to the end"
 NO_JOB = "Klaviyo took it and offers no way to confirm"
 SHARE_AFTER = 1_000  # rows after which a share of rejects is judged
 
 
-@dataclass(frozen=True)
-class Refused:
-    """A rejected row with what the rejects dataset keeps of it."""
-
-    rejection: Rejection
-    who: dict[str, str | None]
-
-    def __repr__(self) -> str:
-        return f"Refused({self.rejection!r})"
+Happened: TypeAlias = "Refused | Receipt | OpenJob | JobEnded | TaskReport"
 
 
-@dataclass(frozen=True)
-class OpenJob:
-    """A job that Klaviyo accepted and that somebody has to follow; no bodies, so that many stay cheap."""
-
-    job_id: str
-    rows: int
-    sequence: int
-
-
-Happened: TypeAlias = "Refused | Receipt | OpenJob | TaskReport"
-
-
-def run_task(plan: WritePlan, encoded: Iterator[pa.RecordBatch], line: Line) -> Iterator[Happened]:
+def run_task(
+    plan: WritePlan, encoded: Iterator[pa.RecordBatch], line: Line, *, follows: bool = False
+) -> Iterator[Happened]:
     """Send every row of a partition; yield what happened as it happens, the `TaskReport` last.
 
-    Raises nothing for a refused row, a refused key or a broken network: they are told, and the report's `stopped` says
+    `follows`: nobody follows the jobs after the task, so it does that itself once all is sent. Raises nothing for a refused row, a refused key or a broken network: they are told, and the report's `stopped` says
     why sending ended early.
     """
     report = TaskReport(started=line.clock.wall().timestamp())
     feed = Feed(plan, report, line.stop)
     batches = feed.batches(encoded)
+    if plan.template.resolve:
+        batches = resolved(plan, batches, line, lambda refused: feed.rejections.append(refused), report.skip)
+    jobs: list[OpenJob] = []
     for delivery in deliver(plan, batches, line):
         if delivery is not None:
             yield from _count(plan, delivery, report, line)
+            jobs += _open_jobs(delivery, line)
         yield from _refuse(plan, feed.taken_rejections(), report, line)
         _judge_rejects(plan, report, line)
     # after a stop: rows that were read and are still held; the feed reads no further
@@ -64,6 +50,11 @@ def run_task(plan: WritePlan, encoded: Iterator[pa.RecordBatch], line: Line) -> 
     _judge_rejects(plan, report, line)
     if line.stop.is_set():
         report.stopped = (line.stop.code, line.stop.message)
+    if follows and plan.wait_for_jobs and line.stop.code in STILL_WORTH_ASKING:
+        yield from settle(plan, jobs, line, report)
+    elif follows:
+        for job in jobs:
+            report.job(job.job_id, "open", job.rows)
     report.ended = line.clock.wall().timestamp()
     yield report
 
@@ -83,16 +74,19 @@ def _count(plan: WritePlan, delivery: Delivery, report: TaskReport, line: Line) 
     if delivery.receipt is not None:
         report.receipt(delivery.receipt)
         yield delivery.receipt
-        if delivery.job_id:
-            yield OpenJob(delivery.job_id, delivery.accepted, delivery.receipt.sequence)
+        yield from _open_jobs(delivery, line)
     yield from _refuse(plan, delivery.rejections, report, line)
+
+
+def _open_jobs(delivery: Delivery, line: Line) -> list[OpenJob]:
+    if delivery.receipt is None or not delivery.job_id:
+        return []
+    return [OpenJob(delivery.job_id, delivery.accepted, delivery.receipt.sequence, line.partition_id)]
 
 
 def _refuse(plan: WritePlan, rejections: Iterable[Rejection], report: TaskReport, line: Line) -> Iterator[Refused]:
     for rejection in rejections:
-        refused = Refused(rejection, who(plan.template, rejection.record))
-        report.reject(rejection, partition_id=line.partition_id, who=refused.who, run_id=plan.run_id)
-        yield refused
+        yield refuse(plan, rejection, report, line.partition_id)
 
 
 def _judge_rejects(plan: WritePlan, report: TaskReport, line: Line) -> None:

@@ -60,14 +60,24 @@ class TaskReport:
         code = rejection.code if _CODE.fullmatch(rejection.code) else tally.OTHER
         code = tally.count(self.reasons, code)
         shown = self.examples.setdefault(code, [])
-        if len(shown) < MAX_EXAMPLES:
+        if rejection.row >= 0 and len(shown) < MAX_EXAMPLES:  # a row that a job named has no number
             shown.append((partition_id, rejection.row))
+        if self.reasons[code] <= MAX_EXAMPLES:
             self.rejects = fair([*self.rejects, RejectedRow.of(rejection, partition_id, who, run_id)])
 
     def accept(self, rows: int, because: str) -> None:
         """Count rows that were taken but cannot be confirmed, with the reason as a phrase."""
         self.accepted += rows
         tally.count(self.accepted_because, because, rows)
+
+    def take_back(self, rows: int, because: str) -> None:
+        """Uncount rows accepted for this reason: their job has told more, and they are counted anew."""
+        self.accepted -= rows
+        name = because[: tally.MAX_NAME_LENGTH]
+        name = name if name in self.accepted_because else tally.OTHER
+        left = self.accepted_because.pop(name, 0) - rows
+        if left > 0:
+            self.accepted_because[name] = left
 
     def skip(self, rows: int, because: str) -> None:
         """Count rows that need no sending, with the reason as a phrase."""
@@ -92,6 +102,12 @@ class TaskReport:
         """Note the state in which this run leaves a job; say it once a job."""
         tally.count(self.job_states, state)
         self.jobs = telling([*self.jobs, Job(job_id, state, rows)])
+
+    def outcome(self, job_id: str, outcome: str, detail: str) -> None:
+        """Put a job's end into the kept receipt of its request."""
+        self.receipts = [
+            replace(one, outcome=outcome, detail=detail) if one.job_id == job_id else one for one in self.receipts
+        ]
 
     def receipt(self, receipt: Receipt) -> None:
         """Count a request by its receipt (a 429 is none of its attempts); the first few receipts are kept."""

@@ -8,7 +8,9 @@ from dataclasses import asdict, dataclass, field
 
 import pyarrow as pa
 
-from spark_klaviyo.pipeline.task import Happened, OpenJob, Refused
+from spark_klaviyo.deliver.jobs import OpenJob
+from spark_klaviyo.pipeline.settle import Refused
+from spark_klaviyo.pipeline.task import Happened
 from spark_klaviyo.records import Receipt
 from spark_klaviyo.report.task import TaskReport
 
@@ -54,7 +56,7 @@ def _row(event: Happened, run_id: str, partition_id: int) -> tuple[str, str]:
     if isinstance(event, Receipt):
         return RECEIPT, json.dumps(asdict(event))
     if isinstance(event, OpenJob):
-        return JOB, json.dumps({**asdict(event), "partition_id": partition_id})
+        return JOB, json.dumps(asdict(event))
     return REJECT, json.dumps(reject_body(run_id, partition_id, event), ensure_ascii=False)
 
 
@@ -76,4 +78,4 @@ class Results:
             self.reports.append(TaskReport.from_json(body))
         elif kind == JOB:
             told = json.loads(body)
-            self.jobs.append(OpenJob(told["job_id"], told["rows"], told["sequence"]))
+            self.jobs.append(OpenJob(**told))

@@ -1,0 +1,248 @@
+"""Following accepted jobs to their end: open jobs in, failed rows and endings out. No bodies are held, however many jobs.
+
+A job is complete or cancelled, or nobody can say: then its rows stay accepted, with the reason. It is never called
+delivered unless Klaviyo said complete and named, or counted as zero, every failure (docs: there is no state "failed").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from urllib.parse import quote
+
+from spark_klaviyo.deliver.delivery import Line, Order
+from spark_klaviyo.deliver.job_errors import failures_of
+from spark_klaviyo.deliver.reads import Document, Place, Query, Reader, Unread
+from spark_klaviyo.records import Rejection
+from spark_klaviyo.templates.model import Job
+
+HANDFUL = 5  # open jobs that are asked one by one; more are asked by list
+SINGLES = 20  # most single reads in one round
+MOST_MISSES = 6  # reads in a row that fail before following is given up
+FIRST_WAIT, LONGEST_WAIT = 1.0, 15.0  # between rounds, seconds
+OPEN_STATES, END_STATES = ("queued", "processing"), ("complete", "cancelled")
+SAME_FOR_ALL = frozenset({"unauthorized", "forbidden", "retired", "redirected", "throttled", "unreachable", "stopped"})
+
+LATE = "their job was not finished within job_timeout_seconds"
+CANCELLED = "Klaviyo cancelled their job: what of it was stored is unknown"
+GONE = "Klaviyo no longer knows their job (it forgets jobs after seven days)"
+UNNAMED = "their job says that some rows failed or were skipped, without naming them"
+
+
+@dataclass(frozen=True)
+class OpenJob:
+    """A job that Klaviyo accepted and that somebody has to follow; no bodies, so that many stay cheap."""
+
+    job_id: str
+    rows: int
+    sequence: int
+    partition_id: int = 0
+
+
+@dataclass(frozen=True)
+class RowsFailed:
+    """Rows of a job that Klaviyo named as failed, a page of them; their number in the partition is not known (-1)."""
+
+    job: OpenJob
+    rejections: tuple[Rejection, ...]
+
+
+@dataclass(frozen=True)
+class JobEnded:
+    """How a job ended, or how far it was followed.
+
+    `delivered + accepted` and its failed rows make up its rows. `state` is Klaviyo's word, or gone; `outcome` the
+    receipt's: delivered, rejected, cancelled, gone, unnamed, or accepted, where following it later may tell more.
+    """
+
+    job: OpenJob
+    state: str
+    delivered: int
+    accepted: int
+    outcome: str
+    reason: str = ""
+
+
+Piece = RowsFailed | JobEnded
+
+
+def follow(jobs: Iterable[OpenJob], order: Order, line: Line, timeout_seconds: float) -> Iterator[Piece]:
+    """Ask until every job has ended, within the status endpoint's own quota and `timeout_seconds` in all.
+
+    Raises nothing for the network. Each job ends in exactly one `JobEnded`, its failed rows before it.
+    """
+    if order.template.job is not None:
+        yield from _Following(jobs, order, line, timeout_seconds).pieces(order.template.job)
+
+
+class _Following:
+    def __init__(self, jobs: Iterable[OpenJob], order: Order, line: Line, timeout_seconds: float) -> None:
+        self._open = {job.job_id: job for job in jobs}
+        self._states: dict[str, str] = dict.fromkeys(self._open, "queued")
+        self._order, self._line = order, line
+        self._until = line.clock.now() + timeout_seconds
+        self._reader = Reader(order, line, self._until)
+        self._misses = 0
+        self._lists = True
+        self._given_up = ""
+
+    def pieces(self, job: Job) -> Iterator[Piece]:
+        wait = FIRST_WAIT
+        while self._open and not self._over():
+            yield from self._round(job)
+            if self._open and not self._over():
+                left = max(self._until - self._line.clock.now(), 0.0)
+                self._line.clock.wait(min(wait, left), self._line.stop)
+                wait = min(wait * 2, LONGEST_WAIT)
+        reason = self._given_up or LATE
+        for held in list(self._open.values()):
+            yield self._left(held, self._states[held.job_id], "accepted", reason)
+
+    def _over(self) -> bool:
+        if self._line.stop.is_set() and not self._given_up:
+            self._given_up = "the write was stopped before their job was followed to its end"
+        return bool(self._given_up) or self._line.clock.now() >= self._until
+
+    # --- one round ----------------------------------------------------------------------------
+
+    def _round(self, job: Job) -> Iterator[Piece]:
+        """Ask for every open job once, one by one or by list."""
+        asked = list(self._open.values())
+        if len(asked) > HANDFUL and self._lists:
+            still = self._listed(job, OPEN_STATES, frozenset(self._open))
+            ended = [held for held in asked if held.job_id not in still]
+            if len(ended) > HANDFUL and self._lists:
+                yield from self._ended_by_list(job, frozenset(held.job_id for held in ended))
+                ended = [held for held in ended if held.job_id in self._open]
+            asked = ended if self._lists else asked
+        for held in islice(asked, SINGLES if self._lists else None):
+            if self._over():
+                return
+            yield from self._single(job, held)
+
+    def _ended_by_list(self, job: Job, wanted: frozenset[str]) -> Iterator[Piece]:
+        found = self._listed(job, END_STATES, wanted)
+        for job_id, attributes in found.items():
+            yield from self._settled(job, self._open[job_id], attributes)
+
+    def _single(self, job: Job, held: OpenJob) -> Iterator[Piece]:
+        path = job.path.replace("{job_id}", quote(held.job_id, safe=""))
+        answer = self._reader.read(Place(job.path, path, job.quota))
+        if isinstance(answer, Unread):
+            yield from self._unread(held, answer)
+            return
+        self._misses = 0
+        attributes = next((_attributes(one) for one in answer.resources), {})
+        yield from self._settled(job, held, attributes)
+
+    def _unread(self, held: OpenJob, answer: Unread) -> Iterator[Piece]:
+        if answer.code == "not_found":
+            self._misses = 0
+            yield self._left(held, "gone", "gone", GONE)
+            return
+        self._misses += 1
+        if answer.code in SAME_FOR_ALL or (self._misses >= MOST_MISSES and answer.code != "late"):
+            self._given_up = f"their job's status could not be read: {answer.detail}"
+
+    def _listed(self, job: Job, states: Sequence[str], wanted: frozenset[str]) -> dict[str, Mapping[str, object]]:
+        """Attributes of wanted jobs in one of these states, by id; as many pages as that should take, and some more."""
+        found: dict[str, Mapping[str, object]] = {}
+        for query in _queries(job, states):
+            most = 5
+            for number, page in enumerate(
+                self._reader.pages(Place(job.list_path, job.list_path, job.quota, query), 10**6)
+            ):
+                if isinstance(page, Unread):
+                    self._lists = False  # one by one, then; that says whether it is the key or the list
+                    return found
+                listed = page.resources
+                most = max(most, 5 + 3 * len(wanted) // max(len(listed), 1))
+                found |= {_id(one): _attributes(one) for one in listed if _id(one) in wanted}
+                if len(found) == len(wanted) or number + 1 >= most:
+                    break
+        return found
+
+    # --- one job ------------------------------------------------------------------------------
+
+    def _settled(self, job: Job, held: OpenJob, attributes: Mapping[str, object]) -> Iterator[Piece]:
+        """The end of a job, if this is one."""
+        state = str(attributes.get("status") or "")
+        if state not in END_STATES:
+            self._states[held.job_id] = state if state in OPEN_STATES else self._states[held.job_id]
+            return
+        failed, skipped = _count(attributes, "failed_count"), _count(attributes, "skipped_count")
+        named, trouble = 0, ""
+        for found in self._failures(job, held, attributes):
+            if isinstance(found, Unread):
+                trouble = f"their job's errors could not be read: {found.detail}"
+                continue
+            rejections = tuple(found[: held.rows - named])
+            named += len(rejections)
+            if rejections:
+                yield RowsFailed(held, rejections)
+        yield self._ending(held, state, named, max(failed - named, 0) + skipped, trouble)
+
+    def _ending(self, held: OpenJob, state: str, named: int, unnamed: int, trouble: str) -> JobEnded:
+        rest = held.rows - named
+        if rest and (state == "cancelled" or unnamed or trouble):
+            reason = CANCELLED if state == "cancelled" else trouble or UNNAMED
+            outcome = "cancelled" if state == "cancelled" else "accepted" if trouble else "unnamed"
+            return self._left(held, state, outcome, reason, named)
+        del self._open[held.job_id]
+        said = f"{named} of {held.rows} rows failed in the job" if named else ""
+        return JobEnded(held, state, rest, 0, "delivered" if rest else "rejected", said)
+
+    def _left(self, held: OpenJob, state: str, outcome: str, reason: str, named: int = 0) -> JobEnded:
+        """Nobody can say more: the rows stay accepted."""
+        del self._open[held.job_id]
+        return JobEnded(held, state, 0, held.rows - named, outcome, reason)
+
+    def _failures(
+        self, job: Job, held: OpenJob, attributes: Mapping[str, object]
+    ) -> Iterator[list[Rejection] | Unread]:
+        """Every page of the failures that the job names, none twice."""
+        seen: set[str] = set()
+        if attributes.get("failed_count") == 0 and not attributes.get("errors"):
+            return
+        if job.errors == "inline":
+            yield failures_of(_entries(attributes.get("errors")), self._order.template, seen)
+        if job.errors != "pages":
+            return
+        path = f"{job.path.replace('{job_id}', quote(held.job_id, safe=''))}/import-errors"
+        place = Place(f"{job.path}/import-errors", path, job.quota, (("page[size]", "100"),))
+        for page in self._reader.pages(place, held.rows + 10):
+            if isinstance(page, Document):
+                yield failures_of(
+                    [{"id": _id(one), **_attributes(one)} for one in page.resources], self._order.template, seen
+                )
+            else:
+                yield page
+
+
+def _queries(job: Job, states: Sequence[str]) -> Iterator[Query]:
+    """spec: import jobs filter by `any` and take a page size and a sort; all others by `equals` alone."""
+    if job.errors == "pages":
+        named = ",".join(f'"{state}"' for state in states)
+        yield (("filter", f"any(status,[{named}])"), ("page[size]", "100"), ("sort", "-created_at"))
+    else:
+        for state in states:
+            yield (("filter", f'equals(status,"{state}")'),)
+
+
+def _id(resource: Mapping[str, object]) -> str:
+    return str(resource.get("id") or "")
+
+
+def _attributes(resource: Mapping[str, object]) -> Mapping[str, object]:
+    held = resource.get("attributes")
+    return held if isinstance(held, dict) else {}
+
+
+def _entries(value: object) -> list[Mapping[str, object]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def _count(attributes: Mapping[str, object], name: str) -> int:
+    value = attributes.get(name)
+    return value if isinstance(value, int) and value > 0 else 0

@@ -1,0 +1,163 @@
+"""Reading from Klaviyo: a GET takes its turn, is tried a bounded number of times, and comes back as a document or a word.
+
+Nothing is raised for the network, and a page's `links.next` gives only its query: a key never follows a link elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+from urllib.parse import parse_qsl, urlsplit
+
+from spark_klaviyo.deliver.delivery import Line
+from spark_klaviyo.records import Quota, Reply
+from spark_klaviyo.wire.documents import safe_detail
+from spark_klaviyo.wire.failures import UNREACHABLE
+from spark_klaviyo.wire.judge import Done, Halt, Patience, Refused, Reject, Tries, Verdict, Wait, judge
+
+ATTEMPTS = 4  # of one read; who reads again and again has bounds of its own
+Query = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """What is read: `route` is the unfilled path, which has a quota of its own."""
+
+    route: str
+    path: str
+    quota: Quota
+    query: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Document:
+    """A JSON:API document, with the reply's headers (lower case)."""
+
+    content: Mapping[str, object]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def resources(self) -> list[Mapping[str, object]]:
+        """The resources of `data`, one or many."""
+        held = self.content.get("data")
+        entries = held if isinstance(held, list) else [held]
+        return [entry for entry in entries if isinstance(entry, dict)]
+
+    @property
+    def next_query(self) -> tuple[tuple[str, str], ...]:
+        """The query of `links.next`; empty at the end."""
+        links = self.content.get("links")
+        following = links.get("next") if isinstance(links, dict) else None
+        return tuple(parse_qsl(urlsplit(following).query)) if isinstance(following, str) else ()
+
+
+@dataclass(frozen=True)
+class Unread:
+    """Why there is no document; `detail` is safe to repeat.
+
+    `code`: unauthorized, forbidden, not_found, retired, redirected, refused, unavailable, throttled, unreachable, late,
+    stopped.
+    """
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class _Patience:
+    attempts: int
+    longest_wait_seconds: float
+    first_wait_seconds: float
+    harmless: bool = True
+    success: tuple[int, ...] = (200,)
+
+
+class Patient(Protocol):
+    """What reading needs of a plan."""
+
+    @property
+    def policy(self) -> Patience:
+        """How long and how often."""
+
+
+class Reader:
+    """Reads through a task's line. `until`: the moment of the line's clock after which nothing is read any more."""
+
+    def __init__(self, order: Patient, line: Line, until: float = float("inf")) -> None:
+        policy = order.policy
+        attempts = min(policy.attempts, ATTEMPTS)
+        self._patience = _Patience(attempts, policy.longest_wait_seconds, policy.first_wait_seconds)
+        self._line, self._until = line, until
+
+    def read(self, place: Place) -> Document | Unread:
+        """One document, after as many attempts as that takes."""
+        route = f"GET {place.route}"
+        tries = Tries(attempts=0)
+        while self._line.clock.now() < self._until:
+            if not self._line.pace.take(route, place.quota, self._line.stop):
+                return Unread("stopped", "the write was stopped")
+            reply = self._line.transport.send("GET", place.path, query=place.query)
+            self._line.pace.saw(route, reply)
+            tries = _counted(tries, reply)
+            outcome = self._outcome(reply, tries)
+            if not isinstance(outcome, Wait):
+                return outcome
+            tries = self._wait(outcome, tries)
+        return Unread("late", "the time for it was over")
+
+    def pages(self, place: Place, most: int) -> Iterator[Document | Unread]:
+        """The pages from this place on, `most` of them at most; an `Unread` is the last item, when it comes."""
+        seen = {place.query}
+        for _ in range(most):
+            page = self.read(place)
+            yield page
+            if isinstance(page, Unread) or not page.next_query or page.next_query in seen:
+                return
+            seen = {place.query, page.next_query}
+            place = replace(place, query=page.next_query)
+
+    def _outcome(self, reply: Reply, tries: Tries) -> Document | Unread | Wait:
+        verdict = judge(reply, tries, self._patience, self._line.roll())
+        if not isinstance(verdict, Done):
+            return verdict if isinstance(verdict, Wait) else _unread(verdict)
+        content = _parsed(reply)
+        if content is not None:
+            return Document(content, reply.headers)
+        if tries.attempts >= self._patience.attempts:
+            return Unread("unavailable", "the answer was no JSON document")
+        return Wait(self._patience.first_wait_seconds * 2.0**tries.attempts)
+
+    def _wait(self, verdict: Wait, tries: Tries) -> Tries:
+        began = self._line.clock.now()
+        self._line.clock.wait(min(verdict.seconds, max(self._until - began, 0.0)), self._line.stop)
+        waited = self._line.clock.now() - began
+        return replace(tries, throttled_seconds=tries.throttled_seconds + waited) if verdict.throttled else tries
+
+
+def _counted(tries: Tries, reply: Reply) -> Tries:
+    return replace(
+        tries,
+        attempts=tries.attempts + (reply.status != 429),
+        unreachable=tries.unreachable + (reply.failure in UNREACHABLE),
+        throttles=tries.throttles + (reply.status == 429),
+    )
+
+
+def _parsed(reply: Reply) -> Mapping[str, object] | None:
+    """The document; None for HTML, a cut text, or anything without `data`."""
+    try:
+        content = json.loads(reply.body)
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) and "data" in content else None
+
+
+def _unread(verdict: Verdict) -> Unread:
+    if isinstance(verdict, Halt):
+        return Unread(verdict.code, verdict.message)
+    if isinstance(verdict, Reject):
+        return Unread(verdict.code, verdict.detail)
+    said = verdict.faults[0].detail if isinstance(verdict, Refused) and verdict.faults else ""
+    return Unread("refused", safe_detail(said) or "Klaviyo refused the read")

@@ -1,0 +1,130 @@
+"""The only opener of paths: a directory on whatever file system pyarrow, or an installed fsspec, knows.
+
+Files become visible whole or not at all, and where the system has permissions, they are their owner's alone: they hold
+people's data.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+
+from spark_klaviyo.errors import OptionError
+
+PARQUET = ".parquet"
+_RENAMING = frozenset({"local", "hdfs"})  # elsewhere an object appears when it is complete
+_HIDDEN = ("_", ".")
+
+
+def is_local(place: str) -> bool:
+    """Whether a place is on this machine's own file system, mounts included."""
+    return urlsplit(place).scheme in ("", "file") or _is_windows(place)
+
+
+def local_path(place: str) -> str:
+    """The path of a local place; `dbfs:/x` is Databricks' mount of it."""
+    if place.startswith("dbfs:"):
+        return "/dbfs/" + place.removeprefix("dbfs:").lstrip("/")
+    return urlsplit(place).path if place.startswith("file:") else place
+
+
+def _is_windows(place: str) -> bool:
+    return len(place) > 2 and place[1] == ":" and place[2] in "/\\"
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A directory that need not exist yet. Raises OSError as the file system does."""
+
+    system: pafs.FileSystem
+    path: str
+
+    @staticmethod
+    def at(place: str) -> Folder:
+        """The directory at a path or URI; `OptionError` where nothing installed here can open it."""
+        if is_local(place) or place.startswith("dbfs:"):
+            path = Path(local_path(place)).expanduser().absolute()
+            return Folder(pafs.LocalFileSystem(), path.as_posix())
+        try:
+            system, path = pafs.FileSystem.from_uri(place.replace("s3a://", "s3://", 1))
+        except (pa.ArrowException, ValueError, OSError, NotImplementedError) as error:
+            return _by_fsspec(place, error)
+        return Folder(system, path)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine."""
+        return bool(self.system.type_name == "local")
+
+    def child(self, name: str) -> Folder:
+        """A directory inside."""
+        return Folder(self.system, f"{self.path}/{name}")
+
+    def make(self) -> None:
+        """Create it, and its parents, where it is not there."""
+        if self.is_local:
+            Path(self.path).mkdir(mode=0o700, parents=True, exist_ok=True)
+        else:
+            self.system.create_dir(self.path, recursive=True)
+
+    def names(self, ending: str = PARQUET) -> list[str]:
+        """Names of the visible files in it, sorted; none where it does not exist."""
+        selector = pafs.FileSelector(self.path, allow_not_found=True)
+        every = [entry.base_name for entry in self.system.get_file_info(selector) if entry.is_file]
+        return sorted(name for name in every if name.endswith(ending) and not name.startswith(_HIDDEN))
+
+    def folders(self) -> list[Folder]:
+        """The directories in it, hidden ones included."""
+        selector = pafs.FileSelector(self.path, allow_not_found=True)
+        every = [entry for entry in self.system.get_file_info(selector) if entry.type == pafs.FileType.Directory]
+        return [self.child(entry.base_name) for entry in every]
+
+    def read(self, name: str, columns: list[str]) -> pa.Table:
+        """Some columns of a Parquet file."""
+        with self.system.open_input_file(f"{self.path}/{name}") as file:
+            return pq.read_table(file, columns=columns)
+
+    def write(self, name: str, table: pa.Table) -> None:
+        """A Parquet file that is there when it is complete."""
+        self.make()
+        renamed = self.system.type_name in _RENAMING
+        path = f"{self.path}/_{name}.part" if renamed else f"{self.path}/{name}"
+        if self.is_local:
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
+        with self.system.open_output_stream(path) as file:
+            pq.write_table(table, file)
+        if renamed:
+            self.system.move(path, f"{self.path}/{name}")
+
+    def delete(self, name: str) -> None:
+        """Take a file away, if it is still there."""
+        try:
+            self.system.delete_file(f"{self.path}/{name}")
+        except FileNotFoundError:
+            return
+
+    def remove(self) -> None:
+        """Take the directory away with all that is in it."""
+        self.system.delete_dir(self.path)
+
+
+def _by_fsspec(place: str, reason: Exception) -> Folder:
+    try:
+        import fsspec
+    except ImportError:
+        fsspec = None
+    if fsspec is not None:
+        try:
+            system, path = fsspec.core.url_to_fs(place)
+            return Folder(pafs.PyFileSystem(pafs.FSSpecHandler(system)), path)
+        except (ImportError, ValueError, OSError) as error:
+            reason = error
+    scheme = urlsplit(place).scheme
+    message = f"{scheme}: no file system of this kind can be opened here with pyarrow {pa.__version__} or fsspec"
+    raise OptionError(message) from reason

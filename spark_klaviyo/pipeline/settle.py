@@ -1,0 +1,65 @@
+"""Following the jobs of a task or of a whole run, and counting anew what their ends say about the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+from spark_klaviyo.deliver.delivery import Line
+from spark_klaviyo.deliver.jobs import JobEnded, OpenJob, RowsFailed, follow
+from spark_klaviyo.pipeline.who import who
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.records import Rejection
+from spark_klaviyo.report.task import TaskReport
+from spark_klaviyo.wire.stop import Stop
+
+OPEN_JOB = "its job was not followed to the end"
+STILL_WORTH_ASKING = frozenset(
+    {"", "too_many_rejects"}
+)  # why a write stopped, where its jobs can be followed all the same
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A rejected row with what the rejects dataset keeps of it."""
+
+    rejection: Rejection
+    who: dict[str, str | None]
+    partition_id: int
+
+    def __repr__(self) -> str:
+        return f"Refused({self.rejection!r})"
+
+
+def refuse(plan: WritePlan, rejection: Rejection, report: TaskReport, partition_id: int) -> Refused:
+    """Count a rejected row, and find the identifiers in its record."""
+    refused = Refused(rejection, who(plan.template, rejection.record), partition_id)
+    report.reject(rejection, partition_id=partition_id, who=refused.who, run_id=plan.run_id)
+    return refused
+
+
+def settle(plan: WritePlan, jobs: Iterable[OpenJob], line: Line, report: TaskReport) -> Iterator[Refused | JobEnded]:
+    """Follow jobs whose rows the report counts as accepted (`OPEN_JOB`), and count them as they end.
+
+    The counts add up after every item, so an interruption loses nothing.
+    """
+    if line.stop.is_set() and line.stop.code in STILL_WORTH_ASKING:
+        line = replace(line, stop=Stop())
+    for piece in follow(jobs, plan, line, plan.job_timeout_seconds):
+        if isinstance(piece, RowsFailed):
+            report.take_back(len(piece.rejections), OPEN_JOB)
+            for refused in [refuse(plan, one, report, piece.job.partition_id) for one in piece.rejections]:
+                yield refused
+        else:
+            count_end(piece, report)
+            yield piece
+
+
+def count_end(end: JobEnded, report: TaskReport) -> None:
+    """Count the rows that a job has brought to an end, or left open for good."""
+    report.take_back(end.delivered + end.accepted, OPEN_JOB)
+    report.delivered += end.delivered
+    if end.accepted:
+        report.accept(end.accepted, end.reason)
+    report.job(end.job.job_id, end.state, end.job.rows)
+    report.outcome(end.job.job_id, end.outcome, end.reason)
