@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from spark_klaviyo.doors.accumulated import accumulator
+from spark_klaviyo.doors.inferred import inferred_columns
 from spark_klaviyo.doors.reading import options_at
 from spark_klaviyo.encode.rows import row_encoder
 from spark_klaviyo.errors import WriteStopped
@@ -25,6 +26,7 @@ from spark_klaviyo.runs.write import new_run_id
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
+PEEKED = 256  # rows looked at for the columns; a struct that is null in all of them cannot be told from a scalar
 log = logging.getLogger("spark_klaviyo")
 
 
@@ -70,14 +72,13 @@ class PartitionWriter:
         return WriteReport.of(self._total.value, run_id=self._plan.run_id, template=self._plan.template.name)
 
     def _planned(self, rows: Iterator[Any]) -> tuple[WritePlan, Iterator[Any]]:
-        """The plan with the columns that the first row names, and all rows again."""
+        """The plan with the columns that the first rows name, and all rows again."""
         if self._plan.columns:
             return self._plan, rows
-        first = next(rows, None)
-        if first is None:
+        first = list(islice(rows, PEEKED))
+        if not first:
             return self._plan, rows
-        names = list(first.__fields__) if hasattr(first, "__fields__") else list(first)
-        return with_columns(self._plan, self._options, names), chain([first], rows)
+        return with_columns(self._plan, self._options, inferred_columns(first)), chain(first, rows)
 
     def _encoded(self, plan: WritePlan, rows: Iterator[Any]) -> Iterator[pa.RecordBatch]:
         return iter(row_encoder(plan)(rows)) if plan.columns else iter(())

@@ -57,9 +57,9 @@ def make_plan(options: Options, columns: Sequence[Field], run_id: str, *, schema
     return _columns_part(base, options, columns) if schema_known else base
 
 
-def with_columns(plan: WritePlan, options: Options, names: Sequence[str]) -> WritePlan:
-    """The plan completed with column names whose types nobody knows."""
-    return _columns_part(plan, options, [Field(name, Type("unknown")) for name in names])
+def with_columns(plan: WritePlan, options: Options, columns: Sequence[Field]) -> WritePlan:
+    """The plan completed with columns that the first rows told; their types are `unknown` where values decide."""
+    return _columns_part(plan, options, columns)
 
 
 # --- what the options alone decide ----------------------------------------------------------------

@@ -55,6 +55,7 @@ TYPE_TABLE: dict[str, tuple[str, str]] = {
     "void": ("nothing: a column of nulls is left out", ""),
 }
 _DECIMAL = re.compile(r"decimal\((\d+),\s*(-?\d+)\)")
+UNKNOWN = "unknown"  # rows without a schema: each value decides
 # How a type may be written as the key of a JSON object.
 KEY_TYPES = frozenset({"string", "char", "varchar", "byte", "short", "integer", "long", "boolean", "date"})
 
@@ -91,6 +92,8 @@ def unsendable(kind: Type) -> str | None:
     """Why a type cannot be sent, as a phrase that ends in what to do; None where it can."""
     if kind.name == "map" and kind.key is not None and kind.key.name not in KEY_TYPES:
         return f"a map with {kind.key.name} keys has no JSON form; cast its keys to string"
+    if kind.name == UNKNOWN:
+        return None
     if kind.name not in TYPE_TABLE:
         return f"Spark's {kind.name} has no JSON form; cast it to string or drop it"
     children = [field.type for field in kind.fields] + [t for t in (kind.element, kind.key, kind.value) if t]
