@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -86,14 +87,12 @@ def test_a_single_profile_of_more_than_a_hundred_kilobytes_is_too_large(klaviyo:
 )
 def test_profiles_are_found_by_each_identifier(klaviyo: KlaviyoSimulator, field: str, value: str) -> None:
     import_rows(klaviyo, [{field: value}, {"email": "other@b.co"}])
-    escaped = value.replace('"', '\\"')
+    escaped = json.dumps(value)
 
-    equal = call(klaviyo, "GET", f"/api/profiles?filter={quote(f'equals({field},"{escaped}")')}").json["data"]
-    several = call(klaviyo, "GET", f"/api/profiles?filter={quote(f'any({field},["{escaped}","no@b.co"])')}").json[
-        "data"
-    ]
+    equal = call(klaviyo, "GET", "/api/profiles?filter=" + quote(f"equals({field},{escaped})")).json["data"]
+    several = call(klaviyo, "GET", "/api/profiles?filter=" + quote(f'any({field},[{escaped},"no@b.co"])')).json["data"]
 
-    assert [row["attributes"][field] for row in equal] == [row["attributes"][field] for row in several] == [value]
+    assert [row["attributes"][field] for row in (*equal, *several)] == [value, value]
 
 
 def test_a_plus_that_is_not_encoded_finds_nobody(klaviyo: KlaviyoSimulator) -> None:
@@ -140,15 +139,16 @@ def test_members_are_cut_into_slices_by_when_they_joined() -> None:
         klaviyo.add_profiles([{"email": "late@b.co"}], "Y6nRLr")
         path = "/api/lists/Y6nRLr/profiles"
         joined = call(klaviyo, "GET", f"{path}?page%5Bsize%5D=100").json["data"][-1]["attributes"]["joined_group_at"]
-        late = call(klaviyo, "GET", f"{path}?filter={quote(f'greater-or-equal(joined_group_at,{joined})')}").json[
-            "data"
-        ]
-        early = call(klaviyo, "GET", f"{path}?filter={quote(f'less-than(joined_group_at,{joined})')}").json["data"]
-        named = call(klaviyo, "GET", f"{path}?filter={quote('any(email,["LATE@b.co"])')}").json["data"]
+        late, early, named = (
+            call(klaviyo, "GET", f"{path}?filter={quote(condition)}").json["data"]
+            for condition in (
+                f"greater-or-equal(joined_group_at,{joined})",
+                f"less-than(joined_group_at,{joined})",
+                'any(email,["LATE@b.co"])',
+            )
+        )
 
-    assert (
-        [row["attributes"]["email"] for row in late] == [row["attributes"]["email"] for row in named] == ["late@b.co"]
-    )
+    assert [row["attributes"]["email"] for row in (*late, *named)] == ["late@b.co", "late@b.co"]
     assert len(early) == 3
 
 
