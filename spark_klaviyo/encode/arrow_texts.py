@@ -59,8 +59,10 @@ def join(parts: Iterable[Part], rows: int, *, skip_nulls: bool) -> pa.Array:
         content = np.frombuffer("".join(merged).encode(), np.uint8)
         return strings(np.tile(content, rows), np.arange(rows + 1, dtype=np.int64) * len(content))
     alone = merged[0]
-    if len(merged) == 1 and not isinstance(alone, str) and not (skip_nulls and alone.null_count):
-        return alone
+    if len(merged) == 1 and not isinstance(alone, str):
+        return pc.fill_null(alone, "") if skip_nulls and alone.null_count else alone
+    if not any(isinstance(part, str) for part in merged):
+        merged.append("")  # pyarrow drops rows in which every argument is null
     scalars = [pa.scalar(part, STRING) if isinstance(part, str) else part for part in merged]
     return pc.binary_join_element_wise(*scalars, "", null_handling="skip" if skip_nulls else "emit_null")
 

@@ -1,0 +1,108 @@
+"""Every type, nested, with nulls, odd names and odd texts, means the same JSON through every encoder."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from tests.encode.plans import flat
+from tests.encode.values import Value, batch_of, flag_of, meaning, read, spark_value, tables
+
+from spark_klaviyo.encode.arrow import encode
+from spark_klaviyo.encode.jvm import encodable, encoded
+from spark_klaviyo.encode.rows import row_encoder
+from spark_klaviyo.plan.types import Field, Type, read_schema
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+Rows = Sequence[Sequence[Value]]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _another_zone() -> Iterator[None]:
+    """This process's own zone is not UTC: a mistake about it cannot hide."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = "America/St_Johns"
+    time.tzset()
+    yield
+    os.environ.pop("TZ") if before is None else os.environ.update(TZ=before)
+    time.tzset()
+
+
+def check(fields: Sequence[Field], rows: Rows, records: Sequence[str], flags: Sequence[int]) -> None:
+    """The records mean the rows, and the flags tell of what JSON cannot hold."""
+    whole = Type("struct", fields=tuple(fields))
+    assert [read(fields, record) for record in records] == [meaning(whole, tuple(row)) for row in rows]
+    assert list(flags) == [flag_of(fields, row) for row in rows]
+
+
+def check_batches(fields: Sequence[Field], rows: Rows, batches: Sequence[pa.RecordBatch]) -> None:
+    """The same of encoded batches."""
+    records = [text for batch in batches for text in batch.column(0).to_pylist()]
+    check(fields, rows, records, [flag for batch in batches for flag in batch.column(1).to_pylist()])
+
+
+@given(tables())
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_arrow_columns_and_rows_mean_the_same_json(table: tuple[tuple[Field, ...], Rows]) -> None:
+    fields, rows = table
+    plan = flat(fields)
+    check_batches(fields, rows, [encode(batch_of(fields, rows), plan)])
+    handed = [tuple(spark_value(f.type, v) for f, v in zip(fields, row, strict=True)) for row in rows]
+    check_batches(fields, rows, list(row_encoder(plan)(handed)))
+
+
+@given(tables())
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_slice_of_a_batch_is_encoded_like_its_rows(table: tuple[tuple[Field, ...], Rows]) -> None:
+    fields, rows = table
+    plan, batch = flat(fields), batch_of(fields, rows)
+    for start in range(len(rows) + 1):
+        check_batches(fields, rows[start : start + 3], [encode(batch.slice(start, 3), plan)])
+
+
+@given(tables(rows=12))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+def test_spark_itself_means_the_same_json_in_every_way(
+    spark: SparkSession, table: tuple[tuple[Field, ...], Rows]
+) -> None:
+    fields, rows = table
+    frame = spark.createDataFrame([tuple(row) for row in rows], schema=spark_schema(fields))
+    assert read_schema(frame.schema.jsonValue()) == tuple(fields)
+    plan = flat(fields)
+    if encodable(plan):
+        made = encoded(frame, plan).collect()
+        check(fields, rows, [row["record"] for row in made], [row["flag"] for row in made])
+    check_batches(fields, rows, list(row_encoder(plan)(frame.collect())))
+    made = frame.mapInArrow(lambda batches: (encode(batch, plan) for batch in batches), ENCODED).collect()
+    check(fields, rows, [row["record"] for row in made], [row["flag"] for row in made])
+
+
+ENCODED = "record string, flag int, key string"
+JVM_TYPES = {"decimal": lambda kind: f"decimal({kind.precision},{kind.scale})"}
+
+
+def spark_schema(fields: Sequence[Field]) -> object:
+    """The schema of these columns."""
+    from pyspark.sql.types import StructType
+
+    return StructType.fromJson(json_form(Type("struct", fields=tuple(fields))))  # type: ignore[arg-type]
+
+
+def json_form(kind: Type) -> object:
+    """Spark's own JSON form of a type."""
+    if kind.element is not None:
+        return {"type": "array", "elementType": json_form(kind.element), "containsNull": True}
+    if kind.key is not None and kind.value is not None:
+        key, value = json_form(kind.key), json_form(kind.value)
+        return {"type": "map", "keyType": key, "valueType": value, "valueContainsNull": True}
+    if kind.name == "struct":
+        fields = [{"name": f.name, "type": json_form(f.type), "nullable": True, "metadata": {}} for f in kind.fields]
+        return {"type": "struct", "fields": fields}
+    return JVM_TYPES.get(kind.name, lambda kind: kind.name)(kind)
