@@ -1,4 +1,4 @@
-"""Following accepted jobs to their end: open jobs in, failed rows and endings out. No bodies are held, however many jobs.
+"""Following accepted jobs to their end: open jobs in, failed rows and endings out. No bodies are held.
 
 A job is complete or cancelled, or nobody can say: then its rows stay accepted, with the reason. It is never called
 delivered unless Klaviyo said complete and named, or counted as zero, every failure (docs: there is no state "failed").

@@ -1,4 +1,4 @@
-"""Reading from Klaviyo: a GET takes its turn, is tried a bounded number of times, and comes back as a document or a word.
+"""Reading from Klaviyo: a GET takes its turn, is tried so often, and comes back as a document or a word.
 
 Nothing is raised for the network, and a page's `links.next` gives only its query: a key never follows a link elsewhere.
 """

@@ -1,4 +1,4 @@
-"""Rows written as they come, a Parquet file now and then: bounded memory, unique names, nothing half written is seen."""
+"""Rows written as they come, a Parquet file now and then: bounded memory, unique names, no half file is ever seen."""
 
 from __future__ import annotations
 

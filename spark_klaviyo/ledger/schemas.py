@@ -61,8 +61,9 @@ RECEIPTS = (
     Column(
         "outcome",
         "string",
-        "delivered, accepted, rejected, refused (taken apart, or row by row), in_doubt, unavailable, unsent; of a job also "
-        "cancelled, gone, unnamed (some rows failed, nobody says which); accepted with a job_id is an open job",
+        "delivered, accepted, rejected, refused (sent again without its bad rows, or in parts), in_doubt, unavailable, "
+        "unsent; of a job also cancelled, gone, unnamed (some rows failed, nobody says which); accepted with a job_id "
+        "is an open job",
     ),
     Column("detail", "string", "why, in words; never a value of a row"),
 )

@@ -45,6 +45,10 @@ class Feed:
         for cutter in self._cutters.values():
             yield from self._thinned(cutter.flush())
 
+    def reject(self, rejection: Rejection) -> None:
+        """Take a row that a later stage refused before it was sent."""
+        self.rejections.append(rejection)
+
     def taken_rejections(self) -> list[Rejection]:
         """The rejections since the last call."""
         taken, self.rejections = self.rejections, []

@@ -48,8 +48,7 @@ def settle(plan: WritePlan, jobs: Iterable[OpenJob], line: Line, report: TaskRep
     for piece in follow(jobs, plan, line, plan.job_timeout_seconds):
         if isinstance(piece, RowsFailed):
             report.take_back(len(piece.rejections), OPEN_JOB)
-            for refused in [refuse(plan, one, report, piece.job.partition_id) for one in piece.rejections]:
-                yield refused
+            yield from [refuse(plan, one, report, piece.job.partition_id) for one in piece.rejections]
         else:
             count_end(piece, report)
             yield piece

@@ -11,6 +11,7 @@ from spark_klaviyo.deliver.delivery import Delivery, Line
 from spark_klaviyo.deliver.jobs import JobEnded, OpenJob
 from spark_klaviyo.deliver.sender import deliver
 from spark_klaviyo.pipeline.feed import Feed
+from spark_klaviyo.pipeline.guard import guarded
 from spark_klaviyo.pipeline.resolve import resolved
 from spark_klaviyo.pipeline.settle import OPEN_JOB, STILL_WORTH_ASKING, Refused, refuse, settle
 from spark_klaviyo.plan.model import WritePlan
@@ -29,14 +30,17 @@ def run_task(
 ) -> Iterator[Happened]:
     """Send every row of a partition; yield what happened as it happens, the `TaskReport` last.
 
-    `follows`: nobody follows the jobs after the task, so it does that itself once all is sent. Raises nothing for a refused row, a refused key or a broken network: they are told, and the report's `stopped` says
-    why sending ended early.
+    `follows`: nobody follows the jobs after the task, so it does that itself once all is sent. Raises nothing for a
+    refused row, a refused key or a broken network: they are told, and the report's `stopped` says why sending ended
+    early.
     """
     report = TaskReport(started=line.clock.wall().timestamp())
     feed = Feed(plan, report, line.stop)
     batches = feed.batches(encoded)
     if plan.template.resolve:
-        batches = resolved(plan, batches, line, lambda refused: feed.rejections.append(refused), report.skip)
+        batches = resolved(plan, batches, line, feed.reject, report.skip)
+    if plan.template.consent == "UNSUBSCRIBED":
+        batches = guarded(plan, batches, line, feed.reject)
     jobs: list[OpenJob] = []
     for delivery in deliver(plan, batches, line):
         if delivery is not None:
@@ -96,7 +100,7 @@ def _judge_rejects(plan: WritePlan, report: TaskReport, line: Line) -> None:
 
 
 def too_many(most: str, rejected: int, rows: int, *, settled: bool) -> bool:
-    """Whether the rejects pass `most`, a number or a percentage; a share is judged after 1,000 rows, or when settled."""
+    """Whether the rejects pass `most`, a number or a percentage; a share is judged after 1,000 rows or when settled."""
     if most.endswith("%"):
         return (settled or rows >= SHARE_AFTER) and rejected * 100 > float(most[:-1]) * rows
     return rejected > int(most)

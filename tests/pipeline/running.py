@@ -1,4 +1,4 @@
-"""Runs one task against a local Klaviyo over real HTTP, without Spark: rows as dicts in, everything that happened out."""
+"""Runs one task against a local Klaviyo over real HTTP, without Spark: rows as dicts in, all that happened out."""
 
 from __future__ import annotations
 
