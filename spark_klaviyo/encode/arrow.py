@@ -54,7 +54,7 @@ def _fitting(batch: pa.RecordBatch, plan: WritePlan) -> Iterator[pa.RecordBatch]
 
 
 def _encode(batch: pa.RecordBatch, plan: WritePlan) -> pa.RecordBatch:
-    columns = Columns(batch)
+    columns = Columns(batch, plan.columns)
     record = _Records(columns).record(plan)
     flags = ArrowFlags(columns, make_looks(plan))
     arrays = {"record": record, "flag": flags.flag(record), "key": flags.key()}

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_klaviyo.plan.shape import Leaf
+from spark_klaviyo.plan.types import Field
 
 
 class Columns:
-    """One batch, asked for by leaf. Of columns with the same name the first one counts."""
+    """One batch, asked for by leaf. Its columns are the plan's, in order, whatever they are called there.
 
-    def __init__(self, batch: pa.RecordBatch) -> None:
+    Of columns with the same name the first one counts.
+    """
+
+    def __init__(self, batch: pa.RecordBatch, fields: Sequence[Field]) -> None:
         self.rows: int = batch.num_rows
         self._batch = batch
-        names = batch.schema.names
+        names = [field.name for field in fields] if len(fields) == batch.num_columns else batch.schema.names
         self._numbers = {name: number for number, name in reversed(list(enumerate(names)))}
         self._held: dict[tuple[str, ...], pa.Array] = {}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,9 +15,11 @@ from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import read_schema
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.report.task import merge
+from spark_klaviyo.report.task import TaskReport, merge
 from spark_klaviyo.runs import session
-from spark_klaviyo.runs.results import JOB, REPORT, RESULT, Results
+from spark_klaviyo.runs.following import follow_jobs
+from spark_klaviyo.runs.outputs import Outputs
+from spark_klaviyo.runs.results import RESULT, Results
 from spark_klaviyo.runs.sending import SendTask
 
 if TYPE_CHECKING:
@@ -34,40 +35,65 @@ def write(df: DataFrame, options: Options) -> WriteReport:
     """Write a DataFrame; the report, or the error that the options ask for."""
     plan = make_plan(options, read_schema(df.schema.jsonValue()), new_run_id())
     session.choose_worker_python(df)
-    results = send(df, plan, options)
-    return conclude(results, plan, options)
+    outputs = Outputs.of(session.session_of(df), options, plan.run_id)
+    outputs.prepare()
+    lines = LineMaker()
+    results = send(df, plan, options, outputs, lines)
+    return finish(results, plan, options, outputs, lines)
 
 
-def send(df: DataFrame, plan: WritePlan, options: Options) -> Results:
+def send(df: DataFrame, plan: WritePlan, options: Options, outputs: Outputs, lines: LineMaker) -> Results:
     """Run the sending tasks; evaluates the DataFrame exactly once."""
     in_jvm = jvm.encodable(plan)
     frame = jvm.encoded(df, plan) if in_jvm else df
-    task = SendTask(plan, LineMaker(), frozenset({REPORT, JOB}), encode=not in_jvm)
+    task = SendTask(plan, lines, outputs.kinds, encode=not in_jvm)
     results = Results()
-    for kind, body in _collected(frame.coalesce(options.tasks).mapInArrow(task, RESULT)):
-        results.add(kind, body)
+    for row in outputs.ran(frame.coalesce(options.tasks).mapInArrow(task, RESULT)).collect():
+        results.add(row["kind"], row["body"])
     return results
 
 
-def _collected(frame: DataFrame) -> Iterator[tuple[str, str]]:
-    for row in frame.collect():
-        yield row["kind"], row["body"]
-
-
-def conclude(results: Results, plan: WritePlan, options: Options) -> WriteReport:
-    """The report of all tasks; raises `WriteStopped` or `RowsRejected` with it where that is due."""
+def finish(
+    results: Results, plan: WritePlan, options: Options, outputs: Outputs, lines: LineMaker
+) -> WriteReport:
+    """After the tasks: fill the datasets, follow the jobs, and report."""
     total = merge(results.reports)
-    for warning in plan.warnings:
-        total.warn(warning)
-    if (
-        total.stopped is None
-        and plan.max_rejects
-        and too_many(plan.max_rejects, total.rejected, total.rows, settled=True)
-    ):
-        total = replace(total, stopped=("too_many_rejects", f"more than {plan.max_rejects} of the rows were rejected"))
-    report = WriteReport.of(total, run_id=plan.run_id, template=plan.template.name, quota=plan.quota)
+    outputs.keep_rows(total.rejected)
+    follow_jobs(plan, results.jobs, total, outputs, lines)
+    return conclude(total, plan, options, outputs)
+
+
+def conclude(total: TaskReport, plan: WritePlan, options: Options, outputs: Outputs) -> WriteReport:
+    """The report of a run; raises `WriteStopped` or `RowsRejected` with it where that is due."""
+    report = _reported(total, plan, outputs)
+    outputs.keep_run(report, options)
+    left = outputs.remove_staging()
+    if left or outputs.troubles:
+        for text in filter(None, [left, *outputs.troubles]):
+            total.warn(text)
+        report = _reported(total, plan, outputs)
     if report.stopped is not None:
         raise WriteStopped(f"{report.stopped[1]} (run {plan.run_id}): {report}", report)
     if report.rejected and options.on_reject == "fail":
         raise RowsRejected(f"{report} (run {plan.run_id}); on_reject=keep only reports", report)
     return report
+
+
+def _reported(total: TaskReport, plan: WritePlan, outputs: Outputs) -> WriteReport:
+    for warning in plan.warnings:
+        if warning not in total.warnings:
+            total.warn(warning)
+    if total.stopped is None:
+        total = replace(total, stopped=_stopped(total, plan, outputs))
+    rejects, receipts = outputs.readers()
+    name = plan.template.name
+    return WriteReport.of(
+        total, run_id=plan.run_id, template=name, quota=plan.quota, rejects=rejects, receipts=receipts
+    )
+
+
+def _stopped(total: TaskReport, plan: WritePlan, outputs: Outputs) -> tuple[str, str] | None:
+    """What makes a write that sent everything end as stopped."""
+    if plan.max_rejects and too_many(plan.max_rejects, total.rejected, total.rows, settled=True):
+        return "too_many_rejects", f"more than {plan.max_rejects} of the rows were rejected"
+    return ("not_written", "; ".join(outputs.troubles)) if outputs.troubles else None

@@ -21,8 +21,34 @@ from spark_klaviyo.plan.types import Field, Type
 
 Value = Any  # a value of any Spark type
 
-ODD = ["a.b", "`tick`", "two words", 'quo"te', "back\\slash", "snow☃", "emoji🎉", "Ünï", "$dollar", "0", "x'y", "{rows}"]
-ODD_TEXT = ["", 'a"b', "\\", "\n\r\t\b\f", "\x00\x01\x1f\x7f", "\u2028\u2029", "🎉é", "</script>", "null", " ", "{,", ",}"]
+ODD = [
+    "a.b",
+    "`tick`",
+    "two words",
+    'quo"te',
+    "back\\slash",
+    "snow☃",
+    "emoji🎉",
+    "Ünï",
+    "$dollar",
+    "0",
+    "x'y",
+    "{rows}",
+]
+ODD_TEXT = [
+    "",
+    'a"b',
+    "\\",
+    "\n\r\t\b\f",
+    "\x00\x01\x1f\x7f",
+    "\u2028\u2029",
+    "🎉é",
+    "</script>",
+    "null",
+    " ",
+    "{,",
+    ",}",
+]
 names = st.one_of(st.sampled_from(ODD), st.text("abcxyz_", min_size=1, max_size=4))
 texts = st.one_of(st.sampled_from(ODD_TEXT), st.text(st.characters(blacklist_categories=["Cs"]), max_size=8))
 
@@ -63,9 +89,9 @@ decimals = st.tuples(st.integers(1, 38), st.integers(0, 20)).map(
 scalars = st.one_of(st.sampled_from([Type(name) for name in _SCALARS]), decimals)
 
 
-def structs(inner: st.SearchStrategy[Type]) -> st.SearchStrategy[Type]:
+def structs(inner: st.SearchStrategy[Type], most: int = 3) -> st.SearchStrategy[Type]:
     """Struct types whose field names are unique, also when case is ignored."""
-    fields = st.lists(st.tuples(names, inner), min_size=1, max_size=3, unique_by=lambda pair: pair[0].casefold())
+    fields = st.lists(st.tuples(names, inner), min_size=1, max_size=most, unique_by=lambda pair: pair[0].casefold())
     return fields.map(lambda pairs: Type("struct", fields=tuple(Field(*pair) for pair in pairs)))
 
 
@@ -79,7 +105,6 @@ def containers(inner: st.SearchStrategy[Type]) -> st.SearchStrategy[Type]:
 level1 = containers(scalars)
 level2 = containers(st.one_of(scalars, level1))
 types = st.one_of(scalars, level1, level2, containers(level2))
-schemas = structs(types).map(lambda kind: kind.fields)
 
 
 def values(kind: Type, nulls: bool = True) -> st.SearchStrategy[Value]:
@@ -105,9 +130,9 @@ def _context() -> Any:
 
 
 @st.composite
-def tables(draw: st.DrawFn, rows: int = 8) -> tuple[tuple[Field, ...], list[tuple[Value, ...]]]:
+def tables(draw: st.DrawFn, rows: int = 8, columns: int = 3) -> tuple[tuple[Field, ...], list[tuple[Value, ...]]]:
     """A schema and rows of it."""
-    fields = draw(schemas)
+    fields = draw(structs(types, columns)).fields
     row = st.tuples(*(values(field.type) for field in fields))
     return fields, draw(st.lists(row, max_size=rows))
 

@@ -30,6 +30,14 @@ def encodable(plan: WritePlan) -> bool:
     return all(map(_plain, leaves)) and (plan.record is None or _writable(plan.record))
 
 
+def numbered(df: DataFrame, plan: WritePlan) -> DataFrame:
+    """The same columns called c0, c1, ...: a name may hold anything, and two names may differ in case alone.
+
+    `mapInArrow`, for one, fails on a name with a dot. `encode.arrow` takes columns by their place.
+    """
+    return df.toDF(*(f"c{number}" for number in range(len(plan.columns))))
+
+
 def _writable(node: Node) -> bool:
     if isinstance(node, Fixed):
         return _constant(node.value)
@@ -73,10 +81,8 @@ def encoded(df: DataFrame, plan: WritePlan) -> DataFrame:
     looks = make_looks(plan)
     flags = Flags(columns, looks)
     asides = [columns.aside(plan.asides).alias("aside")] if plan.asides else []
-    # Columns by number: a name may hold anything, and two names may differ in case alone.
-    numbered = df.toDF(*(f"c{number}" for number in range(len(plan.columns))))
     record = columns.record(separator(plan.content_format).decode()).alias("record")
-    rows = numbered.select(record, flags.flag().alias("flag"), flags.key().alias("key"), *asides)
+    rows = numbered(df, plan).select(record, flags.flag().alias("flag"), flags.key().alias("key"), *asides)
     if looks.max_row_bytes is None or looks.every_row:
         return rows
     # A second projection, so that the record is made once: Spark does not merge what is costly and used twice.
