@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from decimal import Decimal
 
 from spark_klaviyo.plan.shape import Json
 
 # A fraction travels as text between these two private-use characters, and leaves as the bare number again.
 _OPEN, _CLOSE = "\ue002", "\ue003"
+DOUBLE_DIGITS = 17  # enough for any double to come back as it was
 _MARKED = re.compile(f'"{_OPEN}([^"{_CLOSE}]*){_CLOSE}"')
 
 
@@ -22,6 +24,24 @@ def dumps(value: Json, *, sort_keys: bool = False) -> bytes:
     """Compact JSON, UTF-8, with every kept fraction as it came."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=sort_keys)
     return _MARKED.sub(r"\1", text).encode("utf-8", "surrogatepass")
+
+
+def canonical(value: Json) -> Json:
+    """The value with every number in one spelling, whoever wrote it: 20.0, 20 and 2.0E1 are the same.
+
+    Fractions of up to 17 digits are told apart as doubles, longer ones digit by digit.
+    """
+    if isinstance(value, dict):
+        return {key: canonical(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [canonical(inner) for inner in value]
+    if not is_number(value):
+        return value
+    number = Decimal(str(value).strip(_OPEN + _CLOSE))
+    if number == number.to_integral_value():
+        return _keep(str(int(number)))
+    short = len(number.as_tuple().digits) <= DOUBLE_DIGITS
+    return _keep(repr(float(number)) if short else format(number.normalize(), "f"))
 
 
 def is_number(value: Json) -> bool:

@@ -235,7 +235,8 @@ def _ends(value: Json, at: tuple[str, ...], known: set[tuple[str, ...]]) -> Iter
 def _digest(checks: Checks, record: Object) -> str:
     """A stable id from the row's content (or the chosen columns): never from a clock or a random number."""
     chosen: Json = [get(record, at) for at in checks.unique_id_places] if checks.unique_id_places else record
-    return hashlib.blake2b(exact_json.dumps(chosen, sort_keys=True), digest_size=16).hexdigest()
+    text = exact_json.dumps(exact_json.canonical(chosen), sort_keys=True)
+    return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
 # --- places ---------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from spark_klaviyo.ledger.state import StatePlace
 from spark_klaviyo.options.secrets import Credentials
 from spark_klaviyo.plan.shape import Leaf, Record
 from spark_klaviyo.plan.types import Field
@@ -129,6 +130,7 @@ class WritePlan:
     query: tuple[tuple[str, str], ...] = ()
     proxy: str | None = None
     learns_quota: bool = True  # False: `rate_limit` was given and stands
+    state: StatePlace | None = None  # where tasks write down what they delivered
 
     def envelope(self, values: Mapping[str, str]) -> Envelope:
         """Where rows with these aside values go, and what stands around them (see `plan.envelopes`)."""
