@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from spark_klaviyo.doors.accumulated import accumulator
-from spark_klaviyo.doors.inferred import inferred_columns
+from spark_klaviyo.plan.inferred import inferred_columns
 from spark_klaviyo.doors.reading import options_at
 from spark_klaviyo.encode.rows import row_encoder
 from spark_klaviyo.errors import WriteStopped
