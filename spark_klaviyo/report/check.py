@@ -26,6 +26,7 @@ class CheckResult(Rendered):
     lines: tuple[CheckLine, ...]
     account: str = ""
     template: str = ""
+    sent: bool = False  # one sample row was sent, because it was asked for
 
     @property
     def ok(self) -> bool:
@@ -46,8 +47,9 @@ class CheckResult(Rendered):
     def fragment(self) -> Markup:
         """The result as a notebook shows it."""
         pill = ("good", "Ready") if self.ok else ("bad", "Not ready")
+        note = "One sample row was sent." if self.sent else "Nothing was written."
         checks = section("Checks", table(("check", "result", "what to do"), map(_row, self.lines)))
-        return fragment(pill, self.template or "check", self.headline(), [checks], ("Nothing was written.",))
+        return fragment(pill, self.template or "check", self.headline(), [checks], (note,))
 
     def to_dict(self) -> dict[str, object]:
         """The result as JSON can hold it."""
