@@ -7,10 +7,8 @@ from typing import Protocol
 
 from spark_klaviyo.records import Quota, Reply
 from spark_klaviyo.wire.clock import Clock, SystemClock
-from spark_klaviyo.wire.quotas import listed_quota
-from spark_klaviyo.wire.retry_after import asked_wait
+from spark_klaviyo.wire.endpoint import Endpoint, Seen
 from spark_klaviyo.wire.stop import Stop
-from spark_klaviyo.wire.windows import Turns
 
 
 class Pace(Protocol):
@@ -35,39 +33,44 @@ class FreePace:
 
 
 class SharedPace:
-    """One pace for the threads of one process, which has the whole quota to itself.
+    """One pace for the threads of one process.
 
-    `learns=False` keeps the quotas that `take` is given, whatever replies list.
+    `share` is the part of the quota that is certainly its own: 1.0 where it hands out turns for everybody (a
+    neighbour is yielded to all the same), k/n where it is one of several that cannot talk to each other. `learns=False`
+    keeps the quotas that `take` is given, whatever replies list.
     """
 
-    def __init__(self, clock: Clock | None = None, *, learns: bool = True) -> None:
+    def __init__(self, clock: Clock | None = None, *, share: float = 1.0, learns: bool = True) -> None:
         self._clock: Clock = clock or SystemClock()
-        self._learns = learns
+        self._share, self._learns = share, learns
         self._lock = threading.Lock()
-        self._turns: dict[str, Turns] = {}
+        self._endpoints: dict[str, Endpoint] = {}
 
     def take(self, route: str, quota: Quota, stop: Stop) -> bool:
         """Wait for a turn; False when stopped meanwhile."""
         while not stop.is_set():
-            with self._lock:
-                wait = self._of(route, quota).ask(self._clock.now())
+            wait = self.ask(route, quota)
             if wait <= 0:
                 return True
             self._clock.wait(wait, stop)
         return False
 
     def saw(self, route: str, reply: Reply) -> None:
-        """Count the answer, take over the account's own quotas, and stay away as long as a 429 asks."""
-        with self._lock:
-            turns, now = self._of(route, Quota(())), self._clock.now()
-            turns.settle(now)
-            listed = listed_quota(reply.headers) if self._learns else None
-            if listed:
-                turns.resize(listed)
-            if reply.status == 429:
-                turns.shut(now + max(asked_wait(reply.headers) or 1.0, 1.0))
+        """Count the answer and learn from it."""
+        self.learn(route, Seen.of(reply, learns=self._learns))
 
-    def _of(self, route: str, quota: Quota) -> Turns:
-        if route not in self._turns:
-            self._turns[route] = Turns(quota)
-        return self._turns[route]
+    def ask(self, route: str, quota: Quota) -> float:
+        """0.0 when a turn begins now; else the seconds to stay away before asking again."""
+        with self._lock:
+            return self._of(route, quota).ask(self._clock.now())
+
+    def learn(self, route: str, seen: Seen) -> None:
+        """What a reply to a turn taught, wherever it was taken."""
+        with self._lock:
+            if route in self._endpoints:
+                self._endpoints[route].saw(seen, self._clock.now())
+
+    def _of(self, route: str, quota: Quota) -> Endpoint:
+        if route not in self._endpoints:
+            self._endpoints[route] = Endpoint(quota, self._share)
+        return self._endpoints[route]

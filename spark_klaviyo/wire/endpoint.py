@@ -1,0 +1,157 @@
+"""The quota of one endpoint as one sender sees it: its own turns exactly, everybody else's by what replies give away.
+
+Whole: nobody else is expected, and a neighbour is yielded to. Share: `k` of `n` senders that cannot talk to each other;
+its part is certain, the rest is taken only while replies show nobody else. Pure: the time is passed in. Not locked.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from spark_klaviyo.records import Quota, Reply
+from spark_klaviyo.wire.neighbour import Neighbour
+from spark_klaviyo.wire.others import Others
+from spark_klaviyo.wire.quotas import Standing, listed_quota, standing
+from spark_klaviyo.wire.retry_after import asked_wait
+from spark_klaviyo.wire.windows import Rolling
+
+LOOK_SECONDS = 1.0  # how often the traffic of others is worked out
+RECENT_SECONDS = 6.0
+SHORTEST_WAIT = 0.02
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the quota can learn from a reply. `arrived_ago`: seconds since the request left, at the latest."""
+
+    throttled: bool = False
+    asked_seconds: float = 0.0
+    quota: Quota | None = None
+    standing: Standing | None = None
+    took_seconds: float = 0.0
+
+    @staticmethod
+    def of(reply: Reply, *, learns: bool = True) -> Seen:
+        """Read a reply."""
+        headers: Mapping[str, str] = reply.headers
+        throttled = reply.status == 429
+        asked = max(asked_wait(headers) or 1.0, 1.0) if throttled else 0.0
+        if not learns:
+            return Seen(throttled, asked, None, None, reply.seconds)
+        return Seen(throttled, asked, listed_quota(headers), standing(headers), reply.seconds)
+
+
+class Endpoint:
+    """Turns at one endpoint."""
+
+    def __init__(self, quota: Quota, share: float = 1.0) -> None:
+        self._share = share
+        self._windows: list[Rolling] = []
+        self._promised: list[float] = []  # sorted: the moments for which sleepers were told to come back
+        self._shut_until = 0.0
+        self._others = Others(1.0)
+        self._looked = 0.0
+        self._neighbour = Neighbour()
+        self._full_until = 0.0
+        self._alone = False
+        self.resize(quota)
+
+    def ask(self, now: float) -> float:
+        """0.0 when a turn begins now; else how many seconds to stay away, a different moment for each asker."""
+        self._move(now)
+        if now >= self._shut_until and all(window.free > 0 for window in self._windows):
+            for window in self._windows:
+                window.take(now)
+            return 0.0
+        due = max(self._first_unpromised(), self._shut_until, now + SHORTEST_WAIT)
+        insort(self._promised, due)
+        return due - now
+
+    def _first_unpromised(self) -> float:
+        """When a turn opens that no sleeper was told to come back for."""
+        turns = len(self._promised) + 1
+        openings: list[float] = [
+            max(times) for times in zip(*(window.openings(turns) for window in self._windows), strict=True)
+        ]
+        for opening, promised in zip(openings, self._promised, strict=False):
+            if promised > opening + SHORTEST_WAIT:
+                return opening
+        return openings[-1] if openings else 0.0
+
+    def saw(self, seen: Seen, now: float) -> None:
+        """Count an answer and learn from it."""
+        self._move(now)
+        for window in self._windows:
+            window.settle(now)
+        if seen.quota:
+            self.resize(seen.quota)
+        if seen.throttled:
+            self._throttled(seen, now)
+        if seen.standing and self._windows:
+            self._stands(seen.standing, now - seen.took_seconds)
+
+    def resize(self, quota: Quota) -> None:
+        """Other quotas: what has been counted stays, windows that are new begin empty."""
+        if [(window.quota, window.seconds) for window in self._windows] == list(quota.windows):
+            return
+        known = {window.seconds: window for window in self._windows}
+        self._windows = [known.get(seconds) or Rolling(requests, seconds) for requests, seconds in quota.windows]
+        for window, (requests, _) in zip(self._windows, quota.windows, strict=True):
+            window.quota = requests
+        self._apportion(self._looked)
+
+    def _move(self, now: float) -> None:
+        for window in self._windows:
+            window.move(now)
+        del self._promised[: bisect_right(self._promised, now)]
+        if now - self._looked >= LOOK_SECONDS and self._windows:
+            self._looked = now
+            self._look(now)
+
+    def _look(self, now: float) -> None:
+        burst = self._windows[0].quota / self._windows[0].seconds
+        if self._share < 1.0:
+            recent = self._others.traffic(now, RECENT_SECONDS)
+            if recent.windows >= 4:
+                self._alone = recent.rate + recent.doubt < 0.15 * burst
+        else:
+            self._neighbour.move(now)
+            least = max(0.03 * burst, *(0.12 * window.quota / window.seconds for window in self._windows[1:]), 0.0)
+            self._neighbour.noticed(self._others.traffic(now), least, now)
+            if self._windows[-1].free <= 0:
+                self._neighbour.spent()
+        self._apportion(now)
+
+    def _apportion(self, now: float) -> None:
+        """What of each window is for us."""
+        for window in self._windows:
+            if self._share < 1.0:
+                window.ours = window.quota * (1.0 if self._alone else self._share)
+            else:
+                window.ours = self._neighbour.allowance(window.quota, window.seconds, now)
+
+    def _throttled(self, seen: Seen, now: float) -> None:
+        ends = now + seen.asked_seconds
+        self._shut_until = max(self._shut_until, ends)
+        full = self._full_window(seen.asked_seconds)
+        if full is None or ends <= self._full_until + 1.5:
+            return  # no more than a busy second, or the same full minute met by several requests
+        self._full_until = ends
+        elapsed = full.seconds - seen.asked_seconds
+        if elapsed > 0.1 * full.seconds and self._share >= 1.0:
+            self._neighbour.refused(max(full.quota - full.since(ends - full.seconds), 0.0) / elapsed, ends)
+        self._alone = False
+        full.forget(now)
+        self._apportion(now)
+
+    def _full_window(self, asked: float) -> Rolling | None:
+        """The window that a wait of more than a second tells of: the shortest it can be."""
+        longer = [window for window in self._windows if window.seconds > 1.0 and 1.0 < asked <= window.seconds]
+        return longer[0] if longer else None
+
+    def _stands(self, stands: Standing, arrived: float) -> None:
+        shortest = self._windows[0]
+        if stands.quota == shortest.quota and shortest.seconds <= 1.0:
+            self._others.saw(arrived, stands.quota - stands.remaining)
