@@ -79,7 +79,8 @@ class Gate:
         if "profile_count" in request.target and "additional-fields" in request.target:
             # recorded 2026-09: profile_count drops a list from L to XS
             quotas, endpoint = ((TIERS["XS"][0], 1), (TIERS["XS"][1], 60)), f"{endpoint} with profile_count"
-        with self._account.lock:
+        # a lock of its own: a long import must not delay, and so misdate, the calls that come meanwhile
+        with self._limiter.lock:
             admission = self._limiter.admit(caller.pool, endpoint, quotas, self._account.clock.elapsed())
         if not admission.granted:
             raise throttled(admission.wait_seconds)

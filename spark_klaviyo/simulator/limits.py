@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -54,7 +55,7 @@ class Admission:
 
 
 class Limiter:
-    """Counts calls; not locked, the gate holds the lock."""
+    """Counts calls. Callers hold `lock` while they read the time and ask, so that time never runs backwards."""
 
     def __init__(
         self,
@@ -68,6 +69,7 @@ class Limiter:
         seed: int = 0,
     ) -> None:
         self.on = on
+        self.lock = threading.Lock()
         self._overrides = {1: burst, 60: steady}
         self._phase = phase
         self._limited_counts = limited_counts

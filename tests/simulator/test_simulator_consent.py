@@ -92,7 +92,7 @@ def test_a_consent_date_belongs_to_history(
         )
 
 
-def test_a_backdated_consent_is_refused_after_a_subscription_and_before_an_unsubscription(
+def test_a_backdated_consent_is_refused_beside_a_later_subscription_or_unsubscription(
     klaviyo: KlaviyoSimulator,
 ) -> None:
     def send(moment: str) -> Any:
@@ -105,7 +105,8 @@ def test_a_backdated_consent_is_refused_after_a_subscription_and_before_an_unsub
     before = send("2025-07-22T18:22:22Z")
 
     assert later.errors[0]["detail"] == (
-        "backdated consent date [2025-07-22 18:22:22+00:00] is after current subscription date [2020-02-21 05:29:23+00:00]"
+        "backdated consent date [2025-07-22 18:22:22+00:00] "
+        "is after current subscription date [2020-02-21 05:29:23+00:00]"
     )
     assert (earlier.status, stamp) == (202, "2020-02-21T05:29:23+00:00")  # accepted, the present date stays
     assert "is before current unsubscription date [" in before.errors[0]["detail"]

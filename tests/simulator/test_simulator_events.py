@@ -46,7 +46,7 @@ def test_a_repeat_inside_one_request_refuses_it_whole(klaviyo: KlaviyoSimulator)
     )
 
     assert got.status == 400
-    assert got.pointers == [f"/data/attributes/events-bulk-create/data/1/attributes/events/data/0/attributes/unique_id"]
+    assert got.pointers == ["/data/attributes/events-bulk-create/data/1/attributes/events/data/0/attributes/unique_id"]
     assert (klaviyo.events, klaviyo.profiles) == ([], [])
 
 

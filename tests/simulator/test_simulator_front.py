@@ -167,9 +167,12 @@ def test_the_simulator_imports_the_standard_library_and_itself_alone(file: Path)
     assert {name.partition(".")[0] for name in others} <= sys.stdlib_module_names
 
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=5), lambda inner: st.lists(inner, max_size=3)
-                    | st.dictionaries(st.sampled_from(["data", "type", "id", "attributes", "email", "location", "meta", "x"]),
-                                      inner, max_size=4), max_leaves=20)  # fmt: skip
+KEYS = st.sampled_from(["data", "type", "id", "attributes", "email", "location", "meta", "x"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=20,
+)
 
 
 @given(JSON)

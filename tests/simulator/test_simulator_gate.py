@@ -155,7 +155,8 @@ ENVELOPES: list[tuple[Mapping[str, object], str, str]] = [
     ({"data": {"attributes": {}}}, "/data/type", "'type' is a required field."),
     ({"data": {"type": "profile", "attributes": {"profiles": {"data": []}}}}, "/data/type",
      "'profile' is not a valid choice for 'type'."),
-    ({**import_body([{"email": "a@b.co"}]), "api_key": "x"}, "/api_key", "'api_key' is not a valid field for the resource 'data'."),
+    ({**import_body([{"email": "a@b.co"}]), "api_key": "x"}, "/api_key",
+     "'api_key' is not a valid field for the resource 'data'."),
 ]  # fmt: skip
 
 

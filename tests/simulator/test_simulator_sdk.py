@@ -70,7 +70,7 @@ def test_profiles_are_imported_and_followed(klaviyo: KlaviyoSimulator, sdk: Plai
     assert [entry["id"] for entry in ids] == [held["id"] for held in klaviyo.lists["Y6nRLr"]]
 
 
-def test_single_profiles_are_written_and_read(klaviyo: KlaviyoSimulator, sdk: Plain) -> None:
+def test_single_profiles_are_written_and_read(sdk: Plain) -> None:
     made = sdk.Profiles.create_profile(new("profile", email="ann@example.com"))["data"]
     sdk.Profiles.create_or_update_profile(new("profile", email="bea@example.com", first_name="Bea"))
     patch = {"data": {"type": "profile", "id": made["id"], "attributes": {"first_name": "Ann"}}}

@@ -111,7 +111,7 @@ def find_review(call: Call) -> JsonObject:
 def review_resource(call: Call, held: JsonObject) -> JsonObject:
     """spec: the required attributes of a review, and those a test has put in."""
     given = {key: value for key, value in held.items() if key != "id"}
-    needed = {"email": None, "status": None, "verified": False, "review_type": "review", "images": []}
+    needed: JsonObject = {"email": None, "status": None, "verified": False, "review_type": "review", "images": []}
     attributes = {**needed, "created": call.stamp, "updated": call.stamp, **given}
     return resource(call, "review", call.params["id"], attributes)
 
