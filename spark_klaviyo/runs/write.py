@@ -20,6 +20,7 @@ from spark_klaviyo.runs import session
 from spark_klaviyo.runs.following import follow_jobs
 from spark_klaviyo.runs.outputs import Outputs
 from spark_klaviyo.runs.results import RESULT, Results
+from spark_klaviyo.runs.resuming import remembered, resuming
 from spark_klaviyo.runs.sending import SendTask
 
 if TYPE_CHECKING:
@@ -38,24 +39,25 @@ def write(df: DataFrame, options: Options) -> WriteReport:
     outputs = Outputs.of(session.session_of(df), options, plan.run_id)
     outputs.prepare()
     lines = LineMaker()
-    results = send(df, plan, options, outputs, lines)
-    return finish(results, plan, options, outputs, lines)
+    with resuming(session.session_of(df), plan, options, lines) as plan:
+        results = send(df, plan, options, outputs, lines)
+        return finish(results, plan, options, outputs, lines)
 
 
 def send(df: DataFrame, plan: WritePlan, options: Options, outputs: Outputs, lines: LineMaker) -> Results:
     """Run the sending tasks; evaluates the DataFrame exactly once."""
     in_jvm = jvm.encodable(plan)
     frame = jvm.encoded(df, plan) if in_jvm else df
-    task = SendTask(plan, lines, outputs.kinds, encode=not in_jvm)
+    if plan.state is not None:
+        frame = remembered(df, frame if in_jvm else None, plan)
+    task = SendTask(plan, lines, outputs.kinds, encode=not in_jvm and plan.state is None)
     results = Results()
     for row in outputs.ran(frame.coalesce(options.tasks).mapInArrow(task, RESULT)).collect():
         results.add(row["kind"], row["body"])
     return results
 
 
-def finish(
-    results: Results, plan: WritePlan, options: Options, outputs: Outputs, lines: LineMaker
-) -> WriteReport:
+def finish(results: Results, plan: WritePlan, options: Options, outputs: Outputs, lines: LineMaker) -> WriteReport:
     """After the tasks: fill the datasets, follow the jobs, and report."""
     total = merge(results.reports)
     outputs.keep_rows(total.rejected)

@@ -1,0 +1,38 @@
+"""Following the jobs of a whole run from the calling process, once its tasks have sent everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from spark_klaviyo.deliver.jobs import JobEnded, OpenJob
+from spark_klaviyo.pipeline.open import LineMaker
+from spark_klaviyo.pipeline.settle import STILL_WORTH_ASKING, Refused, settle
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.report.task import TaskReport
+from spark_klaviyo.runs.outputs import Outputs
+
+
+def follow_jobs(
+    plan: WritePlan, jobs: Iterable[OpenJob], total: TaskReport, outputs: Outputs, lines: LineMaker
+) -> None:
+    """Bring the run's jobs to their end: counts go to `total`, rows and receipts to `outputs`.
+
+    Jobs are left open where the caller does not wait for them, or where the write was stopped for a reason that would
+    meet the asking as well; their receipts stay `accepted`, and `follow_klaviyo` settles them later.
+    """
+    held = list(jobs)
+    stopped = total.stopped[0] if total.stopped else ""
+    ends: list[JobEnded] = []
+    if plan.wait_for_jobs and stopped in STILL_WORTH_ASKING and held:
+        with lines.open(plan, -1, 0) as line:
+            for event in settle(plan, held, line, total):
+                if isinstance(event, Refused):
+                    outputs.keep_refused(event)
+                else:
+                    ends.append(event)
+            total.ended = line.clock.wall().timestamp()
+    ended = {end.job.job_id for end in ends}
+    left = [job for job in held if job.job_id not in ended]
+    for job in left:
+        total.job(job.job_id, "open", job.rows)
+    outputs.keep_ends(ends + [JobEnded(job, "open", 0, job.rows, "accepted") for job in left])
