@@ -16,6 +16,21 @@ if TYPE_CHECKING:
 REPOSITORY = str(Path(__file__).resolve().parent.parent)
 
 
+# pyspark 3.5 leaves the sockets of its collects to the garbage collector.
+SPARK_SOCKETS = (
+    "ignore:.*<socket.socket:pytest.PytestUnraisableExceptionWarning",
+    "ignore:unclosed <socket:ResourceWarning",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bear with Spark's own sockets in the tests that use it, and nowhere else."""
+    for item in items:
+        if "spark" in getattr(item, "fixturenames", ()):
+            for rule in SPARK_SOCKETS:
+                item.add_marker(pytest.mark.filterwarnings(rule))
+
+
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """A classic session with two cores. Its zone has half an hour and daylight saving, so no mistake can hide."""

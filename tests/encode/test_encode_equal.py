@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
-from tests.encode.plans import flat
-from tests.encode.values import Value, batch_of, flag_of, meaning, read, spark_value, tables
 
 from spark_klaviyo.encode.arrow import encode
 from spark_klaviyo.encode.jvm import encodable, encoded, numbered
 from spark_klaviyo.encode.rows import row_encoder
 from spark_klaviyo.plan.types import Field, Type, read_schema
+from tests.encode.plans import flat
+from tests.encode.values import Value, batch_of, flag_of, meaning, read, spark_value, tables
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -87,14 +87,13 @@ def test_spark_itself_means_the_same_json_in_every_way(
 
 
 ENCODED = "record string, flag int, key string"
-JVM_TYPES = {"decimal": lambda kind: f"decimal({kind.precision},{kind.scale})"}
 
 
 def spark_schema(fields: Sequence[Field]) -> object:
     """The schema of these columns."""
     from pyspark.sql.types import StructType
 
-    return StructType.fromJson(json_form(Type("struct", fields=tuple(fields))))  # type: ignore[arg-type]
+    return StructType.fromJson(json_form(Type("struct", fields=tuple(fields))))
 
 
 def json_form(kind: Type) -> object:
@@ -107,4 +106,4 @@ def json_form(kind: Type) -> object:
     if kind.name == "struct":
         fields = [{"name": f.name, "type": json_form(f.type), "nullable": True, "metadata": {}} for f in kind.fields]
         return {"type": "struct", "fields": fields}
-    return JVM_TYPES.get(kind.name, lambda kind: kind.name)(kind)
+    return f"decimal({kind.precision},{kind.scale})" if kind.name == "decimal" else kind.name

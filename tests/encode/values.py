@@ -1,4 +1,4 @@
-"""Schemas and values of every Spark type for Hypothesis, what their JSON must mean, and the forms the doors hand them in.
+"""Schemas and values of every Spark type for Hypothesis, what their JSON must mean, and how the doors hand them in.
 
 A value is written once in a neutral form: a struct is a tuple, a map a dict, a timestamp an aware datetime in UTC.
 """
@@ -9,8 +9,8 @@ import base64
 import json
 import math
 from collections.abc import Sequence
-from datetime import date, datetime, timezone
-from decimal import Decimal
+from datetime import date, datetime, timedelta, timezone
+from decimal import Context, Decimal
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,8 @@ ODD_TEXT = [
 names = st.one_of(st.sampled_from(ODD), st.text("abcxyz_", min_size=1, max_size=4))
 texts = st.one_of(st.sampled_from(ODD_TEXT), st.text(st.characters(blacklist_categories=["Cs"]), max_size=8))
 
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
 _SCALARS: dict[str, st.SearchStrategy[Value]] = {
     "string": texts,
     "byte": st.integers(-(2**7), 2**7 - 1),
@@ -62,8 +64,8 @@ _SCALARS: dict[str, st.SearchStrategy[Value]] = {
     "double": st.floats(),
     "boolean": st.booleans(),
     "date": st.dates(),
-    "timestamp": st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1), timezones=st.just(timezone.utc)),
-    "timestamp_ntz": st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29)),
+    "timestamp": st.integers(-(2**51), 2**52).map(lambda micros: EPOCH + timedelta(microseconds=micros)),
+    "timestamp_ntz": st.datetimes(),
     "binary": st.binary(max_size=7),
     "void": st.none(),
 }
@@ -109,9 +111,10 @@ types = st.one_of(scalars, level1, level2, containers(level2))
 
 def values(kind: Type, nulls: bool = True) -> st.SearchStrategy[Value]:
     """Values of a type, nulls everywhere."""
+    made: st.SearchStrategy[Value]
     if kind.name == "decimal":
         digits = st.integers(-(10**kind.precision) + 1, 10**kind.precision - 1)
-        made = digits.map(lambda whole: Decimal(whole).scaleb(-kind.scale, _context()))
+        made = digits.map(lambda whole: Decimal(whole).scaleb(-kind.scale, Context(prec=60)))
     elif kind.element is not None:
         made = st.lists(values(kind.element), max_size=3)
     elif kind.key is not None and kind.value is not None:
@@ -121,12 +124,6 @@ def values(kind: Type, nulls: bool = True) -> st.SearchStrategy[Value]:
     else:
         made = _SCALARS[kind.name]
     return st.one_of(st.none(), made) if nulls else made
-
-
-def _context() -> Any:
-    from decimal import Context
-
-    return Context(prec=60)
 
 
 @st.composite
