@@ -38,13 +38,15 @@ class Slab:
     """Encoded rows of one Arrow batch in one contiguous buffer.
 
     Row i is `body[offsets[i]:offsets[i + 1]]` and ends in the separator. `rows[i]` is its number in the partition;
-    `keys[i]` a hash of its identifier (0: none), equal for rows that mean the same profile, event or item.
+    `keys[i]` a hash of its identifier (0: none), equal for rows that mean the same profile, event or item; `marks[i]`
+    what a state knows it by (None without a state).
     """
 
     body: memoryview
     offsets: npt.NDArray[np.int64]
     rows: npt.NDArray[np.int64]
     keys: npt.NDArray[np.int64]
+    marks: npt.NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -135,6 +137,10 @@ class Batch:
             np.concatenate([s.slab.rows[s.start : s.stop] for s in self.spans]) if self.spans else np.empty(0, np.int64)
         )
 
+    def marks(self) -> list[npt.NDArray[np.uint8]]:
+        """What a state knows the rows by; empty without a state."""
+        return [s.slab.marks[s.start : s.stop] for s in self.spans if s.slab.marks is not None]
+
     def pick(self, positions: npt.NDArray[np.int64]) -> Batch:
         """The batch that holds only the rows at these positions (ascending, counted in this batch)."""
         return Batch(self.sequence, tuple(self._spans(positions)), self.envelope)
@@ -199,7 +205,10 @@ class Rejection:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of one request; never holds a value of a row. Times are UTC, RFC 3339; `url` is unfilled, without query."""
+    """What became of one request; never holds a value of a row.
+
+    Times are UTC, RFC 3339; `url` is unfilled, without query.
+    """
 
     run_id: str
     partition_id: int

@@ -40,7 +40,7 @@ def place_channels(template: Template, settings: Mapping[str, str], found: Colum
 
 
 def check_channels(checks: Checks, template: Template, settings: Mapping[str, str], found: ColumnMap | None) -> Checks:
-    """The checks with what channels ask of a row: their identifiers, and the time of a consent that was given before."""
+    """The checks with what channels ask of a row: their identifiers, and the time of an earlier consent."""
     chosen = _chosen(template, settings)
     fixed = found is not None and CHANNELS not in found.leaves
     among = chosen if fixed else template.channels

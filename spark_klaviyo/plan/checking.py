@@ -12,7 +12,6 @@ from spark_klaviyo.templates.model import Known, Template
 
 if TYPE_CHECKING:
     from spark_klaviyo.options.read import Options
-
     from spark_klaviyo.plan.mapping import ColumnMap
 
 LOOKED_AT = frozenset({"email", "phone", "datetime", "date"})

@@ -192,7 +192,7 @@ def _largest(value: Json) -> int:
 
 
 def _shape(plan: WritePlan, record: Object) -> Iterator[tuple[Problem, str]]:
-    """A record that comes ready made must be one of this endpoint: its type, and no field the endpoint does not know."""
+    """A record that comes ready made must be one of this endpoint: its type, and no unknown field."""
     expected = plan.template.record.get("type")
     if expected is not None and record.get("type") != expected:
         yield Problem("bad_record", f'expected a record with "type": "{expected}"'), "/type"

@@ -5,7 +5,7 @@ Nothing is sent here and nothing of Spark is touched: the columns come as Spark'
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from spark_klaviyo.plan.settings import (
     steering_asides,
 )
 from spark_klaviyo.plan.tree import build_record
-from spark_klaviyo.plan.types import Field, Type
+from spark_klaviyo.plan.types import Field
 from spark_klaviyo.records import Limits, Quota
 from spark_klaviyo.templates import at_revision, find_template
 from spark_klaviyo.templates.model import Template
@@ -49,8 +49,8 @@ def template_of(options: Options) -> Template:
 def make_plan(options: Options, columns: Sequence[Field], run_id: str, *, schema_known: bool = True) -> WritePlan:
     """Decide everything a task needs.
 
-    `columns` are empty with `schema_known=False` at the door that has no schema; `with_columns` completes that plan when
-    the first row tells the names. Raises `OptionError` or `SchemaError`, each with all complaints.
+    `columns` are empty with `schema_known=False` at the door that has no schema; `with_columns` completes that plan
+    when the first row tells the names. Raises `OptionError` or `SchemaError`, each with all complaints.
     """
     template = template_of(options)
     base = _options_part(options, template, run_id)

@@ -15,7 +15,6 @@ from spark_klaviyo.templates.model import MAX_BODY, M, Template
 
 if TYPE_CHECKING:
     from spark_klaviyo.options.read import Options
-
     from spark_klaviyo.plan.model import WritePlan
 
 ROWS, ROW, RESERVED = "{rows}", "{row}", ("rows", "row", "api_key", "now")

@@ -1,7 +1,7 @@
 """Columns in, the record's tree out: which column goes to which field of Klaviyo's record.
 
-Columns are matched ignoring case, blanks and `_`; `fields` overrides; the rest become custom properties, are dropped, or
-are complained about. All complaints come at once.
+Columns are matched ignoring case, blanks and `_`; `fields` overrides; the rest become custom properties, are dropped,
+or are complained about. All complaints come at once.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class _Mapper:
             self._place(known, column.name, source)
 
     def _head(self, name: str, column: Field) -> str:
-        """The part of the record that a whole struct column is: `location`, `profile`, `device_metadata`; else empty."""
+        """The part of the record that a whole struct column is, such as `location` or `profile`; else empty."""
         heads = {known.path.partition(".")[0] for known in self.template.fields if "." in known.path}
         head = next((head for head in heads if folded(head) == name), "")
         if not head or head == "location":

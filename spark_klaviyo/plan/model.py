@@ -76,8 +76,8 @@ class Checks:
 class Aside:
     """A column whose value a row needs outside its record: a per-row setting, a path parameter, a body placeholder.
 
-    `name` is what it is called in the envelope ("list_id", "{sku}"); rows with equal values of all asides share requests
-    unless `alone`.
+    `name` is what it is called in the envelope ("list_id", "{sku}"); rows with equal values of all asides share
+    requests unless `alone`.
     """
 
     name: str

@@ -26,7 +26,8 @@ class Leaf:
 
     `source` is the path to it: ("email",) or ("location", "city"). `form` is how it is written: `json` (by the type
     table), `text` (whole numbers become text), `datetime` (RFC 3339; a date is midnight, timestamp_ntz is UTC).
-    `prefix` goes before a text value that does not begin with it ("$custom:::$default:::"). `keep_null` writes null instead of leaving it out.
+    `prefix` goes before a text value that does not begin with it ("$custom:::$default:::"). `keep_null`
+    writes null instead of leaving it out.
     """
 
     source: tuple[str, ...]

@@ -41,7 +41,7 @@ def _rank(at: tuple[str, ...], order: Mapping[tuple[str, ...], int], loose: int)
 
 
 def _constants(branch: Branch, constants: Mapping[str, object], resolve: Resolve) -> bool:
-    """Put the constants into a branch; whether all their settings are given. A key that ends in "?" goes without them."""
+    """Put constants into a branch; whether all their settings are given. A key that ends in "?" goes without."""
     complete = True
     for key, value in constants.items():
         name = key.removesuffix("?")

@@ -101,7 +101,7 @@ SUBSCRIBE = Template(
         ),
     ),
     notes=(
-        "Double opt-in of the list (or account) applies unless historical_import=true; a resend may repeat its message.",
+        "Double opt-in of list or account applies unless historical_import=true; a resend may repeat its message.",
         "Removes suppressions by unsubscribing, by spam report and by hand.",
     ),
 )
@@ -120,12 +120,13 @@ UNSUBSCRIBE = replace(
     consent="UNSUBSCRIBED",
     settings=(
         _channels((*CHANNELS, _MORE)),
-        replace(_LIST, help="id of the list to unsubscribe from; people who are not on it are unsubscribed EVERYWHERE"),
+        replace(_LIST, help="id of the list to unsubscribe from; without one, from everything"),
     ),
     cautions=(),
     notes=(
-        "With a list, people who are not on it are unsubscribed from everything; without one, everybody is.",
-        "Somebody unknown is created, then unsubscribed.",
+        "People who are not on the list are rejected as not_on_list: Klaviyo would unsubscribe them from everything.",
+        "Who is on the list is read first, which needs lists:read and profiles:read.",
+        "Without a list, somebody unknown is created, then unsubscribed.",
     ),
 )
 

@@ -72,8 +72,7 @@ _NOW = Caution(
     "no column is the time of the events, so that Klaviyo takes the moment of their arrival",
 )
 _NOTES = (
-    "unique_id is made from the row's content (or unique_id_columns) unless a column gives it: a resend, or a second "
-    "run, never doubles an event.",
+    "Without a column unique_id it is made from the row (or unique_id_columns), so that a re-run doubles no event.",
     "Attributes of the profile are updated too.",
 )
 

@@ -1,4 +1,4 @@
-"""The retired v1 and v2 forms, as they were: key in the body, rows as they are. Klaviyo answers 410 since 2024-06-30."""
+"""The retired v1 and v2 forms, as they were: key in the body, rows as they are. Answered 410 since 2024-06-30."""
 
 from __future__ import annotations
 

@@ -23,7 +23,10 @@ MAX_BODY = 5 * MEGABYTE  # endpoints without a published size: the largest size 
 
 @dataclass(frozen=True)
 class Setting:
-    """An option that belongs to a template. `per_row`: may be `column:NAME`; `look_up`: the kind of `name:TEXT`, if any."""
+    """An option that belongs to a template.
+
+    `per_row`: may be `column:NAME`; `look_up`: the kind of thing that `name:TEXT` finds, if any.
+    """
 
     name: str
     help: str
@@ -41,8 +44,8 @@ class Known:
     """A field of Klaviyo's record that columns are matched to.
 
     `path` is how `fields` spells it ("location.city"); `at` where it stands in the record (("attributes", "location",
-    "city")). `form`: text, email, phone, number, coordinate (number or text), integer, boolean, datetime, date, json, ids
-    (array of resource ids), words (text or array of text), object (a struct or map, also addressed key by key as
+    "city")). `form`: text, email, phone, number, coordinate (number or text), integer, boolean, datetime, date, json,
+    ids (array of resource ids), words (text or array of text), object (a struct or map, also addressed key by key as
     PATH.KEY). `names` are further column names it is recognised by.
     """
 
@@ -80,7 +83,7 @@ class Channel:
 
 @dataclass(frozen=True)
 class Caution:
-    """What is said before a write, unless one of these settings is given (and not "false"), or these columns are there."""
+    """What is said before a write, unless one of these is given: a setting that is not "false", or `column:PATH`."""
 
     unless: tuple[str, ...]
     text: str
@@ -88,7 +91,10 @@ class Caution:
 
 @dataclass(frozen=True)
 class Job:
-    """How an accepted job is followed. `errors`: 'pages' (import errors), 'inline' (attributes.errors), '' (counts only)."""
+    """How an accepted job is followed.
+
+    `errors`: 'pages' (import errors), 'inline' (attributes.errors), '' (counts only).
+    """
 
     path: str
     quota: Quota

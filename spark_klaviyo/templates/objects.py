@@ -30,8 +30,7 @@ BULK = Template(
     settings=(Setting("data_source_id", "id of the data source", required=True, per_row=True, look_up="data-source"),),
     notes=(
         "Every column goes into the record by its own name; a struct or map column `record` joins in.",
-        "Klaviyo takes a record even where no object type reads the source, or its mapping refuses it: look at the "
-        "object type's ingestion logs.",
+        "Klaviyo takes records that no object type reads, or that its mapping refuses: see its ingestion logs.",
     ),
 )
 ONE_RECORD = replace(

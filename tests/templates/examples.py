@@ -143,16 +143,12 @@ EXAMPLES: dict[str, Example] = {
         {"external_id": ["I1"], "price": [15.0], "categories": [["C1"]]},
         before=("bulk_create_catalog_categories",),
     ),
-    "bulk_delete_catalog_items": Example(
-        {"external_id": ["I1", "I2"]}, _DELETING_TWO, ("bulk_create_catalog_items",)
-    ),
+    "bulk_delete_catalog_items": Example({"external_id": ["I1", "I2"]}, _DELETING_TWO, ("bulk_create_catalog_items",)),
     "bulk_create_catalog_variants": Example(_VARIANTS, before=("bulk_create_catalog_items",)),
     "bulk_update_catalog_variants": Example(
         {"external_id": ["V1"], "inventory_quantity": [7]}, before=("bulk_create_catalog_variants",)
     ),
-    "bulk_delete_catalog_variants": Example(
-        {"external_id": ["V1"]}, _DELETING_ONE, ("bulk_create_catalog_variants",)
-    ),
+    "bulk_delete_catalog_variants": Example({"external_id": ["V1"]}, _DELETING_ONE, ("bulk_create_catalog_variants",)),
     "bulk_create_catalog_categories": Example(_CATEGORIES, before=("bulk_create_catalog_items",)),
     "bulk_update_catalog_categories": Example(
         {"external_id": ["C1"], "name": ["Shirts"]}, before=("bulk_create_catalog_categories",)
@@ -167,7 +163,9 @@ EXAMPLES: dict[str, Example] = {
     "update_catalog_variant": Example({"external_id": ["V1"], "price": [18.0]}, before=("create_catalog_variant",)),
     "delete_catalog_variant": Example({"external_id": ["V1"]}, _DELETING_ONE, ("create_catalog_variant",)),
     "create_catalog_category": Example({"external_id": ["C1"], "name": ["Tops"]}),
-    "update_catalog_category": Example({"external_id": ["C1"], "name": ["Shirts"]}, before=("create_catalog_category",)),
+    "update_catalog_category": Example(
+        {"external_id": ["C1"], "name": ["Shirts"]}, before=("create_catalog_category",)
+    ),
     "delete_catalog_category": Example({"external_id": ["C1"]}, _DELETING_ONE, ("create_catalog_category",)),
     "add_items_to_catalog_category": Example(
         {"item": ["I1", "I2", "I2"], "category": ["C1", "C1", "C2"]},

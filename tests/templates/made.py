@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 
 import pyarrow as pa
-from tests.templates.examples import EXAMPLES, HELPERS, Example
 
 from spark_klaviyo.doors.reading import options_at
 from spark_klaviyo.encode import arrow
@@ -23,6 +22,7 @@ from spark_klaviyo.records import Batch, Rejection
 from spark_klaviyo.report.task import TaskReport
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.wire.stop import Stop
+from tests.templates.examples import EXAMPLES, HELPERS, Example
 
 Encoder = Callable[[WritePlan, Sequence[tuple[object, ...]]], Iterator[pa.RecordBatch]]
 _SCALARS = {bool: "boolean", int: "long", float: "double", str: "string", datetime: "timestamp", date: "date"}

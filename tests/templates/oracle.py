@@ -65,4 +65,6 @@ def published_complaints(template: str, body: Any) -> list[str] | None:
     schema = FACTS["bodies"].get(OPERATIONS.get(template, template))
     if schema is None:
         return None
-    return [f"{'/'.join(map(str, error.path))}: {error.message[:200]}" for error in _validator(schema).iter_errors(body)]
+    return [
+        f"{'/'.join(map(str, error.path))}: {error.message[:200]}" for error in _validator(schema).iter_errors(body)
+    ]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+
+from spark_klaviyo.templates import CURRENT
 from tests.templates.examples import EXAMPLES
 from tests.templates.made import batches_of, by_arrow, by_rows, loaded, plan_of
 from tests.templates.oracle import OPERATIONS, operation, published_complaints, through_sdk
-
-from spark_klaviyo.templates import CURRENT
 
 # The rows of a template that resolves become ids only when they are sent.
 WITH_BODY = sorted(name for name, template in CURRENT.items() if template.body is not None and not template.resolve)
