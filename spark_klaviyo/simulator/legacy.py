@@ -47,7 +47,7 @@ class Legacy:
             return _named(json_reply(410, RETIRED, media_type=JSON), "legacy")
         path = request.path.rstrip("/")
         if path in self._tracks:
-            # issue threads: text 1 or 0; the key is not checked
+            # public reports: text 1 or 0; the key is not checked
             with self._account.lock:
                 text = self._tracks[path](self._account, _payload(request))
             return Reply(200, {"Content-Type": "text/plain"}, text.encode(), f"legacy {path.rpartition('/')[2]}")

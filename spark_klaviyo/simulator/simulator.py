@@ -28,6 +28,7 @@ from spark_klaviyo.simulator.views import AccountViews
 from spark_klaviyo.simulator.wire import Reply, Request, json_reply
 
 ROUTER = Router(OPERATIONS)
+MOST_JOBS_REMEMBERED = 500
 
 
 class KlaviyoSimulator(AccountViews):
@@ -109,6 +110,7 @@ class KlaviyoSimulator(AccountViews):
     def reset(self) -> None:
         """A new account: no profiles, no requests, the faults and lists of the beginning."""
         self.account = Account(self.switches, self.clock, self._lists)
+        self.keep_bodies(self._keep_bodies)
         self.requests: list[RecordedRequest] = []
         self.request_counts: Counter[tuple[str, int | None]] = Counter()
         self._faults = FaultBook(self._seed)
@@ -138,8 +140,9 @@ class KlaviyoSimulator(AccountViews):
         self._keys.revoke(key)
 
     def keep_bodies(self, on: bool) -> None:
-        """False: requests are only counted (`request_counts`), so that memory stays flat."""
+        """False: requests are only counted (`request_counts`) and old jobs forgotten, so that memory stays flat."""
         self._keep_bodies = on
+        self.account.jobs.remember = None if on else MOST_JOBS_REMEMBERED
 
     def add_profiles(self, profiles: int | Iterable[JsonObject], list_id: str | None = None) -> None:
         """Put profiles (attributes, or so many made-up ones) into the account, and into a list."""

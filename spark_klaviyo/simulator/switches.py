@@ -5,6 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 
+CHOICES: dict[str, tuple[object, ...]] = {
+    "legacy": ("retired", "alive"),
+    "oversize_status": (413, 400),
+    "header_window": ("second", "fewest", "minute"),
+    "job_applies": ("at_once", "at_end"),
+    "too_many_jobs_status": (429, 400),
+    "repeated_event": ("refuse", "ignore"),
+    "repeated_item": ("job_error", "update"),
+    "repeated_code": ("job_error", "ignore"),
+    "lone_bad_phone": ("refuse", "import_error"),
+    "repeated_profile": ("last", "first"),
+}
+
 
 @dataclass(frozen=True)
 class Switches:
@@ -37,3 +50,9 @@ class Switches:
     double_opt_in: bool = False  # the account's default where no list is named
     throttle_content_type: bool = False  # recorded 2026-09: 18 of 20 429s had no Content-Type
     today: date = field(default_factory=lambda: max(datetime.now(tz=timezone.utc).date(), date(2026, 11, 23)))
+
+    def __post_init__(self) -> None:
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                message = f"{name} must be one of {', '.join(map(repr, choices))}, not {getattr(self, name)!r}"
+                raise ValueError(message)

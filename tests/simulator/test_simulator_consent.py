@@ -70,6 +70,14 @@ def test_double_opt_in_waits_for_the_person_unless_it_is_history(klaviyo: Klaviy
     )
 
 
+def test_double_opt_in_may_be_the_accounts_default() -> None:
+    with KlaviyoSimulator(double_opt_in=True) as klaviyo:
+        import_rows(klaviyo, [{"email": "a@b.co"}])
+        call(klaviyo, "POST", SUBSCRIBE, subscribe_body([{"email": "a@b.co", "subscriptions": YES}]))
+
+    assert klaviyo.profiles[0]["subscriptions"] == {}
+
+
 DATES: list[tuple[str | None, bool, str | None]] = [
     ("2020-01-01T00:00:00Z", False, "'consented_at' is only allowed when 'historical_import' is true."),
     (None, True, "'consented_at' is required when 'historical_import' is true."),

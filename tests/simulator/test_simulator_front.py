@@ -52,6 +52,15 @@ def test_bodies_need_not_be_kept() -> None:
         assert len(klaviyo.requests) == 1
 
 
+def test_without_bodies_old_finished_jobs_are_forgotten_too() -> None:
+    with KlaviyoSimulator(keep_bodies=False, job_seconds=0) as klaviyo:
+        for number in range(510):
+            import_rows(klaviyo, [{"external_id": str(number)}])
+            assert klaviyo.jobs  # looking settles what is due
+        assert len(klaviyo.jobs) == 500
+        assert len(klaviyo.profiles) == 510
+
+
 def test_one_connection_carries_many_requests_and_chunks() -> None:
     body = json.dumps(import_body([{"email": "a@b.co"}])).encode()
     with KlaviyoSimulator() as klaviyo:
@@ -120,6 +129,8 @@ def test_lists_and_profiles_are_set_up_by_hand() -> None:
 def test_an_unknown_setting_is_refused() -> None:
     with pytest.raises(ValueError, match="limits must be"):
         KlaviyoSimulator(limits="some")
+    with pytest.raises(ValueError, match="header_window must be one of 'second', 'fewest', 'minute', not 'hour'"):
+        KlaviyoSimulator(header_window="hour")
     with pytest.raises(TypeError, match="colour"):
         KlaviyoSimulator(colour="red")
 

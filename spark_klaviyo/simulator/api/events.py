@@ -158,7 +158,7 @@ OPERATIONS = (
         "XL",
         "events:write",
         create_event,
-        # R 2026-10-15: profile meta moved out of the attributes
+        # revision 2026-10-15: profile meta moved out of the attributes
         since("2026-10-15", shapes.single(meta_inside=False), shapes.single(meta_inside=True)),
         max_bytes=5_000_000,
     ),

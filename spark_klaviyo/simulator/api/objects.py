@@ -148,7 +148,7 @@ OPERATIONS = (
         "RECORDS",  # recorded 2026-09: 3/s and 15/min
         _WRITE,
         bulk_create_data_source_records,
-        # R 2026-10-15: the data-source relationship and the records become required
+        # revision 2026-10-15: the data-source relationship and the records become required
         since(
             _STRICT,
             _job(_BULK, RECORDS, many(_RECORD, RECORDS), strict=True),

@@ -43,7 +43,7 @@ OPERATIONS = (
         "L",
         "profiles:write push-tokens:write",
         create_push_token,
-        # R 2026-10-15: profile meta moved out of the attributes
+        # revision 2026-10-15: profile meta moved out of the attributes
         since("2026-10-15", shapes.push_token(meta_inside=False), shapes.push_token(meta_inside=True)),
         max_bytes=100_000,
     ),

@@ -43,7 +43,7 @@ def _job(
 
 
 def identifier_fits_channel(row: Any) -> Problems:
-    """email for the email channel, phone_number for sms and whatsapp (issue threads: the sentence)."""
+    """email for the email channel, phone_number for sms and whatsapp (public reports: the sentence)."""
     given = row["attributes"]
     found = []
     for channel, field in (("email", "email"), ("sms", "phone_number"), ("whatsapp", "phone_number")):
@@ -54,7 +54,7 @@ def identifier_fits_channel(row: Any) -> Problems:
 
 
 def subscribe_job(*, clicks: bool) -> Thing:
-    """spec: bulk_subscribe_profiles; R 2026-10-15 adds email.click_tracking."""
+    """spec: bulk_subscribe_profiles; revision 2026-10-15 adds email.click_tracking."""
     channels = _channels("SUBSCRIBED", dated=True, clicks=clicks, purposes=CHANNELS)
     push: dict[str, Spec] = {
         "marketing": _purpose("SUBSCRIBED", dated=True),

@@ -64,7 +64,7 @@ def identified(row: Any) -> Problems:
 
 
 def _older(anonymous: bool) -> dict[str, Spec]:
-    # R 2026-01-15: anonymous_id removed from profile payloads
+    # revision 2026-01-15: anonymous_id removed from profile payloads
     return {"anonymous_id": Text()} if anonymous else {}
 
 
@@ -114,7 +114,7 @@ def update(*, anonymous: bool) -> Thing:
 def inside(*, meta_inside: bool, anonymous: bool = True) -> Thing:
     """A profile inside an event or a push token.
 
-    R 2026-10-15: `meta` stands beside `attributes`; until 2026-07-15 it stood inside them.
+    Revision 2026-10-15: `meta` stands beside `attributes`; until 2026-07-15 it stood inside them.
     """
     more: dict[str, Spec] = {"_kx": Text()}
     if anonymous:

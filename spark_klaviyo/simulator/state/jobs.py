@@ -136,11 +136,15 @@ class JobBook:
 
     def __init__(self, account_id: str) -> None:
         self.by_id: dict[str, Job] = {}
+        self.remember: int | None = None  # forget the oldest finished jobs beyond so many; None keeps all
         self._account_id = account_id
+        self._made = 0
 
     def open(self, family: JobFamily, total: int, now: float) -> Job:
         """A new job in its family's first state."""
-        number = len(self.by_id) + 1
+        self._forget()
+        self._made += 1
+        number = self._made
         if family.first == "queued":
             # recorded 2026-09: unpadded base64 of <account>_maintenance.<6>.<unix s>.<6>
             text = f"{self._account_id}_maintenance.{number:06d}.{int(now)}.SiMuLa"
@@ -150,6 +154,13 @@ class JobBook:
         job = Job(family, job_id, now, total, family.first)
         self.by_id[job_id] = job
         return job
+
+    def _forget(self) -> None:
+        while self.remember is not None and len(self.by_id) >= self.remember:
+            oldest = next(iter(self.by_id))
+            if self.by_id[oldest].open:
+                return
+            del self.by_id[oldest]
 
     def get(self, family: JobFamily, job_id: str, now: float) -> Job | None:
         """A job that exists and has not expired (404 seven days after it was made)."""
