@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from spark_klaviyo.ledger.recorder import Recorder
 from spark_klaviyo.records import Batch, Quota, Receipt, Rejection, Reply
 from spark_klaviyo.templates.model import Template
 from spark_klaviyo.wire.clock import Clock
@@ -66,6 +67,7 @@ class Line:
     roll: Callable[[], float]
     partition_id: int = 0
     attempt: int = 0
+    recorder: Recorder | None = None  # where there is a state
 
 
 @dataclass(frozen=True)

@@ -118,8 +118,11 @@ def format_content(runs: int) -> bytes:
     return json.dumps({"format": FORMAT, "runs": runs}).encode()
 
 
-def marks_of(column: pa.Array) -> Marks:
-    """The marks of an Arrow column of binary values, each MARK bytes long."""
-    fixed = column.cast(pa.binary(MARK))
-    held = np.frombuffer(fixed.buffers()[1] or b"", dtype=np.uint8)
-    return held[fixed.offset * MARK : (fixed.offset + len(fixed)) * MARK].reshape(-1, MARK)
+def marks_of(column: pa.Array, width: int = MARK) -> Marks:
+    """The marks (or hashes) of an Arrow column of binary values without nulls, each `width` bytes long."""
+    if not len(column):
+        return np.empty((0, width), np.uint8)
+    _, starts, body = column.buffers()
+    first = int(np.frombuffer(starts, dtype=np.int32)[column.offset])
+    held = np.frombuffer(body, dtype=np.uint8)
+    return held[first : first + len(column) * width].reshape(-1, width)

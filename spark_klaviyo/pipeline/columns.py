@@ -10,16 +10,19 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spark_klaviyo.ledger.state import marks_of
 from spark_klaviyo.records import Slab
 
 Ints = npt.NDArray[np.int64]
+MARK_COLUMN, STANDING_COLUMN = 4, 5  # there only with a state: what it knows a row by, and whether the row stands as it is
 
 
 def slab_of(batch: pa.RecordBatch, first_row: int) -> Slab:
     """The slab of all rows: its body is the record column's own buffer."""
     body, offsets = buffers(batch.column(0))
     rows = np.arange(first_row, first_row + batch.num_rows, dtype=np.int64)
-    return Slab(body, offsets, rows, _keys(batch))
+    marks = marks_of(batch.column(MARK_COLUMN)) if batch.num_columns > MARK_COLUMN else None
+    return Slab(body, offsets, rows, _keys(batch), marks)
 
 
 def buffers(array: pa.Array) -> tuple[memoryview, Ints]:
@@ -113,11 +116,13 @@ def rebuilt(slab: Slab, replaced: Mapping[int, bytes | None], separator: bytes) 
     kept = np.ones(len(slab), dtype=bool)
     kept[[position for position, text in replaced.items() if text is None]] = False
     offsets = np.concatenate([[0], np.cumsum(sizes[kept])]).astype(np.int64)
-    return Slab(memoryview(b"".join(pieces)), offsets, slab.rows[kept], slab.keys[kept])
+    marks = slab.marks[kept] if slab.marks is not None else None
+    return Slab(memoryview(b"".join(pieces)), offsets, slab.rows[kept], slab.keys[kept], marks)
 
 
 def gathered(slab: Slab, positions: Ints) -> Slab:
     """A slab of its own of the rows at these positions, in that order."""
     pieces = [slab.body[int(slab.offsets[p]) : int(slab.offsets[p + 1])] for p in positions]
     offsets = np.concatenate([[0], np.cumsum([len(piece) for piece in pieces])]).astype(np.int64)
-    return Slab(memoryview(b"".join(pieces)), offsets, slab.rows[positions], slab.keys[positions])
+    marks = slab.marks[positions] if slab.marks is not None else None
+    return Slab(memoryview(b"".join(pieces)), offsets, slab.rows[positions], slab.keys[positions], marks)

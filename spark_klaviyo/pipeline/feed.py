@@ -14,6 +14,7 @@ from spark_klaviyo.batch import Cutter
 from spark_klaviyo.pipeline import columns
 from spark_klaviyo.pipeline.identity import superseded
 from spark_klaviyo.pipeline.intake import rejected_as_too_large, route_values, take_in
+from spark_klaviyo.pipeline.remembered import Remembered
 from spark_klaviyo.plan import formats
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.records import Batch, Rejection, Slab
@@ -28,8 +29,11 @@ SUPERSEDED = "a later row of the same request has the same identifier"
 class Feed:
     """Reads encoded batches and hands out requests to send; rejections gather in `rejections` until taken."""
 
-    def __init__(self, plan: WritePlan, report: TaskReport, stop: Stop) -> None:
+    def __init__(
+        self, plan: WritePlan, report: TaskReport, stop: Stop, remembered: Remembered | None = None
+    ) -> None:
         self.plan, self.report, self.stop = plan, report, stop
+        self._remembered = remembered
         self.rejections: list[Rejection] = []
         self._cutters: OrderedDict[str, Cutter] = OrderedDict()
         self._number = count().__next__
@@ -55,6 +59,8 @@ class Feed:
         return taken
 
     def _read(self, batch: pa.RecordBatch) -> Iterator[Batch | None]:
+        if self._remembered is not None:
+            batch = self._remembered.left(batch, self.report)
         first = self.report.rows
         self.report.rows += batch.num_rows
         taken = take_in(self.plan, batch, self._separator, first)

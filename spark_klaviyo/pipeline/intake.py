@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -79,7 +79,7 @@ def _look(
             replaced[position] = sent
         if sent is not None and keys[position] == 0:
             keys[position] = identity(plan.checks, sent)
-    whole = Slab(whole.body, whole.offsets, whole.rows, keys)
+    whole = replace(whole, keys=keys)
     return columns.rebuilt(whole, replaced, separator) if replaced else whole
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from spark_klaviyo.deliver.delivery import Line
+from spark_klaviyo.ledger.recorder import Recorder
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.wire.clock import Clock, SystemClock
 from spark_klaviyo.wire.pace import FreePace, Pace, SharedPace
@@ -25,18 +26,25 @@ class LineMaker:
     def open(self, plan: WritePlan, partition_id: int, attempt: int, stop: Stop | None = None) -> Iterator[Line]:
         """The line of one task."""
         transport = transport_of(plan)
+        stop = stop or Stop()
+        recorder = Recorder(plan.state, partition_id, attempt, stop.set) if plan.state is not None else None
         try:
+            if recorder is not None:
+                recorder.open(stop.wait)
             yield Line(
                 transport=transport,
                 pace=self._pace(plan),
                 clock=self.clock,
-                stop=stop or Stop(),
+                stop=stop,
                 roll=random.random,
                 partition_id=partition_id,
                 attempt=attempt,
+                recorder=recorder,
             )
         finally:
             transport.close()
+            if recorder is not None:
+                recorder.close()
 
     def _pace(self, plan: WritePlan) -> Pace:
         if not plan.quota.windows:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from spark_klaviyo.deliver.delivery import Line
 from spark_klaviyo.deliver.jobs import JobEnded, OpenJob, RowsFailed, follow
+from spark_klaviyo.pipeline.remembered import hear
 from spark_klaviyo.pipeline.who import who
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.records import Rejection
@@ -46,6 +47,8 @@ def settle(plan: WritePlan, jobs: Iterable[OpenJob], line: Line, report: TaskRep
     if line.stop.is_set() and line.stop.code in STILL_WORTH_ASKING:
         line = replace(line, stop=Stop())
     for piece in follow(jobs, plan, line, plan.job_timeout_seconds):
+        if line.recorder is not None:
+            hear(plan, piece, line.recorder)
         if isinstance(piece, RowsFailed):
             report.take_back(len(piece.rejections), OPEN_JOB)
             yield from [refuse(plan, one, report, piece.job.partition_id) for one in piece.rejections]

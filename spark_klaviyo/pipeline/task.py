@@ -12,6 +12,7 @@ from spark_klaviyo.deliver.jobs import JobEnded, OpenJob
 from spark_klaviyo.deliver.sender import deliver
 from spark_klaviyo.pipeline.feed import Feed
 from spark_klaviyo.pipeline.guard import guarded
+from spark_klaviyo.pipeline.remembered import Remembered
 from spark_klaviyo.pipeline.resolve import resolved
 from spark_klaviyo.pipeline.settle import OPEN_JOB, STILL_WORTH_ASKING, Refused, refuse, settle
 from spark_klaviyo.plan.model import WritePlan
@@ -35,7 +36,8 @@ def run_task(
     early.
     """
     report = TaskReport(started=line.clock.wall().timestamp())
-    feed = Feed(plan, report, line.stop)
+    remembered = Remembered(line.recorder) if line.recorder is not None else None
+    feed = Feed(plan, report, line.stop, remembered)
     batches = feed.batches(encoded)
     if plan.template.resolve:
         batches = resolved(plan, batches, line, feed.reject, report.skip)
@@ -44,6 +46,8 @@ def run_task(
     jobs: list[OpenJob] = []
     for delivery in deliver(plan, batches, line):
         if delivery is not None:
+            if remembered is not None:
+                remembered.record(delivery)
             yield from _count(plan, delivery, report, line)
             jobs += _open_jobs(delivery, line)
         yield from _refuse(plan, feed.taken_rejections(), report, line)
@@ -52,6 +56,8 @@ def run_task(
     report.unsent += sum(batch.rows for batch in batches if batch is not None)
     yield from _refuse(plan, feed.taken_rejections(), report, line)
     _judge_rejects(plan, report, line)
+    if remembered is not None:
+        yield from _resumed(remembered, report, line)
     if line.stop.is_set():
         report.stopped = (line.stop.code, line.stop.message)
     if follows and plan.wait_for_jobs and line.stop.code in STILL_WORTH_ASKING:
@@ -80,6 +86,14 @@ def _count(plan: WritePlan, delivery: Delivery, report: TaskReport, line: Line) 
         yield delivery.receipt
         yield from _open_jobs(delivery, line)
     yield from _refuse(plan, delivery.rejections, report, line)
+
+
+def _resumed(remembered: Remembered, report: TaskReport, line: Line) -> Iterator[OpenJob]:
+    """The jobs that an earlier attempt of the task has left open, and a word on what could not be written down."""
+    for job_id, rows in remembered.jobs.items():
+        report.accept(rows, OPEN_JOB)
+        yield OpenJob(job_id, rows, -1, line.partition_id)
+    remembered.confess(report)
 
 
 def _open_jobs(delivery: Delivery, line: Line) -> list[OpenJob]:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spark_klaviyo.encode import jvm
-from spark_klaviyo.errors import RowsRejected, WriteStopped
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.pipeline.open import LineMaker
-from spark_klaviyo.pipeline.task import too_many
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import read_schema
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task import TaskReport, merge
 from spark_klaviyo.runs import session
+from spark_klaviyo.runs.ending import ended, judged
 from spark_klaviyo.runs.following import follow_jobs
 from spark_klaviyo.runs.outputs import Outputs
 from spark_klaviyo.runs.results import RESULT, Results
@@ -67,35 +65,21 @@ def finish(results: Results, plan: WritePlan, options: Options, outputs: Outputs
 
 def conclude(total: TaskReport, plan: WritePlan, options: Options, outputs: Outputs) -> WriteReport:
     """The report of a run; raises `WriteStopped` or `RowsRejected` with it where that is due."""
-    report = _reported(total, plan, outputs)
-    outputs.keep_run(report, options)
-    left = outputs.remove_staging()
-    if left or outputs.troubles:
-        for text in filter(None, [left, *outputs.troubles]):
-            total.warn(text)
-        report = _reported(total, plan, outputs)
-    if report.stopped is not None:
-        raise WriteStopped(f"{report.stopped[1]} (run {plan.run_id}): {report}", report)
-    if report.rejected and options.on_reject == "fail":
-        raise RowsRejected(f"{report} (run {plan.run_id}); on_reject=keep only reports", report)
-    return report
+    for warning in plan.warnings:
+        total.warn(warning)
+    outputs.keep_run(_reported(total, plan, outputs), options)
+    for text in filter(None, [outputs.remove_staging(), *outputs.troubles]):
+        total.warn(text)
+    return ended(_reported(total, plan, outputs), options.on_reject)
 
 
 def _reported(total: TaskReport, plan: WritePlan, outputs: Outputs) -> WriteReport:
-    for warning in plan.warnings:
-        if warning not in total.warnings:
-            total.warn(warning)
-    if total.stopped is None:
-        total = replace(total, stopped=_stopped(total, plan, outputs))
     rejects, receipts = outputs.readers()
-    name = plan.template.name
     return WriteReport.of(
-        total, run_id=plan.run_id, template=name, quota=plan.quota, rejects=rejects, receipts=receipts
+        judged(total, plan, outputs.troubles),
+        run_id=plan.run_id,
+        template=plan.template.name,
+        quota=plan.quota,
+        rejects=rejects,
+        receipts=receipts,
     )
-
-
-def _stopped(total: TaskReport, plan: WritePlan, outputs: Outputs) -> tuple[str, str] | None:
-    """What makes a write that sent everything end as stopped."""
-    if plan.max_rejects and too_many(plan.max_rejects, total.rejected, total.rows, settled=True):
-        return "too_many_rejects", f"more than {plan.max_rejects} of the rows were rejected"
-    return ("not_written", "; ".join(outputs.troubles)) if outputs.troubles else None

@@ -1,0 +1,255 @@
+"""Writes down what was delivered while a task runs, and reads what earlier attempts of the same task have delivered.
+
+One attempt at a time: a second one waits until the first gives no sign of life, then goes on where that one ended.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from spark_klaviyo.ledger.lease import Lease, living, owner_of
+from spark_klaviyo.ledger.state import HASH, JOBS, MARK, PART, REFUSED, SCHEMA, Marks, StatePlace, marks_of
+from spark_klaviyo.ledger.storage import PARQUET, Folder
+
+LOCK = "_lock.json"
+LEASE = "_lease-"
+AT_ONCE = 1_000  # rows that are written down without waiting for more
+LONGEST_WAIT = 1.0  # seconds that fewer rows may wait for more
+PATIENCE = 0.002  # of that, for each file written: few requests get a file each, a million do not
+
+Fail = Callable[[str, str], None]
+
+
+@dataclass(frozen=True)
+class Held:
+    """Rows with one outcome that are not written down yet."""
+
+    marks: Marks
+    outcome: str
+    job_id: str | None
+    at: int
+
+
+class Recorder:
+    """The record of one task, or of the calling process (`partition_id` -1). Locked: several threads may call it.
+
+    `fail` is told, as (code, message), when the state cannot be written, or belongs to somebody else by now.
+    `unrecorded` counts rows that reached their outcome and could not be written down.
+    """
+
+    def __init__(self, place: StatePlace, partition_id: int, attempt: int, fail: Fail) -> None:
+        self._place, self._partition = place, partition_id
+        self._folder = Folder.at(place.path)
+        self._owner = uuid.uuid4().hex
+        self._stem = f"{place.run_id}-{max(partition_id, 0):05d}-{attempt}-{self._owner[:8]}"
+        self._fail = fail
+        self._lock = threading.Lock()
+        self._held: list[Held] = []
+        self._ends: list[dict[str, object]] = []
+        self._files, self._written, self._last = 0, float("-inf"), 0
+        self.unrecorded = 0
+        self.earlier = Earlier([])
+        self._lease = Lease(
+            self._folder,
+            f"{LEASE}{place.run_id}-{partition_id:05d}.json",
+            self._owner,
+            place.stale_seconds,
+            self._lost,
+            self._each_beat,
+        )
+
+    def open(self, stopped: Callable[[float], object]) -> None:
+        """Take the task's lease, once no earlier attempt of it is at work, and read what those have delivered.
+
+        `stopped` sleeps, and says whether to give up. What is in the way is told to `fail`.
+        """
+        try:
+            while living(self._folder, [self._lease.name], self._place.stale_seconds, stopped):
+                if stopped(0.0):
+                    return
+            if owner_of(self._folder, LOCK) != self._place.run_id:
+                self._fail(
+                    "state_lost", self._message("this run does not hold it: is it the same place for every task?")
+                )
+                return
+            self._lease.take()
+            if self._partition >= 0:
+                self.earlier = Earlier.read(self._folder, self._place.run_id, self._partition)
+        except OSError as error:
+            self._fail("state_unwritable", self._message(_why(error)))
+
+    def record(self, marks: Marks, outcome: str, job_id: str | None = None) -> None:
+        """Rows that reached their outcome, or were accepted by a job; on disk when this returns, or soon after."""
+        if not len(marks):
+            return
+        with self._lock:
+            self._held.append(Held(marks, outcome, job_id, self._moment()))
+            waited = time.monotonic() - self._written
+            if sum(len(held.marks) for held in self._held) >= AT_ONCE or waited >= min(
+                LONGEST_WAIT, PATIENCE * self._files
+            ):
+                self._flush()
+
+    def job(self, job_id: str, outcome: str, refused: Iterable[bytes] = ()) -> None:
+        """What became of a job, and the keys of the rows that it refused; an empty `outcome`: only those."""
+        with self._lock:
+            self._ends += [self._row(None, outcome, job_id)] if outcome else []
+            self._ends += [self._row(key, REFUSED, job_id) for key in refused]
+            if len(self._ends) >= AT_ONCE:
+                self._flush()
+
+    def flush(self) -> None:
+        """Write down what is held."""
+        with self._lock:
+            self._flush()
+
+    def close(self) -> None:
+        """Write down what is held and give the lease back."""
+        self.flush()
+        try:
+            self._lease.release()
+        except (OSError, RuntimeError):  # it was never taken, or cannot be deleted: others will see it is stale
+            return
+
+    def _flush(self) -> None:
+        held, self._held = self._held, []
+        if held and not self._put(PART, self._table(held)):
+            self.unrecorded += sum(len(one.marks) for one in held)
+        ends, self._ends = self._ends, []  # what cannot be written is asked again by the next run
+        if ends:
+            self._put(JOBS, pa.Table.from_pylist(ends, SCHEMA))
+
+    def _put(self, kind: str, table: pa.Table) -> bool:
+        try:
+            self._folder.write(f"{kind}{self._stem}-{self._files:05d}{PARQUET}", table)
+        except OSError as error:
+            self._fail("state_unwritable", self._message(_why(error)))
+            return False
+        self._files += 1
+        self._written = time.monotonic()
+        return True
+
+    def _table(self, held: list[Held]) -> pa.Table:
+        counts = [len(one.marks) for one in held]
+        marks = np.concatenate([one.marks for one in held])
+        rows = len(marks)
+        columns = [
+            pa.repeat(pa.scalar(self._place.scope, pa.binary()), rows),
+            _binary(marks[:, :HASH]),
+            _binary(marks[:, HASH:]),
+            _repeated([one.outcome for one in held], counts),
+            _repeated([one.job_id for one in held], counts),
+            pa.repeat(pa.scalar(self._place.run_id), rows),
+            pa.repeat(pa.scalar(self._partition, pa.int32()), rows),
+            pa.repeat(pa.scalar(self._place.run_number, pa.int64()), rows),
+            pa.array(np.repeat([one.at for one in held], counts), pa.int64()).cast(SCHEMA.field("at").type),
+        ]
+        return pa.Table.from_arrays(columns, schema=SCHEMA)
+
+    def _row(self, key: bytes | None, outcome: str, job_id: str) -> dict[str, object]:
+        return {
+            "scope": self._place.scope,
+            "key": key,
+            "fingerprint": None,
+            "outcome": outcome,
+            "job_id": job_id,
+            "run_id": self._place.run_id,
+            "partition_id": self._partition,
+            "run_number": self._place.run_number,
+            "at": datetime.fromtimestamp(self._moment() / 1e6, timezone.utc),
+        }
+
+    def _moment(self) -> int:
+        """Microseconds, growing with every call whatever the clock does."""
+        self._last = max(self._last + 1, time.time_ns() // 1000)
+        return self._last
+
+    def _each_beat(self) -> None:
+        self.flush()
+        try:
+            if owner_of(self._folder, LOCK) != self._place.run_id:
+                self._lost("another run has taken it over")
+        except OSError:
+            return  # the lease itself tells when the store is away for long
+
+    def _lost(self, why: str) -> None:
+        self._fail("state_lost", self._message(why))
+
+    def _message(self, why: str) -> str:
+        return f"the state at state_path cannot be used any more: {why}"
+
+
+class Earlier:
+    """What earlier attempts of a task have delivered: rows by their marks, with outcome and job."""
+
+    def __init__(self, tables: Iterable[pa.Table]) -> None:
+        every = list(tables)
+        marks = [np.concatenate([_fixed(t.column("key")), _fixed(t.column("fingerprint"))], axis=1) for t in every]
+        self._marks = np.concatenate(marks) if marks else np.empty((0, MARK), np.uint8)
+        self._jobs = [job for t in every for job in t.column("job_id").to_pylist()]
+        short = _short(self._marks)
+        self._order = np.argsort(short, kind="stable")
+        self._sorted = short[self._order]
+
+    def __len__(self) -> int:
+        return len(self._marks)
+
+    @staticmethod
+    def read(folder: Folder, run_id: str, partition_id: int) -> Earlier:
+        """What the files of this run and partition hold."""
+        stem = f"{PART}{run_id}-{max(partition_id, 0):05d}-"
+        names = [name for name in folder.names() if name.startswith(stem)]
+        return Earlier(folder.read(name, ["key", "fingerprint", "job_id"]) for name in names)
+
+    def place_of(self, marks: Marks) -> npt.NDArray[np.int64]:
+        """For each row its place in the record, -1 where it is not there."""
+        found = np.full(len(marks), -1, dtype=np.int64)
+        if not len(self) or not len(marks):
+            return found
+        at = np.minimum(self._sorted.searchsorted(_short(marks)), len(self) - 1)
+        places = self._order[at]
+        same = (self._marks[places] == marks).all(axis=1)
+        found[same] = places[same]
+        return found
+
+    def jobs_of(self, places: npt.NDArray[np.int64]) -> Iterator[tuple[str | None, int]]:
+        """The jobs of rows at these places, and how many of the rows each has; None: those without a job."""
+        counts: dict[str | None, int] = {}
+        for place in places.tolist():
+            counts[self._jobs[place]] = counts.get(self._jobs[place], 0) + 1
+        yield from counts.items()
+
+
+def _short(marks: Marks) -> npt.NDArray[np.uint64]:
+    """64 bits of each mark, to search by; who is found is compared whole."""
+    words = np.ascontiguousarray(marks).view(np.uint64)
+    return words[:, 0] ^ words[:, 2] if len(marks) else np.empty(0, np.uint64)  # type: ignore[no-any-return]
+
+
+def _fixed(column: pa.ChunkedArray) -> Marks:
+    held = column.combine_chunks()
+    return marks_of(held if isinstance(held, pa.Array) else pa.concat_arrays(held.chunks), HASH)
+
+
+def _binary(hashes: Marks) -> pa.Array:
+    rows, width = hashes.shape
+    ends = pa.py_buffer(np.arange(0, (rows + 1) * width, width, dtype=np.int32))
+    return pa.Array.from_buffers(pa.binary(), rows, [None, ends, pa.py_buffer(np.ascontiguousarray(hashes))])
+
+
+def _repeated(values: list[str | None] | list[str], counts: list[int]) -> pa.Array:
+    places = pa.array(np.repeat(np.arange(len(counts)), counts))
+    return pa.array(values, pa.string()).take(places)
+
+
+def _why(error: OSError) -> str:
+    return f"it could not be written to ({error.strerror or type(error).__name__})"
