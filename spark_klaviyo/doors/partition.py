@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from spark_klaviyo.doors.accumulated import accumulator
-from spark_klaviyo.plan.inferred import inferred_columns
 from spark_klaviyo.doors.reading import options_at
 from spark_klaviyo.encode.rows import row_encoder
 from spark_klaviyo.errors import WriteStopped
 from spark_klaviyo.pipeline.open import LineMaker
 from spark_klaviyo.pipeline.task import run_task
+from spark_klaviyo.plan.inferred import inferred_columns
 from spark_klaviyo.plan.make import make_plan, with_columns
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import read_schema
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task import TaskReport
+from spark_klaviyo.runs.parts import TaskOutputs
 from spark_klaviyo.runs.write import new_run_id
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class PartitionWriter:
         columns = read_schema(schema.jsonValue()) if schema is not None else ()
         self._plan = make_plan(self._options, columns, new_run_id(), schema_known=schema is not None)
         self._lines = LineMaker()
+        self._outputs = TaskOutputs.of(self._options, self._plan.run_id)
         self._total = accumulator()
 
     def __call__(self, rows: Iterable[Any]) -> None:
@@ -60,9 +62,8 @@ class PartitionWriter:
         attempt = context.attemptNumber() if context is not None else 0
         plan, every = self._planned(iter(rows))
         with self._lines.open(plan, partition, attempt) as line:
-            for event in run_task(plan, self._encoded(plan, every), line):
-                if isinstance(event, TaskReport):
-                    self._tell(event, partition)
+            writing = self._outputs.open(line)
+            self._tell(writing.all_of(run_task(plan, self._encoded(plan, every), line, follows=True)), partition)
 
     @property
     def report(self) -> WriteReport | None:
@@ -92,6 +93,7 @@ class PartitionWriter:
             log.warning(
                 "run %s, partition %d: %d rows rejected (%s)", self._plan.run_id, partition, report.rejected, codes
             )
+        final = WriteReport.of(report.bare(), run_id=self._plan.run_id, template=self._plan.template.name)
+        self._outputs.keep_run(final, self._options)  # nobody sees the end of the run, so each task has its line
         if report.stopped is not None:
-            final = WriteReport.of(report.bare(), run_id=self._plan.run_id, template=self._plan.template.name)
             raise WriteStopped(f"{report.stopped[1]} (run {self._plan.run_id}): {final}", final)

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from spark_klaviyo.doors.reading import options_at
 from spark_klaviyo.encode import arrow
-from spark_klaviyo.errors import OptionError, RowsRejected, WriteStopped
+from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.secrets import read_secret
 from spark_klaviyo.options.table import plain
@@ -24,6 +24,8 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import read_schema
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task import TaskReport, merge
+from spark_klaviyo.runs.ending import ended, judged
+from spark_klaviyo.runs.parts import TaskOutputs
 from spark_klaviyo.runs.write import new_run_id
 
 try:  # the class decides, never the version: Databricks' "3.5" has it
@@ -70,7 +72,8 @@ class KlaviyoWriter(DataSourceArrowWriter):  # type: ignore[misc]
     """Sends the partitions; nothing live in it, connections open inside `write`."""
 
     def __init__(self, plan: WritePlan, options: Options) -> None:
-        self.plan, self.on_reject, self.lines = plan, options.on_reject, LineMaker()
+        self.plan, self.options, self.lines = plan, options, LineMaker()
+        self.outputs = TaskOutputs.of(options, plan.run_id)
 
     def write(self, iterator: Iterator[pa.RecordBatch]) -> Counts:
         """Send one partition."""
@@ -80,21 +83,16 @@ class KlaviyoWriter(DataSourceArrowWriter):  # type: ignore[misc]
         partition = context.partitionId() if context is not None else 0
         attempt = context.attemptNumber() if context is not None else 0
         encoded = (arrow.encode(batch, self.plan) for batch in iterator)
-        report = TaskReport()
         with self.lines.open(self.plan, partition, attempt) as line:
-            for event in run_task(self.plan, encoded, line):
-                if isinstance(event, TaskReport):
-                    report = event.bare()
-        return Counts(report)
+            writing = self.outputs.open(line)
+            return Counts(writing.all_of(run_task(self.plan, encoded, line, follows=True)).bare())
 
     def commit(self, messages: Sequence[Counts | None]) -> None:
         """Judge the whole write: raises where it was stopped, or rows were rejected and `on_reject=fail`."""
-        total = merge(message.report for message in messages if message is not None)
+        total = judged(merge(message.report for message in messages if message is not None), self.plan)
         report = WriteReport.of(total, run_id=self.plan.run_id, template=self.plan.template.name)
-        if report.stopped is not None:
-            raise WriteStopped(f"{report.stopped[1]} (run {self.plan.run_id}): {report}")
-        if report.rejected and self.on_reject == "fail":
-            raise RowsRejected(f"{report} (run {self.plan.run_id}); on_reject=keep only reports")
+        self.outputs.keep_run(report, self.options)
+        ended(report, self.options.on_reject)
 
     def abort(self, messages: Sequence[Counts | None]) -> None:
         """Nothing to undo: what was sent is with Klaviyo, and Spark's own error says why the write ended."""

@@ -45,6 +45,12 @@ class PartWriter:
         self.names.append(name)
         self._rows, self._size = [], 0
 
+    def appear(self) -> None:
+        """Leave an empty part where the folder would hold none, as Spark reads no schema from an empty folder."""
+        self.flush()
+        if not self.names and not self._folder.names():
+            self._folder.write(f"{self._stem}-none{PARQUET}", self._schema.empty_table())
+
     def undo(self) -> None:
         """Drop what is held, and take the written files away."""
         self._rows = []

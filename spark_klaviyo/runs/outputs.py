@@ -1,23 +1,23 @@
 """Rejects, receipts and the line of a run, written through Spark: the calling process never holds more than a chunk.
 
-The tasks' result rows are staged by the one action that sends; datasets are filled from there. Receipts of requests with
-a job are written when the job has ended, so that every request has one row; a run that is cut off before leaves them in
-the staging place, where `follow_klaviyo` finds them.
+The tasks' result rows are staged by the one action that sends; datasets are filled from there. Receipts of requests
+with a job are written when the job has ended, so that every request has one row; a run that is cut off before leaves
+them in the staging place, where `follow_klaviyo` finds them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from spark_klaviyo.deliver.jobs import JobEnded
-from spark_klaviyo.ledger.schemas import COUNTS, RECEIPTS, REJECTS, RUNS, Column, ddl
+from spark_klaviyo.ledger.schemas import RECEIPTS, REJECTS, RUNS, Column, ddl
 from spark_klaviyo.options.addresses import is_table
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.pipeline.settle import Refused
 from spark_klaviyo.report.report import Reader, WriteReport
 from spark_klaviyo.runs.results import JOB, RECEIPT, REJECT, REPORT, RESULT, reject_body
+from spark_klaviyo.runs.rows import run_row
 from spark_klaviyo.runs.storage import Dataset, Staging, spark_errors
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Outputs:
                 dataset.prepare()
 
     def ran(self, frame: DataFrame) -> DataFrame:
-        """The result rows that the driver reads, small; the frame is evaluated exactly once, here or by who collects."""
+        """The result rows that the driver reads; the frame is evaluated exactly once, here or by who collects."""
         if self.staging is None:
             return frame
         self.staging.write(frame)
@@ -167,20 +167,6 @@ class _Told:
             return False
         self._troubles.append(f"{self._dataset.option}: {self._dataset.place} could not be written after sending")
         return True
-
-
-def run_row(report: WriteReport, options: Options) -> dict[str, object]:
-    """A row of the runs dataset."""
-    return {
-        "run_id": report.run_id,
-        "template": report.template,
-        **{name: getattr(report, name) for name in COUNTS},
-        "seconds": report.seconds,
-        "started_at": datetime.fromtimestamp(report.started, timezone.utc),
-        "ended_at": datetime.fromtimestamp(report.ended, timezone.utc),
-        "stopped": ": ".join(report.stopped) if report.stopped else None,
-        "options": options.public(),
-    }
 
 
 def _dataset(spark: Any, option: str, place: str | None, columns: tuple[Column, ...]) -> Dataset | None:

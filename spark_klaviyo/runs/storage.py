@@ -62,7 +62,8 @@ class Dataset:
         missing = [column.name for column in self.columns if column.name not in there]
         if missing:
             raise OptionError(
-                f"{self.option}: {self.place} holds something else: it has no column {', '.join(missing)}; give another place"
+                f"{self.option}: {self.place} holds something else: it has no column {', '.join(missing)}; "
+                "give another place"
             )
 
     def append(self, frame: DataFrame) -> None:

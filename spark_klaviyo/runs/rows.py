@@ -1,0 +1,23 @@
+"""A report and its options as a row of the runs dataset."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from spark_klaviyo.ledger.schemas import COUNTS
+from spark_klaviyo.options.model import Options
+from spark_klaviyo.report.report import WriteReport
+
+
+def run_row(report: WriteReport, options: Options) -> dict[str, object]:
+    """A row of the runs dataset."""
+    return {
+        "run_id": report.run_id,
+        "template": report.template,
+        **{name: getattr(report, name) for name in COUNTS},
+        "seconds": report.seconds,
+        "started_at": datetime.fromtimestamp(report.started, timezone.utc),
+        "ended_at": datetime.fromtimestamp(report.ended, timezone.utc),
+        "stopped": ": ".join(report.stopped) if report.stopped else None,
+        "options": options.public(),
+    }
