@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -31,15 +32,21 @@ def iso(moment: float, *, fraction: bool = True) -> str:
     return stamp.isoformat(timespec="microseconds" if fraction else "seconds")
 
 
+ISO = re.compile(
+    r"(?P<day>\d{4}-\d\d-\d\d)(?:[Tt ](?P<minute>\d\d:\d\d)(?::(?P<second>\d\d)(?:[.,](?P<fraction>\d+))?)?"
+    r"(?P<zone>[Zz]|[+-]\d\d:?\d\d)?)?\Z"
+)
+
+
 def read_time(text: str) -> float | None:
     """Unix time of an ISO 8601 text, or None where it is none; a time without zone is UTC."""
-    try:
-        stamp = datetime.fromisoformat(text.replace("Z", "+00:00").replace("z", "+00:00"))
-    except ValueError:
+    match = ISO.match(text)
+    if match is None:
         return None
-    if stamp.tzinfo is None:
-        stamp = stamp.replace(tzinfo=timezone.utc)
+    zone = (match["zone"] or "Z").upper().replace(":", "")
+    written = f"{match['day']}T{match['minute'] or '00:00'}:{match['second'] or '00'}{'+0000' if zone == 'Z' else zone}"
     try:
-        return stamp.timestamp()
-    except (OverflowError, OSError):
+        moment = datetime.strptime(written, "%Y-%m-%dT%H:%M:%S%z").timestamp()
+    except (ValueError, OverflowError):
         return None
+    return moment + float(f"0.{match['fraction'] or 0}")

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import spark_klaviyo.simulator
 from spark_klaviyo.simulator import KlaviyoSimulator, RecordedRequest
+from spark_klaviyo.simulator.clock import read_time
 from spark_klaviyo.simulator.command import simulate
 from spark_klaviyo.simulator.rules import profiles as shapes
 from tests.simulator.wire_client import HEADERS, call, import_body, import_rows, profile
@@ -176,6 +177,25 @@ def test_the_simulator_imports_the_standard_library_and_itself_alone(file: Path)
     others = {name for name in named if not name.startswith("spark_klaviyo.simulator")}
 
     assert {name.partition(".")[0] for name in others} <= sys.stdlib_module_names
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("1970-01-01T00:00:01Z", 1.0),
+        ("1970-01-01T00:00:01.5+00:00", 1.5),
+        ("1970-01-01T01:00:01.123456789+0100", 1.123456789),
+        ("1970-01-02", 86_400.0),
+        ("1970-01-01 00:01", 60.0),
+        ("1970-01-01T25:00:00Z", None),
+        ("1970-13-01", None),
+        ("19700101", None),
+        ("1970-W01-1", None),
+        ("", None),
+    ],
+)
+def test_times_are_read_the_same_on_every_python(text: str, moment: float | None) -> None:
+    assert read_time(text) == moment
 
 
 KEYS = st.sampled_from(["data", "type", "id", "attributes", "email", "location", "meta", "x"])
