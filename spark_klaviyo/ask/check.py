@@ -49,7 +49,7 @@ def _in_the_account(ask: Asking, options: Options, template: Template) -> Iterat
 
 def _options_line(options: Options) -> CheckLine:
     given = ", ".join(f"{name}={text}" for name, text in sorted(options.public().items()) if name != "template")
-    told = " with ".join(filter(None, [options.template or options.url and "manual mode", given]))
+    told = " with ".join(filter(None, [options.template or (options.url and "manual mode"), given]))
     return CheckLine("options", True, told, "; ".join(options.warnings))
 
 

@@ -20,7 +20,7 @@ RETIRED = "Klaviyo retired its v1 and v2 API on 2024-06-30: every call is answer
 
 @dataclass(frozen=True)
 class Address:
-    """Where a write would go. `is_current`: to Klaviyo's current API, with the key in the header, so that it can be asked."""
+    """Where a write would go. `is_current`: to Klaviyo's current API, which can be asked with the key in the header."""
 
     origin: str
     is_old: bool = False

@@ -1,4 +1,4 @@
-"""`list_id=name:Newsletter`: names of lists, coupons, data sources and tags become ids, once, in the calling process."""
+"""`list_id=name:Newsletter`: names of lists, coupons, data sources and tags become ids in the calling process."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def names_given(options: Options) -> dict[str, tuple[Setting, str]]:
 def with_ids(options: Options) -> Options:
     """The options with every `name:TEXT` replaced by the id it stands for; nothing is read where there is none.
 
-    Raises `OptionError` for names that nothing, or more than one thing, is called by, with the candidates; `WriteStopped`
-    where the key is refused or nobody answers.
+    Raises `OptionError` for names that nothing, or more than one thing, is called by, with the candidates;
+    `WriteStopped` where the key is refused or nobody answers.
     """
     named = names_given(options)
     if not named:
@@ -79,6 +79,10 @@ def _why_not(ask: Asking, kind: Kind, text: str, candidates: list[Found]) -> str
         return f"no {kind.word} is called {text!r}; did you mean {' or '.join(map(str, near))}?"
     shown = ", ".join(map(str, there[:SHOWN])) + (f" and {len(there) - SHOWN:,} more" if len(there) > SHOWN else "")
     return f"no {kind.word} is called {text!r}; there are: {shown}" if there else f"the account has no {kind.word}"
+
+
+def _dated(one: Found) -> str:
+    return one.id + (f" (created {one.created[:10]})" if one.created else "")
 
 
 def _near(text: str, there: Iterable[Found]) -> list[Found]:

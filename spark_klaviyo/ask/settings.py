@@ -57,7 +57,7 @@ def _missing(failed: ReadFailed, kind: Kind, resource_id: str) -> CheckLine:
         how = (
             "`spark-klaviyo lists` prints ids and names"
             if kind.word == "list"
-            else "The id is in its address in Klaviyo"
+            else "Its address in Klaviyo holds the id"
         )
         return CheckLine(kind.word, False, f"the account has no {kind.word} with the id {resource_id}", f"{how}.")
     return CheckLine(kind.word, None, f"{resource_id} could not be looked at: {failed}")

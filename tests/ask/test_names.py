@@ -53,21 +53,27 @@ def test_a_name_that_two_lists_have_is_refused_with_both_ids() -> None:
 
 
 def test_a_misspelt_name_is_refused_with_the_nearest_from_all_pages() -> None:
-    with KlaviyoSimulator(lists={**MANY, "Y6nRLr": "Newsletter"}) as klaviyo:
-        with pytest.raises(OptionError, match="did you mean 'Newsletter' \\(Y6nRLr"):
-            with_ids(asking(klaviyo.url, "newsleter"))
+    with (
+        KlaviyoSimulator(lists={**MANY, "Y6nRLr": "Newsletter"}) as klaviyo,
+        pytest.raises(OptionError, match="did you mean 'Newsletter' \\(Y6nRLr"),
+    ):
+        with_ids(asking(klaviyo.url, "newsleter"))
 
 
 def test_a_name_in_another_case_is_refused_with_the_right_one() -> None:
-    with KlaviyoSimulator(lists={"Y6nRLr": "Newsletter"}) as klaviyo:
-        with pytest.raises(OptionError, match="no list is called 'NEWSLETTER'; did you mean 'Newsletter'"):
-            with_ids(asking(klaviyo.url, "NEWSLETTER"))
+    with (
+        KlaviyoSimulator(lists={"Y6nRLr": "Newsletter"}) as klaviyo,
+        pytest.raises(OptionError, match="no list is called 'NEWSLETTER'; did you mean 'Newsletter'"),
+    ):
+        with_ids(asking(klaviyo.url, "NEWSLETTER"))
 
 
 def test_a_name_like_no_other_is_refused_with_what_there_is() -> None:
-    with KlaviyoSimulator(lists={"Y6nRLr": "Newsletter"}) as klaviyo:
-        with pytest.raises(OptionError, match="there are: 'Newsletter'"):
-            with_ids(asking(klaviyo.url, "zzz"))
+    with (
+        KlaviyoSimulator(lists={"Y6nRLr": "Newsletter"}) as klaviyo,
+        pytest.raises(OptionError, match="there are: 'Newsletter'"),
+    ):
+        with_ids(asking(klaviyo.url, "zzz"))
 
 
 def test_coupons_data_sources_and_tags_are_looked_up_too() -> None:
@@ -88,15 +94,16 @@ def test_coupons_data_sources_and_tags_are_looked_up_too() -> None:
 
 
 def test_a_key_without_the_scope_is_told_to_give_the_id() -> None:
-    with KlaviyoSimulator(api_keys={"pk_test": ["profiles:write"]}) as klaviyo:
-        with pytest.raises(OptionError, match="give the id itself, or the key the scope lists:read"):
-            with_ids(asking(klaviyo.url, "Newsletter"))
+    with (
+        KlaviyoSimulator(api_keys={"pk_test": ["profiles:write"]}) as klaviyo,
+        pytest.raises(OptionError, match="give the id itself, or the key the scope lists:read"),
+    ):
+        with_ids(asking(klaviyo.url, "Newsletter"))
 
 
 def test_a_refused_key_stops_the_write() -> None:
-    with KlaviyoSimulator(api_keys=["pk_other"]) as klaviyo:
-        with pytest.raises(WriteStopped, match="refuses this key"):
-            with_ids(asking(klaviyo.url, "Newsletter"))
+    with KlaviyoSimulator(api_keys=["pk_other"]) as klaviyo, pytest.raises(WriteStopped, match="refuses this key"):
+        with_ids(asking(klaviyo.url, "Newsletter"))
 
 
 def test_every_list_is_listed_by_name_over_all_pages() -> None:

@@ -1,0 +1,115 @@
+"""A dry run: the exact requests of the first rows, where each column goes, and what the whole write would take.
+
+Nothing is sent and nothing is read from Klaviyo, with one exception: a mirror can only be foreseen by reading who is on
+the list. The DataFrame's first rows are computed, and its rows are counted (`count()`, which reads no column where the
+source knows its own counts); sizes and rejections are those of the first 200 rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from spark_klaviyo.ask import sampled
+from spark_klaviyo.ask.columns import mapping
+from spark_klaviyo.ask.expected import Expected, expect
+from spark_klaviyo.ask.names import names_given
+from spark_klaviyo.ask.sampled import Cut, Sample
+from spark_klaviyo.ask.shown import shown
+from spark_klaviyo.errors import OptionError
+from spark_klaviyo.options.model import Options
+from spark_klaviyo.options.read import read_options
+from spark_klaviyo.plan.make import make_plan
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.plan.types import read_schema
+from spark_klaviyo.records import Rejection
+from spark_klaviyo.report.preview import Preview, PreviewRejection
+from spark_klaviyo.templates import find_template, templates
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+MOST_REJECTIONS = 20  # that are shown
+MOST_ROWS = 1_000
+
+
+def preview_klaviyo(df: DataFrame, rows: int = 5, **options: object) -> Preview:
+    """Foresee `write_klaviyo(df, **options)` without sending anything; a key is not needed.
+
+    Raises `OptionError` and `SchemaError` as a write would.
+    """
+    return preview(df, read_options(options, "preview", templates(), find_template), rows)
+
+
+def preview(df: DataFrame, options: Options, rows: int = 5) -> Preview:
+    """The same with options already read."""
+    if not 0 <= rows <= MOST_ROWS:
+        raise OptionError(f"rows: must be a whole number from 0 to {MOST_ROWS:,}, not {rows}")
+    plan = make_plan(options, read_schema(df.schema.jsonValue()), uuid4().hex)
+    part = look(df, plan, rows)
+    return made([part], plan, tuple(_warnings(options, part)))
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one plan would send of a DataFrame: its first rows, what they come to, and how many rows there are."""
+
+    plan: WritePlan
+    sample: Sample
+    cut: Cut
+    first: Cut
+    total: int
+
+    @property
+    def expected(self) -> Expected:
+        """What all rows would take."""
+        return expect(self.plan, self.cut, len(self.sample), self.total)
+
+
+def look(df: DataFrame, plan: WritePlan, rows: int, total: int | None = None) -> Part:
+    """Collect the first rows of a DataFrame, and count it unless `total` says how many there are."""
+    sample = sampled.take(df, plan, max(rows, sampled.ROWS))
+    every = len(sample) if sample.whole else df.count() if total is None else total
+    cut = sampled.cut(plan, iter(sample.encoded))
+    return Part(plan, sample, cut, sampled.cut(plan, sample.first(rows)), every)
+
+
+def made(parts: list[Part], plan: WritePlan, warnings: tuple[str, ...]) -> Preview:
+    """The preview of all parts together; the columns are those of `plan`."""
+    expected = [part.expected for part in parts]
+    rejected = [rejection for part in parts for rejection in part.cut.rejections]
+    return Preview(
+        template=plan.template.name,
+        requests=tuple(shown(part.plan, batch) for part in parts for batch in part.first.batches),
+        mapping=mapping(plan),
+        rejected=tuple(map(_rejection, rejected[:MOST_REJECTIONS])),
+        warnings=tuple(dict.fromkeys(warnings)),
+        rows=sum(part.total for part in parts),
+        requests_expected=sum(one.requests for one in expected),
+        bytes_expected=sum(one.bytes for one in expected),
+        minutes_expected=max((one.seconds for one in expected), default=0.0) / 60,
+    )
+
+
+def _rejection(rejection: Rejection) -> PreviewRejection:
+    return PreviewRejection(rejection.row, rejection.code, rejection.detail)
+
+
+def _warnings(options: Options, part: Part) -> Iterator[str]:
+    yield from part.plan.warnings
+    yield from part.cut.warnings
+    found, looked = len(part.cut.rejections), len(part.sample)
+    if found > MOST_REJECTIONS:
+        yield f"{found:,} of the first {looked:,} rows would be rejected; {MOST_REJECTIONS} of them are shown"
+    if part.cut.skipped:
+        yield f"{part.cut.skipped:,} of the first {looked:,} rows have the identifier of a later row, which replaces them"
+    if not part.sample.whole:
+        yield f"sizes and rejections are those of the first {looked:,} rows"
+    for setting, (_, name) in names_given(options).items():
+        yield f"{setting}: {name!r} is looked up when the write begins; a preview asks nobody"
+    if part.plan.template.resolve:
+        yield "people are shown by their identifiers; the write asks Klaviyo for their ids first"
+    if options.state_path is not None:
+        yield "state_path: what was delivered before is not left out here; the write sends less"
