@@ -19,10 +19,10 @@ from spark_klaviyo.encode.arrow_texts import STRING, Body, Part
 from spark_klaviyo.encode.buffers import Mask, any_in_group, closed, escaped, grouped, masked, valid_rows
 from spark_klaviyo.encode.cheap import word_pattern
 from spark_klaviyo.encode.columns import Columns
-from spark_klaviyo.encode.looks import LIST, make_looks
+from spark_klaviyo.encode.looks import make_looks
 from spark_klaviyo.plan.formats import separator
 from spark_klaviyo.plan.model import Aside, WritePlan
-from spark_klaviyo.plan.shape import Each, Fixed, Leaf, Node, Record, When
+from spark_klaviyo.plan.shape import ONE_ITEM, Each, Fixed, Leaf, Node, Record, When
 
 MAX_ROWS = 65_536  # encoded at once: memory stays flat however many rows a batch has
 
@@ -110,7 +110,7 @@ class _Records:
 
     def _record(self, node: Record) -> Body:
         fields = [(name, self.node(child)) for name, child in node.fields]
-        if [name for name, _ in fields] == [LIST]:
+        if [name for name, _ in fields] == [ONE_ITEM]:
             body = fields[0][1]
             return Body(("[", *body.parts, "]"), body.always)
         there = [(name, body) for name, body in fields if not texts.is_nowhere(body, self.rows)]

@@ -43,7 +43,11 @@ class ArrowFlags:
     def key(self) -> pa.Array:
         """The first identifier that is present; null where there is none."""
         parts = [self._part(part) for part in self.looks.key]
-        return pc.coalesce(*parts) if parts else pa.nulls(self.rows, texts.STRING)
+        if not parts:
+            return pa.nulls(self.rows, texts.STRING)
+        beside = [pc.fill_null(self._part(part), "") for part in self.looks.key_with]
+        first = pc.coalesce(*parts)
+        return pc.binary_join_element_wise(first, *beside, "\x1f") if beside else first
 
     def _part(self, part: Part) -> pa.Array:
         text = texts.plain(self.columns.column(part.leaf)).cast(texts.STRING)

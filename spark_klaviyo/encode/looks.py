@@ -16,8 +16,6 @@ from spark_klaviyo.plan.model import Wanted, WritePlan
 from spark_klaviyo.plan.shape import Each, Leaf, Node, Record, When
 from spark_klaviyo.plan.types import Type, depth
 
-LIST = "[]"  # the one field of a Record that stands for a list with one item
-
 
 @dataclass(frozen=True)
 class Bounds:
@@ -62,8 +60,9 @@ class Looks:
     maps: tuple[Leaf, ...] = ()  # their sizes count as properties
     properties: tuple[Leaf, ...] = ()  # columns that are properties
     max_properties: int | None = None  # None: too few columns to reach the limit
-    max_row_bytes: int | None = None
-    key: tuple[Part, ...] = ()
+    max_row_bytes: int | None = None  # a longer record, its separator included, is looked at
+    key: tuple[Part, ...] = ()  # the first of these that is present ...
+    key_with: tuple[Part, ...] = ()  # ... together with all of these
 
 
 def make_looks(plan: WritePlan) -> Looks:
@@ -72,8 +71,9 @@ def make_looks(plan: WritePlan) -> Looks:
     index = {column.name: number for number, column in reversed(list(enumerate(plan.columns)))}
     leaves = tuple(leaves_of(record)) if record is not None else ()
     numbers = tuple((leaf, 2 + index.get(leaf.source[0], 0)) for leaf in leaves if holds(leaf.type, "float", "double"))
+    key, key_with = _parts(plan, checks.key), _parts(plan, checks.key_with)
     if record is None or checks.mode == "off":
-        return Looks(checks.every_row or record is None, numbers, key=_key(plan))
+        return Looks(checks.every_row or record is None, numbers, key=key, key_with=key_with)
     properties = node_at(record, checks.properties_at) if checks.properties_at else None
     return Looks(
         every_row=checks.every_row,
@@ -88,7 +88,8 @@ def make_looks(plan: WritePlan) -> Looks:
         properties=tuple(node for node in _children(properties) if isinstance(node, Leaf)),
         max_properties=_reachable(properties, checks.max_properties),
         max_row_bytes=min(filter(None, (checks.max_row_bytes, checks.look_bytes)), default=None),
-        key=_key(plan),
+        key=key,
+        key_with=key_with,
     )
 
 
@@ -108,7 +109,7 @@ def look_for(wanted: Wanted, kind: Type | None = None) -> Look | None:
     elif name in TIME:
         look = Look(leaf, required=wanted.required, bounds=_bounds(wanted) if wanted.form == "datetime" else None)
     else:
-        strict = wanted.form in ("email", "phone") or (name in WHOLE and _ruled(wanted))
+        strict = wanted.form in ("email", "phone") or bool(wanted.choices) or (name in WHOLE and _ruled(wanted))
         look = Look(leaf, required=wanted.required, always=strict)
     asks = look.patterns or look.required or look.always or look.bounds or look.max_length is not None
     return look if asks else None
@@ -160,11 +161,11 @@ def _bounds(wanted: Wanted) -> Bounds | None:
 # --- the whole record -----------------------------------------------------------------------------
 
 
-def _key(plan: WritePlan) -> tuple[Part, ...]:
+def _parts(plan: WritePlan, places: Iterable[tuple[str, ...]]) -> tuple[Part, ...]:
     if plan.record is None:
         return ()
     emails = {wanted.at for wanted in plan.checks.wanted if wanted.form == "email"}
-    found = ((at, leaf_at(plan.record, at)) for at in plan.checks.key)
+    found = ((at, leaf_at(plan.record, at)) for at in places)
     return tuple(Part(leaf, at in emails or at[-1] == "email") for at, leaf in found if leaf is not None)
 
 

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, timezone
 from typing import TypeAlias
 
-from spark_klaviyo.encode.looks import LIST, Bounds, Look, Looks, look_for
+from spark_klaviyo.encode.looks import Bounds, Look, Looks, look_for
 from spark_klaviyo.encode.row_records import Maker, RowValues
 from spark_klaviyo.encode.row_values import Value, type_of
 from spark_klaviyo.plan.forms import UNKNOWN
 from spark_klaviyo.plan.model import Checks, Wanted
+from spark_klaviyo.plan.shape import ONE_ITEM
 from spark_klaviyo.plan.types import Type
 
 Test: TypeAlias = Callable[[RowValues, Value], bool]  # of the row and its record
@@ -30,6 +31,7 @@ class RowFlags:
         self._values = list(self._fine_values()) if asked else []
         self._tests = list(self._all_tests()) if asked else []
         self._parts = [(maker.place(part.leaf), part.lower) for part in looks.key]
+        self._beside = [(maker.place(part.leaf), part.lower) for part in looks.key_with]
 
     def flag(self, row: RowValues, record: Value, size: int) -> int:
         """0 fine, 1 look. `size` is that of the record in bytes."""
@@ -48,10 +50,9 @@ class RowFlags:
     def key(self, row: RowValues) -> str | None:
         """The first identifier that is present; None where there is none."""
         for place, lower in self._parts:
-            value = row[place]
-            text = "" if value is None else str(value).strip(" ")
+            text = _bare(row[place], lower=lower)
             if text:
-                return text.lower() if lower else text
+                return "\x1f".join([text, *(_bare(row[at], lower=low) for at, low in self._beside)])
         return None
 
     # --- the tests ------------------------------------------------------------------------------
@@ -88,6 +89,11 @@ def _fine_by_value(wanted: Wanted) -> Callable[[Value], bool]:
         return fine(value)
 
     return test
+
+
+def _bare(value: Value, *, lower: bool) -> str:
+    text = "" if value is None else str(value).strip(" ")
+    return text.lower() if lower else text
 
 
 def _always(_: Value) -> bool:
@@ -160,7 +166,7 @@ def _properties(checks: Checks) -> Test:
     def test(_: RowValues, record: Value) -> bool:
         inner = record
         for part in checks.properties_at:
-            inner = inner[0] if part == LIST and isinstance(inner, list) else inner
+            inner = inner[0] if part == ONE_ITEM and isinstance(inner, list) else inner
             inner = inner.get(part) if isinstance(inner, Mapping) else inner
         many = checks.max_properties is not None and isinstance(inner, Mapping) and len(inner) > checks.max_properties
         return many or (checks.max_depth is not None and _depth(inner) > checks.max_depth)

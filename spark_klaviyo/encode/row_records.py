@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from spark_klaviyo.encode.cheap import word_pattern
-from spark_klaviyo.encode.looks import LIST
 from spark_klaviyo.encode.row_values import Convert, Converters, Value, key_text
-from spark_klaviyo.plan.shape import Each, Fixed, Leaf, Node, Record, When
+from spark_klaviyo.plan.shape import ONE_ITEM, Each, Fixed, Leaf, Node, Record, When
 
 RowValues: TypeAlias = Sequence[Value]  # one row's values, in the order of the columns
 Make: TypeAlias = Callable[[RowValues], Value]
@@ -61,7 +60,7 @@ class Maker:
         return Converters(self.bad, self._flags.get(leaf.source[0], 0)).of_leaf(leaf)
 
     def _record(self, node: Record) -> Make:
-        if [name for name, _ in node.fields] == [LIST]:
+        if [name for name, _ in node.fields] == [ONE_ITEM]:
             inner = self.node(node.fields[0][1])
             return lambda row: None if (item := inner(row)) is None else [item]
         parts = [self._field(name, child) for name, child in node.fields]

@@ -9,10 +9,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, TypeAlias
 
 from spark_klaviyo.encode.cheap import word_pattern
-from spark_klaviyo.encode.looks import LIST
 from spark_klaviyo.plan.forms import TEXT, WHOLE
 from spark_klaviyo.plan.model import Aside, WritePlan
-from spark_klaviyo.plan.shape import Each, Fixed, Json, Leaf, Node, Record, When
+from spark_klaviyo.plan.shape import ONE_ITEM, Each, Fixed, Json, Leaf, Node, Record, When
 from spark_klaviyo.plan.types import Type
 
 if TYPE_CHECKING:
@@ -157,7 +156,7 @@ class Columns:
 
 def is_list(node: Record) -> bool:
     """Whether a record stands for a list with one item."""
-    return len(node.fields) == 1 and node.fields[0][0] == LIST
+    return len(node.fields) == 1 and node.fields[0][0] == ONE_ITEM
 
 
 def is_whole(kind: Type) -> bool:

@@ -53,7 +53,11 @@ class Flags:
         if not self.looks.key:
             return self.f.lit(None).cast("long")
         parts = [self._part(part) for part in self.looks.key]
-        return self.f.nullif(self.f.xxhash64(self.f.coalesce(*parts)), self.f.lit(NO_KEY).cast("long"))
+        first = self.f.coalesce(*parts)
+        if not self.looks.key_with:
+            return self.f.nullif(self.f.xxhash64(first), self.f.lit(NO_KEY).cast("long"))
+        beside = [self._part(part) for part in self.looks.key_with]
+        return self.f.when(first.isNotNull(), self.f.xxhash64(first, *beside))
 
     def _part(self, part: Part) -> Column:
         text = self.f.trim(self.columns.column(part.leaf).cast("string"))
