@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from spark_klaviyo.plan.channels import OWN, check_channels
 from spark_klaviyo.plan.model import Checks, Wanted
-from spark_klaviyo.plan.types import Field
 from spark_klaviyo.templates.model import Known, Template
 
 if TYPE_CHECKING:
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
 LOOKED_AT = frozenset({"email", "phone", "datetime", "date"})
 
 
-def make_checks(options: Options, template: Template, found: ColumnMap | None, columns: Sequence[Field]) -> Checks:
+def make_checks(options: Options, template: Template, found: ColumnMap | None) -> Checks:
     """The checks of a write; without a mapping (ready-made records, or no schema yet) those of all fields."""
     places = {known.path: known.at for known in template.fields}
     derived = bool(template.unique_id) and (found is None or template.unique_id not in found.leaves)

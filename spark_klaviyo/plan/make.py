@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from spark_klaviyo.errors import SchemaError, complain
@@ -28,7 +29,7 @@ from spark_klaviyo.plan.settings import (
 from spark_klaviyo.plan.tree import build_record
 from spark_klaviyo.plan.types import Field
 from spark_klaviyo.records import Limits, Quota
-from spark_klaviyo.templates import at_revision, find_template
+from spark_klaviyo.templates import at_revision, find_template, warn_of
 from spark_klaviyo.templates.model import Template
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def _options_part(options: Options, template: Template, run_id: str) -> WritePla
         columns=(),
         record=None,
         record_column=options.record_column,
-        checks=make_checks(options, template, None, ()),
+        checks=make_checks(options, template, None),
         asides=(),
         limits=_limits(options, template),
         quota=_quota(options, template),
@@ -98,9 +99,14 @@ def _options_part(options: Options, template: Template, run_id: str) -> WritePla
         key_in=_key_in(options, template),
         proxy=options.proxy,
         learns_quota=options.rate_limit is None,
-        warnings=options.warnings,
+        warnings=options.warnings + _about_revision(headers.get("revision")),
         query=() if options.template else manual.query(options.url),
     )
+
+
+def _about_revision(revision: str | None) -> tuple[str, ...]:
+    said = warn_of(revision, datetime.now(timezone.utc).date()) if revision is not None else None
+    return () if said is None else (said,)
 
 
 def _key_in(options: Options, template: Template) -> str:
@@ -151,13 +157,13 @@ def _columns_part(plan: WritePlan, options: Options, columns: Sequence[Field]) -
             plan,
             columns=tuple(columns),
             asides=tuple(asides),
-            checks=make_checks(options, template, None, columns),
+            checks=make_checks(options, template, None),
             warnings=plan.warnings + cautions(options, template, {}),
         )
     found = map_columns(columns, template, _wishes(options, template, asides))
     found.complaints[:0] = complaints
     found.complaints += _missing_fields(options, template, found)
-    checks = make_checks(options, template, found, columns)
+    checks = make_checks(options, template, found)
     if template.channels:
         place_channels(template, fixed_settings(options, template), found)
     complain(list(dict.fromkeys(found.complaints)), SchemaError)

@@ -111,17 +111,17 @@ _THRESHOLD = Known(
     names=("low_balance_threshold",),
     help="codes left when a warning is sent, 100 at least",
 )
+_ASSIGN = "assigner_configuration"
 _ABOUT = (
     Known("description", ("attributes", "description")),
     _THRESHOLD,
+    # official SDK 25.0.0: the words that its model takes
     *(
-        Known(
-            f"assigner_configuration.{name}",
-            ("attributes", "assigner_configuration", name),
-            since="2026-10-15",
-            help=text,
+        Known(f"{_ASSIGN}.{name}", ("attributes", _ASSIGN, name), choices=choices, since="2026-10-15", help=text)
+        for name, choices, text in (
+            ("used", ("ALWAYS_ASSIGN", "ASSIGN_IF_EXPIRED", "NEVER_ASSIGN"), "assign a used code again"),
+            ("unused_expired", ("ALWAYS_ASSIGN", "NEVER_ASSIGN"), "assign an expired one that was never used"),
         )
-        for name, text in (("used", "what becomes of a used code"), ("unused_expired", "... of an unused, expired one"))
     ),
 )
 CREATE = Template(
