@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     _demo(commands)
     _templates(commands)
     _write(commands)
+    _follow(commands)
     _simulate(commands)
     return top
 
@@ -53,6 +54,12 @@ def _templates(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _write(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     writing = _command(commands, "write", "write a dataset to Klaviyo", run_write)
     add_input(writing)
+
+
+def _follow(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    following = _command(commands, "follow", "settle the jobs that a write left open; needs no cluster", run_follow)
+    following.add_argument("--receipts", required=True, help="path or URI of the receipts dataset")
+    add_options(following)
 
 
 def _simulate(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -130,6 +137,16 @@ def run_write(given: argparse.Namespace) -> int:
     options = options_at("command", read_pairs(given.option))
     with opened(given.input, given.format) as frame:
         report = write(frame, options)
+    tell(report, as_json=given.json)
+    return DONE
+
+
+def run_follow(given: argparse.Namespace) -> int:
+    """`follow`."""
+    from spark_klaviyo.doors.reading import options_at
+    from spark_klaviyo.runs.later import settle_later
+
+    report = settle_later(given.receipts, options_at("follow", read_pairs(given.option)))
     tell(report, as_json=given.json)
     return DONE
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from spark_klaviyo.deliver.delivery import Line, Order
 from spark_klaviyo.deliver.job_errors import failures_of
-from spark_klaviyo.deliver.reads import Document, Place, Query, Reader, Unread
+from spark_klaviyo.deliver.reads import Document, Place, Reader, Unread
 from spark_klaviyo.records import Rejection
 from spark_klaviyo.templates.model import Job
 
@@ -220,7 +220,7 @@ class _Following:
                 yield page
 
 
-def _queries(job: Job, states: Sequence[str]) -> Iterator[Query]:
+def _queries(job: Job, states: Sequence[str]) -> Iterator[tuple[tuple[str, str], ...]]:
     """spec: import jobs filter by `any` and take a page size and a sort; all others by `equals` alone."""
     if job.errors == "pages":
         named = ",".join(f'"{state}"' for state in states)

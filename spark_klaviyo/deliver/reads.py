@@ -6,7 +6,7 @@ Nothing is raised for the network, and a page's `links.next` gives only its quer
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 from urllib.parse import parse_qsl, urlsplit
@@ -18,7 +18,6 @@ from spark_klaviyo.wire.failures import UNREACHABLE
 from spark_klaviyo.wire.judge import Done, Halt, Patience, Refused, Reject, Tries, Verdict, Wait, judge
 
 ATTEMPTS = 4  # of one read; who reads again and again has bounds of its own
-Query = Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ people's data.
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -116,15 +118,10 @@ class Folder:
 
 def _by_fsspec(place: str, reason: Exception) -> Folder:
     try:
-        import fsspec
-    except ImportError:
-        fsspec = None
-    if fsspec is not None:
-        try:
-            system, path = fsspec.core.url_to_fs(place)
-            return Folder(pafs.PyFileSystem(pafs.FSSpecHandler(system)), path)
-        except (ImportError, ValueError, OSError) as error:
-            reason = error
+        system, path = import_module("fsspec").core.url_to_fs(place)
+        return Folder(pafs.PyFileSystem(pafs.FSSpecHandler(system)), path)
+    except (ImportError, ValueError, OSError) as error:
+        reason = error if "fsspec" in sys.modules else reason
     scheme = urlsplit(place).scheme
     message = f"{scheme}: no file system of this kind can be opened here with pyarrow {pa.__version__} or fsspec"
     raise OptionError(message) from reason

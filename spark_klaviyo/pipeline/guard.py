@@ -24,8 +24,8 @@ def guarded(
 ) -> Iterator[Batch | None]:
     """The batches without rows of people who are not on the request's list; these go to `reject` as not_on_list.
 
-    A row with both identifiers passes only if both are on the list. Where the list cannot be read at all, `line.stop` is
-    set; the batch then goes on, and is handed back as unsent.
+    A row with both identifiers passes only if both are on the list. Where the list cannot be read at all, `line.stop`
+    is set; the batch then goes on, and is handed back as unsent.
     """
     reader = Reader(plan, line)
     for batch in batches:

@@ -1,7 +1,7 @@
 """Rejects and receipts of a task door: each task writes its own as it goes, through pyarrow, as nobody comes after it.
 
-Receipts of requests with an open job stand in a hidden folder until the job has ended, so that every request has one row
-and a task that is cut off leaves them for `follow_klaviyo`.
+Receipts of requests with an open job stand in a hidden folder until the job has ended, so that every request has one
+row, and a task that is cut off leaves them for `follow_klaviyo`.
 """
 
 from __future__ import annotations

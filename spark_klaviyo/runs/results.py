@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 import pyarrow as pa
 
-from spark_klaviyo.deliver.jobs import OpenJob
+from spark_klaviyo.deliver.jobs import JobEnded, OpenJob
 from spark_klaviyo.pipeline.settle import Refused
 from spark_klaviyo.pipeline.task import Happened
 from spark_klaviyo.records import Receipt
@@ -17,7 +17,7 @@ from spark_klaviyo.report.task import TaskReport
 RESULT = "kind string, body string"
 SCHEMA = pa.schema([("kind", pa.string()), ("body", pa.string())])
 MOST_ROWS = 2_000  # result rows held before they are handed to Spark
-REPORT, REJECT, RECEIPT, JOB = "report", "reject", "receipt", "job"
+REPORT, REJECT, RECEIPT, JOB, END = "report", "reject", "receipt", "job", "end"
 
 
 def reject_body(run_id: str, partition_id: int, refused: Refused) -> dict[str, object]:
@@ -57,6 +57,8 @@ def _row(event: Happened, run_id: str, partition_id: int) -> tuple[str, str]:
         return RECEIPT, json.dumps(asdict(event))
     if isinstance(event, OpenJob):
         return JOB, json.dumps(asdict(event))
+    if isinstance(event, JobEnded):
+        return END, ""  # jobs of a session door are followed after the tasks
     return REJECT, json.dumps(reject_body(run_id, partition_id, event), ensure_ascii=False)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
 from spark_klaviyo.ledger.schemas import COUNTS
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.report import WriteReport
@@ -16,8 +14,8 @@ def run_row(report: WriteReport, options: Options) -> dict[str, object]:
         "template": report.template,
         **{name: getattr(report, name) for name in COUNTS},
         "seconds": report.seconds,
-        "started_at": datetime.fromtimestamp(report.started, timezone.utc),
-        "ended_at": datetime.fromtimestamp(report.ended, timezone.utc),
+        "started_at": _moment(report.started),
+        "ended_at": _moment(report.ended),
         "stopped": ": ".join(report.stopped) if report.stopped else None,
         "options": options.public(),
     }

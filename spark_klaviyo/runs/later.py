@@ -1,0 +1,120 @@
+"""Settling later the jobs that a run left open: receipts in, the report of those jobs out. Needs pyarrow, and no Spark.
+
+A folder of receipts is appended to: each job that is settled gets a further row, the request's own with the outcome its
+job came to. A row with another outcome than `accepted` replaces, for readers, the `accepted` one of the same `job_id`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import groupby
+from uuid import uuid4
+
+from spark_klaviyo.deliver.jobs import OpenJob
+from spark_klaviyo.errors import OptionError
+from spark_klaviyo.ledger.parts import PartWriter
+from spark_klaviyo.ledger.schemas import RECEIPTS, REJECTS
+from spark_klaviyo.ledger.storage import Folder
+from spark_klaviyo.options.addresses import is_table
+from spark_klaviyo.options.model import Options
+from spark_klaviyo.pipeline.open import LineMaker
+from spark_klaviyo.pipeline.settle import OPEN_JOB, Refused, settle
+from spark_klaviyo.plan.make import make_plan
+from spark_klaviyo.report.report import WriteReport
+from spark_klaviyo.report.task import TaskReport, merge
+from spark_klaviyo.runs.ending import ended
+from spark_klaviyo.runs.open_receipts import OpenReceipts, Row
+from spark_klaviyo.runs.parts import TaskOutputs
+from spark_klaviyo.runs.results import reject_body
+
+NO_JOB = "no open job"
+
+
+def settle_later(receipts: object, options: Options, lines: LineMaker | None = None) -> WriteReport:
+    """Follow every open job of these receipts to its end.
+
+    Raises `OptionError` where the receipts cannot be read or were written elsewhere, `RowsRejected` with `on_reject=fail`
+    where jobs refused rows.
+    """
+    _judge(options)
+    found = OpenReceipts.of(receipts)
+    rows = sorted(found.rows(), key=_run)
+    _same_place(rows, options.base_url)
+    run_id = uuid4().hex
+    later = _Later(options, lines or LineMaker(), found, run_id)
+    totals = [later.settle(name, list(group)) for (name, _), group in groupby(rows, key=_run)]
+    later.close()
+    names = {name for name, _ in map(_run, rows)}
+    template = ", ".join(sorted(names)) or NO_JOB
+    report = WriteReport.of(merge(totals), run_id=run_id, template=template)
+    TaskOutputs(run_id, runs_path=options.runs_path).keep_run(report, options)
+    return ended(report, options.on_reject)
+
+
+def _judge(options: Options) -> None:
+    if options.receipts_path:
+        raise OptionError("receipts_path: what is settled is appended to the receipts that are given; leave it out")
+    for name, place in (("rejects_path", options.rejects_path), ("runs_path", options.runs_path)):
+        if place and is_table(place):
+            raise OptionError(f"{name}: table: needs a Spark session, and following has none; give a path")
+
+
+def _run(row: Row) -> tuple[str, str]:
+    return str(row["template"]), str(row["run_id"])
+
+
+def _same_place(rows: Iterable[Row], base_url: str) -> None:
+    """A key is sent where the caller says, never where a file says."""
+    elsewhere = {str(row["url"]).partition("/api/")[0] for row in rows} - {base_url.rstrip("/")}
+    if elsewhere:
+        raise OptionError(f"base_url: these receipts were written at {', '.join(sorted(elsewhere))}, not at {base_url}")
+
+
+class _Later:
+    """Follows one run's jobs after the other's."""
+
+    def __init__(self, options: Options, lines: LineMaker, found: OpenReceipts, run_id: str) -> None:
+        self._options, self._lines, self._found = options, lines, found
+        stem = f"part-{run_id}-follow"
+        folder = found.folder
+        self._receipts = PartWriter(folder, RECEIPTS, stem) if folder is not None else None
+        place = options.rejects_path
+        self._rejects = PartWriter(Folder.at(place), REJECTS, stem) if place else None
+
+    def settle(self, template: str, rows: list[Row]) -> TaskReport:
+        """Follow the jobs of one run."""
+        run_id = str(rows[0]["run_id"])
+        plan = make_plan(replace(self._options, template=template, api="current"), (), run_id, schema_known=False)
+        by_job = {str(row["job_id"]): row for row in rows}
+        jobs = list(_jobs(rows))
+        report = TaskReport(rows=sum(job.rows for job in jobs))
+        report.accept(report.rows, OPEN_JOB)
+        with self._lines.open(plan, 0, 0) as line:
+            report.started = line.clock.wall().timestamp()
+            for event in settle(plan, jobs, line, report):
+                now = line.clock.now()
+                if not isinstance(event, Refused):
+                    self._keep({**by_job[event.job.job_id], "outcome": event.outcome, "detail": event.reason}, now)
+                elif self._rejects is not None:
+                    self._rejects.add(reject_body(run_id, event.partition_id, event), now)
+            report.ended = line.clock.wall().timestamp()
+        return report
+
+    def close(self) -> None:
+        """Write out what is held; what stood in hidden places has its row by now."""
+        for writer in filter(None, (self._receipts, self._rejects)):
+            writer.flush()
+        self._found.clear_hidden()
+
+    def _keep(self, row: Row, now: float) -> None:
+        """A further row for a job that is settled, or that has none that readers see."""
+        hidden = str(row["job_id"]) in self._found.hidden
+        if self._receipts is not None and (hidden or row["outcome"] != "accepted"):
+            self._receipts.add(row, now)
+
+
+def _jobs(rows: Iterable[Row]) -> Iterator[OpenJob]:
+    for row in rows:
+        numbers = (int(str(row[name])) for name in ("rows", "sequence", "partition_id"))
+        yield OpenJob(str(row["job_id"]), *numbers)

@@ -1,0 +1,105 @@
+"""Finds the receipts whose jobs are open: in a folder of receipts, hidden places of cut-off runs included, or in rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import pyarrow as pa
+
+from spark_klaviyo.errors import OptionError
+from spark_klaviyo.ledger.schemas import RECEIPTS
+from spark_klaviyo.ledger.storage import Folder
+from spark_klaviyo.options.addresses import is_table
+from spark_klaviyo.records import Receipt
+from spark_klaviyo.runs.parts import OPEN
+from spark_klaviyo.runs.results import RECEIPT
+from spark_klaviyo.runs.storage import STAGING
+
+Row = Mapping[str, object]
+NAMES = [column.name for column in RECEIPTS]
+ACCEPTED = "accepted"
+
+
+@dataclass
+class OpenReceipts:
+    """`hidden`: ids of jobs whose receipts no reader sees yet. `folder`: where further rows go, if anywhere."""
+
+    folder: Folder | None = None
+    given: tuple[Row, ...] = ()
+    hidden: set[str] = field(default_factory=set)
+    _used: list[str] = field(default_factory=list)
+
+    @staticmethod
+    def of(receipts: object) -> OpenReceipts:
+        """A path or URI; a DataFrame of receipts, or `report.receipts`, for which no further rows are written."""
+        if isinstance(receipts, str | Path):
+            place = str(receipts)
+            if is_table(place):
+                raise OptionError("receipts: a table needs a Spark session: give the DataFrame, spark.table(...)")
+            return OpenReceipts(Folder.at(place))
+        if hasattr(receipts, "where") and hasattr(receipts, "collect"):
+            rows = [row.asDict() for row in receipts.where("job_id IS NOT NULL").collect()]
+            return OpenReceipts(given=tuple(rows))
+        if isinstance(receipts, Iterable):
+            kept = (asdict(one) for one in receipts if isinstance(one, Receipt))
+            return OpenReceipts(given=tuple(kept))
+        raise OptionError("receipts: must be the path of a receipts dataset, a DataFrame of it, or report.receipts")
+
+    def rows(self) -> list[Row]:
+        """One row for each open job."""
+        if self.folder is None:
+            return list(_open_of(self.given, self.given).values())
+        names = self.folder.names()
+        folders = {folder.path.rpartition("/")[2]: folder for folder in self.folder.folders()}
+        if not names and not folders:
+            raise OptionError(f"receipts: there are none at {self.folder.path}")
+        visible = _open_of(self._read(self.folder, names), self._read(self.folder, names))
+        hidden = dict(self._hidden(folders))
+        for row in self._read(self.folder, names) if hidden else ():
+            hidden.pop(str(row["job_id"]), None)
+        self.hidden = set(hidden)
+        return list({**hidden, **visible}.values())
+
+    def clear_hidden(self) -> None:
+        """Take away the hidden files of tasks that were cut off: their rows are in the dataset by now."""
+        for name in self._used:
+            if self.folder is not None:
+                self.folder.child(OPEN).delete(name)
+
+    def _read(self, folder: Folder, names: Iterable[str]) -> Iterator[Row]:
+        """Receipts with a job, a file at a time."""
+        for name in names:
+            try:
+                table = folder.read(name, NAMES)
+            except (pa.ArrowException, OSError, KeyError) as error:
+                raise OptionError(f"receipts: {name} cannot be read as receipts") from error
+            if set(table.column_names) != set(NAMES):
+                raise OptionError(f"receipts: {name} holds something else; expected {', '.join(NAMES)}")
+            for row in table.to_pylist():
+                if row["job_id"]:
+                    yield row
+
+    def _hidden(self, folders: Mapping[str, Folder]) -> Iterator[tuple[str, Row]]:
+        """What cut-off tasks, and runs cut off while they followed their jobs, have left."""
+        if OPEN in folders:
+            self._used = folders[OPEN].names()
+            for row in self._read(folders[OPEN], self._used):
+                yield str(row["job_id"]), row
+        for run in folders[STAGING].folders() if STAGING in folders else ():
+            for name in run.names():
+                for held in run.read(name, ["kind", "body"]).to_pylist():
+                    row: dict[str, object] = json.loads(held["body"]) if held["kind"] == RECEIPT else {}
+                    if row.get("job_id"):
+                        yield str(row["job_id"]), row
+
+
+def _open_of(first: Iterable[Row], again: Iterable[Row]) -> dict[str, Row]:
+    """Accepted rows by job, without those that a settled row replaces; the rows are read twice, and few are held."""
+    found = {str(row["job_id"]): row for row in first if row["outcome"] == ACCEPTED and row["job_id"]}
+    for row in again:
+        if row["outcome"] != ACCEPTED:
+            found.pop(str(row["job_id"]), None)
+    return found
