@@ -20,11 +20,13 @@ from spark_klaviyo.ledger.lease import Lease, living, owner_of
 from spark_klaviyo.ledger.state import HASH, JOBS, MARK, PART, REFUSED, SCHEMA, Marks, StatePlace, marks_of
 from spark_klaviyo.ledger.storage import PARQUET, Folder
 
+NOT_HELD = "this run does not hold it here: is it one place for every machine?"
 LOCK = "_lock.json"
 LEASE = "_lease-"
 AT_ONCE = 1_000  # rows that are written down without waiting for more
 LONGEST_WAIT = 1.0  # seconds that fewer rows may wait for more
-PATIENCE = 0.002  # of that, for each file written: few requests get a file each, a million do not
+FEW = 100  # files that are written without any waiting
+PATIENCE = 0.002  # seconds more of waiting for each further file: a million small requests do not get a file each
 
 Fail = Callable[[str, str], None]
 
@@ -94,9 +96,8 @@ class Recorder:
         with self._lock:
             self._held.append(Held(marks, outcome, job_id, self._moment()))
             waited = time.monotonic() - self._written
-            if sum(len(held.marks) for held in self._held) >= AT_ONCE or waited >= min(
-                LONGEST_WAIT, PATIENCE * self._files
-            ):
+            due = min(LONGEST_WAIT, PATIENCE * max(self._files - FEW, 0))
+            if waited >= due or sum(len(held.marks) for held in self._held) >= AT_ONCE:
                 self._flush()
 
     def job(self, job_id: str, outcome: str, refused: Iterable[bytes] = ()) -> None:
@@ -232,7 +233,7 @@ class Earlier:
 def _short(marks: Marks) -> npt.NDArray[np.uint64]:
     """64 bits of each mark, to search by; who is found is compared whole."""
     words = np.ascontiguousarray(marks).view(np.uint64)
-    return words[:, 0] ^ words[:, 2] if len(marks) else np.empty(0, np.uint64)  # type: ignore[no-any-return]
+    return words[:, 0] ^ words[:, 2]
 
 
 def _fixed(column: pa.ChunkedArray) -> Marks:

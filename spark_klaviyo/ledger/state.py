@@ -1,10 +1,11 @@
-"""What was delivered, kept between runs: the format of the state, its scope and its keys. No personal data, only hashes.
+"""What was delivered, kept between runs: the format of a state, its scope and its keys. Hashes only, nobody's data.
 
-`state_path` is a folder of Parquet files, written side by side and never changed, one row for
-each row that reached its outcome:
+`state_path` is a folder of Parquet files, written side by side and never changed, one row for each row that reached its
+outcome:
 
 scope        hash of the account, the template and its settings
-key          hash of the row's identifier (of an event's unique id), salted with the scope; null where the row tells of a job
+key          hash of the row's identifier (of an event's unique id), salted with the scope; null where
+             the row tells of a job
 fingerprint  hash of the mapped record
 outcome      sent | pending (its job is not known to have ended) | refused (by its job);
              of a job: taken | lost

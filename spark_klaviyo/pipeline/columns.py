@@ -14,7 +14,7 @@ from spark_klaviyo.ledger.state import marks_of
 from spark_klaviyo.records import Slab
 
 Ints = npt.NDArray[np.int64]
-MARK_COLUMN, STANDING_COLUMN = 4, 5  # there only with a state: what it knows a row by, and whether the row stands as it is
+MARK_COLUMN, STANDING_COLUMN = 4, 5  # only with a state: what it knows a row by, and whether the row stands as it is
 
 
 def slab_of(batch: pa.RecordBatch, first_row: int) -> Slab:

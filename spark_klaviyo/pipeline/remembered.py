@@ -21,8 +21,8 @@ from spark_klaviyo.report.task import TaskReport
 
 TO_SEND, DELIVERED, REPLACED = 0, 1, 2  # values of the column `standing`
 SKIPPED = {
-    DELIVERED: "delivered before, as it is (state_path)",
-    REPLACED: "a later row has the same identifier (state_path)",
+    DELIVERED: "delivered before, and unchanged since",
+    REPLACED: "a later row has the same identifier",
 }
 RESUMED = "rows were delivered by an earlier attempt of their task"
 UNRECORDED = "rows were delivered and could not be written down at state_path: the next run sends them again"
@@ -85,8 +85,8 @@ def _joined(marks: list[Marks]) -> Marks:
 def hear(plan: WritePlan, piece: Piece, recorder: Recorder) -> None:
     """Write down what a followed job says: the rows it refused are tried again, an end settles the others.
 
-    A job that nobody could follow to its end stays pending, and the next run asks it. Where it cannot be told which rows
-    were refused, all are tried again, unless that could do harm.
+    A job that nobody could follow to its end stays pending, and the next run asks it. Where it cannot be told which
+    rows were refused, all are tried again, unless that could do harm.
     """
     if plan.state is None:
         return

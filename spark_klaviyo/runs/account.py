@@ -18,7 +18,7 @@ TIED_TO_KEY = (
     "state_path: the key may not read the account's id (scope accounts:read), so what was delivered is remembered for "
     "this very key: with another key everything is sent again"
 )
-TOKEN_CHANGES = (
+NO_SCOPE = (
     "state_path: give the access token the scope accounts:read: tokens change, so they cannot tell whose account it is"
 )
 _known: dict[bytes, str] = {}  # account ids by a hash of address and key: a stream asks once
@@ -36,7 +36,7 @@ def account_of(plan: WritePlan, lines: LineMaker) -> tuple[str, str]:
     if key not in _known:
         found = _asked(plan, lines)
         if not found and plan.credentials.access_token is not None:
-            raise OptionError(TOKEN_CHANGES)
+            raise OptionError(NO_SCOPE)
         if not found:
             return key.hex(), TIED_TO_KEY
         _known[key] = found

@@ -44,7 +44,7 @@ def compact_if_many(spark: Any, folder: Folder, place: StatePlace) -> None:
 def compact_held(spark: Any, folder: Folder, path: str) -> int:
     """Compact a state whose lock the caller holds; how many files went.
 
-    The new files are complete before the old ones go, and each alone tells the truth: cut off anywhere, nothing is lost.
+    The new files are complete before the old ones go, and each alone tells the truth: nothing is lost wherever it ends.
     """
     old = folder.names()
     mark = uuid.uuid4().hex[:12]

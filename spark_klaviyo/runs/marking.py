@@ -1,4 +1,4 @@
-"""Which rows of a DataFrame the state knows already: found with Spark, whatever the sizes, and nothing is evaluated here.
+"""Which rows of a DataFrame a state knows already: found with Spark, whatever the sizes; nothing is evaluated here.
 
 Every encoded row gets a mark (key and fingerprint, 16 bytes each, from the text of its record, so that one rule serves
 whoever made it) and is told to be sent, to stand as it is, or to be replaced by a later row with the same identifier.

@@ -21,7 +21,7 @@ from spark_klaviyo.pipeline.remembered import hear
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.runs.account import account_of, stopped
 from spark_klaviyo.runs.compacting import compact_if_many
-from spark_klaviyo.runs.marking import encoded_in_workers, live, standing
+from spark_klaviyo.runs.marking import encoded_in_workers, live, standing, stored
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -34,8 +34,8 @@ WAITS_FOR_OTHERS = 4  # times `stale_seconds`
 def resuming(spark: Any, plan: WritePlan, options: Options, lines: LineMaker) -> Iterator[WritePlan]:
     """The plan with the place of its state, held for this run alone; the plan as it is without `state_path`.
 
-    Before that: the state is opened or created, and the jobs that earlier runs left open are asked. Raises `OptionError`
-    where the state cannot be used, `WriteStopped` where another run uses it, or Klaviyo cannot be asked.
+    Before that: the state is opened or created, and the jobs that earlier runs left open are asked. Raises
+    `OptionError` where the state cannot be used, `WriteStopped` where another run uses it, or Klaviyo cannot be asked.
     """
     if options.state_path is None:
         yield plan
@@ -90,7 +90,7 @@ def endpoint_of(plan: WritePlan) -> Mapping[str, object]:
 
 
 def _held(folder: Folder, place: StatePlace, plan: WritePlan) -> Lease:
-    """The state's lock. Raises `WriteStopped` while another run holds it, `OptionError` for a format that is not ours."""
+    """The state's lock. Raises `WriteStopped` while another run holds it, `OptionError` for a foreign format."""
     folder.make()
     _runs_so_far(folder, place.path)
     if living(folder, [LOCK], place.stale_seconds):
@@ -120,8 +120,8 @@ def _others_gone(folder: Folder, place: StatePlace, plan: WritePlan, lock: Lease
 def _in_use(place: StatePlace, owner: str, at: object) -> str:
     seen = f", seen {max(time.time() - at, 0):,.0f} s ago" if isinstance(at, int | float) else ""
     return (
-        f"state_path: another run ({owner}{seen}) is writing with the state at {place.path}: wait for it, or use another "
-        f"state; if no run is at work there, remove {LOCK} in it"
+        f"state_path: another run ({owner}{seen}) is writing with the state at {place.path}: wait for it, or use "
+        f"another state; if no run is at work there, remove {LOCK} in it"
     )
 
 
@@ -180,6 +180,4 @@ def _pending(spark: Any, place: StatePlace, folder: Folder) -> list[OpenJob]:
 
 
 def _ended(spark: Any, path: str, scope: str) -> DataFrame:
-    from spark_klaviyo.runs.marking import stored
-
     return stored(spark, path).where(f"{scope} AND key IS NULL").select("job_id").distinct()

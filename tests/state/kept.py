@@ -1,0 +1,76 @@
+"""Tasks that keep a state, without Spark: a lock as the calling process holds it, marks as Spark makes them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from spark_klaviyo.encode import arrow
+from spark_klaviyo.ledger.lease import Lease
+from spark_klaviyo.ledger.recorder import LOCK
+from spark_klaviyo.ledger.state import StatePlace
+from spark_klaviyo.ledger.storage import Folder
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.simulator import KlaviyoSimulator
+from tests.pipeline.running import Row, plan_for
+
+RUN = "run"
+SCOPE = b"s" * 16
+STALE = 0.5  # seconds
+
+
+def place_at(path: Path, run_id: str = RUN, run_number: int = 1, stale_seconds: float = STALE) -> StatePlace:
+    return StatePlace(str(path), SCOPE, run_id, run_number, stale_seconds)
+
+
+@contextmanager
+def locked(place: StatePlace) -> Iterator[Folder]:
+    """The state's folder while a run holds its lock."""
+    folder = Folder.at(place.path)
+    folder.make()
+    lock = Lease(folder, LOCK, place.run_id, place.stale_seconds, lambda _: None)
+    lock.take()
+    try:
+        yield folder
+    finally:
+        lock.release()
+
+
+def keeping(klaviyo: KlaviyoSimulator, place: StatePlace, columns: Sequence[str], **options: object) -> WritePlan:
+    """A plan whose tasks write down what they deliver."""
+    return replace(plan_for(klaviyo, columns, rate_limit="none", **options), state=place)
+
+
+def marked(plan: WritePlan, rows: Sequence[Row], slab: int = 1_000) -> Iterator[pa.RecordBatch]:
+    """Encoded batches with their marks, all rows to be sent."""
+    schema = pa.schema([(name, pa.string()) for name in rows[0]])
+    for batch in pa.Table.from_pylist(list(rows), schema).to_batches(max_chunksize=slab):
+        yield with_marks(arrow.encode(batch, plan))
+
+
+def with_marks(encoded: pa.RecordBatch, standing: Sequence[int] = ()) -> pa.RecordBatch:
+    marks = [mark(key, record) for key, record in zip(encoded["key"].to_pylist(), encoded[0].to_pylist(), strict=True)]
+    columns = [
+        encoded[0],
+        encoded[1],
+        encoded[2],
+        pa.nulls(encoded.num_rows, pa.string()),
+        pa.array(marks, pa.binary()),
+        pa.array(list(standing) or [0] * encoded.num_rows, pa.int32()),
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=["record", "flag", "key", "aside", "mark", "standing"])
+
+
+def mark(key: object, record: object) -> bytes:
+    return b"".join(hashlib.sha256(str(text).encode()).digest()[:16] for text in (key, record))
+
+
+def recorded(path: Path) -> list[dict[str, object]]:
+    """All rows of a state's files."""
+    return [row for file in sorted(path.glob("[!_]*.parquet")) for row in pq.read_table(file).to_pylist()]

@@ -1,0 +1,175 @@
+"""What tasks write down while they send, and what later attempts of them read."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spark_klaviyo.ledger.recorder import Earlier, Recorder
+from spark_klaviyo.ledger.state import MARK, SENT, Marks
+from spark_klaviyo.pipeline.open import LineMaker
+from spark_klaviyo.pipeline.remembered import RESUMED
+from spark_klaviyo.pipeline.task import run_task
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.report.task import TaskReport
+from spark_klaviyo.simulator import Fault, KlaviyoSimulator
+from tests.pipeline.running import Ran, Row, people
+from tests.state.kept import keeping, locked, marked, place_at, recorded
+
+NAMES = ("email", "first_name")
+
+
+def run_attempt(plan: WritePlan, rows: list[Row], attempt: int = 0) -> Ran:
+    ran = Ran()
+    with LineMaker().open(plan, 0, attempt) as line:
+        for event in run_task(plan, marked(plan, rows, slab=20), line):
+            ran.add(event)
+    return ran
+
+
+def some_marks(count: int, first: int = 0) -> Marks:
+    texts = [hashlib.sha256(str(n).encode()).digest() for n in range(first, first + count)]
+    return np.frombuffer(b"".join(texts), dtype=np.uint8).reshape(-1, MARK)
+
+
+def sent_emails(klaviyo: KlaviyoSimulator) -> Counter[str]:
+    """How often each email arrived in a request that was carried out."""
+    bodies = [request.json()["data"]["attributes"] for request in klaviyo.requests if request.method == "POST"]
+    return Counter(row["attributes"]["email"] for body in bodies for row in body["profiles"]["data"])
+
+
+def test_rows_are_on_disk_with_their_outcome_before_the_next_request_leaves(tmp_path: Path) -> None:
+    with KlaviyoSimulator() as klaviyo, locked(place_at(tmp_path)):
+        plan = replace(keeping(klaviyo, place_at(tmp_path), NAMES, max_rows=5), workers=1)
+        with LineMaker().open(plan, 0, 0) as line:
+            for event in run_task(plan, marked(plan, people(40)), line):
+                if not isinstance(event, TaskReport):
+                    assert len(recorded(tmp_path)) == 5 * len(klaviyo.jobs)
+    assert {row["outcome"] for row in recorded(tmp_path)} == {"pending"}
+    assert {row["job_id"] for row in recorded(tmp_path)} == set(klaviyo.jobs)
+
+
+def test_an_attempt_goes_on_where_an_earlier_one_of_its_task_ended(tmp_path: Path) -> None:
+    with KlaviyoSimulator() as klaviyo, locked(place_at(tmp_path)):
+        plan = keeping(klaviyo, place_at(tmp_path), NAMES, max_rows=10)
+        run_attempt(plan, people(30), attempt=0)
+        again = run_attempt(plan, people(50), attempt=1)
+    assert set(sent_emails(klaviyo).values()) == {1}
+    assert len(klaviyo.profiles) == 50
+    report = again.report
+    assert (report.rows, report.accepted, report.warnings) == (50, 50, {RESUMED: 30})
+    assert {job.job_id for job in again.jobs} == set(klaviyo.jobs)  # those of the first attempt are followed, too
+
+
+def test_two_attempts_side_by_side_deliver_every_row_once(tmp_path: Path) -> None:
+    rows = people(120)
+    with KlaviyoSimulator(latency=0.01) as klaviyo, locked(place_at(tmp_path)):
+        plan = keeping(klaviyo, place_at(tmp_path), NAMES, max_rows=3)
+        found: dict[int, Ran] = {}
+        threads = [threading.Thread(target=lambda n=n: found.update({n: run_attempt(plan, rows, n)})) for n in range(2)]
+        threads[0].start()
+        time.sleep(0.1)
+        threads[1].start()
+        for thread in threads:
+            thread.join()
+    assert sent_emails(klaviyo) == Counter(row["email"] for row in rows)
+    assert [found[n].report.accepted for n in range(2)] == [120, 120]
+
+
+def test_what_an_earlier_attempt_was_refused_is_tried_again(tmp_path: Path) -> None:
+    fault = Fault("status", path="/api/profile-bulk-import-jobs*", status=503)
+    with KlaviyoSimulator() as klaviyo, locked(place_at(tmp_path)):
+        klaviyo.inject(fault)
+        plan = keeping(klaviyo, place_at(tmp_path), NAMES, attempts=1)
+        assert run_attempt(plan, people(3)).codes == ["unavailable"] * 3
+        assert recorded(tmp_path) == []
+        klaviyo.clear_faults()
+        assert run_attempt(plan, people(3), 1).report.accepted == 3
+
+
+def test_rows_that_stand_are_counted_and_not_sent(tmp_path: Path) -> None:
+    with KlaviyoSimulator() as klaviyo, locked(place_at(tmp_path)):
+        plan = keeping(klaviyo, place_at(tmp_path), NAMES)
+        batch = next(marked(plan, people(4)))
+        from_spark = batch.set_column(5, "standing", pa.array([0, 1, 2, 1], pa.int32()))
+        with LineMaker().open(plan, 0, 0) as line:
+            *_, report = run_task(plan, iter([from_spark]), line)
+    assert isinstance(report, TaskReport)
+    assert report.adds_up()
+    assert (report.rows, report.accepted, report.skipped) == (4, 1, 3)
+    assert sorted(report.skipped_because.values()) == [1, 2]
+
+
+def test_a_task_that_finds_the_state_held_by_another_run_sends_nothing(tmp_path: Path) -> None:
+    with KlaviyoSimulator() as klaviyo, locked(place_at(tmp_path, run_id="another")):
+        ran = run_attempt(keeping(klaviyo, place_at(tmp_path), NAMES), people(3))
+    assert (ran.report.unsent, klaviyo.requests) == (3, [])
+    assert ran.report.stopped is not None
+    assert ran.report.stopped[0] == "state_lost"
+
+
+def test_a_task_stops_when_another_run_takes_the_state_over(tmp_path: Path) -> None:
+    with KlaviyoSimulator(latency=0.05) as klaviyo, locked(place_at(tmp_path)) as folder:
+        plan = keeping(klaviyo, place_at(tmp_path), NAMES, max_rows=1, workers=1)
+        taken = threading.Timer(0.3, lambda: (tmp_path / "_lock.json").write_text('{"owner": "another"}'))
+        taken.start()
+        ran = run_attempt(plan, people(200))
+        taken.join()
+        assert folder.names() != []
+    assert ran.report.stopped is not None
+    assert ran.report.stopped[0] == "state_lost"
+    assert 0 < len(klaviyo.jobs) < 100
+    assert ran.report.accepted == len(recorded(tmp_path)) == len(klaviyo.jobs)
+
+
+def test_few_rows_at_a_time_do_not_make_a_file_each(tmp_path: Path) -> None:
+    with locked(place_at(tmp_path)):
+        recorder = Recorder(place_at(tmp_path, stale_seconds=30.0), 0, 0, lambda *_: None)
+        recorder.open(time.sleep)
+        for number in range(2_000):
+            recorder.record(some_marks(1, number), SENT)
+        recorder.close()
+    assert len(recorded(tmp_path)) == 2_000
+    assert len(list(tmp_path.glob("part-*"))) < 400
+
+
+def test_a_state_that_cannot_be_written_any_more_is_told_with_the_rows_that_are_missing_in_it(tmp_path: Path) -> None:
+    told: list[str] = []
+    state = tmp_path / "state"
+    with locked(place_at(state, stale_seconds=30.0)):
+        recorder = Recorder(place_at(state, stale_seconds=30.0), 0, 0, lambda code, _: told.append(code))
+        recorder.open(time.sleep)
+        state.rename(tmp_path / "away")
+        state.write_text("no directory")
+        recorder.record(some_marks(7), SENT)
+        assert (told, recorder.unrecorded) == (["state_unwritable"], 7)
+        state.unlink()
+        (tmp_path / "away").rename(state)
+        recorder.close()
+
+
+@settings(deadline=None)
+@given(st.sets(st.integers(0, 60)), st.lists(st.integers(0, 60)))
+def test_rows_are_found_among_the_earlier_ones_exactly(before: set[int], now: list[int]) -> None:
+    def table(marks: Marks) -> pa.Table:
+        halves = [[bytes(row[:16]) for row in marks], [bytes(row[16:]) for row in marks]]
+        columns = [pa.array(half, pa.binary()) for half in halves] + [pa.nulls(len(marks), pa.string())]
+        return pa.Table.from_arrays(columns, names=["key", "fingerprint", "job_id"])
+
+    def marks(numbers: list[int]) -> Marks:
+        return np.concatenate([some_marks(0), *(some_marks(1, number) for number in numbers)])
+
+    ordered = sorted(before)
+    earlier = Earlier([table(marks(ordered[:3])), table(marks(ordered[3:]))])
+    places = earlier.place_of(marks(now)).tolist()
+    assert [place >= 0 for place in places] == [number in before for number in now]
+    assert all(ordered[place] == number for place, number in zip(places, now, strict=True) if place >= 0)
