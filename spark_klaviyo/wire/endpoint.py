@@ -1,7 +1,7 @@
 """The quota of one endpoint as one sender sees it: its own turns exactly, everybody else's by what replies give away.
 
 Whole: nobody else is expected, and a neighbour is yielded to. Share: `k` of `n` senders that cannot talk to each other;
-its part is certain, the rest is taken only while replies show nobody else. Pure: the time is passed in. Not locked.
+its part is certain, the rest is taken only while replies show nobody else. Guess: as many as replies show. Pure: the time is passed in. Not locked.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from spark_klaviyo.records import Quota, Reply
 from spark_klaviyo.wire.neighbour import Neighbour
-from spark_klaviyo.wire.others import Others
+from spark_klaviyo.wire.others import Others, Traffic
 from spark_klaviyo.wire.quotas import Standing, listed_quota, standing
 from spark_klaviyo.wire.retry_after import asked_wait
 from spark_klaviyo.wire.windows import Rolling
@@ -20,6 +20,9 @@ from spark_klaviyo.wire.windows import Rolling
 LOOK_SECONDS = 1.0  # how often the traffic of others is worked out
 RECENT_SECONDS = 6.0
 SHORTEST_WAIT = 0.02
+GUESSED_PART = 0.93  # what all such senders together aim at
+NARROWING = 0.85
+FIRST_GUESS = 1 / 8  # the share of a sender that does not know of how many it is one: the default of `tasks`
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,13 @@ class Seen:
 class Endpoint:
     """Turns at one endpoint."""
 
-    def __init__(self, quota: Quota, share: float = 1.0) -> None:
-        self._share = share
+    def __init__(self, quota: Quota, share: float | None = 1.0) -> None:
+        self._share = FIRST_GUESS if share is None else share
+        self._guesses = share is None
         self._windows: list[Rolling] = []
         self._promised: list[float] = []  # sorted: the moments for which sleepers were told to come back
         self._shut_until = 0.0
+        self._spaced_until = 0.0
         self._others = Others(1.0)
         self._looked = 0.0
         self._neighbour = Neighbour()
@@ -61,13 +66,20 @@ class Endpoint:
     def ask(self, now: float) -> float:
         """0.0 when a turn begins now; else how many seconds to stay away, a different moment for each asker."""
         self._move(now)
-        if now >= self._shut_until and all(window.free > 0 for window in self._windows):
+        opens = max(self._shut_until, self._spaced_until)
+        if now >= opens and all(window.free > 0 for window in self._windows):
             for window in self._windows:
                 window.take(now)
+            self._space(now)
             return 0.0
-        due = max(self._first_unpromised(), self._shut_until, now + SHORTEST_WAIT)
+        due = max(self._first_unpromised(), opens, now + SHORTEST_WAIT)
         insort(self._promised, due)
         return due - now
+
+    def _space(self, now: float) -> None:
+        """A share is spread over the second: lumps of several senders would hide each other, or fall on each other."""
+        if self._share < 1.0 and self._windows:
+            self._spaced_until = now + 0.8 * self._windows[0].seconds / max(self._windows[0].ours, 0.05)
 
     def _first_unpromised(self) -> float:
         """When a turn opens that no sleeper was told to come back for."""
@@ -112,37 +124,46 @@ class Endpoint:
 
     def _look(self, now: float) -> None:
         burst = self._windows[0].quota / self._windows[0].seconds
+        self._neighbour.move(now)
+        if self._windows[-1].free <= 0:
+            self._neighbour.spent()
         if self._share < 1.0:
             recent = self._others.traffic(now, RECENT_SECONDS)
-            if recent.windows >= 4:
-                self._alone = recent.rate + recent.doubt < 0.15 * burst
+            self._alone = _alone(recent, burst, self._alone)
+            if self._guesses and recent.windows >= 4:
+                seen = recent.own / max(recent.own + recent.rate, 0.01)
+                self._share += 0.3 * (GUESSED_PART * min(seen, 1.0) - self._share)
         else:
-            self._neighbour.move(now)
-            least = max(0.03 * burst, *(0.12 * window.quota / window.seconds for window in self._windows[1:]), 0.0)
+            sustained = [window.quota / window.seconds for window in self._windows]
+            least = max(0.03 * burst, 0.12 * min(sustained))
             self._neighbour.noticed(self._others.traffic(now), least, now)
-            if self._windows[-1].free <= 0:
-                self._neighbour.spent()
         self._apportion(now)
+
+    @property
+    def _part(self) -> float:
+        """What part of the quota we may count on at the moment."""
+        return 1.0 if self._alone else self._share
 
     def _apportion(self, now: float) -> None:
         """What of each window is for us."""
         for window in self._windows:
-            if self._share < 1.0:
-                window.ours = window.quota * (1.0 if self._alone else self._share)
-            else:
-                window.ours = self._neighbour.allowance(window.quota, window.seconds, now)
+            window.ours = self._part * self._neighbour.allowance(window.quota, window.seconds, now)
 
     def _throttled(self, seen: Seen, now: float) -> None:
         ends = now + seen.asked_seconds
         self._shut_until = max(self._shut_until, ends)
         full = self._full_window(seen.asked_seconds)
+        if full is None and self._guesses:  # too many of us in one second
+            self._share *= NARROWING
         if full is None or ends <= self._full_until + 1.5:
             return  # no more than a busy second, or the same full minute met by several requests
         self._full_until = ends
         elapsed = full.seconds - seen.asked_seconds
-        if elapsed > 0.1 * full.seconds and self._share >= 1.0:
-            self._neighbour.refused(max(full.quota - full.since(ends - full.seconds), 0.0) / elapsed, ends)
-        self._alone = False
+        if self._alone and self._share < 1.0:
+            self._alone = False  # we were not: back to our own share
+        elif elapsed > 0.1 * full.seconds and not self._guesses:
+            of_run = full.since(ends - full.seconds) / self._part
+            self._neighbour.refused(max(full.quota - of_run, 0.0) / elapsed, ends)
         full.forget(now)
         self._apportion(now)
 
@@ -155,3 +176,12 @@ class Endpoint:
         shortest = self._windows[0]
         if stands.quota == shortest.quota and shortest.seconds <= 1.0:
             self._others.saw(arrived, stands.quota - stands.remaining)
+
+
+def _alone(recent: Traffic, burst: float, so_far: bool) -> bool:
+    """Whether nobody else sends at the moment; what was believed so far stays unless there is evidence."""
+    if recent.windows < 4:
+        return so_far
+    if so_far:
+        return not (recent.rate > 2.0 * recent.doubt and recent.rate > 0.15 * burst)
+    return recent.rate + recent.doubt < 0.15 * burst

@@ -21,11 +21,12 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Traffic:
-    """Requests of others per second, give or take `doubt`, seen in so many windows."""
+    """Requests of others per second, give or take `doubt`, seen in so many windows in which we sent `own` per second."""
 
     rate: float = 0.0
     doubt: float = float("inf")
     windows: int = 0
+    own: float = 0.0
 
 
 NONE_KNOWN = Traffic()
@@ -61,7 +62,8 @@ class Others:
         # somebody's request is seen by those of ours that come later in the same window: by half of them
         scale = 2.0 / self._seconds
         doubt = float(np.std(means) / np.sqrt(len(means))) if len(means) > 1 else float("inf")
-        return Traffic(max(float(np.mean(means)), 0.0) * scale, max(doubt, 0.02) * scale, len(means))
+        rate, own = max(float(np.mean(means)), 0.0) * scale, len(seen) / (len(means) * self._seconds)
+        return Traffic(rate, max(doubt, 0.02) * scale, len(means), own)
 
     def _best(self, arrived: Floats, used: Floats) -> tuple[Floats, Floats]:
         phases = (np.arange(PHASES) / PHASES * self._seconds)[:, None]
