@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Doors that can do without knowing an endpoint: they ask the account, or read receipts that name it.
 _NO_TARGET_NEEDED = frozenset({"check", "follow"})
+_DELETING = frozenset({"function", "command", "batch"})  # doors that can count the rows before
 _OWN_HEADERS = {"authorization": "api_key or access_token", "revision": "revision", "content-type": "url"}
 
 
@@ -137,6 +138,11 @@ def _deletion(call: Call) -> Iterator[str]:
         yield (
             f"template: {name} deletes, and {doors.DOORS[call.door]} has no session to count the rows before; "
             f"use {doors.door_that_has_it(call.door)}"
+        )
+    if call.template.deletes and call.door in _DELETING and "confirm_deletion" not in call.given:
+        yield (
+            f"confirm_deletion: is required by template {name}, as what it deletes cannot be brought back: "
+            "give the exact number of rows about to be deleted"
         )
     if "confirm_deletion" in call.given and not call.template.deletes and "change_column" not in call.given:
         yield f"confirm_deletion: template {name} deletes nothing; leave it out"

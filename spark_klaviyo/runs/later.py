@@ -34,8 +34,8 @@ NO_JOB = "no open job"
 def settle_later(receipts: object, options: Options, lines: LineMaker | None = None) -> WriteReport:
     """Follow every open job of these receipts to its end.
 
-    Raises `OptionError` where the receipts cannot be read or were written elsewhere, `RowsRejected` with `on_reject=fail`
-    where jobs refused rows.
+    Raises `OptionError` where the receipts cannot be read or were written elsewhere, `RowsRejected` with
+    `on_reject=fail` where jobs refused rows.
     """
     _judge(options)
     found = OpenReceipts.of(receipts)

@@ -1,4 +1,4 @@
-"""Finds the receipts whose jobs are open: in a folder of receipts, hidden places of cut-off runs included, or in rows."""
+"""Finds the receipts whose jobs are open: in a folder, hidden places of cut-off runs included, or among given rows."""
 
 from __future__ import annotations
 

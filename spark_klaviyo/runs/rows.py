@@ -19,3 +19,7 @@ def run_row(report: WriteReport, options: Options) -> dict[str, object]:
         "stopped": ": ".join(report.stopped) if report.stopped else None,
         "options": options.public(),
     }
+
+
+def _moment(epoch: float) -> datetime | None:
+    return datetime.fromtimestamp(epoch, timezone.utc) if epoch else None

@@ -14,6 +14,7 @@ from spark_klaviyo.plan.types import read_schema
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task import TaskReport, merge
 from spark_klaviyo.runs import session
+from spark_klaviyo.runs.deletion import confirmed
 from spark_klaviyo.runs.ending import ended, judged
 from spark_klaviyo.runs.following import follow_jobs
 from spark_klaviyo.runs.outputs import Outputs
@@ -46,6 +47,8 @@ def send(df: DataFrame, plan: WritePlan, options: Options, outputs: Outputs, lin
     """Run the sending tasks; evaluates the DataFrame exactly once."""
     in_jvm = jvm.encodable(plan)
     frame = jvm.encoded(df, plan) if in_jvm else df
+    if plan.template.deletes:
+        frame, in_jvm = confirmed(frame, plan, options, encode=not in_jvm), True
     if plan.state is not None:
         frame = remembered(df, frame if in_jvm else None, plan)
     task = SendTask(plan, lines, outputs.kinds, encode=not in_jvm and plan.state is None)

@@ -1,0 +1,73 @@
+"""Deleting asks for the number of rows first: the rows are read once, counted, and only then sent.
+
+What is held between counting and sending are the encoded rows, at most as many as the caller confirmed: identifiers of
+one person, item or list each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from spark_klaviyo.encode import arrow
+from spark_klaviyo.errors import OptionError
+from spark_klaviyo.options.model import Options
+from spark_klaviyo.plan.model import WritePlan
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+ENCODED = "record string, flag int, key string, aside string"
+COUNTED = f"{ENCODED}, rows bigint"
+_SCHEMA = pa.schema(
+    [("record", pa.string()), ("flag", pa.int32()), ("key", pa.string()), ("aside", pa.string()), ("rows", pa.int64())]
+)
+CEILING_DOORS = frozenset({"batch"})  # of a stream's micro-batches nobody knows the number before
+
+
+@dataclass(frozen=True)
+class CountTask:
+    """Rows of one partition in; the first `most` of them encoded, and how many there are, out. Picklable."""
+
+    plan: WritePlan
+    most: int
+    encode: bool
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """What `mapInArrow` calls."""
+        rows = 0
+        for batch in batches:
+            encoded = arrow.encode(batch, self.plan) if self.encode else batch
+            left = encoded.slice(0, max(self.most - rows, 0))
+            rows += encoded.num_rows
+            if left.num_rows:
+                yield _held(left)
+        yield pa.RecordBatch.from_pylist([{"rows": rows}], schema=_SCHEMA)
+
+
+def _held(encoded: pa.RecordBatch) -> pa.RecordBatch:
+    names = ("record", "flag", "key", "aside")
+    columns = [column.cast(_SCHEMA.field(name).type) for name, column in zip(names, encoded.columns, strict=False)]
+    columns += [pa.nulls(encoded.num_rows, field.type) for field in list(_SCHEMA)[len(columns) :]]
+    return pa.RecordBatch.from_arrays(columns, schema=_SCHEMA)
+
+
+def confirmed(frame: DataFrame, plan: WritePlan, options: Options, *, encode: bool) -> DataFrame:
+    """The encoded rows, if they are as many as the caller confirmed; an `OptionError` before anything is sent otherwise.
+
+    `frame` is evaluated exactly once, here. `encode`: it holds the user's columns.
+    """
+    most = options.confirm_deletion or 0
+    task = CountTask(plan, most, encode)
+    held = frame.coalesce(options.tasks).mapInArrow(task, COUNTED).collect()
+    rows = sum(row["rows"] for row in held if row["rows"] is not None)
+    if rows > most or (rows != most and options.door not in CEILING_DOORS):
+        raise OptionError(
+            f"confirm_deletion: {rows:,} rows would be deleted with {plan.template.name}, not {most:,}; nothing was sent. "
+            f"What is deleted cannot be brought back: look at the rows, then give confirm_deletion={rows}"
+        )
+    kept = [tuple(row)[:4] for row in held if row["rows"] is None]
+    return frame.sparkSession.createDataFrame(kept, ENCODED)
