@@ -9,17 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
+from typing import TypeAlias
 
 ANN, BEA, CYD = "ann@example.com", "bea@example.com", "cyd@example.com"
 NOON = datetime(2026, 10, 15, 12, tzinfo=timezone.utc)
 NEWSLETTER = "Y6nRLr"
+
+Columns: TypeAlias = Mapping[str, Sequence[object]]
 
 
 @dataclass(frozen=True)
 class Example:
     """Columns (name -> values) and options."""
 
-    columns: Mapping[str, Sequence[object]]
+    columns: Columns
     options: Mapping[str, str] = field(default_factory=dict)
     before: tuple[str, ...] = ()  # names of examples that are written first
     types: Mapping[str, object] = field(default_factory=dict)  # Spark's JSON form, where values do not tell it
@@ -40,7 +43,7 @@ _PEOPLE = Example(
         "orders": [3, 0],
     }
 )
-_ITEMS = {
+_ITEMS: Columns = {
     "external_id": ["I1", "I2"],
     "title": ["Shirt", "Shoe"],
     "description": ["Blue", "Red"],
@@ -50,8 +53,8 @@ _ITEMS = {
     "custom_metadata": [{"season": "spring"}, {"season": "fall"}],
     "published": [True, True],
 }
-_ONE_ITEM = {name: values[:1] for name, values in _ITEMS.items()}
-_VARIANTS = {
+_ONE_ITEM: Columns = {name: values[:1] for name, values in _ITEMS.items()}
+_VARIANTS: Columns = {
     "external_id": ["V1"],
     "title": ["Shirt, M"],
     "description": ["Blue"],
@@ -62,8 +65,8 @@ _VARIANTS = {
     "url": ["https://example.com/v1"],
     "item": ["I1"],
 }
-_CATEGORIES = {"external_id": ["C1", "C2"], "name": ["Tops", "Sale"], "items": [["I1"], None]}
-_EVENTS = {
+_CATEGORIES: Columns = {"external_id": ["C1", "C2"], "name": ["Tops", "Sale"], "items": [["I1"], None]}
+_EVENTS: Columns = {
     "email": [ANN, ANN, BEA],
     "time": [NOON, NOON, NOON],
     "value": [9.99, 20.0, 5.0],
@@ -72,7 +75,7 @@ _EVENTS = {
     "lines": [[{"sku": "S-M", "quantity": 2}], [], None],
 }
 _DELETING_ONE, _DELETING_TWO = {"confirm_deletion": "1"}, {"confirm_deletion": "2"}
-_CODES = {"unique_code": ["CODE1", "CODE2"], "expires_at": [datetime(2027, 1, 1, tzinfo=timezone.utc), None]}
+_CODES: Columns = {"unique_code": ["CODE1", "CODE2"], "expires_at": [datetime(2027, 1, 1, tzinfo=timezone.utc), None]}
 _TAGGED = {"tag_id": "<tag vip>"}
 
 EXAMPLES: dict[str, Example] = {

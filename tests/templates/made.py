@@ -76,7 +76,7 @@ def plan_of(template: str, example: Example, **options: str) -> WritePlan:
 
 def by_rows(plan: WritePlan, example: Example) -> Iterator[pa.RecordBatch]:
     """The rows as the row encoder makes them."""
-    yield from row_encoder(plan)(zip(*example.columns.values(), strict=True))  # type: ignore[arg-type]
+    yield from row_encoder(plan)(zip(*example.columns.values(), strict=True))
 
 
 def by_arrow(plan: WritePlan, example: Example) -> Iterator[pa.RecordBatch]:

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped,unused-ignore]
 import openapi_client.models
 
 FACTS: dict[str, Any] = json.loads(Path(__file__).with_name("klaviyo_facts.json").read_text())
@@ -50,8 +50,8 @@ def _plain(held: Any, given: Any) -> Any:
         inside = given if isinstance(given, dict) else {}
         return {key: _plain(value, inside.get(key)) for key, value in held.items()}
     if isinstance(held, list):
-        inside = given if isinstance(given, list) and len(given) == len(held) else [None] * len(held)
-        return [_plain(value, other) for value, other in zip(held, inside, strict=True)]
+        others = given if isinstance(given, list) and len(given) == len(held) else [None] * len(held)
+        return [_plain(value, other) for value, other in zip(held, others, strict=True)]
     return held
 
 

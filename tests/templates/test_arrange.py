@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from spark_klaviyo.plan.arrange import ARRANGEMENTS
 from spark_klaviyo.simulator import KlaviyoSimulator
-from tests.templates.examples import ANN, BEA, NEWSLETTER, NOON, RETIRED, Example
+from tests.templates.examples import ANN, BEA, NEWSLETTER, NOON, RETIRED, Columns, Example
 from tests.templates.made import batches_of, body_of, marked, plan_of, write
 
 EVENTS = ARRANGEMENTS["events"]
@@ -87,7 +87,7 @@ def test_klaviyos_refusal_of_one_event_rejects_that_row_alone(every: bool) -> No
 
 
 def test_equal_events_of_one_request_are_sent_once() -> None:
-    columns = {"email": [ANN, ANN, BEA], "time": [NOON] * 3, "order": ["o-1", "o-1", "o-1"]}
+    columns: Columns = {"email": [ANN, ANN, BEA], "time": [NOON] * 3, "order": ["o-1", "o-1", "o-1"]}
     derived = Example(columns, {"metric": "Placed Order"})
     given_ids = Example({**columns, "unique_id": ["o-1"] * 3, "seen": [1, 2, 3]}, {"metric": "Placed Order"})
     for example in (derived, given_ids):

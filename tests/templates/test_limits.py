@@ -7,7 +7,7 @@ import json
 import pytest
 
 from spark_klaviyo.templates import CURRENT
-from tests.templates.examples import ANN, EXAMPLES, NOON, Example
+from tests.templates.examples import ANN, EXAMPLES, NOON, Columns, Example
 from tests.templates.made import batches_of, body_of, by_arrow, loaded, plan_of
 
 # Templates that take many rows, with columns for any number of them.
@@ -18,32 +18,25 @@ MANY = sorted(
 )
 
 
+# Columns that tell one row from another.
+OWN = frozenset(
+    "email id external_id unique_code item order list_id segment_id campaign_id flow_id".split()  # noqa: SIM905
+)
+# Examples that are no model for many rows.
+PLAIN: dict[str, Example] = {
+    "bulk_import_profiles": Example({"email": [ANN]}),
+    "add_items_to_catalog_category": Example({"external_id": ["I1"]}, {"category_id": "C1"}),
+}
+
+
 def repeated(name: str, rows: int) -> Example:
     """The first row of an example, so many times, each with an identifier of its own."""
-    example = EXAMPLES[name]
-    own = {
-        "email",
-        "id",
-        "external_id",
-        "unique_code",
-        "item",
-        "order",
-        "list_id",
-        "segment_id",
-        "campaign_id",
-        "flow_id",
-    }
+    example = PLAIN.get(name, EXAMPLES[name])
     columns = {
-        column: [f"{number}{values[0]}" if column in own else values[0] for number in range(rows)]
+        column: [f"{number}{values[0]}" if column in OWN else values[0] for number in range(rows)]
         for column, values in example.columns.items()
-        if column != "phone"
     }
-    if name == "add_items_to_catalog_category":
-        columns["category"] = ["C1"] * rows
-    options = {key: value for key, value in example.options.items() if key != "fields" or "phone" not in value}
-    if name == "bulk_import_profiles":
-        columns = {"email": columns["email"]}
-    return Example(columns, options)
+    return Example(columns, example.options)
 
 
 @pytest.mark.parametrize("name", MANY)
@@ -100,7 +93,7 @@ def test_no_text_of_an_event_is_longer_than_100_kb(size: int, fits: bool) -> Non
 
 @pytest.mark.parametrize(("size", "fits"), [(100_000 - len('{"k":""}'), True), (100_001 - len('{"k":""}'), False)])
 def test_custom_metadata_has_at_most_100_kb(size: int, fits: bool) -> None:
-    columns = {"external_id": ["I1"], "custom_metadata": [{"k": "x" * size}]}
+    columns: Columns = {"external_id": ["I1"], "custom_metadata": [{"k": "x" * size}]}
     example = Example(columns)
     batches, rejected = batches_of(plan_of("bulk_update_catalog_items", example), example, by_arrow)
     assert [one.code for one in rejected] == ([] if fits else ["too_large"])

@@ -9,7 +9,7 @@ import pytest
 
 from spark_klaviyo.errors import OptionError, SchemaError
 from spark_klaviyo.simulator import KlaviyoSimulator
-from tests.templates.examples import ANN, BEA, CYD, NEWSLETTER, NOON, Example
+from tests.templates.examples import ANN, BEA, CYD, NEWSLETTER, NOON, Columns, Example
 from tests.templates.made import batches_of, body_of, by_arrow, by_rows, loaded, plan_of, write
 from tests.templates.oracle import published_complaints, through_sdk
 
@@ -54,7 +54,7 @@ def test_several_lists_stand_in_one_import() -> None:
 
 
 def test_a_setting_of_the_record_from_a_column_does_not_split_requests() -> None:
-    columns = {"code": ["C1", "C2", "C3"], "of": ["A", "B", "A"]}
+    columns: Columns = {"code": ["C1", "C2", "C3"], "of": ["A", "B", "A"]}
     (body,) = bodies("bulk_create_coupon_codes", Example(columns, {"coupon_id": "column:of"}))
     rows = body["data"]["attributes"]["coupon-codes"]["data"]
     assert [row["relationships"]["coupon"]["data"]["id"] for row in rows] == ["A", "B", "A"]
@@ -71,7 +71,7 @@ def test_a_fixed_metric_leaves_a_column_of_that_name_to_the_properties() -> None
 
 
 def test_countries_of_phones_may_come_per_row() -> None:
-    columns = {"phone_number": ["617 555 0100", "020 7946 0958"], "land": ["US", "GB"], "email": [ANN, BEA]}
+    columns: Columns = {"phone_number": ["617 555 0100", "020 7946 0958"], "land": ["US", "GB"], "email": [ANN, BEA]}
     example = Example(columns, {"default_country": "column:land"})
     (body,) = bodies("bulk_import_profiles", example, other_columns="drop")
     phones = [row["attributes"]["phone_number"] for row in body["data"]["attributes"]["profiles"]["data"]]
@@ -87,7 +87,7 @@ def _consents(body: Any) -> list[dict[str, Any]]:
 
 
 def test_channels_of_a_column_are_each_rows_own() -> None:
-    columns = {
+    columns: Columns = {
         "email": [ANN, BEA, CYD],
         "phone_number": ["+16175550100", None, "+16175550102"],
         "channels": [["email", "sms.transactional"], ["email"], ["sms"]],
@@ -114,7 +114,7 @@ def test_channels_of_a_column_are_each_rows_own() -> None:
     ],
 )
 def test_a_rows_channels_are_checked_word_by_word(channels: str | None, phone: str | None, code: str | None) -> None:
-    columns = {"email": [ANN, BEA], "phone_number": ["+16175550101", phone], "wants": ["email", channels]}
+    columns: Columns = {"email": [ANN, BEA], "phone_number": ["+16175550101", phone], "wants": ["email", channels]}
     example = Example(columns, {"channels": "column:wants", "list_id": NEWSLETTER})
     for encode in (by_rows, by_arrow):
         batches, rejected = batches_of(plan_of(CONSENT, example), example, encode)
@@ -123,7 +123,7 @@ def test_a_rows_channels_are_checked_word_by_word(channels: str | None, phone: s
 
 
 def test_a_fixed_channel_needs_its_identifier_in_every_row() -> None:
-    columns = {"email": [ANN, BEA], "phone_number": ["+16175550100", None]}
+    columns: Columns = {"email": [ANN, BEA], "phone_number": ["+16175550100", None]}
     example = Example(columns, {"channels": "email,sms", "list_id": NEWSLETTER})
     for encode in (by_rows, by_arrow):
         _, rejected = batches_of(plan_of(CONSENT, example), example, encode)
@@ -147,7 +147,10 @@ def test_consent_is_never_guessed(columns: dict[str, list[object]], options: dic
 
 
 def test_earlier_consent_carries_its_time_which_is_past() -> None:
-    columns = {"email": [ANN, BEA, CYD], "consented_at": ["2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z", None]}
+    columns: Columns = {
+        "email": [ANN, BEA, CYD],
+        "consented_at": ["2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z", None],
+    }
     example = Example(columns, {"channels": "email", "historical_import": "true"})
     for encode in (by_rows, by_arrow):
         (batch,), rejected = batches_of(plan_of(CONSENT, example), example, encode)
@@ -159,7 +162,7 @@ def test_earlier_consent_carries_its_time_which_is_past() -> None:
 
 
 def test_push_tokens_go_with_the_channel_push() -> None:
-    columns = {"email": [ANN], "push_token": ["t-1"], "platform": ["ios"], "vendor": ["apns"]}
+    columns: Columns = {"email": [ANN], "push_token": ["t-1"], "platform": ["ios"], "vendor": ["apns"]}
     for name, word in ((CONSENT, "SUBSCRIBED"), ("bulk_unsubscribe_profiles", "UNSUBSCRIBED")):
         (body,) = bodies(name, Example(columns, {"channels": "push"}))
         assert _consents(body)[0]["push"] == {

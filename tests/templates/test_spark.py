@@ -1,0 +1,64 @@
+"""Examples as Spark encodes them inside the JVM: the same requests as from rows, derived ids included."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pytest
+
+from spark_klaviyo.encode import jvm
+from spark_klaviyo.plan.model import WritePlan
+from tests.templates.examples import EXAMPLES, Example
+from tests.templates.made import batches_of, loaded, plan_of, types_of
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+# One of each kind of shape: nested people, groups of one, channels, ids with prefixes, links, arrays of one, paths.
+KINDS = (
+    "bulk_import_profiles",
+    "bulk_subscribe_profiles",
+    "bulk_create_events",
+    "create_event",
+    "create_push_token",
+    "bulk_create_catalog_items",
+    "bulk_update_catalog_items",
+    "update_items_for_catalog_category",
+    "add_items_to_catalog_category",
+    "delete_catalog_item",
+    "bulk_create_data_source_records",
+    "merge_profiles",
+)
+ENCODED = pa.schema([("record", pa.string()), ("flag", pa.int32()), ("key", pa.int64()), ("aside", pa.string())])
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_jvm_makes_the_same_requests(spark: SparkSession, name: str) -> None:
+    example = EXAMPLES[name]
+    plan = plan_of(name, example)
+
+    def by_jvm(plan: WritePlan, example: Example) -> Iterator[pa.RecordBatch]:
+        rows = jvm.encoded(_frame(spark, example).coalesce(1), plan).collect()
+        yield pa.RecordBatch.from_pylist([row.asDict() for row in rows], schema=ENCODED)
+
+    assert jvm.encodable(plan)
+    made = [batches_of(plan, example, by_jvm)[0], batches_of(plan, example)[0]]
+    assert made[0]
+    assert [b.envelope.path for b in made[0]] == [b.envelope.path for b in made[1]]
+    assert [b.parts() and loaded(b) for b in made[0]] == [b.parts() and loaded(b) for b in made[1]]
+
+
+def _frame(spark: SparkSession, example: Example) -> DataFrame:
+    from pyspark.sql.types import StructType
+
+    fields = [{"name": name, "type": form, "nullable": True} for name, form in types_of(example).items()]
+    form = json.loads(json.dumps({"type": "struct", "fields": fields}), object_hook=_with_metadata)
+    return spark.createDataFrame(list(zip(*example.columns.values(), strict=True)), StructType.fromJson(form))
+
+
+def _with_metadata(field: dict[str, object]) -> dict[str, object]:
+    """Spark wants metadata in each field of a schema's JSON form."""
+    return {**field, "metadata": {}} if "nullable" in field else field
