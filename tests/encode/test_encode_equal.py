@@ -15,6 +15,7 @@ from spark_klaviyo.encode.arrow import encode
 from spark_klaviyo.encode.jvm import encodable, encoded, numbered
 from spark_klaviyo.encode.rows import row_encoder
 from spark_klaviyo.plan.types import Field, Type, read_schema
+from tests.encode.doors import spark_schema
 from tests.encode.plans import flat
 from tests.encode.values import Value, batch_of, flag_of, meaning, read, spark_value, tables
 
@@ -87,23 +88,3 @@ def test_spark_itself_means_the_same_json_in_every_way(
 
 
 ENCODED = "record string, flag int, key string"
-
-
-def spark_schema(fields: Sequence[Field]) -> object:
-    """The schema of these columns."""
-    from pyspark.sql.types import StructType
-
-    return StructType.fromJson(json_form(Type("struct", fields=tuple(fields))))
-
-
-def json_form(kind: Type) -> object:
-    """Spark's own JSON form of a type."""
-    if kind.element is not None:
-        return {"type": "array", "elementType": json_form(kind.element), "containsNull": True}
-    if kind.key is not None and kind.value is not None:
-        key, value = json_form(kind.key), json_form(kind.value)
-        return {"type": "map", "keyType": key, "valueType": value, "valueContainsNull": True}
-    if kind.name == "struct":
-        fields = [{"name": f.name, "type": json_form(f.type), "nullable": True, "metadata": {}} for f in kind.fields]
-        return {"type": "struct", "fields": fields}
-    return f"decimal({kind.precision},{kind.scale})" if kind.name == "decimal" else kind.name

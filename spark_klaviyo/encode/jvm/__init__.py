@@ -65,6 +65,9 @@ def _known(kind: Type) -> bool:
 def _constant(value: Json) -> bool:
     if isinstance(value, dict):
         return bool(value) and all(map(_constant, value.values()))
+    if isinstance(value, list):
+        scalars = not any(isinstance(item, dict | list) for item in value)
+        return all(map(_constant, value)) and (len(value) < 2 or (scalars and len(set(map(type, value))) == 1))
     if isinstance(value, int):
         return abs(value) < 2**63
     return isinstance(value, str | float)

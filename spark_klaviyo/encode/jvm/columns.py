@@ -151,6 +151,8 @@ class Columns:
     def _literal(self, value: Json) -> Column:
         if isinstance(value, dict):
             return self.f.struct(*(self._literal(inner).alias(name) for name, inner in value.items()))
+        if isinstance(value, list):
+            return self.f.array(*map(self._literal, value))
         return self.f.lit(value)
 
 
