@@ -1,7 +1,8 @@
 """The quota of one endpoint as one sender sees it: its own turns exactly, everybody else's by what replies give away.
 
 Whole: nobody else is expected, and a neighbour is yielded to. Share: `k` of `n` senders that cannot talk to each other;
-its part is certain, the rest is taken only while replies show nobody else. Guess: as many as replies show. Pure: the time is passed in. Not locked.
+its part is certain, the rest is taken only while replies show nobody else. Guess (None): one of as many as replies
+show. Pure: the time is passed in. Not locked.
 """
 
 from __future__ import annotations

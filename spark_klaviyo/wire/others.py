@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Traffic:
-    """Requests of others per second, give or take `doubt`, seen in so many windows in which we sent `own` per second."""
+    """Requests of others per second, give or take `doubt`, in the windows in which we sent (`own` per second)."""
 
     rate: float = 0.0
     doubt: float = float("inf")

@@ -36,9 +36,9 @@ class SharedPace:
     """One pace for the threads of one process.
 
     `share` is the part of the quota that is certainly its own: 1.0 where it hands out turns for everybody (a
-    neighbour is yielded to all the same), k/n where it is one of several that cannot talk to each other, None where nobody
-    knows of how many (it is guessed from what replies give away). `learns=False`
-    keeps the quotas that `take` is given, whatever replies list.
+    neighbour is yielded to all the same), k/n where it is one of several that cannot talk to each other, None where
+    nobody knows of how many (guessed from what replies give away). `learns=False` keeps the quotas that `take` is
+    given, whatever replies list.
     """
 
     def __init__(self, clock: Clock | None = None, *, share: float | None = 1.0, learns: bool = True) -> None:
