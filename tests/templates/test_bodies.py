@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spark_klaviyo.templates import CURRENT
-from tests.templates.examples import EXAMPLES
+from tests.templates.examples import EXAMPLES, Columns, Example
 from tests.templates.made import batches_of, by_arrow, by_rows, loaded, plan_of
 from tests.templates.oracle import OPERATIONS, operation, published_complaints, through_sdk
 
@@ -71,3 +71,16 @@ def test_numbers_of_a_template_are_the_published_ones(name: str) -> None:
     assert sorted(template.scopes) == sorted(known["scopes"] + (reads if template.resolve else []))
     assert (template.job.path if template.job else None) == known["job"]
     assert set(known["statuses"]) <= set(template.success)
+
+
+@pytest.mark.parametrize("name", sorted(CURRENT))
+def test_records_written_again_as_they_are_make_the_same_requests(name: str) -> None:
+    first = EXAMPLES[name]
+    batches, _ = batches_of(plan_of(name, first), first)
+    rows = sorted((int(row), text.decode()) for b in batches for row, text in zip(b.numbers(), b.records(), strict=True))
+    columns: Columns = {**first.columns, "record": [text for _, text in rows]}
+    again = Example(columns, {key: value for key, value in first.options.items() if key not in ("fields", "nulls")})
+    made, rejected = batches_of(plan_of(name, again, record_column="record"), again)
+    assert not rejected
+    assert [b.envelope for b in made] == [b.envelope for b in batches]
+    assert [b.parts() and loaded(b) for b in made] == [b.parts() and loaded(b) for b in batches]
