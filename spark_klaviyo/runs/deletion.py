@@ -56,7 +56,7 @@ def _held(encoded: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def confirmed(frame: DataFrame, plan: WritePlan, options: Options, *, encode: bool) -> DataFrame:
-    """The encoded rows, if they are as many as the caller confirmed; an `OptionError` before anything is sent otherwise.
+    """The encoded rows, if they are as many as the caller confirmed; else an `OptionError` before anything is sent.
 
     `frame` is evaluated exactly once, here. `encode`: it holds the user's columns.
     """
@@ -66,8 +66,8 @@ def confirmed(frame: DataFrame, plan: WritePlan, options: Options, *, encode: bo
     rows = sum(row["rows"] for row in held if row["rows"] is not None)
     if rows > most or (rows != most and options.door not in CEILING_DOORS):
         raise OptionError(
-            f"confirm_deletion: {rows:,} rows would be deleted with {plan.template.name}, not {most:,}; nothing was sent. "
-            f"What is deleted cannot be brought back: look at the rows, then give confirm_deletion={rows}"
+            f"confirm_deletion: {rows:,} rows would be deleted with {plan.template.name}, not {most:,}; "
+            f"nothing was sent. What is deleted cannot be brought back: look at the rows, then give confirm_deletion={rows}"
         )
     kept = [tuple(row)[:4] for row in held if row["rows"] is None]
     return frame.sparkSession.createDataFrame(kept, ENCODED)

@@ -22,17 +22,24 @@ def follow_jobs(
     """
     held = list(jobs)
     stopped = total.stopped[0] if total.stopped else ""
-    ends: list[JobEnded] = []
-    if plan.wait_for_jobs and stopped in STILL_WORTH_ASKING and held:
-        with lines.open(plan, -1, 0) as line:
-            for event in settle(plan, held, line, total):
-                if isinstance(event, Refused):
-                    outputs.keep_refused(event)
-                else:
-                    ends.append(event)
-            total.ended = line.clock.wall().timestamp()
+    follows = plan.wait_for_jobs and stopped in STILL_WORTH_ASKING
+    ends = _followed(plan, held, total, outputs, lines) if follows and held else []
     ended = {end.job.job_id for end in ends}
     left = [job for job in held if job.job_id not in ended]
     for job in left:
         total.job(job.job_id, "open", job.rows)
     outputs.keep_ends(ends + [JobEnded(job, "open", 0, job.rows, "accepted") for job in left])
+
+
+def _followed(
+    plan: WritePlan, jobs: list[OpenJob], total: TaskReport, outputs: Outputs, lines: LineMaker
+) -> list[JobEnded]:
+    ends: list[JobEnded] = []
+    with lines.open(plan, -1, 0) as line:
+        for event in settle(plan, jobs, line, total):
+            if isinstance(event, Refused):
+                outputs.keep_refused(event)
+            else:
+                ends.append(event)
+        total.ended = line.clock.wall().timestamp()
+    return ends

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 from spark_klaviyo.ledger.schemas import COUNTS
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.report import WriteReport
