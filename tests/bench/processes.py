@@ -1,0 +1,78 @@
+"""CPU and memory of a process and all it started, read from /proc: JVM and Python workers included (Linux)."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+TICK = os.sysconf("SC_CLK_TCK")
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+@dataclass(frozen=True)
+class Process:
+    """One live process: times in seconds, `gone` those of its ended children, memory in bytes."""
+
+    pid: int
+    parent: int
+    name: str
+    own: float
+    gone: float
+    memory: int
+
+
+def processes() -> dict[int, Process]:
+    """Every process of the machine."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                text = (entry / "stat").read_text()
+            except OSError:
+                continue
+            name, rest = text[text.index("(") + 1 : text.rindex(")")], text[text.rindex(")") + 2 :].split()
+            own, gone = (sum(map(int, rest[i : i + 2])) / TICK for i in (11, 13))
+            found[int(entry.name)] = Process(int(entry.name), int(rest[1]), name, own, gone, int(rest[21]) * PAGE)
+    return found
+
+
+def tree(root: int) -> list[Process]:
+    """A process and all below it."""
+    every = processes()
+    wanted, found = [root], []
+    while wanted:
+        pid = wanted.pop()
+        if pid in every:
+            found.append(every[pid])
+            wanted += [process.pid for process in every.values() if process.parent == pid]
+    return found
+
+
+def cpu_seconds(root: int) -> float:
+    """User and system time of a tree, ended children included.
+
+    The JVM reaps nobody: its Python workers' ended children are counted by the workers' daemon.
+    """
+    return sum(p.own + (0.0 if p.name.startswith("java") else p.gone) for p in tree(root))
+
+
+class Peak(threading.Thread):
+    """Watches the largest Python worker of a tree until stopped; `worker` is its peak in bytes."""
+
+    def __init__(self, root: int) -> None:
+        super().__init__(daemon=True)
+        self.root, self.worker, self._over = root, 0, threading.Event()
+
+    def run(self) -> None:
+        """Look ten times a second."""
+        while not self._over.wait(0.1):
+            workers = [p.memory for p in tree(self.root) if p.pid != self.root and not p.name.startswith("java")]
+            self.worker = max([self.worker, *workers])
+
+    def stop(self) -> int:
+        """End the watch; the peak."""
+        self._over.set()
+        self.join()
+        return self.worker

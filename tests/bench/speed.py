@@ -1,0 +1,139 @@
+"""Speed beside what users would do instead: CPU of the whole process tree, rows a second, memory of a worker.
+
+Every round runs all ways one after the other, so that a noisy minute hits all alike; figures are medians, and only
+ratios of one run are worth quoting.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from spark_klaviyo.cli.people import write_people
+from tests.bench.processes import Peak, cpu_seconds
+from tests.bench.ways import WAYS
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One run of one way."""
+
+    cpu: float  # CPU seconds per million rows
+    rate: float  # rows a second
+    worker: float  # peak memory of the largest Python worker, MB
+    requests: int
+
+
+@contextmanager
+def sink() -> Iterator[str]:
+    """The URL of a sink in a process of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.sink"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    try:
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def measure(way: str, path: Path, rows: int, partitions: int = 0) -> Measured:
+    """Run one way over the dataset."""
+    with sink() as url:
+        asked = json.dumps({"way": way, "path": str(path), "url": url, "partitions": partitions, "warm_up": 100_000})
+        command = [sys.executable, "-W", "ignore", "-m", "tests.bench.run_way", asked]
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        assert process.stdin is not None
+        _word(process)
+        before, cpu, peak = _count(url), cpu_seconds(process.pid), Peak(process.pid)
+        peak.start()
+        start = _go(process)
+        seconds = _word(process) - start
+        spent, worker = cpu_seconds(process.pid) - cpu, peak.stop()
+        requests = _count(url) - before
+        process.stdin.write("go\n")
+        process.communicate()
+    return Measured(spent / rows * 1e6, rows / seconds, worker / 1e6, requests)
+
+
+def _go(process: subprocess.Popen[str]) -> float:
+    import time
+
+    assert process.stdin is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    return time.perf_counter()
+
+
+def _word(process: subprocess.Popen[str]) -> float:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith('{"word"'):
+            return float(json.loads(line)["at"])
+    message = "the measured process ended early"
+    raise RuntimeError(message)
+
+
+def _count(url: str) -> int:
+    with urllib.request.urlopen(url + "/count", timeout=10) as reply:  # noqa: S310  a loopback address
+        return int(json.load(reply)["requests"])
+
+
+def table(found: dict[str, list[Measured]]) -> str:
+    """A Markdown table of medians, with ratios to the hand-written way and to the floor."""
+    middle = {way: _median(runs) for way, runs in found.items()}
+    hand, floor = middle.get("by hand"), middle.get("Arrow, nothing done")
+    lines = [
+        "| way | CPU-s per million rows | × less CPU than by hand | × the rows/s | × the do-nothing CPU | worker MB |"
+    ]
+    lines.append("|---|---|---|---|---|---|")
+    for way, one in middle.items():
+        less = f"{hand.cpu / one.cpu:.1f}" if hand else "–"
+        more = f"{one.rate / hand.rate:.1f}" if hand else "–"
+        above = f"{one.cpu / floor.cpu:.2f}" if floor else "–"
+        lines.append(f"| {way} | {one.cpu:.1f} | {less} | {more} | {above} | {one.worker:.0f} |")
+    return "\n".join(lines)
+
+
+def _median(runs: Sequence[Measured]) -> Measured:
+    return Measured(
+        *(statistics.median(getattr(run, name) for run in runs) for name in ("cpu", "rate", "worker")),
+        requests=int(statistics.median(run.requests for run in runs)),
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`python -m tests.bench speed [--rows N] [--rounds N] [--ways a,b] [--partitions N]`."""
+    parser = argparse.ArgumentParser(prog="tests.bench speed", description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--partitions", type=int, default=0, help="coalesce to so many (memory of one large partition)")
+    parser.add_argument("--ways", default=",".join(WAYS).replace("by hand, orjson", "by hand; orjson"))
+    given = parser.parse_args(arguments)
+    ways = [
+        way for way in WAYS if way.replace(",", ";") in [w.strip().replace(",", ";") for w in given.ways.split(",")]
+    ] or [*WAYS]
+    found: dict[str, list[Measured]] = {way: [] for way in ways}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "people"
+        write_people(path, given.rows, files=16)
+        for turn in range(given.rounds):
+            for way in ways:
+                one = measure(way, path, given.rows, given.partitions)
+                found[way].append(one)
+                print(f"round {turn + 1} {way}: {one.cpu:.1f} CPU-s/M, {one.rate:,.0f} rows/s, "
+                      f"{one.requests} requests, worker {one.worker:.0f} MB", flush=True)  # fmt: skip
+    print("\n" + table(found))
+    return 0
