@@ -1,0 +1,132 @@
+"""A server on loopback whose every answer a test writes by hand, byte by byte if it likes."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request as it came over the wire."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+    size: int
+
+
+Answer = Callable[[socket.socket, Received], bool]  # True: keep the connection
+
+
+def reply(status: int = 200, body: bytes = b"", headers: str = "") -> Answer:
+    """An ordinary answer."""
+
+    def answer(connection: socket.socket, _: Received) -> bool:
+        head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
+        connection.sendall(head.encode() + body)
+        return True
+
+    return answer
+
+
+def raw(text: bytes) -> Answer:
+    """These bytes, then the end."""
+
+    def answer(connection: socket.socket, _: Received) -> bool:
+        connection.sendall(text)
+        return False
+
+    return answer
+
+
+def reset(connection: socket.socket, _: Received) -> bool:
+    """Closes with a reset, without a word."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    return False
+
+
+@dataclass
+class Loopback:
+    """Answers each request with the next of `answers`, the last one for ever. `keep_bodies=False` only counts bytes."""
+
+    answers: list[Answer] = field(default_factory=lambda: [reply()])
+    keep_bodies: bool = True
+    hang_up_in_body: bool = False
+    certificate: str = ""
+    received: list[Received] = field(default_factory=list)
+    connections: int = 0
+
+    def __enter__(self) -> Loopback:
+        self.over = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.over.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+    @property
+    def port(self) -> int:
+        return int(self._listener.getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        return f"http{'s' if self.certificate else ''}://127.0.0.1:{self.port}"
+
+    def _accept(self) -> None:
+        while not self.over.is_set():
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        try:
+            if self.certificate:
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                context.load_cert_chain(self.certificate)
+                connection = context.wrap_socket(connection, server_side=True)
+            with connection:
+                while self._exchange(connection):
+                    pass
+        except OSError:
+            return
+
+    def _exchange(self, connection: socket.socket) -> bool:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            byte = connection.recv(1)
+            if not byte:
+                return False
+            head += byte
+        if self.hang_up_in_body:
+            return reset(connection, Received("", "", {}, b"", 0))
+        first, *lines = head.decode().split("\r\n")[:-2]
+        method, target, _ = first.split(" ")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        size, body = int(headers.get("content-length", "0")), bytearray()
+        buffer, left = bytearray(65536), size
+        while left:
+            got = connection.recv_into(buffer, min(left, len(buffer)))
+            if not got:
+                return False
+            left -= got
+            if self.keep_bodies:
+                body += buffer[:got]
+        received = Received(method, target, headers, bytes(body), size)
+        self.received.append(received)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return answer(connection, received)
