@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING
 
+from spark_klaviyo.ask.names import with_ids
 from spark_klaviyo.encode import jvm
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.pipeline.open import LineMaker
@@ -33,6 +34,11 @@ def new_run_id() -> str:
 
 def write(df: DataFrame, options: Options) -> WriteReport:
     """Write a DataFrame; the report, or the error that the options ask for."""
+    options = with_ids(options)
+    if options.change_column is not None:
+        from spark_klaviyo.runs.changes import write_changes
+
+        return write_changes(df, options)
     plan = make_plan(options, read_schema(df.schema.jsonValue()), new_run_id())
     session.choose_worker_python(df)
     outputs = Outputs.of(session.session_of(df), options, plan.run_id)

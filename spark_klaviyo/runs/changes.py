@@ -1,0 +1,195 @@
+"""A run of change data: one evaluation of the DataFrame sends inserts and updates one way and deletes another.
+
+The tagged rows pass through each task once, sorted by what becomes of them: first those of the template, then those of
+its counterpart, then those that are only counted. One report covers all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from spark_klaviyo.ask.changed import DELETE, IGNORED, OLDER, PREIMAGE, UNKNOWN, UPSERT, WHAT, Changes, read_changes
+from spark_klaviyo.deliver.jobs import JobEnded, OpenJob
+from spark_klaviyo.encode import arrow
+from spark_klaviyo.errors import OptionError
+from spark_klaviyo.options.model import Options
+from spark_klaviyo.pipeline.open import LineMaker
+from spark_klaviyo.pipeline.settle import Refused, refuse
+from spark_klaviyo.pipeline.task import Happened, run_task
+from spark_klaviyo.plan import formats
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.records import Rejection
+from spark_klaviyo.report.report import WriteReport
+from spark_klaviyo.report.task import TaskReport, merge
+from spark_klaviyo.runs import session
+from spark_klaviyo.runs.following import follow_jobs
+from spark_klaviyo.runs.outputs import Outputs
+from spark_klaviyo.runs.results import RESULT, Results, result_batches
+from spark_klaviyo.runs.write import conclude, new_run_id
+from spark_klaviyo.wire.stop import Stop
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+# Receipts and jobs of the counterpart are those of partition 1,000,003 where the task is partition 3.
+COUNTERPART = 1_000_000
+BECAUSE = {
+    OLDER: "a later change of the same identifier was sent instead",
+    PREIMAGE: "a pre-image: what a row was before its update",
+    IGNORED: "a delete, and on_delete=ignore",
+}
+STRANGE = "the column {!r} says none of insert, update, delete, nor what Delta's change feed says"
+
+
+def write_changes(df: DataFrame, options: Options) -> WriteReport:
+    """Write change data; the report, or the error that the options ask for."""
+    if options.state_path is not None:
+        raise OptionError(
+            "state_path: change data says itself what is new, and a delete would not be remembered; leave state_path "
+            "or change_column out"
+        )
+    changes = read_changes(df, options, new_run_id())
+    session.choose_worker_python(df)
+    if changes.guarded:
+        _confirm(changes, options)
+    outputs = Outputs.of(session.session_of(df), options, changes.plan.run_id)
+    outputs.prepare()
+    lines = LineMaker()
+    results = _send(changes, options, outputs, lines)
+    total = merge(results.reports)
+    outputs.keep_rows(total.rejected)
+    _follow(changes, results.jobs, total, outputs, lines)
+    return conclude(total, changes.plan, options, outputs)
+
+
+def _confirm(changes: Changes, options: Options) -> None:
+    """Count the deletes before anything is sent; the only case in which the DataFrame is evaluated twice."""
+    found = changes.counts().get(DELETE, 0)
+    given = options.confirm_deletion
+    enough = given is not None and (found <= given if options.door == "batch" else found == given)
+    if found and not enough:
+        told = f"not {given:,}" if given is not None else "and nothing confirms that"
+        raise OptionError(
+            f"confirm_deletion: {found:,} rows would be deleted for good (on_delete=delete), {told}; nothing was sent"
+        )
+
+
+def _send(changes: Changes, options: Options, outputs: Outputs, lines: LineMaker) -> Results:
+    task = ChangeTask(changes.plan, changes.deletion, lines, outputs.kinds, options.change_column or "")
+    rows = changes.frame.coalesce(options.tasks).sortWithinPartitions(WHAT)
+    results = Results()
+    for row in outputs.ran(rows.mapInArrow(task, RESULT)).collect():
+        results.add(row["kind"], row["body"])
+    return results
+
+
+# --- jobs -----------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Gathering(Outputs):
+    """Outputs that hold the ends of jobs back, so that those of both plans are written at once."""
+
+    ends: list[JobEnded] = field(default_factory=list)
+    behind: Outputs | None = None
+
+    def keep_refused(self, refused: Refused) -> None:
+        """Hand a refused row on."""
+        if self.behind is not None:
+            self.behind.keep_refused(refused)
+
+    def keep_ends(self, ends: list[JobEnded]) -> None:
+        """Hold the ends back."""
+        self.ends += ends
+
+
+def _follow(changes: Changes, jobs: list[OpenJob], total: TaskReport, outputs: Outputs, lines: LineMaker) -> None:
+    gathering = _Gathering(outputs.run_id, behind=outputs)
+    for plan, later in ((changes.plan, False), (changes.deletion, True)):
+        if plan is not None:
+            mine = [job for job in jobs if (job.partition_id >= COUNTERPART) == later]
+            follow_jobs(plan, mine, total, gathering, lines)
+    outputs.keep_ends(gathering.ends)
+
+
+# --- inside a task --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ChangeTask:
+    """Tagged rows of one partition in, result rows out; picklable, nothing live in it."""
+
+    plan: WritePlan
+    deletion: WritePlan | None
+    lines: LineMaker
+    kinds: frozenset[str]
+    change_column: str
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """What `mapInArrow` calls."""
+        from pyspark import TaskContext
+
+        context = TaskContext.get()
+        partition = context.partitionId() if context is not None else 0
+        attempt = context.attemptNumber() if context is not None else 0
+        rows, stop = Runs(batches), Stop()
+        width = len(self.plan.columns)
+        sending = [(self.plan, UPSERT, range(width), partition)]
+        if self.deletion is not None:
+            columns = range(width, width + len(self.deletion.columns))
+            sending.append((self.deletion, DELETE, columns, partition + COUNTERPART))
+        for plan, what, columns, number in sending:
+            encoded = (arrow.encode(batch.select(list(columns)), plan) for batch in rows.of(what))
+            with self.lines.open(plan, number, attempt, stop) as line:
+                yield from result_batches(run_task(plan, encoded, line), plan.run_id, number, self.kinds)
+            if stop.is_set():
+                return
+        yield from result_batches(self._counted(rows, partition), self.plan.run_id, partition, self.kinds)
+
+    def _counted(self, rows: Runs, partition: int) -> Iterator[Happened]:
+        """The rows that are not sent: those of no known kind are rejected, the others skipped."""
+        report = TaskReport()
+        for batch in rows.of(UNKNOWN):
+            first = report.rows
+            report.rows += batch.num_rows
+            encoded = arrow.encode(batch.select(list(range(len(self.plan.columns)))), self.plan)
+            yield from (refuse(self.plan, one, report, partition) for one in self._strange(encoded, first))
+        for what, because in sorted(BECAUSE.items()):
+            for batch in rows.of(what):
+                report.rows += batch.num_rows
+                report.skip(batch.num_rows, because)
+        yield report
+
+    def _strange(self, encoded: pa.RecordBatch, first: int) -> Iterator[Rejection]:
+        cut = len(formats.separator(self.plan.content_format))
+        for number, record in enumerate(encoded.column(0).to_pylist(), first):
+            text = record if isinstance(record, str) else record.decode("utf-8", "replace")
+            yield Rejection(number, text[: len(text) - cut], "bad_value", STRANGE.format(self.change_column))
+
+
+class Runs:
+    """Batches sorted by `WHAT`, handed out a kind at a time; the kinds must be asked for in their order."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = iter(batches)
+        self._held: pa.RecordBatch | None = None
+
+    def of(self, what: int) -> Iterator[pa.RecordBatch]:
+        """The rows of this kind."""
+        while True:
+            batch = self._held if self._held is not None else next(self._batches, None)
+            self._held = None
+            if batch is None:
+                return
+            kinds = batch.column(batch.num_columns - 1).to_numpy(zero_copy_only=False)
+            mine = int(np.searchsorted(kinds, what, side="right"))
+            if mine:
+                yield batch.slice(0, mine)
+            if mine < batch.num_rows:
+                self._held = batch.slice(mine)
+                return
