@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 
+from spark_klaviyo.ask.names import with_ids
 from spark_klaviyo.doors.reading import options_at
 from spark_klaviyo.encode import arrow
 from spark_klaviyo.errors import OptionError
@@ -57,7 +58,7 @@ class KlaviyoDataSource(DataSource):  # type: ignore[misc]
         """Plan the write; complaints come from here, before anything is sent."""
         if overwrite:
             raise OptionError('mode("overwrite") is not possible: Klaviyo has no table to replace; use mode("append")')
-        options = options_at("source", {**self.bound, **self.options})
+        options = with_ids(options_at("source", {**self.bound, **self.options}))
         return KlaviyoWriter(make_plan(options, read_schema(schema.jsonValue()), new_run_id()), options)
 
 
