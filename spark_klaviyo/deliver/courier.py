@@ -15,6 +15,8 @@ from spark_klaviyo.wire.judge import Done, Endpoint, Halt, Refused, Reject, TooL
 from spark_klaviyo.wire.stop import Stop
 
 PIECE = 1_000_000  # pieces of batch 7 are numbered 1,000,007, 2,000,007 and so on
+# After a lost answer, these mean that the first attempt was carried out.
+ARRIVED_AFTER_ALL = ((409, "duplicate_profile"), (409, "conflict"))
 NO_ROW_LEFT = "Klaviyo refused more requests than max_refusals allows before every bad row was found"
 
 
@@ -51,6 +53,7 @@ class Courier:
         template = order.template
         self._route = f"{template.method} {template.path}"
         self._row_paths = "{" in template.path and bool(order.asides or template.item_paths)
+        self._pages = template.family == "manual"
         self._legacy = "template" if template.legacy and template.family != "manual" else template.legacy
         self._proven = False  # some request has passed, so the address is right
 
@@ -89,7 +92,9 @@ class Courier:
         while self._line.pace.take(self._route, self._order.quota, self._stop):
             self._attempt(sending)
             done = endpoint.done if sending.batch.rows == 1 else ()  # of several rows, a refusal settles none
-            ways = Endpoint(done, self._about_a_row(sending), self._legacy)
+            if sending.batch.rows == 1 and sending.doubtful:
+                done = (*done, *ARRIVED_AFTER_ALL)
+            ways = Endpoint(done, self._about_a_row(sending), self._legacy, self._pages)
             verdict = judge(sending.reply, sending.tries, self._order.policy, self._line.roll(), ways)
             if isinstance(verdict, Wait):
                 self._wait(sending, verdict)

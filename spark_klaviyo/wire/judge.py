@@ -57,11 +57,13 @@ class Endpoint:
 
     `done`: (status, code) that mean the wanted state is reached; an empty code is any. `not_found_is_a_row`: a 404
     condemns the row, not the URL (its path holds a row's value, or the URL has worked before). `legacy`: v1, v2 or "".
+    `pages`: a page may be a true answer, as the address is anybody's; Klaviyo's API never answers with one.
     """
 
     done: tuple[tuple[int, str], ...] = ()
     not_found_is_a_row: bool = False
     legacy: str = ""
+    pages: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def judge(reply: Reply, tries: Tries, policy: Patience, roll: float, endpoint: E
     if reply.status is None:
         return _unanswered(reply, tries, policy, roll)
     if reply.status in policy.success:
-        return Done()
+        return Done() if endpoint.pages or not is_html(reply.body) else _intercepted(tries, policy, roll)
     if reply.status == 429:
         return _throttled(reply, tries, policy, roll)
     found = faults(reply.body)
@@ -126,6 +128,14 @@ def judge(reply: Reply, tries: Tries, policy: Patience, roll: float, endpoint: E
     if reply.status == 413:
         return TooLarge()
     return _halting(reply, found, endpoint) or _refused(reply.status, found)
+
+
+def _intercepted(tries: Tries, policy: Patience, roll: float) -> Verdict:
+    """A page where success was announced: something in front of Klaviyo answered, and may have kept the request."""
+    text = "a page came instead of an answer of Klaviyo's API: something in between answers for it"
+    if not policy.harmless:
+        return Reject("in_doubt", f"{text}; it may have been done, and sending it again could do it twice")
+    return _again(text, tries, policy, roll)
 
 
 def _wanted_state(status: int, found: tuple[Fault, ...], endpoint: Endpoint) -> bool:
