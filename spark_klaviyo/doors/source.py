@@ -5,6 +5,7 @@ Spark plans, writes and commits in three kinds of process; what travels between 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -58,8 +59,17 @@ class KlaviyoDataSource(DataSource):  # type: ignore[misc]
         """Plan the write; complaints come from here, before anything is sent."""
         if overwrite:
             raise OptionError('mode("overwrite") is not possible: Klaviyo has no table to replace; use mode("append")')
-        options = with_ids(options_at("source", {**self.bound, **self.options}))
+        options = with_ids(options_at("source", {**self.bound, **self.options}, recorded=under_connect()))
         return KlaviyoWriter(make_plan(options, read_schema(schema.jsonValue()), new_run_id()), options)
+
+    def streamWriter(self, schema: StructType, overwrite: bool) -> Any:  # noqa: N802  Spark's name, as are the others
+        """Plan a query's writes; complaints end the query before anything is sent. Spark calls this by keyword."""
+        from spark_klaviyo.doors.sink import COMPLETE, stream_writer
+
+        if overwrite:
+            raise OptionError(COMPLETE)
+        options = with_ids(options_at("stream", {**self.bound, **self.options}, recorded=True))
+        return stream_writer(make_plan(options, read_schema(schema.jsonValue()), new_run_id()), options)
 
 
 @dataclass
@@ -97,6 +107,15 @@ class KlaviyoWriter(DataSourceArrowWriter):  # type: ignore[misc]
 
     def abort(self, messages: Sequence[Counts | None]) -> None:
         """Nothing to undo: what was sent is with Klaviyo, and Spark's own error says why the write ended."""
+
+
+def under_connect() -> bool:
+    """Whether Spark Connect asked for this write, seen from the process that plans it.
+
+    Connect's server writes every option of a write into its event log. Spark tells its Python processes whose files
+    they may see: a session of Connect has its own, classic Spark has `default`.
+    """
+    return os.environ.get("SPARK_JOB_ARTIFACT_UUID", "default") != "default"
 
 
 def register(spark: Any, **options: object) -> None:
