@@ -68,6 +68,7 @@ class Line:
     partition_id: int = 0
     attempt: int = 0
     recorder: Recorder | None = None  # where there is a state
+    counts: dict[str, int] = field(default_factory=dict)  # what the task has done so far, for whoever watches
 
 
 @dataclass(frozen=True)

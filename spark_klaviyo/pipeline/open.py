@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 
 from spark_klaviyo.deliver.delivery import Line
 from spark_klaviyo.ledger.recorder import Recorder
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.wire.clock import Clock, SystemClock
+from spark_klaviyo.wire.keeper import KeeperAddress
+from spark_klaviyo.wire.keeper_client import Heartbeat, KeeperLink, KeeperPace
 from spark_klaviyo.wire.pace import FreePace, Pace, SharedPace
 from spark_klaviyo.wire.stop import Stop
 from spark_klaviyo.wire.transport import Transport
@@ -18,38 +20,48 @@ from spark_klaviyo.wire.transport import Transport
 
 @dataclass(frozen=True)
 class LineMaker:
-    """How the tasks of a run reach Klaviyo: picklable, nothing live in it."""
+    """How the tasks of a run reach Klaviyo: picklable, nothing live in it.
 
-    clock: Clock = SystemClock()
+    `keeper`: where the run's turns are handed out, on classic Spark. Without it, or once it is lost, a task keeps to its
+    `share` of the quota: 1.0 where it has it alone, 1/n where n tasks send, None where nobody knows of how many.
+    """
+
+    clock: Clock = field(default_factory=SystemClock)
+    keeper: KeeperAddress | None = None
+    share: float | None = 1.0
 
     @contextmanager
     def open(self, plan: WritePlan, partition_id: int, attempt: int, stop: Stop | None = None) -> Iterator[Line]:
         """The line of one task."""
-        transport = transport_of(plan)
         stop = stop or Stop()
-        recorder = Recorder(plan.state, partition_id, attempt, stop.set) if plan.state is not None else None
-        try:
-            if recorder is not None:
-                recorder.open(stop.wait)
-            yield Line(
-                transport=transport,
-                pace=self._pace(plan),
-                clock=self.clock,
-                stop=stop,
-                roll=random.random,
-                partition_id=partition_id,
-                attempt=attempt,
-                recorder=recorder,
-            )
-        finally:
-            transport.close()
-            if recorder is not None:
-                recorder.close()
+        with ExitStack() as held:
+            transport = transport_of(plan)
+            held.callback(transport.close)
+            counts: dict[str, int] = {}
+            pace = self._pace(plan)
+            if self.keeper is not None:
+                link = KeeperLink(self.keeper)
+                held.callback(link.close)
+                pace = KeeperPace(link, pace, self.clock, learns=plan.learns_quota) if plan.quota.windows else pace
+                beat = Heartbeat(link, f"{partition_id}.{attempt}", lambda: counts, stop).start()
+                held.callback(beat.close)
+            recorder = self._recorder(plan, partition_id, attempt, stop, held)
+            yield Line(transport, pace, self.clock, stop, random.random, partition_id, attempt, recorder, counts)
+
+    def _recorder(
+        self, plan: WritePlan, partition_id: int, attempt: int, stop: Stop, held: ExitStack
+    ) -> Recorder | None:
+        if plan.state is None:
+            return None
+        recorder = Recorder(plan.state, partition_id, attempt, stop.set)
+        held.callback(recorder.close)
+        recorder.open(stop.wait)
+        return recorder
 
     def _pace(self, plan: WritePlan) -> Pace:
         if not plan.quota.windows:
             return FreePace()
-        return SharedPace(self.clock, learns=plan.learns_quota)
+        return SharedPace(self.clock, share=self.share, learns=plan.learns_quota)
 
 
 def transport_of(plan: WritePlan) -> Transport:

@@ -52,6 +52,7 @@ def run_task(
             jobs += _open_jobs(delivery, line)
         yield from _refuse(plan, feed.taken_rejections(), report, line)
         _judge_rejects(plan, report, line)
+        _show(report, line)
     # after a stop: rows that were read and are still held; the feed reads no further
     report.unsent += sum(batch.rows for batch in batches if batch is not None)
     yield from _refuse(plan, feed.taken_rejections(), report, line)
@@ -105,6 +106,12 @@ def _open_jobs(delivery: Delivery, line: Line) -> list[OpenJob]:
 def _refuse(plan: WritePlan, rejections: Iterable[Rejection], report: TaskReport, line: Line) -> Iterator[Refused]:
     for rejection in rejections:
         yield refuse(plan, rejection, report, line.partition_id)
+
+
+def _show(report: TaskReport, line: Line) -> None:
+    """Let whoever watches see how far the task is."""
+    settled = report.delivered + report.accepted + report.rejected + report.skipped
+    line.counts.update(rows=settled, requests=report.requests, bytes=report.bytes, throttled=report.throttled)
 
 
 def _judge_rejects(plan: WritePlan, report: TaskReport, line: Line) -> None:

@@ -18,6 +18,7 @@ from spark_klaviyo.runs import session
 from spark_klaviyo.runs.deletion import confirmed
 from spark_klaviyo.runs.ending import ended, judged
 from spark_klaviyo.runs.following import follow_jobs
+from spark_klaviyo.runs.keeping import keeping
 from spark_klaviyo.runs.outputs import Outputs
 from spark_klaviyo.runs.results import RESULT, Results
 from spark_klaviyo.runs.resuming import remembered, resuming
@@ -32,21 +33,21 @@ def new_run_id() -> str:
     return uuid.uuid4().hex
 
 
-def write(df: DataFrame, options: Options) -> WriteReport:
-    """Write a DataFrame; the report, or the error that the options ask for."""
+def write(df: DataFrame, options: Options, run_id: str = "") -> WriteReport:
+    """Write a DataFrame; the report, or the error that the options ask for. `run_id` names the run, else a new name."""
     options = with_ids(options)
     if options.change_column is not None:
         from spark_klaviyo.runs.changes import write_changes
 
         return write_changes(df, options)
-    plan = make_plan(options, read_schema(df.schema.jsonValue()), new_run_id())
+    plan = make_plan(options, read_schema(df.schema.jsonValue()), run_id or new_run_id())
     session.choose_worker_python(df)
     outputs = Outputs.of(session.session_of(df), options, plan.run_id)
     outputs.prepare()
-    lines = LineMaker()
-    with resuming(session.session_of(df), plan, options, lines) as plan:
+    with keeping(df, plan, options) as lines, resuming(session.session_of(df), plan, options, lines) as plan:
         results = send(df, plan, options, outputs, lines)
-        return finish(results, plan, options, outputs, lines)
+        total = gathered(results, plan, outputs, lines)
+    return conclude(total, plan, options, outputs)
 
 
 def send(df: DataFrame, plan: WritePlan, options: Options, outputs: Outputs, lines: LineMaker) -> Results:
@@ -64,12 +65,12 @@ def send(df: DataFrame, plan: WritePlan, options: Options, outputs: Outputs, lin
     return results
 
 
-def finish(results: Results, plan: WritePlan, options: Options, outputs: Outputs, lines: LineMaker) -> WriteReport:
-    """After the tasks: fill the datasets, follow the jobs, and report."""
+def gathered(results: Results, plan: WritePlan, outputs: Outputs, lines: LineMaker) -> TaskReport:
+    """After the tasks: fill the datasets and follow the jobs; what all of it comes to."""
     total = merge(results.reports)
     outputs.keep_rows(total.rejected)
     follow_jobs(plan, results.jobs, total, outputs, lines)
-    return conclude(total, plan, options, outputs)
+    return total
 
 
 def conclude(total: TaskReport, plan: WritePlan, options: Options, outputs: Outputs) -> WriteReport:

@@ -1,0 +1,103 @@
+"""The keeper of a run, where the driver can be reached: turns for all tasks, progress, and one word to stop for all."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from spark_klaviyo.options.model import Options
+from spark_klaviyo.pipeline.open import LineMaker
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.report.progress import progress
+from spark_klaviyo.report.pulse import Snapshot
+from spark_klaviyo.runs import session
+from spark_klaviyo.wire.keeper import Keeper
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+BEAT_SECONDS = 1.0
+GRACE_SECONDS = 1.5
+MINUTE = 60.0
+PORT = "spark.klaviyo.keeper.port"  # a fixed port where a firewall lets only declared ones through
+
+
+@contextmanager
+def keeping(df: DataFrame, plan: WritePlan, options: Options) -> Iterator[LineMaker]:
+    """Lines whose turns come from one keeper in this process; under Connect lines that keep to a share each.
+
+    While they are open a progress bar follows the tasks, where one is wanted.
+    """
+    context = session.context_of(df)
+    share = 1.0 / max(options.tasks, 1)
+    keeper = None if context is None else _started(context, plan)
+    if keeper is None:
+        yield LineMaker(share=share)
+        return
+    watch = _Watch(keeper, plan, options)
+    try:
+        watch.start()
+        host = str(context.getConf().get("spark.driver.host", keeper.address.host)) if context is not None else ""
+        yield LineMaker(keeper=replace(keeper.address, host=host), share=share)
+    except BaseException:
+        keeper.stop.set("interrupted", "the write was interrupted")
+        time.sleep(GRACE_SECONDS)  # every task hears it with its next beat, before the line is cut
+        raise
+    finally:
+        watch.stop()
+        keeper.close()
+
+
+def _started(context: Any, plan: WritePlan) -> Keeper | None:
+    """A keeper that listens on the driver's own interface; None where it cannot."""
+    conf = context.getConf()
+    host = conf.get("spark.driver.bindAddress", None) or conf.get("spark.driver.host", None) or "127.0.0.1"
+    try:
+        return Keeper(host=host, port=int(conf.get(PORT, "0")), learns=plan.learns_quota).start()
+    except OSError:  # the interface is not this machine's: tasks keep to their shares
+        return None
+
+
+class _Watch(threading.Thread):
+    """Feeds the progress bar once a second with what the tasks told the keeper."""
+
+    def __init__(self, keeper: Keeper, plan: WritePlan, options: Options) -> None:
+        super().__init__(name="klaviyo-progress", daemon=True)
+        self._keeper, self._over = keeper, threading.Event()
+        self._bar = progress(options.progress)
+        self._minute = next((count for count, seconds in plan.quota.windows if seconds == MINUTE), None)
+        self._sent: deque[tuple[float, int]] = deque()
+
+    def run(self) -> None:
+        """Until stopped."""
+        began = time.monotonic()
+        while not self._over.wait(BEAT_SECONDS):
+            self._bar.update(self._snapshot(time.monotonic() - began))
+
+    def stop(self) -> None:
+        """Take the bar away."""
+        self._over.set()
+        if self.is_alive():
+            self.join()
+        self._bar.done(None)
+
+    def _snapshot(self, seconds: float) -> Snapshot:
+        counts = self._keeper.counts()
+        requests = counts.get("requests", 0)
+        self._sent.append((seconds, requests))
+        while len(self._sent) > 1 and self._sent[0][0] < seconds - MINUTE:
+            self._sent.popleft()
+        used = (requests - self._sent[0][1]) / self._minute if self._minute else None
+        return Snapshot(
+            rows=counts.get("rows", 0),
+            requests=requests,
+            bytes=counts.get("bytes", 0),
+            throttled=counts.get("throttled", 0),
+            quota=used,
+            seconds=seconds,
+        )
