@@ -7,8 +7,10 @@ anchors for the first two). Repetitions of groups are bounded, because Java's ma
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
+
+from spark_klaviyo.encode.heads import DIGITS, heads
 
 # A blank of Unicode's anywhere but ASCII, which `\s` does not mean in Java and RE2.
 _BLANKS = "\u001c-\u001f\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -38,6 +40,9 @@ def word_pattern(word: str) -> str:
     return f"(?:^|{edge}){re.escape(word)}(?:{edge}|$)"
 
 
+TRUNK_DIGITS = 3  # so many digits of a number are compared with its country's trunk prefix
+
+
 @cache
 def cheap_phone_pattern() -> str:
     """E.164 numbers of a possible length, written as they will be sent: a trie over the calling codes.
@@ -65,92 +70,45 @@ def _national(code: int, region: str) -> str:
     metadata = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(code, region)
     if metadata is None or metadata.general_desc is None:
         return ""
-    lengths = [length for length in metadata.general_desc.possible_length if length > 1]
-    firsts = set("0123456789") - first_digits(metadata.national_prefix_for_parsing or "")
-    return f"[{''.join(sorted(firsts))}]{_lengths(lengths)}" if lengths and firsts else ""
+    lengths = [length for length in metadata.general_desc.possible_length if length > TRUNK_DIGITS]
+    return _digits(lengths, heads(metadata.national_prefix_for_parsing or "", TRUNK_DIGITS))
 
 
-def _lengths(lengths: Sequence[int]) -> str:
-    """Digits after the first one, neighbouring lengths as one range."""
+def _digits(lengths: Sequence[int], banned: frozenset[str]) -> str:
+    """As many digits as one of the lengths, not beginning like any that are banned; "" where nothing is left."""
+    if not lengths or "" in banned:
+        return ""
+    if not banned:
+        return _runs(lengths)
+    free = [digit for digit in DIGITS if not any(head.startswith(digit) for head in banned)]
+    ways: dict[str, list[str]] = {}
+    for digit in DIGITS:
+        inner = frozenset() if digit in free else frozenset(head[1:] for head in banned if head[0] == digit)
+        rest = _digits([length - 1 for length in lengths], inner)
+        if rest:
+            ways.setdefault(rest, []).append(digit)
+    return _either(ways)
+
+
+def _runs(lengths: Sequence[int]) -> str:
+    """So many digits, neighbouring lengths as one range."""
     runs: list[tuple[int, int]] = []
     for length in sorted(lengths):
-        joins = bool(runs) and runs[-1][1] == length - 2
-        runs = [*runs[:-1], (runs[-1][0], length - 1)] if joins else [*runs, (length - 1, length - 1)]
+        joins = bool(runs) and runs[-1][1] == length - 1
+        runs = [*runs[:-1], (runs[-1][0], length)] if joins else [*runs, (length, length)]
     texts = [f"[0-9]{{{low}}}" if low == high else f"[0-9]{{{low},{high}}}" for low, high in runs]
     return texts[0] if len(texts) == 1 else f"(?:{'|'.join(texts)})"
 
 
+def _either(ways: dict[str, list[str]]) -> str:
+    """One of the digits, and what follows it; digits that go on alike share one class."""
+    texts = [(digits[0] if len(digits) == 1 else f"[{''.join(digits)}]") + rest for rest, digits in ways.items()]
+    return texts[0] if len(texts) == 1 else f"(?:{'|'.join(texts)})" if texts else ""
+
+
 def _written(trie: dict[str, object]) -> str:
-    """The trie as an alternation; digits that go on alike share one class."""
+    """The trie over the digits of the calling codes as a pattern."""
     ways: dict[str, list[str]] = {}
     for digit, rest in sorted(trie.items()):
         ways.setdefault(_written(rest) if isinstance(rest, dict) else str(rest), []).append(digit)
-    texts = [(digits[0] if len(digits) == 1 else f"[{''.join(digits)}]") + rest for rest, digits in ways.items()]
-    return texts[0] if len(texts) == 1 else f"(?:{'|'.join(texts)})"
-
-
-# --- with what digits can a match of a simple pattern begin ---------------------------------------
-
-_ANY = frozenset("0123456789")
-
-
-def first_digits(pattern: str) -> frozenset[str]:
-    """The digits that a match of `pattern` can begin with; all of them where the pattern is not understood.
-
-    Understood are digits, classes, `\\d`, groups, alternatives and the quantifiers of `phonenumbers` metadata.
-    """
-    return frozenset().union(*map(_first_of, _alternatives(pattern)))
-
-
-def _first_of(pattern: str) -> frozenset[str]:
-    found: frozenset[str] = frozenset()
-    while pattern:
-        atom, pattern = _atom(pattern)
-        found |= _digits(atom)
-        if not pattern.startswith(("?", "*", "{0")):
-            return found
-        pattern = pattern.partition("}")[2] if pattern[0] == "{" else pattern[1:]
-    return found
-
-
-def _digits(atom: str) -> frozenset[str]:
-    if atom.isdigit():
-        return frozenset(atom)
-    if atom.startswith("["):
-        return frozenset(_members(atom[1:-1])) if not atom.startswith("[^") else _ANY
-    if atom.startswith("(") and (atom.startswith("(?:") or not atom.startswith("(?")):
-        return first_digits(atom[1:-1].removeprefix("?:"))
-    return _ANY
-
-
-def _members(inside: str) -> Iterable[str]:
-    position = 0
-    while position < len(inside):
-        if inside[position + 1 : position + 2] == "-":
-            yield from map(chr, range(ord(inside[position]), ord(inside[position + 2]) + 1))
-            position += 3
-        else:
-            yield inside[position]
-            position += 1
-
-
-def _atom(pattern: str) -> tuple[str, str]:
-    """The first atom and the rest."""
-    end = 2 if pattern[0] == "\\" else pattern.index("]") + 1 if pattern[0] == "[" else 1
-    if pattern[0] == "(":
-        end = next(i for i in range(1, len(pattern) + 1) if _depth(pattern[:i]) == 0)
-    return pattern[:end], pattern[end:]
-
-
-def _depth(text: str) -> int:
-    return text.count("(") - text.count(")")
-
-
-def _alternatives(pattern: str) -> list[str]:
-    parts = [""]
-    for character in pattern:
-        if character == "|" and _depth(parts[-1]) == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return parts
+    return _either(ways)
