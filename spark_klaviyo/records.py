@@ -79,8 +79,8 @@ class Arrangement(Protocol):
     def inside(self, records: Sequence[bytes]) -> bytes | None:
         """The bytes between head and tail; None: the request has no body."""
 
-    def named(self, records: Sequence[bytes], rest: str) -> list[int]:
-        """Positions of the rows that a pointer means; `rest` is what follows the place of the rows in it."""
+    def named(self, records: Sequence[bytes], rests: Sequence[str]) -> list[list[int]]:
+        """Positions of the rows that each pointer means; given is what follows the place of the rows in it."""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from spark_klaviyo.deliver.delivery import Attempt, Delivery, Line, Order
 from spark_klaviyo.deliver.isolate import Isolated, isolate, rejections
 from spark_klaviyo.records import Batch, Receipt, Reply
@@ -135,7 +137,7 @@ class Courier:
 
     def _parted(self, piece: Batch, verdict: Refused | TooLarge) -> Isolated:
         if isinstance(verdict, Refused):
-            return isolate(piece, verdict.faults, self._order.template.pointer)
+            return isolate(piece, verdict.faults, self._order.template.pointer, self._order.template.unique_id)
         if piece.rows > 1:
             return Isolated({}, piece.halves())
         return Isolated({0: Fault("too_large", detail="the request with this row alone is larger than Klaviyo takes")})
@@ -143,7 +145,13 @@ class Courier:
     def _partly(self, sending: Sending, parted: Isolated, verdict: Refused | TooLarge) -> Delivery:
         said = verdict.faults[0].detail if isinstance(verdict, Refused) and verdict.faults else ""
         rejected = rejections(sending.batch, parted.rejected, sending.reply.status)
-        return replace(self._ended(sending, "refused", safe_detail(said)), rejections=rejected)
+        ended = replace(self._ended(sending, "refused", safe_detail(said)), rejections=rejected)
+        if not parted.there:
+            return ended
+        held = sending.batch.pick(np.array(sorted(parted.there), dtype=np.int64))
+        if self._order.template.outcome == "delivered":
+            return replace(ended, batch=held, delivered=held.rows)
+        return replace(ended, batch=held, accepted=held.rows)
 
     def _settled(self, sending: Sending, verdict: Verdict) -> Delivery:
         if isinstance(verdict, Reject):

@@ -19,24 +19,31 @@ from spark_klaviyo.wire.documents import Fault
 
 # recorded: an unknown list is refused at /data (import) or /data/relationships/list/data/id (subscriptions)
 _LIST = re.compile(r"\blist (?:id )?\S+ (?:does not exist|not found)|\blist not found\b", re.IGNORECASE)
+_AGAIN = re.compile(r"\b(?:already|exists|duplicate|repeat)", re.IGNORECASE)
 _CONDEMNED = ("/data/relationships", "/data/type", "/data/id")
 ALL = Fault("refused", "Klaviyo refused the request", "Klaviyo refused the request")
 
 
 @dataclass(frozen=True)
 class Isolated:
-    """What a refusal comes to: rows rejected (by position), and the batches still to be sent."""
+    """What a refusal comes to: rows rejected (by position), the batches still to be sent, and what was so already."""
 
     rejected: Mapping[int, Fault]
     again: tuple[Batch, ...] = field(default=())
+    there: frozenset[int] = frozenset()
 
 
-def isolate(batch: Batch, faults: Sequence[Fault], pointer: str) -> Isolated:
-    """Take a refused batch apart. `pointer` is where the rows stand in the body; empty for one record a request."""
+def isolate(batch: Batch, faults: Sequence[Fault], pointer: str, unique: str = "") -> Isolated:
+    """Take a refused batch apart. `pointer` is where the rows stand in the body; empty for one record a request.
+
+    `unique` is the field whose repetition means that Klaviyo has the row already.
+    """
     named = _named_in(batch, faults, pointer)
     if named:
+        there = frozenset(row for row, fault in named.items() if unique and _repeats(fault, unique))
         rest = batch.without(set(named))
-        return Isolated(named, (rest,) if rest.rows else ())
+        refused = {row: fault for row, fault in named.items() if row not in there}
+        return Isolated(refused, (rest,) if rest.rows else (), there)
     if batch.rows == 1 or condemns_request(faults, pointer):
         fault = faults[0] if faults else ALL
         return Isolated(dict.fromkeys(range(batch.rows), fault))
@@ -48,13 +55,17 @@ def _named_in(batch: Batch, faults: Sequence[Fault], pointer: str) -> dict[int, 
     arrangement = batch.envelope.arrangement
     if arrangement is None:
         return rows_named(faults, pointer, batch.rows)
-    records, named = list(batch.records()), dict[int, Fault]()
-    for fault in faults if pointer else ():
-        if fault.pointer.startswith(pointer):
-            named |= {
-                row: fault for row in arrangement.named(records, fault.pointer[len(pointer) :]) if row not in named
-            }
+    inside = [fault for fault in faults if pointer and fault.pointer.startswith(pointer)]
+    rows = arrangement.named(list(batch.records()), [fault.pointer[len(pointer) :] for fault in inside])
+    named: dict[int, Fault] = {}
+    for fault, positions in zip(inside, rows, strict=True):
+        named |= {row: fault for row in positions if row not in named}
     return named
+
+
+def _repeats(fault: Fault, field_name: str) -> bool:
+    """spec: a unique_id that comes again is refused; the wording is not published."""
+    return fault.pointer.rstrip("/").endswith(f"/{field_name}") and bool(_AGAIN.search(fault.detail))
 
 
 def rows_named(faults: Sequence[Fault], pointer: str, rows: int) -> dict[int, Fault]:

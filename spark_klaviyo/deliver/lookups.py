@@ -1,7 +1,7 @@
 """Identifiers to profile ids: batched, encoded, paged reads of `GET /api/profiles`, within that endpoint's own quota.
 
-spec: filter `any(email,[...])`, and the same of phone_number and external_id; page size 100. How many values one `any()`
-takes is not published: 100 is safe for the length of the URL.
+spec: filter `any(email,[...])`, and the same of phone_number and external_id; page size 100. How many values one
+`any()` takes is not published: 100 is safe for the length of the URL.
 """
 
 from __future__ import annotations

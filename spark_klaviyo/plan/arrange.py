@@ -26,9 +26,9 @@ class Nothing:
         """No bytes at all."""
         return None
 
-    def named(self, records: Sequence[bytes], rest: str) -> list[int]:  # noqa: ARG002
+    def named(self, records: Sequence[bytes], rests: Sequence[str]) -> list[list[int]]:  # noqa: ARG002
         """There is one row, and pointers name nothing inside it."""
-        return []
+        return [[] for _ in rests]
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,10 @@ class EventGroups:
         loaded = [exact_json.loads(record) for record in records]
         return b",".join(_joined([loaded[position] for position in group]) for group in _groups(loaded))
 
-    def named(self, records: Sequence[bytes], rest: str) -> list[int]:
-        """Rows that a pointer means: one event of a group, or the whole group where it stays outside the events."""
+    def named(self, records: Sequence[bytes], rests: Sequence[str]) -> list[list[int]]:
+        """Rows that pointers mean: one event of a group, or the whole group where they stay outside the events."""
         groups = _groups([exact_json.loads(record) for record in records])
-        found = _GROUP.match(rest)
-        if found is None or int(found[1]) >= len(groups):
-            return []
-        group = groups[int(found[1])]
-        if found[2] is None:
-            return group
-        return [group[int(found[2])]] if int(found[2]) < len(group) else []
+        return [_rows_at(groups, _GROUP.match(rest)) for rest in rests]
 
 
 @dataclass(frozen=True)
@@ -67,9 +61,9 @@ class Identifiers:
         others = ((b'"phone_numbers":[', phones), (b'"push_tokens":[', tokens))
         return emails + b"".join(b"]," + name + values for name, values in others if values)
 
-    def named(self, records: Sequence[bytes], rest: str) -> list[int]:  # noqa: ARG002
+    def named(self, records: Sequence[bytes], rests: Sequence[str]) -> list[list[int]]:  # noqa: ARG002
         """v2 named no rows."""
-        return []
+        return [[] for _ in rests]
 
 
 @dataclass(frozen=True)
@@ -80,9 +74,9 @@ class Form:
         """The record without its braces."""
         return quote_plus(records[0].strip()[1:-1]).encode()
 
-    def named(self, records: Sequence[bytes], rest: str) -> list[int]:  # noqa: ARG002
+    def named(self, records: Sequence[bytes], rests: Sequence[str]) -> list[list[int]]:  # noqa: ARG002
         """v1 named no rows."""
-        return []
+        return [[] for _ in rests]
 
 
 ARRANGEMENTS: dict[str, Arrangement] = {
@@ -99,6 +93,15 @@ def _groups(loaded: Sequence[Json]) -> list[list[int]]:
     for position, record in enumerate(loaded):
         groups.setdefault(_person(record), []).append(position)
     return list(groups.values())
+
+
+def _rows_at(groups: list[list[int]], found: re.Match[str] | None) -> list[int]:
+    if found is None or int(found[1]) >= len(groups):
+        return []
+    group = groups[int(found[1])]
+    if found[2] is None:
+        return group
+    return [group[int(found[2])]] if int(found[2]) < len(group) else []
 
 
 def _person(record: Json) -> bytes:

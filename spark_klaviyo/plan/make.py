@@ -17,6 +17,7 @@ from spark_klaviyo.plan.checking import make_checks
 from spark_klaviyo.plan.mapping import ColumnMap, Wishes, map_columns, near_misses
 from spark_klaviyo.plan.model import Aside, Policy, WritePlan
 from spark_klaviyo.plan.settings import (
+    appends,
     cautions,
     constant,
     fields_of_settings,
@@ -179,6 +180,7 @@ def _columns_part(plan: WritePlan, options: Options, columns: Sequence[Field]) -
         mapped=tuple(found.mapped),
         unmapped=tuple(found.unmapped),
         warnings=plan.warnings + cautions(options, template, found.leaves) + likely,
+        policy=replace(plan.policy, harmless=False) if options.resend == "auto" and appends(found) else plan.policy,
     )
 
 

@@ -99,6 +99,11 @@ def path_asides(template: Template, found: ColumnMap) -> tuple[Aside, ...]:
     )
 
 
+def appends(found: ColumnMap) -> bool:
+    """Whether rows add to arrays of a profile, which a second sending would do twice."""
+    return any("patch_properties.append" in path for _, path in found.mapped)
+
+
 def cautions(options: Options, template: Template, fields: Mapping[str, object]) -> tuple[str, ...]:
     """What has to be said about this write before it begins."""
     there = {name for name, value in given_settings(options, template).items() if value != "false"}

@@ -97,7 +97,7 @@ SUBSCRIBE = Template(
     cautions=(
         Caution(
             ("list_id", "historical_import"),
-            "without list_id and without historical_import=true Klaviyo creates no new person, and says nothing of it",
+            "without list_id and historical_import=true Klaviyo creates no new person, and says nothing of it",
         ),
     ),
     notes=(

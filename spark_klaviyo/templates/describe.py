@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from spark_klaviyo.templates.model import MAX_BODY, Known, Setting, Template
+from spark_klaviyo.templates.model import MAX_BODY, Caution, Known, Setting, Template
 
 # form -> what a column of it may be
 FORMS: dict[str, str] = {
@@ -82,7 +82,13 @@ def _lines(template: Template) -> Iterator[str]:
     yield from _block("settings", [_setting(setting) for setting in template.settings])
     yield from _block("columns", [_column(known, template) for known in template.fields])
     yield f"  other columns  {_loose(template)}"
-    yield from (f"  note: {note}" for note in (*(caution.text for caution in template.cautions), *template.notes))
+    yield from (f"  note: {_caution(caution)}" for caution in template.cautions)
+    yield from (f"  note: {note}" for note in template.notes)
+
+
+def _caution(caution: Caution) -> str:
+    names = [name.removeprefix("column:") for name in caution.unless if name != "column:record"]
+    return f"without {' or '.join(names)}: {caution.text}"
 
 
 def _block(title: str, lines: list[tuple[str, str]]) -> Iterator[str]:

@@ -69,7 +69,7 @@ _SETTINGS = (
 )
 _NOW = Caution(
     ("column:time", "column:record"),
-    "no column is the time of the events, so that Klaviyo takes the moment of their arrival",
+    "no column is the time of the events, so Klaviyo takes the moment of their arrival",
 )
 _NOTES = (
     "Without a column unique_id it is made from the row (or unique_id_columns), so that a re-run doubles no event.",

@@ -61,7 +61,7 @@ def test_a_pointer_into_groups_finds_the_row_it_was_made_of(rows: list[tuple[obj
     found = []
     for number, group in enumerate(groups):
         for place, event in enumerate(group["attributes"]["events"]["data"]):
-            (row,) = EVENTS.named(records, f"/{number}/attributes/events/data/{place}/attributes/time")
+            ((row,),) = EVENTS.named(records, [f"/{number}/attributes/events/data/{place}/attributes/time"])
             assert json.loads(records[row])["attributes"]["events"]["data"] == [event]
             found.append(row)
     assert sorted(found) == list(range(len(records)))
@@ -69,9 +69,8 @@ def test_a_pointer_into_groups_finds_the_row_it_was_made_of(rows: list[tuple[obj
 
 def test_a_pointer_to_the_person_of_a_group_means_all_its_rows() -> None:
     records = [_record({"email": email}, {"value": n}) for n, email in enumerate([ANN, BEA, ANN])]
-    assert EVENTS.named(records, "/0/attributes/profile/data/attributes/email") == [0, 2]
-    assert EVENTS.named(records, "/7/attributes/profile") == []
-    assert EVENTS.named(records, "/data/relationships") == []
+    pointers = ["/0/attributes/profile/data/attributes/email", "/7/attributes/profile", "/data/relationships"]
+    assert EVENTS.named(records, pointers) == [[0, 2], [], []]
 
 
 @pytest.mark.parametrize("every", [True, False], ids=["all bad rows named", "only the first named"])
@@ -95,6 +94,17 @@ def test_equal_events_of_one_request_are_sent_once() -> None:
             report = write(klaviyo, "bulk_create_events", example)
             assert len(klaviyo.events) == 2
         assert (report.accepted, report.skipped, report.rejected) == (2, 1, 0)
+
+
+def test_events_written_again_are_there_already_and_never_doubled() -> None:
+    rows = 1_500
+    columns: Columns = {"email": [f"{row % 50}@example.com" for row in range(rows)], "order": list(range(rows))}
+    example = Example({**columns, "time": [NOON] * rows}, {"metric": "Placed Order"})
+    with KlaviyoSimulator(repeated_event="refuse") as klaviyo:
+        first = write(klaviyo, "bulk_create_events", example)
+        again = write(klaviyo, "bulk_create_events", example)
+        assert len(klaviyo.events) == rows
+    assert (first.accepted, again.accepted, again.rejected) == (rows, rows, 0)
 
 
 def test_one_unique_id_under_two_metrics_is_two_events() -> None:

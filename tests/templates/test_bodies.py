@@ -77,7 +77,9 @@ def test_numbers_of_a_template_are_the_published_ones(name: str) -> None:
 def test_records_written_again_as_they_are_make_the_same_requests(name: str) -> None:
     first = EXAMPLES[name]
     batches, _ = batches_of(plan_of(name, first), first)
-    rows = sorted((int(row), text.decode()) for b in batches for row, text in zip(b.numbers(), b.records(), strict=True))
+    rows = sorted(
+        (int(row), text.decode()) for b in batches for row, text in zip(b.numbers(), b.records(), strict=True)
+    )
     columns: Columns = {**first.columns, "record": [text for _, text in rows]}
     again = Example(columns, {key: value for key, value in first.options.items() if key not in ("fields", "nulls")})
     made, rejected = batches_of(plan_of(name, again, record_column="record"), again)

@@ -275,6 +275,13 @@ def test_nulls_clear_where_a_null_does_and_only_if_asked() -> None:
     assert any("nulls=send" in warning for warning in plan.warnings)
 
 
+@pytest.mark.parametrize(("resend", "harmless"), [("auto", False), ("always", True)])
+def test_adding_to_arrays_is_not_sent_twice_on_a_mere_doubt(resend: str, harmless: bool) -> None:
+    example = Example({"email": [ANN], "tags": [["vip"]]}, {"fields": '{"meta.patch_properties.append.tags": "tags"}'})
+    assert plan_of("bulk_import_profiles", example, resend=resend).policy.harmless == harmless
+    assert plan_of("bulk_import_profiles", Example({"email": [ANN]})).policy.harmless
+
+
 def test_a_ready_made_record_brings_the_id_of_its_path_with_it() -> None:
     record = {"type": "catalog-item", "id": "$custom:::$default:::I 1", "attributes": {"price": 1}}
     example = Example({"record": [json.dumps(record), json.dumps({**record, "id": "two"})]})
