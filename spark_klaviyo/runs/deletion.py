@@ -67,7 +67,8 @@ def confirmed(frame: DataFrame, plan: WritePlan, options: Options, *, encode: bo
     if rows > most or (rows != most and options.door not in CEILING_DOORS):
         raise OptionError(
             f"confirm_deletion: {rows:,} rows would be deleted with {plan.template.name}, not {most:,}; "
-            f"nothing was sent. What is deleted cannot be brought back: look at the rows, then give confirm_deletion={rows}"
+            "nothing was sent. What is deleted cannot be brought back: look at the rows, then give "
+            f"confirm_deletion={rows}"
         )
     kept = [tuple(row)[:4] for row in held if row["rows"] is None]
     return frame.sparkSession.createDataFrame(kept, ENCODED)

@@ -89,11 +89,16 @@ class OpenReceipts:
             for row in self._read(folders[OPEN], self._used):
                 yield str(row["job_id"]), row
         for run in folders[STAGING].folders() if STAGING in folders else ():
-            for name in run.names():
-                for held in run.read(name, ["kind", "body"]).to_pylist():
-                    row: dict[str, object] = json.loads(held["body"]) if held["kind"] == RECEIPT else {}
-                    if row.get("job_id"):
-                        yield str(row["job_id"]), row
+            yield from _staged(run)
+
+
+def _staged(run: Folder) -> Iterator[tuple[str, Row]]:
+    """Receipts with a job among the result rows of a run that never came to write them."""
+    for name in run.names():
+        for held in run.read(name, ["kind", "body"]).to_pylist():
+            row: dict[str, object] = json.loads(held["body"]) if held["kind"] == RECEIPT else {}
+            if row.get("job_id"):
+                yield str(row["job_id"]), row
 
 
 def _open_of(first: Iterable[Row], again: Iterable[Row]) -> dict[str, Row]:
