@@ -1,0 +1,155 @@
+"""An endpoint in memory that takes numbered rows, and goes wrong as a script says."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from spark_klaviyo.deliver.delivery import Delivery, Line
+from spark_klaviyo.deliver.sender import deliver
+from spark_klaviyo.plan.model import Policy
+from spark_klaviyo.records import Batch, Envelope, Limits, Quota, Reply, Slab, Span
+from spark_klaviyo.templates.model import Template
+from spark_klaviyo.wire.pace import FreePace, Pace
+from spark_klaviyo.wire.quotas import NO_QUOTA
+from spark_klaviyo.wire.stop import Stop
+from tests.wire.virtual import VirtualClock
+
+POINTER = "/data/attributes/profiles/data"
+ENVELOPE = Envelope("/api/rows", b'{"data":[', b"]}")
+HTML = b"<!DOCTYPE html><html></html>"
+
+
+def refusal(status: int, *faults: Mapping[str, object]) -> bytes:
+    """Klaviyo's error document."""
+    whole = {"id": "x", "status": status, "code": "invalid", "title": "Invalid input.", "detail": "Invalid."}
+    return json.dumps({"errors": [{**whole, **fault} for fault in faults]}).encode()
+
+
+def at_row(position: int) -> Mapping[str, object]:
+    """A fault that names a row."""
+    return {"detail": "Invalid email address", "source": {"pointer": f"{POINTER}/{position}/attributes/email"}}
+
+
+@dataclass
+class Account:
+    """Takes rows unless some are bad; `names`: which bad rows a refusal names (all, first, none).
+
+    `script` says what happens to each request before that: ok, or a kind of trouble. `max_rows`: more is a 413.
+    """
+
+    bad: frozenset[int] = frozenset()
+    names: str = "all"
+    script: Iterator[str] = field(default_factory=lambda: iter(()))
+    max_rows: int = 10_000
+    on_send: Callable[[], None] = lambda: None
+    success: Reply = field(default_factory=lambda: Reply(202))
+    stored: Counter[int] = field(default_factory=Counter)
+    sent: list[list[int]] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Sequence[tuple[str, str]] = (),  # noqa: ARG002
+        parts: Sequence[bytes | memoryview] | None = None,
+        headers: Mapping[str, str] | None = None,  # noqa: ARG002
+    ) -> Reply:
+        assert (method, path) == ("POST", "/api/rows")
+        rows = json.loads(b"".join(parts or ()))["data"]
+        self.on_send()
+        with self._lock:
+            self.sent.append(rows)
+            return self._answer(next(self.script, "ok"), rows)
+
+    def _answer(self, trouble: str, rows: list[int]) -> Reply:
+        if trouble == "reset before":
+            return Reply(None, failure="reset", sent=True)
+        if trouble == "unreachable":
+            return Reply(None, failure="connect", sent=False)
+        if trouble.isdigit():
+            headers = {"retry-after": "1"} if trouble == "429" else {}
+            return Reply(int(trouble), headers, HTML if trouble == "500" else b"")
+        reply = self._judged(rows)
+        lost = Reply(None, failure="reset", sent=True)
+        return lost if trouble == "reset after" else reply
+
+    def _judged(self, rows: list[int]) -> Reply:
+        if len(rows) > self.max_rows:
+            return Reply(413)
+        bad = [place for place, row in enumerate(rows) if row in self.bad]
+        if not bad:
+            self.stored.update(rows)
+            return self.success
+        named = {"all": bad, "first": bad[:1], "none": []}[self.names]
+        return Reply(400, body=refusal(400, *[at_row(place) for place in named] or [{"source": {"pointer": "/data"}}]))
+
+
+@dataclass(frozen=True)
+class Order:
+    """What sending needs of a plan."""
+
+    policy: Policy = field(default_factory=Policy)
+    workers: int = 3
+    outcome: str = "delivered"
+    run_id: str = "run"
+    quota: Quota = NO_QUOTA
+    base_url: str = "https://a.klaviyo.com"
+    asides: tuple[object, ...] = ()
+
+    @property
+    def template(self) -> Template:
+        return Template(
+            name="rows",
+            family="test",
+            summary="",
+            method="POST",
+            path="/api/rows",
+            body=None,
+            fields=(),
+            limits=Limits(100, 1000),
+            quota=self.quota,
+            outcome=self.outcome,
+            pointer=POINTER,
+        )
+
+
+def slab(numbers: Sequence[int]) -> Slab:
+    """Rows whose record is their number."""
+    records = [f"{number},".encode() for number in numbers]
+    offsets = np.cumsum([0, *map(len, records)], dtype=np.int64)
+    zeros = np.zeros(len(numbers), dtype=np.int64)
+    return Slab(memoryview(b"".join(records)), offsets, np.array(numbers, dtype=np.int64), zeros)
+
+
+def batches(*sizes: int) -> Iterator[Batch]:
+    """Batches of rows numbered on and on, each of two spans where it can be."""
+    first = 0
+    for sequence, size in enumerate(sizes):
+        held = slab(range(first, first + size))
+        middle = size // 2
+        spans = [Span(held, 0, middle), Span(held, middle, size)] if middle else [Span(held, 0, size)]
+        yield Batch(sequence, tuple(spans), ENVELOPE)
+        first += size
+
+
+def line_to(account: Account, *, pace: Pace | None = None, stop: Stop | None = None) -> Line:
+    """A line in virtual time."""
+    return Line(account, pace or FreePace(), VirtualClock(), stop or Stop(), lambda: 0.5)
+
+
+def delivered(order: Order, rows: Iterator[Batch], line: Line) -> list[Delivery]:
+    """All deliveries of a write."""
+    return [delivery for delivery in deliver(order, rows, line) if delivery is not None]
+
+
+def numbers_of(deliveries: Sequence[Delivery]) -> list[int]:
+    """The rows that were delivered or accepted."""
+    return sorted(int(row) for delivery in deliveries if delivery.batch for row in delivery.batch.numbers())
