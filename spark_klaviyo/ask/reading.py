@@ -52,8 +52,8 @@ class _Order:
 class Asking:
     """Reads documents and whole collections; may be used by several threads at once."""
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+    def __init__(self, reader: Reader, stop: Stop) -> None:
+        self._reader, self._stop = reader, stop
 
     def one(self, place: Place) -> Document:
         """One document. Raises `ReadFailed`."""
@@ -62,6 +62,10 @@ class Asking:
     def pages(self, place: Place) -> Iterator[Document]:
         """Every page of a collection, in order. Raises `ReadFailed`."""
         return map(_read, self._reader.pages(place, MOST_PAGES))
+
+    def end(self) -> None:
+        """Read nothing more; reads under way in other threads end with `ReadFailed`."""
+        self._stop.set("closed", "the reading was ended")
 
 
 def _read(answer: Document | Unread) -> Document:
@@ -89,10 +93,11 @@ def asking(options: Options, *, attempts: int | None = None, base_url: str = "")
         workers=READERS,
         proxy=options.proxy,
     )
-    clock = SystemClock()
+    clock, stop = SystemClock(), Stop()
     pace: Pace = FreePace() if options.rate_limit == Quota(()) else SharedPace(clock)
     policy = ReadPolicy(attempts or options.attempts, options.longest_wait_seconds)
     try:
-        yield Asking(Reader(_Order(policy), Line(transport, pace, clock, Stop(), random.random)))
+        yield Asking(Reader(_Order(policy), Line(transport, pace, clock, stop, random.random)), stop)
     finally:
+        stop.set("closed", "the reading was ended")
         transport.close()

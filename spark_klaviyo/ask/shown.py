@@ -36,6 +36,8 @@ def shown(plan: WritePlan, batch: Batch) -> PreviewRequest:
 def _headers(plan: WritePlan, *, has_body: bool) -> tuple[tuple[str, str], ...]:
     given = [(name, HIDDEN if _SECRET.search(name) else _hidden(plan, value)) for name, value in plan.headers.items()]
     sent = [pair for pair in given if has_body or pair[0].lower() != "content-type"]
+    if plan.key_in == "api-key":
+        return ("api-key", HIDDEN), *sent
     if plan.key_in not in ("header", "authorization"):
         return tuple(sent)
     scheme = "Bearer" if plan.credentials.access_token is not None else "Klaviyo-API-Key"

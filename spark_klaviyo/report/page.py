@@ -77,6 +77,8 @@ def _cards(report: WriteReport) -> Iterator[Markup]:
     yield card("sent", size(report.bytes))
     pace = report.rows / report.seconds if report.seconds else 0
     yield card("time", duration(report.seconds), f"{pace:,.0f} rows/s" if pace else "")
+    if report.removed:
+        yield card("removed", f"{report.removed:,}", "members taken off the list")
     if report.resent:
         yield card("resent", f"{report.resent:,}", "may have arrived twice", tone="unsent")
 

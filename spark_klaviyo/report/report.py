@@ -41,6 +41,7 @@ class WriteReport(Rendered):
     throttled: int = 0
     resent: int = 0
     bytes: int = 0
+    removed: int = 0
     started: float = 0.0
     ended: float = 0.0
     reasons: Mapping[str, int] = field(default_factory=dict)

@@ -22,6 +22,8 @@ def sentence(report: WriteReport, *, reasons: bool = True) -> str:
         requests = f"in {counted(report.requests, 'request')}"
         parts = [f"{part} {requests}" if at == sent else part for at, part in enumerate(parts)] or [requests]
     told = [f"{counted(report.rows, 'row')}: {', '.join(parts) or 'nothing to send'}"]
+    if report.removed:
+        told.append(f"{counted(report.removed, 'member')} removed from the list")
     if report.resent:
         told.append(f"{counted(report.resent, 'row')} may have arrived twice")
     if report.seconds >= 0.05:

@@ -23,7 +23,8 @@ class TaskReport:
 
     `rows == delivered + accepted + rejected + skipped + unsent` once the task has ended. `requests` counts
     batches, `retries` further attempts, `throttled` 429 replies, `resent` rows that may have arrived twice,
-    `bytes` those of bodies. Times are epoch seconds. `examples` are (partition, row) pairs by code. `rejects`
+    `bytes` those of bodies, `removed` members that a mirror took off the list, which are no rows. Times are epoch
+    seconds. `examples` are (partition, row) pairs by code. `rejects`
     alone holds a person's data; `bare()` is the report without it.
     """
 
@@ -38,6 +39,7 @@ class TaskReport:
     throttled: int = 0
     resent: int = 0
     bytes: int = 0
+    removed: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     statuses: dict[int, int] = field(default_factory=dict)
@@ -137,7 +139,7 @@ class TaskReport:
 
 
 COUNTS = ("rows", "delivered", "accepted", "rejected", "skipped", "unsent",
-          "requests", "retries", "throttled", "resent", "bytes")  # fmt: skip
+          "requests", "retries", "throttled", "resent", "bytes", "removed")  # fmt: skip
 TALLIES = ("reasons", "statuses", "accepted_because", "skipped_because", "warnings", "job_states")
 
 

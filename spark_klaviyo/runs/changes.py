@@ -28,6 +28,7 @@ from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task import TaskReport, merge
 from spark_klaviyo.runs import session
 from spark_klaviyo.runs.following import follow_jobs
+from spark_klaviyo.runs.keeping import keeping
 from spark_klaviyo.runs.outputs import Outputs
 from spark_klaviyo.runs.results import RESULT, Results, result_batches
 from spark_klaviyo.runs.write import conclude, new_run_id
@@ -46,24 +47,24 @@ BECAUSE = {
 STRANGE = "the column {!r} says none of insert, update, delete, nor what Delta's change feed says"
 
 
-def write_changes(df: DataFrame, options: Options) -> WriteReport:
-    """Write change data; the report, or the error that the options ask for."""
+def write_changes(df: DataFrame, options: Options, run_id: str = "") -> WriteReport:
+    """Write change data; the report, or the error that the options ask for. `run_id` names the run, else a new name."""
     if options.state_path is not None:
         raise OptionError(
             "state_path: change data says itself what is new, and a delete would not be remembered; leave state_path "
             "or change_column out"
         )
-    changes = read_changes(df, options, new_run_id())
+    changes = read_changes(df, options, run_id or new_run_id())
     session.choose_worker_python(df)
     if changes.guarded:
         _confirm(changes, options)
     outputs = Outputs.of(session.session_of(df), options, changes.plan.run_id)
     outputs.prepare()
-    lines = LineMaker()
-    results = _send(changes, options, outputs, lines)
-    total = merge(results.reports)
-    outputs.keep_rows(total.rejected)
-    _follow(changes, results.jobs, total, outputs, lines)
+    with keeping(df, changes.plan, options) as lines:
+        results = _send(changes, options, outputs, lines)
+        total = merge(results.reports)
+        outputs.keep_rows(total.rejected)
+        _follow(changes, results.jobs, total, outputs, lines)
     return conclude(total, changes.plan, options, outputs)
 
 

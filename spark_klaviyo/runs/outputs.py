@@ -7,7 +7,8 @@ them in the staging place, where `follow_klaviyo` finds them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from spark_klaviyo.deliver.jobs import JobEnded
@@ -15,6 +16,7 @@ from spark_klaviyo.ledger.schemas import RECEIPTS, REJECTS, RUNS, Column, ddl
 from spark_klaviyo.options.addresses import is_table
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.pipeline.settle import Refused
+from spark_klaviyo.records import Receipt
 from spark_klaviyo.report.report import Reader, WriteReport
 from spark_klaviyo.runs.results import JOB, RECEIPT, REJECT, REPORT, RESULT, reject_body
 from spark_klaviyo.runs.rows import run_row
@@ -69,7 +71,7 @@ class Outputs:
         if self.staging is None:
             return frame
         self.staging.write(frame)
-        return self._staged().where(f"kind IN ('{REPORT}', '{JOB}')")
+        return self._staged().where(f"kind NOT IN ('{REJECT}', '{RECEIPT}')")
 
     def keep_rows(self, rejected: int) -> None:
         """Fill the datasets with what the tasks told, but for the receipts whose jobs are open."""
@@ -77,6 +79,13 @@ class Outputs:
             self._write(self.rejects, self._rows(REJECT, REJECTS))
         if self.receipts is not None:
             self._write(self.receipts, self._rows(RECEIPT, RECEIPTS).where("job_id IS NULL"))
+
+    def keep_receipts(self, receipts: list[Receipt]) -> None:
+        """Append receipts of requests that this process made."""
+        if self.receipts is not None and receipts:
+            told = [asdict(receipt) for receipt in receipts]
+            with self._told(self.receipts):
+                self.receipts.append_rows([tuple(_value(one, column) for column in RECEIPTS) for one in told])
 
     def keep_refused(self, refused: Refused) -> None:
         """Take a row that its job refused; appended in chunks."""
@@ -151,6 +160,11 @@ class Outputs:
 
     def _told(self, dataset: Dataset) -> _Told:
         return _Told(self.troubles, dataset)
+
+
+def _value(receipt: dict[str, object], column: Column) -> object:
+    value = receipt[column.name]
+    return datetime.fromisoformat(str(value).replace("Z", "+00:00")) if column.type == "timestamp" else value
 
 
 class _Told:

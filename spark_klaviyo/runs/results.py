@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 
 import pyarrow as pa
 
+from spark_klaviyo.ask.identities import WHO
 from spark_klaviyo.deliver.jobs import JobEnded, OpenJob
 from spark_klaviyo.pipeline.settle import Refused
 from spark_klaviyo.pipeline.task import Happened
@@ -69,10 +70,11 @@ def _batch(rows: list[tuple[str, str]]) -> pa.RecordBatch:
 
 @dataclass
 class Results:
-    """What the driver keeps of a run: a report a task, and the jobs left open."""
+    """What the driver keeps of a run: a report a task, the jobs left open, and for a mirror who the rows are."""
 
     reports: list[TaskReport] = field(default_factory=list)
     jobs: list[OpenJob] = field(default_factory=list)
+    people: list[str] = field(default_factory=list)  # who the rows are, as a mirror packs them
 
     def add(self, kind: str, body: str) -> None:
         """Read one result row."""
@@ -81,3 +83,5 @@ class Results:
         elif kind == JOB:
             told = json.loads(body)
             self.jobs.append(OpenJob(**told))
+        elif kind == WHO:
+            self.people.append(body)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeAlias
+
+import pyarrow as pa
 
 from spark_klaviyo.ask.names import with_ids
 from spark_klaviyo.encode import jvm
@@ -27,6 +30,8 @@ from spark_klaviyo.runs.sending import SendTask
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+Task: TypeAlias = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+
 
 def new_run_id() -> str:
     """A name for one run; it joins report, receipts and rejects."""
@@ -39,7 +44,11 @@ def write(df: DataFrame, options: Options, run_id: str = "") -> WriteReport:
     if options.change_column is not None:
         from spark_klaviyo.runs.changes import write_changes
 
-        return write_changes(df, options)
+        return write_changes(df, options, run_id)
+    if options.list_mode == "mirror":
+        from spark_klaviyo.runs.mirror import write_mirror
+
+        return write_mirror(df, options, run_id)
     plan = make_plan(options, read_schema(df.schema.jsonValue()), run_id or new_run_id())
     session.choose_worker_python(df)
     outputs = Outputs.of(session.session_of(df), options, plan.run_id)
@@ -50,8 +59,15 @@ def write(df: DataFrame, options: Options, run_id: str = "") -> WriteReport:
     return conclude(total, plan, options, outputs)
 
 
-def send(df: DataFrame, plan: WritePlan, options: Options, outputs: Outputs, lines: LineMaker) -> Results:
-    """Run the sending tasks; evaluates the DataFrame exactly once."""
+def send(
+    df: DataFrame,
+    plan: WritePlan,
+    options: Options,
+    outputs: Outputs,
+    lines: LineMaker,
+    around: Callable[[SendTask], Task] | None = None,
+) -> Results:
+    """Run the sending tasks; evaluates the DataFrame exactly once. `around` may put another task around each."""
     in_jvm = jvm.encodable(plan)
     frame = jvm.encoded(df, plan) if in_jvm else df
     if plan.template.deletes:
@@ -59,8 +75,9 @@ def send(df: DataFrame, plan: WritePlan, options: Options, outputs: Outputs, lin
     if plan.state is not None:
         frame = remembered(df, frame if in_jvm else None, plan)
     task = SendTask(plan, lines, outputs.kinds, encode=not in_jvm and plan.state is None)
+    work: Task = around(task) if around is not None else task
     results = Results()
-    for row in outputs.ran(frame.coalesce(options.tasks).mapInArrow(task, RESULT)).collect():
+    for row in outputs.ran(frame.coalesce(options.tasks).mapInArrow(work, RESULT)).collect():
         results.add(row["kind"], row["body"])
     return results
 

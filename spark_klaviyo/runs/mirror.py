@@ -1,0 +1,217 @@
+"""A run with `list_mode=mirror`: the list becomes exactly the DataFrame.
+
+Rows are added first. Then the members are read, and those that no row is about are removed: never beyond `max_removals`,
+never somebody whose row was rejected, and nobody where the adding ended midway. Somebody who joins while the run is at
+work is a member like any other: the DataFrame decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from spark_klaviyo.ask.identities import MOST, Hashes, Known, Seen, WhoTask, packed, result, unpacked
+from spark_klaviyo.ask.members import ListFacts, list_facts, members
+from spark_klaviyo.ask.mirrored import Removals, ceiling, removals
+from spark_klaviyo.ask.reading import Asking, ReadFailed, asking
+from spark_klaviyo.encode import arrow, jvm
+from spark_klaviyo.encode.rows import row_encoder
+from spark_klaviyo.errors import OptionError, SchemaError, WriteStopped
+from spark_klaviyo.options.model import Options
+from spark_klaviyo.pipeline.open import LineMaker
+from spark_klaviyo.pipeline.task import run_task
+from spark_klaviyo.plan.make import make_plan
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.plan.types import Field, Type, read_schema
+from spark_klaviyo.records import Receipt
+from spark_klaviyo.report.report import WriteReport
+from spark_klaviyo.report.task import TaskReport, merge
+from spark_klaviyo.runs import session
+from spark_klaviyo.runs.ending import judged
+from spark_klaviyo.runs.keeping import keeping
+from spark_klaviyo.runs.outputs import Outputs
+from spark_klaviyo.runs.results import RESULT, Results
+from spark_klaviyo.runs.resuming import resuming
+from spark_klaviyo.runs.sending import SendTask
+from spark_klaviyo.runs.write import conclude, gathered, new_run_id, send
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+REMOVALS = -2  # the partition that the receipts of removals name
+EMPTY = "it has no row, and list_mode=mirror would remove every member of the list; nothing was sent"
+
+
+def write_mirror(df: DataFrame, options: Options, run_id: str = "") -> WriteReport:
+    """Make the list the DataFrame; the report, or the error that the options ask for.
+
+    Raises `SchemaError` for an empty DataFrame, and `WriteStopped` before any removal where more than `max_removals`
+    members would go.
+    """
+    plan = make_plan(options, read_schema(df.schema.jsonValue()), run_id or new_run_id())
+    session.choose_worker_python(df)
+    with asking(options) as ask:
+        facts = _before(ask, plan)
+        outputs = Outputs.of(session.session_of(df), options, plan.run_id)
+        outputs.prepare()
+        with keeping(df, plan, options) as lines, resuming(session.session_of(df), plan, options, lines) as plan:
+            results = send(df, plan, options, outputs, lines, _watching(plan))
+            if not any(report.rows for report in results.reports):
+                outputs.remove_staging()
+                raise SchemaError(EMPTY)
+            total = gathered(results, plan, outputs, lines)
+            if judged(total, plan, outputs.troubles).stopped is None:
+                people = _people(df, plan, options, results)
+                total = _remove(ask, facts, people, total, plan, options, outputs, lines)
+    return conclude(total, plan, options, outputs)
+
+
+def _before(ask: Asking, plan: WritePlan) -> ListFacts:
+    """The list before anything is sent: it exists, and its members may be read."""
+    list_id = plan.settings["list_id"]
+    try:
+        return list_facts(ask, list_id)
+    except ReadFailed as failed:
+        if failed.code == "not_found":
+            raise OptionError(f"list_id: the account has no list with the id {list_id}") from failed
+        hint = "; list_mode=mirror needs the scopes lists:read and profiles:read" if failed.code == "forbidden" else ""
+        raise WriteStopped(f"the list's members cannot be read: {failed}{hint}; nothing was sent") from failed
+
+
+# --- who is in the DataFrame ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class WatchTask:
+    """A sending task that also tells who its rows are, as they pass; picklable."""
+
+    task: SendTask
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """What `mapInArrow` calls."""
+        plan = self.task.plan
+        seen, told = Seen(plan), list[str]()
+
+        def watched() -> Iterator[pa.RecordBatch]:
+            for batch in batches:
+                encoded = arrow.encode(batch, plan) if self.task.encode else batch
+                told.append(packed(seen.people(encoded)))
+                yield encoded
+
+        for rows in replace(self.task, encode=False)(watched()):
+            yield rows
+            if told:
+                yield result(told)
+                told.clear()
+        yield result(told)
+
+
+def _watching(plan: WritePlan) -> type[WatchTask] | None:
+    """With a state the tasks see only the rows that are new, so who is in the DataFrame is asked apart."""
+    return None if plan.state is not None else WatchTask
+
+
+def _people(df: DataFrame, plan: WritePlan, options: Options, results: Results) -> Known:
+    texts = results.people
+    if plan.state is not None:
+        in_jvm = jvm.encodable(plan)
+        frame = (jvm.encoded(df, plan) if in_jvm else df).coalesce(options.tasks)
+        texts = [row["body"] for row in frame.mapInArrow(WhoTask(plan, not in_jvm), RESULT).collect()]
+    return Known(bounded(unpacked(texts)))
+
+
+def bounded(people: Hashes) -> Hashes:
+    """The hashes, where the calling process may hold so many."""
+    if people.size > MOST:
+        raise WriteStopped(f"{people.size:,} identifiers are more than {MOST:,}, which a mirror can compare")
+    return people
+
+
+# --- removing -------------------------------------------------------------------------------------
+
+
+def _remove(
+    ask: Asking,
+    facts: ListFacts,
+    people: Known,
+    total: TaskReport,
+    plan: WritePlan,
+    options: Options,
+    outputs: Outputs,
+    lines: LineMaker,
+) -> TaskReport:
+    """Read the members and remove those that no row is about; the counts of both parts of the run."""
+    try:
+        found = removals(members(ask, facts), people, ceiling(options.max_removals, facts.members))
+    except ReadFailed as failed:
+        told = f"the list's members could not be read to the end: {failed}; nobody was removed"
+        return replace(total, stopped=(failed.code, told))
+    if found.too_many:
+        return replace(total, stopped=("too_many_removals", too_many(found, facts, options.max_removals)))
+    removed = _removed(found, plan, options, outputs, lines)
+    return merge([total, removed])
+
+
+def too_many(found: Removals, facts: ListFacts, asked: str) -> str:
+    """Why nobody is removed, with both counts."""
+    return (
+        f"{found.count:,} of the list's {found.members:,} members are not in the DataFrame, and max_removals={asked} "
+        f"lets {found.most:,} of {facts.members:,} go: rows were added, nobody was removed"
+    )
+
+
+def _removed(
+    found: Removals, plan: WritePlan, options: Options, outputs: Outputs, lines: LineMaker
+) -> TaskReport:
+    if not found.ids:
+        return TaskReport()
+    other = replace(
+        options,
+        template="remove_profile_ids_from_list",
+        settings={"list_id": plan.settings["list_id"]},
+        fields={},
+        other_columns="properties",
+        record_column=None,
+        max_rows=None,
+        max_bytes=None,
+        max_rejects=None,
+        list_mode="add",
+    )
+    removing = make_plan(other, [Field("id", Type("string"))], plan.run_id)
+    report, receipts = TaskReport(), list[Receipt]()
+    with lines.open(removing, REMOVALS, 0) as line:
+        for event in run_task(removing, iter(row_encoder(removing)([(one,) for one in found.ids])), line):
+            if isinstance(event, Receipt):
+                receipts.append(event)
+            elif isinstance(event, TaskReport):
+                report = event
+    outputs.keep_receipts(receipts)
+    return beside(report)
+
+
+def beside(report: TaskReport) -> TaskReport:
+    """The report of removals as part of a run's: members are no rows of the DataFrame."""
+    counted = replace(
+        report,
+        rows=0,
+        delivered=0,
+        accepted=0,
+        rejected=0,
+        skipped=0,
+        unsent=0,
+        resent=0,
+        removed=report.delivered + report.accepted,
+        reasons={},
+        examples={},
+        accepted_because={},
+        skipped_because={},
+        rejects=[],
+    )
+    for code, times in report.reasons.items():
+        counted.warn(f"members could not be removed: {code}", times)
+    if report.unsent:
+        counted.warn("members were not removed, as sending was stopped", report.unsent)
+    return counted
