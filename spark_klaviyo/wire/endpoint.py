@@ -103,7 +103,7 @@ class Endpoint:
         if seen.throttled:
             self._throttled(seen, now)
         if seen.standing and self._windows:
-            self._stands(seen.standing, now - seen.took_seconds)
+            self._stands(seen.standing, now - seen.took_seconds, now)
 
     def resize(self, quota: Quota) -> None:
         """Other quotas: what has been counted stays, windows that are new begin empty."""
@@ -154,18 +154,24 @@ class Endpoint:
         ends = now + seen.asked_seconds
         self._shut_until = max(self._shut_until, ends)
         full = self._full_window(seen.asked_seconds)
-        if full is None and self._guesses:  # too many of us in one second
+        if full is not None:
+            self._full(full, ends, now)
+        elif self._guesses:  # too many of us in one second
             self._share *= NARROWING
-        if full is None or ends <= self._full_until + 1.5:
-            return  # no more than a busy second, or the same full minute met by several requests
+
+    def _full(self, window: Rolling, ends: float, now: float) -> None:
+        """A long window is used up, and ends then; what others took in it is known now."""
+        if ends <= self._full_until + 1.5:
+            return  # the same window, met by several requests
         self._full_until = ends
-        elapsed = full.seconds - seen.asked_seconds
+        self._shut_until = max(self._shut_until, ends)
+        elapsed = now - (ends - window.seconds)
         if self._alone and self._share < 1.0:
             self._alone = False  # we were not: back to our own share
-        elif elapsed > 0.1 * full.seconds and not self._guesses:
-            of_run = full.since(ends - full.seconds) / self._part
-            self._neighbour.refused(max(full.quota - of_run, 0.0) / elapsed, ends)
-        full.forget(now)
+        elif elapsed > 0.1 * window.seconds and not self._guesses:
+            of_run = window.since(ends - window.seconds) / self._part
+            self._neighbour.refused(max(window.quota - of_run, 0.0) / elapsed, ends)
+        window.forget(now)
         self._apportion(now)
 
     def _full_window(self, asked: float) -> Rolling | None:
@@ -173,10 +179,15 @@ class Endpoint:
         longer = [window for window in self._windows if window.seconds > 1.0 and 1.0 < asked <= window.seconds]
         return longer[0] if longer else None
 
-    def _stands(self, stands: Standing, arrived: float) -> None:
-        shortest = self._windows[0]
+    def _stands(self, stands: Standing, arrived: float, now: float) -> None:
+        """The second tells of others. A longer window, where it is the one described, tells when it is used up."""
+        shortest, *longer = self._windows
         if stands.quota == shortest.quota and shortest.seconds <= 1.0:
             self._others.saw(arrived, stands.quota - stands.remaining)
+            return
+        for window in longer:
+            if window.quota == stands.quota and stands.remaining <= window.pending:
+                self._full(window, now + stands.ends_in + 1.0, now)  # Klaviyo rounds down
 
 
 def _alone(recent: Traffic, burst: float, so_far: bool) -> bool:

@@ -31,6 +31,11 @@ class Rolling:
         """Our turns that count now (after `move`)."""
         return len(self._open) + len(self._closed)
 
+    @property
+    def pending(self) -> int:
+        """Our turns without an answer."""
+        return len(self._open)
+
     def since(self, moment: float) -> int:
         """Our turns that arrived since a moment and were answered."""
         return sum(arrived >= moment for arrived in self._closed)

@@ -21,8 +21,8 @@ STARTS = 1000.0
 class Windows:
     """Klaviyo's side."""
 
-    def __init__(self, quota: Quota, roll: random.Random) -> None:
-        self.quota = quota
+    def __init__(self, quota: Quota, roll: random.Random, described: str, limited_counts: bool) -> None:
+        self.quota, self._described, self._limited_counts = quota, described, limited_counts
         self._windows = [[requests, seconds, roll.random() * seconds, -1, 0] for requests, seconds in quota.windows]
 
     def hit(self, now: float) -> Seen:
@@ -33,14 +33,18 @@ class Windows:
                 window[3], window[4] = index, 0
         full = [window for window in self._windows if window[4] >= window[0]]
         for window in self._windows:
-            window[4] += 1
+            window[4] += not full or self._limited_counts
         if full:
             waits = [math.ceil(window[2] + (window[3] + 1) * window[1] - now) for window in full]
             return Seen(throttled=True, asked_seconds=float(max(1, *waits)))
-        second = self._windows[0]
-        left = second[2] + (second[3] + 1) * second[1] - now
-        stands = Standing(int(second[0]), int(max(0, second[0] - second[4])), float(math.floor(left)))
-        return Seen(quota=self.quota, standing=stands)
+        return Seen(quota=self.quota, standing=self._standing(now))
+
+    def _standing(self, now: float) -> Standing:
+        named = self._windows[-1] if self._described == "minute" else self._windows[0]
+        if self._described == "fewest":
+            named = min(self._windows, key=lambda window: window[0] - window[4])
+        left = named[2] + (named[3] + 1) * named[1] - now
+        return Standing(int(named[0]), int(max(0, named[0] - named[4])), float(math.floor(left)))
 
 
 @dataclass
@@ -66,11 +70,13 @@ class Run:
     workers: int = 4
     latency: float = 0.15
     neighbour: float = 0.0  # requests a second of somebody else
+    described: str = "second"  # the window that headers describe: second, minute, fewest
+    limited_counts: bool = True  # whether a 429 counts
     outcome: Outcome = field(default_factory=Outcome)
 
     def __post_init__(self) -> None:
         self.roll = random.Random(self.seed)
-        self.windows = Windows(self.quota, self.roll)
+        self.windows = Windows(self.quota, self.roll, self.described, self.limited_counts)
         self._events: list[tuple[float, int, Callable[[float], None]]] = []
         self._count = 0
         self._waiting = [requests for requests in self.tasks if requests]

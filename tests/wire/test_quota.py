@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from statistics import median
 
 import pytest
@@ -14,7 +15,7 @@ from tests.wire.account_simulation import Outcome, Run, coalesced, ideal_seconds
 M = Quota(((10, 1.0), (150, 60.0)))
 L = Quota(((75, 1.0), (700, 60.0)))
 LEFT = Quota(((10, 1.0), (105, 60.0)))  # what a neighbour of 30 % leaves
-SEEDS = range(7)
+SEEDS = range(5)
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,13 @@ class Case:
     quota: Quota = M
     slots: int = 8
     neighbour: float = 0.0
+    described: str = "second"
+    limited_counts: bool = True
+
+    def run(self, tasks: Sequence[int], slots: int, paces: Callable[[], Endpoint], seed: int) -> Outcome:
+        """One run of it."""
+        settings = {"described": self.described, "limited_counts": self.limited_counts, "neighbour": self.neighbour}
+        return Run(self.quota, tasks, slots, paces, seed, **settings).run()  # type: ignore[arg-type]
 
 
 FOUR = tuple(100 if place in (3, 9, 17, 30) else 0 for place in range(32))
@@ -55,18 +63,17 @@ CONNECT = (
 def keeper(case: Case, seed: int) -> Outcome:
     """All tasks take their turns at one place."""
     endpoint = Endpoint(case.quota)
-    return Run(case.quota, case.partitions, case.slots, lambda: endpoint, seed, neighbour=case.neighbour).run()
+    return case.run(case.partitions, case.slots, lambda: endpoint, seed)
 
 
 def shares(case: Case, seed: int) -> Outcome:
     """Two tasks that know of how many they are one, and cannot talk to each other."""
-    tasks = coalesced(case.partitions, 2)
-    return Run(case.quota, tasks, 2, lambda: Endpoint(case.quota, 0.5), seed, neighbour=case.neighbour).run()
+    return case.run(coalesced(case.partitions, 2), 2, lambda: Endpoint(case.quota, 0.5), seed)
 
 
 def guesses(case: Case, seed: int) -> Outcome:
     """Tasks that know nothing of each other."""
-    return Run(case.quota, case.partitions, case.slots, lambda: Endpoint(case.quota, None), seed).run()
+    return case.run(case.partitions, case.slots, lambda: Endpoint(case.quota, None), seed)
 
 
 def holds(case: Case, outcomes: list[Outcome]) -> None:
@@ -86,17 +93,29 @@ def test_two_shares_fill_the_quota_without_talking(case: Case) -> None:
     holds(case, [shares(case, seed) for seed in SEEDS])
 
 
+@pytest.mark.parametrize(("described", "limited_counts"), [("second", False), ("minute", True), ("fewest", True)])
+@pytest.mark.parametrize("way", [keeper, shares])
+def test_the_quota_is_filled_whatever_headers_describe_and_429s_count(
+    way: Callable[[Case, int], Outcome], described: str, limited_counts: bool
+) -> None:
+    case = replace(CONNECT[3], described=described, limited_counts=limited_counts)
+    if way is shares and described == "minute":  # nothing shows that the other one has ended: half a quota is left
+        case = replace(case, time=1.95)
+    holds(case, [way(case, seed) for seed in range(3)])
+
+
 @pytest.mark.parametrize("slots", [1, 2, 4, 8])
 def test_tasks_that_know_nothing_of_each_other_find_their_parts(slots: int) -> None:
     case = Case("df.write", tuple(spread(400, 8)), 1.25, 0.05, slots=slots)
-    holds(case, [guesses(case, seed) for seed in range(11)])
+    holds(case, [guesses(case, seed) for seed in range(9)])
 
 
 @pytest.mark.parametrize(("way", "part", "refused"), [(keeper, 0.95, 0.03), (shares, 0.85, 0.05)])
-def test_a_neighbour_is_yielded_to_and_what_it_leaves_is_used(way: object, part: float, refused: float) -> None:
+def test_a_neighbour_is_yielded_to_and_what_it_leaves_is_used(
+    way: Callable[[Case, int], Outcome], part: float, refused: float
+) -> None:
     case = Case("neighbour", tuple(spread(1050, 32)), 0.0, 0.0, neighbour=0.75)
-    assert callable(way)
-    outcomes: list[Outcome] = [way(case, seed) for seed in range(9)]
+    outcomes = [way(case, seed) for seed in range(9)]
     seconds = median(outcome.seconds for outcome in outcomes)
     assert part * 105 / 60 * seconds <= 1050
     assert median(outcome.throttled for outcome in outcomes) <= refused * 1050
