@@ -39,7 +39,7 @@ class Slab:
 
     Row i is `body[offsets[i]:offsets[i + 1]]` and ends in the separator. `rows[i]` is its number in the partition;
     `keys[i]` a hash of its identifier (0: none), equal for rows that mean the same profile, event or item; `marks[i]`
-    what a state knows it by (None without a state).
+    what a state knows it by (None without a state); `records` the rows as JSON where `body` has another format.
     """
 
     body: memoryview
@@ -47,6 +47,7 @@ class Slab:
     rows: npt.NDArray[np.int64]
     keys: npt.NDArray[np.int64]
     marks: npt.NDArray[np.uint8] | None = None
+    records: npt.NDArray[np.object_] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -85,7 +86,10 @@ class Arrangement(Protocol):
 
 @dataclass(frozen=True)
 class Envelope:
-    """Where a batch goes and what stands around its rows: one value of the per-row settings."""
+    """Where a batch goes and what stands around its rows: one value of the per-row settings.
+
+    `of_a_row`: its path or query is made of a row's values, so that "not found" means the row.
+    """
 
     path: str
     head: bytes
@@ -93,6 +97,7 @@ class Envelope:
     separator: bytes = b","
     query: tuple[tuple[str, str], ...] = ()
     arrangement: Arrangement | None = None
+    of_a_row: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,9 +129,12 @@ class Batch:
         return [self.envelope.head, *self.inside, self.envelope.tail]
 
     def records(self) -> Iterator[bytes]:
-        """Each row's record, without separator."""
+        """Each row's record as JSON, without separator."""
         cut = len(self.envelope.separator)
         for span in self.spans:
+            if span.slab.records is not None:
+                yield from span.slab.records[span.start : span.stop]
+                continue
             offsets, body = span.slab.offsets, span.slab.body
             for row in range(span.start, span.stop):
                 yield bytes(body[int(offsets[row]) : int(offsets[row + 1]) - cut])

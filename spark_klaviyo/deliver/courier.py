@@ -16,6 +16,7 @@ from spark_klaviyo.wire.failures import UNREACHABLE
 from spark_klaviyo.wire.judge import Done, Endpoint, Halt, Refused, Reject, TooLarge, Tries, Verdict, Wait, judge
 from spark_klaviyo.wire.stop import Stop
 
+ONE_OR_ZERO = ("/api/track", "/api/identify")  # v1: the text 1 or 0
 PIECE = 1_000_000  # pieces of batch 7 are numbered 1,000,007, 2,000,007 and so on
 # After a lost answer, these mean that the first attempt was carried out.
 ARRIVED_AFTER_ALL = ((409, "duplicate_profile"), (409, "conflict"))
@@ -56,6 +57,7 @@ class Courier:
         self._route = f"{template.method} {template.path}"
         self._row_paths = "{" in template.path and bool(order.asides or template.item_paths)
         self._pages = template.family == "manual"
+        self._says_one = template.path.rstrip("/") in ONE_OR_ZERO
         self._legacy = "template" if template.legacy and template.family != "manual" else template.legacy
         self._proven = False  # some request has passed, so the address is right
 
@@ -96,7 +98,7 @@ class Courier:
             done = endpoint.done if sending.batch.rows == 1 else ()  # of several rows, a refusal settles none
             if sending.batch.rows == 1 and sending.doubtful:
                 done = (*done, *ARRIVED_AFTER_ALL)
-            ways = Endpoint(done, self._about_a_row(sending), self._legacy, self._pages)
+            ways = Endpoint(done, self._about_a_row(sending), self._legacy, self._pages, self._says_one)
             verdict = judge(sending.reply, sending.tries, self._order.policy, self._line.roll(), ways)
             if isinstance(verdict, Wait):
                 self._wait(sending, verdict)
@@ -107,7 +109,7 @@ class Courier:
 
     def _about_a_row(self, sending: Sending) -> bool:
         """Whether a 404 means this row, not the address: one record a request may name what does not exist."""
-        if self._row_paths or self._proven:
+        if self._row_paths or self._proven or sending.batch.envelope.of_a_row:
             return True
         found = faults(sending.reply.body) if self._order.template.limits.max_rows == 1 else ()
         return any(fault.code and "revision" not in fault.detail.lower() for fault in found)
@@ -158,11 +160,17 @@ class Courier:
             fault = Fault(verdict.code, detail=verdict.detail)
             rejected = rejections(sending.batch, dict.fromkeys(range(sending.batch.rows), fault), sending.reply.status)
             return replace(self._ended(sending, verdict.code, verdict.detail), rejections=rejected)
-        outcome, rows = self._order.template.outcome, sending.batch.rows
+        outcome, rows = self._outcome(sending.reply), sending.batch.rows
         if outcome == "delivered" or sending.reply.status not in self._order.policy.success:
             return replace(self._ended(sending, "delivered"), delivered=rows, batch=sending.batch)
         job = job_id(sending.reply.body) if outcome == "job" else None
         return replace(self._ended(sending, "accepted", job=job), accepted=rows, batch=sending.batch)
+
+    def _outcome(self, reply: Reply) -> str:
+        """What a success means; at an address that is no template's, 202 says that it was taken and no more."""
+        template = self._order.template
+        taken = template.family == "manual" and template.outcome == "delivered" and reply.status == 202
+        return "accepted" if taken else template.outcome
 
     def _stopped(self, sending: Sending, verdict: Halt | None, rest: int) -> Delivery:
         """The write was stopped: what may have arrived is in doubt, what did not is unsent."""

@@ -59,7 +59,7 @@ class KlaviyoDataSource(DataSource):  # type: ignore[misc]
         """Plan the write; complaints come from here, before anything is sent."""
         if overwrite:
             raise OptionError('mode("overwrite") is not possible: Klaviyo has no table to replace; use mode("append")')
-        options = with_ids(options_at("source", {**self.bound, **self.options}, recorded=under_connect()))
+        options = with_ids(options_at("source", merged(self.bound, self.options), recorded=under_connect()))
         return KlaviyoWriter(make_plan(options, read_schema(schema.jsonValue()), new_run_id()), options)
 
     def streamWriter(self, schema: StructType, overwrite: bool) -> Any:  # noqa: N802  Spark's name, as are the others
@@ -68,7 +68,7 @@ class KlaviyoDataSource(DataSource):  # type: ignore[misc]
 
         if overwrite:
             raise OptionError(COMPLETE)
-        options = with_ids(options_at("stream", {**self.bound, **self.options}, recorded=True))
+        options = with_ids(options_at("stream", merged(self.bound, self.options), recorded=True))
         return stream_writer(make_plan(options, read_schema(schema.jsonValue()), new_run_id()), options)
 
 
@@ -132,6 +132,12 @@ def register(spark: Any, **options: object) -> None:
         bound = held
 
     spark.dataSource.register(Bound)
+
+
+def merged(bound: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
+    """What was bound and what was given, which goes first, however either spells a name."""
+    named = {plain(name) for name in given}
+    return {name: value for name, value in bound.items() if plain(name) not in named} | dict(given)
 
 
 def _hidden(name: str, value: object) -> object:

@@ -29,16 +29,26 @@ def rewrite(records: pa.Array, plan: WritePlan) -> pa.Array:
 
     A record that is no JSON object (a ready-made one) stays as it is.
     """
-    if plan.content_format in ("json", "ndjson"):
+    if as_json(plan.content_format):
         return records
     after = separator(plan.content_format)
     content, offsets = bytes_and_offsets(records)
     text, ends = content.tobytes(), (offsets[1:] - len(after)).tolist()
-    make = _maker(plan)
-    rows = [_rewritten(text[start:end], make) for start, end in zip(offsets.tolist(), ends, strict=False)]
+    rows = written([text[start:end] for start, end in zip(offsets.tolist(), ends, strict=False)], plan)
     lengths = np.fromiter(map(len, rows), np.int64, len(rows)) + len(after)
     places = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
     return strings(np.frombuffer(after.join([*rows, b""]), np.uint8), places)
+
+
+def as_json(content_format: str) -> bool:
+    """Whether rows of this format are sent as the JSON they are encoded as."""
+    return content_format in ("json", "ndjson")
+
+
+def written(records: Sequence[bytes], plan: WritePlan) -> list[bytes]:
+    """JSON records, without separators, in the plan's content format."""
+    make = _maker(plan)
+    return [_rewritten(record, make) for record in records]
 
 
 def _rewritten(record: bytes, make: Rewrite) -> bytes:
@@ -50,7 +60,8 @@ def _rewritten(record: bytes, make: Rewrite) -> bytes:
 
 
 def _maker(plan: WritePlan) -> Rewrite:
-    names = [column.name for column in plan.columns]
+    # a ready-made record has columns of its own
+    names = [] if plan.record_column is not None else [column.name for column in plan.columns]
     makers: dict[str, Rewrite] = {
         "form": form,
         "form-data-param": lambda record: quote(_json(record), safe=""),
@@ -73,9 +84,12 @@ def csv_row(record: Object, names: Sequence[str]) -> str:
 
 
 def line(record: Object, names: Sequence[str]) -> str:
-    """The text of the only column, or the row's JSON where there are several; line breaks become blanks."""
-    text = _text(record.get(names[0])) if len(names) == 1 else _json(record)
-    return " ".join(text.splitlines()) if len(names) == 1 else text
+    """The text of the only column, or the row's JSON where there are several; line breaks become blanks.
+
+    Without `names` the record says itself what it has.
+    """
+    only = names[0] if len(names) == 1 else next(iter(record)) if not names and len(record) == 1 else None
+    return _json(record) if only is None else " ".join(_text(record.get(only)).splitlines())
 
 
 # --- XML ------------------------------------------------------------------------------------------

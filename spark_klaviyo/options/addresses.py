@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote_plus, urlsplit, urlunsplit
 
 
 class Unreadable(ValueError):
@@ -27,6 +27,21 @@ def complete_url(given: object) -> str:
     if "{" in parts.netloc:
         raise Unreadable(expected)
     return urlunsplit(parts)
+
+
+KEY_PLACE = "{api_key}"  # in a url's query: here goes the key that another option gives
+
+
+def split_key(url: str) -> tuple[str, str]:
+    """The url without `api_key` in its query, and its value: a key, a reference, `{api_key}`; or url and nothing."""
+    parts = _split(url.strip())
+    pairs = parts.query.split("&") if parts is not None else []
+    held = [pair for pair in pairs if unquote_plus(pair.partition("=")[0]).lower() == "api_key"]
+    if parts is None or not held:
+        return url, ""
+    rest = "&".join(pair for pair in pairs if pair not in held)
+    found = unquote_plus(held[0].partition("=")[2]).strip()
+    return urlunsplit(parts._replace(query=rest)), found or KEY_PLACE
 
 
 def _web(given: object, expected: str) -> SplitResult:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from spark_klaviyo.errors import OptionError, complain
 from spark_klaviyo.options import doors, keys, names, readers, rules, settings
-from spark_klaviyo.options.addresses import Unreadable
+from spark_klaviyo.options.addresses import KEY_PLACE, Unreadable, split_key
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.public import public_text, quoted
 from spark_klaviyo.options.secrets import MASK, Credentials, Secret, is_reference
@@ -39,6 +39,7 @@ def read_options(
     repeats a secret. References to secrets are resolved here, in the calling process.
     """
     reading = _Reading(given, door, tuple(catalog), recorded)
+    reading.read_url_key()
     reading.read_template(find_template)
     reading.read_values()
     reading.read_settings()
@@ -57,6 +58,7 @@ class _Reading:
         self.door, self.catalog, self.recorded = door, catalog, recorded
         self.complaints: list[str] = list(self.sheet.complaints)
         self.template: Template | None = None
+        self.url_key = ""
         self.values: dict[str, Any] = {}
         self.settings: dict[str, str] = {}
 
@@ -66,6 +68,24 @@ class _Reading:
         both = ("template" in self.sheet.options, "url" in self.sheet.options)
         modes = {(True, True): "both", (True, False): "template", (False, True): "manual"}
         return modes.get(both, "neither")
+
+    def read_url_key(self) -> None:
+        """A key in the url's query becomes the credentials', so that no message and no plan shows it."""
+        url = self.sheet.options.get("url")
+        bare, found = split_key(url) if isinstance(url, str) else ("", "")
+        if not found:
+            return
+        self.sheet.options["url"] = bare
+        where = str(self.sheet.options.setdefault("key_in", "query")).strip().lower()
+        if where != "query":
+            self.complaints.append("url: holds api_key in its query, and key_in says otherwise; leave one of them out")
+        if found == KEY_PLACE:
+            return
+        if any(self.sheet.options.get(name) is not None for name in _CREDENTIALS):
+            self.complaints.append("url: holds api_key in its query besides the option api_key; give one of them")
+            self.url_key = found
+        else:
+            self.sheet.options["api_key"] = found
 
     def read_template(self, find_template: Callable[[str, str], Template]) -> None:
         """Find the template, so that its settings and limits are known."""
@@ -143,6 +163,7 @@ class _Reading:
         given = [self.sheet.options.get(name) for name in _CREDENTIALS]
         texts = [text.reveal() if isinstance(text, Secret) else text for text in given]
         texts += [*self.sheet.headers.values(), *self.values.get("headers", {}).values()]
+        texts.append(self.url_key)
         secrets = [text for text in texts if isinstance(text, str) and len(text) >= 8 and not is_reference(text)]
         return [names.masked(_covered(line, secrets)) for line in self.complaints]
 

@@ -95,7 +95,9 @@ def _steering(text: str | None, informing: frozenset[str]) -> str:
 
 
 def text_of(slab: Slab, position: int, separator: bytes) -> bytes:
-    """One row's record, without its separator."""
+    """One row's record as JSON, without its separator."""
+    if slab.records is not None:
+        return bytes(slab.records[position])
     start, stop = int(slab.offsets[position]), int(slab.offsets[position + 1])
     return bytes(slab.body[start : stop - len(separator)])
 
@@ -125,4 +127,5 @@ def gathered(slab: Slab, positions: Ints) -> Slab:
     pieces = [slab.body[int(slab.offsets[p]) : int(slab.offsets[p + 1])] for p in positions]
     offsets = np.concatenate([[0], np.cumsum([len(piece) for piece in pieces])]).astype(np.int64)
     marks = slab.marks[positions] if slab.marks is not None else None
-    return Slab(memoryview(b"".join(pieces)), offsets, slab.rows[positions], slab.keys[positions], marks)
+    records = slab.records[positions] if slab.records is not None else None
+    return Slab(memoryview(b"".join(pieces)), offsets, slab.rows[positions], slab.keys[positions], marks, records)

@@ -29,9 +29,7 @@ SUPERSEDED = "a later row of the same request has the same identifier"
 class Feed:
     """Reads encoded batches and hands out requests to send; rejections gather in `rejections` until taken."""
 
-    def __init__(
-        self, plan: WritePlan, report: TaskReport, stop: Stop, remembered: Remembered | None = None
-    ) -> None:
+    def __init__(self, plan: WritePlan, report: TaskReport, stop: Stop, remembered: Remembered | None = None) -> None:
         self.plan, self.report, self.stop = plan, report, stop
         self._remembered = remembered
         self.rejections: list[Rejection] = []
@@ -102,5 +100,5 @@ class Feed:
 
 def key_length(plan: WritePlan) -> int:
     """Bytes of the key that takes the place of its mark in a body; 0 without a key."""
-    key = plan.credentials.api_key
+    key = plan.credentials.api_key or plan.credentials.access_token
     return len(key.reveal().encode()) if key is not None else 0

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from spark_klaviyo.encode.formats import as_json, written
 from spark_klaviyo.pipeline import columns
 from spark_klaviyo.pipeline.identity import identity
 from spark_klaviyo.plan import exact_json
@@ -41,6 +42,8 @@ def take_in(plan: WritePlan, batch: pa.RecordBatch, separator: bytes, first_row:
     flags = columns.flags_of(batch)
     if flags.any():
         whole = _look(plan, batch, whole, flags, separator, taken)
+    if not as_json(plan.content_format):
+        whole = _written(plan, whole, separator)
     for route, slab in _by_route(batch, whole, first_row):
         empty = [name for name in _required(plan) if name not in route_values(route)]
         if empty:
@@ -54,6 +57,16 @@ def route_values(route: str) -> dict[str, str]:
     """The values of the per-row settings that a route (their JSON text) stands for."""
     values: dict[str, str] = json.loads(route) if route else {}
     return values
+
+
+def _written(plan: WritePlan, whole: Slab, separator: bytes) -> Slab:
+    """The rows in the plan's content format; their JSON stays at hand, for rejections."""
+    records = [columns.text_of(whole, position, separator) for position in range(len(whole))]
+    texts = written(records, plan)
+    lengths = np.fromiter(map(len, texts), np.int64, len(texts)) + len(separator)
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    body = memoryview(separator.join([*texts, b""]))
+    return replace(whole, body=body, offsets=offsets, records=np.array(records, dtype=np.object_))
 
 
 # --- rows that need a look ------------------------------------------------------------------------

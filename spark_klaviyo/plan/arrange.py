@@ -32,6 +32,19 @@ class Nothing:
 
 
 @dataclass(frozen=True)
+class Apart:
+    """A body that says all it says of a row by itself: the record is not in it (manual mode)."""
+
+    def inside(self, records: Sequence[bytes]) -> bytes:  # noqa: ARG002
+        """Nothing between head and tail."""
+        return b""
+
+    def named(self, records: Sequence[bytes], rests: Sequence[str]) -> list[list[int]]:  # noqa: ARG002
+        """There is one row, and pointers name nothing inside it."""
+        return [[] for _ in rests]
+
+
+@dataclass(frozen=True)
 class EventGroups:
     """Events of equal profiles in one group, in the order in which each profile first comes (bulk_create_events)."""
 
@@ -81,6 +94,7 @@ class Form:
 
 ARRANGEMENTS: dict[str, Arrangement] = {
     "nothing": Nothing(),
+    "apart": Apart(),
     "events": EventGroups(),
     "identifiers": Identifiers(),
     "form": Form(),

@@ -26,18 +26,20 @@ class _MissingError(Exception):
 def envelope(plan: WritePlan, values: Mapping[str, str]) -> Envelope:
     """The envelope of rows with these per-row values; the plan's settings fill the rest."""
     settings = _prefixed(plan, {**plan.settings, **values})
-    path = fill_path(plan.template.path, settings)
-    if plan.template.family == "manual":
-        head, tail = manual.around(plan, values)
+    path, query, by_hand = plan.template.path, plan.query, plan.template.family == "manual"
+    path = manual.filled_path(path, values) if by_hand else fill_path(path, settings)
+    if plan.template.arrange == "form":
+        head, tail = _form(plan.template.body)
+    elif by_hand:
+        head, tail, query = *manual.around(plan, values), manual.filled_query(query, values)
     elif plan.template.body is None:
         head, tail = b"", b""
-    elif plan.template.arrange == "form":
-        head, tail = _form(plan.template.body)
     else:
         several = {setting.name for setting in plan.template.settings if setting.several}
         head, tail = around_rows(plan.template.body, settings, several)
     arrangement = ARRANGEMENTS.get(plan.template.arrange)
-    return Envelope(path, head, tail, formats.separator(plan.content_format), plan.query, arrangement)
+    of_a_row = by_hand and bool(plan.template.settings)
+    return Envelope(path, head, tail, formats.separator(plan.content_format), query, arrangement, of_a_row)
 
 
 def _prefixed(plan: WritePlan, settings: Mapping[str, str]) -> dict[str, str]:

@@ -18,20 +18,26 @@ XML_DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 
 @dataclass(frozen=True)
 class Format:
-    """One content format: `around` stands for a batch of rows, `alone` for a single one."""
+    """One content format: `around` stands for a batch of rows, `alone` for a single one, where they are the whole body.
+
+    `inside` stands around a batch within a body template, which says the rest itself.
+    """
 
     media_type: str
     separator: bytes
     around: tuple[bytes, bytes] = (b"", b"")
     alone: tuple[bytes, bytes] = (b"", b"")
+    inside: tuple[bytes, bytes] = (b"", b"")
 
 
 FORMATS: dict[str, Format] = {
-    "json": Format("application/json", b",", (b"[", b"]")),
+    "json": Format("application/json", b",", (b"[", b"]"), inside=(b"[", b"]")),
     "ndjson": Format("application/x-ndjson", b"\n", (b"", b"\n"), (b"", b"\n")),
     "form": Format("application/x-www-form-urlencoded", b"&"),
     # v1's `data=<JSON>`: the JSON list of the rows, percent-encoded, its commas too
-    "form-data-param": Format("application/x-www-form-urlencoded", b"%2C", (b"data=%5B", b"%5D"), (b"data=", b"")),
+    "form-data-param": Format(
+        "application/x-www-form-urlencoded", b"%2C", (b"data=%5B", b"%5D"), (b"data=", b""), (b"%5B", b"%5D")
+    ),
     "xml": Format("application/xml", b"\n", (XML_DECLARATION + b"<rows>\n", b"\n</rows>\n"), (XML_DECLARATION, b"\n")),
     "csv": Format("text/csv; charset=utf-8", CSV_LINE, (b"", CSV_LINE), (b"", CSV_LINE)),
     "text": Format("text/plain; charset=utf-8", b"\n"),
@@ -53,9 +59,17 @@ def header(content_format: str, fields: Sequence[str]) -> bytes:
     return ",".join(map(csv_cell, fields)).encode() + CSV_LINE if content_format == "csv" else b""
 
 
-def around_rows(content_format: str, fields: Sequence[str], *, batched: bool) -> tuple[bytes, bytes]:
-    """What stands before and after the rows; `fields` are the columns, in order."""
+def around_rows(
+    content_format: str, fields: Sequence[str], *, batched: bool, whole: bool = True
+) -> tuple[bytes, bytes]:
+    """What stands before and after the rows; `fields` are the columns, in order.
+
+    `whole`: the rows are the whole body. Within a body template a single row stands as it is.
+    """
     known = FORMATS[content_format]
+    if not whole:
+        before, after = known.inside if batched else (b"", b"")
+        return before + (header(content_format, fields) if batched else b""), after
     before, after = known.around if batched else known.alone
     return before + header(content_format, fields), after
 
@@ -68,7 +82,8 @@ def quoted(content_format: str, value: str) -> str:
         return quote_plus(value)
     if content_format == "xml":
         return xml_text(value)
-    return csv_cell(value) if content_format == "csv" else value
+    plain = value.replace("\0", "\ufffd")  # NUL marks the places of key and time
+    return csv_cell(plain) if content_format == "csv" else plain
 
 
 def csv_cell(text: str) -> str:

@@ -43,6 +43,7 @@ HARMLESS_METHODS = frozenset({"PUT", "DELETE", "GET"})
 def template_of(options: Options) -> Template:
     """The template the options name, or the one made of the manual mode's options."""
     if not options.template:
+        complain(list(manual.complaints(options)))
         return manual.template(options)
     found = find_template(options.template, options.api)
     return found if found.legacy else at_revision(found, options.revision)
@@ -68,12 +69,8 @@ def with_columns(plan: WritePlan, options: Options, columns: Sequence[Field]) ->
 
 
 def _options_part(options: Options, template: Template, run_id: str) -> WritePlan:
-    legacy = bool(template.legacy)
-    content_format = options.content_format if template.family == "manual" else template.content_format
-    media = formats.media_type(content_format) if template.family == "manual" or legacy else JSON_API
-    headers = {"Content-Type": media, "Accept": "application/json" if legacy else JSON_API}
-    if not legacy and not manual.is_old(template.path):
-        headers["revision"] = options.revision
+    by_hand = template.family == "manual"
+    headers = _headers(options, template)
     return WritePlan(
         run_id=run_id,
         template=template,
@@ -87,15 +84,15 @@ def _options_part(options: Options, template: Template, run_id: str) -> WritePla
         quota=_quota(options, template),
         policy=_policy(options, template),
         base_url=options.base_url if options.template else manual.origin(options.url),
-        headers={**headers, **options.headers},
+        headers=headers,
         credentials=options.credentials,
-        content_format=options.content_format if template.family == "manual" else "json",
+        content_format=manual.content_format(options) if by_hand else "json",
         batched=options.batch_mode,
         workers=options.workers,
         max_rejects=options.max_rejects or "",
         wait_for_jobs=options.wait_for_jobs,
         job_timeout_seconds=options.job_timeout_seconds,
-        body_text=manual.body_text(options) if template.family == "manual" else "",
+        body_text=manual.body_text(options) if by_hand else "",
         nulls=options.nulls,
         key_in=_key_in(options, template),
         proxy=options.proxy,
@@ -105,24 +102,37 @@ def _options_part(options: Options, template: Template, run_id: str) -> WritePla
     )
 
 
+def _headers(options: Options, template: Template) -> dict[str, str]:
+    """All headers but credentials; one that is given takes the place of ours, in any case of letters."""
+    by_hand, legacy = template.family == "manual", bool(template.legacy)
+    written = options.content_format if by_hand else template.content_format
+    media = formats.media_type(written) if by_hand or legacy else JSON_API
+    if by_hand and written == "json" and manual.known_endpoint(options) is not None:
+        media = JSON_API
+    ours = {"Content-Type": media, "Accept": "application/json" if legacy else JSON_API}
+    if not legacy:
+        ours["revision"] = options.revision
+    given = {name.lower() for name in options.headers}
+    return {name: text for name, text in ours.items() if name.lower() not in given} | dict(options.headers)
+
+
 def _about_revision(revision: str | None) -> tuple[str, ...]:
     said = warn_of(revision, datetime.now(timezone.utc).date()) if revision is not None else None
     return () if said is None else (said,)
 
 
 def _key_in(options: Options, template: Template) -> str:
-    if template.legacy:
-        return "body"
     if template.family == "manual":
-        return options.key_in
-    return "header"
+        return manual.key_in(options)
+    return "body" if template.legacy else "header"
 
 
 def _limits(options: Options, template: Template) -> Limits:
-    rows = min(options.max_rows or template.limits.max_rows, template.limits.max_rows) if options.batch_mode else 1
-    if template.family == "manual" and options.max_rows and options.batch_mode:
-        rows = options.max_rows
-    if manual.one_row_a_request(template, options):
+    published = template.family != "manual" and not template.legacy  # of the others, limits are but defaults
+    rows = options.max_rows or template.limits.max_rows
+    if published or template.limits.max_rows == 1:
+        rows = min(rows, template.limits.max_rows)
+    if not options.batch_mode or manual.one_row_a_request(template, options):
         rows = 1
     size = options.max_bytes or template.limits.max_bytes
     return replace(template.limits, max_rows=rows, max_bytes=size)

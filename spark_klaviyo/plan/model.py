@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from spark_klaviyo.ledger.state import StatePlace
 from spark_klaviyo.options.secrets import Credentials
@@ -113,7 +113,7 @@ class WritePlan:
     quota: Quota
     policy: Policy
     base_url: str  # scheme, host and port; manual mode: the same of the given URL
-    headers: Mapping[str, str]  # all but credentials
+    headers: Mapping[str, str] = field(repr=False)  # all but credentials; a given one may hold a token
     credentials: Credentials
     content_format: str = "json"
     batched: bool = True
@@ -121,14 +121,14 @@ class WritePlan:
     max_rejects: str = ""
     wait_for_jobs: bool = True
     job_timeout_seconds: float = 3600.0
-    body_text: str = ""  # manual mode: the body template
+    body_text: str = field(default="", repr=False)  # manual mode: the body template
     mapped: tuple[tuple[str, str], ...] = ()  # (column, field) pairs, for preview
     unmapped: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     nulls: str = "omit"
-    key_in: str = "header"  # header | query | body | none
-    query: tuple[tuple[str, str], ...] = ()
-    proxy: str | None = None
+    key_in: str = "header"  # header | api-key (v2's own header) | query | body | none
+    query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    proxy: str | None = field(default=None, repr=False)
     learns_quota: bool = True  # False: `rate_limit` was given and stands
     state: StatePlace | None = None  # where tasks write down what they delivered
 

@@ -49,8 +49,8 @@ def find_template(name: str, api: str = "current") -> Template:
         raise OptionError(f"template: {name!r} exists in the retired form only; give api={LEGACY[name].legacy}")
     if name in CURRENT:
         raise OptionError(f"api: template {name!r} has no {api!r} form; leave api out (current)")
-    near = get_close_matches(name, [*CURRENT, *LEGACY], 3, 0.5)
-    hint = f" (did you mean {' or '.join(dict.fromkeys(near))}?)" if near else ""
+    near = get_close_matches(name, dict.fromkeys([*CURRENT, *LEGACY]), 3, 0.5)
+    hint = f" (did you mean {' or '.join(near)}?)" if near else ""
     raise OptionError(f"template: there is no {name!r}{hint}; `spark-klaviyo templates` lists them all")
 
 

@@ -57,13 +57,15 @@ class Endpoint:
 
     `done`: (status, code) that mean the wanted state is reached; an empty code is any. `not_found_is_a_row`: a 404
     condemns the row, not the URL (its path holds a row's value, or the URL has worked before). `legacy`: v1, v2 or "".
-    `pages`: a page may be a true answer, as the address is anybody's; Klaviyo's API never answers with one.
+    `pages`: a page may be a true answer, as the address is anybody's; Klaviyo's API never answers with one. `says_one`:
+    the body of a success is the text 1, and 0 is a refusal (v1's track and identify).
     """
 
     done: tuple[tuple[int, str], ...] = ()
     not_found_is_a_row: bool = False
     legacy: str = ""
     pages: bool = False
+    says_one: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ class Halt:
     message: str
 
 
+SAID_ZERO = "the answer was 0: the payload was not understood; it needs token, event and an identifier"
 Verdict = Done | Wait | Refused | TooLarge | Reject | Halt
 ANYWHERE = Endpoint()
 
@@ -117,6 +120,8 @@ def judge(reply: Reply, tries: Tries, policy: Patience, roll: float, endpoint: E
     if reply.status is None:
         return _unanswered(reply, tries, policy, roll)
     if reply.status in policy.success:
+        if endpoint.says_one and reply.body.strip() == b"0":
+            return Refused(reply.status, (Fault("refused", detail=SAID_ZERO),))
         return Done() if endpoint.pages or not is_html(reply.body) else _intercepted(tries, policy, roll)
     if reply.status == 429:
         return _throttled(reply, tries, policy, roll)

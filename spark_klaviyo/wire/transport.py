@@ -64,11 +64,13 @@ class Sends(Protocol):
 class _Authorization(AuthBase):
     """Sets the header late. Being an auth of the session, it also keeps the library from looking into .netrc."""
 
-    def __init__(self, credentials: Keys | None) -> None:
-        self._credentials = credentials
+    def __init__(self, credentials: Keys | None, *, own_header: bool = False) -> None:
+        self._credentials, self._own_header = credentials, own_header
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._credentials is not None and self._credentials.access_token is not None:
+        if self._own_header and self._credentials is not None and self._credentials.api_key is not None:
+            request.headers["api-key"] = self._credentials.api_key.reveal()
+        elif self._credentials is not None and self._credentials.access_token is not None:
             request.headers["Authorization"] = f"Bearer {self._credentials.access_token.reveal()}"
         elif self._credentials is not None and self._credentials.api_key is not None:
             request.headers["Authorization"] = f"Klaviyo-API-Key {self._credentials.api_key.reveal()}"
@@ -89,7 +91,7 @@ class _Hush(logging.Filter):
 class Transport:
     """Pooled connections to one host, shared by the threads of a task.
 
-    `key_in`: authorization (or header), query (`api_key=`), body (where KEY_MARK stands), none.
+    `key_in`: authorization (or header), api-key (v2's header), query (`api_key=`), body (where KEY_MARK stands), none.
     """
 
     def __init__(
@@ -111,7 +113,8 @@ class Transport:
         self._timeout = (min(timeout_seconds, CONNECT_SECONDS), timeout_seconds)
         self._clock: Clock = clock or SystemClock()
         self._session = _session(headers, workers)
-        self._auth = _Authorization(credentials if key_in in ("authorization", "header") else None)
+        in_header = key_in in ("authorization", "header", "api-key")
+        self._auth = _Authorization(credentials if in_header else None, own_header=key_in == "api-key")
         self._settings = _settings(self._session, self._base_url, proxy)
         self._hush = _Hush()
         for name in CHATTY:

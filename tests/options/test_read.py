@@ -125,16 +125,19 @@ def test_options_are_frozen_and_survive_pickling() -> None:
 
 
 def test_what_may_be_kept_is_what_was_given_without_secrets() -> None:
-    options = read(
-        url="https://a.klaviyo.com/api/v1/people?api_key=pk_very_secret",
-        headers={"X-Token": "hidden-token"},
-        body='{"token": "hidden-body"}',
-        proxy="http://me:hidden-word@proxy:3128",
-        rejects_path="s3://id:hidden-id@bucket/x",
-        batch_mode=False,
+    options = read_all(
+        {
+            "url": "https://a.klaviyo.com/api/v1/people?api_key=pk_very_secret",
+            "headers": {"X-Token": "hidden-token"},
+            "body": '{"token": "hidden-body"}',
+            "proxy": "http://me:hidden-word@proxy:3128",
+            "rejects_path": "s3://id:hidden-id@bucket/x",
+            "batch_mode": False,
+        }
     )
     assert options.public() == {
         "url": "https://a.klaviyo.com/api/v1/people",
+        "key_in": "query",
         "headers": "X-Token: ********",
         "body": "********",
         "proxy": "http://proxy:3128",
@@ -209,7 +212,7 @@ def test_a_literal_key_is_refused_where_spark_or_a_process_list_would_show_it(mo
 
 
 def test_a_key_inside_another_option_is_refused_there_too() -> None:
-    given = {"url": f"https://a.b/c?api_key={KEY}", "key_in": "none"}
+    given = {"url": f"https://a.b/c?token={KEY}", "key_in": "none"}
     assert complaints_of(given) == ()
     assert [line.split(":")[0] for line in complaints_of(given, "command")] == ["url"]
 
