@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 
+from spark_klaviyo.cli.ask import run_check, run_lists, run_preview
 from spark_klaviyo.errors import KlaviyoError, OptionError, RowsRejected, WriteStopped
 from spark_klaviyo.report.report import WriteReport
 
@@ -35,6 +36,9 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     _demo(commands)
     _templates(commands)
+    _lists(commands)
+    _check(commands)
+    _preview(commands)
     _write(commands)
     _follow(commands)
     _simulate(commands)
@@ -49,6 +53,25 @@ def _demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def _templates(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     listing = _command(commands, "templates", "list the endpoint templates, or one with its settings", run_templates)
     listing.add_argument("name", nargs="?", help="one template, described in full")
+
+
+def _lists(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    add_options(_command(commands, "lists", "print ids and names of the account's lists", run_lists))
+
+
+def _check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    checking = _command(commands, "check", "the Test button: try key, account and ids, and write nothing", run_check)
+    checking.add_argument("--send-sample", metavar="JSON", help="really send this one row, a JSON object")
+    add_options(checking)
+
+
+def _preview(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    previewing = _command(commands, "preview", "show what a write would send, and send nothing", run_preview)
+    previewing.add_argument("--rows", type=int, default=5, help="rows whose requests are shown (5)")
+    bodies = "show bodies, filled URLs and details, which hold people's data (default)"
+    previewing.add_argument("--bodies", action=argparse.BooleanOptionalAction, default=True, help=bodies)
+    previewing.add_argument("--html", metavar="PATH", help="write the page of a notebook to this file")
+    add_input(previewing)
 
 
 def _write(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

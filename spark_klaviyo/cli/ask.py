@@ -1,0 +1,84 @@
+"""The commands that write nothing: `check`, `preview`, `lists`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from spark_klaviyo.errors import OptionError
+
+if TYPE_CHECKING:
+    from spark_klaviyo.ask.kinds import Found
+
+DONE, REFUSED = 0, 2
+
+
+def run_check(given: argparse.Namespace) -> int:
+    """`check`: 0 when a write can begin, else 2."""
+    from spark_klaviyo.ask.check import check
+    from spark_klaviyo.doors.reading import options_at
+
+    options = options_at("check", _given(given.option))
+    result = check(options, _sample(given.send_sample))
+    _say(json.dumps(result.to_dict(), indent=2) if given.json else str(result))
+    return DONE if result.ok else REFUSED
+
+
+def run_preview(given: argparse.Namespace) -> int:
+    """`preview`: the requests with their bodies, or without them where people's data must not be shown."""
+    from spark_klaviyo.ask.preview import preview
+    from spark_klaviyo.cli.reading import opened
+    from spark_klaviyo.doors.reading import options_at
+
+    options = options_at("preview", _given(given.option))
+    with opened(given.input, given.format) as frame:
+        seen = preview(frame, options, given.rows)
+    if given.html:
+        seen.to_html(given.html)
+    _say(json.dumps(seen.to_dict(bodies=given.bodies), indent=2) if given.json else seen.text(bodies=given.bodies))
+    return DONE
+
+
+def run_lists(given: argparse.Namespace) -> int:
+    """`lists`: ids and names, one list a line."""
+    from spark_klaviyo.ask.lists import all_lists
+    from spark_klaviyo.doors.reading import options_at
+
+    found = all_lists(options_at("check", _given(given.option)))
+    _say(json.dumps([asdict(one) for one in found], indent=2) if given.json else _listed(found))
+    return DONE
+
+
+def _given(pairs: list[str]) -> dict[str, str]:
+    """The options; a key in the open is refused, as a process list shows arguments."""
+    from spark_klaviyo.cli.main import read_pairs
+    from spark_klaviyo.options.secrets import is_reference
+    from spark_klaviyo.options.table import plain
+
+    given = read_pairs(pairs)
+    for name, value in given.items():
+        if plain(name) in ("apikey", "accesstoken") and not is_reference(value):
+            takes = "env:NAME, file:PATH or secret:SCOPE/KEY"
+            raise OptionError(f"{name}: a process list shows arguments, so the command line takes references only: {takes}")
+    return given
+
+
+def _listed(found: list[Found]) -> str:
+    return "\n".join(f"{one.id}  {one.name}" for one in found) or "the account has no list"
+
+
+def _sample(text: str | None) -> object:
+    if text is None:
+        return None
+    try:
+        row: object = json.loads(text)
+    except ValueError as error:
+        raise OptionError("--send-sample: expected one row as a JSON object") from error
+    return row
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")

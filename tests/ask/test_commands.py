@@ -1,0 +1,84 @@
+"""The commands that write nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from spark_klaviyo.cli.main import main
+from spark_klaviyo.simulator import KlaviyoSimulator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyspark.sql import SparkSession
+
+LISTS = {f"List{number:02d}": f"Shop {number}" for number in range(12)}
+
+
+@pytest.fixture
+def klaviyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[KlaviyoSimulator]:
+    monkeypatch.setenv("KLAVIYO_API_KEY", "pk_test")
+    with KlaviyoSimulator(lists={**LISTS, "Y6nRLr": "Newsletter"}, account="Test Shop") as running:
+        yield running
+
+
+def asked(klaviyo: KlaviyoSimulator, command: str, *more: str, **options: str) -> int:
+    given = {"base_url": klaviyo.url, **options}
+    return main([command, *more, *(f"--option={name}={value}" for name, value in given.items())])
+
+
+def test_lists_prints_every_id_with_its_name(klaviyo: KlaviyoSimulator, capsys: pytest.CaptureFixture[str]) -> None:
+    assert asked(klaviyo, "lists") == 0
+    told = capsys.readouterr().out
+    assert "Y6nRLr  Newsletter\n" in told
+    assert len(told.splitlines()) == 13
+    assert asked(klaviyo, "lists", "--json") == 0
+    assert {one["id"]: one["name"] for one in json.loads(capsys.readouterr().out)} == {**LISTS, "Y6nRLr": "Newsletter"}
+
+
+def test_check_says_whether_a_write_can_begin(klaviyo: KlaviyoSimulator, capsys: pytest.CaptureFixture[str]) -> None:
+    assert asked(klaviyo, "check", template="add_profiles_to_list", list_id="name:Newsletter") == 0
+    assert "Ready to write to Test Shop" in capsys.readouterr().out
+    assert asked(klaviyo, "check", "--json", template="add_profiles_to_list", list_id="Nowhere") == 2
+    assert json.loads(capsys.readouterr().out)["ok"] is False
+
+
+def test_check_sends_a_sample_when_asked(klaviyo: KlaviyoSimulator) -> None:
+    row = '{"email": "ann@example.com"}'
+    assert asked(klaviyo, "check", "--send-sample", row, template="create_or_update_profile") == 0
+    assert [profile["email"] for profile in klaviyo.profiles] == ["ann@example.com"]
+    assert asked(klaviyo, "check", "--send-sample", "no json", template="create_or_update_profile") == 2
+
+
+def test_a_key_among_the_arguments_is_refused(
+    klaviyo: KlaviyoSimulator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("check", "lists"):
+        assert asked(klaviyo, command, **{"api.Key": "pk_secret_of_mine"}) == 2
+    told = capsys.readouterr()
+    assert "references only" in told.err
+    assert "secret_of_mine" not in told.err + told.out
+    assert klaviyo.requests == []
+
+
+def test_preview_shows_the_requests_of_a_dataset(
+    klaviyo: KlaviyoSimulator, spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people = str(tmp_path / "people")
+    spark.createDataFrame([(f"p{number}@example.com",) for number in range(9)], "email string").write.parquet(people)
+    where = ["--input", people, "--rows", "2", "--html", str(tmp_path / "seen.html")]
+    chosen = {"template": "add_profiles_to_list", "list_id": "Y6nRLr"}
+    assert asked(klaviyo, "preview", *where, **chosen) == 0
+    told = capsys.readouterr().out
+    assert "9 rows, 1 request" in told
+    assert '"profile-bulk-import-job"' in told
+    assert "<html" in (tmp_path / "seen.html").read_text(encoding="utf-8")
+    assert asked(klaviyo, "preview", "--json", "--no-bodies", *where, **chosen) == 0
+    seen = json.loads(capsys.readouterr().out)
+    assert seen["rows"] == 9
+    assert "body" not in seen["requests"][0]
+    assert klaviyo.requests == []
