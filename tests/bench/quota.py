@@ -1,6 +1,6 @@
 """The quota over real HTTP: how long against the ideal, and how many requests are refused for each accepted one.
 
-Real senders, a real keeper and the simulator with windows of random phase, all with time running ten times as fast: half
+Real senders, a real keeper and the simulator with windows of random phase, all ten times as fast as real time: half
 an hour in all. A machine that is busy with other things shows as refusals, since its delays are stretched as well.
 """
 
