@@ -1,0 +1,52 @@
+"""A Spark job of its own process, to be killed: writes so many people with a state and prints the report as JSON.
+
+`python -m tests.faults.job MASTER URL STATE ROWS MAX_ROWS`
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from spark_klaviyo import write_klaviyo
+
+
+def main(master: str, url: str, state: str, rows: str, max_rows: str) -> None:
+    from pyspark.sql import SparkSession
+
+    repository = str(Path(__file__).resolve().parents[2])
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    os.environ["PYTHONPATH"] = repository  # executors of their own process inherit it
+    os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    settings = {
+        "spark.ui.enabled": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.sql.adaptive.coalescePartitions.enabled": "false",
+        "spark.executorEnv.PYTHONPATH": repository,
+    }
+    builder = SparkSession.builder.master(master).appName("to be killed")
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel("OFF")
+    people = spark.range(int(rows)).selectExpr("concat('p', id, '@example.com') email", "concat('N', id) first_name")
+    report = write_klaviyo(
+        people,
+        template="bulk_import_profiles",
+        base_url=url,
+        api_key="pk_key_of_the_killed",
+        state_path=state,
+        max_rows=int(max_rows),
+        rate_limit="none",
+    )
+    sys.stdout.write("\nREPORT " + json.dumps(report.to_dict()) + "\n")
+    sys.stdout.flush()
+    spark.stop()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
