@@ -1,0 +1,34 @@
+"""A task whose state outgrows the disk, in a process of its own: files of more than 4,000 bytes cannot be written.
+
+`python -m tests.faults.full_disk STATE` prints what the report says as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from pathlib import Path
+
+from spark_klaviyo.pipeline.open import LineMaker
+from spark_klaviyo.pipeline.task import run_task
+from spark_klaviyo.simulator import KlaviyoSimulator
+from tests.pipeline.running import Ran, people
+from tests.state.kept import keeping, locked, marked, place_at
+
+
+def main(state: Path) -> None:
+    ran = Ran()
+    with KlaviyoSimulator() as klaviyo, locked(place_at(state, stale_seconds=15.0)):
+        plan = keeping(klaviyo, place_at(state, stale_seconds=15.0), ("email", "first_name"), max_rows=300)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000))
+        with LineMaker().open(plan, 0, 0) as line:
+            for event in run_task(plan, marked(plan, people(1_500), slab=300), line):
+                ran.add(event)
+        report = ran.report
+        told = {name: getattr(report, name) for name in ("accepted", "unsent", "rows", "stopped", "warnings")}
+        sys.stdout.write(json.dumps({**told, "adds_up": report.adds_up(), "arrived": len(klaviyo.profiles)}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
