@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import count
+from itertools import count, pairwise
 
 import numpy as np
 from hypothesis import given
@@ -57,13 +57,11 @@ def test_each_row_leaves_once_in_order_within_both_limits(
 
 
 @given(bodies, st.integers(1, 5), st.integers(11, 40))
-def test_no_batch_leaves_room_for_the_row_after_it(
-    groups: list[list[bytes]], max_rows: int, max_bytes: int
-) -> None:
+def test_no_batch_leaves_room_for_the_row_after_it(groups: list[list[bytes]], max_rows: int, max_bytes: int) -> None:
     cutter = Cutter(Envelope("/x", b"[", b"]"), Limits(max_rows, max_bytes), count().__next__)
     batches, _ = cut_all(groups, cutter)
 
-    for batch, after in zip(batches, batches[1:], strict=False):
+    for batch, after in pairwise(batches):
         following = next(after.records())
         assert batch.rows == max_rows or len(body(batch)) + 1 + len(following) > max_bytes
 

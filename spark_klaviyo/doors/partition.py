@@ -50,7 +50,7 @@ class PartitionWriter:
         self._options = with_ids(options_at("partition", given))
         columns = read_schema(schema.jsonValue()) if schema is not None else ()
         self._plan = make_plan(self._options, columns, new_run_id(), schema_known=schema is not None)
-        self._lines = LineMaker()
+        self._lines = LineMaker(share=None)
         self._outputs = TaskOutputs.of(self._options, self._plan.run_id)
         self._total = accumulator()
 

@@ -1,4 +1,4 @@
-"""What each door promises: door by promise, held or refused. The README prints this table, and every cell has a test."""
+"""What each door promises, held or refused. The README prints this table, and every cell of it has a test."""
 
 from __future__ import annotations
 
@@ -57,7 +57,9 @@ PROMISES: tuple[Promise, ...] = (
         _everywhere(),
         (("rejects_path", "PATH"), ("receipts_path", "PATH")),
     ),
-    Promise("tables", "`table:` destinations in a catalog", _session_doors(), (("rejects_path", "table:main.crm.rejects"),)),
+    Promise(
+        "tables", "`table:` destinations in a catalog", _session_doors(), (("rejects_path", "table:main.crm.rejects"),)
+    ),
     Promise("state", "`state_path`: a re-run sends only what is missing", _session_doors(), (("state_path", "PATH"),)),
     Promise("mirror", "`list_mode=mirror`", _session_doors(), (("list_mode", "mirror"),)),
     Promise("changes", "`change_column`: change data", _session_doors(), (("change_column", "_change_type"),)),

@@ -52,7 +52,7 @@ class StreamSending:
     """What both kinds of stream writer do; nothing live in it, connections open inside `write`."""
 
     def __init__(self, plan: WritePlan, options: Options) -> None:
-        self.plan, self.options, self.lines = plan, options, LineMaker()
+        self.plan, self.options, self.lines = plan, options, LineMaker(share=None)
         self.outputs = TaskOutputs.of(options, plan.run_id)
 
     def commit(self, messages: Sequence[BatchCounts | None], batchId: int) -> None:  # noqa: N803  Spark's name

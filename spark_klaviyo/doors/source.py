@@ -83,7 +83,7 @@ class KlaviyoWriter(DataSourceArrowWriter):  # type: ignore[misc]
     """Sends the partitions; nothing live in it, connections open inside `write`."""
 
     def __init__(self, plan: WritePlan, options: Options) -> None:
-        self.plan, self.options, self.lines = plan, options, LineMaker()
+        self.plan, self.options, self.lines = plan, options, LineMaker(share=None)
         self.outputs = TaskOutputs.of(options, plan.run_id)
 
     def write(self, iterator: Iterator[pa.RecordBatch]) -> Counts:

@@ -22,8 +22,8 @@ from spark_klaviyo.wire.transport import Transport
 class LineMaker:
     """How the tasks of a run reach Klaviyo: picklable, nothing live in it.
 
-    `keeper`: where the run's turns are handed out, on classic Spark. Without it, or once it is lost, a task keeps to its
-    `share` of the quota: 1.0 where it has it alone, 1/n where n tasks send, None where nobody knows of how many.
+    `keeper`: where the run's turns are handed out, on classic Spark. Without it, or once it is lost, a task keeps to
+    its `share` of the quota: 1.0 where it has it alone, 1/n where n tasks send, None where nobody knows of how many.
     """
 
     clock: Clock = field(default_factory=SystemClock)

@@ -108,23 +108,19 @@ def table(found: dict[str, list[Measured]]) -> str:
 
 
 def _median(runs: Sequence[Measured]) -> Measured:
-    return Measured(
-        *(statistics.median(getattr(run, name) for run in runs) for name in ("cpu", "rate", "worker")),
-        requests=int(statistics.median(run.requests for run in runs)),
-    )
+    cpu, rate, worker = (statistics.median(getattr(run, name) for run in runs) for name in ("cpu", "rate", "worker"))
+    return Measured(cpu, rate, worker, int(statistics.median(run.requests for run in runs)))
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`python -m tests.bench speed [--rows N] [--rounds N] [--ways a,b] [--partitions N]`."""
+    """`python -m tests.bench speed [--rows N] [--rounds N] [--ways "by hand" "df.write" ...] [--partitions N]`."""
     parser = argparse.ArgumentParser(prog="tests.bench speed", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--partitions", type=int, default=0, help="coalesce to so many (memory of one large partition)")
-    parser.add_argument("--ways", default=",".join(WAYS).replace("by hand, orjson", "by hand; orjson"))
+    parser.add_argument("--ways", nargs="*", choices=list(WAYS), default=list(WAYS))
     given = parser.parse_args(arguments)
-    ways = [
-        way for way in WAYS if way.replace(",", ";") in [w.strip().replace(",", ";") for w in given.ways.split(",")]
-    ] or [*WAYS]
+    ways = list(given.ways)
     found: dict[str, list[Measured]] = {way: [] for way in ways}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "people"

@@ -191,7 +191,7 @@ def test_without_the_data_source_api_registering_says_what_to_use_instead(spark:
     try:
         import pyspark.sql.datasource  # noqa: F401  only whether it is there
     except ImportError:
-        with pytest.raises(OptionError, match="use write_klaviyo.*klaviyo_partition_writer"):
+        with pytest.raises(OptionError, match=r"use write_klaviyo.*klaviyo_partition_writer"):
             register(spark)
     else:
         register(spark)
