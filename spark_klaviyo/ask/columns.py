@@ -30,7 +30,6 @@ def _lines(plan: WritePlan) -> Iterator[MappedColumn]:
         if aside.leaf.source[0] not in told:
             yield MappedColumn(".".join(aside.leaf.source), aside.name, "decides where a row goes")
             told.add(aside.leaf.source[0])
-    for column in plan.columns:
-        if column.name not in told:
-            ready = column.name == plan.record_column
-            yield MappedColumn(column.name, "the whole record" if ready else "not sent")
+    for name in (column.name for column in plan.columns):
+        if name not in told:
+            yield MappedColumn(name, "the whole record" if name == plan.record_column else "not sent")

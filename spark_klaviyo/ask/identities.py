@@ -1,8 +1,8 @@
 """Who is in a DataFrame and who is on a list, as hashes of identifiers that compare: no person's data is held.
 
-An email counts in lower case, a phone as E.164. A member whose id, email, phone number or external id is that of any row
-is in the DataFrame, also where that row was rejected. Two people with one 64-bit hash would be taken for one, so that at
-worst somebody stays.
+An email counts in lower case, a phone as E.164. A member whose id, email, phone number or external id is that of any
+row is in the DataFrame, also where that row was rejected. Two people with one 64-bit hash would be taken for one, so
+that at worst somebody stays.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from spark_klaviyo.encode import arrow
 from spark_klaviyo.plan import formats, values
 from spark_klaviyo.plan.examine import get
 from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.plan.shape import Json
 
 KINDS = ("id", "email", "phone_number", "external_id")
 NOBODY = 0  # the hash of an identifier that is missing
@@ -99,9 +100,9 @@ class Seen:
         return [str(aside.get("default_country") or "") for aside in asides]
 
 
-def _parsed(text: str | bytes) -> dict[str, object]:
+def _parsed(text: str | bytes) -> Json:
     try:
-        record = json.loads(text)
+        record: Json = json.loads(text)
     except ValueError:  # a ready-made record that is no JSON is rejected, and tells of nobody
         return {}
     return record if isinstance(record, dict) else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from itertools import pairwise
 
 from spark_klaviyo.ask.identities import Hashes, of_people
 from spark_klaviyo.ask.reading import READERS, Asking, place
@@ -78,8 +79,7 @@ def cut(facts: ListFacts, now: datetime) -> list[Place]:
     edges = [(born + step * number).strftime("%Y-%m-%dT%H:%M:%SZ") for number in range(1, wanted)]
     first = f"less-than(joined_group_at,{edges[0]})"
     between = [
-        f"greater-or-equal(joined_group_at,{low}),less-than(joined_group_at,{high})"
-        for low, high in zip(edges, edges[1:], strict=False)
+        f"greater-or-equal(joined_group_at,{low}),less-than(joined_group_at,{high})" for low, high in pairwise(edges)
     ]
     last = f"greater-or-equal(joined_group_at,{edges[-1]})"
     return [_members(facts.list_id, PAGE, text) for text in (first, *between, last)]

@@ -13,7 +13,7 @@ from spark_klaviyo.ask.members import Page
 
 @dataclass(frozen=True)
 class Removals:
-    """Members that no row is about. `ids` are all of them, unless there are more than `most`."""
+    """Members that no row is about. `ids` are all of them, or the first `most`."""
 
     members: int
     count: int
@@ -39,6 +39,5 @@ def removals(pages: Iterable[Page], rows: Known, most: int) -> Removals:
         gone = np.flatnonzero(~rows.has(page.people))
         members += len(page.ids)
         count += len(gone)
-        if count <= most:
-            ids += [page.ids[place] for place in gone]
+        ids += [page.ids[place] for place in gone[: most - len(ids)]]
     return Removals(members, count, tuple(ids), most)

@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from spark_klaviyo.ask import sampled
+from spark_klaviyo.ask.changed import DELETE, IGNORED, OLDER, PREIMAGE, UNKNOWN, UPSERT, read_changes
 from spark_klaviyo.ask.columns import mapping
 from spark_klaviyo.ask.expected import Expected, expect
-from spark_klaviyo.ask.names import names_given
+from spark_klaviyo.ask.foreseen import mirror_sets
+from spark_klaviyo.ask.names import names_given, with_ids
+from spark_klaviyo.ask.reading import ReadFailed
 from spark_klaviyo.ask.sampled import Cut, Sample
 from spark_klaviyo.ask.shown import shown
 from spark_klaviyo.errors import OptionError
@@ -25,7 +28,7 @@ from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import read_schema
 from spark_klaviyo.records import Rejection
-from spark_klaviyo.report.preview import Preview, PreviewRejection
+from spark_klaviyo.report.preview import MirrorSets, Preview, PreviewRejection
 from spark_klaviyo.templates import find_template, templates
 
 if TYPE_CHECKING:
@@ -47,9 +50,37 @@ def preview(df: DataFrame, options: Options, rows: int = 5) -> Preview:
     """The same with options already read."""
     if not 0 <= rows <= MOST_ROWS:
         raise OptionError(f"rows: must be a whole number from 0 to {MOST_ROWS:,}, not {rows}")
-    plan = make_plan(options, read_schema(df.schema.jsonValue()), uuid4().hex)
+    if options.change_column is not None:
+        return _changes(df, options, rows)
+    mirror = options.list_mode == "mirror"
+    given = with_ids(options) if mirror else options
+    plan = make_plan(given, read_schema(df.schema.jsonValue()), uuid4().hex)
     part = look(df, plan, rows)
-    return made([part], plan, tuple(_warnings(options, part)))
+    warnings = list(_warnings(given, part))
+    sets = _mirror(df, given, part, warnings) if mirror else None
+    return made([part], plan, warnings, mirror=sets)
+
+
+def _changes(df: DataFrame, options: Options, rows: int) -> Preview:
+    """Change data: one pass counts the changes; then the first rows of each way are looked at."""
+    changes = read_changes(df, options, uuid4().hex)
+    counts = changes.counts()
+    parts = [look(changes.upserts(), changes.plan, rows, counts.get(UPSERT, 0))]
+    if changes.deletion is not None and counts.get(DELETE):
+        parts.append(look(changes.deletes(), changes.deletion, rows, counts[DELETE]))
+    warnings = [warning for part in parts for warning in _warnings(options, part)]
+    told = {DELETE: f"deletes, which mean {options.on_delete}", UNKNOWN: "changes of no known kind, to be rejected"}
+    told |= {OLDER: "older changes, to be skipped", PREIMAGE: "pre-images, to be skipped", IGNORED: "deletes, ignored"}
+    warnings += [f"{counts[what]:,} {words}" for what, words in told.items() if counts.get(what)]
+    return made(parts, changes.plan, warnings, sum(counts.values()))
+
+
+def _mirror(df: DataFrame, options: Options, part: Part, warnings: list[str]) -> MirrorSets | None:
+    try:
+        return mirror_sets(df, part.plan, options, part.sample)
+    except ReadFailed as failed:
+        warnings.append(f"who would come and who would go cannot be told: {failed}")
+        return None
 
 
 @dataclass(frozen=True)
@@ -71,13 +102,16 @@ class Part:
 def look(df: DataFrame, plan: WritePlan, rows: int, total: int | None = None) -> Part:
     """Collect the first rows of a DataFrame, and count it unless `total` says how many there are."""
     sample = sampled.take(df, plan, max(rows, sampled.ROWS))
-    every = len(sample) if sample.whole else df.count() if total is None else total
+    known = len(sample) if sample.whole else total
+    every = df.count() if known is None else known
     cut = sampled.cut(plan, iter(sample.encoded))
     return Part(plan, sample, cut, sampled.cut(plan, sample.first(rows)), every)
 
 
-def made(parts: list[Part], plan: WritePlan, warnings: tuple[str, ...]) -> Preview:
-    """The preview of all parts together; the columns are those of `plan`."""
+def made(
+    parts: list[Part], plan: WritePlan, warnings: list[str], rows: int | None = None, mirror: MirrorSets | None = None
+) -> Preview:
+    """The preview of all parts together; the columns are those of `plan`. `rows`: more than those of the parts."""
     expected = [part.expected for part in parts]
     rejected = [rejection for part in parts for rejection in part.cut.rejections]
     return Preview(
@@ -86,10 +120,11 @@ def made(parts: list[Part], plan: WritePlan, warnings: tuple[str, ...]) -> Previ
         mapping=mapping(plan),
         rejected=tuple(map(_rejection, rejected[:MOST_REJECTIONS])),
         warnings=tuple(dict.fromkeys(warnings)),
-        rows=sum(part.total for part in parts),
+        rows=sum(part.total for part in parts) if rows is None else rows,
         requests_expected=sum(one.requests for one in expected),
         bytes_expected=sum(one.bytes for one in expected),
         minutes_expected=max((one.seconds for one in expected), default=0.0) / 60,
+        mirror=mirror,
     )
 
 
@@ -102,9 +137,9 @@ def _warnings(options: Options, part: Part) -> Iterator[str]:
     yield from part.cut.warnings
     found, looked = len(part.cut.rejections), len(part.sample)
     if found > MOST_REJECTIONS:
-        yield f"{found:,} of the first {looked:,} rows would be rejected; {MOST_REJECTIONS} of them are shown"
+        yield f"{found:,} of the first {looked:,} rows would be rejected; {MOST_REJECTIONS} are shown"
     if part.cut.skipped:
-        yield f"{part.cut.skipped:,} of the first {looked:,} rows have the identifier of a later row, which replaces them"
+        yield f"{part.cut.skipped:,} of the first {looked:,} rows mean the same as a later row, which replaces them"
     if not part.sample.whole:
         yield f"sizes and rejections are those of the first {looked:,} rows"
     for setting, (_, name) in names_given(options).items():

@@ -1,4 +1,4 @@
-"""The first rows of a DataFrame, encoded as a write would encode them, and what would become of them; nothing is sent."""
+"""The first rows of a DataFrame, encoded as by a write, and what would become of them; nothing is sent."""
 
 from __future__ import annotations
 
@@ -65,13 +65,14 @@ def take(df: DataFrame, plan: WritePlan, rows: int) -> Sample:
     first = df.limit(rows)
     if jvm.encodable(plan):
         found = jvm.encoded(first, plan).collect()
-        encoded = (_batch([tuple(row) for row in found], bool(plan.asides)),) if found else ()
+        encoded = (batch_of([tuple(row) for row in found], asides=bool(plan.asides)),) if found else ()
     else:
         encoded = tuple(row_encoder(plan)(first.collect()))
     return Sample(encoded, sum(batch.num_rows for batch in encoded) < rows)
 
 
-def _batch(rows: list[tuple[object, ...]], asides: bool) -> pa.RecordBatch:
+def batch_of(rows: list[tuple[object, ...]], *, asides: bool) -> pa.RecordBatch:
+    """Collected rows of an encoded frame as the batch that they were."""
     columns = list(zip(*rows, strict=True))
     names = ["record", "flag", "key", *(["aside"] if asides else [])]
     types = [pa.string(), pa.int32(), None, pa.string()]

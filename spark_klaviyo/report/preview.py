@@ -69,6 +69,29 @@ class PreviewRejection:
     detail: str = ""
 
 
+@dataclass(frozen=True)
+class MirrorSets:
+    """What a mirror would do to its list: how many people come and go, and a few of each.
+
+    `most` is how many `max_removals` lets go. `coming` are identifiers of rows, a person's data; `going` profile ids.
+    """
+
+    members: int
+    adds: int
+    removals: int
+    most: int
+    coming: tuple[str, ...] = ()
+    going: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        told = f"the list has {counted(self.members, 'member')}: {self.adds:,} would come, {self.removals:,} would go"
+        limit = f"max_removals lets {self.most:,} go"
+        return f"{told} ({limit}{', so the write would stop before removing' if self.removals > self.most else ''})"
+
+    def __repr__(self) -> str:
+        return f"MirrorSets(members={self.members}, adds={self.adds}, removals={self.removals}, most={self.most})"
+
+
 @dataclass(frozen=True, repr=False)
 class Preview(Rendered):
     """A dry run: the first rows' requests, where each column goes, and what the whole DataFrame would take.
@@ -86,6 +109,7 @@ class Preview(Rendered):
     requests_expected: int | None = None
     bytes_expected: int | None = None
     minutes_expected: float | None = None
+    mirror: MirrorSets | None = None
 
     @property
     def title(self) -> str:
@@ -106,6 +130,7 @@ class Preview(Rendered):
         inside = [
             element("section", cards(self._cards())),
             section("Warnings", steps(map(marked, self.warnings), "wary")),
+            section("The list", _mirror(self.mirror)),
             section("Rows that would be rejected", table(("row", "code", "detail"), rejected, ("row",))),
             section("Columns", table(("column", "becomes", ""), map(_mapped, self.mapping))),
             section("First requests", *map(_request, self.requests, [True] + [False] * len(self.requests))),
@@ -123,6 +148,8 @@ class Preview(Rendered):
                 del shown["body"]
         for row in [] if bodies else form["rejected"]:
             del row["detail"]
+        if form["mirror"] is not None and not bodies:
+            del form["mirror"]["coming"]
         return form
 
     def text(self, *, bodies: bool = False) -> str:
@@ -148,6 +175,10 @@ class Preview(Rendered):
     def _lines(self, bodies: bool) -> Iterator[str]:
         yield self.headline()
         yield from (f"warning: {warning}" for warning in self.warnings)
+        if self.mirror is not None:
+            yield str(self.mirror)
+            yield from (f"  would go: {one}" for one in self.mirror.going)
+            yield from (f"  would come: {one}" for one in self.mirror.coming if bodies)
         width = max((len(column.column) for column in self.mapping), default=0)
         for column in self.mapping:
             yield f"  {column.column:<{width}} -> {column.becomes}{f'  ({column.hint})' if column.hint else ''}"
@@ -160,6 +191,17 @@ class Preview(Rendered):
 
 def _minutes(minutes: float) -> str:
     return duration(60 * minutes) if minutes >= 1 / 60 else "1 s"
+
+
+def _mirror(sets: MirrorSets | None) -> Markup:
+    if sets is None:
+        return Markup("")
+    rows = [
+        ("would come", f"{sets.adds:,}", ", ".join(sets.coming)),
+        ("would go", f"{sets.removals:,}", ", ".join(sets.going)),
+    ]
+    tone = "bad" if sets.removals > sets.most else "wary"
+    return Markup(table(("who", "people", "for example"), rows, ("people",)) + steps([str(sets)], tone))
 
 
 def _told(request: PreviewRequest, bodies: bool) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """A run with `list_mode=mirror`: the list becomes exactly the DataFrame.
 
-Rows are added first. Then the members are read, and those that no row is about are removed: never beyond `max_removals`,
-never somebody whose row was rejected, and nobody where the adding ended midway. Somebody who joins while the run is at
-work is a member like any other: the DataFrame decides.
+Rows are added first. Then the members are read, and those that no row is about are removed: never beyond
+`max_removals`, never somebody whose row was rejected, and nobody where the adding ended midway. Somebody who joins
+while the run is at work is a member like any other: the DataFrame decides.
 """
 
 from __future__ import annotations
@@ -163,9 +163,7 @@ def too_many(found: Removals, facts: ListFacts, asked: str) -> str:
     )
 
 
-def _removed(
-    found: Removals, plan: WritePlan, options: Options, outputs: Outputs, lines: LineMaker
-) -> TaskReport:
+def _removed(found: Removals, plan: WritePlan, options: Options, outputs: Outputs, lines: LineMaker) -> TaskReport:
     if not found.ids:
         return TaskReport()
     other = replace(

@@ -54,9 +54,7 @@ def test_check_sends_a_sample_when_asked(klaviyo: KlaviyoSimulator) -> None:
     assert asked(klaviyo, "check", "--send-sample", "no json", template="create_or_update_profile") == 2
 
 
-def test_a_key_among_the_arguments_is_refused(
-    klaviyo: KlaviyoSimulator, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_key_among_the_arguments_is_refused(klaviyo: KlaviyoSimulator, capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("check", "lists"):
         assert asked(klaviyo, command, **{"api.Key": "pk_secret_of_mine"}) == 2
     told = capsys.readouterr()

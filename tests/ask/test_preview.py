@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,7 +16,7 @@ from spark_klaviyo.simulator import KlaviyoSimulator
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-LIST = {"template": "add_profiles_to_list", "list_id": "Y6nRLr", "api_key": "pk_secret_of_mine"}
+LIST: dict[str, Any] = {"template": "add_profiles_to_list", "list_id": "Y6nRLr", "api_key": "pk_secret_of_mine"}
 
 
 @pytest.fixture(scope="module")
@@ -168,3 +168,49 @@ def test_what_cannot_be_written_cannot_be_previewed(people: DataFrame) -> None:
         preview_klaviyo(people.select("orders"), **LIST)
     with pytest.raises(OptionError, match="rows"):
         preview_klaviyo(people, rows=-1, **LIST)
+
+
+def test_change_data_is_shown_both_ways_with_what_is_skipped(spark: SparkSession) -> None:
+    rows = [
+        ("ann@example.com", "insert", 1),
+        ("ann@example.com", "update_postimage", 2),
+        ("bob@example.com", "delete", 2),
+        ("cat@example.com", "strange", 2),
+    ]
+    frame = spark.createDataFrame(rows, "email string, _change_type string, _commit_version long")
+    seen = preview_klaviyo(frame, **LIST, change_column="_change_type", on_delete="remove")
+    assert seen.rows == 4
+    assert seen.requests_expected == 2
+    assert [request.method for request in seen.requests] == ["POST", "DELETE"]
+    assert [column.column for column in seen.mapping] == ["email"]
+    told = " ".join(seen.warnings)
+    assert "1 deletes, which mean remove" in told
+    assert "1 older changes" in told
+    assert "1 changes of no known kind" in told
+
+
+def test_a_mirror_shows_who_would_come_and_who_would_go(spark: SparkSession) -> None:
+    frame = spark.createDataFrame([(f"p{number}@example.com",) for number in range(5)], "email string")
+    with KlaviyoSimulator() as klaviyo:
+        klaviyo.add_profiles([{"email": f"P{number}@example.com"} for number in range(3, 23)], "Y6nRLr")
+        given = {**LIST, "list_id": "name:Newsletter", "base_url": klaviyo.url, "list_mode": "mirror"}
+        seen = preview_klaviyo(frame, **given)
+        assert seen.mirror is not None
+        assert (seen.mirror.members, seen.mirror.adds, seen.mirror.removals, seen.mirror.most) == (20, 3, 18, 2)
+        assert set(seen.mirror.coming) == {"p0@example.com", "p1@example.com", "p2@example.com"}
+        staying = {"p3@example.com", "p4@example.com"}
+        leaving = {one["id"] for one in klaviyo.profiles if one["email"].lower() not in staying}
+        assert len(seen.mirror.going) == 5
+        assert set(seen.mirror.going) < leaving
+        assert "3 would come, 18 would go" in str(seen)
+        assert "would stop before removing" in str(seen.fragment())
+        assert "p0@example.com" not in f"{seen}{seen!r}{seen.to_dict()}"
+        assert {request.method for request in klaviyo.requests} == {"GET"}
+        assert len(klaviyo.lists["Y6nRLr"]) == 20
+
+
+def test_a_mirror_whose_list_cannot_be_read_is_previewed_all_the_same(people: DataFrame) -> None:
+    with KlaviyoSimulator(api_keys=["pk_other"]) as klaviyo:
+        seen = preview_klaviyo(people, **LIST, base_url=klaviyo.url, list_mode="mirror")
+        assert seen.mirror is None
+        assert any("cannot be told" in warning for warning in seen.warnings)

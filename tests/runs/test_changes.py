@@ -12,6 +12,8 @@ from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.simulator import KlaviyoSimulator
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pyspark.sql import DataFrame, SparkSession
 
 FEED = "email string, first_name string, _change_type string, _commit_version long, _commit_timestamp timestamp"
@@ -109,7 +111,12 @@ def test_a_person_is_deleted_by_one_identifier(spark: SparkSession) -> None:
 
 
 def test_other_feeds_have_letters_for_it_and_strange_ones_are_rejected(spark: SparkSession) -> None:
-    rows = [("a@example.com", "I", 1), ("b@example.com", " u ", 1), ("c@example.com", "x", 1), ("d@example.com", None, 2)]
+    rows = [
+        ("a@example.com", "I", 1),
+        ("b@example.com", " u ", 1),
+        ("c@example.com", "x", 1),
+        ("d@example.com", None, 2),
+    ]
     frame = spark.createDataFrame(rows, "email string, op string, at int")
     with KlaviyoSimulator() as klaviyo:
         given = {"change_column": "op", "change_order": "at", "on_delete": "ignore"}
@@ -161,7 +168,9 @@ def test_ready_made_records_have_changes_too(spark: SparkSession) -> None:
 
 
 def test_catalog_items_are_deleted_by_their_own_counterpart(spark: SparkSession) -> None:
-    schema = "external_id string, title string, description string, url string, _change_type string, _commit_version long"
+    schema = (
+        "external_id string, title string, description string, url string, _change_type string, _commit_version long"
+    )
     rows = [("A", "t", "d", "https://example.com", "insert", 1), ("B", "t", "d", "https://example.com", "delete", 1)]
     with KlaviyoSimulator() as klaviyo:
         frame = spark.createDataFrame(rows, schema)
@@ -172,7 +181,7 @@ def test_catalog_items_are_deleted_by_their_own_counterpart(spark: SparkSession)
         assert report.rows == 2
 
 
-def test_what_cannot_be_is_refused_before_anything_is_sent(feed: DataFrame) -> None:
+def test_what_cannot_be_is_refused_before_anything_is_sent(feed: DataFrame, tmp_path: Path) -> None:
     with KlaviyoSimulator() as klaviyo:
         with pytest.raises(OptionError, match="on_delete: is required"):
             written(feed, klaviyo)
@@ -183,5 +192,5 @@ def test_what_cannot_be_is_refused_before_anything_is_sent(feed: DataFrame) -> N
         with pytest.raises(OptionError, match="names several"):
             written(feed, klaviyo, list_id="Y6nRLr,Lst1Aa", on_delete="remove")
         with pytest.raises(OptionError, match="state_path"):
-            written(feed, klaviyo, on_delete="ignore", state_path="/tmp/never-made")
+            written(feed, klaviyo, on_delete="ignore", state_path=str(tmp_path))
         assert klaviyo.requests == []

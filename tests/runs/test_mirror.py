@@ -62,7 +62,7 @@ def test_the_list_becomes_exactly_the_dataframe(spark: SparkSession, tmp_path: P
 def test_more_than_the_ceiling_stops_before_any_removal_and_says_both_counts(spark: SparkSession) -> None:
     with KlaviyoSimulator() as klaviyo:
         klaviyo.add_profiles([{"email": email} for email in emails(0, 20)], "Y6nRLr")
-        with pytest.raises(WriteStopped, match="3 of the list's 22 members .*=10% lets 2 of 20 go") as raised:
+        with pytest.raises(WriteStopped, match=r"3 of the list's 22 members .*=10% lets 2 of 20 go") as raised:
             mirrored(frame(spark, 3, 22), klaviyo)
         assert on_list(klaviyo) == set(emails(0, 22))
         assert raised.value.report is not None
