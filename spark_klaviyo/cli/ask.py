@@ -62,7 +62,9 @@ def _given(pairs: list[str]) -> dict[str, str]:
     for name, value in given.items():
         if plain(name) in ("apikey", "accesstoken") and not is_reference(value):
             takes = "env:NAME, file:PATH or secret:SCOPE/KEY"
-            raise OptionError(f"{name}: a process list shows arguments, so the command line takes references only: {takes}")
+            raise OptionError(
+                f"{name}: a process list shows arguments, so the command line takes references only: {takes}"
+            )
     return given
 
 
