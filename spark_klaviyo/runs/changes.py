@@ -27,10 +27,11 @@ from spark_klaviyo.records import Rejection
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task import TaskReport, merge
 from spark_klaviyo.runs import session
+from spark_klaviyo.runs.action import run_tasks
 from spark_klaviyo.runs.following import follow_jobs
 from spark_klaviyo.runs.keeping import keeping
 from spark_klaviyo.runs.outputs import Outputs
-from spark_klaviyo.runs.results import RESULT, Results, result_batches
+from spark_klaviyo.runs.results import Results, result_batches
 from spark_klaviyo.runs.write import conclude, new_run_id
 from spark_klaviyo.wire.stop import Stop
 
@@ -82,11 +83,7 @@ def _confirm(changes: Changes, options: Options) -> None:
 
 def _send(changes: Changes, options: Options, outputs: Outputs, lines: LineMaker) -> Results:
     task = ChangeTask(changes.plan, changes.deletion, lines, outputs.kinds, options.change_column or "")
-    rows = changes.frame.coalesce(options.tasks).sortWithinPartitions(WHAT)
-    results = Results()
-    for row in outputs.ran(rows.mapInArrow(task, RESULT)).collect():
-        results.add(row["kind"], row["body"])
-    return results
+    return run_tasks(changes.frame, task, changes.plan, options, outputs, lines, sort=WHAT)
 
 
 # --- jobs -----------------------------------------------------------------------------------------

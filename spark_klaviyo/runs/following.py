@@ -9,6 +9,7 @@ from spark_klaviyo.pipeline.open import LineMaker
 from spark_klaviyo.pipeline.settle import STILL_WORTH_ASKING, Refused, settle
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task import TaskReport
+from spark_klaviyo.runs.interrupting import CODE, MESSAGE
 from spark_klaviyo.runs.outputs import Outputs
 
 
@@ -36,10 +37,13 @@ def _followed(
 ) -> list[JobEnded]:
     ends: list[JobEnded] = []
     with lines.open(plan, -1, 0) as line:
-        for event in settle(plan, jobs, line, total):
-            if isinstance(event, Refused):
-                outputs.keep_refused(event)
-            else:
-                ends.append(event)
+        try:
+            for event in settle(plan, jobs, line, total):
+                if isinstance(event, Refused):
+                    outputs.keep_refused(event)
+                else:
+                    ends.append(event)
+        except KeyboardInterrupt:  # the counts add up after every event
+            total.stopped = (CODE, MESSAGE)
         total.ended = line.clock.wall().timestamp()
     return ends

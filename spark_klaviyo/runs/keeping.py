@@ -16,6 +16,7 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.progress import progress
 from spark_klaviyo.report.pulse import Snapshot
 from spark_klaviyo.runs import session
+from spark_klaviyo.runs.driver import sends_here
 from spark_klaviyo.wire.keeper import Keeper
 
 if TYPE_CHECKING:
@@ -34,16 +35,19 @@ def keeping(df: DataFrame, plan: WritePlan, options: Options) -> Iterator[LineMa
     While they are open a progress bar follows the tasks, where one is wanted.
     """
     context = session.context_of(df)
-    share = 1.0 / max(options.tasks, 1)
-    keeper = None if context is None else _started(context, plan)
+    here = sends_here(df, plan, options)
+    share = 1.0 if here else 1.0 / max(options.tasks, 1)
+    keeper = Keeper(learns=plan.learns_quota).start() if here else None if context is None else _started(context, plan)
     if keeper is None:
         yield LineMaker(share=share)
         return
     watch = _Watch(keeper, plan, options)
     try:
         watch.start()
-        host = str(context.getConf().get("spark.driver.host", keeper.address.host)) if context is not None else ""
-        yield LineMaker(keeper=replace(keeper.address, host=host), share=share)
+        address = keeper.address
+        if context is not None and not here:
+            address = replace(address, host=str(context.getConf().get("spark.driver.host", address.host)))
+        yield LineMaker(keeper=address, share=share)
     except BaseException:
         keeper.stop.set("interrupted", "the write was interrupted")
         time.sleep(GRACE_SECONDS)  # every task hears it with its next beat, before the line is cut

@@ -172,6 +172,14 @@ class Staging:
         else:
             writer.parquet(self.place)
 
+    def add(self, rows: list[tuple[str, str]], schema: str) -> None:
+        """Keep a bounded number of rows of this process, besides those already kept."""
+        writer = self.spark.createDataFrame(rows, schema).write.mode("append")
+        if self.table:
+            writer.saveAsTable(self.table)
+        else:
+            writer.parquet(self.place)
+
     def read(self, schema: str) -> DataFrame:
         """The rows."""
         if self.table:

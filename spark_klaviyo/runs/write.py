@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TypeAlias
-
-import pyarrow as pa
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from spark_klaviyo.ask.names import with_ids
 from spark_klaviyo.encode import jvm
@@ -18,19 +16,19 @@ from spark_klaviyo.plan.types import read_schema
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task import TaskReport, merge
 from spark_klaviyo.runs import session
+from spark_klaviyo.runs.action import run_tasks
 from spark_klaviyo.runs.deletion import confirmed
+from spark_klaviyo.runs.driver import Task, widened
 from spark_klaviyo.runs.ending import ended, judged
 from spark_klaviyo.runs.following import follow_jobs
 from spark_klaviyo.runs.keeping import keeping
 from spark_klaviyo.runs.outputs import Outputs
-from spark_klaviyo.runs.results import RESULT, Results
+from spark_klaviyo.runs.results import Results
 from spark_klaviyo.runs.resuming import remembered, resuming
 from spark_klaviyo.runs.sending import SendTask
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-Task: TypeAlias = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 
 
 def new_run_id() -> str:
@@ -68,6 +66,7 @@ def send(
     around: Callable[[SendTask], Task] | None = None,
 ) -> Results:
     """Run the sending tasks; evaluates the DataFrame exactly once. `around` may put another task around each."""
+    plan = widened(df, plan, options)
     in_jvm = jvm.encodable(plan)
     frame = jvm.encoded(df, plan) if in_jvm else df
     if plan.template.deletes:
@@ -76,10 +75,7 @@ def send(
         frame = remembered(df, frame if in_jvm else None, plan)
     task = SendTask(plan, lines, outputs.kinds, encode=not in_jvm and plan.state is None)
     work: Task = around(task) if around is not None else task
-    results = Results()
-    for row in outputs.ran(frame.coalesce(options.tasks).mapInArrow(work, RESULT)).collect():
-        results.add(row["kind"], row["body"])
-    return results
+    return run_tasks(frame, work, plan, options, outputs, lines)
 
 
 def gathered(results: Results, plan: WritePlan, outputs: Outputs, lines: LineMaker) -> TaskReport:

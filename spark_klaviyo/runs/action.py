@@ -1,0 +1,51 @@
+"""The one action of a run: its task over all rows, in Spark's tasks or in the calling process, and interruptible."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from spark_klaviyo.options.model import Options
+from spark_klaviyo.pipeline.open import LineMaker
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.runs.driver import Task, ran_here, sends_here
+from spark_klaviyo.runs.interrupting import GRACE_SECONDS, attended
+from spark_klaviyo.runs.outputs import Outputs
+from spark_klaviyo.runs.results import RESULT, Results
+from spark_klaviyo.wire.keeper_client import KeeperLink
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+def run_tasks(
+    frame: DataFrame, task: Task, plan: WritePlan, options: Options, outputs: Outputs, lines: LineMaker, sort: str = ""
+) -> Results:
+    """What the task hands back over all rows; the frame is evaluated exactly once, by at most `tasks` tasks.
+
+    `sort`: a column by which each task's rows come sorted. An interruption ends it with what was done until then.
+    """
+    stopped = threading.Event()
+    here = sends_here(frame, plan, options)
+    if not here or sort:
+        frame = frame.coalesce(1 if here else options.tasks)
+    if sort:
+        frame = frame.sortWithinPartitions(sort)
+
+    def work() -> Results:
+        if here:
+            return ran_here(frame, task, outputs, stopped)
+        results = Results()
+        for row in outputs.ran(frame.mapInArrow(task, RESULT)).collect():
+            results.add(row["kind"], row["body"])
+        return results
+
+    def tell(code: str, message: str) -> None:
+        stopped.set()
+        if lines.keeper is not None:
+            link = KeeperLink(lines.keeper)
+            link.tell({"stop": [code, message]})
+            link.close()
+
+    hears = here or lines.keeper is not None
+    return attended(frame, plan.run_id, work, tell, GRACE_SECONDS if hears else 0.0)
