@@ -174,8 +174,8 @@ class Courier:
 
     def _stopped(self, sending: Sending, verdict: Halt | None, rest: int) -> Delivery:
         """The write was stopped: what may have arrived is in doubt, what did not is unsent."""
-        code, message = (verdict.code, verdict.message) if verdict is not None else (self._stop.code, self._stop.message)
-        self._line.stop.set(code, message)  # also where the word came with a turn, before the task's own line heard it
+        reason = verdict if verdict is not None else self._stop
+        self._line.stop.set(reason.code, reason.message)  # also where the word came with a turn
         if sending.doubtful:
             fault = Fault(
                 "in_doubt", detail="sent, but the answer was lost, and the write was stopped before it was sent again"
