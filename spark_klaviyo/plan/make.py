@@ -195,11 +195,13 @@ def _columns_part(plan: WritePlan, options: Options, columns: Sequence[Field]) -
 
 
 def _wishes(options: Options, template: Template, asides: Sequence[Aside]) -> Wishes:
+    # a template's settings are no part of the record; in manual mode rows are sent as they are
+    steering = set() if template.family == "manual" else {aside.leaf.source[0] for aside in asides}
     return Wishes(
         fields=fields_with_settings(options, template),
         other_columns=options.other_columns,
         keep_null=_keep_null(options, template),
-        taken=frozenset({aside.leaf.source[0] for aside in asides} | set(options.taken_columns)),
+        taken=frozenset(steering | set(options.taken_columns)),
         settled=settled_fields(options, template),
     )
 
