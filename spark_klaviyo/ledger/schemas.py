@@ -69,7 +69,7 @@ RECEIPTS = (
 )
 COUNTS = (
     "rows", "delivered", "accepted", "rejected", "skipped", "unsent",
-    "requests", "retries", "throttled", "resent", "bytes",
+    "requests", "retries", "throttled", "resent", "bytes", "removed",
 )  # fmt: skip
 RUNS = (
     _RUN,

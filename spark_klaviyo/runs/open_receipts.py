@@ -75,7 +75,7 @@ class OpenReceipts:
             try:
                 table = folder.read(name, NAMES)
             except (pa.ArrowException, OSError, KeyError) as error:
-                raise OptionError(f"receipts: {name} cannot be read as receipts") from error
+                raise OptionError(f"receipts: {name} cannot be read as receipts: is this their folder?") from error
             if set(table.column_names) != set(NAMES):
                 raise OptionError(f"receipts: {name} holds something else; expected {', '.join(NAMES)}")
             for row in table.to_pylist():

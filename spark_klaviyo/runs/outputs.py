@@ -42,6 +42,7 @@ class Outputs:
     troubles: list[str] = field(default_factory=list)
     _chunk: list[tuple[object, ...]] = field(default_factory=list)
     _size: int = 0
+    _bare: set[str] = field(default_factory=set)  # options of places that hold nothing yet
 
     @staticmethod
     def of(spark: Any, options: Options, run_id: str) -> Outputs:
@@ -63,8 +64,8 @@ class Outputs:
     def prepare(self) -> None:
         """Before anything is sent: can all of it be written? Raises `OptionError`."""
         for dataset in (self.rejects, self.receipts, self.runs):
-            if dataset is not None:
-                dataset.prepare()
+            if dataset is not None and not dataset.prepare():
+                self._bare.add(dataset.option)
 
     def ran(self, frame: DataFrame) -> DataFrame:
         """The result rows that the driver reads; the frame is evaluated exactly once, here or by who collects."""
@@ -73,11 +74,11 @@ class Outputs:
         self.staging.write(frame)
         return self._staged().where(f"kind NOT IN ('{REJECT}', '{RECEIPT}')")
 
-    def keep_rows(self, rejected: int) -> None:
-        """Fill the datasets with what the tasks told, but for the receipts whose jobs are open."""
+    def keep_rows(self, rejected: int, without_job: int = 1) -> None:
+        """Fill the datasets with what the tasks told, but for the receipts whose jobs are open; 0 rows cost nothing."""
         if self.rejects is not None and rejected:
             self._write(self.rejects, self._rows(REJECT, REJECTS))
-        if self.receipts is not None:
+        if self.receipts is not None and without_job:
             self._write(self.receipts, self._rows(RECEIPT, RECEIPTS).where("job_id IS NULL"))
 
     def keep_receipts(self, receipts: list[Receipt]) -> None:
@@ -100,19 +101,12 @@ class Outputs:
     def keep_ends(self, ends: list[JobEnded]) -> None:
         """Write the receipts of requests with a job, with the outcome their job came to, and the last chunk."""
         self._flush()
-        if self.receipts is None or not ends:
-            return
-        from pyspark.sql.functions import broadcast, coalesce, col
-
-        known = [(end.job.job_id, end.outcome, end.reason) for end in ends]
-        schema = "ended_job_id string, ended_outcome string, ended_detail string"
-        told = self.receipts.spark.createDataFrame(known, schema)
-        rows = self._rows(RECEIPT, RECEIPTS).where("job_id IS NOT NULL")
-        joined = rows.join(broadcast(told), col("job_id") == col("ended_job_id"), "left")
-        outcome = coalesce(col("ended_outcome"), col("outcome")).alias("outcome")
-        detail = coalesce(col("ended_detail"), col("detail")).alias("detail")
-        same = [column.name for column in RECEIPTS if column.name not in ("outcome", "detail")]
-        self._write(self.receipts, joined.select(*same, outcome, detail))
+        if self.receipts is not None and ends:
+            self._settled_receipts(self.receipts, ends)
+        for dataset in (self.rejects, self.receipts):
+            if dataset is not None and dataset.option in self._bare:
+                with self._told(dataset):
+                    dataset.append_rows([])
 
     def keep_run(self, report: WriteReport, options: Options) -> None:
         """Append the line of this run."""
@@ -148,6 +142,19 @@ class Outputs:
         body: SparkColumn = from_json(col("body"), ddl(columns)).alias("row")
         return self._staged().where(f"kind = '{kind}'").select(body).select("row.*")
 
+    def _settled_receipts(self, receipts: Dataset, ends: list[JobEnded]) -> None:
+        from pyspark.sql.functions import broadcast, coalesce, col
+
+        known = [(end.job.job_id, end.outcome, end.reason) for end in ends]
+        schema = "ended_job_id string, ended_outcome string, ended_detail string"
+        told = receipts.spark.createDataFrame(known, schema)
+        rows = self._rows(RECEIPT, RECEIPTS).where("job_id IS NOT NULL")
+        joined = rows.join(broadcast(told), col("job_id") == col("ended_job_id"), "left")
+        outcome = coalesce(col("ended_outcome"), col("outcome")).alias("outcome")
+        detail = coalesce(col("ended_detail"), col("detail")).alias("detail")
+        same = [column.name for column in RECEIPTS if column.name not in ("outcome", "detail")]
+        self._write(receipts, joined.select(*same, outcome, detail))
+
     def _flush(self) -> None:
         if self.rejects is not None and self._chunk:
             with self._told(self.rejects):
@@ -159,6 +166,7 @@ class Outputs:
             dataset.append(rows)
 
     def _told(self, dataset: Dataset) -> _Told:
+        self._bare.discard(dataset.option)
         return _Told(self.troubles, dataset)
 
 

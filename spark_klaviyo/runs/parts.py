@@ -131,6 +131,7 @@ class Writing:
             return
         self._held[receipt.job_id] = receipt
         self._opened.add(asdict(receipt), now)
+        self._opened.flush()  # at once: a task that is killed runs no code, and a job's id is lost with it
 
     def _keep(self, receipt: Receipt, now: float) -> None:
         if self._receipts is not None:

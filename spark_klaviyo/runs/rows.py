@@ -14,7 +14,7 @@ def run_row(report: WriteReport, options: Options) -> dict[str, object]:
     return {
         "run_id": report.run_id,
         "template": report.template,
-        **{name: getattr(report, name) for name in COUNTS},
+        **{name: getattr(report, name, 0) for name in COUNTS},
         "seconds": report.seconds,
         "started_at": _moment(report.started),
         "ended_at": _moment(report.ended),

@@ -48,15 +48,19 @@ class Dataset:
         found: DataFrame = self.spark.table(self.table) if self.table else self.spark.read.parquet(self.place)
         return found
 
-    def prepare(self) -> None:
-        """Make sure before anything is sent that rows can be appended: `OptionError` otherwise."""
+    def prepare(self) -> bool:
+        """Make sure before anything is sent that rows can be appended: `OptionError` otherwise.
+
+        Whether there is a dataset now; else an empty one has to be appended if no row ever is.
+        """
         try:
             there = self._columns_there()
+            if there is None and (self.table or java(self.spark) is None):
+                self.append_rows([])
+                return True
             if there is None:
-                if not self.table:
-                    make_directory(self.spark, self.place)
-                self.append(self.spark.createDataFrame([], ddl(self.columns)))
-                return
+                make_directory(self.spark, self.place)
+                return False
         except spark_errors() as error:
             raise OptionError(f"{self.option}: {self.place} cannot be written: {_first_line(error)}") from error
         missing = [column.name for column in self.columns if column.name not in there]
@@ -65,6 +69,7 @@ class Dataset:
                 f"{self.option}: {self.place} holds something else: it has no column {', '.join(missing)}; "
                 "give another place"
             )
+        return True
 
     def append(self, frame: DataFrame) -> None:
         """Add rows; columns are matched by name."""
@@ -77,9 +82,8 @@ class Dataset:
             rows.write.mode("append").saveAsTable(self.table)
 
     def append_rows(self, rows: list[tuple[object, ...]]) -> None:
-        """Add a bounded number of rows from this process."""
-        if rows:
-            self.append(self.spark.createDataFrame(rows, ddl(self.columns)))
+        """Add a bounded number of rows from this process; none make an empty dataset."""
+        self.append(self.spark.createDataFrame(rows, ddl(self.columns)))
 
     def _append_files(self, rows: DataFrame) -> None:
         """Append Parquet files, next to other runs that do the same at this moment.
@@ -128,7 +132,8 @@ def make_directory(spark: Any, place: str) -> None:
     system, path = _hadoop(spark, place)
     if not system.exists(path):
         permission = java(spark).org.apache.hadoop.fs.permission.FsPermission(OWNER_ONLY)  # type: ignore[union-attr]
-        system.mkdirs(path, permission)
+        if not system.mkdirs(path, permission):
+            raise OSError("the directory cannot be made")
 
 
 def remove_directory(spark: Any, place: str) -> None:

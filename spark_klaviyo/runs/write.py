@@ -81,7 +81,8 @@ def send(
 def gathered(results: Results, plan: WritePlan, outputs: Outputs, lines: LineMaker) -> TaskReport:
     """After the tasks: fill the datasets and follow the jobs; what all of it comes to."""
     total = merge(results.reports)
-    outputs.keep_rows(total.rejected)
+    with_job = sum(job.sequence >= 0 for job in results.jobs)  # jobs of earlier attempts have no receipt here
+    outputs.keep_rows(total.rejected, total.requests - with_job)
     follow_jobs(plan, results.jobs, total, outputs, lines)
     return total
 

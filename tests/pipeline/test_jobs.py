@@ -168,10 +168,8 @@ def test_jobs_are_asked_within_the_published_quota() -> None:
         assert asked(klaviyo, ONE) + asked(klaviyo, LIST) < 60
 
 
-ITEMS: list[Row] = [
-    {"external_id": f"I{n}", "title": f"T{n}", "description": "d", "url": "https://shop.example.com/x"}
-    for n in range(6)
-]
+URL = "https://shop.example.com/x"
+ITEMS: list[Row] = [{"external_id": f"I{n}", "title": f"T{n}", "description": "d", "url": URL} for n in range(6)]
 
 
 def test_rows_that_a_catalog_job_names_by_id_are_rejected(klaviyo: KlaviyoSimulator) -> None:

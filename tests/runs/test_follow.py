@@ -1,0 +1,171 @@
+"""Following later: the jobs of receipts are settled without Spark, and the receipts say so."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from spark_klaviyo import OptionError, RowsRejected, follow_klaviyo
+from spark_klaviyo.cli import main
+from spark_klaviyo.doors.reading import options_at
+from spark_klaviyo.encode import arrow
+from spark_klaviyo.pipeline.open import LineMaker
+from spark_klaviyo.pipeline.task import Happened, run_task
+from spark_klaviyo.records import Receipt
+from spark_klaviyo.report.report import WriteReport
+from spark_klaviyo.runs.later import settle_later
+from spark_klaviyo.runs.parts import OPEN, TaskOutputs
+from spark_klaviyo.simulator import KlaviyoSimulator
+from spark_klaviyo.simulator.faults import Fault
+from spark_klaviyo.wire.clock import ScaledClock
+from tests.pipeline.running import KEY, people, plan_for
+
+FAST = LineMaker(ScaledClock(60.0))
+
+
+@pytest.fixture
+def klaviyo() -> Iterator[KlaviyoSimulator]:
+    with KlaviyoSimulator() as simulator:
+        yield simulator
+
+
+def leave_open(klaviyo: KlaviyoSimulator, place: Path, *, cut: bool = False) -> None:
+    """Send a hundred people in ten jobs that nobody follows; `cut`: by a task that dies."""
+    plan = plan_for(klaviyo, ["email", "first_name"], max_rows=10, wait_for_jobs=cut)
+    outputs = TaskOutputs(plan.run_id, None, str(place))
+    rows = pa.Table.from_pylist(people(100)).to_batches()
+    with FAST.open(plan, 0, 0) as line:
+        happened = run_task(plan, (arrow.encode(batch, plan) for batch in rows), line, follows=True)
+        try:
+            outputs.open(line).all_of(dying(happened) if cut else happened)
+        except KeyboardInterrupt:
+            assert cut
+
+
+def dying(happened: Iterator[Happened]) -> Iterator[Happened]:
+    for event in happened:
+        if type(event).__name__ == "JobEnded":
+            raise KeyboardInterrupt
+        yield event
+
+
+def follow(klaviyo: KlaviyoSimulator, place: Path, **options: object) -> WriteReport:
+    given = {"api_key": KEY, "base_url": klaviyo.url, **options}
+    return settle_later(str(place), options_at("follow", given), FAST)
+
+
+def settled(place: Path) -> list[str]:
+    rows = pq.read_table(place).to_pylist()
+    return sorted(row["outcome"] for row in rows if row["outcome"] != "accepted")
+
+
+def test_open_jobs_are_settled_and_their_receipts_get_a_further_row(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
+    leave_open(klaviyo, tmp_path / "receipts")
+    report = follow(klaviyo, tmp_path / "receipts")
+    assert (report.rows, report.delivered, report.template) == (100, 100, "bulk_import_profiles")
+    assert settled(tmp_path / "receipts") == ["delivered"] * 10
+    rows = pq.read_table(tmp_path / "receipts").to_pylist()
+    assert {row["run_id"] for row in rows} == {"run"}
+
+
+def test_what_is_settled_is_not_asked_again(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
+    leave_open(klaviyo, tmp_path)
+    follow(klaviyo, tmp_path)
+    before = len(klaviyo.requests)
+    assert follow(klaviyo, tmp_path).rows == 0
+    assert len(klaviyo.requests) == before
+
+
+def test_a_run_that_was_cut_off_is_found_and_has_one_row_a_request_afterwards(
+    klaviyo: KlaviyoSimulator, tmp_path: Path
+) -> None:
+    leave_open(klaviyo, tmp_path, cut=True)
+    assert follow(klaviyo, tmp_path).delivered == 100
+    assert len(pq.read_table(tmp_path)) == 10
+    assert settled(tmp_path) == ["delivered"] * 10
+    assert list((tmp_path / OPEN).iterdir()) == []
+
+
+def test_rows_that_jobs_refused_are_rejected_under_their_own_run(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
+    klaviyo.inject(Fault("job_row_errors", identifiers=("p5@example.com",)))
+    leave_open(klaviyo, tmp_path / "receipts")
+    with pytest.raises(RowsRejected) as raised:
+        follow(klaviyo, tmp_path / "receipts", rejects_path=str(tmp_path / "rejects"), runs_path=str(tmp_path / "runs"))
+    assert raised.value.report is not None
+    assert (raised.value.report.delivered, raised.value.report.rejected) == (99, 1)
+    rejects = pq.read_table(tmp_path / "rejects").to_pylist()
+    assert [(row["run_id"], row["email"]) for row in rejects] == [("run", "p5@example.com")]
+    assert pq.read_table(tmp_path / "runs").to_pylist()[0]["rejected"] == 1
+
+
+def test_a_job_that_is_still_open_stays_open(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
+    klaviyo.inject(Fault("job_never_ends", times=1))
+    leave_open(klaviyo, tmp_path)
+    report = follow(klaviyo, tmp_path, job_timeout_seconds=60)
+    assert (report.delivered, report.accepted) == (90, 10)
+    assert follow(klaviyo, tmp_path, job_timeout_seconds=60).rows == 10
+
+
+def test_a_job_that_klaviyo_forgot_is_settled_as_gone(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
+    leave_open(klaviyo, tmp_path)
+    klaviyo.inject(Fault("job_gone"))
+    klaviyo.account.jobs.by_id.clear()
+    assert follow(klaviyo, tmp_path).accepted == 100
+    assert settled(tmp_path) == ["gone"] * 10
+
+
+def test_the_receipts_of_a_report_can_be_followed(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
+    leave_open(klaviyo, tmp_path)
+    receipts = pq.read_table(tmp_path).to_pylist()
+    held = tuple(Receipt(**{**row, "started_at": str(row["started_at"])}) for row in receipts)
+    assert follow_klaviyo(held, api_key=KEY, base_url=klaviyo.url).delivered == 100
+
+
+def test_a_key_goes_only_where_the_caller_says(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
+    leave_open(klaviyo, tmp_path)
+    with pytest.raises(OptionError, match="these receipts were written at http://127"):
+        follow_klaviyo(str(tmp_path), api_key=KEY)
+
+
+@pytest.mark.parametrize(
+    ("receipts", "options", "said"),
+    [
+        ("nowhere", {}, "there are none at"),
+        ("table:main.crm.receipts", {}, "give the DataFrame"),
+        (7, {}, "must be the path"),
+        ("here", {"receipts_path": "/tmp/x"}, "leave it out"),
+        ("here", {"rejects_path": "table:a.b"}, "give a path"),
+    ],
+)
+def test_what_cannot_be_followed_is_refused(
+    tmp_path: Path, receipts: object, options: dict[str, object], said: str
+) -> None:
+    place = str(tmp_path / receipts) if receipts in ("nowhere", "here") else receipts
+    with pytest.raises(OptionError, match=said):
+        follow_klaviyo(place, api_key=KEY, **options)
+
+
+def test_a_folder_of_something_else_is_no_receipts(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": [1]}), tmp_path / "x.parquet")
+    with pytest.raises(OptionError, match="cannot be read as receipts"):
+        follow_klaviyo(str(tmp_path), api_key=KEY)
+
+
+def test_the_command_follows(
+    klaviyo: KlaviyoSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    leave_open(klaviyo, tmp_path)
+    monkeypatch.setenv("KLAVIYO_API_KEY", KEY)
+    assert main(["follow", "--receipts", str(tmp_path), "--option", f"base_url={klaviyo.url}"]) == 0
+    assert capsys.readouterr().out.startswith("100 rows: 100 delivered")
+
+
+def test_following_needs_no_spark(tmp_path: Path) -> None:
+    blocked = "import sys; sys.modules['pyspark'] = None; import spark_klaviyo.doors.follow, spark_klaviyo.runs.later"
+    subprocess.run([sys.executable, "-c", blocked], check=True, timeout=60)
