@@ -145,9 +145,9 @@ def run_demo(given: argparse.Namespace) -> int:
 
 def run_templates(given: argparse.Namespace) -> int:
     """`templates [NAME]`."""
-    from spark_klaviyo.cli.listing import describe_all, describe_one
+    from spark_klaviyo.cli.listing import list_all, list_one
 
-    sys.stdout.write(describe_one(given.name) if given.name else describe_all())
+    sys.stdout.write(list_one(given.name, as_json=given.json) if given.name else list_all(as_json=given.json))
     return DONE
 
 

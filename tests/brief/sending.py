@@ -26,7 +26,6 @@ from spark_klaviyo.wire.clock import ScaledClock
 KEY = "pk_test_0123456789abcdef"
 LIST = "Y6nRLr"
 SINK = "/__sink/anywhere"
-PATHS = ("template", "url")
 Row = Mapping[str, object]
 KINDS: dict[type, str] = {str: "string", int: "long", float: "double", bool: "boolean"}
 DOORS = ("arrow", "rows")
@@ -89,8 +88,10 @@ def plan_for(columns: Sequence[Field], **options: object) -> WritePlan:
     return make_plan(options_at("function", options), columns, "run")
 
 
-def send(klaviyo: KlaviyoSimulator, rows: Sequence[Row], *, door: str = "arrow", **options: object) -> Sent:
-    """Send rows to the simulator: a `url` may be a path of it; the key is KEY unless another one is given."""
+def send(
+    klaviyo: KlaviyoSimulator, rows: Sequence[Row], *, door: str = "arrow", most: int | None = None, **options: object
+) -> Sent:
+    """Send rows to the simulator, the first `most` of them: a `url` may be a path of it; KEY unless a key is given."""
     given = dict(options)
     if str(given.get("url", "")).startswith("/"):
         given["url"] = f"{klaviyo.url}{given['url']}"
@@ -104,7 +105,7 @@ def send(klaviyo: KlaviyoSimulator, rows: Sequence[Row], *, door: str = "arrow",
     plan = plan_for(columns_of(rows), **given)
     klaviyo.requests.clear()
     with LineMaker(ScaledClock(60.0)).open(plan, 0, 0) as line:
-        events = list(run_task(plan, _encoded(plan, rows, door), line, follows=True))
+        events = list(run_task(plan, _encoded(plan, rows[:most], door), line, follows=True))
     return Sent(plan, events, list(klaviyo.requests))
 
 
