@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -65,16 +66,20 @@ def klaviyos() -> Iterator[dict[bool, KlaviyoSimulator]]:
         yield {True: every, False: first}
 
 
-post = {"path": JOBS, "method": "POST"}
+def posting(kind: str, times: int, **more: Any) -> Fault:
+    """A fault of the requests that write."""
+    return Fault(kind, path=JOBS, method="POST", times=times, **more)
+
+
 times = st.integers(1, 4)
 FAULTS = st.one_of(
-    st.builds(lambda n, a: Fault("status", status=400, times=n, after=a, **post), times, st.integers(0, 3)),
-    st.builds(lambda n: Fault("status", status=413, body="empty", times=n, **post), times),
-    st.builds(lambda n: Fault("conflict_409", times=n, **post), times),
-    st.builds(lambda n: Fault("status", status=429, retry_after=1, times=n * 3, **post), times),
-    st.builds(lambda n, s: Fault("status", status=s, times=n, **post), times, st.sampled_from([500, 502, 503, 504])),
-    st.builds(lambda n: Fault("reset_before", times=n, **post), times),
-    st.builds(lambda n: Fault("reset_after", times=n, **post), times),
+    st.builds(lambda n, a: posting("status", n, status=400, after=a), times, st.integers(0, 3)),
+    st.builds(lambda n: posting("status", n, status=413, body="empty"), times),
+    st.builds(lambda n: posting("conflict_409", n), times),
+    st.builds(lambda n: posting("status", n * 3, status=429, retry_after=1), times),
+    st.builds(lambda n, s: posting("status", n, status=s), times, st.sampled_from([500, 502, 503, 504])),
+    st.builds(lambda n: posting("reset_before", n), times),
+    st.builds(lambda n: posting("reset_after", n), times),
     st.builds(lambda share, seed: Fault("job_row_errors", share=share, seed=seed), st.floats(0, 1), st.integers(0, 9)),
     st.builds(lambda share: Fault("job_row_errors", share=share, original_payload=False), st.floats(0, 1)),
     st.builds(lambda share: Fault("job_counts_only", share=share), st.floats(0, 1)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ def klaviyo() -> Iterator[KlaviyoSimulator]:
         yield simulator
 
 
-def unsubscribe(klaviyo: KlaviyoSimulator, rows: list[Row], **options: object) -> Ran:
+def unsubscribe(klaviyo: KlaviyoSimulator, rows: list[Row], **options: Any) -> Ran:
     return run(klaviyo, rows, template="bulk_unsubscribe_profiles", channels="email", **options)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -89,21 +90,23 @@ def test_a_cancelled_job_is_never_called_delivered(klaviyo: KlaviyoSimulator) ->
     assert ran.report.job_states == {"cancelled": 1, "complete": 1}
 
 
-GET = {"method": "GET", "path": "/api/profile-bulk-import-jobs*"}
+def asking(kind: str, **more: Any) -> Fault:
+    """A fault of the reads of a job's status."""
+    return Fault(kind, method="GET", path="/api/profile-bulk-import-jobs*", **more)
 
 
 @pytest.mark.parametrize(
     ("fault", "outcome", "said"),
     [
         (Fault("status_refused"), "accepted", "lists:read"),
-        (Fault("status", status=403, body="html", **GET), "accepted", "could not be read"),
+        (asking("status", status=403, body="html"), "accepted", "could not be read"),
         (Fault("job_gone"), "gone", "no longer knows"),
         (Fault("html_status"), "accepted", "a page came instead"),
-        (Fault("status", status=500, body="html", **GET), "accepted", "HTTP 500"),
-        (Fault("reset_before", **GET), "accepted", "could not be read"),
-        (Fault("truncated", **GET), "accepted", "no JSON document"),
-        (Fault("status", status=429, retry_after=3_600, **GET), "accepted", "asks to wait"),
-        (Fault("redirect", **GET), "accepted", "could not be read"),
+        (asking("status", status=500, body="html"), "accepted", "HTTP 500"),
+        (asking("reset_before"), "accepted", "could not be read"),
+        (asking("truncated"), "accepted", "no JSON document"),
+        (asking("status", status=429, retry_after=3_600), "accepted", "asks to wait"),
+        (asking("redirect"), "accepted", "could not be read"),
         (Fault("job_never_ends"), "accepted", "job_timeout_seconds"),
     ],
     ids=lambda value: value.kind if isinstance(value, Fault) else None,
@@ -122,7 +125,7 @@ def test_a_status_that_cannot_be_read_leaves_rows_accepted_with_the_reason(
 
 
 def test_throttling_without_end_is_bounded(klaviyo: KlaviyoSimulator) -> None:
-    klaviyo.inject(Fault("status", status=429, retry_after=1, **GET))
+    klaviyo.inject(asking("status", status=429, retry_after=1))
     ran = run(klaviyo, people(5), job_timeout_seconds=60, longest_wait_seconds=10)
     assert (ran.report.accepted, ran.report.delivered) == (5, 0)
     assert asked(klaviyo, ONE) < 60
@@ -130,10 +133,10 @@ def test_throttling_without_end_is_bounded(klaviyo: KlaviyoSimulator) -> None:
 
 def test_a_passing_trouble_of_the_status_endpoint_changes_nothing(klaviyo: KlaviyoSimulator) -> None:
     klaviyo.inject(
-        Fault("status", status=429, retry_after=1, times=2, **GET),
-        Fault("status", status=503, times=2, **GET),
+        asking("status", status=429, retry_after=1, times=2),
+        asking("status", status=503, times=2),
         Fault("html_status", times=1),
-        Fault("reset_before", times=1, **GET),
+        asking("reset_before", times=1),
     )
     assert run(klaviyo, people(20), max_rows=4).report.delivered == 20
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,11 +44,16 @@ def people(spark: SparkSession, count: int = 100) -> DataFrame:
 
 
 def write(df: DataFrame, klaviyo: KlaviyoSimulator, **options: object) -> WriteReport:
-    given = {"template": "bulk_import_profiles", "api_key": KEY, "base_url": klaviyo.url, "on_reject": "keep"}
+    given: dict[str, Any] = {
+        "template": "bulk_import_profiles",
+        "api_key": KEY,
+        "base_url": klaviyo.url,
+        "on_reject": "keep",
+    }
     return write_klaviyo(df, **{**given, "max_rows": 20, **options})
 
 
-def places(folder: Path) -> dict[str, object]:
+def places(folder: Path) -> dict[str, Any]:
     return {f"{name}_path": str(folder / name) for name in ("rejects", "receipts", "runs")}
 
 
@@ -86,7 +90,7 @@ def test_every_row_and_every_request_is_in_the_datasets(
     assert line["options"]["template"] == "bulk_import_profiles"
     assert KEY not in str(line)
     assert not (tmp_path / "receipts" / "_staging").exists()
-    assert {stat.S_IMODE((tmp_path / name).stat().st_mode) for name in os.listdir(tmp_path)} == {0o700}
+    assert {stat.S_IMODE(place.stat().st_mode) for place in tmp_path.iterdir()} == {0o700}
 
 
 def test_runs_are_appended_and_a_report_shows_its_own(
@@ -238,7 +242,7 @@ def test_other_doors_append_to_the_same_datasets(
     doors = 2
     if hasattr(spark, "dataSource"):
         register(spark, api_key=KEY, on_reject="keep")
-        people(spark).write.format("klaviyo").mode("append").options(**options).save()  # type: ignore[arg-type]
+        people(spark).write.format("klaviyo").mode("append").options(**options).save()
         doors = 3
     rejects = spark.read.parquet(str(tmp_path / "rejects"))
     assert [row["count"] for row in rejects.groupBy("run_id").count().collect()] == [5] * doors

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -28,7 +28,7 @@ def frame(spark: SparkSession) -> DataFrame:
 
 
 def delete(df: DataFrame, klaviyo: KlaviyoSimulator, **options: object) -> int:
-    given = {"template": "request_profile_deletion", "api_key": "pk_test_key", "base_url": klaviyo.url}
+    given: dict[str, Any] = {"template": "request_profile_deletion", "api_key": "pk_test_key", "base_url": klaviyo.url}
     return write_klaviyo(df, **{**given, **options}).accepted
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -139,14 +140,14 @@ def test_a_key_goes_only_where_the_caller_says(klaviyo: KlaviyoSimulator, tmp_pa
         ("nowhere", {}, "there are none at"),
         ("table:main.crm.receipts", {}, "give the DataFrame"),
         (7, {}, "must be the path"),
-        ("here", {"receipts_path": "/tmp/x"}, "leave it out"),
+        ("here", {"receipts_path": "elsewhere"}, "leave it out"),
         ("here", {"rejects_path": "table:a.b"}, "give a path"),
     ],
 )
 def test_what_cannot_be_followed_is_refused(
-    tmp_path: Path, receipts: object, options: dict[str, object], said: str
+    tmp_path: Path, receipts: object, options: dict[str, Any], said: str
 ) -> None:
-    place = str(tmp_path / receipts) if receipts in ("nowhere", "here") else receipts
+    place = str(tmp_path / str(receipts)) if receipts in ("nowhere", "here") else receipts
     with pytest.raises(OptionError, match=said):
         follow_klaviyo(place, api_key=KEY, **options)
 
@@ -166,6 +167,6 @@ def test_the_command_follows(
     assert capsys.readouterr().out.startswith("100 rows: 100 delivered")
 
 
-def test_following_needs_no_spark(tmp_path: Path) -> None:
+def test_following_needs_no_spark() -> None:
     blocked = "import sys; sys.modules['pyspark'] = None; import spark_klaviyo.doors.follow, spark_klaviyo.runs.later"
     subprocess.run([sys.executable, "-c", blocked], check=True, timeout=60)
