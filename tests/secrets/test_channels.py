@@ -1,0 +1,81 @@
+"""A recognisable key and a recognisable email, and every place where Spark, Python or we write something down."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from spark_klaviyo.simulator import KlaviyoSimulator
+
+KEY = "pk_live_recognisable_key_123456789abcdef"
+WRONG_KEY = "pk_wrong_but_recognisable_key_0000000"
+EMAILS = ("recognisable.person@example.com", "recognisable.person(at)example.com")
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Spilled:
+    """What one session wrote down: the channel's name and its bytes."""
+
+    folder: Path
+
+    def channel(self, name: str) -> bytes:
+        """The bytes of a file, or of all files below a directory."""
+        place = self.folder / name
+        files = [place] if place.is_file() else [file for file in place.rglob("*") if file.is_file()]
+        return b"\n".join(file.read_bytes() for file in files)
+
+
+@pytest.fixture(scope="module")
+def spilled(tmp_path_factory: pytest.TempPathFactory) -> Spilled:
+    folder = tmp_path_factory.mktemp("spilled")
+    with KlaviyoSimulator(api_keys=[KEY]) as klaviyo:
+        command = [sys.executable, "-m", "tests.secrets.spill", klaviyo.url, str(folder)]
+        environment = {**os.environ, "KLAVIYO_API_KEY": KEY}
+        with (folder / "out.txt").open("wb") as out, (folder / "err.txt").open("wb") as err:
+            done = subprocess.run(command, cwd=REPOSITORY, env=environment, stdout=out, stderr=err, timeout=280)
+        assert done.returncode == 0, (folder / "err.txt").read_text()[-3000:]
+        assert {request.headers.get("authorization") for request in klaviyo.requests} >= {f"Klaviyo-API-Key {KEY}"}
+        assert any(profile["email"] == EMAILS[0] for profile in klaviyo.profiles)
+    return Spilled(folder)
+
+
+# The channel, a word that shows it was recorded at all, and whether it may hold emails.
+CHANNELS = [
+    ("out.txt", b"--- stream, wrong key", False),  # reports, receipts, HTML, exceptions of every door, plans, explain
+    ("err.txt", b"DEBUG", False),  # logs of driver and workers
+    ("events", b"SparkListenerSQLExecutionStart", False),
+    ("rest.txt", b"/environment/", False),
+    ("processes.txt", b"tests.secrets.spill", False),
+    ("receipts", b"PAR1", False),
+    ("state", b"PAR1", False),
+    ("check stream", b"", False),
+    ("preview.txt", b"bulk_import", True),
+]
+
+
+@pytest.mark.parametrize(("name", "proof", "emails"), CHANNELS, ids=[channel[0] for channel in CHANNELS])
+def test_neither_key_nor_email_is_written_down(spilled: Spilled, name: str, proof: bytes, emails: bool) -> None:
+    content = spilled.channel(name)
+    assert content
+    assert proof in content
+    for secret in (KEY, WRONG_KEY, KEY[8:], WRONG_KEY[8:]):
+        assert secret.encode() not in content
+    assert emails or not any(email.encode() in content for email in EMAILS)
+
+
+def test_the_doors_did_what_they_were_to_do(spilled: Spilled) -> None:
+    out = spilled.channel("out.txt").decode()
+    doors = {part.partition("\n")[0]: part for part in out.split("--- ")[1:]}
+    assert "2 delivered" in doors["function"]
+    assert "RowsRejected" in doors["function, rows rejected"]
+    assert "refuses this key" in doors["function, wrong key"]
+    assert "refuses this key" in doors["partition, wrong key"]
+    assert "refuses this key" in doors["stream, wrong key"]
+    assert "SchemaError" in doors["function, bad schema"]
+    assert "OptionError" in doors["manual, key in url"]
