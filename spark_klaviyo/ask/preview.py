@@ -71,7 +71,7 @@ def _changes(df: DataFrame, options: Options, rows: int) -> Preview:
     warnings = [warning for part in parts for warning in _warnings(options, part)]
     told = {DELETE: f"deletes, which mean {options.on_delete}", UNKNOWN: "changes of no known kind, to be rejected"}
     told |= {OLDER: "older changes, to be skipped", PREIMAGE: "pre-images, to be skipped", IGNORED: "deletes, ignored"}
-    warnings += [f"{counts[what]:,} {words}" for what, words in told.items() if counts.get(what)]
+    warnings += [f"{words}: {counts[what]:,}" for what, words in told.items() if counts.get(what)]
     return made(parts, changes.plan, warnings, sum(counts.values()))
 
 

@@ -184,9 +184,9 @@ def test_change_data_is_shown_both_ways_with_what_is_skipped(spark: SparkSession
     assert [request.method for request in seen.requests] == ["POST", "DELETE"]
     assert [column.column for column in seen.mapping] == ["email"]
     told = " ".join(seen.warnings)
-    assert "1 deletes, which mean remove" in told
-    assert "1 older changes" in told
-    assert "1 changes of no known kind" in told
+    assert "deletes, which mean remove: 1" in told
+    assert "older changes, to be skipped: 1" in told
+    assert "changes of no known kind, to be rejected: 1" in told
 
 
 def test_a_mirror_shows_who_would_come_and_who_would_go(spark: SparkSession) -> None:
