@@ -20,15 +20,18 @@ from spark_klaviyo.wire.windows import Rolling
 
 LOOK_SECONDS = 1.0  # how often the traffic of others is worked out
 RECENT_SECONDS = 6.0
-SHORTEST_WAIT = 0.02
-GUESSED_PART = 0.93  # what all such senders together aim at
-NARROWING = 0.85
+SHORTEST_WAIT = 0.02  # before asking again
+GUESSED_PART = 0.9  # what all such senders together aim at in a second
+LONG_PART = 1.07  # ... and times this in a minute, whose end a refusal tells
+FULL_PART = 0.9  # of the second, all together: beyond it a guess may shrink
+NARROWING = 0.85  # for each refusal by the second
+LEAST_SHARE = 0.25  # a smaller one is a first guess only: of so many senders some have ended, or not begun
 FIRST_GUESS = 1 / 8  # the share of a sender that does not know of how many it is one: the default of `tasks`
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What the quota can learn from a reply. `arrived_ago`: seconds since the request left, at the latest."""
+    """What the quota can learn from a reply that took so long; `asked_seconds`: the wait a 429 asks for."""
 
     throttled: bool = False
     asked_seconds: float = 0.0
@@ -52,7 +55,7 @@ class Endpoint:
 
     def __init__(self, quota: Quota, share: float | None = 1.0) -> None:
         self._share = FIRST_GUESS if share is None else share
-        self._guesses = share is None
+        self._guesses = self._share < LEAST_SHARE
         self._windows: list[Rolling] = []
         self._promised: list[float] = []  # sorted: the moments for which sleepers were told to come back
         self._shut_until = 0.0
@@ -132,13 +135,19 @@ class Endpoint:
             recent = self._others.traffic(now, RECENT_SECONDS)
             self._alone = _alone(recent, burst, self._alone)
             if self._guesses and recent.windows >= 4:
-                seen = recent.own / max(recent.own + recent.rate, 0.01)
-                self._share += 0.3 * (GUESSED_PART * min(seen, 1.0) - self._share)
+                self._guess(recent, burst)
         else:
             sustained = [window.quota / window.seconds for window in self._windows]
             least = max(0.03 * burst, 0.12 * min(sustained))
             self._neighbour.noticed(self._others.traffic(now), least, now)
         self._apportion(now)
+
+    def _guess(self, recent: Traffic, burst: float) -> None:
+        """Our part of what is sent is our share; it shrinks only where all together use up the second."""
+        together = recent.own + recent.rate
+        seen = GUESSED_PART * min(recent.own / max(together, 0.01), 1.0)
+        if seen > self._share or together > FULL_PART * burst:
+            self._share += 0.3 * (seen - self._share)
 
     @property
     def _part(self) -> float:
@@ -148,7 +157,9 @@ class Endpoint:
     def _apportion(self, now: float) -> None:
         """What of each window is for us."""
         for window in self._windows:
-            window.ours = self._part * self._neighbour.allowance(window.quota, window.seconds, now)
+            long = self._guesses and window is not self._windows[0]
+            part = min(LONG_PART * self._part, 1.0) if long else self._part
+            window.ours = part * self._neighbour.allowance(window.quota, window.seconds, now)
 
     def _throttled(self, seen: Seen, now: float) -> None:
         ends = now + seen.asked_seconds
