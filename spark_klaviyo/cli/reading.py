@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from spark_klaviyo.runs.local import session
+from spark_klaviyo.runs.local import dataset, session
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -16,5 +16,4 @@ if TYPE_CHECKING:
 def opened(path: str, file_format: str) -> Iterator[DataFrame]:
     """The DataFrame at a path; under `spark-submit` in its session, else in a local one that ends with the command."""
     with session("spark-klaviyo") as spark:
-        reader = spark.read.format(file_format)
-        yield (reader.option("header", "true") if file_format == "csv" else reader).load(path)
+        yield dataset(spark, path, file_format)

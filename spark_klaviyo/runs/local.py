@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spark_klaviyo.errors import OptionError
 from spark_klaviyo.runs.java import java_home
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 # Whoever set one of these has a Spark already (spark-submit, Connect); its settings are theirs.
 BROUGHT_BY = ("PYSPARK_GATEWAY_PORT", "SPARK_REMOTE", "SPARK_CONNECT_MODE_ENABLED")
@@ -44,6 +45,23 @@ def local_session(app_name: str, master: str = "local[*]", **conf: str) -> Spark
     for name, value in {**SETTINGS, **conf}.items():
         builder = builder.config(name, value)
     return builder.getOrCreate()
+
+
+def dataset(spark: SparkSession, path: str, file_format: str) -> DataFrame:
+    """The DataFrame at a path. Raises OptionError where Spark finds none there, or does not know the format."""
+    from pyspark.errors import PySparkException
+
+    known: tuple[type[Exception], ...] = (PySparkException,)
+    with suppress(ImportError):  # Spark Connect alone has none
+        from py4j.protocol import Py4JError
+
+        known += (Py4JError,)  # what comes where a source's own classes are missing
+    reader = spark.read.format(file_format)
+    try:
+        return (reader.option("header", "true") if file_format == "csv" else reader).load(path)
+    except known as error:
+        said = " ".join(str(error).strip().splitlines()[:2])
+        raise OptionError(f"--input: Spark cannot read it as {file_format}: {said}") from error
 
 
 @contextmanager

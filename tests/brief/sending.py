@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -27,6 +28,7 @@ KEY = "pk_test_0123456789abcdef"
 LIST = "Y6nRLr"
 SINK = "/__sink/anywhere"
 Row = Mapping[str, object]
+Options = dict[str, Any]
 KINDS: dict[type, str] = {str: "string", int: "long", float: "double", bool: "boolean"}
 DOORS = ("arrow", "rows")
 
@@ -83,13 +85,13 @@ def _kind(values: Sequence[object]) -> str | dict[str, object]:
     return KINDS[type(known)]
 
 
-def plan_for(columns: Sequence[Field], **options: object) -> WritePlan:
+def plan_for(columns: Sequence[Field], **options: Any) -> WritePlan:
     """A plan as `write_klaviyo` makes it."""
     return make_plan(options_at("function", options), columns, "run")
 
 
 def send(
-    klaviyo: KlaviyoSimulator, rows: Sequence[Row], *, door: str = "arrow", most: int | None = None, **options: object
+    klaviyo: KlaviyoSimulator, rows: Sequence[Row], *, door: str = "arrow", most: int | None = None, **options: Any
 ) -> Sent:
     """Send rows to the simulator, the first `most` of them: a `url` may be a path of it; KEY unless a key is given."""
     given = dict(options)

@@ -13,7 +13,7 @@ from spark_klaviyo.ask.check import check_klaviyo
 from spark_klaviyo.errors import OptionError, SchemaError
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
-from tests.brief.sending import DOORS, KEY, LIST, SINK, columns_of, plan_for, send
+from tests.brief.sending import DOORS, KEY, LIST, SINK, Options, Row, columns_of, plan_for, send
 
 pytestmark = pytest.mark.oldest
 
@@ -44,7 +44,7 @@ def test_get_carries_the_rows_in_its_url_and_no_body(klaviyo: KlaviyoSimulator, 
 
 @pytest.mark.parametrize("door", DOORS)
 def test_path_parameters_come_from_the_row_percent_encoded(klaviyo: KlaviyoSimulator, door: str) -> None:
-    rows = [{"sku": "a/b?c#d é{sku}", "price": 3}, {"sku": "x", "price": 4}]
+    rows: list[Row] = [{"sku": "a/b?c#d é{sku}", "price": 3}, {"sku": "x", "price": 4}]
     sent = send(klaviyo, rows, door=door, url=f"{SINK}/items/{{sku}}/{{price}}", method="PATCH")
     paths = {request.path: request.json() for request in sent.requests}
     assert paths == {
@@ -61,7 +61,7 @@ def test_query_parameters_come_from_the_row_percent_encoded(klaviyo: KlaviyoSimu
 
 @pytest.mark.parametrize("door", DOORS)
 def test_a_row_without_the_value_that_its_url_needs_is_rejected_alone(klaviyo: KlaviyoSimulator, door: str) -> None:
-    rows = [{"sku": "a"}, {"sku": None}, {"sku": " "}]
+    rows: list[Row] = [{"sku": "a"}, {"sku": None}, {"sku": " "}]
     sent = send(klaviyo, rows, door=door, url=f"{SINK}/{{sku}}", method="PUT")
     assert [request.path for request in sent.requests] == [f"{SINK}/a"]
     assert [refused.rejection.code for refused in sent.refused] == ["missing_field"] * 2
@@ -103,9 +103,7 @@ def test_an_unknown_resource_rejects_its_row_and_not_the_write(klaviyo: KlaviyoS
         {"headers": "X-Source:crm", "header.X-Team": "a:b"},
     ],
 )
-def test_custom_headers_are_sent_however_they_are_written(
-    klaviyo: KlaviyoSimulator, headers: dict[str, object]
-) -> None:
+def test_custom_headers_are_sent_however_they_are_written(klaviyo: KlaviyoSimulator, headers: Options) -> None:
     sent = send(klaviyo, [ANN], url=SINK, **headers)
     assert (sent.only.headers["X-Source"], sent.only.headers["X-Team"]) == ("crm", "a:b")
 
@@ -153,7 +151,7 @@ def test_no_key_travels_where_none_is_wanted(klaviyo: KlaviyoSimulator) -> None:
 def test_a_key_in_the_urls_query_becomes_a_credential_that_nothing_shows(
     klaviyo: KlaviyoSimulator, written: str
 ) -> None:
-    own = {"api_key": KEY} if "{" in written else {}
+    own: Options = {"api_key": KEY} if "{" in written else {}
     sent = send(klaviyo, [ANN], url=f"{klaviyo.url}{SINK}?{written}", **own)
     assert sent.only.query["api_key"] == KEY
     assert "Authorization" not in sent.only.headers
@@ -305,7 +303,7 @@ def test_a_number_that_json_cannot_hold_rejects_its_row_alone(klaviyo: KlaviyoSi
         ({"headers": {"Content-Length": "3"}}, "headers: must be free of Content-Length"),
     ],
 )
-def test_what_manual_options_cannot_mean_is_said_before_anything_is_sent(options: dict[str, object], said: str) -> None:
+def test_what_manual_options_cannot_mean_is_said_before_anything_is_sent(options: Options, said: str) -> None:
     given = {"url": "https://a.klaviyo.com/api/x", "api_key": KEY, **options}
     with pytest.raises(OptionError) as caught:
         plan_for(columns_of([ANN]), **given)
@@ -330,7 +328,7 @@ def test_a_lost_answer_to_a_post_leaves_its_rows_in_doubt(
     old_klaviyo: KlaviyoSimulator, resend: str, expected: dict[str, int]
 ) -> None:
     old_klaviyo.inject(Fault("reset_before", times=1))
-    options = {"url": MEMBERS, "key_in": "body", "resend": resend}
+    options: Options = {"url": MEMBERS, "key_in": "body", "resend": resend}
     sent = send(old_klaviyo, [ANN, {"email": "b@c.de"}], **options)
     assert sent.report.reasons == expected
 

@@ -10,12 +10,12 @@ from spark_klaviyo.errors import OptionError, SchemaError
 from spark_klaviyo.options.table import BASE_URL
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.templates import find_template
-from tests.brief.sending import DOORS, KEY, LIST, Row, columns_of, plan_for, send
+from tests.brief.sending import DOORS, KEY, LIST, Options, Row, columns_of, plan_for, send
 
 pytestmark = pytest.mark.oldest
 
-ADD = {"template": "add_profiles_to_list", "list_id": LIST}
-V2 = {**ADD, "api": "v2"}
+ADD: Options = {"template": "add_profiles_to_list", "list_id": LIST}
+V2: Options = {**ADD, "api": "v2"}
 PEOPLE: list[Row] = [
     {"email": "ann@example.com", "first_name": "Ann", "level": 3},
     {"email": "bob@example.com", "first_name": None, "level": 4},
@@ -54,16 +54,14 @@ def test_the_key_comes_from_the_credential_and_travels_in_the_body_alone(
 
 
 @pytest.mark.parametrize("options", [V2, ADD], ids=["v2", "current"])
-def test_batch_mode_is_on_by_default(old_klaviyo: KlaviyoSimulator, options: dict[str, str]) -> None:
+def test_batch_mode_is_on_by_default(old_klaviyo: KlaviyoSimulator, options: Options) -> None:
     sent = send(old_klaviyo, PEOPLE, **options)
     assert len([request for request in sent.requests if request.method == "POST"]) == 1
     assert sent.receipts[0].rows == 2
 
 
 @pytest.mark.parametrize("options", [V2, ADD], ids=["v2", "current"])
-def test_batch_mode_can_be_turned_off_under_its_old_name(
-    old_klaviyo: KlaviyoSimulator, options: dict[str, str]
-) -> None:
+def test_batch_mode_can_be_turned_off_under_its_old_name(old_klaviyo: KlaviyoSimulator, options: Options) -> None:
     sent = send(old_klaviyo, PEOPLE, **{"batch.mode": "false"}, **options)
     assert [receipt.rows for receipt in sent.receipts] == [1, 1]
 
@@ -142,7 +140,7 @@ def test_several_lists_may_be_given_at_once(klaviyo: KlaviyoSimulator) -> None:
 
 # --- what is said before anything is sent ---------------------------------------------------------
 
-BAD_OPTIONS: list[tuple[dict[str, object], str]] = [
+BAD_OPTIONS: list[tuple[Options, str]] = [
     ({"template": "add_profiles_to_list"}, "list_id: is required by template add_profiles_to_list"),
     ({"template": "add_profile_to_list", "list_id": LIST}, "did you mean add_profiles_to_list"),
     ({**ADD, "lst_id": "x"}, "lst_id: no such option (did you mean list_id?)"),
@@ -161,7 +159,7 @@ BAD_OPTIONS: list[tuple[dict[str, object], str]] = [
 
 
 @pytest.mark.parametrize(("options", "said"), BAD_OPTIONS, ids=[said.partition(":")[0] for _, said in BAD_OPTIONS])
-def test_options_that_cannot_be_are_refused_before_anything_is_sent(options: dict[str, object], said: str) -> None:
+def test_options_that_cannot_be_are_refused_before_anything_is_sent(options: Options, said: str) -> None:
     with pytest.raises(OptionError) as caught:
         plan_for(columns_of(PEOPLE), **{"api_key": KEY, **options})
     assert said in str(caught.value)
