@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.pipeline.open import LineMaker
 from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.report.task import TaskReport
 from spark_klaviyo.runs.driver import Task, ran_here, sends_here
-from spark_klaviyo.runs.interrupting import GRACE_SECONDS, attended
+from spark_klaviyo.runs.interrupting import CODE, GRACE_SECONDS, MESSAGE, attended
 from spark_klaviyo.runs.outputs import Outputs
 from spark_klaviyo.runs.results import RESULT, Results
 from spark_klaviyo.wire.keeper_client import KeeperLink
@@ -48,4 +49,8 @@ def run_tasks(
             link.close()
 
     hears = here or lines.keeper is not None
-    return attended(frame, plan.run_id, work, tell, GRACE_SECONDS if hears else 0.0)
+    results = attended(frame, plan.run_id, work, tell, GRACE_SECONDS if hears else 0.0)
+    if stopped.is_set() and all(report.stopped is None for report in results.reports):
+        # no task heard it, so the rows simply ended: what follows must not take them for all there are
+        results.reports.append(TaskReport(stopped=(CODE, MESSAGE)))
+    return results

@@ -7,7 +7,7 @@ its counterpart, then those that are only counted. One report covers all of them
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,6 +28,7 @@ from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task import TaskReport, merge
 from spark_klaviyo.runs import session
 from spark_klaviyo.runs.action import run_tasks
+from spark_klaviyo.runs.driver import widened
 from spark_klaviyo.runs.following import follow_jobs
 from spark_klaviyo.runs.keeping import keeping
 from spark_klaviyo.runs.outputs import Outputs
@@ -82,7 +83,10 @@ def _confirm(changes: Changes, options: Options) -> None:
 
 
 def _send(changes: Changes, options: Options, outputs: Outputs, lines: LineMaker) -> Results:
-    task = ChangeTask(changes.plan, changes.deletion, lines, outputs.kinds, options.change_column or "")
+    plan, deletion = widened(changes.frame, changes.plan, options), changes.deletion
+    if deletion is not None:
+        deletion = replace(deletion, workers=plan.workers)
+    task = ChangeTask(plan, deletion, lines, outputs.kinds, options.change_column or "")
     return run_tasks(changes.frame, task, changes.plan, options, outputs, lines, sort=WHAT)
 
 
@@ -185,6 +189,8 @@ class Runs:
             if batch is None:
                 return
             kinds = batch.column(batch.num_columns - 1).to_numpy(zero_copy_only=False)
+            if len(kinds) and kinds[0] < what:
+                raise AssertionError("the rows are not sorted by what becomes of them")
             mine = int(np.searchsorted(kinds, what, side="right"))
             if mine:
                 yield batch.slice(0, mine)

@@ -194,3 +194,11 @@ def test_what_cannot_be_is_refused_before_anything_is_sent(feed: DataFrame, tmp_
         with pytest.raises(OptionError, match="state_path"):
             written(feed, klaviyo, on_delete="ignore", state_path=str(tmp_path))
         assert klaviyo.requests == []
+
+
+def test_the_calling_process_sends_both_ways_too(feed: DataFrame) -> None:
+    with KlaviyoSimulator() as klaviyo:
+        klaviyo.add_profiles([{"email": "bob@example.com"}, {"email": "cat@example.com"}], "Y6nRLr")
+        report = written(feed, klaviyo, on_delete="remove", send_from="driver")
+        assert on_list(klaviyo) == {"ann@example.com", "dan@example.com"}
+        assert counts(report) == {"rows": 8, "delivered": 4, "skipped": 4}

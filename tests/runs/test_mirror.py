@@ -162,3 +162,11 @@ def test_a_name_and_a_state_go_with_a_mirror(spark: SparkSession, tmp_path: Path
         again = mirrored(frame(spark, 0, 5), klaviyo, **given)
         assert (again.skipped, again.removed) == (5, 0)
         assert on_list(klaviyo) == set(emails(0, 5))
+
+
+def test_the_calling_process_mirrors_too(spark: SparkSession) -> None:
+    with KlaviyoSimulator() as klaviyo:
+        klaviyo.add_profiles([{"email": email} for email in emails(0, 20)], "Y6nRLr")
+        report = mirrored(frame(spark, 1, 22), klaviyo, send_from="driver")
+        assert on_list(klaviyo) == set(emails(1, 22))
+        assert (report.delivered, report.removed) == (21, 1)
