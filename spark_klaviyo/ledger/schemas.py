@@ -34,7 +34,12 @@ _PARTITION = Column("partition_id", "int", "Spark's partition the row or the req
 REJECTS = (
     _RUN,
     _PARTITION,
-    Column("record", "string", "the row as it was mapped, as JSON; mend it and write it with record_column=record"),
+    Column(
+        "record",
+        "string",
+        "the row as it was mapped, as JSON; mend it and write it with record_column=record (of a row that a catalog or "
+        "coupon job refused only the id is known)",
+    ),
     Column("email", "string", "identifier, where the row has it"),
     Column("phone_number", "string", "identifier, where the row has it"),
     Column("external_id", "string", "identifier, where the row has it"),

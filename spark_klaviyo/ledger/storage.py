@@ -81,6 +81,10 @@ class Folder:
         every = [entry.base_name for entry in self.system.get_file_info(selector) if entry.is_file]
         return sorted(name for name in every if name.endswith(ending) and not name.startswith(_HIDDEN))
 
+    def is_empty(self) -> bool:
+        """Whether nothing is in it, hidden or not."""
+        return not self.system.get_file_info(pafs.FileSelector(self.path, allow_not_found=True))
+
     def folders(self) -> list[Folder]:
         """The directories in it, hidden ones included."""
         selector = pafs.FileSelector(self.path, allow_not_found=True)

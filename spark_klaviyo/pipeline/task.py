@@ -59,13 +59,14 @@ def run_task(
     _judge_rejects(plan, report, line)
     if remembered is not None:
         yield from _resumed(remembered, report, line)
-    if line.stop.is_set():
-        report.stopped = (line.stop.code, line.stop.message)
     if follows and plan.wait_for_jobs and line.stop.code in STILL_WORTH_ASKING:
         yield from settle(plan, jobs, line, report)
+        _judge_rejects(plan, report, line)
     elif follows:
         for job in jobs:
             report.job(job.job_id, "open", job.rows)
+    if line.stop.is_set():
+        report.stopped = (line.stop.code, line.stop.message)
     report.ended = line.clock.wall().timestamp()
     yield report
 

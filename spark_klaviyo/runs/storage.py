@@ -139,8 +139,10 @@ def make_directory(spark: Any, place: str) -> None:
 def remove_directory(spark: Any, place: str) -> None:
     """Take a directory away, and the hidden one that held it once that is empty. Raises one of `spark_errors`."""
     if java(spark) is None:
-        folder = Folder.at(place)
-        folder.remove()
+        Folder.at(place).remove()
+        holder = Folder.at(place.rpartition("/")[0])
+        if holder.is_empty():
+            holder.remove()
         return
     system, path = _hadoop(spark, place)
     system.delete(path, True)

@@ -52,3 +52,10 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind_that_readers_see(tm
 def test_a_file_system_that_nothing_opens_is_named() -> None:
     with pytest.raises(OptionError, match="wasbs: no file system of this kind"):
         Folder.at("wasbs://container@account/path")
+
+
+def test_a_folder_is_empty_when_nothing_hidden_is_in_it_either(tmp_path: Path) -> None:
+    folder = Folder.at(str(tmp_path))
+    assert folder.is_empty()
+    (tmp_path / "_hidden").write_text("")
+    assert not folder.is_empty()

@@ -139,3 +139,11 @@ def test_max_rejects_stops_sending(klaviyo: KlaviyoSimulator, most: str, expecte
     if expected:
         assert ran.report.rejected <= 30
         assert sent(klaviyo) < 15
+
+
+def test_rows_that_jobs_refuse_count_for_max_rejects(klaviyo: KlaviyoSimulator) -> None:
+    klaviyo.inject(Fault("job_row_errors"))
+    ran = run(klaviyo, people(50), max_rejects="10")
+    assert ran.report.rejected == 50
+    assert ran.report.stopped is not None
+    assert ran.report.stopped[0] == "too_many_rejects"

@@ -22,6 +22,8 @@ from spark_klaviyo.records import Receipt
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.later import settle_later
 from spark_klaviyo.runs.parts import OPEN, TaskOutputs
+from spark_klaviyo.runs.results import JOB, RECEIPT, REPORT, result_batches
+from spark_klaviyo.runs.storage import STAGING
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from spark_klaviyo.wire.clock import ScaledClock
@@ -91,6 +93,21 @@ def test_a_run_that_was_cut_off_is_found_and_has_one_row_a_request_afterwards(
     assert len(pq.read_table(tmp_path)) == 10
     assert settled(tmp_path) == ["delivered"] * 10
     assert list((tmp_path / OPEN).iterdir()) == []
+
+
+def test_a_run_cut_off_while_it_followed_its_jobs_is_found_in_its_staging_place(
+    klaviyo: KlaviyoSimulator, tmp_path: Path
+) -> None:
+    plan = plan_for(klaviyo, ["email", "first_name"], max_rows=10)
+    rows = pa.Table.from_pylist(people(100)).to_batches()
+    with FAST.open(plan, 0, 0) as line:
+        happened = run_task(plan, (arrow.encode(batch, plan) for batch in rows), line)
+        results = list(result_batches(happened, "run", 0, frozenset({RECEIPT, REPORT, JOB})))
+    (tmp_path / STAGING / "run").mkdir(parents=True)
+    pq.write_table(pa.Table.from_batches(results), tmp_path / STAGING / "run" / "part-0.parquet")
+    assert follow(klaviyo, tmp_path).delivered == 100
+    assert settled(tmp_path) == ["delivered"] * 10
+    assert follow(klaviyo, tmp_path).rows == 0
 
 
 def test_rows_that_jobs_refused_are_rejected_under_their_own_run(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
