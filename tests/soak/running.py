@@ -1,0 +1,102 @@
+"""Runs, kills and measures the Spark job of the soak."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from spark_klaviyo.simulator import KlaviyoSimulator
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+WATCH_SECONDS = 0.5
+
+
+@dataclass
+class Memory:
+    """Megabytes that the job's processes held, over time."""
+
+    samples: list[tuple[float, float, float]] = field(default_factory=list)  # seconds, JVM, largest Python
+
+    def sample(self, group: int) -> None:
+        found = list(_processes(group))
+        jvm = max((size for name, size in found if "java" in name), default=0.0)
+        python = max((size for name, size in found if "java" not in name), default=0.0)
+        self.samples.append((time.monotonic(), jvm, python))
+
+    def python_peaks(self) -> tuple[float, float]:
+        """The largest Python process in the first half of the sending, and in the second."""
+        middle = len(self.samples) // 2
+        halves = self.samples[:middle], self.samples[middle:]
+        return tuple(max((python for _, _, python in half), default=0.0) for half in halves)  # type: ignore[return-value]
+
+
+def _processes(group: int) -> Iterator[tuple[str, float]]:
+    """Names and resident megabytes of the processes of a session."""
+    for place in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, ValueError, IndexError):
+            name, _, rest = (place / "stat").read_text().partition(")")
+            if int(rest.split()[3]) == group:
+                pages = int((place / "statm").read_text().split()[1])
+                yield name.partition("(")[2], pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+@dataclass
+class Job:
+    """One run of the job, as a process group of its own."""
+
+    given: dict[str, Any]
+    memory: Memory = field(default_factory=Memory)
+    process: subprocess.Popen[str] | None = None
+
+    def run(self, each: Callable[[Job], None]) -> dict[str, Any] | None:
+        """Run to the end, watched twice a second; the report, or None where it was killed."""
+        command = [sys.executable, "-m", "tests.soak.job", json.dumps(self.given)]
+        with subprocess.Popen(
+            command,
+            cwd=REPOSITORY,
+            text=True,
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as self.process:
+            while self.process.poll() is None:
+                self.memory.sample(self.process.pid)
+                each(self)
+                time.sleep(WATCH_SECONDS)
+            out = self.process.stdout.read() if self.process.stdout else ""
+        told = [line.removeprefix("REPORT ") for line in out.splitlines() if line.startswith("REPORT ")]
+        return json.loads(told[0]) if told else None
+
+    def kill_driver(self) -> None:
+        """SIGKILL the calling process; its JVM sees that and ends."""
+        if self.process is not None:
+            self.process.kill()
+
+    def kill_worker(self) -> bool:
+        """SIGKILL the Python worker of a task that is sending, as its lease names it."""
+        for lease in sorted(Path(self.given["write"]["state_path"]).glob("_lease-*.json")):
+            with suppress(OSError, ValueError, KeyError):
+                os.kill(int(json.loads(lease.read_text())["process"]), signal.SIGKILL)
+                return True
+        return False
+
+
+def arrivals(klaviyo: KlaviyoSimulator, template: str) -> int:
+    """How many rows were carried out, those that came twice counted twice."""
+    return len(klaviyo.events) if "events" in template else sum(job.total for job in klaviyo.jobs.values())
+
+
+def distinct(klaviyo: KlaviyoSimulator, template: str) -> int:
+    """How many different rows are there."""
+    if "events" in template:
+        return len({event["unique_id"] for event in klaviyo.events})
+    return len(klaviyo.account.profiles.by_id)
