@@ -11,6 +11,10 @@ def accumulator() -> Any | None:
     """An accumulator of task reports in the active SparkContext; None where there is none."""
     from pyspark import SparkContext
     from pyspark.accumulators import AccumulatorParam
+    from pyspark.sql.utils import is_remote
+
+    if is_remote():  # a local Connect server leaves its own SparkContext lying about in this process
+        return None
 
     class Reports(AccumulatorParam[TaskReport]):
         """Adds task reports up."""

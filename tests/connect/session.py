@@ -1,0 +1,230 @@
+"""Doors under Spark Connect, run as a program: a local Connect server, every door once, and what came of it as JSON.
+
+A process of its own, because a process has one kind of Spark. `session.py RESULTS PLACE`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as f
+
+from spark_klaviyo import (
+    OptionError,
+    WriteReport,
+    WriteStopped,
+    klaviyo_batch_writer,
+    klaviyo_partition_writer,
+    preview_klaviyo,
+    register,
+    write_klaviyo,
+)
+from spark_klaviyo.simulator import KlaviyoSimulator
+from tests.streams.flowing import ORDERS, order, ordered, posted, put_batches, run, stream_of, wait_until
+
+KEY = "pk_connect_0123456789abcdef"
+LITERAL = "pk_literal_0123456789abcdef"  # what nobody should do
+GOAL = {"template": "add_profiles_to_list", "list_id": "Y6nRLr"}
+ORDERED = {"template": "bulk_create_events", "metric": "Placed Order", "unique_id_columns": "order_id"}
+Check = Callable[["Stage"], object]
+
+
+class Stage:
+    """What every check uses: the session, a fresh Klaviyo, and a place for files."""
+
+    def __init__(self, spark: Any, klaviyo: KlaviyoSimulator, place: Path) -> None:
+        self.spark, self.klaviyo, self.place = spark, klaviyo, place
+
+    @property
+    def people(self) -> Any:
+        """Forty people of whom two cannot be sent, in two partitions."""
+        number = f.col("id").cast("string")
+        email = f.when(f.col("id") % 20 == 7, "nobody").otherwise(f.concat(f.lit("p"), number, f.lit("@example.com")))
+        return self.spark.range(0, 40, 1, 2).select(email.alias("email"), f.col("id").alias("tier"))
+
+    def goal(self, **more: object) -> dict[str, Any]:
+        return {**GOAL, "base_url": self.klaviyo.url, **more}
+
+    def counts(self, report: WriteReport | None) -> dict[str, object]:
+        told = {} if report is None else report.to_dict()
+        kept = {name: told.get(name) for name in ("rows", "delivered", "rejected", "reasons", "unsent", "stopped")}
+        return {**kept, "profiles": len(self.klaviyo.profiles), "requests": posted(self.klaviyo)}
+
+
+def function(stage: Stage) -> object:
+    return stage.counts(write_klaviyo(stage.people, api_key=KEY, on_reject="keep", **stage.goal()))
+
+
+def driver(stage: Stage) -> object:
+    places = {name: str(stage.place / name) for name in ("rejects_path", "receipts_path")}
+    report = write_klaviyo(
+        stage.people, api_key=KEY, on_reject="keep", send_from="driver", **stage.goal(max_rows=10, **places)
+    )
+    rejects: Any = report.rejects
+    receipts: Any = report.receipts
+    told = {
+        "codes": [row["code"] for row in rejects.select("code").collect()],
+        "sent": sum(row["rows"] for row in receipts.collect()),
+    }
+    return {**stage.counts(report), **told}
+
+
+def driver_without_the_jvm(stage: Stage) -> object:
+    """`nulls=send` makes records in the tasks, whose rows are then sent from here."""
+    report = write_klaviyo(
+        stage.people, api_key=KEY, on_reject="keep", send_from="driver", nulls="send", **stage.goal()
+    )
+    return stage.counts(report)
+
+
+def unreachable(stage: Stage) -> object:
+    """`auto`: nobody listens, the tasks say so, and then the calling process finds out itself."""
+    closed = KlaviyoSimulator()
+    url = closed.url
+    closed.stop()
+    try:
+        write_klaviyo(stage.people, api_key=KEY, **stage.goal(base_url=url))
+    except WriteStopped as stopped:
+        report: Any = stopped.report
+        return {"stopped": report.stopped[0], "unsent": report.unsent, "rejected": report.rejected}
+    return {}
+
+
+def interrupted(stage: Stage) -> object:
+    stage.klaviyo.latency = 0.3
+
+    def interrupt() -> None:
+        wait_until(lambda: posted(stage.klaviyo) >= 3)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    many = stage.spark.range(0, 4000, 1, 2).select(f.concat(f.lit("q"), "id", f.lit("@example.com")).alias("email"))
+    try:
+        write_klaviyo(many, api_key=KEY, send_from="driver", tasks=1, workers=1, **stage.goal(max_rows=1))
+    except WriteStopped as stopped:
+        report: Any = stopped.report
+        return {"stopped": report.stopped[0], "unsent": report.unsent > 0, "few": posted(stage.klaviyo) < 30}
+    finally:
+        stage.klaviyo.latency = 0.0
+    return {}
+
+
+def preview(stage: Stage) -> object:
+    shown = preview_klaviyo(stage.people, rows=9, api_key=KEY, **stage.goal())
+    return {"rows": [request.rows for request in shown.requests], "sent": posted(stage.klaviyo)}
+
+
+def partition(stage: Stage) -> object:
+    writer = klaviyo_partition_writer(api_key=KEY, **stage.goal())
+    stage.people.foreachPartition(writer)
+    return {**stage.counts(writer.report), "report": writer.report is not None}
+
+
+def source(stage: Stage) -> object:
+    register(stage.spark, api_key=KEY)
+    stage.people.write.format("klaviyo").mode("append").options(on_reject="keep", **stage.goal()).save()
+    return stage.counts(None)
+
+
+def literal_key(stage: Stage) -> object:
+    register(stage.spark)
+    try:
+        stage.people.write.format("klaviyo").mode("append").options(api_key=LITERAL, **stage.goal()).save()
+    except Exception as error:
+        return {"error": str(error).partition("JVM stacktrace")[0], "requests": len(stage.klaviyo.requests)}
+    return {}
+
+
+def reference(stage: Stage) -> object:
+    (stage.place / "key").write_text(KEY)
+    register(stage.spark)
+    options = stage.goal(api_key=f"file:{stage.place / 'key'}", on_reject="keep")
+    stage.people.write.format("klaviyo").mode("append").options(**options).save()
+    return stage.counts(None)
+
+
+def for_each_batch(stage: Stage) -> object:
+    put_batches(stage.place / "orders", [[order(1)], [order(2), order(3, email="nobody")]])
+    runs = str(stage.place / "runs")
+    writer = klaviyo_batch_writer(api_key=KEY, runs_path=runs, base_url=stage.klaviyo.url, **ORDERED)
+    run(stream_of(stage.spark, stage.place / "orders").writeStream.foreachBatch(writer), stage.place / "checkpoint")
+    batches = [(row["rows"], row["rejected"]) for row in stage.spark.read.parquet(runs).orderBy("started_at").collect()]
+    return {"orders": ordered(stage.klaviyo), "batches": batches, "report": writer.report is not None}
+
+
+def stream(stage: Stage) -> object:
+    put_batches(stage.place / "orders", [[order(1)], [order(2), order(3, email="nobody")]])
+    register(stage.spark, api_key=KEY)
+    options = {**ORDERED, "base_url": stage.klaviyo.url}
+    run(
+        stream_of(stage.spark, stage.place / "orders", ORDERS).writeStream.format("klaviyo").options(**options),
+        stage.place / "checkpoint",
+    )
+    return {"orders": ordered(stage.klaviyo)}
+
+
+def task_door_refuses_driver(stage: Stage) -> object:
+    try:
+        klaviyo_partition_writer(api_key=KEY, send_from="driver", **stage.goal())
+    except OptionError as error:
+        return {"error": str(error)}
+    return {}
+
+
+CHECKS: tuple[Check, ...] = (
+    function,
+    driver,
+    driver_without_the_jvm,
+    unreachable,
+    interrupted,
+    preview,
+    partition,
+    source,
+    literal_key,
+    reference,
+    for_each_batch,
+    stream,
+    task_door_refuses_driver,
+)
+
+
+def main(results: Path, place: Path) -> None:
+    builder = SparkSession.builder.remote("local[2]")
+    settings = {
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.sql.shuffle.partitions": "2",
+        "spark.eventLog.enabled": "true",
+        "spark.eventLog.compress": "false",
+        "spark.eventLog.dir": (place / "events").as_uri(),
+    }
+    for name, value in settings.items():
+        builder = builder.config(name, value)
+    (place / "events").mkdir()
+    spark = builder.getOrCreate()
+    told: dict[str, object] = {}
+    try:
+        for check in CHECKS:
+            with KlaviyoSimulator() as klaviyo:
+                (place / check.__name__).mkdir()
+                told[check.__name__] = check(Stage(spark, klaviyo, place / check.__name__))
+    finally:
+        results.write_text(json.dumps(told))
+        spark.stop()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
