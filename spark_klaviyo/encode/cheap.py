@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache
+from string import ascii_letters, digits
 
 from spark_klaviyo.encode.heads import DIGITS, heads
 
@@ -16,7 +17,9 @@ from spark_klaviyo.encode.heads import DIGITS, heads
 _BLANKS = "\u001c-\u001f\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 NOT_BLANK = f"[^\\s{_BLANKS}](?s:.*)"
 
-_ATOM, _LABEL = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+", "[A-Za-z0-9-]+"
+# Characters one by one: Java looks those up in a table, and tries ranges one after the other.
+_ALPHANUMERIC = ascii_letters + digits
+_ATOM, _LABEL = f"[{_ALPHANUMERIC}!#$%&'*+/=?^_`{{|}}~-]+", f"[{_ALPHANUMERIC}-]+"
 EMAIL = rf"{_ATOM}(?:\.{_ATOM}){{0,16}}@{_LABEL}(?:\.{_LABEL}){{1,8}}"
 MAX_EMAIL = 254  # RFC 5321: the longest address that can be delivered
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
 from typing import TYPE_CHECKING, TypeAlias
 
-from spark_klaviyo.encode.cheap import whole
+from spark_klaviyo.encode.cheap import NOT_BLANK, whole
 from spark_klaviyo.encode.jvm.columns import Columns
 from spark_klaviyo.encode.looks import Look, Looks, Part
 from spark_klaviyo.plan.types import Type
@@ -90,9 +90,12 @@ class Flags:
         if look.always:
             yield column.isNotNull()
         for pattern in look.patterns:
-            yield ~column.rlike(whole(pattern))
+            doubted = ~column.rlike(whole(pattern))
+            # Most texts begin with a printing ASCII character, which two comparisons tell for a quarter of the cost.
+            yield ((column < "!") | (column > "~")) & doubted if pattern == NOT_BLANK else doubted
         if look.max_length is not None:
-            yield self.f.length(column) > look.max_length
+            # Counting bytes costs a fraction of counting characters, and says no almost always.
+            yield (self.f.octet_length(column) > look.max_length) & (self.f.length(column) > look.max_length)
         if look.bounds is not None:
             moments = [look.bounds.earliest, look.bounds.latest]
             low, high = (moment and self._moment(moment.strftime("%Y-%m-%dT%H:%M:%S"), look) for moment in moments)
