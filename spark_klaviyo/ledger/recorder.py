@@ -17,12 +17,26 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from spark_klaviyo.ledger.lease import Lease, living, owner_of
-from spark_klaviyo.ledger.state import HASH, JOBS, MARK, PART, REFUSED, SCHEMA, Marks, StatePlace, marks_of
+from spark_klaviyo.ledger.state import (
+    BEGUN,
+    HASH,
+    JOBS,
+    PART,
+    PENDING,
+    REFUSED,
+    SCHEMA,
+    SENT,
+    Marks,
+    StatePlace,
+    marks_of,
+)
 from spark_klaviyo.ledger.storage import PARQUET, Folder
 
 NOT_HELD = "this run does not hold it here: is it one place for every machine?"
 LOCK = "_lock.json"
 LEASE = "_lease-"
+READ = ["key", "fingerprint", "job_id", "outcome", "at"]
+READ_SCHEMA = pa.schema([SCHEMA.field(name) for name in READ])
 AT_ONCE = 1_000  # rows that are written down without waiting for more
 LONGEST_WAIT = 1.0  # seconds that fewer rows may wait for more
 FEW = 100  # files that are written without any waiting
@@ -89,7 +103,7 @@ class Recorder:
         except OSError as error:
             self._fail("state_unwritable", self._message(_why(error)))
 
-    def record(self, marks: Marks, outcome: str, job_id: str | None = None) -> None:
+    def record(self, marks: Marks, outcome: str, job_id: str | None = None, *, at_once: bool = False) -> None:
         """Rows that reached their outcome, or were accepted by a job; on disk when this returns, or soon after."""
         if not len(marks):
             return
@@ -97,7 +111,7 @@ class Recorder:
             self._held.append(Held(marks, outcome, job_id, self._moment()))
             waited = time.monotonic() - self._written
             due = min(LONGEST_WAIT, PATIENCE * max(self._files - FEW, 0))
-            if waited >= due or sum(len(held.marks) for held in self._held) >= AT_ONCE:
+            if at_once or waited >= due or sum(len(held.marks) for held in self._held) >= AT_ONCE:
                 self._flush()
 
     def job(self, job_id: str, outcome: str, refused: Iterable[bytes] = ()) -> None:
@@ -124,7 +138,7 @@ class Recorder:
     def _flush(self) -> None:
         held, self._held = self._held, []
         if held and not self._put(PART, self._table(held)):
-            self.unrecorded += sum(len(one.marks) for one in held)
+            self.unrecorded += sum(len(one.marks) for one in held if one.outcome in (SENT, PENDING))
         ends, self._ends = self._ends, []  # what cannot be written is asked again by the next run
         if ends:
             self._put(JOBS, pa.Table.from_pylist(ends, SCHEMA))
@@ -190,13 +204,19 @@ class Recorder:
 
 
 class Earlier:
-    """What earlier attempts of a task have delivered: rows by their marks, with outcome and job."""
+    """What earlier attempts of a task have delivered: rows by their marks, with outcome and job.
+
+    `doubtful`: marks of rows that were begun, and of which nothing more is known.
+    """
 
     def __init__(self, tables: Iterable[pa.Table]) -> None:
-        every = list(tables)
-        marks = [np.concatenate([_fixed(t.column("key")), _fixed(t.column("fingerprint"))], axis=1) for t in every]
-        self._marks = np.concatenate(marks) if marks else np.empty((0, MARK), np.uint8)
-        self._jobs = [job for t in every for job in t.column("job_id").to_pylist()]
+        every = pa.concat_tables([pa.table({name: [] for name in READ}, schema=READ_SCHEMA), *tables])
+        marks = np.concatenate([_fixed(every.column("key")), _fixed(every.column("fingerprint"))], axis=1)
+        outcomes = every.column("outcome").to_pylist()
+        self.doubtful = _doubtful(marks, outcomes, every.column("at").to_pylist())
+        done = np.array([outcome in (SENT, PENDING) for outcome in outcomes], dtype=bool)
+        self._marks = marks[done]
+        self._jobs = [job for job, kept in zip(every.column("job_id").to_pylist(), done, strict=True) if kept]
         short = _short(self._marks)
         self._order = np.argsort(short, kind="stable")
         self._sorted = short[self._order]
@@ -209,7 +229,7 @@ class Earlier:
         """What the files of this run and partition hold."""
         stem = f"{PART}{run_id}-{max(partition_id, 0):05d}-"
         names = [name for name in folder.names() if name.startswith(stem)]
-        return Earlier(folder.read(name, ["key", "fingerprint", "job_id"]) for name in names)
+        return Earlier(folder.read(name, READ) for name in names)
 
     def place_of(self, marks: Marks) -> npt.NDArray[np.int64]:
         """For each row its place in the record, -1 where it is not there."""
@@ -228,6 +248,16 @@ class Earlier:
         for place in places.tolist():
             counts[self._jobs[place]] = counts.get(self._jobs[place], 0) + 1
         yield from counts.items()
+
+
+def _doubtful(marks: Marks, outcomes: list[str], moments: list[datetime]) -> set[bytes]:
+    """The marks whose last row says that they were begun."""
+    if BEGUN not in outcomes:
+        return set()
+    last: dict[bytes, tuple[datetime, str]] = {}
+    for mark, outcome, moment in zip(marks, outcomes, moments, strict=True):
+        last[bytes(mark)] = max(last.get(bytes(mark), (moment, outcome)), (moment, outcome))
+    return {mark for mark, (_, outcome) in last.items() if outcome == BEGUN}
 
 
 def _short(marks: Marks) -> npt.NDArray[np.uint64]:

@@ -8,6 +8,8 @@ key          hash of the row's identifier (of an event's unique id), salted with
              the row tells of a job
 fingerprint  hash of the mapped record
 outcome      sent | pending (its job is not known to have ended) | refused (by its job);
+             where sending twice could do harm also: begun (written down before it is sent: with nothing after it, the
+             row is in doubt) | over (it was refused, or not sent at all);
              of a job: taken | lost
 job_id, run_id, partition_id, run_number (counts the runs of a state: no clock orders them), at
 
@@ -33,6 +35,7 @@ COMPACT = "compact-"  # rows that stand, gathered from many files
 DATASET = (PART, JOBS, COMPACT)
 
 SENT, PENDING, REFUSED = "sent", "pending", "refused"
+BEGUN, OVER = "begun", "over"
 TAKEN, LOST = "taken", "lost"
 
 SCHEMA = pa.schema(

@@ -58,7 +58,8 @@ class Feed:
 
     def _read(self, batch: pa.RecordBatch) -> Iterator[Batch | None]:
         if self._remembered is not None:
-            batch = self._remembered.left(batch, self.report)
+            batch, doubtful = self._remembered.left(batch, self.report, self._separator)
+            self.rejections += doubtful
         first = self.report.rows
         self.report.rows += batch.num_rows
         taken = take_in(self.plan, batch, self._separator, first)

@@ -4,28 +4,35 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from spark_klaviyo.deliver.delivery import Delivery
 from spark_klaviyo.deliver.jobs import JobEnded, Piece, RowsFailed
 from spark_klaviyo.ledger.recorder import Recorder
-from spark_klaviyo.ledger.state import LOST, PENDING, SENT, TAKEN, Marks, key_text, marks_of, salted
+from spark_klaviyo.ledger.state import BEGUN, LOST, OVER, PENDING, SENT, TAKEN, Marks, key_text, marks_of, salted
 from spark_klaviyo.pipeline.columns import MARK_COLUMN, STANDING_COLUMN
 from spark_klaviyo.plan.examine import get
 from spark_klaviyo.plan.model import Checks, WritePlan
 from spark_klaviyo.plan.shape import Json
+from spark_klaviyo.records import Batch, Rejection
 from spark_klaviyo.report.task import TaskReport
 
-TO_SEND, DELIVERED, REPLACED = 0, 1, 2  # values of the column `standing`
+TO_SEND, DELIVERED, REPLACED, DOUBTFUL = 0, 1, 2, 3  # values of the column `standing`
 SKIPPED = {
     DELIVERED: "delivered before, and unchanged since",
     REPLACED: "a later row has the same identifier",
 }
 RESUMED = "rows were delivered by an earlier attempt of their task"
 UNRECORDED = "rows were delivered and could not be written down at state_path: the next run sends them again"
+IN_DOUBT = (
+    "sending was begun, and was cut off before an answer was written down; sending again could do it twice: look "
+    "whether Klaviyo has it, or write it with resend=always"
+)
 STEERS_NOTHING = frozenset({"default_country"})
 
 
@@ -34,20 +41,33 @@ class Remembered:
     """One task's view of the state. `jobs`: jobs, with their rows, that an earlier attempt of the task left open."""
 
     recorder: Recorder
+    careful: bool = False  # sending twice could do harm
     jobs: Counter[str] = field(default_factory=Counter)
+    _begun: dict[int, Marks] = field(default_factory=dict)
 
-    def left(self, batch: pa.RecordBatch, report: TaskReport) -> pa.RecordBatch:
-        """The rows of an encoded batch that are to be sent; all others are counted."""
+    def left(
+        self, batch: pa.RecordBatch, report: TaskReport, separator: bytes
+    ) -> tuple[pa.RecordBatch, list[Rejection]]:
+        """The rows of an encoded batch that are to be sent, and those in doubt; all others are counted."""
         standing = batch.column(STANDING_COLUMN).to_numpy(zero_copy_only=False)
         for code, why in SKIPPED.items():
             found = int((standing == code).sum())
             if found:
                 report.rows += found
                 report.skip(found, why)
-        left = standing == TO_SEND
+        doubtful = (standing == DOUBTFUL) | self._cut_off(batch)
+        rejections = list(_in_doubt(batch, doubtful, report, separator)) if doubtful.any() else []
+        left = (standing == TO_SEND) & ~doubtful
         if not left.all():
             batch = batch.filter(pa.array(left))
-        return self._not_done(batch, report) if len(self.recorder.earlier) else batch
+        return (self._not_done(batch, report) if len(self.recorder.earlier) else batch), rejections
+
+    def _cut_off(self, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+        """Which rows an earlier attempt of the task began to send, and no more is known of them."""
+        doubtful = self.recorder.earlier.doubtful if self.careful else ()
+        if not doubtful:
+            return np.zeros(batch.num_rows, dtype=bool)
+        return np.array([mark in doubtful for mark in batch.column(MARK_COLUMN).to_pylist()], dtype=bool)
 
     def _not_done(self, batch: pa.RecordBatch, report: TaskReport) -> pa.RecordBatch:
         """Without the rows that an earlier attempt of the task has delivered: they count as what they were."""
@@ -62,20 +82,47 @@ class Remembered:
                 self.jobs[job_id] += rows
         return batch.filter(pa.array(~done)) if done.any() else batch
 
+    def announced(self, batches: Iterator[Batch | None]) -> Iterator[Batch | None]:
+        """The batches, each written down before it is sent: for endpoints where sending twice could do harm."""
+        for batch in batches:
+            marks = batch.marks() if batch is not None else []
+            if batch is not None and marks:
+                self.recorder.record(_joined(marks), BEGUN, at_once=True)
+                self._begun.update(zip(batch.numbers().tolist(), _joined(marks), strict=True))
+            yield batch
+
     def record(self, delivery: Delivery) -> None:
         """Write down the rows that a request delivered, or that its job accepted."""
-        if delivery.batch is None:
-            return
-        marks = delivery.batch.marks()
-        if marks:
+        marks = delivery.batch.marks() if delivery.batch is not None else []
+        if delivery.batch is not None and marks:
             outcome = PENDING if delivery.job_id else SENT
             self.recorder.record(_joined(marks), outcome, delivery.job_id)
+            for row in delivery.batch.numbers().tolist() if self._begun else ():
+                self._begun.pop(row, None)
+        if self._begun:
+            gone = [(one.code, self._begun.pop(one.row, None)) for one in delivery.rejections]
+            self._over([mark for code, mark in gone if mark is not None and code != "in_doubt"])
+
+    def _over(self, marks: list[Marks]) -> None:
+        if marks:
+            self.recorder.record(np.stack(marks), OVER)
 
     def confess(self, report: TaskReport) -> None:
         """Say what could not be written down."""
+        self._over(list(self._begun.values()))  # they were handed back unsent
+        self._begun.clear()
         self.recorder.flush()
         if self.recorder.unrecorded:
             report.warn(UNRECORDED, self.recorder.unrecorded)
+
+
+def _in_doubt(
+    batch: pa.RecordBatch, doubtful: npt.NDArray[np.bool_], report: TaskReport, separator: bytes
+) -> Iterator[Rejection]:
+    for text in batch.column(0).filter(pa.array(doubtful)).to_pylist():
+        record = text if isinstance(text, str) else text.decode("utf-8", "replace")
+        yield Rejection(report.rows, record.removesuffix(separator.decode()), "in_doubt", IN_DOUBT)
+        report.rows += 1
 
 
 def _joined(marks: list[Marks]) -> Marks:

@@ -36,7 +36,7 @@ def run_task(
     early.
     """
     report = TaskReport(started=line.clock.wall().timestamp())
-    remembered = Remembered(line.recorder) if line.recorder is not None else None
+    remembered = Remembered(line.recorder, not plan.policy.harmless) if line.recorder is not None else None
     feed = Feed(plan, report, line.stop, remembered)
     batches = feed.batches(encoded)
     if plan.template.resolve:
@@ -44,7 +44,8 @@ def run_task(
     if plan.template.consent == "UNSUBSCRIBED":
         batches = guarded(plan, batches, line, feed.reject)
     jobs: list[OpenJob] = []
-    for delivery in deliver(plan, batches, line):
+    announced = remembered.announced(batches) if remembered is not None and remembered.careful else batches
+    for delivery in deliver(plan, announced, line):
         if delivery is not None:
             if remembered is not None:
                 remembered.record(delivery)

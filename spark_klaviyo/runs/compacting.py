@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from spark_klaviyo.ledger.state import COMPACT, JOBS, PENDING, SCHEMA, SENT, TAKEN, StatePlace
 from spark_klaviyo.ledger.storage import PARQUET, Folder
+from spark_klaviyo.runs.marking import DOUBT, NEWEST, live, stored
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -68,12 +69,10 @@ def _kept(spark: Any, path: str, *, jobs: bool) -> DataFrame:
     """The last row of each key, and the ends of no job: rows of a job that took them count as sent."""
     from pyspark.sql import functions as f
 
-    from spark_klaviyo.runs.marking import live, stored
-
-    rows = live(spark, path, "true", jobs=jobs)
-    columns = ["run_number", "at", "fingerprint", "outcome", "job_id", "run_id", "partition_id"]
-    newest = rows.groupBy("scope", "key").agg(f.expr(f"max(struct({', '.join(columns)})) AS newest"))
-    kept = newest.select("scope", "key", *(f.col(f"newest.{name}").alias(name) for name in columns))
+    found = live(spark, path, "true", jobs=jobs).groupBy("scope", "key").agg(*(f.expr(text) for text in NEWEST))
+    newest = found.where("newest IS NOT NULL").select("scope", "key", "newest.*")
+    begun = found.selectExpr("scope", "key", "begun", DOUBT).where("doubtful").select("scope", "key", "begun.*")
+    kept = newest.unionByName(begun)
     if jobs:
         taken = stored(spark, path).where(f"outcome = '{TAKEN}'").select(f.col("job_id").alias("taken")).distinct()
         kept = kept.join(taken, f.col("job_id") == f.col("taken"), "left")

@@ -14,15 +14,23 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from spark_klaviyo.encode import arrow
-from spark_klaviyo.ledger.state import DDL, LOST, PENDING, REFUSED, SENT, StatePlace
+from spark_klaviyo.ledger.state import BEGUN, DDL, LOST, OVER, PENDING, REFUSED, SENT, StatePlace
 from spark_klaviyo.ledger.storage import is_local, local_path
-from spark_klaviyo.pipeline.remembered import DELIVERED, REPLACED, TO_SEND, steered
+from spark_klaviyo.pipeline.remembered import DELIVERED, DOUBTFUL, REPLACED, TO_SEND, steered
 from spark_klaviyo.plan.model import WritePlan
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 ENCODED = "record string, flag int, key string, aside string"
+# A row of the state in the order in which rows of one key count, and all else of it.
+ORDERED = "struct(run_number, at, fingerprint, outcome, job_id, run_id, partition_id)"
+NEWEST = (
+    f"max(CASE WHEN outcome IN ('{SENT}', '{PENDING}') THEN {ORDERED} END) AS newest",
+    f"max(CASE WHEN outcome = '{BEGUN}' THEN {ORDERED} END) AS begun",
+    f"max(CASE WHEN outcome <> '{BEGUN}' THEN {ORDERED} END) AS after",
+)
+DOUBT = "(begun IS NOT NULL AND (after IS NULL OR begun > after)) AS doubtful"
 # What lies between the parts of an identifier.
 US = "\x1f"
 
@@ -61,11 +69,13 @@ def standing(encoded: DataFrame, plan: WritePlan, place: StatePlace, *, jobs: bo
         {"key": "known_key", "fingerprint": "known_fingerprint"}
     )
     joined = rows.join(known, f.col("row_key") == f.col("known_key"), "left")
-    same = f.col("known_fingerprint") == f.col("fingerprint")
-    code = f.when(f.col("rank") > 1, REPLACED).when(same, DELIVERED).otherwise(TO_SEND).cast("int")
-    told = joined.withColumn("standing", code)
+    code = f.when(f.col("rank") > 1, REPLACED)
+    if not plan.policy.harmless:
+        code = code.when(f.col("doubtful"), DOUBTFUL)
+    code = code.when(f.col("known_fingerprint") == f.col("fingerprint"), DELIVERED).otherwise(TO_SEND)
+    told = joined.withColumn("standing", code.cast("int"))
     return told.select(
-        f.when(f.col("standing") == TO_SEND, f.col("record")).otherwise(f.lit("")).alias("record"),
+        f.when(f.col("standing").isin(TO_SEND, DOUBTFUL), f.col("record")).otherwise(f.lit("")).alias("record"),
         "flag",
         "key",
         "aside",
@@ -75,16 +85,16 @@ def standing(encoded: DataFrame, plan: WritePlan, place: StatePlace, *, jobs: bo
 
 
 def latest(spark: Any, place: StatePlace, *, jobs: bool) -> DataFrame:
-    """For each key of the scope the fingerprint that was delivered last: columns key and fingerprint."""
+    """For each key of the scope the `fingerprint` delivered last (null: none was), and whether it is `doubtful`."""
     kept = live(spark, place.path, f"scope = X'{place.scope.hex()}'", jobs=jobs)
-    newest: DataFrame = kept.groupBy("key").agg(_expr("max(struct(run_number, at, fingerprint)) AS newest"))
-    return newest.selectExpr("key", "newest.fingerprint AS fingerprint")
+    newest: DataFrame = kept.groupBy("key").agg(*(_expr(text) for text in NEWEST))
+    return newest.selectExpr("key", "newest.fingerprint AS fingerprint", DOUBT)
 
 
 def live(spark: Any, path: str, condition: str, *, jobs: bool) -> DataFrame:
-    """The rows of a state that were delivered, or whose job is not known to have refused or lost them."""
+    """The rows of a state about rows, but for those that their job has refused or lost."""
     state: DataFrame = stored(spark, path).where(condition)
-    rows = state.where(f"key IS NOT NULL AND outcome IN ('{SENT}', '{PENDING}')")
+    rows = state.where(f"key IS NOT NULL AND outcome IN ('{SENT}', '{PENDING}', '{BEGUN}', '{OVER}')")
     if not jobs:
         return rows
     lost = state.where(f"outcome = '{LOST}'").select("job_id").distinct()

@@ -69,12 +69,12 @@ class Listener:
 
     context: ssl.SSLContext | None
     heard: bytearray = field(default_factory=bytearray)
-    socket: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
+    door: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
 
     def serve(self) -> None:
         while True:
             try:
-                connection, _ = self.socket.accept()
+                connection, _ = self.door.accept()
             except OSError:
                 return
             with connection:
@@ -108,21 +108,21 @@ def listening(context: ssl.SSLContext | None) -> Iterator[Listener]:
     thread = threading.Thread(target=listener.serve, daemon=True)
     thread.start()
     yield listener
-    listener.socket.shutdown(socket.SHUT_RDWR)
-    listener.socket.close()
+    listener.door.shutdown(socket.SHUT_RDWR)
+    listener.door.close()
     thread.join(5)
 
 
 def test_a_certificate_that_nobody_vouches_for(context: ssl.SSLContext) -> None:
     for listener in listening(context):
-        ran = sent(plan_at(f"https://localhost:{listener.socket.getsockname()[1]}"))
+        ran = sent(plan_at(f"https://localhost:{listener.door.getsockname()[1]}"))
         assert_stopped_unreachable(ran, "certificate")
         assert listener.heard == b""
 
 
 def test_a_server_that_speaks_no_tls_gets_no_key() -> None:
     for listener in listening(None):
-        ran = sent(plan_at(f"https://localhost:{listener.socket.getsockname()[1]}"))
+        ran = sent(plan_at(f"https://localhost:{listener.door.getsockname()[1]}"))
         assert_stopped_unreachable(ran, "TLS")
         assert KEY.encode() not in listener.heard
 

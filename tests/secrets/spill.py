@@ -87,7 +87,7 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
 
 def used(df: DataFrame, spark: SparkSession, url: str, folder: Path) -> None:
     """Every door, well and badly."""
-    one = {"template": "bulk_import_profiles", "base_url": url, "rate_limit": "none"}
+    one: dict[str, object] = {"template": "bulk_import_profiles", "base_url": url, "rate_limit": "none"}
     wrong = {**one, "api_key": "env:WRONG_KEY"}
     kept = {"receipts_path": str(folder / "receipts"), "state_path": str(folder / "state")}
     door("function", lambda: report_shown(df, {**one, **kept, "on_reject": "keep"}))

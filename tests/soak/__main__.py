@@ -20,18 +20,8 @@ from typing import Any
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
 from tests.soak.running import Job, Memory, arrivals, distinct
 
-COLUMNS = (
-    "rows",
-    "delivered",
-    "accepted",
-    "rejected",
-    "skipped",
-    "unsent",
-    "requests",
-    "retries",
-    "throttled",
-    "resent",
-)
+OUTCOMES = ("delivered", "accepted", "rejected", "skipped", "unsent")
+COLUMNS = ("rows", *OUTCOMES, "requests", "retries", "throttled", "resent")
 TASKS, WORKERS, TIMEOUT = 2, 4, 3.0
 GROWTH = 1.5  # the largest Python process may be so many times larger in the second half
 KINDS: tuple[dict[str, Any], ...] = (
@@ -97,10 +87,9 @@ class Soak:
         }
 
         def each(job: Job) -> None:
-            if todo and distinct(klaviyo, self.template) >= todo[0][0] * self.rows:
-                killed = job.kill_worker() if todo[0][1] == "worker" else job.kill_driver() is None
-                if killed:
-                    todo.pop(0)
+            due = todo and distinct(klaviyo, self.template) >= todo[0][0] * self.rows
+            if due and (job.kill_worker() if todo[0][1] == "worker" else job.kill_driver()):
+                todo.pop(0)
 
         job = Job({"master": "local[2,4]", "rows": self.rows, "write": write})
         report = job.run(each) or {}
@@ -115,7 +104,7 @@ class Soak:
         self, klaviyo: KlaviyoSimulator, again: dict[str, Any], last: dict[str, Any], check: dict[str, Any]
     ) -> None:
         for report in (again, last, check):
-            parts = sum(report.get(name, 0) for name in ("delivered", "accepted", "rejected", "skipped", "unsent"))
+            parts = sum(report.get(name, 0) for name in OUTCOMES)
             if report.get("rows") != self.rows or parts != self.rows:
                 self.troubles.append(f"a report does not add up: {report.get('rows')} rows, {parts} accounted for")
         if last.get("rejected") or last.get("unsent"):

@@ -76,10 +76,11 @@ class Job:
         told = [line.removeprefix("REPORT ") for line in out.splitlines() if line.startswith("REPORT ")]
         return json.loads(told[0]) if told else None
 
-    def kill_driver(self) -> None:
+    def kill_driver(self) -> bool:
         """SIGKILL the calling process; its JVM sees that and ends."""
         if self.process is not None:
             self.process.kill()
+        return self.process is not None
 
     def kill_worker(self) -> bool:
         """SIGKILL the Python worker of a task that is sending, as its lease names it."""

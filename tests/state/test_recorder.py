@@ -14,8 +14,10 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spark_klaviyo.ledger.recorder import Earlier, Recorder
-from spark_klaviyo.ledger.state import MARK, SENT, Marks
+from spark_klaviyo.ledger.notes import write_note
+from spark_klaviyo.ledger.recorder import LOCK, Earlier, Recorder
+from spark_klaviyo.ledger.state import BEGUN, SCHEMA, SENT, Marks, marks_of
+from spark_klaviyo.ledger.storage import Folder
 from spark_klaviyo.pipeline.open import LineMaker
 from spark_klaviyo.pipeline.remembered import RESUMED
 from spark_klaviyo.pipeline.task import run_task
@@ -23,7 +25,7 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task import TaskReport
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
 from tests.pipeline.running import Ran, Row, people
-from tests.state.kept import keeping, locked, marked, place_at, recorded
+from tests.state.kept import RUN, keeping, locked, marked, place_at, recorded
 
 NAMES = ("email", "first_name")
 
@@ -38,7 +40,7 @@ def run_attempt(plan: WritePlan, rows: list[Row], attempt: int = 0) -> Ran:
 
 def some_marks(count: int, first: int = 0) -> Marks:
     texts = [hashlib.sha256(str(n).encode()).digest() for n in range(first, first + count)]
-    return np.frombuffer(b"".join(texts), dtype=np.uint8).reshape(-1, MARK)
+    return np.frombuffer(b"".join(texts), dtype=np.uint8).reshape(-1, 32)
 
 
 def sent_emails(klaviyo: KlaviyoSimulator) -> Counter[str]:
@@ -118,16 +120,17 @@ def test_a_task_that_finds_the_state_held_by_another_run_sends_nothing(tmp_path:
 
 
 def test_a_task_stops_when_another_run_takes_the_state_over(tmp_path: Path) -> None:
-    with KlaviyoSimulator(latency=0.05) as klaviyo, locked(place_at(tmp_path)) as folder:
+    folder = Folder.at(str(tmp_path))
+    write_note(folder, LOCK, {"owner": RUN})
+    with KlaviyoSimulator(latency=0.05) as klaviyo:
         plan = keeping(klaviyo, place_at(tmp_path), NAMES, max_rows=1, workers=1)
-        taken = threading.Timer(0.3, lambda: (tmp_path / "_lock.json").write_text('{"owner": "another"}'))
+        taken = threading.Timer(0.3, write_note, [folder, LOCK, {"owner": "another"}])
         taken.start()
         ran = run_attempt(plan, people(200))
         taken.join()
-        assert folder.names() != []
     assert ran.report.stopped is not None
     assert ran.report.stopped[0] == "state_lost"
-    assert 0 < len(klaviyo.jobs) < 100
+    assert 0 < len(klaviyo.jobs) < 200
     assert ran.report.accepted == len(recorded(tmp_path)) == len(klaviyo.jobs)
 
 
@@ -162,8 +165,9 @@ def test_a_state_that_cannot_be_written_any_more_is_told_with_the_rows_that_are_
 def test_rows_are_found_among_the_earlier_ones_exactly(before: set[int], now: list[int]) -> None:
     def table(marks: Marks) -> pa.Table:
         halves = [[bytes(row[:16]) for row in marks], [bytes(row[16:]) for row in marks]]
-        columns = [pa.array(half, pa.binary()) for half in halves] + [pa.nulls(len(marks), pa.string())]
-        return pa.Table.from_arrays(columns, names=["key", "fingerprint", "job_id"])
+        columns = [*halves, [None] * len(marks), ["sent"] * len(marks), [None] * len(marks)]
+        names = ["key", "fingerprint", "job_id", "outcome", "at"]
+        return pa.table(dict(zip(names, columns, strict=True)), pa.schema([SCHEMA.field(name) for name in names]))
 
     def marks(numbers: list[int]) -> Marks:
         return np.concatenate([some_marks(0), *(some_marks(1, number) for number in numbers)])
@@ -173,3 +177,49 @@ def test_rows_are_found_among_the_earlier_ones_exactly(before: set[int], now: li
     places = earlier.place_of(marks(now)).tolist()
     assert [place >= 0 for place in places] == [number in before for number in now]
     assert all(ordered[place] == number for place, number in zip(places, now, strict=True) if place >= 0)
+
+
+def cut_off(plan: WritePlan, rows: list[Row]) -> None:
+    """As if a task had written down what it was about to send, and then been killed."""
+    assert plan.state is not None
+    recorder = Recorder(plan.state, 0, 0, lambda *_: None)
+    recorder.open(time.sleep)
+    for batch in marked(plan, rows):
+        recorder.record(marks_of(batch["mark"]), BEGUN, at_once=True)
+    recorder.close()
+
+
+def test_where_a_resend_could_do_harm_rows_that_were_under_way_when_a_task_was_killed_are_in_doubt(
+    tmp_path: Path,
+) -> None:
+    with KlaviyoSimulator() as klaviyo, locked(place_at(tmp_path)):
+        plan = keeping(klaviyo, place_at(tmp_path), NAMES, template="create_profile")
+        cut_off(plan, people(2))
+        ran = run_attempt(plan, people(5), 1)
+        assert ran.codes == ["in_doubt", "in_doubt"]
+        assert [row.who["email"] for row in ran.refused] == ["p0@example.com", "p1@example.com"]
+        assert ran.report.adds_up()
+        assert len(klaviyo.profiles) == ran.report.delivered == 3
+        always = keeping(klaviyo, place_at(tmp_path), NAMES, template="create_profile", resend="always")
+        assert run_attempt(always, people(5), 2).report.delivered == 5
+        assert len(klaviyo.profiles) == 5
+
+
+def test_rows_are_written_down_before_they_are_sent_only_where_a_resend_could_do_harm(tmp_path: Path) -> None:
+    for template, outcomes in (("create_profile", {"begun", "sent"}), ("create_or_update_profile", {"sent"})):
+        state = tmp_path / template
+        with KlaviyoSimulator() as klaviyo, locked(place_at(state)):
+            run_attempt(keeping(klaviyo, place_at(state), NAMES, template=template), people(3))
+        assert {row["outcome"] for row in recorded(state)} == outcomes
+
+
+def test_rows_that_were_refused_or_handed_back_are_in_no_doubt(tmp_path: Path) -> None:
+    with KlaviyoSimulator() as klaviyo, locked(place_at(tmp_path)):
+        klaviyo.add_profiles([{"email": "p1@example.com"}])
+        klaviyo.inject(Fault("status", path="/api/profiles*", status=403, after=3))
+        plan = replace(keeping(klaviyo, place_at(tmp_path), NAMES, template="create_profile"), workers=1)
+        first = run_attempt(plan, people(6))
+        assert (first.codes, first.report.delivered, first.report.unsent) == (["duplicate_profile"], 2, 3)
+        klaviyo.clear_faults()
+        again = run_attempt(plan, people(6), 1)
+        assert (again.codes, again.report.delivered) == (["duplicate_profile"], 5)

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from spark_klaviyo import OptionError, WriteReport, WriteStopped, write_klaviyo
@@ -204,10 +207,6 @@ def test_a_compacted_state_says_the_same_in_fewer_files(shop: Shop) -> None:
 
 
 def test_a_clock_that_goes_back_between_runs_changes_nothing(shop: Shop) -> None:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
     shop.sent(shop.people(("ann@x.com", "A")))
     for file in shop.state.glob("part-*"):  # as if that run had been ahead by a day
         table = pq.read_table(file)
@@ -239,7 +238,7 @@ def test_a_state_of_another_format_or_place_is_refused_before_anything_is_sent(s
         shop.write(rows)
     (tmp_path / "file").write_text("")
     for place in (tmp_path / "file", tmp_path / "file" / "below", "gopher://x/y"):
-        with pytest.raises(OptionError, match="state_path|gopher"):
+        with pytest.raises(OptionError, match=r"state_path|gopher"):
             shop.write(rows, state_path=str(place))
     assert shop.klaviyo.profiles == []
 
@@ -277,3 +276,21 @@ def test_the_state_holds_no_personal_data_and_no_key(shop: Shop) -> None:
         "scope", "key", "fingerprint", "outcome", "job_id", "run_id", "partition_id", "run_number", "at",
     }  # fmt: skip
     assert Folder.at(str(shop.state)).names("_lock.json") == []
+
+
+def test_what_was_under_way_when_a_run_was_killed_is_in_doubt_where_a_resend_could_do_harm(shop: Shop) -> None:
+    rows = shop.people(("ann@x.com", "A"), ("bob@x.com", "B"))
+    options = {"template": "create_profile", "on_reject": "keep"}
+    shop.sent(shop.people(("ann@x.com", "A")), **options)
+    for file in shop.state.glob("part-*"):  # as if no answer had been written down
+        table = pq.read_table(file)
+        kept = table.filter(pc.equal(table["outcome"], "begun"))
+        pq.write_table(kept, file)
+    report = shop.write(rows, **options)
+    assert (report.delivered, report.reasons) == (1, {"in_doubt": 1})
+    with locked(place_at(shop.state)) as folder:
+        compact_held(shop.spark, folder, str(shop.state))
+    report = shop.write(rows, **options)
+    assert (report.skipped, report.reasons) == (1, {"in_doubt": 1})
+    report = shop.write(rows, **options, resend="always")
+    assert (report.skipped, report.rejected) == (1, 1)  # Klaviyo says itself that it has her
