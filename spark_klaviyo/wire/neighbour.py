@@ -6,7 +6,7 @@ exactly what others took in it; a minute used up without one says that they took
 
 from __future__ import annotations
 
-from spark_klaviyo.wire.others import Traffic
+from spark_klaviyo.wire.others import NONE_KNOWN, Traffic
 
 MARGIN = 1.05
 SLOWER = 0.85  # per minute without a refusal
@@ -25,14 +25,16 @@ class Neighbour:
         self._taught = False  # a minute has confirmed or corrected the first guess
         self._used_up = False
         self._looks = 0
+        self._known = NONE_KNOWN
 
     def noticed(self, traffic: Traffic, least: float, now: float) -> None:
         """What the second gives away; `least` a second is nobody. A guess holds until a minute taught better."""
         if traffic.rate + 2.0 * traffic.doubt < 0.5 * self.rate and traffic.windows >= 6:
             self.rate *= FADING  # whoever it was has gone
-        if self._taught or traffic.windows < 5:
+        if self._taught or traffic.windows < 5 or traffic == self._known:
             return
-        certain = max(traffic.doubt * (1.0 if self.rate else 2.0), least)
+        self._known = traffic
+        certain = max(traffic.doubt * (1.0 if self.rate else 2.5), least)
         self._looks = self._looks + 1 if traffic.rate > certain else 0
         if self._looks == LOOKS and not self.rate:
             self._cycle_began = now

@@ -57,8 +57,9 @@ class Others:
         used = np.array([one[1] for one in seen], dtype=np.float64)
         window, unexplained = self._best(arrived, used)
         _, where, sizes = np.unique(window, return_inverse=True, return_counts=True)
-        # nobody takes a request back: what is far below zero is replies that overtook each other
-        means = np.maximum(np.bincount(where, weights=unexplained) / sizes, -0.5)
+        means = np.bincount(where, weights=unexplained) / sizes
+        # far below zero, or far above the rest, are replies that overtook each other, not requests of others
+        means = np.clip(means, -0.5, 3.0 * (max(float(np.median(means)), 0.0) + 0.5))
         # somebody's request is seen by those of ours that come later in the same window: by half of them
         scale = 2.0 / self._seconds
         doubt = float(np.std(means) / np.sqrt(len(means))) if len(means) > 1 else float("inf")
