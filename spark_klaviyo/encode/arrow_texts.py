@@ -28,6 +28,7 @@ from spark_klaviyo.plan.shape import Json
 
 Part: TypeAlias = "str | pa.Array"
 STRING = pa.string()
+PLAIN_SCALE = 6  # decimals with more places may be written with an exponent
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,8 @@ def text_of(column: pa.Array) -> pa.Array:
     if pa.types.is_binary(kind):
         return base64(column)
     text = column.cast(STRING)
+    if pa.types.is_decimal(kind) and kind.scale > PLAIN_SCALE:
+        return pc.replace_substring(text, ".E", "E")  # older pyarrow writes 0.E-7, which is no JSON
     return _finite(column, text) if pa.types.is_floating(kind) else text
 
 

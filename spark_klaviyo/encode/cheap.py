@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
 from string import ascii_letters, digits
 
 from spark_klaviyo.encode.heads import DIGITS, heads
@@ -46,13 +45,21 @@ def word_pattern(word: str) -> str:
 TRUNK_DIGITS = 3  # so many digits of a number are compared with its country's trunk prefix
 
 
-@cache
+_BUILT: dict[str, str] = {}  # no functools.cache: it cannot be pickled by value, this travels to the workers as built
+
+
 def cheap_phone_pattern() -> str:
     """E.164 numbers of a possible length, written as they will be sent: a trie over the calling codes.
 
     The lengths are those of `phonenumbers`. A national number that starts like its country's trunk prefix is left out,
     since reading it exactly may take that prefix away.
     """
+    if not _BUILT:
+        _BUILT["phone"] = _phone_pattern()
+    return _BUILT["phone"]
+
+
+def _phone_pattern() -> str:
     import phonenumbers
 
     trie: dict[str, object] = {}
