@@ -21,6 +21,8 @@ from spark_klaviyo.wire.windows import Rolling
 LOOK_SECONDS = 1.0  # how often the traffic of others is worked out
 RECENT_SECONDS = 6.0
 SHORTEST_WAIT = 0.02  # before asking again
+LONGEST_WAIT = 15.0  # ... as more may be known by then
+YIELDING_WAIT = 3.0  # ... where our allowance grows through the minute
 GUESSED_PART = 0.9  # what all such senders together aim at in a second
 LONG_PART = 1.07  # ... and times this in a minute, whose end a refusal tells
 FULL_PART = 0.9  # of the second, all together: beyond it a guess may shrink
@@ -76,7 +78,8 @@ class Endpoint:
                 window.take(now)
             self._space(now)
             return 0.0
-        due = max(self._first_unpromised(), opens, now + SHORTEST_WAIT)
+        longest = YIELDING_WAIT if self._neighbour.rate else LONGEST_WAIT
+        due = max(min(self._first_unpromised(), now + longest), opens, now + SHORTEST_WAIT)
         insort(self._promised, due)
         return due - now
 
@@ -194,7 +197,7 @@ class Endpoint:
         """The second tells of others. A longer window, where it is the one described, tells when it is used up."""
         shortest, *longer = self._windows
         if stands.quota == shortest.quota and shortest.seconds <= 1.0:
-            self._others.saw(arrived, stands.quota - stands.remaining)
+            self._others.saw(arrived, stands.quota - stands.remaining, now - arrived)
             return
         for window in longer:
             if window.quota == stands.quota and stands.remaining <= window.pending:

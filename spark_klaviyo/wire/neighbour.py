@@ -14,6 +14,7 @@ FADING = 0.9  # per look that finds hardly anybody
 LOOKS = 3  # as often in a row somebody has to be seen
 EARLY = 0.85  # part of our allowance that is spent at once; the rest goes evenly, to notice the end of the minute
 CYCLE_SECONDS = 60.0
+MOST_SLOW = 0.1  # uploads of unknown length say little about when they arrive
 
 
 class Neighbour:
@@ -31,7 +32,7 @@ class Neighbour:
         """What the second gives away; `least` a second is nobody. A guess holds until a minute taught better."""
         if traffic.rate + 2.0 * traffic.doubt < 0.5 * self.rate and traffic.windows >= 6:
             self.rate *= FADING  # whoever it was has gone
-        if self._taught or traffic.windows < 5 or traffic == self._known:
+        if self._taught or traffic.windows < 5 or traffic.slow > MOST_SLOW or traffic == self._known:
             return
         self._known = traffic
         certain = max(traffic.doubt * (1.0 if self.rate else 2.5), least)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 PHASES = 20
+SLOW = 0.4
 MEMORY_SECONDS = 75.0
 MOST_REPLIES = 400
 Floats = npt.NDArray[np.float64]
@@ -27,6 +28,7 @@ class Traffic:
     doubt: float = float("inf")
     windows: int = 0
     own: float = 0.0
+    slow: float = 0.0  # part of our requests that took so long that nobody knows when they arrived
 
 
 NONE_KNOWN = Traffic()
@@ -37,11 +39,11 @@ class Others:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._seen: deque[tuple[float, int]] = deque(maxlen=MOST_REPLIES)
+        self._seen: deque[tuple[float, int, float]] = deque(maxlen=MOST_REPLIES)
 
-    def saw(self, arrived: float, used: int) -> None:
-        """One of ours arrived then, and so many were used up with it."""
-        self._seen.append((arrived, used))
+    def saw(self, arrived: float, used: int, took: float = 0.0) -> None:
+        """One of ours, which took so long, left then, and so many were used up with it."""
+        self._seen.append((arrived, used, took))
 
     def forget(self) -> None:
         """Begin anew."""
@@ -63,8 +65,9 @@ class Others:
         # somebody's request is seen by those of ours that come later in the same window: by half of them
         scale = 2.0 / self._seconds
         doubt = float(np.std(means) / np.sqrt(len(means))) if len(means) > 1 else float("inf")
+        slow = sum(one[2] > SLOW * self._seconds for one in seen) / len(seen)
         rate, own = max(float(np.mean(means)), 0.0) * scale, len(seen) / (len(means) * self._seconds)
-        return Traffic(rate, max(doubt, 0.02) * scale, len(means), own)
+        return Traffic(rate, max(doubt, 0.02) * scale, len(means), own, slow)
 
     def _best(self, arrived: Floats, used: Floats) -> tuple[Floats, Floats]:
         phases = (np.arange(PHASES) / PHASES * self._seconds)[:, None]
