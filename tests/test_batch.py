@@ -24,7 +24,8 @@ def slab(rows: list[bytes], first: int, separator: bytes) -> Slab:
 
 def cut_all(groups: list[list[bytes]], cutter: Cutter) -> tuple[list[Batch], list[int]]:
     """Every batch of the groups, and the numbers of the rows that fit no request."""
-    first, batches, giants = 0, [], []
+    first, giants = 0, list[int]()
+    batches: list[Batch] = []
     for rows in groups:
         whole = slab(rows, first, cutter.envelope.separator)
         large = set(cutter.too_large(whole).tolist())

@@ -16,7 +16,7 @@ def accumulator() -> Any | None:
     if is_remote():  # a local Connect server leaves its own SparkContext lying about in this process
         return None
 
-    class Reports(AccumulatorParam[TaskReport]):
+    class Reports(AccumulatorParam[TaskReport]):  # type: ignore[misc]  # untyped where pyspark is absent
         """Adds task reports up."""
 
         def zero(self, value: TaskReport) -> TaskReport:  # noqa: ARG002  Spark asks with the initial value

@@ -64,7 +64,7 @@ def _hashed(array: pa.Array) -> Ints:
 def _powers(place: Ints) -> npt.NDArray[np.uint64]:
     longest = int(place.max()) + 1 if len(place) else 0
     table = np.full(longest, 0x9E3779B97F4A7C15, dtype=np.uint64)
-    return np.cumprod(table, dtype=np.uint64)[place]  # type: ignore[no-any-return]
+    return np.cumprod(table, dtype=np.uint64)[place]
 
 
 def asides_of(batch: pa.RecordBatch) -> Sequence[str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import pickle
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
@@ -338,7 +339,7 @@ def test_a_lost_answer_to_a_post_leaves_its_rows_in_doubt(
 
 @pytest.mark.parametrize("where", ["body", "query", "header", "url"])
 def test_a_v2_url_takes_the_key_in_body_query_header_or_url(old_klaviyo: KlaviyoSimulator, where: str) -> None:
-    options = (
+    options: dict[str, Any] = (
         {"url": f"{MEMBERS}?api_key={KEY}", "body": '{"profiles":{rows}}'} if where == "url" else {"key_in": where}
     )
     if where in ("query", "header"):
@@ -408,7 +409,7 @@ def test_track_by_get_takes_base64_from_a_column(old_klaviyo: KlaviyoSimulator) 
 
 
 def test_the_answer_zero_of_v1_is_a_refusal_though_its_status_is_200(old_klaviyo: KlaviyoSimulator) -> None:
-    rows = [
+    rows: list[dict[str, object]] = [
         {"properties": {"$email": "ann@example.com", "name": "Ann"}},
         {"properties": {"$email": None, "name": "Nobody"}},
     ]

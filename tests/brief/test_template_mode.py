@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -62,7 +63,7 @@ def test_batch_mode_is_on_by_default(old_klaviyo: KlaviyoSimulator, options: Opt
 
 @pytest.mark.parametrize("options", [V2, ADD], ids=["v2", "current"])
 def test_batch_mode_can_be_turned_off_under_its_old_name(old_klaviyo: KlaviyoSimulator, options: Options) -> None:
-    sent = send(old_klaviyo, PEOPLE, **{"batch.mode": "false"}, **options)
+    sent = send(old_klaviyo, PEOPLE, **dict[str, Any]({"batch.mode": "false"}, **options))
     assert [receipt.rows for receipt in sent.receipts] == [1, 1]
 
 
@@ -130,6 +131,22 @@ def test_the_same_template_sends_todays_import_job_with_the_list(klaviyo: Klaviy
 def test_a_profile_is_added_like_by_a_csv_upload_without_touching_consent(klaviyo: KlaviyoSimulator) -> None:
     send(klaviyo, PEOPLE, **ADD)
     assert [row["subscriptions"] for row in klaviyo.profiles] == [{}, {}]
+
+
+def test_the_names_of_v1_are_understood_and_id_is_the_callers_own(klaviyo: KlaviyoSimulator) -> None:
+    row = {"$email": "ann@example.com", "$id": "crm-1", "$first_name": "Ann", "$city": "Rome", "plain": 1}
+    sent = send(klaviyo, [row], **ADD)
+    [profile] = sent.requests[0].json()["data"]["attributes"]["profiles"]["data"]
+    assert profile == {
+        "type": "profile",
+        "attributes": {
+            "email": "ann@example.com",
+            "external_id": "crm-1",
+            "first_name": "Ann",
+            "location": {"city": "Rome"},
+            "properties": {"plain": 1},
+        },
+    }
 
 
 def test_several_lists_may_be_given_at_once(klaviyo: KlaviyoSimulator) -> None:
