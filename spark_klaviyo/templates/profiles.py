@@ -27,8 +27,10 @@ LOCATION = tuple(
 )
 EMAIL = Known("email", ("attributes", "email"), "email", names=("$email",), help="email address; trimmed")
 PHONE = Known("phone_number", ("attributes", "phone_number"), "phone", names=("$phone_number",), help="E.164")
-# 255 characters: reported by connectors in production
-EXTERNAL_ID = Known("external_id", ("attributes", "external_id"), max_length=255, help="your own id of the person")
+# 255 characters: reported by connectors in production. v1's `$id` was the caller's own id, not Klaviyo's.
+EXTERNAL_ID = Known(
+    "external_id", ("attributes", "external_id"), names=("$id",), max_length=255, help="your own id of the person"
+)
 ATTRIBUTES = (
     EMAIL,
     PHONE,
@@ -41,7 +43,7 @@ ATTRIBUTES = (
     Known("image", ("attributes", "image"), names=("$image",), help="URL of a picture"),
     *LOCATION,
 )
-PROFILE_ID = Known("id", ("id",), names=("$id", "profile_id"), help="Klaviyo's id of the profile")
+PROFILE_ID = Known("id", ("id",), names=("profile_id",), help="Klaviyo's id of the profile")
 EXCHANGE_ID = Known("_kx", ("attributes", "_kx"), help="Klaviyo's exchange id")
 # spec: meta.patch_properties, a sibling of the attributes; patch_identifiers since 2026-04-15
 PATCH = (
