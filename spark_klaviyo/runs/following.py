@@ -38,12 +38,16 @@ def _followed(
     ends: list[JobEnded] = []
     with lines.open(plan, -1, 0) as line:
         try:
-            for event in settle(plan, jobs, line, total):
-                if isinstance(event, Refused):
-                    outputs.keep_refused(event)
-                else:
-                    ends.append(event)
+            _keep(settle(plan, jobs, line, total), outputs, ends)
         except KeyboardInterrupt:  # the counts add up after every event
             total.stopped = (CODE, MESSAGE)
         total.ended = line.clock.wall().timestamp()
     return ends
+
+
+def _keep(events: Iterable[Refused | JobEnded], outputs: Outputs, ends: list[JobEnded]) -> None:
+    for event in events:
+        if isinstance(event, Refused):
+            outputs.keep_refused(event)
+        else:
+            ends.append(event)

@@ -23,7 +23,7 @@ def spark_errors() -> tuple[type[Exception], ...]:
     from pyspark.errors import PySparkException
 
     try:
-        from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+        from py4j.protocol import Py4JError
     except ImportError:  # a client without a JVM
         return (PySparkException, OSError)
     return (PySparkException, Py4JError, OSError)
