@@ -13,6 +13,9 @@ from spark_klaviyo.options.table import KEY_VARIABLE
 _REFERENCES = "env:NAME, file:PATH or secret:SCOPE/KEY"
 _MISSING = f"api_key: is required: set the environment variable {KEY_VARIABLE}, or give a reference ({_REFERENCES})"
 
+_PLANNERS = ("source", "stream")  # Spark plans these in a process of its own, which a notebook's variables never reach
+_PLANNED_ELSEWHERE = "; or bind the key of this process with register(spark, api_key=...)"
+
 
 @dataclass(frozen=True)
 class Need:
@@ -41,7 +44,7 @@ def _from_environment(need: Need, complaints: list[str]) -> Secret | None:
         return read_secret("api_key", f"env:{KEY_VARIABLE}")
     except OptionError:
         if need.door != "preview":
-            complaints.append(_MISSING)
+            complaints.append(_MISSING + (_PLANNED_ELSEWHERE if need.door in _PLANNERS else ""))
         return None
 
 

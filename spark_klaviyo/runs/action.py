@@ -18,6 +18,8 @@ from spark_klaviyo.wire.keeper_client import KeeperLink
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+NO_WAY_OUT = "Spark's tasks cannot reach the endpoint, so the calling process sent the rows (send_from=auto)"
+
 
 def run_tasks(
     frame: DataFrame, task: Task, plan: WritePlan, options: Options, outputs: Outputs, lines: LineMaker, sort: str = ""
@@ -39,7 +41,9 @@ def run_tasks(
         results = Results()
         for row in outputs.ran(frame.mapInArrow(task, RESULT)).collect():
             results.add(row["kind"], row["body"])
-        return results
+        if here and options.send_from == "auto" and results.reports:
+        results.reports[0].warn(NO_WAY_OUT)
+    return results
 
     def tell(code: str, message: str) -> None:
         stopped.set()

@@ -97,7 +97,8 @@ def unreachable(stage: Stage) -> object:
         write_klaviyo(stage.people, api_key=KEY, **stage.goal(base_url=url))
     except WriteStopped as stopped:
         report: Any = stopped.report
-        return {"stopped": report.stopped[0], "unsent": report.unsent, "rejected": report.rejected}
+        told = {"stopped": report.stopped[0], "unsent": report.unsent, "rejected": report.rejected}
+        return {**told, "warned": any("send_from=auto" in warning for warning in report.warnings)}
     return {}
 
 

@@ -60,7 +60,7 @@ def test_the_calling_process_sends_what_only_tasks_can_encode(told: Told) -> Non
 
 
 def test_where_tasks_reach_nobody_the_calling_process_tries(told: Told) -> None:
-    assert told["unreachable"] == {"stopped": "unreachable", "unsent": 38, "rejected": 2}
+    assert told["unreachable"] == {"stopped": "unreachable", "unsent": 38, "rejected": 2, "warned": True}
 
 
 def test_an_interrupted_write_stops_at_once_and_hands_back_its_report(told: Told) -> None:

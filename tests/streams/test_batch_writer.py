@@ -15,6 +15,7 @@ from tests.streams.flowing import KEY, order, ordered, posted, put_batches, run,
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+pytestmark = pytest.mark.oldest
 ORDERED = {"template": "bulk_create_events", "metric": "Placed Order", "unique_id_columns": "order_id", "api_key": KEY}
 
 
