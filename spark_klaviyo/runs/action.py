@@ -41,9 +41,7 @@ def run_tasks(
         results = Results()
         for row in outputs.ran(frame.mapInArrow(task, RESULT)).collect():
             results.add(row["kind"], row["body"])
-        if here and options.send_from == "auto" and results.reports:
-        results.reports[0].warn(NO_WAY_OUT)
-    return results
+        return results
 
     def tell(code: str, message: str) -> None:
         stopped.set()
@@ -57,4 +55,6 @@ def run_tasks(
     if stopped.is_set() and all(report.stopped is None for report in results.reports):
         # no task heard it, so the rows simply ended: what follows must not take them for all there are
         results.reports.append(TaskReport(stopped=(CODE, MESSAGE)))
+    if here and options.send_from == "auto" and results.reports:
+        results.reports[0].warn(NO_WAY_OUT)
     return results
