@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from spark_klaviyo.deliver.jobs import OpenJob, follow
-from spark_klaviyo.errors import OptionError
+from spark_klaviyo.errors import KlaviyoError, OptionError
 from spark_klaviyo.ledger.lease import Lease, living
 from spark_klaviyo.ledger.notes import notes, parsed, read_note, write_note
 from spark_klaviyo.ledger.recorder import LEASE, LOCK
@@ -20,12 +22,13 @@ from spark_klaviyo.pipeline.open import LineMaker
 from spark_klaviyo.pipeline.remembered import hear
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.runs.account import account_of, stopped
-from spark_klaviyo.runs.compacting import compact_if_many
+from spark_klaviyo.runs.compacting import compact_held, compact_if_many
 from spark_klaviyo.runs.marking import encoded_in_workers, live, standing, stored
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+Refusal: TypeAlias = Callable[[str, str], Exception]  # of a code and a message
 ASK_SECONDS = 5.0  # for the jobs that earlier runs left open, where the caller does not wait for jobs
 WAITS_FOR_OTHERS = 4  # times `stale_seconds`
 
@@ -46,7 +49,7 @@ def resuming(spark: Any, plan: WritePlan, options: Options, lines: LineMaker) ->
     place = StatePlace(options.state_path, scope_of(account, endpoint_of(plan)), plan.run_id)
     folder = Folder.at(place.path)
     try:
-        lock = _held(folder, place, plan)
+        lock = _held(folder, place, partial(stopped, plan))
     except OSError as error:
         raise OptionError(f"state_path: {place.path} cannot be written to: {error.strerror or error}") from error
     try:
@@ -55,6 +58,20 @@ def resuming(spark: Any, plan: WritePlan, options: Options, lines: LineMaker) ->
         compact_if_many(spark, folder, place)
         settle_pending(spark, plan, folder, lines)
         yield plan
+    finally:
+        _given_back(lock)
+
+
+def compact_state(spark: Any, state_path: str) -> int:
+    """Make few files of many, keeping all that a next run needs; how many files there were.
+
+    A run does that by itself once there are more than 2,000. Raises `KlaviyoError` while a run uses the state.
+    """
+    place = StatePlace(state_path, b"", f"compact_{uuid.uuid4().hex}")
+    folder = Folder.at(state_path)
+    lock = _held(folder, place, lambda _, message: KlaviyoError(message))
+    try:
+        return compact_held(spark, folder, state_path)
     finally:
         _given_back(lock)
 
@@ -89,30 +106,30 @@ def endpoint_of(plan: WritePlan) -> Mapping[str, object]:
 # --- the lock -------------------------------------------------------------------------------------
 
 
-def _held(folder: Folder, place: StatePlace, plan: WritePlan) -> Lease:
-    """The state's lock. Raises `WriteStopped` while another run holds it, `OptionError` for a foreign format."""
+def _held(folder: Folder, place: StatePlace, refusal: Refusal) -> Lease:
+    """The state's lock. Raises the refusal while another run holds it, `OptionError` for a foreign format."""
     folder.make()
     _runs_so_far(folder, place.path)
     if living(folder, [LOCK], place.stale_seconds):
         other = parsed(read_note(folder, LOCK))
-        raise stopped(plan, "state_in_use", _in_use(place, str(other.get("owner")), other.get("at")))
-    lock = Lease(folder, LOCK, plan.run_id, place.stale_seconds, lambda _: None)
+        raise refusal("state_in_use", _in_use(place, str(other.get("owner")), other.get("at")))
+    lock = Lease(folder, LOCK, place.run_id, place.stale_seconds, lambda _: None)
     lock.take()
     time.sleep(0.05)
     if not lock.is_ours():
         lock.release()
-        raise stopped(plan, "state_in_use", _in_use(place, "that began at the same moment", None))
-    _others_gone(folder, place, plan, lock)
+        raise refusal("state_in_use", _in_use(place, "that began at the same moment", None))
+    _others_gone(folder, place, refusal, lock)
     return lock
 
 
-def _others_gone(folder: Folder, place: StatePlace, plan: WritePlan, lock: Lease) -> None:
+def _others_gone(folder: Folder, place: StatePlace, refusal: Refusal, lock: Lease) -> None:
     """Wait for tasks of a run that was cut off: they end by themselves once they see that the lock is ours."""
     until = time.monotonic() + WAITS_FOR_OTHERS * place.stale_seconds
     while living(folder, notes(folder, LEASE), place.stale_seconds):
         if time.monotonic() > until:
             lock.release()
-            raise stopped(plan, "state_in_use", _in_use(place, "whose tasks still send", None))
+            raise refusal("state_in_use", _in_use(place, "whose tasks still send", None))
     for name in notes(folder, LEASE):
         folder.delete(name)
 

@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from spark_klaviyo import OptionError, WriteReport, WriteStopped, write_klaviyo
+from spark_klaviyo import KlaviyoError, OptionError, WriteReport, WriteStopped, write_klaviyo
 from spark_klaviyo.ledger.recorder import LOCK
 from spark_klaviyo.ledger.storage import Folder
-from spark_klaviyo.runs.compacting import compact_held
+from spark_klaviyo.runs.resuming import compact_state
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
 from tests.state.kept import locked, place_at, recorded
 
@@ -198,9 +198,10 @@ def test_a_compacted_state_says_the_same_in_fewer_files(shop: Shop) -> None:
     assert shop.write(rows, on_reject="keep", **options).rejected == 1
     shop.sent(shop.people(("p2@x.com", "other")), **options)
     before = len(recorded(shop.state))
-    with locked(place_at(shop.state)) as folder:
-        assert compact_held(shop.spark, folder, str(shop.state)) > 6
-        assert len(folder.names()) <= 2
+    with locked(place_at(shop.state)), pytest.raises(KlaviyoError, match="another run"):
+        compact_state(shop.spark, str(shop.state))
+    assert compact_state(shop.spark, str(shop.state)) > 6
+    assert len(Folder.at(str(shop.state)).names()) <= 2
     assert len(recorded(shop.state)) == 5 < before
     assert {row["outcome"] for row in recorded(shop.state)} == {"sent"}
     assert shop.sent(rows, **options) == 2  # the one refused, and the one that was other meanwhile
@@ -288,8 +289,7 @@ def test_what_was_under_way_when_a_run_was_killed_is_in_doubt_where_a_resend_cou
         pq.write_table(kept, file)
     report = shop.write(rows, **options)
     assert (report.delivered, report.reasons) == (1, {"in_doubt": 1})
-    with locked(place_at(shop.state)) as folder:
-        compact_held(shop.spark, folder, str(shop.state))
+    compact_state(shop.spark, str(shop.state))
     report = shop.write(rows, **options)
     assert (report.skipped, report.reasons) == (1, {"in_doubt": 1})
     report = shop.write(rows, **options, resend="always")
