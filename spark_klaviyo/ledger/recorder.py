@@ -8,17 +8,16 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from spark_klaviyo.ledger.earlier import Earlier
 from spark_klaviyo.ledger.lease import Lease, living, owner_of
 from spark_klaviyo.ledger.state import (
-    BEGUN,
     HASH,
     JOBS,
     PART,
@@ -28,15 +27,12 @@ from spark_klaviyo.ledger.state import (
     SENT,
     Marks,
     StatePlace,
-    marks_of,
 )
 from spark_klaviyo.ledger.storage import PARQUET, Folder
 
 NOT_HELD = "this run does not hold it here: is it one place for every machine?"
 LOCK = "_lock.json"
 LEASE = "_lease-"
-READ = ["key", "fingerprint", "job_id", "outcome", "at"]
-READ_SCHEMA = pa.schema([SCHEMA.field(name) for name in READ])
 AT_ONCE = 1_000  # rows that are written down without waiting for more
 LONGEST_WAIT = 1.0  # seconds that fewer rows may wait for more
 FEW = 100  # files that are written without any waiting
@@ -201,74 +197,6 @@ class Recorder:
 
     def _message(self, why: str) -> str:
         return f"the state at state_path cannot be used any more: {why}"
-
-
-class Earlier:
-    """What earlier attempts of a task have delivered: rows by their marks, with outcome and job.
-
-    `doubtful`: marks of rows that were begun, and of which nothing more is known.
-    """
-
-    def __init__(self, tables: Iterable[pa.Table]) -> None:
-        every = pa.concat_tables([pa.table({name: [] for name in READ}, schema=READ_SCHEMA), *tables])
-        marks = np.concatenate([_fixed(every.column("key")), _fixed(every.column("fingerprint"))], axis=1)
-        outcomes = every.column("outcome").to_pylist()
-        self.doubtful = _doubtful(marks, outcomes, every.column("at").to_pylist())
-        done = np.array([outcome in (SENT, PENDING) for outcome in outcomes], dtype=bool)
-        self._marks = marks[done]
-        self._jobs = [job for job, kept in zip(every.column("job_id").to_pylist(), done, strict=True) if kept]
-        short = _short(self._marks)
-        self._order = np.argsort(short, kind="stable")
-        self._sorted = short[self._order]
-
-    def __len__(self) -> int:
-        return len(self._marks)
-
-    @staticmethod
-    def read(folder: Folder, run_id: str, partition_id: int) -> Earlier:
-        """What the files of this run and partition hold."""
-        stem = f"{PART}{run_id}-{max(partition_id, 0):05d}-"
-        names = [name for name in folder.names() if name.startswith(stem)]
-        return Earlier(folder.read(name, READ) for name in names)
-
-    def place_of(self, marks: Marks) -> npt.NDArray[np.int64]:
-        """For each row its place in the record, -1 where it is not there."""
-        found = np.full(len(marks), -1, dtype=np.int64)
-        if not len(self) or not len(marks):
-            return found
-        at = np.minimum(self._sorted.searchsorted(_short(marks)), len(self) - 1)
-        places = self._order[at]
-        same = (self._marks[places] == marks).all(axis=1)
-        found[same] = places[same]
-        return found
-
-    def jobs_of(self, places: npt.NDArray[np.int64]) -> Iterator[tuple[str | None, int]]:
-        """The jobs of rows at these places, and how many of the rows each has; None: those without a job."""
-        counts: dict[str | None, int] = {}
-        for place in places.tolist():
-            counts[self._jobs[place]] = counts.get(self._jobs[place], 0) + 1
-        yield from counts.items()
-
-
-def _doubtful(marks: Marks, outcomes: list[str], moments: list[datetime]) -> set[bytes]:
-    """The marks whose last row says that they were begun."""
-    if BEGUN not in outcomes:
-        return set()
-    last: dict[bytes, tuple[datetime, str]] = {}
-    for mark, outcome, moment in zip(marks, outcomes, moments, strict=True):
-        last[bytes(mark)] = max(last.get(bytes(mark), (moment, outcome)), (moment, outcome))
-    return {mark for mark, (_, outcome) in last.items() if outcome == BEGUN}
-
-
-def _short(marks: Marks) -> npt.NDArray[np.uint64]:
-    """64 bits of each mark, to search by; who is found is compared whole."""
-    words = np.ascontiguousarray(marks).view(np.uint64)
-    return words[:, 0] ^ words[:, 2]
-
-
-def _fixed(column: pa.ChunkedArray) -> Marks:
-    held = column.combine_chunks()
-    return marks_of(held if isinstance(held, pa.Array) else pa.concat_arrays(held.chunks), HASH)
 
 
 def _binary(hashes: Marks) -> pa.Array:

@@ -14,8 +14,9 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spark_klaviyo.ledger.earlier import Earlier
 from spark_klaviyo.ledger.notes import write_note
-from spark_klaviyo.ledger.recorder import LOCK, Earlier, Recorder
+from spark_klaviyo.ledger.recorder import LOCK, Recorder
 from spark_klaviyo.ledger.state import BEGUN, SCHEMA, SENT, Marks, marks_of
 from spark_klaviyo.ledger.storage import Folder
 from spark_klaviyo.pipeline.open import LineMaker
