@@ -80,7 +80,7 @@ _TARGET = (
         "target",
         readers.verbatim,
         None,
-        "template of the body, with {rows}, {row}, {api_key}, {column}, {now}; {rows} when batched, else {row}",
+        "template of the body, with {rows}, {row}, {api_key}, {column}, {now}; {rows} when batched, else {row}; blank: none",
         "manual",
         hidden=True,
     ),
@@ -89,7 +89,7 @@ _TARGET = (
         "target",
         readers.choice("header", "query", "body", "none"),
         "header",
-        "where the key travels",
+        "where the key travels; {api_key} in body and api_key in the url's query say so themselves",
         "manual",
     ),
     Option("base_url", "target", addresses.base_url, BASE_URL, "scheme and host of the API"),
@@ -126,7 +126,13 @@ _CREDENTIALS = (
 
 _REQUESTS = (
     Option("batch_mode", "requests", readers.yes_no, "true", "false: one row a request"),
-    Option("max_rows", "requests", readers.whole(1), None, "most rows in a request; the endpoint's limit"),
+    Option(
+        "max_rows",
+        "requests",
+        readers.whole(1),
+        None,
+        "most rows in a request; the endpoint's limit (100 where none is published)",
+    ),
     Option("max_bytes", "requests", readers.whole(1), None, "most bytes of a request; the endpoint's limit"),
     Option("tasks", "requests", readers.whole(1, 10_000), "8", "most tasks that send at once from a session door"),
     Option("workers", "requests", readers.whole(1, 256), "4", "most requests in flight per task"),
