@@ -20,6 +20,8 @@ from spark_klaviyo.wire.windows import Rolling
 
 LOOK_SECONDS = 1.0  # how often the traffic of others is worked out
 RECENT_SECONDS = 6.0
+MINUTE = 60.0
+TOGETHER_SECONDS = 90.0
 SHORTEST_WAIT = 0.02  # before asking again
 LONGEST_WAIT = 15.0  # ... as more may be known by then
 YIELDING_WAIT = 3.0  # ... where our allowance grows through the minute
@@ -67,6 +69,7 @@ class Endpoint:
         self._neighbour = Neighbour()
         self._full_until = 0.0
         self._alone = False
+        self._together_until = 0.0
         self.resize(quota)
 
     def ask(self, now: float) -> float:
@@ -136,7 +139,9 @@ class Endpoint:
             self._neighbour.spent()
         if self._share < 1.0:
             recent = self._others.traffic(now, RECENT_SECONDS)
-            self._alone = _alone(recent, burst, self._alone)
+            # once a minute was full, others who are only waiting for the next one must not be taken for gone
+            lately = self._others.traffic(now, MINUTE) if self._neighbour.rate else recent
+            self._alone = now >= self._together_until and _alone(lately, burst, self._alone)
             if self._guesses and recent.windows >= 4:
                 self._guess(recent, burst)
         else:
@@ -181,10 +186,12 @@ class Endpoint:
         self._shut_until = max(self._shut_until, ends)
         elapsed = now - (ends - window.seconds)
         if self._alone and self._share < 1.0:
-            self._alone = False  # we were not: back to our own share
+            self._alone = False  # we were not: back to our own share, for a while
+            self._together_until = ends + TOGETHER_SECONDS
         elif elapsed > 0.1 * window.seconds and not self._guesses:
             of_run = window.since(ends - window.seconds) / self._part
-            self._neighbour.refused(max(window.quota - of_run, 0.0) / elapsed, ends)
+            others = max(window.quota - of_run, 0.0) / elapsed
+            self._neighbour.refused(min(others, 0.8 * window.quota / window.seconds), ends)
         window.forget(now)
         self._apportion(now)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from spark_klaviyo.wire.others import NONE_KNOWN, Traffic
 
-MARGIN = 1.05
-SLOWER = 0.85  # per minute without a refusal
+MARGIN = 1.15
+SLOWER = 0.88  # per minute without a refusal
 FADING = 0.9  # per look that finds hardly anybody
 LOOKS = 3  # as often in a row somebody has to be seen
 EARLY = 0.85  # part of our allowance that is spent at once; the rest goes evenly, to notice the end of the minute
