@@ -80,7 +80,7 @@ _TARGET = (
         "target",
         readers.verbatim,
         None,
-        "template of the body, with {rows}, {row}, {api_key}, {column}, {now}; {rows} when batched, else {row}; blank: none",
+        "template of the body: {rows}, {row}, {api_key}, {column}, {now}; {rows} when batched, else {row}; blank: none",
         "manual",
         hidden=True,
     ),
