@@ -7,8 +7,9 @@ show. Pure: the time is passed in. Not locked.
 
 from __future__ import annotations
 
+import random
 from bisect import bisect_right, insort
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from spark_klaviyo.records import Quota, Reply
@@ -22,6 +23,8 @@ LOOK_SECONDS = 1.0  # how often the traffic of others is worked out
 RECENT_SECONDS = 6.0
 MINUTE = 60.0
 TOGETHER_SECONDS = 90.0
+CROWDED_SECONDS = 10.0
+SHARED_MARGIN = 1.35  # what others took is told less exactly by a share
 SHORTEST_WAIT = 0.02  # before asking again
 LONGEST_WAIT = 15.0  # ... as more may be known by then
 YIELDING_WAIT = 3.0  # ... where our allowance grows through the minute
@@ -57,8 +60,9 @@ class Seen:
 class Endpoint:
     """Turns at one endpoint."""
 
-    def __init__(self, quota: Quota, share: float | None = 1.0) -> None:
+    def __init__(self, quota: Quota, share: float | None = 1.0, roll: Callable[[], float] = random.random) -> None:
         self._share = FIRST_GUESS if share is None else share
+        self._roll = roll
         self._guesses = self._share < LEAST_SHARE
         self._windows: list[Rolling] = []
         self._promised: list[float] = []  # sorted: the moments for which sleepers were told to come back
@@ -66,7 +70,7 @@ class Endpoint:
         self._spaced_until = 0.0
         self._others = Others(1.0)
         self._looked = 0.0
-        self._neighbour = Neighbour()
+        self._neighbour = Neighbour() if self._share == 1.0 else Neighbour(SHARED_MARGIN)
         self._full_until = 0.0
         self._alone = False
         self._together_until = 0.0
@@ -87,9 +91,10 @@ class Endpoint:
         return due - now
 
     def _space(self, now: float) -> None:
-        """A share is spread over the second: lumps of several senders would hide each other, or fall on each other."""
+        """A share is spread over the second: lumps would fall on each other, and in step one could hide another."""
         if self._share < 1.0 and self._windows:
-            self._spaced_until = now + 0.8 * self._windows[0].seconds / max(self._windows[0].ours, 0.05)
+            spacing = 0.7 * self._windows[0].seconds / max(self._windows[0].ours, 0.05)
+            self._spaced_until = now + spacing * (0.6 + 0.8 * self._roll())
 
     def _first_unpromised(self) -> float:
         """When a turn opens that no sleeper was told to come back for."""
@@ -175,7 +180,15 @@ class Endpoint:
         full = self._full_window(seen.asked_seconds)
         if full is not None:
             self._full(full, ends, now)
-        elif self._guesses:  # too many of us in one second
+        elif self._share < 1.0:
+            self._crowded(now)
+
+    def _crowded(self, now: float) -> None:
+        """Too many in one second: somebody else is there, whatever was believed."""
+        if self._alone:
+            self._alone, self._together_until = False, now + CROWDED_SECONDS
+            self._apportion(now)
+        elif self._guesses:
             self._share *= NARROWING
 
     def _full(self, window: Rolling, ends: float, now: float) -> None:

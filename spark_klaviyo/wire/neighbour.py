@@ -20,8 +20,9 @@ MOST_SLOW = 0.1  # uploads of unknown length say little about when they arrive
 class Neighbour:
     """Requests a second that others are believed to send; 0.0 as long as nobody was noticed."""
 
-    def __init__(self) -> None:
+    def __init__(self, margin: float = MARGIN) -> None:
         self.rate = 0.0
+        self._margin = margin
         self._cycle_began = 0.0
         self._taught = False  # a minute has confirmed or corrected the first guess
         self._used_up = False
@@ -62,7 +63,7 @@ class Neighbour:
         """What of a window is for us."""
         if not self.rate:
             return quota
-        ours = max(quota - MARGIN * self.rate * seconds, 0.1 * quota)
+        ours = max(quota - self._margin * self.rate * seconds, 0.1 * quota)
         if seconds < CYCLE_SECONDS:
             return ours
         passed = min(max((now - self._cycle_began) / CYCLE_SECONDS, 0.0), 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
@@ -68,12 +69,14 @@ def keeper(case: Case, seed: int) -> Outcome:
 
 def shares(case: Case, seed: int) -> Outcome:
     """Two tasks that know of how many they are one, and cannot talk to each other."""
-    return case.run(coalesced(case.partitions, 2), 2, lambda: Endpoint(case.quota, 0.5), seed)
+    roll = random.Random(seed).random
+    return case.run(coalesced(case.partitions, 2), 2, lambda: Endpoint(case.quota, 0.5, roll), seed)
 
 
 def guesses(case: Case, seed: int) -> Outcome:
     """Tasks that know nothing of each other."""
-    return case.run(case.partitions, case.slots, lambda: Endpoint(case.quota, None), seed)
+    roll = random.Random(seed).random
+    return case.run(case.partitions, case.slots, lambda: Endpoint(case.quota, None, roll), seed)
 
 
 def holds(case: Case, outcomes: list[Outcome]) -> None:

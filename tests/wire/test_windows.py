@@ -18,7 +18,7 @@ windows = st.sampled_from([((3, 1.0),), ((3, 1.0), (15, 60.0)), ((10, 1.0), (30,
 
 def arrivals(quota: Quota, askers: int, turns: int, latency: float, seed: int, share: float = 1.0) -> list[float]:
     """When requests arrive whose senders ask, wait as told, send, and ask again. Each takes up to `latency` seconds."""
-    endpoint, roll = Endpoint(quota, share), random.Random(seed)
+    endpoint, roll = Endpoint(quota, share, random.Random(seed).random), random.Random(seed)
     arrived: list[float] = []
     events = [(1000.0 + roll.random() * 3, asker, "ask") for asker in range(askers)]
     heapq.heapify(events)
