@@ -74,6 +74,7 @@ class Endpoint:
         self._full_until = 0.0
         self._alone = False
         self._together_until = 0.0
+        self._met_while_alone = 0
         self.resize(quota)
 
     def ask(self, now: float) -> float:
@@ -199,8 +200,10 @@ class Endpoint:
         self._shut_until = max(self._shut_until, ends)
         elapsed = now - (ends - window.seconds)
         if self._alone and self._share < 1.0:
-            self._alone = False  # we were not: back to our own share, for a while
-            self._together_until = ends + TOGETHER_SECONDS
+            self._met_while_alone += 1  # the first may hold what others sent before they ended
+            if self._met_while_alone > 1:
+                self._alone, self._met_while_alone = False, 0  # we were not: back to our own share, for a while
+                self._together_until = ends + TOGETHER_SECONDS
         elif elapsed > 0.1 * window.seconds and not self._guesses:
             of_run = window.since(ends - window.seconds) / self._part
             others = max(window.quota - of_run, 0.0) / elapsed
