@@ -11,6 +11,7 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task import TaskReport
 from spark_klaviyo.runs.driver import Task, ran_here, sends_here
 from spark_klaviyo.runs.interrupting import CODE, GRACE_SECONDS, MESSAGE, attended
+from spark_klaviyo.runs.keeping import sending_tasks
 from spark_klaviyo.runs.outputs import Outputs
 from spark_klaviyo.runs.results import RESULT, Results
 from spark_klaviyo.wire.keeper_client import KeeperLink
@@ -31,7 +32,7 @@ def run_tasks(
     stopped = threading.Event()
     here = sends_here(frame, plan, options)
     if not here or sort:
-        frame = frame.coalesce(1 if here else options.tasks)
+        frame = frame.coalesce(1 if here else sending_tasks(frame, plan, options))
     if sort:
         frame = frame.sortWithinPartitions(sort)
 

@@ -118,7 +118,7 @@ def _people(df: DataFrame, plan: WritePlan, options: Options, results: Results) 
     texts = results.people
     if plan.state is not None:
         in_jvm = jvm.encodable(plan)
-        frame = (jvm.encoded(df, plan) if in_jvm else df).coalesce(options.tasks)
+        frame = (jvm.encoded(df, plan) if in_jvm else jvm.numbered(df, plan)).coalesce(options.tasks)
         texts = [row["body"] for row in frame.mapInArrow(WhoTask(plan, not in_jvm), RESULT).collect()]
     return Known(bounded(unpacked(texts)))
 
