@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped,unused-ignore]
-import openapi_client.models
+import pytest
 
+MODELS: Any = pytest.importorskip("openapi_client.models", reason="the official SDK's models are the oracle")
 FACTS: dict[str, Any] = json.loads(Path(__file__).with_name("klaviyo_facts.json").read_text())
 # Our names for Klaviyo's operations, where they differ.
 OPERATIONS = {
@@ -32,7 +33,7 @@ def through_sdk(template: str, body: Any) -> Any:
 
     The models ignore unknown keys: only a result equal to the body proves anything. Unset keys stay away.
     """
-    model = getattr(openapi_client.models, operation(template)["model"])
+    model = getattr(MODELS, operation(template)["model"])
     held = model.model_validate(body).model_dump(by_alias=True, exclude_unset=True)
     return _plain(held, body)
 
