@@ -17,6 +17,7 @@ from spark_klaviyo.records import CODES
 from spark_klaviyo.report.text import duration
 from spark_klaviyo.templates import CURRENT, markdown_table, templates
 from spark_klaviyo.templates.model import Template
+from tests.bench.stored import stored
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 SIZES = (100_000, 1_000_000, 10_000_000, 100_000_000)
@@ -113,6 +114,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "formats": formats,
     "codes": codes,
     "sizing": sizing,
+    "bench": stored,
 }
 
 

@@ -1,13 +1,17 @@
-"""`python -m tests.bench speed|quota`: runs a benchmark and prints its table."""
+"""`python -m tests.bench` runs every benchmark and keeps the tables that the README quotes (`tests.docs` puts them there).
+
+`python -m tests.bench speed|shapes|quota [--help]` runs one of them, and keeps its table only with `--store`.
+"""
 
 from __future__ import annotations
 
 import importlib
 import sys
 
-BENCHES = ("speed", "quota")
+from tests.bench.stored import NAMES
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2 or sys.argv[1] not in BENCHES:
-        sys.exit(f"usage: python -m tests.bench {'|'.join(BENCHES)} [--help]")
-    sys.exit(importlib.import_module(f"tests.bench.{sys.argv[1]}").main(sys.argv[2:]))
+    if len(sys.argv) > 1 and sys.argv[1] not in NAMES:
+        sys.exit(f"usage: python -m tests.bench [{'|'.join(NAMES)}] [--help]")
+    asked = [(sys.argv[1], sys.argv[2:])] if len(sys.argv) > 1 else [(name, ["--store"]) for name in NAMES]
+    sys.exit(max(importlib.import_module(f"tests.bench.{name}").main(given) for name, given in asked))

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from spark_klaviyo.cli.people import write_people
 from tests.bench.processes import Peak, cpu_seconds
+from tests.bench.stored import store
 from tests.bench.ways import WAYS
 
 
@@ -119,6 +120,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--partitions", type=int, default=0, help="coalesce to so many (memory of one large partition)")
     parser.add_argument("--ways", nargs="*", choices=list(WAYS), default=list(WAYS))
+    parser.add_argument("--store", action="store_true", help="keep the table for the README")
     given = parser.parse_args(arguments)
     ways = list(given.ways)
     found: dict[str, list[Measured]] = {way: [] for way in ways}
@@ -132,4 +134,16 @@ def main(arguments: Sequence[str]) -> int:
                 print(f"round {turn + 1} {way}: {one.cpu:.1f} CPU-s/M, {one.rate:,.0f} rows/s, "
                       f"{one.requests} requests, worker {one.worker:.0f} MB", flush=True)  # fmt: skip
     print("\n" + table(found))
+    if given.store:
+        store("speed", f"{about(given.rows, given.rounds)}\n\n{table(found)}")
     return 0
+
+
+def about(rows: int, rounds: int) -> str:
+    """What the table was measured with."""
+    import pyspark
+
+    return (
+        f"{rows:,} people as Parquet to a sink on the same machine, `local[2]`, pyspark {pyspark.__version__}; CPU of "
+        f"the whole process tree, medians of {rounds} rounds in which the ways take turns."
+    )
