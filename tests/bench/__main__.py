@@ -1,4 +1,4 @@
-"""`python -m tests.bench` runs every benchmark and keeps the tables that the README quotes (`tests.docs` puts them there).
+"""`python -m tests.bench` runs every benchmark and keeps the tables that the README quotes (`tests.docs` puts them in).
 
 `python -m tests.bench speed|shapes|quota [--help]` runs one of them, and keeps its table only with `--store`.
 """
