@@ -13,7 +13,7 @@ from spark_klaviyo.records import Batch, Receipt, Reply
 from spark_klaviyo.wire.clock import rfc3339
 from spark_klaviyo.wire.documents import Fault, faults, job_id, safe_detail
 from spark_klaviyo.wire.failures import UNREACHABLE
-from spark_klaviyo.wire.judge import Done, Endpoint, Halt, Refused, Reject, TooLarge, Tries, Verdict, Wait, judge
+from spark_klaviyo.wire.judge import Done, Endpoint, Halt, Refused, Reject, TooLarge, Tries, Verdict, Wait, judge, took
 from spark_klaviyo.wire.stop import Stop
 
 ONE_OR_ZERO = ("/api/track", "/api/identify")  # v1: the text 1 or 0
@@ -45,7 +45,7 @@ class Sending:
     def arrivals(self, success: tuple[int, ...]) -> int:
         """How often the rows may have arrived."""
         replies = [attempt.reply for attempt in self.attempts]
-        return self.doubted + sum(_may_have_committed(reply) or reply.status in success for reply in replies)
+        return self.doubted + sum(_may_have_committed(reply) or took(reply.status, success) for reply in replies)
 
 
 class Courier:
@@ -161,16 +161,15 @@ class Courier:
             rejected = rejections(sending.batch, dict.fromkeys(range(sending.batch.rows), fault), sending.reply.status)
             return replace(self._ended(sending, verdict.code, verdict.detail), rejections=rejected)
         outcome, rows = self._outcome(sending.reply), sending.batch.rows
-        if outcome == "delivered" or sending.reply.status not in self._order.policy.success:
+        if outcome == "delivered" or not took(sending.reply.status, self._order.policy.success):
             return replace(self._ended(sending, "delivered"), delivered=rows, batch=sending.batch)
         job = job_id(sending.reply.body) if outcome == "job" else None
         return replace(self._ended(sending, "accepted", job=job), accepted=rows, batch=sending.batch)
 
     def _outcome(self, reply: Reply) -> str:
-        """What a success means; at an address that is no template's, 202 says that it was taken and no more."""
-        template = self._order.template
-        taken = template.family == "manual" and template.outcome == "delivered" and reply.status == 202
-        return "accepted" if taken else template.outcome
+        """What a success means; 202 never says more than that it was taken."""
+        outcome = self._order.template.outcome
+        return "accepted" if outcome == "delivered" and reply.status == 202 else outcome
 
     def _stopped(self, sending: Sending, verdict: Halt | None, rest: int) -> Delivery:
         """The write was stopped: what may have arrived is in doubt, what did not is unsent."""

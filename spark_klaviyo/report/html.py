@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -123,13 +124,14 @@ class Rendered:
         """The page's content, as a notebook shows it."""
         raise NotImplementedError
 
-    def to_html(self, path: str | None = None) -> str:
+    def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
         """The page as one self-contained HTML document, written to the local `path` too if one is given.
 
         Raises OptionError for a path with a scheme such as `s3://`; volumes of Unity Catalog are local paths.
         """
-        if path is not None and "://" in path:
-            raise OptionError(f"to_html writes to a local path, not to {path.partition('://')[0]}://")
+        scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", os.fspath(path)) if path is not None else None
+        if scheme:
+            raise OptionError(f"to_html writes to a local path, not to {scheme[0]}")
         text = page(self.title, self.fragment())
         if path is not None:
             Path(path).parent.mkdir(parents=True, exist_ok=True)

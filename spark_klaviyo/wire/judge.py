@@ -111,15 +111,24 @@ class Halt:
 
 
 SAID_ZERO = "the answer was 0: the payload was not understood; it needs token, event and an identifier"
+TAKEN = frozenset({200, 201, 202, 204})
 Verdict = Done | Wait | Refused | TooLarge | Reject | Halt
 ANYWHERE = Endpoint()
+
+
+def took(status: int | None, success: tuple[int, ...]) -> bool:
+    """Whether a status says that the request was taken.
+
+    Klaviyo has answered with another success than it publishes, so 200, 201, 202 and 204 are all taken for one.
+    """
+    return status in success or status in TAKEN
 
 
 def judge(reply: Reply, tries: Tries, policy: Patience, roll: float, endpoint: Endpoint = ANYWHERE) -> Verdict:
     """Decide what a reply means. `roll` in [0, 1) is the jitter, so that a test can choose it."""
     if reply.status is None:
         return _unanswered(reply, tries, policy, roll)
-    if reply.status in policy.success:
+    if took(reply.status, policy.success):
         if endpoint.says_one and reply.body.strip() == b"0":
             return Refused(reply.status, (Fault("refused", detail=SAID_ZERO),))
         return Done() if endpoint.pages or not is_html(reply.body) else _intercepted(tries, policy, roll)

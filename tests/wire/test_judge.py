@@ -242,3 +242,8 @@ def test_any_reply_gets_a_verdict_and_every_wait_is_bounded(
         assert got.throttled or harmless or not reply.answer_lost
     assert isinstance(got, Done) == (reply.status in policy.success and not is_html(reply.body))
     assert "a@b.c" not in repr(got) or isinstance(got, Refused)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_any_success_is_one_whichever_the_endpoint_publishes(status: int) -> None:
+    assert isinstance(judge(Reply(status), Tries(attempts=1), Patience(success=(202,)), 0.0), Done)
