@@ -44,9 +44,15 @@ def test_a_report_survives_pickling_alone_and_in_an_error_without_its_live_reade
     assert copy.rejects == report.rejects_sample
 
 
-def test_a_page_is_written_where_it_is_asked_for_but_only_locally(report: WriteReport, tmp_path: Path) -> None:
+def test_a_page_is_written_where_it_is_asked_for(report: WriteReport, tmp_path: Path) -> None:
     path = tmp_path / "deep" / "report.html"
-    text = report.to_html(str(path))
-    assert path.read_text(encoding="utf-8") == text
-    with pytest.raises(OptionError, match="s3://"):
-        report.to_html("s3://bucket/report.html")
+    for given in (path, str(path)):
+        text = report.to_html(given)
+        assert path.read_text(encoding="utf-8") == text
+        path.unlink()
+
+
+@pytest.mark.parametrize("scheme", ["s3://", "dbfs:/", "file:///"])
+def test_a_page_is_not_written_to_a_place_that_is_not_local(report: WriteReport, scheme: str) -> None:
+    with pytest.raises(OptionError, match=scheme.partition("/")[0]):
+        report.to_html(f"{scheme}bucket/report.html")
