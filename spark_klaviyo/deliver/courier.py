@@ -4,21 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from urllib.parse import unquote
 
 import numpy as np
 
 from spark_klaviyo.deliver.delivery import Attempt, Delivery, Line, Order
-from spark_klaviyo.deliver.isolate import Isolated, isolate, rejections
+from spark_klaviyo.deliver.isolate import Isolated, id_of, isolate, rejections
 from spark_klaviyo.records import Batch, Receipt, Reply
 from spark_klaviyo.wire.clock import rfc3339
 from spark_klaviyo.wire.documents import Fault, faults, job_id, safe_detail
 from spark_klaviyo.wire.failures import UNREACHABLE
-from spark_klaviyo.wire.judge import Done, Endpoint, Halt, Refused, Reject, TooLarge, Tries, Verdict, Wait, judge, took
+from spark_klaviyo.wire.judge import (
+    Done,
+    Endpoint,
+    Halt,
+    Refused,
+    Reject,
+    TooLarge,
+    Tries,
+    Verdict,
+    Wait,
+    judge,
+    may_have_committed,
+    took,
+)
 from spark_klaviyo.wire.stop import Stop
 
 ONE_OR_ZERO = ("/api/track", "/api/identify")  # v1: the text 1 or 0
 PIECE = 1_000_000  # pieces of batch 7 are numbered 1,000,007, 2,000,007 and so on
-# After a lost answer, these mean that the first attempt was carried out.
+# After a lost answer to a creation, these mean that it was carried out. Elsewhere they say what they always say: that
+# two identifiers belong to two profiles, and nothing was stored.
 ARRIVED_AFTER_ALL = ((409, "duplicate_profile"), (409, "conflict"))
 NO_ROW_LEFT = "Klaviyo refused more requests than max_refusals allows before every bad row was found"
 
@@ -40,12 +55,11 @@ class Sending:
     @property
     def doubtful(self) -> bool:
         """Whether some attempt may have been done, though no answer says so."""
-        return any(_may_have_committed(attempt.reply) for attempt in self.attempts)
+        return any(attempt.doubtful for attempt in self.attempts)
 
     def arrivals(self, success: tuple[int, ...]) -> int:
         """How often the rows may have arrived."""
-        replies = [attempt.reply for attempt in self.attempts]
-        return self.doubted + sum(_may_have_committed(reply) or took(reply.status, success) for reply in replies)
+        return self.doubted + sum(one.doubtful or took(one.reply.status, success) for one in self.attempts)
 
 
 class Courier:
@@ -96,7 +110,7 @@ class Courier:
         while self._line.pace.take(self._route, self._order.quota, self._stop):
             self._attempt(sending)
             done = endpoint.done if sending.batch.rows == 1 else ()  # of several rows, a refusal settles none
-            if sending.batch.rows == 1 and sending.doubtful:
+            if sending.batch.rows == 1 and sending.doubtful and not endpoint.harmless:
                 done = (*done, *ARRIVED_AFTER_ALL)
             ways = Endpoint(done, self._about_a_row(sending), self._legacy, self._pages, self._says_one)
             verdict = judge(sending.reply, sending.tries, self._order.policy, self._line.roll(), ways)
@@ -108,11 +122,19 @@ class Courier:
         return None
 
     def _about_a_row(self, sending: Sending) -> bool:
-        """Whether a 404 means this row, not the address: one record a request may name what does not exist."""
+        """Whether a 404 means rows, not the address: records may name what does not exist, as may their path."""
         if self._row_paths or self._proven or sending.batch.envelope.of_a_row:
             return True
-        found = faults(sending.reply.body) if self._order.template.limits.max_rows == 1 else ()
-        return any(fault.code and "revision" not in fault.detail.lower() for fault in found)
+        if sending.reply.status != 404:
+            return False
+        found = [fault for fault in faults(sending.reply.body) if fault.code and "revision" not in fault.detail.lower()]
+        if not found or self._order.template.limits.max_rows == 1:
+            return bool(found)
+        words = frozenset[str]().union(*(fault.words for fault in found))
+        if any(id_of(record) in words for record in sending.batch.records()):
+            return True
+        of_the_path = words & set(unquote(sending.batch.envelope.path).split("/"))
+        return not of_the_path and (sending.batch.rows > 1 or bool(self._order.asides))
 
     def _attempt(self, sending: Sending) -> None:
         envelope = sending.batch.envelope
@@ -121,7 +143,8 @@ class Courier:
         )
         self._line.pace.saw(self._route, reply)
         sending.reply = reply
-        sending.attempts.append(Attempt(replace(reply, body=b""), self._line.clock.wall().timestamp()))
+        over = self._line.clock.wall().timestamp()
+        sending.attempts.append(Attempt(replace(reply, body=b""), over, may_have_committed(reply)))
         tries = sending.tries
         sending.tries = replace(
             tries,
@@ -213,10 +236,6 @@ class Courier:
             job_id=job,
             attempts=tuple(sending.attempts),
         )
-
-
-def _may_have_committed(reply: Reply) -> bool:
-    return reply.answer_lost or reply.status in (500, 502, 504, 524)
 
 
 def _given_up(delivery: Delivery, left: list[Batch]) -> Delivery:

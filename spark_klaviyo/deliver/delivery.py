@@ -73,10 +73,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One request that was made: its reply without the body, and when it was over (epoch seconds)."""
+    """One request that was made: its reply without the body, and when it was over (epoch seconds).
+
+    `doubtful`: it may have been carried out, though no answer says so.
+    """
 
     reply: Reply
     at: float
+    doubtful: bool = False
 
 
 @dataclass(frozen=True)

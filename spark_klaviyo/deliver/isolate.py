@@ -8,6 +8,7 @@ request whatever rows it holds.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from spark_klaviyo.wire.documents import Fault
 # recorded: an unknown list is refused at /data (import) or /data/relationships/list/data/id (subscriptions)
 _LIST = re.compile(r"\blist (?:id )?\S+ (?:does not exist|not found)|\blist not found\b", re.IGNORECASE)
 _AGAIN = re.compile(r"\b(?:already|exists|duplicate|repeat)", re.IGNORECASE)
+_IDS = re.compile(r"\bids?\b", re.IGNORECASE)
 _CONDEMNED = ("/data/relationships", "/data/type", "/data/id")
 ALL = Fault("refused", "Klaviyo refused the request", "Klaviyo refused the request")
 
@@ -38,7 +40,7 @@ def isolate(batch: Batch, faults: Sequence[Fault], pointer: str, unique: str = "
 
     `unique` is the field whose repetition means that Klaviyo has the row already.
     """
-    named = _named_in(batch, faults, pointer)
+    named = _named_in(batch, faults, pointer) or _spoken_of(batch, faults)
     if named:
         there = frozenset(row for row, fault in named.items() if unique and _repeats(fault, unique))
         rest = batch.without(set(named))
@@ -61,6 +63,28 @@ def _named_in(batch: Batch, faults: Sequence[Fault], pointer: str) -> dict[int, 
     for fault, positions in zip(inside, rows, strict=True):
         named |= {row: fault for row in positions if row not in named}
     return named
+
+
+def _spoken_of(batch: Batch, faults: Sequence[Fault]) -> dict[int, Fault]:
+    """The rows whose id a sentence names: `Invalid profile IDs: ...` at `/data/` is all that list calls say [F]."""
+    telling = [fault for fault in faults if _IDS.search(fault.detail)]
+    named: dict[int, Fault] = {}
+    for row, record in enumerate(batch.records() if telling else ()):
+        own = id_of(record)
+        fault = next((fault for fault in telling if own in fault.words), None) if own else None
+        if fault is not None:
+            named[row] = fault
+    return named
+
+
+def id_of(record: bytes) -> str:
+    """The id that a record has beside its attributes; empty without one."""
+    try:
+        held: object = json.loads(record)
+    except (ValueError, RecursionError):
+        return ""
+    own = held.get("id") if isinstance(held, dict) else None
+    return own if isinstance(own, str) else ""
 
 
 def _repeats(fault: Fault, field_name: str) -> bool:

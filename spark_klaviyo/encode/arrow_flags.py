@@ -15,7 +15,7 @@ from spark_klaviyo.encode import arrow_texts as texts
 from spark_klaviyo.encode.buffers import Mask, any_in_group, bytes_and_offsets, masked, strings, valid_rows
 from spark_klaviyo.encode.cheap import whole
 from spark_klaviyo.encode.columns import Columns
-from spark_klaviyo.encode.looks import Look, Looks, Part
+from spark_klaviyo.encode.looks import KEY_PARTS, Look, Looks, Part
 
 Test = Callable[[pa.Array], "Mask | None"]
 
@@ -47,7 +47,7 @@ class ArrowFlags:
             return pa.nulls(self.rows, texts.STRING)
         beside = [pc.fill_null(self._part(part), "") for part in self.looks.key_with]
         first = pc.coalesce(*parts)
-        return pc.binary_join_element_wise(first, *beside, "\x1f") if beside else first
+        return pc.binary_join_element_wise(first, *beside, KEY_PARTS) if beside else first
 
     def _part(self, part: Part) -> pa.Array:
         text = texts.plain(self.columns.column(part.leaf)).cast(texts.STRING)

@@ -16,6 +16,8 @@ from spark_klaviyo.plan.model import Wanted, WritePlan
 from spark_klaviyo.plan.shape import Each, Leaf, Node, Record, When
 from spark_klaviyo.plan.types import Type, depth
 
+KEY_PARTS = "\x1f"  # stands between an identifier and what belongs to it in the column `key`
+
 
 @dataclass(frozen=True)
 class Bounds:
@@ -167,6 +169,12 @@ def _parts(plan: WritePlan, places: Iterable[tuple[str, ...]]) -> tuple[Part, ..
     emails = {wanted.at for wanted in plan.checks.wanted if wanted.form == "email"}
     found = ((at, leaf_at(plan.record, at)) for at in places)
     return tuple(Part(leaf, at in emails or at[-1] == "email") for at, leaf in found if leaf is not None)
+
+
+def key_places(plan: WritePlan) -> tuple[tuple[str, ...], ...]:
+    """Places of what belongs to an identifier in the column `key`: those that some column gives, in their order."""
+    record = plan.record
+    return tuple(at for at in plan.checks.key_with if record is None or leaf_at(record, at) is not None)
 
 
 def _too_deep(properties: Node | None, limit: int | None) -> Iterator[Leaf]:

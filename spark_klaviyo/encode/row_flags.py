@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, timezone
 from typing import TypeAlias
 
-from spark_klaviyo.encode.looks import Bounds, Look, Looks, look_for
+from spark_klaviyo.encode.looks import KEY_PARTS, Bounds, Look, Looks, look_for
 from spark_klaviyo.encode.row_records import Maker, RowValues
 from spark_klaviyo.encode.row_values import Value, type_of
 from spark_klaviyo.plan.forms import UNKNOWN
@@ -52,7 +52,7 @@ class RowFlags:
         for place, lower in self._parts:
             text = _bare(row[place], lower=lower)
             if text:
-                return "\x1f".join([text, *(_bare(row[at], lower=low) for at, low in self._beside)])
+                return KEY_PARTS.join([text, *(_bare(row[at], lower=low) for at, low in self._beside)])
         return None
 
     # --- the tests ------------------------------------------------------------------------------

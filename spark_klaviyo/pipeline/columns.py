@@ -47,11 +47,11 @@ def _keys(batch: pa.RecordBatch) -> Ints:
     if array.null_count == len(array):
         return np.zeros(len(array), np.int64)
     if not pa.types.is_integer(array.type):
-        return _hashed(array)
+        return hashed(array)
     return pc.fill_null(array, 0).to_numpy(zero_copy_only=False).astype(np.int64, copy=False)  # type: ignore[no-any-return]
 
 
-def _hashed(array: pa.Array) -> Ints:
+def hashed(array: pa.Array) -> Ints:
     """A 64-bit polynomial hash of each text, in whole columns; 0 for null and empty."""
     body, offsets = buffers(pc.fill_null(array, ""))
     text = np.frombuffer(body, dtype=np.uint8)[offsets[0] : offsets[-1]].astype(np.uint64) + np.uint64(1)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
+from spark_klaviyo.encode.looks import KEY_PARTS, key_places
 from spark_klaviyo.plan import exact_json
 from spark_klaviyo.plan.examine import get
-from spark_klaviyo.plan.model import Checks
+from spark_klaviyo.plan.model import Checks, WritePlan
 from spark_klaviyo.plan.shape import Json
 from spark_klaviyo.records import Batch
 
@@ -21,7 +22,7 @@ def named(checks: Checks, text: bytes) -> tuple[str, ...] | None:
     """
     try:
         record = exact_json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     for at in checks.key:
         value = get(record, at)
@@ -31,16 +32,14 @@ def named(checks: Checks, text: bytes) -> tuple[str, ...] | None:
 
 
 def _shown(at: tuple[str, ...], value: Json) -> str:
-    shown = str(value).strip()
+    shown = "" if value is None else str(value).strip()
     return shown.lower() if at[-1] == "email" else shown
 
 
-def identity(checks: Checks, text: bytes) -> int:
-    """A 64-bit hash of a record's identifier; 0 where it has none."""
-    found = named(checks, text)
-    if found is None:
-        return 0
-    return int.from_bytes(hashlib.blake2b(repr(found).encode(), digest_size=8).digest(), "little", signed=True)
+def key_of(plan: WritePlan, text: bytes) -> str:
+    """A record's identifier as the encoders write it into the column `key`; empty where it has none."""
+    found = named(replace(plan.checks, key_with=key_places(plan)), text)
+    return KEY_PARTS.join(found[1:]) if found is not None else ""
 
 
 def superseded(checks: Checks, batch: Batch) -> set[int]:

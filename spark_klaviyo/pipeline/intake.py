@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from spark_klaviyo.encode.formats import as_json, written
 from spark_klaviyo.pipeline import columns
-from spark_klaviyo.pipeline.identity import identity
+from spark_klaviyo.pipeline.identity import key_of
 from spark_klaviyo.plan import exact_json
 from spark_klaviyo.plan.examine import examine, get
 from spark_klaviyo.plan.model import WritePlan
@@ -83,16 +83,19 @@ def _look(
     """Decide every flagged row; the slab of what is left, rebuilt only where a row changed or went."""
     asides = columns.asides_of(batch)
     replaced: dict[int, bytes | None] = {}
-    keys = whole.keys.copy()
+    named: dict[int, str] = {}
     for position in map(int, np.flatnonzero(flags)):
         text = columns.text_of(whole, position, separator)
         aside = route_values(asides[position]) if asides is not None else {}
         sent = _decide(plan, text, aside, int(flags[position]), int(whole.rows[position]), taken)
         if sent is not text:
             replaced[position] = sent
-        if sent is not None and keys[position] == 0:
-            keys[position] = identity(plan.checks, sent)
-    whole = replace(whole, keys=keys)
+        if sent is not None and (sent is not text or whole.keys[position] == 0):
+            named[position] = key_of(plan, sent)
+    if named:
+        keys = whole.keys.copy()
+        keys[list(named)] = columns.hashed(pa.array(list(named.values()), pa.string()))
+        whole = replace(whole, keys=keys)
     return columns.rebuilt(whole, replaced, separator) if replaced else whole
 
 

@@ -97,8 +97,16 @@ class _People:
         separator = batch.envelope.separator
         texts = [exact_json.dumps({**self._constants, "id": profile_id}) + separator for profile_id in places]  # type: ignore[dict-item]
         offsets = np.concatenate([[0], np.cumsum([len(text) for text in texts])]).astype(np.int64)
-        rows = batch.numbers()[np.array(list(places.values()), dtype=np.int64)]
-        slab = Slab(memoryview(b"".join(texts)), offsets, rows, np.zeros(len(rows), np.int64))
+        chosen = np.array(list(places.values()), dtype=np.int64)
+        rows, marks = batch.numbers()[chosen], batch.marks()
+        slab = Slab(
+            memoryview(b"".join(texts)),
+            offsets,
+            rows,
+            np.zeros(len(rows), np.int64),
+            np.concatenate(marks)[chosen] if marks else None,
+            np.array(list(batch.records()), dtype=np.object_)[chosen],  # a refused row is told by its own identifiers
+        )
         return replace(batch, spans=(Span(slab, 0, len(slab)),))
 
 

@@ -13,7 +13,7 @@ def who(template: Template, record: str) -> dict[str, str | None]:
     """The email, phone number, external id and id that a record holds; None for those it has not."""
     try:
         value = exact_json.loads(record)
-    except ValueError:
+    except (ValueError, RecursionError):
         return dict.fromkeys(NAMES)
     found = {name: next((get(value, at) for at in _places(template, name)), None) for name in NAMES}
     return {name: None if text in (None, "") else str(text) for name, text in found.items()}

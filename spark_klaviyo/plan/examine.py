@@ -17,6 +17,7 @@ from spark_klaviyo.plan.channels import MARK
 from spark_klaviyo.plan.model import Checks, Wanted, WritePlan
 from spark_klaviyo.plan.shape import ONE_ITEM, Json
 from spark_klaviyo.plan.values import Problem
+from spark_klaviyo.templates.model import Template
 
 Object = dict[str, Json]
 
@@ -31,11 +32,17 @@ class Examined:
 
 
 def examine(plan: WritePlan, text: bytes, aside: Mapping[str, str]) -> Examined:
-    """Decide one row. In the mode `warn` a problem is told and the row sent all the same."""
+    """Decide one row. In the mode `warn` a problem is told and the row sent all the same; `off` does not tell."""
     try:
-        record = exact_json.loads(text)
+        return _examined(plan, text, aside)
     except ValueError:
         return Examined(None, Problem("bad_record", "this is no JSON"))
+    except RecursionError:
+        return Examined(None, Problem("bad_record", "nested far deeper than Klaviyo takes"))
+
+
+def _examined(plan: WritePlan, text: bytes, aside: Mapping[str, str]) -> Examined:
+    record = exact_json.loads(text)
     if not isinstance(record, dict):
         return Examined(None, Problem("bad_record", "this is no JSON object"))
     before = exact_json.dumps(record)
@@ -43,6 +50,8 @@ def examine(plan: WritePlan, text: bytes, aside: Mapping[str, str]) -> Examined:
     problem, pointer = next(iter(list(_problems(plan, record, aside))), (None, ""))
     if problem is not None and plan.checks.mode == "strict":
         return Examined(None, problem, pointer)
+    if plan.checks.mode == "off":
+        problem, pointer = None, ""
     after = exact_json.dumps(record)
     return Examined(text if after == before else after, problem, pointer)
 
@@ -199,13 +208,26 @@ def _shape(plan: WritePlan, record: Object) -> Iterator[tuple[Problem, str]]:
     if plan.template.as_rows:
         return
     for at in _unknown(plan, record):
-        yield Problem("bad_record", f"{plan.template.name} has no field {'/'.join(at)}"), "/" + "/".join(at)
+        several = isinstance(get(record, at), list) and (*at, ONE_ITEM) in _ways(plan.template)
+        said = (
+            f"{'/'.join(at)} must hold exactly one" if several else f"{plan.template.name} has no field {'/'.join(at)}"
+        )
+        yield Problem("bad_record", said), "/" + "/".join(at)
 
 
 def _unknown(plan: WritePlan, record: Object) -> Iterator[tuple[str, ...]]:
-    template = plan.template
+    yield from _ends(record, (), _places(plan.template))
+
+
+def _places(template: Template) -> set[tuple[str, ...]]:
+    """Every place of a record that may hold a value."""
     places = [known.at for known in template.fields] + ([template.properties_at] if template.properties_at else [])
-    yield from _ends(record, (), set(places) | _constant_places(template.record, ()))
+    return set(places) | _constant_places(template.record, ())
+
+
+def _ways(template: Template) -> set[tuple[str, ...]]:
+    """Every place on the way to one that may hold a value."""
+    return {place[:length] for place in _places(template) for length in range(1, len(place))}
 
 
 def _constant_places(constants: Mapping[str, object], at: tuple[str, ...]) -> set[tuple[str, ...]]:
@@ -230,6 +252,8 @@ def _ends(value: Json, at: tuple[str, ...], known: set[tuple[str, ...]]) -> Iter
             yield from _ends(inner, (*at, key), known)
     elif isinstance(value, list) and len(value) == 1:
         yield from _ends(value[0], (*at, ONE_ITEM), known)
+    elif isinstance(value, list):
+        yield at
 
 
 def _digest(checks: Checks, record: Object) -> str:
@@ -258,7 +282,7 @@ def put(record: Object, at: tuple[str, ...], value: Json) -> None:
     inner: Json = record
     for part, after in itertools.pairwise(at):
         if isinstance(inner, list):
-            inner = inner[0]
+            inner = inner[0] if inner else None
         elif isinstance(inner, dict):
             inner = inner.setdefault(part, [{}] if after == ONE_ITEM else {})
     if isinstance(inner, dict):

@@ -135,7 +135,8 @@ def _limits(options: Options, template: Template) -> Limits:
     if not options.batch_mode or manual.one_row_a_request(template, options):
         rows = 1
     size = options.max_bytes or template.limits.max_bytes
-    return replace(template.limits, max_rows=rows, max_bytes=size)
+    of_a_row = template.limits.max_row_bytes if options.validate == "strict" else None
+    return replace(template.limits, max_rows=rows, max_bytes=size, max_row_bytes=of_a_row)
 
 
 def _quota(options: Options, template: Template) -> Quota:

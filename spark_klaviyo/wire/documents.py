@@ -20,18 +20,25 @@ _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|“[^”]*”|‘[^’]*’|«
 _EMAIL = re.compile(r"[^\s'\"<>,;:]+@[^\s'\"<>,;:]+")
 _PHONE = re.compile(r"(?<![\w-])\+?\(?\d(?:[\s().-]?\d){6,}(?![\w-])")
 _LONG = re.compile(r"(?=[\w+/=-]*\d)[\w+/=-]{16,}")  # ids, tokens: long words with a digit in them
+_NAMED = re.compile(r"(\bids?:?\s+)(?!\d+;)[^\s,;'\"…]+(?:,\s*[^\s,;'\"…]+)*", re.IGNORECASE)  # what "id" announces
+_OPEN = re.compile(r"\blist (?:id \S+|not found with id \S+)", re.IGNORECASE)  # a list's id is nobody's data
+_BETWEEN = re.compile(r"[\s,;`'\"“”‘’«»\[\]()]+|\.(?=\s|$)")
 _DATE = re.compile(r"^\d{4}-\d\d-\d\d$")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One entry of an error document; `detail` may repeat a row's value, so it belongs into Rejections alone."""
+    """One entry of an error document; `detail` may repeat a row's value, so it belongs into Rejections alone.
+
+    `words` are those of the whole detail, which `detail` may cut short: ids that it names are among them.
+    """
 
     code: str = ""
     title: str = ""
     detail: str = ""
     pointer: str = ""
     meta: Mapping[str, object] = field(default_factory=dict)
+    words: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
 
 
 def faults(body: bytes) -> tuple[Fault, ...]:
@@ -79,9 +86,9 @@ def safe_detail(text: str) -> str:
         kept.append(match.group(0))
         return f"\x00{len(kept) - 1}\x00"
 
-    marked = _FIELD.sub(keep, clean(text))
+    marked = _OPEN.sub(keep, _FIELD.sub(keep, clean(text)))
     bare = _EMAIL.sub("…", _QUOTED.sub("'…'", marked))
-    bare = _LONG.sub("…", _PHONE.sub("…", bare))
+    bare = _NAMED.sub(r"\1…", _LONG.sub("…", _PHONE.sub("…", bare)))
     return re.sub(r"\x00(\d+)\x00", lambda match: kept[int(match.group(1))], bare)
 
 
@@ -89,12 +96,14 @@ def _fault(entry: Mapping[str, object]) -> Fault:
     source = entry.get("source")
     pointer = source.get("pointer") or source.get("parameter") if isinstance(source, dict) else ""
     meta = entry.get("meta")
+    said = entry.get("detail")
     return Fault(
         code=_text(entry.get("code")),
         title=_text(entry.get("title")),
         detail=_text(entry.get("detail")) or _text(entry.get("title")),
         pointer=_text(pointer),
         meta=meta if isinstance(meta, dict) else {},
+        words=frozenset(_BETWEEN.split(said)) if isinstance(said, str) else frozenset(),
     )
 
 

@@ -124,6 +124,13 @@ def took(status: int | None, success: tuple[int, ...]) -> bool:
     return status in success or status in TAKEN
 
 
+def may_have_committed(reply: Reply) -> bool:
+    """Whether the request may have been carried out though no answer says so."""
+    if reply.status == 500:
+        return not faults(reply.body)
+    return reply.answer_lost or reply.status in MAY_HAVE_COMMITTED
+
+
 def judge(reply: Reply, tries: Tries, policy: Patience, roll: float, endpoint: Endpoint = ANYWHERE) -> Verdict:
     """Decide what a reply means. `roll` in [0, 1) is the jitter, so that a test can choose it."""
     if reply.status is None:
@@ -138,7 +145,7 @@ def judge(reply: Reply, tries: Tries, policy: Patience, roll: float, endpoint: E
     if _wanted_state(reply.status, found, endpoint):
         return Done()
     if reply.status in TRANSIENT:
-        return _transient(reply, found, tries, policy, roll)
+        return _transient(reply, tries, policy, roll)
     if reply.status == 413:
         return TooLarge()
     return _halting(reply, found, endpoint) or _refused(reply.status, found)
@@ -198,11 +205,10 @@ def _throttled(reply: Reply, tries: Tries, policy: Patience, roll: float) -> Ver
     return Wait(max(_backoff(tries.throttles + 1, policy, roll), 1.0 + roll), throttled=True)
 
 
-def _transient(reply: Reply, found: tuple[Fault, ...], tries: Tries, policy: Patience, roll: float) -> Verdict:
+def _transient(reply: Reply, tries: Tries, policy: Patience, roll: float) -> Verdict:
     # A 500 with Klaviyo's own document means that the application failed; any other may come from something in front
     # of it that lost the answer. 408 and 503 mean that the request was not taken at all.
-    lost = reply.status in MAY_HAVE_COMMITTED or (reply.status == 500 and not found)
-    if lost and not policy.harmless:
+    if may_have_committed(reply) and not policy.harmless:
         return Reject("in_doubt", f"HTTP {reply.status}: it may have been done, and sending it again could do it twice")
     return _again(f"HTTP {reply.status}", tries, policy, roll)
 

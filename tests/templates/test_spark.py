@@ -32,7 +32,7 @@ KINDS = (
     "bulk_create_data_source_records",
     "merge_profiles",
 )
-ENCODED = pa.schema([("record", pa.string()), ("flag", pa.int32()), ("key", pa.int64()), ("aside", pa.string())])
+ENCODED = pa.schema([("record", pa.string()), ("flag", pa.int32()), ("key", pa.string()), ("aside", pa.string())])
 
 
 @pytest.mark.parametrize("name", KINDS)

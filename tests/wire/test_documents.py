@@ -78,6 +78,8 @@ def test_a_job_is_known_by_its_id() -> None:
         ("'+1 (415) 555-0100' is not a phone number", "'…' is not a phone number"),
         ("Phone +14155550100 is taken", "Phone … is taken"),
         ("Invalid profile IDs: 01GDDKASAP8TKDDA2GRZDSVP4H", "Invalid profile IDs: …"),
+        ("Invalid profile IDs: AnnX, Bob", "Invalid profile IDs: …"),
+        ("A tag with id TT does not exist.", "A tag with id … does not exist."),
         ("'Ann' is not a valid choice for 'id'.", "'…' is not a valid choice for '…'."),
     ],
 )
@@ -93,6 +95,8 @@ def test_the_sentence_stays_and_the_values_go(said: str, safe: str) -> None:
         "Request was throttled. Expected available in 1 second.",
         "Your API key is missing required scopes: events:write",
         "List ID Y6nRLr does not exist.",
+        "List not found with id Y6nRLr.",
+        "Invalid job id",
     ],
 )
 def test_a_sentence_without_values_stays_as_it_is(said: str) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from spark_klaviyo.encode.cheap import NOT_BLANK, whole
 from spark_klaviyo.encode.jvm.columns import Columns
-from spark_klaviyo.encode.looks import Look, Looks, Part
+from spark_klaviyo.encode.looks import KEY_PARTS, Look, Looks, Part
 from spark_klaviyo.plan.types import Type
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ Test: TypeAlias = Callable[["Column", Type], "Column | None"]
 
 # Spark sorts NaN above every number, so that one comparison finds it and both infinities.
 LARGEST = {"float": 3.4028234663852886e38, "double": 1.7976931348623157e308}
-NO_KEY = 42  # xxhash64 of null: its seed
 
 
 class Flags:
@@ -49,15 +48,14 @@ class Flags:
         return self.f.when(long, 1).otherwise(self.f.col(flag))
 
     def key(self) -> Column:
-        """A hash of the first identifier that is present; null where there is none."""
+        """The first identifier that is present; null where there is none."""
         if not self.looks.key:
-            return self.f.lit(None).cast("long")
-        parts = [self._part(part) for part in self.looks.key]
-        first = self.f.coalesce(*parts)
+            return self.f.lit(None).cast("string")
+        first = self.f.coalesce(*[self._part(part) for part in self.looks.key])
         if not self.looks.key_with:
-            return self.f.nullif(self.f.xxhash64(first), self.f.lit(NO_KEY).cast("long"))
-        beside = [self._part(part) for part in self.looks.key_with]
-        return self.f.when(first.isNotNull(), self.f.xxhash64(first, *beside))
+            return first
+        beside = [self.f.coalesce(self._part(part), self.f.lit("")) for part in self.looks.key_with]
+        return self.f.when(first.isNotNull(), self.f.concat_ws(KEY_PARTS, first, *beside))
 
     def _part(self, part: Part) -> Column:
         text = self.f.trim(self.columns.column(part.leaf).cast("string"))
