@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from spark_klaviyo.encode import arrow
@@ -210,6 +210,7 @@ def _fates(rows: list[Row], rejected: dict[str, str]) -> dict[object, set[str]]:
     workers=st.integers(1, 3),
     resend=st.sampled_from(["auto", "never"]),
 )
+@example(kinds=["two"], faults=[Fault("status", path=SINGLE, times=1, status=502)], workers=1, resend="auto")
 def test_of_single_records_exactly_those_that_klaviyo_holds_are_delivered(
     klaviyos: dict[bool, KlaviyoSimulator], kinds: list[str], faults: list[Fault], workers: int, resend: str
 ) -> None:
