@@ -58,8 +58,9 @@ class Sending:
         return any(attempt.doubtful for attempt in self.attempts)
 
     def arrivals(self, success: tuple[int, ...]) -> int:
-        """How often the rows may have arrived."""
-        return self.doubted + sum(one.doubtful or took(one.reply.status, success) for one in self.attempts)
+        """How often the rows may have arrived; of a server error nobody knows how far the request came."""
+        may = (one.doubtful or one.reply.status == 500 or took(one.reply.status, success) for one in self.attempts)
+        return self.doubted + sum(may)
 
 
 class Courier:
@@ -131,7 +132,7 @@ class Courier:
         if not found or self._order.template.limits.max_rows == 1:
             return bool(found)
         words = frozenset[str]().union(*(fault.words for fault in found))
-        if any(id_of(record) in words for record in sending.batch.records()):
+        if words.intersection(filter(None, map(id_of, sending.batch.records()))):
             return True
         of_the_path = words & set(unquote(sending.batch.envelope.path).split("/"))
         return not of_the_path and (sending.batch.rows > 1 or bool(self._order.asides))

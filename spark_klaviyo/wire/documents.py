@@ -103,7 +103,7 @@ def _fault(entry: Mapping[str, object]) -> Fault:
         detail=_text(entry.get("detail")) or _text(entry.get("title")),
         pointer=_text(pointer),
         meta=meta if isinstance(meta, dict) else {},
-        words=frozenset(_BETWEEN.split(said)) if isinstance(said, str) else frozenset(),
+        words=frozenset(_BETWEEN.split(said)) - {""} if isinstance(said, str) else frozenset(),
     )
 
 
