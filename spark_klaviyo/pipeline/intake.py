@@ -20,6 +20,7 @@ from spark_klaviyo.plan import exact_json
 from spark_klaviyo.plan.examine import examine, get
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.records import Rejection, Slab
+from spark_klaviyo.templates.model import Setting
 
 FINE, LOOK = 0, 1
 INFORMING = frozenset({"default_country"})  # asides that tell of a row without deciding where it goes
@@ -45,7 +46,7 @@ def take_in(plan: WritePlan, batch: pa.RecordBatch, separator: bytes, first_row:
     if not as_json(plan.content_format):
         whole = _written(plan, whole, separator)
     for route, slab in _by_route(batch, whole, first_row):
-        empty = [name for name in _required(plan) if name not in route_values(route)]
+        empty = [setting for setting in _required(plan) if setting.name not in route_values(route)]
         if empty:
             taken.rejections += _without_setting(slab, separator, empty[0])
         else:
@@ -136,16 +137,17 @@ def _by_route(batch: pa.RecordBatch, whole: Slab, first_row: int) -> list[tuple[
     return [(values[int(mine[group[0]])], columns.gathered(whole, group)) for group in groups]
 
 
-def _required(plan: WritePlan) -> list[str]:
-    """Per-row settings without which there is no request."""
+def _required(plan: WritePlan) -> list[Setting]:
+    """Per-row settings without which there is no request, or one that does more than was asked for."""
     asides = {aside.name for aside in plan.asides}
-    return [setting.name for setting in plan.template.settings if setting.required and setting.name in asides]
+    return [one for one in plan.template.settings if (one.required or one.no_gaps) and one.name in asides]
 
 
-def _without_setting(slab: Slab, separator: bytes, name: str) -> Iterator[Rejection]:
+def _without_setting(slab: Slab, separator: bytes, setting: Setting) -> Iterator[Rejection]:
+    why = f"; {setting.no_gaps}" if setting.no_gaps else ""
     for position in range(len(slab)):
         record = columns.text_of(slab, position, separator).decode("utf-8", "replace")
-        detail = f"{name}: the column that gives it is empty in this row"
+        detail = f"{setting.name}: the column that gives it is empty in this row{why}"
         yield Rejection(int(slab.rows[position]), record, "missing_field", detail)
 
 

@@ -120,7 +120,11 @@ UNSUBSCRIBE = replace(
     consent="UNSUBSCRIBED",
     settings=(
         _channels((*CHANNELS, _MORE)),
-        replace(_LIST, help="id of the list to unsubscribe from; without one, from everything"),
+        replace(
+            _LIST,
+            help="id of the list to unsubscribe from; without one, from everything",
+            no_gaps="without a list the person would be unsubscribed from everything",
+        ),
     ),
     cautions=(),
     notes=(

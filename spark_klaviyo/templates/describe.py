@@ -102,6 +102,7 @@ def _setting(setting: Setting) -> tuple[str, str]:
     words = [setting.help, "required" if setting.required else ""]
     words.append(f"one of {', '.join(setting.choices)}" if setting.choices else "")
     words.append("column:NAME takes it from each row" if setting.per_row else "")
+    words.append("a row without a value is refused" if setting.no_gaps else "")
     words.append("name:TEXT looks it up" if setting.look_up else "")
     return setting.name, "; ".join(filter(None, words))
 

@@ -25,7 +25,8 @@ MAX_BODY = 5 * MEGABYTE  # endpoints without a published size: the largest size 
 class Setting:
     """An option that belongs to a template.
 
-    `per_row`: may be `column:NAME`; `look_up`: the kind of thing that `name:TEXT` finds, if any.
+    `per_row`: may be `column:NAME`; `look_up`: the kind of thing that `name:TEXT` finds, if any. `no_gaps` says what a
+    row without a value would do where a column gives an optional setting: such a row is refused.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Setting:
     look_up: str = ""
     several: bool = False  # comma-separated ids
     prefix: str = ""  # goes before the value, unless it is there already ("$custom:::$default:::")
+    no_gaps: str = ""
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,20 @@ def test_a_row_without_its_required_setting_is_refused_and_without_an_optional_o
     assert "relationships" not in without["data"]
 
 
+@pytest.mark.parametrize("empty", [None, "", " "])
+@pytest.mark.parametrize("validate", ["strict", "off"])
+def test_an_empty_list_in_a_row_never_widens_an_unsubscribe_to_everything(empty: str | None, validate: str) -> None:
+    example = Example(
+        {"email": [ANN, BEA], "from": [NEWSLETTER, empty]}, {"channels": "email", "list_id": "column:from"}
+    )
+    for encode in (by_rows, by_arrow):
+        plan = plan_of("bulk_unsubscribe_profiles", example, validate=validate)
+        batches, rejected = batches_of(plan, example, encode)
+        assert [(one.row, one.code) for one in rejected] == [(1, "missing_field")]
+        assert "unsubscribed from everything" in rejected[0].detail
+        assert [batch.rows for batch in batches] == [1]
+
+
 def test_several_lists_stand_in_one_import() -> None:
     (body,) = bodies("add_profiles_to_list", Example({"email": [ANN]}, {"list_id": "A1, B2"}))
     assert [one["id"] for one in body["data"]["relationships"]["lists"]["data"]] == ["A1", "B2"]
