@@ -66,7 +66,7 @@ def check_channels(checks: Checks, template: Template, settings: Mapping[str, st
     return replace(
         checks,
         wanted=wanted,
-        needs=tuple(needs),
+        needs=checks.needs + tuple(needs),
         every_row=checks.every_row or not fixed,
         channels_at=places[CHANNELS],
         channels=tuple(channel.word for channel in template.channels),

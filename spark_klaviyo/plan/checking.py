@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from spark_klaviyo.plan.channels import OWN, check_channels
-from spark_klaviyo.plan.model import Checks, Wanted
+from spark_klaviyo.plan.model import Checks, Need, Wanted
 from spark_klaviyo.templates.model import Known, Template
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None) -
     """The checks of a write; without a mapping (ready-made records, or no schema yet) those of all fields."""
     places = {known.path: known.at for known in template.fields}
     derived = bool(template.unique_id) and (found is None or template.unique_id not in found.leaves)
+    needs = tuple(_needs(template, found, places))
     checks = Checks(
         mode=options.validate,
         wanted=tuple(_wanted(known, found, template) for known in _present(template, found)),
@@ -33,14 +35,22 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None) -
         max_depth=template.max_depth,
         default_country=options.default_country or "",
         on_bad_phone=options.on_bad_phone,
-        every_row=derived or options.record_column is not None,
+        every_row=derived or bool(needs) or options.record_column is not None,
         unique_id=places[template.unique_id] if template.unique_id else (),
         unique_id_places=_unique_places(options, template, found),
         ready_made=options.record_column is not None,
         look_bytes=_look_bytes(template, found),
         max_string_bytes=template.max_string_bytes,
+        needs=needs,
     )
     return check_channels(checks, template, options.settings, found) if template.channels else checks
+
+
+def _needs(template: Template, found: ColumnMap | None, places: Mapping[str, tuple[str, ...]]) -> Iterator[Need]:
+    """What fields that came from columns ask of other fields of the row."""
+    for known in template.fields:
+        if found is None or known.path in found.leaves:
+            yield from (Need(known.at, places[path], f"{known.path} needs {path}") for path in known.together)
 
 
 def _look_bytes(template: Template, found: ColumnMap | None) -> int | None:

@@ -67,6 +67,7 @@ def _problems(plan: WritePlan, record: Object, aside: Mapping[str, str]) -> Iter
             yield problem, "/" + "/".join(wanted.at)
     if checks.channels:
         yield from _channels(checks, record)
+    yield from _needed(checks, record)
     yield from _identified(checks, record)
     yield from _within_limits(checks, record)
     if checks.unique_id and get(record, checks.unique_id) is None:
@@ -145,7 +146,7 @@ def _identified(checks: Checks, record: Object) -> Iterator[tuple[Problem, str]]
 
 
 def _channels(checks: Checks, record: Object) -> Iterator[tuple[Problem, str]]:
-    """The words of a column are read and taken out; every channel needs its identifier."""
+    """The words of a column are read and taken out."""
     held, pointer = get(record, checks.channels_at), "/" + "/".join(checks.channels_at)
     given = held.pop(MARK, None) if isinstance(held, dict) else None
     words = [str(word) for word in given] if isinstance(given, list) else re.split(r"[,\s]+", str(given or ""))
@@ -153,6 +154,10 @@ def _channels(checks: Checks, record: Object) -> Iterator[tuple[Problem, str]]:
         yield Problem("bad_value", f"channels: expected some of {', '.join(checks.channels)}"), pointer
     elif not held:
         yield Problem("missing_field", f"channels: the row names none of {', '.join(checks.channels)}"), pointer
+
+
+def _needed(checks: Checks, record: Object) -> Iterator[tuple[Problem, str]]:
+    """What is there without something that it needs: a channel without its identifier, half of a pair."""
     for need in checks.needs:
         if get(record, need.when) is not None and get(record, need.at) in (None, ""):
             yield Problem("missing_field", need.says), "/" + "/".join(need.at)

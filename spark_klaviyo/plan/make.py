@@ -229,4 +229,6 @@ def _missing_fields(options: Options, template: Template, found: ColumnMap) -> l
                 + (f"give {setting} for all rows, " if setting else "")
                 + "rename one, or say which in fields"
             )
+        lacking = [path for path in known.together if known.path in found.leaves and path not in found.leaves]
+        complaints += [f"no column for {path}, which {known.path} needs; add one, or drop it" for path in lacking]
     return complaints

@@ -111,16 +111,23 @@ _THRESHOLD = Known(
     names=("low_balance_threshold",),
     help="codes left when a warning is sent, 100 at least",
 )
-_ASSIGN = "assigner_configuration"
+_ASSIGN, _BOTH = "assigner_configuration", ("ALWAYS_ASSIGN", "NEVER_ASSIGN")
 _ABOUT = (
     Known("description", ("attributes", "description")),
     _THRESHOLD,
-    # official SDK 25.0.0: the words that its model takes
+    # official SDK 25.0.0: the words that its model takes, which requires both fields
     *(
-        Known(f"{_ASSIGN}.{name}", ("attributes", _ASSIGN, name), choices=choices, since="2026-10-15", help=text)
-        for name, choices, text in (
-            ("used", ("ALWAYS_ASSIGN", "ASSIGN_IF_EXPIRED", "NEVER_ASSIGN"), "assign a used code again"),
-            ("unused_expired", ("ALWAYS_ASSIGN", "NEVER_ASSIGN"), "assign an expired one that was never used"),
+        Known(
+            f"{_ASSIGN}.{name}",
+            ("attributes", _ASSIGN, name),
+            choices=choices,
+            since="2026-10-15",
+            together=(f"{_ASSIGN}.{other}",),
+            help=text,
+        )
+        for name, other, choices, text in (
+            ("used", "unused_expired", (*_BOTH, "ASSIGN_IF_EXPIRED"), "a new code once the last one was used"),
+            ("unused_expired", "used", _BOTH, "a new code once the last one expired unused"),
         )
     ),
 )

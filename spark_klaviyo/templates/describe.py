@@ -115,6 +115,7 @@ def _column(known: Known, template: Template) -> tuple[str, str]:
     words.append(f"at most {_bytes(known.max_bytes)}" if known.max_bytes else "")
     words.append(f"matches {known.pattern}" if known.pattern else "")
     words.append(f"from revision {known.since} on" if known.since else "")
+    words.append(f"needs {', '.join(known.together)}" if known.together else "")
     words.append(f"also {', '.join(known.names)}" if known.names else "")
     words.append(known.help)
     return known.path, "; ".join(filter(None, words))

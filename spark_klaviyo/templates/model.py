@@ -48,7 +48,7 @@ class Known:
     `path` is how `fields` spells it ("location.city"); `at` where it stands in the record (("attributes", "location",
     "city")). `form`: text, email, phone, number, coordinate (number or text), integer, boolean, datetime, date, json,
     ids (array of resource ids), words (text or array of text), object (a struct or map, also addressed key by key as
-    PATH.KEY). `names` are further column names it is recognised by.
+    PATH.KEY). `names` are further column names it is recognised by; `together` are fields that must be there with it.
     """
 
     path: str
@@ -65,6 +65,7 @@ class Known:
     earliest: str = ""  # RFC 3339: times before it are refused
     latest_days: int | None = None  # times further ahead are refused
     since: str = ""  # first revision that has the field
+    together: tuple[str, ...] = ()
     before: tuple[str, tuple[str, ...]] = ("", ())  # (revision, place): where it stood in older revisions
     help: str = ""
 

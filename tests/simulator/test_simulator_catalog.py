@@ -145,6 +145,21 @@ def test_items_and_variants_are_found_by_their_filters(klaviyo: KlaviyoSimulator
     assert call(klaviyo, "GET", f"{ITEMS}?sort=title").status == 400
 
 
+@pytest.mark.parametrize(
+    "given", [{"used": "NEVER_ASSIGN"}, {"used": "NEVER_ASSIGN", "unused_expired": "ASSIGN_IF_EXPIRED"}]
+)
+def test_the_assigning_of_codes_is_told_as_a_whole_since_october_2026(
+    klaviyo: KlaviyoSimulator, given: dict[str, str]
+) -> None:
+    place, older = "/data/attributes/assigner_configuration", {"revision": "2026-07-15"}
+    body = new("coupon", external_id="C", assigner_configuration=given)
+    change = {"data": {"type": "coupon", "id": "C", "attributes": {"assigner_configuration": given}}}
+
+    assert call(klaviyo, "POST", "/api/coupons", body).pointers == [f"{place}/unused_expired"]
+    assert call(klaviyo, "POST", "/api/coupons", body, older).pointers == [place]
+    assert call(klaviyo, "PATCH", "/api/coupons/C", change, older).pointers == [place]
+
+
 def test_a_coupons_threshold_and_id_follow_its_rules(klaviyo: KlaviyoSimulator) -> None:
     def make(**attributes: Any) -> Any:
         return call(klaviyo, "POST", "/api/coupons", new("coupon", **attributes))

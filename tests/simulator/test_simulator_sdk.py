@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -207,6 +208,29 @@ def test_coupons_and_their_codes_live(klaviyo: KlaviyoSimulator, sdk: Plain) -> 
     assert {key: held["status"] for key, held in klaviyo.coupon_codes.items()} == {"SAVE10-C": "USED"}
     coupons.delete_coupon("SAVE10")
     assert (klaviyo.coupons, klaviyo.coupon_codes) == ({}, {})
+
+
+def test_coupons_say_when_a_code_is_assigned_anew(klaviyo: KlaviyoSimulator, sdk: Plain) -> None:
+    first = {"used": "ALWAYS_ASSIGN", "unused_expired": "NEVER_ASSIGN"}
+    made = sdk.Coupons.create_coupon(new("coupon", external_id="SAVE10", assigner_configuration=first))["data"]
+    assert made["attributes"]["assigner_configuration"] == klaviyo.coupons["SAVE10"]["assigner_configuration"] == first
+
+    other = {"used": "ASSIGN_IF_EXPIRED", "unused_expired": "ALWAYS_ASSIGN"}
+    change = {"data": {"type": "coupon", "id": "SAVE10", "attributes": {"assigner_configuration": other}}}
+    sdk.Coupons.update_coupon("SAVE10", change)
+    assert klaviyo.coupons["SAVE10"]["assigner_configuration"] == other
+
+
+def test_people_are_known_by_their_exchange_id_in_events_and_push_tokens(klaviyo: KlaviyoSimulator, sdk: Plain) -> None:
+    who = {"_kx": "exchange-1"}
+    sdk.Events.create_event(single_event(who, unique_id="a"))
+    sdk.Events.bulk_create_events(events_body((who, [event(unique_id="b")])))
+    token = {"token": "t1", "platform": "ios", "vendor": "apns", "profile": {"data": profile(**who)}}
+    sdk.Profiles.create_push_token(new("push-token", **token))
+
+    sent = [json.loads(one.body) for one in klaviyo.requests]
+    assert json.dumps(sent).count("exchange-1") == 3
+    assert (len(klaviyo.events), list(klaviyo.push_tokens)) == (2, ["t1"])
 
 
 def test_custom_objects_are_fed(klaviyo: KlaviyoSimulator, sdk: Plain) -> None:

@@ -222,6 +222,21 @@ def test_catalog_ids_are_taken_bare_or_whole() -> None:
     assert batch.envelope.path.count("default") == 1
 
 
+def test_fields_that_belong_together_come_together() -> None:
+    used, unused = "assigner_configuration.used", "assigner_configuration.unused_expired"
+    with pytest.raises(SchemaError, match=f"no column for {unused}"):
+        plan_of("create_coupon", Example({"external_id": ["A"], used: ["NEVER_ASSIGN"]}))
+    columns: Columns = {
+        "external_id": ["A", "B", "C"],
+        used: ["NEVER_ASSIGN", "ASSIGN_IF_EXPIRED", None],
+        unused: ["NEVER_ASSIGN", None, None],
+    }
+    for encode in (by_rows, by_arrow):
+        batches, rejected = batches_of(plan_of("create_coupon", Example(columns)), Example(columns), encode)
+        assert [(one.row, one.code) for one in rejected] == [(1, "missing_field")]
+        assert [len(loaded(batch)["data"]["attributes"]) for batch in batches] == [2, 1]  # type: ignore[index]
+
+
 @pytest.mark.parametrize(
     ("template", "columns", "options", "word"),
     [

@@ -10,11 +10,11 @@ from spark_klaviyo.simulator.api.job_reads import reads_of
 from spark_klaviyo.simulator.clock import iso, read_time
 from spark_klaviyo.simulator.documents import collection, relation, resource, single
 from spark_klaviyo.simulator.errors import JsonObject, bad_request, conflict, not_found
-from spark_klaviyo.simulator.operation import Answer, Call, Operation, always
+from spark_klaviyo.simulator.operation import Answer, Call, Operation, always, since
 from spark_klaviyo.simulator.queries import page, page_size
 from spark_klaviyo.simulator.rules.build import job, link, one, relations
 from spark_klaviyo.simulator.rules.build import resource as shape
-from spark_klaviyo.simulator.rules.schema import Free, Text, Thing
+from spark_klaviyo.simulator.rules.schema import Free, Spec, Text, Thing
 from spark_klaviyo.simulator.state.jobs import Job, JobFamily
 
 PATTERN = "^[0-9_A-z]+$"  # recorded 2026-09: no hyphen
@@ -28,6 +28,8 @@ CODES = JobFamily(
     cap=100,  # spec: at most 100 queued
     has_errors=True,
 )
+_TOLD = ("external_id", "description", "monitor_configuration")
+ASSIGNER = "assigner_configuration"
 STATUSES = ("ASSIGNED_TO_PROFILE", "DELETING", "PROCESSING", "UNASSIGNED", "USED", "VERSION_NOT_ACTIVE")
 
 
@@ -44,7 +46,7 @@ def find_coupon(call: Call) -> JsonObject:
 
 def coupon_resource(call: Call, held: JsonObject) -> JsonObject:
     """recorded 2026-09: the threshold comes back as a string, 500 unless given."""
-    attributes = {name: held[name] for name in ("external_id", "description", "monitor_configuration")}
+    attributes = {name: held[name] for name in (*_TOLD, ASSIGNER) if name in held}
     return resource(call, "coupon", held["id"], attributes)
 
 
@@ -54,6 +56,10 @@ def _monitor(given: JsonObject) -> JsonObject:
         pointer = "/data/attributes/monitor_configuration/low_balance_threshold"
         raise bad_request(pointer, "'low_balance_threshold' must be at least 100.")  # wording unsettled
     return {"low_balance_threshold": str(threshold)}
+
+
+def _assigner(given: JsonObject) -> JsonObject:
+    return {ASSIGNER: dict(given[ASSIGNER])} if given.get(ASSIGNER) else {}
 
 
 def create_coupon(call: Call) -> Answer:
@@ -70,6 +76,7 @@ def create_coupon(call: Call) -> Answer:
         "external_id": coupon_id,
         "description": given.get("description"),
         "monitor_configuration": monitor,
+        **_assigner(given),
     }
     call.account.coupons[coupon_id] = held
     return single(call, 201, coupon_resource(call, held))
@@ -80,6 +87,7 @@ def update_coupon(call: Call) -> Answer:
     held, given = find_coupon(call), call.body["data"]["attributes"]
     if given.get("monitor_configuration"):
         held["monitor_configuration"] = _monitor(given)
+    held |= _assigner(given)
     held["description"] = given.get("description") or held["description"]
     return single(call, 200, coupon_resource(call, held))
 
@@ -204,8 +212,27 @@ def _work(call: Call, rows: list[JsonObject], job_: Job) -> None:
 
 
 _ID = Text(pattern=PATTERN, nullable=False)
-_COUPON = Thing("coupon", {"external_id": _ID, "description": Text(), "monitor_configuration": Free()}, {"external_id"})
-_COUPON_UPDATE = Thing("coupon", {"description": Text(), "monitor_configuration": Free()})
+_CHANGING: dict[str, Spec] = {"description": Text(), "monitor_configuration": Free()}
+# revision 2026-10-15 brought it; SDK 25.0.0: both words are required, each one of these
+_ASSIGNING = Thing(
+    ASSIGNER,
+    {
+        "used": Text(choices=("ALWAYS_ASSIGN", "ASSIGN_IF_EXPIRED", "NEVER_ASSIGN"), nullable=False),
+        "unused_expired": Text(choices=("ALWAYS_ASSIGN", "NEVER_ASSIGN"), nullable=False),
+    },
+    {"used", "unused_expired"},
+    nullable=True,
+)
+
+
+def _creating(**more: Spec) -> Thing:
+    return one(shape("coupon", Thing("coupon", {"external_id": _ID, **_CHANGING, **more}, {"external_id"})))
+
+
+def _updating(**more: Spec) -> Thing:
+    return one(shape("coupon", Thing("coupon", {**_CHANGING, **more}), id="required"))
+
+
 _CODE = shape(
     "coupon-code",
     Thing("coupon-code", {"unique_code": Text(nullable=False), "expires_at": Text(moment=True)}, {"unique_code"}),
@@ -217,7 +244,13 @@ _ONE, _ONE_CODE, _WRITE, _CODES = "/api/coupons/{id}", "/api/coupon-codes/{id}",
 
 OPERATIONS = (
     Operation(
-        "create_coupon", "POST", "/api/coupons", "S", _WRITE, create_coupon, always(one(shape("coupon", _COUPON)))
+        "create_coupon",
+        "POST",
+        "/api/coupons",
+        "S",
+        _WRITE,
+        create_coupon,
+        since("2026-10-15", _creating(assigner_configuration=_ASSIGNING), _creating()),
     ),
     Operation(
         "update_coupon",
@@ -226,7 +259,7 @@ OPERATIONS = (
         "S",
         _WRITE,
         update_coupon,
-        always(one(shape("coupon", _COUPON_UPDATE, id="required"))),
+        since("2026-10-15", _updating(assigner_configuration=_ASSIGNING), _updating()),
     ),
     Operation("delete_coupon", "DELETE", _ONE, "S", _WRITE, delete_coupon),
     Operation("get_coupons", "GET", "/api/coupons", "L", "coupons:read", get_coupons),

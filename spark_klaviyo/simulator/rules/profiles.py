@@ -116,14 +116,10 @@ def inside(*, meta_inside: bool, anonymous: bool = True) -> Thing:
 
     Revision 2026-10-15: `meta` stands beside `attributes`; until 2026-07-15 it stood inside them.
     """
-    more: dict[str, Spec] = {"_kx": Text()}
-    if anonymous:
-        more["anonymous_id"] = Text()
+    more: dict[str, Spec] = {"_kx": Text(), **_older(anonymous)}
     if meta_inside:
         return one(resource("profile", attributes(**more, meta=META), id="optional", rules=(identified,)), "profile")
-    return one(
-        resource("profile", attributes(**_older(anonymous)), id="optional", meta=META, rules=(identified,)), "profile"
-    )
+    return one(resource("profile", attributes(**more), id="optional", meta=META, rules=(identified,)), "profile")
 
 
 def suppression_job(kind: str) -> Thing:
