@@ -2,32 +2,34 @@
 
 A job is complete or cancelled, or nobody can say: then its rows stay accepted, with the reason. It is never called
 delivered unless Klaviyo said complete and named, or counted as zero, every failure (docs: there is no state "failed").
+Nor is a job given up for a 404 that a gateway says, or that passes: Klaviyo itself has to say it, and to say it again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from urllib.parse import quote
 
 from spark_klaviyo.deliver.delivery import Line, Order
-from spark_klaviyo.deliver.job_errors import failures_of
+from spark_klaviyo.deliver.job_counts import UNCOUNTED, Counts
+from spark_klaviyo.deliver.job_errors import Failures
 from spark_klaviyo.deliver.reads import Document, Place, Reader, Unread
 from spark_klaviyo.records import Rejection
 from spark_klaviyo.templates.model import Job
 
 HANDFUL = 5  # open jobs that are asked one by one; more are asked by list
 SINGLES = 20  # most single reads in one round
-MOST_MISSES = 6  # reads in a row that fail before following is given up
+MOST_MISSES = 6  # rounds in a row whose reads fail before following is given up
 FIRST_WAIT, LONGEST_WAIT = 1.0, 15.0  # between rounds, seconds
+SURE_SECONDS = 10.0  # a job that is unknown for so long is gone; a new one may not be everywhere yet
 OPEN_STATES, END_STATES = ("queued", "processing"), ("complete", "cancelled")
 SAME_FOR_ALL = frozenset({"unauthorized", "forbidden", "retired", "redirected", "throttled", "unreachable", "stopped"})
 
 LATE = "their job was not finished within job_timeout_seconds"
 CANCELLED = "Klaviyo cancelled their job: what of it was stored is unknown"
 GONE = "Klaviyo no longer knows their job (it forgets jobs after seven days)"
-UNNAMED = "their job says that some rows failed or were skipped, without naming them"
 
 
 @dataclass(frozen=True)
@@ -78,10 +80,12 @@ def follow(jobs: Iterable[OpenJob], order: Order, line: Line, timeout_seconds: f
 
 class _Following:
     def __init__(self, jobs: Iterable[OpenJob], order: Order, line: Line, timeout_seconds: float) -> None:
-        self._open = {job.job_id: job for job in jobs}
+        self._open = _by_id(jobs)
         self._states: dict[str, str] = dict.fromkeys(self._open, "queued")
         self._order, self._line = order, line
         self._until = line.clock.now() + timeout_seconds
+        self._unknown: dict[str, float] = {}  # jobs that Klaviyo says it does not know, and since when
+        self._sure = min(SURE_SECONDS, timeout_seconds / 2)
         self._reader = Reader(order, line, self._until)
         self._misses = 0
         self._lists = True
@@ -111,15 +115,18 @@ class _Following:
         asked = list(self._open.values())
         if len(asked) > HANDFUL and self._lists:
             still = self._listed(job, OPEN_STATES, frozenset(self._open))
+            self._unknown = {job_id: since for job_id, since in self._unknown.items() if job_id not in still}
             ended = [held for held in asked if held.job_id not in still]
             if len(ended) > HANDFUL and self._lists:
                 yield from self._ended_by_list(job, frozenset(held.job_id for held in ended))
                 ended = [held for held in ended if held.job_id in self._open]
             asked = ended if self._lists else asked
+        asked = sorted(filter(self._due, asked), key=lambda held: self._unknown.get(held.job_id, 0.0))
         for held in islice(asked, SINGLES if self._lists else None):
-            if self._over():
-                return
+            misses = self._misses
             yield from self._single(job, held)
+            if self._over() or self._misses > misses:  # what ails one read may ail them all: a round costs one miss
+                return
 
     def _ended_by_list(self, job: Job, wanted: frozenset[str]) -> Iterator[Piece]:
         found = self._listed(job, END_STATES, wanted)
@@ -133,17 +140,26 @@ class _Following:
             yield from self._unread(held, answer)
             return
         self._misses = 0
+        self._unknown.pop(held.job_id, None)
         attributes = next((_attributes(one) for one in answer.resources), {})
         yield from self._settled(job, held, attributes)
 
     def _unread(self, held: OpenJob, answer: Unread) -> Iterator[Piece]:
-        if answer.code == "not_found":
+        if answer.code == answer.word == "not_found":
             self._misses = 0
-            yield self._left(held, "gone", "gone", GONE)
+            since = self._unknown.setdefault(held.job_id, self._line.clock.now())
+            if self._line.clock.now() - since >= self._sure:
+                yield self._left(held, "gone", "gone", GONE)
             return
         self._misses += 1
+        self._open[held.job_id] = self._open.pop(held.job_id)  # the others come first, next time
         if answer.code in SAME_FOR_ALL or (self._misses >= MOST_MISSES and answer.code != "late"):
             self._given_up = f"their job's status could not be read: {answer.detail}"
+
+    def _due(self, held: OpenJob) -> bool:
+        """Whether to ask for it now: a job that was unknown a moment ago is given time to appear."""
+        since = self._unknown.get(held.job_id)
+        return since is None or self._line.clock.now() - since >= self._sure
 
     def _listed(self, job: Job, states: Sequence[str], wanted: frozenset[str]) -> dict[str, Mapping[str, object]]:
         """Attributes of wanted jobs in one of these states, by id; as many pages as that should take, and some more."""
@@ -171,22 +187,24 @@ class _Following:
         if state not in END_STATES:
             self._states[held.job_id] = state if state in OPEN_STATES else self._states[held.job_id]
             return
-        failed, skipped = _count(attributes, "failed_count"), _count(attributes, "skipped_count")
-        named, trouble = 0, ""
-        for found in self._failures(job, held, attributes):
-            if isinstance(found, Unread):
-                trouble = f"their job's errors could not be read: {found.detail}"
+        counts = Counts.of(attributes)
+        failures = Failures(self._order.template, held.rows if counts.failed is None else min(held.rows, counts.failed))
+        trouble = ""
+        for page in self._errors(job, held, attributes, counts.failed):
+            if isinstance(page, Unread):
+                trouble = f"their job's errors could not be read: {page.detail}"
                 continue
-            rejections = tuple(found[: held.rows - named])
-            named += len(rejections)
+            rejections = tuple(failures.take(page))
             if rejections:
                 yield RowsFailed(held, rejections)
-        yield self._ending(held, state, named, max(failed - named, 0) + skipped, trouble)
+        silent = job.errors == "inline" and counts.failed is None and not isinstance(attributes.get("errors"), list)
+        doubt = UNCOUNTED if silent else counts.doubt(held.rows, failures, complete=job.errors != "")
+        yield self._ending(held, state, failures.named, doubt, trouble)
 
-    def _ending(self, held: OpenJob, state: str, named: int, unnamed: int, trouble: str) -> JobEnded:
+    def _ending(self, held: OpenJob, state: str, named: int, doubt: str, trouble: str) -> JobEnded:
         rest = held.rows - named
-        if rest and (state == "cancelled" or unnamed or trouble):
-            reason = CANCELLED if state == "cancelled" else trouble or UNNAMED
+        if rest and (state == "cancelled" or doubt or trouble):
+            reason = CANCELLED if state == "cancelled" else trouble or doubt
             outcome = "cancelled" if state == "cancelled" else "accepted" if trouble else "unnamed"
             return self._left(held, state, outcome, reason, named)
         del self._open[held.job_id]
@@ -198,26 +216,32 @@ class _Following:
         del self._open[held.job_id]
         return JobEnded(held, state, 0, held.rows - named, outcome, reason)
 
-    def _failures(
-        self, job: Job, held: OpenJob, attributes: Mapping[str, object]
-    ) -> Iterator[list[Rejection] | Unread]:
-        """Every page of the failures that the job names, none twice."""
-        seen: set[str] = set()
-        if attributes.get("failed_count") == 0 and not attributes.get("errors"):
+    def _errors(
+        self, job: Job, held: OpenJob, attributes: Mapping[str, object], failed: int | None
+    ) -> Iterator[list[Mapping[str, object]] | Unread]:
+        """Every page of the job's errors."""
+        if failed == 0 and not attributes.get("errors"):
             return
         if job.errors == "inline":
-            yield failures_of(_entries(attributes.get("errors")), self._order.template, seen)
+            yield _entries(attributes.get("errors"))
         if job.errors != "pages":
             return
         path = f"{job.path.replace('{job_id}', quote(held.job_id, safe=''))}/import-errors"
         place = Place(f"{job.path}/import-errors", path, job.quota, (("page[size]", "100"),))
         for page in self._reader.pages(place, held.rows + 10):
             if isinstance(page, Document):
-                yield failures_of(
-                    [{"id": _id(one), **_attributes(one)} for one in page.resources], self._order.template, seen
-                )
+                yield [{"id": _id(one), **_attributes(one)} for one in page.resources]
             else:
                 yield page
+
+
+def _by_id(jobs: Iterable[OpenJob]) -> dict[str, OpenJob]:
+    """Jobs by their ids; what was answered with the same id is followed as one job, with the rows of all."""
+    found: dict[str, OpenJob] = {}
+    for job in jobs:
+        first = found.get(job.job_id)
+        found[job.job_id] = job if first is None else replace(first, rows=first.rows + job.rows)
+    return found
 
 
 def _queries(job: Job, states: Sequence[str]) -> Iterator[tuple[tuple[str, str], ...]]:
@@ -241,8 +265,3 @@ def _attributes(resource: Mapping[str, object]) -> Mapping[str, object]:
 
 def _entries(value: object) -> list[Mapping[str, object]]:
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
-
-
-def _count(attributes: Mapping[str, object], name: str) -> int:
-    value = attributes.get(name)
-    return value if isinstance(value, int) and value > 0 else 0

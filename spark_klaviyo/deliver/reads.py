@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from spark_klaviyo.deliver.delivery import Line
 from spark_klaviyo.records import Quota, Reply
-from spark_klaviyo.wire.documents import safe_detail
+from spark_klaviyo.wire.documents import faults, safe_detail
 from spark_klaviyo.wire.failures import UNREACHABLE
 from spark_klaviyo.wire.judge import Done, Halt, Patience, Refused, Reject, Tries, Verdict, Wait, judge
 
@@ -57,11 +57,12 @@ class Unread:
     """Why there is no document; `detail` is safe to repeat.
 
     `code`: unauthorized, forbidden, not_found, retired, redirected, refused, unavailable, throttled, unreachable, late,
-    stopped.
+    stopped. `word`: the code of Klaviyo's own error document, where one came; a gateway's page has none.
     """
 
     code: str
     detail: str
+    word: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,8 @@ class Reader:
     def _outcome(self, reply: Reply, tries: Tries) -> Document | Unread | Wait:
         verdict = judge(reply, tries, self._patience, self._line.roll())
         if not isinstance(verdict, Done):
-            return verdict if isinstance(verdict, Wait) else _unread(verdict)
+            word = next((fault.code for fault in faults(reply.body)), "")
+            return verdict if isinstance(verdict, Wait) else replace(_unread(verdict), word=word)
         content = _parsed(reply)
         if content is not None:
             return Document(content, reply.headers)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 
 from spark_klaviyo.deliver.delivery import Line
 from spark_klaviyo.deliver.jobs import JobEnded
@@ -72,7 +73,7 @@ class Writing:
     ) -> None:
         self._run_id, self._line = run_id, line
         self._rejects, self._receipts, self._opened = rejects, receipts, opened
-        self._held: dict[str, Receipt] = {}
+        self._held: dict[str, list[Receipt]] = {}  # by job
         self._trouble = ""
 
     def all_of(self, happened: Iterable[Happened]) -> TaskReport:
@@ -107,12 +108,12 @@ class Writing:
         elif isinstance(event, Receipt) and self._receipts is not None:
             self._receipt(event, now)
         elif isinstance(event, JobEnded) and event.job.job_id in self._held:
-            held = self._held.pop(event.job.job_id)
-            self._keep(replace(held, outcome=event.outcome, detail=event.reason), now)
+            for held in self._held.pop(event.job.job_id):
+                self._keep(replace(held, outcome=event.outcome, detail=event.reason), now)
 
     def _finish(self) -> None:
         """All is told: receipts whose jobs stay open are written as they are, and no hidden ones are left."""
-        for held in self._held.values():
+        for held in chain.from_iterable(self._held.values()):
             self._keep(held, self._line.clock.now())
         self._held = {}
         for writer in filter(None, (self._rejects, self._receipts)):
@@ -129,7 +130,7 @@ class Writing:
         if receipt.job_id is None or self._opened is None:
             self._keep(receipt, now)
             return
-        self._held[receipt.job_id] = receipt
+        self._held.setdefault(receipt.job_id, []).append(receipt)
         self._opened.add(asdict(receipt), now)
         self._opened.flush()  # at once: a task that is killed runs no code, and a job's id is lost with it
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import pyarrow as pa
 
@@ -20,11 +21,17 @@ from spark_klaviyo.plan.types import Field, read_type
 from spark_klaviyo.records import Receipt
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task import TaskReport
-from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.wire.clock import Clock, ScaledClock
 
 KEY = "pk_test_key_of_the_simulator"
 Row = dict[str, object]
+
+
+class Served(Protocol):
+    """Anything that listens at a URL."""
+
+    @property
+    def url(self) -> str: ...
 
 
 @dataclass
@@ -58,20 +65,20 @@ class Ran:
         return WriteReport.of(self.report, run_id="run", template="t")
 
 
-def options_for(klaviyo: KlaviyoSimulator, **options: object) -> Options:
+def options_for(klaviyo: Served, **options: object) -> Options:
     """Options as `write_klaviyo` reads them; bulk import unless another template is named."""
     given: dict[str, object] = {"template": "bulk_import_profiles", "api_key": KEY, "base_url": klaviyo.url}
     return options_at("function", {**given, **options})
 
 
-def plan_for(klaviyo: KlaviyoSimulator, columns: Iterable[str], **options: object) -> WritePlan:
+def plan_for(klaviyo: Served, columns: Iterable[str], **options: object) -> WritePlan:
     """The plan of a write whose columns are all text."""
     fields = [Field(name, read_type("string")) for name in columns]
     return make_plan(options_for(klaviyo, **options), fields, "run")
 
 
 def run(
-    klaviyo: KlaviyoSimulator,
+    klaviyo: Served,
     rows: Sequence[Row],
     *,
     clock: Clock | None = None,

@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from spark_klaviyo.deliver.jobs import JobEnded, follow
+from spark_klaviyo.pipeline.open import LineMaker
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
-from tests.pipeline.running import Ran, Row, people, run
+from spark_klaviyo.wire.clock import ScaledClock
+from tests.pipeline.running import Ran, Row, people, plan_for, run
 
 ONE = "get_bulk_import_profiles_job"
 LIST = "get_bulk_import_profiles_jobs"
@@ -101,6 +104,9 @@ def asking(kind: str, **more: Any) -> Fault:
         (Fault("status_refused"), "accepted", "lists:read"),
         (asking("status", status=403, body="html"), "accepted", "could not be read"),
         (Fault("job_gone"), "gone", "no longer knows"),
+        (asking("status", status=404, body="html"), "accepted", "could not be read"),
+        (asking("status", status=200, body="empty"), "accepted", "no JSON document"),
+        (asking("status", status=204, body="empty"), "accepted", "no JSON document"),
         (Fault("html_status"), "accepted", "a page came instead"),
         (asking("status", status=500, body="html"), "accepted", "HTTP 500"),
         (asking("reset_before"), "accepted", "could not be read"),
@@ -122,6 +128,37 @@ def test_a_status_that_cannot_be_read_leaves_rows_accepted_with_the_reason(
     assert said in next(iter(ran.report.accepted_because))
     assert outcomes(ran) == {outcome}
     assert len(klaviyo.requests) < 130
+
+
+@pytest.mark.parametrize("jobs", [2, 12])
+def test_a_status_that_hangs_ends_with_the_time_for_it(klaviyo: KlaviyoSimulator, jobs: int) -> None:
+    klaviyo.inject(asking("hang"))
+    ran = run(klaviyo, people(5 * jobs), max_rows=5, job_timeout_seconds=60, timeout_seconds=1, rate_limit="none")
+    assert (ran.report.accepted, ran.report.delivered) == (5 * jobs, 0)
+    assert "job_timeout_seconds" in next(iter(ran.report.accepted_because))
+    assert outcomes(ran) == {"accepted"}
+
+
+@pytest.mark.parametrize("page", ["jsonapi", "html"])
+@pytest.mark.parametrize(("jobs", "times"), [(2, 1), (2, 2), (12, 5)])
+def test_a_job_that_is_unknown_for_a_moment_is_followed_on(
+    klaviyo: KlaviyoSimulator, page: str, jobs: int, times: int
+) -> None:
+    klaviyo.inject(asking("status", status=404, body=page, times=times))
+    ran = run(klaviyo, people(5 * jobs), max_rows=5, rate_limit="none")
+    assert (ran.report.delivered, outcomes(ran)) == (5 * jobs, {"delivered"})
+
+
+def test_a_job_that_stays_unknown_is_gone_and_takes_no_other_along(klaviyo: KlaviyoSimulator) -> None:
+    klaviyo.inject(Fault("job_never_ends", times=1))
+    ran = run(klaviyo, people(10), max_rows=5, job_timeout_seconds=1, workers=1)
+    forgotten = next(end.job for end in ran.ends if end.outcome == "accepted")
+    del klaviyo.account.jobs.by_id[forgotten.job_id]
+    klaviyo.clear_faults()
+    plan = plan_for(klaviyo, ["email", "first_name"])
+    with LineMaker(ScaledClock(60.0)).open(plan, 0, 0) as line:
+        ends = list(follow([end.job for end in ran.ends], plan, line, 60.0))
+    assert {end.outcome for end in ends if isinstance(end, JobEnded)} == {"gone", "delivered"}
 
 
 def test_throttling_without_end_is_bounded(klaviyo: KlaviyoSimulator) -> None:
