@@ -17,10 +17,15 @@ MOST_SECONDS = 10.0  # after its first row a part is written at the latest when 
 
 
 class PartWriter:
-    """Appends rows of one dataset to a folder. `stem` begins the files' names and says who wrote them."""
+    """Appends rows of one dataset to a folder. `stem` begins the files' names and says who wrote them.
 
-    def __init__(self, folder: Folder, columns: tuple[Column, ...], stem: str) -> None:
-        self._folder, self._schema = folder, arrow_schema(columns)
+    `before`: a writer whose rows have to be on disk before any of ours is.
+    """
+
+    def __init__(
+        self, folder: Folder, columns: tuple[Column, ...], stem: str, before: PartWriter | None = None
+    ) -> None:
+        self._folder, self._schema, self._before = folder, arrow_schema(columns), before
         self._times = [column.name for column in columns if column.type == "timestamp"]
         self._stem = f"{stem}-{uuid.uuid4().hex[:8]}"
         self._rows: list[dict[str, object]] = []
@@ -40,6 +45,8 @@ class PartWriter:
         """Write what is held."""
         if not self._rows:
             return
+        if self._before is not None:
+            self._before.flush()
         name = f"{self._stem}-{len(self.names):05d}{PARQUET}"
         self._folder.write(name, pa.Table.from_pylist(self._rows, self._schema))
         self.names.append(name)

@@ -24,7 +24,7 @@ from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task import TaskReport, merge
 from spark_klaviyo.runs.ending import ended
-from spark_klaviyo.runs.open_receipts import OpenReceipts, Row
+from spark_klaviyo.runs.open_receipts import OpenReceipts, Row, key_of
 from spark_klaviyo.runs.parts import TaskOutputs
 from spark_klaviyo.runs.results import reject_body
 
@@ -78,15 +78,18 @@ class _Later:
         self._options, self._lines, self._found = options, lines, found
         stem = f"part-{run_id}-follow"
         folder = found.folder
-        self._receipts = PartWriter(folder, RECEIPTS, stem) if folder is not None else None
         place = options.rejects_path
         self._rejects = PartWriter(Folder.at(place), REJECTS, stem) if place else None
+        # a settled job is never asked again, so the rows that it refused are on disk before its receipt is
+        self._receipts = PartWriter(folder, RECEIPTS, stem, self._rejects) if folder is not None else None
 
     def settle(self, template: str, rows: list[Row]) -> TaskReport:
         """Follow the jobs of one run."""
         run_id = str(rows[0]["run_id"])
         plan = make_plan(replace(self._options, template=template, api="current"), (), run_id, schema_known=False)
-        by_job = {str(row["job_id"]): row for row in rows}
+        by_job: dict[str, list[Row]] = {}
+        for row in rows:
+            by_job.setdefault(str(row["job_id"]), []).append(row)
         jobs = list(_jobs(rows))
         report = TaskReport(rows=sum(job.rows for job in jobs))
         report.accept(report.rows, OPEN_JOB)
@@ -95,7 +98,8 @@ class _Later:
             for event in settle(plan, jobs, line, report):
                 now = line.clock.now()
                 if not isinstance(event, Refused):
-                    self._keep({**by_job[event.job.job_id], "outcome": event.outcome, "detail": event.reason}, now)
+                    for row in by_job[event.job.job_id]:
+                        self._keep({**row, "outcome": event.outcome, "detail": event.reason}, now)
                 elif self._rejects is not None:
                     self._rejects.add(reject_body(run_id, event.partition_id, event), now)
             report.ended = line.clock.wall().timestamp()
@@ -103,13 +107,13 @@ class _Later:
 
     def close(self) -> None:
         """Write out what is held; what stood in hidden places has its row by now."""
-        for writer in filter(None, (self._receipts, self._rejects)):
+        for writer in filter(None, (self._rejects, self._receipts)):
             writer.flush()
         self._found.clear_hidden()
 
     def _keep(self, row: Row, now: float) -> None:
         """A further row for a job that is settled, or that has none that readers see."""
-        hidden = str(row["job_id"]) in self._found.hidden
+        hidden = key_of(row) in self._found.hidden
         if self._receipts is not None and (hidden or row["outcome"] != "accepted"):
             self._receipts.add(row, now)
 

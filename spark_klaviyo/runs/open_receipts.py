@@ -19,17 +19,18 @@ from spark_klaviyo.runs.results import RECEIPT
 from spark_klaviyo.runs.storage import STAGING
 
 Row = Mapping[str, object]
+Key = tuple[object, ...]  # names a request that made a job
 NAMES = [column.name for column in RECEIPTS]
 ACCEPTED = "accepted"
 
 
 @dataclass
 class OpenReceipts:
-    """`hidden`: ids of jobs whose receipts no reader sees yet. `folder`: where further rows go, if anywhere."""
+    """`hidden`: requests whose receipts no reader sees yet. `folder`: where further rows go, if anywhere."""
 
     folder: Folder | None = None
     given: tuple[Row, ...] = ()
-    hidden: set[str] = field(default_factory=set)
+    hidden: set[Key] = field(default_factory=set)
     _used: list[str] = field(default_factory=list)
 
     @staticmethod
@@ -49,7 +50,7 @@ class OpenReceipts:
         raise OptionError("receipts: must be the path of a receipts dataset, a DataFrame of it, or report.receipts")
 
     def rows(self) -> list[Row]:
-        """One row for each open job."""
+        """One row for each request whose job is open."""
         if self.folder is None:
             return list(_open_of(self.given, self.given).values())
         names = self.folder.names()
@@ -59,7 +60,7 @@ class OpenReceipts:
         visible = _open_of(self._read(self.folder, names), self._read(self.folder, names))
         hidden = dict(self._hidden(folders))
         for row in self._read(self.folder, names) if hidden else ():
-            hidden.pop(str(row["job_id"]), None)
+            hidden.pop(key_of(row), None)
         self.hidden = set(hidden)
         return list({**hidden, **visible}.values())
 
@@ -82,29 +83,34 @@ class OpenReceipts:
                 if row["job_id"]:
                     yield row
 
-    def _hidden(self, folders: Mapping[str, Folder]) -> Iterator[tuple[str, Row]]:
+    def _hidden(self, folders: Mapping[str, Folder]) -> Iterator[tuple[Key, Row]]:
         """What cut-off tasks, and runs cut off while they followed their jobs, have left."""
         if OPEN in folders:
             self._used = folders[OPEN].names()
             for row in self._read(folders[OPEN], self._used):
-                yield str(row["job_id"]), row
+                yield key_of(row), row
         for run in folders[STAGING].folders() if STAGING in folders else ():
             yield from _staged(run)
 
 
-def _staged(run: Folder) -> Iterator[tuple[str, Row]]:
+def _staged(run: Folder) -> Iterator[tuple[Key, Row]]:
     """Receipts with a job among the result rows of a run that never came to write them."""
     for name in run.names():
         for held in run.read(name, ["kind", "body"]).to_pylist():
             row: dict[str, object] = json.loads(held["body"]) if held["kind"] == RECEIPT else {}
             if row.get("job_id"):
-                yield str(row["job_id"]), row
+                yield key_of(row), row
 
 
-def _open_of(first: Iterable[Row], again: Iterable[Row]) -> dict[str, Row]:
-    """Accepted rows by job, without those that a settled row replaces; the rows are read twice, and few are held."""
-    found = {str(row["job_id"]): row for row in first if row["outcome"] == ACCEPTED and row["job_id"]}
+def key_of(row: Row) -> Key:
+    """What names a receipt's request; several may have been answered with the same job."""
+    return tuple(row[name] for name in ("job_id", "run_id", "partition_id", "sequence"))
+
+
+def _open_of(first: Iterable[Row], again: Iterable[Row]) -> dict[Key, Row]:
+    """Accepted rows by request, without those that a settled row replaces; the rows are read twice, and few are held."""
+    found = {key_of(row): row for row in first if row["outcome"] == ACCEPTED and row["job_id"]}
     for row in again:
         if row["outcome"] != ACCEPTED:
-            found.pop(str(row["job_id"]), None)
+            found.pop(key_of(row), None)
     return found

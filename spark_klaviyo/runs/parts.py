@@ -48,7 +48,8 @@ class TaskOutputs:
         """What a task tells everything to. Raises OSError, before anything is sent, where a folder cannot be made."""
         stem = f"part-{self.run_id}-{line.partition_id:05d}-{line.attempt}"
         rejects = _parts(self.rejects_path, REJECTS, stem)
-        receipts = _parts(self.receipts_path, RECEIPTS, stem)
+        # a receipt that says that a job has ended hides it from who follows later, so what it refused comes first
+        receipts = _parts(self.receipts_path, RECEIPTS, stem, before=rejects)
         opened = _parts(self.receipts_path, RECEIPTS, stem, OPEN)
         return Writing(self.run_id, line, rejects, receipts, opened)
 
@@ -139,9 +140,11 @@ class Writing:
             self._receipts.add(asdict(receipt), now)
 
 
-def _parts(place: str | None, columns: tuple[Column, ...], stem: str, inside: str = "") -> PartWriter | None:
+def _parts(
+    place: str | None, columns: tuple[Column, ...], stem: str, inside: str = "", before: PartWriter | None = None
+) -> PartWriter | None:
     if place is None:
         return None
     folder = Folder.at(place)
     folder.make()
-    return PartWriter(folder.child(inside) if inside else folder, columns, stem)
+    return PartWriter(folder.child(inside) if inside else folder, columns, stem, before)

@@ -51,6 +51,14 @@ def test_a_part_is_written_when_its_first_row_is_old(writer: PartWriter) -> None
     assert len(writer.names) == 1
 
 
+def test_what_has_to_be_there_before_is_written_first(tmp_path: Path, writer: PartWriter) -> None:
+    after = PartWriter(Folder.at(str(tmp_path / "after")), REJECTS, "part-r-00000-0", writer)
+    writer.add(reject(0), 0.0)
+    after.add(reject(1), 5.0)
+    after.add(reject(2), 5.0 + MOST_SECONDS)
+    assert (len(after.names), len(writer.names)) == (1, 1)
+
+
 def test_two_writers_of_one_task_never_meet(tmp_path: Path) -> None:
     for number in range(2):
         writer = PartWriter(Folder.at(str(tmp_path)), REJECTS, "same")

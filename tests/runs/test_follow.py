@@ -27,6 +27,7 @@ from spark_klaviyo.runs.storage import STAGING
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from spark_klaviyo.wire.clock import ScaledClock
+from spark_klaviyo.wire.stop import Stop
 from tests.pipeline.running import KEY, people, plan_for
 
 FAST = LineMaker(ScaledClock(60.0))
@@ -120,6 +121,44 @@ def test_rows_that_jobs_refused_are_rejected_under_their_own_run(klaviyo: Klaviy
     rejects = pq.read_table(tmp_path / "rejects").to_pylist()
     assert [(row["run_id"], row["email"]) for row in rejects] == [("run", "p5@example.com")]
     assert pq.read_table(tmp_path / "runs").to_pylist()[0]["rejected"] == 1
+
+
+class Dying(ScaledClock):
+    """A clock on which the process dies once a place holds so many files."""
+
+    def __init__(self, place: Path, files: int) -> None:
+        super().__init__(60.0)
+        self._place, self._files = place, files
+
+    def wait(self, seconds: float, stop: Stop) -> bool:
+        if len(list(self._place.glob("*.parquet"))) >= self._files:
+            raise KeyboardInterrupt
+        return super().wait(seconds, stop)
+
+
+def test_rejected_rows_are_on_disk_before_a_receipt_says_that_their_job_has_ended(tmp_path: Path) -> None:
+    receipts, rejects = tmp_path / "receipts", tmp_path / "rejects"
+    slow = Fault("job_slow", seconds=30, after=1)
+    with KlaviyoSimulator(speed=60.0, faults=[Fault("job_row_errors"), slow, Fault("job_never_ends", after=5)]) as one:
+        leave_open(one, receipts)
+        given = options_at("follow", {"api_key": KEY, "base_url": one.url, "rejects_path": str(rejects)})
+        with pytest.raises(KeyboardInterrupt):
+            settle_later(str(receipts), given, LineMaker(Dying(receipts, files=2)))
+    ended = [row for row in pq.read_table(receipts).to_pylist() if row["outcome"] == "rejected"]
+    assert ended
+    assert len(pq.read_table(rejects)) >= sum(row["rows"] for row in ended)
+
+
+def test_requests_that_were_answered_with_one_job_are_all_settled(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
+    leave_open(klaviyo, tmp_path)
+    [file] = tmp_path.glob("*.parquet")
+    table = pq.read_table(file)
+    same = pa.array([table["job_id"][0].as_py()] * len(table))
+    pq.write_table(table.set_column(table.column_names.index("job_id"), "job_id", same), file)
+    report = follow(klaviyo, tmp_path)
+    assert (report.rows, report.accepted) == (100, 100)  # that job says that it had ten rows
+    assert settled(tmp_path) == ["unnamed"] * 10
+    assert follow(klaviyo, tmp_path).rows == 0
 
 
 def test_a_job_that_is_still_open_stays_open(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
