@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -95,6 +96,11 @@ class Folder:
         """Some columns of a Parquet file."""
         with self.system.open_input_file(f"{self.path}/{name}") as file:
             return pq.read_table(file, columns=columns)
+
+    def pieces(self, name: str, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Some columns of a Parquet file, so many rows at a time: for files that may not fit the memory."""
+        with self.system.open_input_file(f"{self.path}/{name}") as file:
+            yield from pq.ParquetFile(file).iter_batches(rows, columns=columns)
 
     def write(self, name: str, table: pa.Table) -> None:
         """A Parquet file that is there when it is complete."""

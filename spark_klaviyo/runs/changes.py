@@ -29,6 +29,7 @@ from spark_klaviyo.report.task import TaskReport, merge
 from spark_klaviyo.runs import session
 from spark_klaviyo.runs.action import run_tasks
 from spark_klaviyo.runs.driver import widened
+from spark_klaviyo.runs.early import EarlyReceipts
 from spark_klaviyo.runs.following import follow_jobs
 from spark_klaviyo.runs.keeping import keeping
 from spark_klaviyo.runs.outputs import Outputs
@@ -86,7 +87,7 @@ def _send(changes: Changes, options: Options, outputs: Outputs, lines: LineMaker
     plan, deletion = widened(changes.frame, changes.plan, options), changes.deletion
     if deletion is not None:
         deletion = replace(deletion, workers=plan.workers)
-    task = ChangeTask(plan, deletion, lines, outputs.kinds, options.change_column or "")
+    task = ChangeTask(plan, deletion, lines, outputs.kinds, options.change_column or "", outputs.early)
     return run_tasks(changes.frame, task, changes.plan, options, outputs, lines, sort=WHAT)
 
 
@@ -131,6 +132,7 @@ class ChangeTask:
     lines: LineMaker
     kinds: frozenset[str]
     change_column: str
+    early: EarlyReceipts
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """What `mapInArrow` calls."""
@@ -148,7 +150,8 @@ class ChangeTask:
         for plan, what, columns, number in sending:
             encoded = (arrow.encode(batch.select(list(columns)), plan) for batch in rows.of(what))
             with self.lines.open(plan, number, attempt, stop) as line:
-                yield from result_batches(run_task(plan, encoded, line), plan.run_id, number, self.kinds)
+                happened = self.early.told(run_task(plan, encoded, line), line)
+                yield from result_batches(happened, plan.run_id, number, self.kinds)
             if stop.is_set():
                 return
         yield from result_batches(self._counted(rows, partition), self.plan.run_id, partition, self.kinds)

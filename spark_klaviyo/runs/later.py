@@ -2,6 +2,7 @@
 
 A folder of receipts is appended to: each job that is settled gets a further row, the request's own with the outcome its
 job came to. A row with another outcome than `accepted` replaces, for readers, the `accepted` one of the same `job_id`.
+Rejected rows of a run that was cut off before it could write them are moved from its staging place to `rejects_path`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import groupby
 from uuid import uuid4
+
+import pyarrow.compute as pc
 
 from spark_klaviyo.deliver.jobs import OpenJob
 from spark_klaviyo.errors import OptionError
@@ -28,7 +31,12 @@ from spark_klaviyo.runs.open_receipts import OpenReceipts, Row, key_of
 from spark_klaviyo.runs.parts import TaskOutputs
 from spark_klaviyo.runs.results import reject_body
 
+MOST_READ = 100_000  # run ids looked at in one go
 NO_JOB = "no open job"
+RECOVERED = "rejected rows of a run that was cut off were written to rejects_path"
+WAITING = (
+    "rejected rows of a run that was cut off stand in the staging place: follow with its rejects_path to keep them"
+)
 
 
 def settle_later(receipts: object, options: Options, lines: LineMaker | None = None) -> WriteReport:
@@ -44,10 +52,12 @@ def settle_later(receipts: object, options: Options, lines: LineMaker | None = N
     run_id = uuid4().hex
     later = _Later(options, lines or LineMaker(), found, run_id)
     totals = [later.settle(name, list(group)) for (name, _), group in groupby(rows, key=_run)]
+    total = merge(totals)
+    later.recover(total)
     later.close()
     names = {name for name, _ in map(_run, rows)}
     template = ", ".join(sorted(names)) or NO_JOB
-    report = WriteReport.of(merge(totals), run_id=run_id, template=template)
+    report = WriteReport.of(total, run_id=run_id, template=template)
     TaskOutputs(run_id, runs_path=options.runs_path).keep_run(report, options)
     return ended(report, options.on_reject)
 
@@ -79,7 +89,8 @@ class _Later:
         stem = f"part-{run_id}-follow"
         folder = found.folder
         place = options.rejects_path
-        self._rejects = PartWriter(Folder.at(place), REJECTS, stem) if place else None
+        self._kept = Folder.at(place) if place else None
+        self._rejects = PartWriter(self._kept, REJECTS, stem) if self._kept is not None else None
         # a settled job is never asked again, so the rows that it refused are on disk before its receipt is
         self._receipts = PartWriter(folder, RECEIPTS, stem, self._rejects) if folder is not None else None
 
@@ -105,6 +116,16 @@ class _Later:
             report.ended = line.clock.wall().timestamp()
         return report
 
+    def recover(self, total: TaskReport) -> None:
+        """Write down the rejected rows that stand in staging places; they are no rows of the report."""
+        for run_id, rows in self._found.staged_rejects():
+            if self._kept is not None and _holds(self._kept, run_id):
+                continue  # a run writes them all at once, before it follows its jobs
+            for row in rows:
+                total.warn(RECOVERED if self._rejects is not None else WAITING)
+                if self._rejects is not None:
+                    self._rejects.add(row, 0.0)
+
     def close(self) -> None:
         """Write out what is held; what stood in hidden places has its row by now."""
         for writer in filter(None, (self._rejects, self._receipts)):
@@ -116,6 +137,14 @@ class _Later:
         hidden = key_of(row) in self._found.hidden
         if self._receipts is not None and (hidden or row["outcome"] != "accepted"):
             self._receipts.add(row, now)
+
+
+def _holds(rejects: Folder, run_id: str) -> bool:
+    return any(
+        pc.any(pc.equal(piece.column(0), run_id)).as_py()
+        for name in rejects.names()
+        for piece in rejects.pieces(name, ["run_id"], MOST_READ)
+    )
 
 
 def _jobs(rows: Iterable[Row]) -> Iterator[OpenJob]:

@@ -15,13 +15,14 @@ from spark_klaviyo.ledger.storage import Folder
 from spark_klaviyo.options.addresses import is_table
 from spark_klaviyo.records import Receipt
 from spark_klaviyo.runs.parts import OPEN
-from spark_klaviyo.runs.results import RECEIPT
+from spark_klaviyo.runs.results import RECEIPT, REJECT
 from spark_klaviyo.runs.storage import STAGING
 
 Row = Mapping[str, object]
 Key = tuple[object, ...]  # names a request that made a job
 NAMES = [column.name for column in RECEIPTS]
 ACCEPTED = "accepted"
+STAGED_ROWS = 2_000  # result rows held at a time
 
 
 @dataclass
@@ -64,6 +65,12 @@ class OpenReceipts:
         self.hidden = set(hidden)
         return list({**hidden, **visible}.values())
 
+    def staged_rejects(self) -> Iterator[tuple[str, Iterator[Row]]]:
+        """By run, the rejected rows of runs that were cut off before anything of theirs could be written."""
+        staging = self.folder.child(STAGING) if self.folder is not None else None
+        for run in staging.folders() if staging is not None else ():
+            yield run.path.rpartition("/")[2], _told(run, REJECT)
+
     def clear_hidden(self) -> None:
         """Take away the hidden files of tasks that were cut off: their rows are in the dataset by now."""
         for name in self._used:
@@ -95,11 +102,17 @@ class OpenReceipts:
 
 def _staged(run: Folder) -> Iterator[tuple[Key, Row]]:
     """Receipts with a job among the result rows of a run that never came to write them."""
+    for row in _told(run, RECEIPT):
+        if row.get("job_id"):
+            yield key_of(row), row
+
+
+def _told(run: Folder, kind: str) -> Iterator[Row]:
+    """Result rows of one kind."""
     for name in run.names():
-        for held in run.read(name, ["kind", "body"]).to_pylist():
-            row: dict[str, object] = json.loads(held["body"]) if held["kind"] == RECEIPT else {}
-            if row.get("job_id"):
-                yield key_of(row), row
+        for piece in run.pieces(name, ["kind", "body"], STAGED_ROWS):
+            kinds, bodies = (column.to_pylist() for column in piece.columns)
+            yield from (json.loads(body) for one, body in zip(kinds, bodies, strict=True) if one == kind)
 
 
 def key_of(row: Row) -> Key:
@@ -108,7 +121,7 @@ def key_of(row: Row) -> Key:
 
 
 def _open_of(first: Iterable[Row], again: Iterable[Row]) -> dict[Key, Row]:
-    """Accepted rows by request, without those that a settled row replaces; the rows are read twice, and few are held."""
+    """Accepted rows by request, without those that a settled row replaces; read twice, so that few are held."""
     found = {key_of(row): row for row in first if row["outcome"] == ACCEPTED and row["job_id"]}
     for row in again:
         if row["outcome"] != ACCEPTED:

@@ -2,7 +2,7 @@
 
 The tasks' result rows are staged by the one action that sends; datasets are filled from there. Receipts of requests
 with a job are written when the job has ended, so that every request has one row; a run that is cut off before leaves
-them in the staging place, where `follow_klaviyo` finds them.
+them in the staging place, or where the tasks wrote them at once (`runs.early`), and `follow_klaviyo` finds them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from spark_klaviyo.options.model import Options
 from spark_klaviyo.pipeline.settle import Refused
 from spark_klaviyo.records import Receipt
 from spark_klaviyo.report.report import Reader, WriteReport
+from spark_klaviyo.runs.early import EarlyReceipts
 from spark_klaviyo.runs.results import JOB, RECEIPT, REJECT, REPORT, RESULT, reject_body
 from spark_klaviyo.runs.rows import run_row
 from spark_klaviyo.runs.storage import Dataset, Staging, spark_errors
@@ -39,6 +40,7 @@ class Outputs:
     receipts: Dataset | None = None
     runs: Dataset | None = None
     staging: Staging | None = None
+    early: EarlyReceipts = field(default_factory=EarlyReceipts)
     troubles: list[str] = field(default_factory=list)
     _chunk: list[tuple[object, ...]] = field(default_factory=list)
     _size: int = 0
@@ -53,7 +55,8 @@ class Outputs:
         places = [one.place for one in (receipts, rejects) if one is not None]
         beside = next((place for place in places if not is_table(place)), next(iter(places), None))
         staging = Staging(spark, beside, run_id) if beside is not None else None
-        return Outputs(run_id, rejects, receipts, runs, staging)
+        early = EarlyReceipts(run_id, receipts.place if receipts is not None and not receipts.table else None)
+        return Outputs(run_id, rejects, receipts, runs, staging, early)
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -66,6 +69,7 @@ class Outputs:
         for dataset in (self.rejects, self.receipts, self.runs):
             if dataset is not None and not dataset.prepare():
                 self._bare.add(dataset.option)
+        self.early = self.early.checked()
 
     def ran(self, frame: DataFrame) -> DataFrame:
         """The result rows that the driver reads; the frame is evaluated exactly once, here or by who collects."""
@@ -120,6 +124,7 @@ class Outputs:
         if self.staging is None or self.troubles:  # what could not be written is still there
             return ""
         try:
+            self.early.remove()
             self.staging.remove()
         except spark_errors():
             return LEFT_BEHIND.format(self.staging.place)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 
@@ -11,6 +11,7 @@ from spark_klaviyo.encode import arrow
 from spark_klaviyo.pipeline.open import LineMaker
 from spark_klaviyo.pipeline.task import run_task
 from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.runs.early import EarlyReceipts
 from spark_klaviyo.runs.results import result_batches
 
 
@@ -25,6 +26,7 @@ class SendTask:
     lines: LineMaker
     kinds: frozenset[str]
     encode: bool
+    early: EarlyReceipts = field(default_factory=EarlyReceipts)
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """What `mapInArrow` calls."""
@@ -35,5 +37,5 @@ class SendTask:
         attempt = context.attemptNumber() if context is not None else 0
         encoded = (arrow.encode(batch, self.plan) for batch in batches) if self.encode else batches
         with self.lines.open(self.plan, partition, attempt) as line:
-            happened = run_task(self.plan, iter(encoded), line)
+            happened = self.early.told(run_task(self.plan, iter(encoded), line), line)
             yield from result_batches(happened, self.plan.run_id, partition, self.kinds)

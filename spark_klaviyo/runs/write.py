@@ -73,7 +73,7 @@ def send(
         frame, in_jvm = confirmed(frame, plan, options, encode=not in_jvm), True
     if plan.state is not None:
         frame = remembered(df, frame if in_jvm else None, plan)
-    task = SendTask(plan, lines, outputs.kinds, encode=not in_jvm and plan.state is None)
+    task = SendTask(plan, lines, outputs.kinds, encode=not in_jvm and plan.state is None, early=outputs.early)
     work: Task = around(task) if around is not None else task
     return run_tasks(frame, work, plan, options, outputs, lines)
 

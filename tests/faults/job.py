@@ -1,6 +1,6 @@
-"""A Spark job of its own process, to be killed: writes so many people with a state and prints the report as JSON.
+"""A Spark job of its own process, to be killed: writes so many people and prints the report as JSON.
 
-`python -m tests.faults.job MASTER URL STATE ROWS MAX_ROWS`
+`python -m tests.faults.job MASTER URL PLACES-AS-JSON ROWS MAX_ROWS`; the places are options: state_path and so on.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from spark_klaviyo import write_klaviyo
 
 
-def main(master: str, url: str, state: str, rows: str, max_rows: str) -> None:
+def main(master: str, url: str, places: str, rows: str, max_rows: str) -> None:
     from pyspark.sql import SparkSession
 
     repository = str(Path(__file__).resolve().parents[2])
@@ -39,9 +39,9 @@ def main(master: str, url: str, state: str, rows: str, max_rows: str) -> None:
         template="bulk_import_profiles",
         base_url=url,
         api_key="pk_key_of_the_killed",
-        state_path=state,
         max_rows=int(max_rows),
         rate_limit="none",
+        **json.loads(places),
     )
     sys.stdout.write("\nREPORT " + json.dumps(report.to_dict()) + "\n")
     sys.stdout.flush()

@@ -14,9 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
+from spark_klaviyo import follow_klaviyo
 from spark_klaviyo.pipeline.remembered import RESUMED
+from spark_klaviyo.runs.parts import OPEN
 from spark_klaviyo.simulator import KlaviyoSimulator
 
 ROWS, MAX_ROWS = 2_000, 20
@@ -30,16 +33,17 @@ def klaviyo() -> Iterator[KlaviyoSimulator]:
         yield klaviyo
 
 
-Start = Callable[[str], "subprocess.Popen[str]"]
+Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
 def start(klaviyo: KlaviyoSimulator, tmp_path: Path) -> Iterator[Start]:
-    """Starts the job on a master; whatever still runs of it at the end is ended."""
+    """Starts the job on a master, with a state or other places; whatever still runs of it at the end is ended."""
     jobs: list[subprocess.Popen[str]] = []
 
-    def started(master: str) -> subprocess.Popen[str]:
-        arguments = [master, klaviyo.url, str(tmp_path / "state"), str(ROWS), str(MAX_ROWS)]
+    def started(master: str, *places: str) -> subprocess.Popen[str]:
+        options = {f"{name}_path": str(tmp_path / name) for name in places or ["state"]}
+        arguments = [master, klaviyo.url, json.dumps(options), str(ROWS), str(MAX_ROWS)]
         command = [sys.executable, "-m", "tests.faults.job", *arguments]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         jobs.append(subprocess.Popen(command, cwd=REPOSITORY, text=True, start_new_session=True, **pipes))  # type: ignore[call-overload]
@@ -115,3 +119,22 @@ def test_a_run_whose_driver_was_killed_is_finished_by_the_next_one(klaviyo: Klav
     assert (report["rows"], report["rejected"], report["unsent"]) == (ROWS, 0, 0)
     assert report["delivered"] + report["skipped"] == ROWS
     assert report["skipped"] >= done - UNDER_WAY * MAX_ROWS
+
+
+def test_the_jobs_of_a_run_whose_driver_was_killed_while_it_sent_are_followed_later(
+    klaviyo: KlaviyoSimulator, start: Start, tmp_path: Path
+) -> None:
+    job = start("local[2]", "receipts", "rejects")
+    wait_for(klaviyo, 30, job)
+    os.kill(job.pid, signal.SIGKILL)
+    job.wait()
+    with suppress(ProcessLookupError):
+        os.killpg(job.pid, signal.SIGKILL)
+    known = set(klaviyo.jobs)
+    report = follow_klaviyo(str(tmp_path / "receipts"), api_key="pk_key_of_the_killed", base_url=klaviyo.url)
+    assert report.delivered == report.rows >= (len(known) - UNDER_WAY) * MAX_ROWS
+    receipts = pq.read_table(tmp_path / "receipts").to_pylist()
+    assert {row["outcome"] for row in receipts} == {"delivered"}
+    assert {row["job_id"] for row in receipts} <= set(klaviyo.jobs)
+    assert sum(row["rows"] for row in receipts) == report.rows
+    assert list((tmp_path / "receipts" / OPEN).glob("*.parquet")) == []

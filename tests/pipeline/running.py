@@ -87,11 +87,14 @@ def run(
     **options: object,
 ) -> Ran:
     """Send rows (text or None, all with the same keys) as one task would, `slab` rows an Arrow batch."""
-    names = list(rows[0])
-    plan = plan_for(klaviyo, names, **options)
-    schema = pa.schema([(name, pa.string()) for name in names])
-    batches = pa.Table.from_pylist(list(rows), schema).to_batches(max_chunksize=slab)
-    return run_plan(plan, batches, clock=clock, follows=follows)
+    plan = plan_for(klaviyo, list(rows[0]), **options)
+    return run_plan(plan, batches_of(rows, slab), clock=clock, follows=follows)
+
+
+def batches_of(rows: Sequence[Row], slab: int) -> list[pa.RecordBatch]:
+    """Rows (text or None, all with the same keys) as Arrow batches of so many rows."""
+    schema = pa.schema([(name, pa.string()) for name in rows[0]])
+    return pa.Table.from_pylist(list(rows), schema).to_batches(max_chunksize=slab)
 
 
 def run_plan(

@@ -22,6 +22,7 @@ from spark_klaviyo import (
 )
 from spark_klaviyo.ledger.schemas import RECEIPTS, REJECTS, RUNS
 from spark_klaviyo.runs.outputs import CHUNK_ROWS
+from spark_klaviyo.runs.parts import OPEN
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 
@@ -90,6 +91,7 @@ def test_every_row_and_every_request_is_in_the_datasets(
     assert line["options"]["template"] == "bulk_import_profiles"
     assert KEY not in str(line)
     assert not (tmp_path / "receipts" / "_staging").exists()
+    assert list((tmp_path / "receipts" / OPEN).iterdir()) == []
     assert {stat.S_IMODE(place.stat().st_mode) for place in tmp_path.iterdir()} == {0o700}
 
 

@@ -20,9 +20,9 @@ from spark_klaviyo.pipeline.open import LineMaker
 from spark_klaviyo.pipeline.task import Happened, run_task
 from spark_klaviyo.records import Receipt
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.runs.later import settle_later
+from spark_klaviyo.runs.later import WAITING, settle_later
 from spark_klaviyo.runs.parts import OPEN, TaskOutputs
-from spark_klaviyo.runs.results import JOB, RECEIPT, REPORT, result_batches
+from spark_klaviyo.runs.results import JOB, RECEIPT, REJECT, REPORT, result_batches
 from spark_klaviyo.runs.storage import STAGING
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
@@ -109,6 +109,29 @@ def test_a_run_cut_off_while_it_followed_its_jobs_is_found_in_its_staging_place(
     assert follow(klaviyo, tmp_path).delivered == 100
     assert settled(tmp_path) == ["delivered"] * 10
     assert follow(klaviyo, tmp_path).rows == 0
+
+
+def test_rejected_rows_of_a_run_that_was_cut_off_are_recovered_from_its_staging_place_once(
+    klaviyo: KlaviyoSimulator, tmp_path: Path
+) -> None:
+    receipts, rejects = tmp_path / "receipts", tmp_path / "rejects"
+    plan = plan_for(klaviyo, ["email", "first_name"], max_rows=10)
+    rows = pa.Table.from_pylist([*people(20), {"email": "bad", "first_name": "B"}]).to_batches()
+    with FAST.open(plan, 0, 0) as line:
+        happened = run_task(plan, (arrow.encode(batch, plan) for batch in rows), line)
+        results = list(result_batches(happened, "run", 0, frozenset({RECEIPT, REPORT, JOB, REJECT})))
+    (receipts / STAGING / "run").mkdir(parents=True)
+    pq.write_table(pa.Table.from_batches(results), receipts / STAGING / "run" / "part-0.parquet")
+
+    report = follow(klaviyo, receipts)
+    assert (report.rows, report.delivered, report.warnings) == (20, 20, {WAITING: 1})
+    for _ in range(2):
+        report = follow(klaviyo, receipts, rejects_path=str(rejects))
+    assert report.warnings == {}
+    found = pq.read_table(rejects).to_pylist()
+    assert [(row["run_id"], row["code"], row["record"]) for row in found] == [
+        ("run", "bad_email", '{"type":"profile","attributes":{"email":"bad","first_name":"B"}}')
+    ]
 
 
 def test_rows_that_jobs_refused_are_rejected_under_their_own_run(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
