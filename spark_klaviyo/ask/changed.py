@@ -7,7 +7,7 @@ same place in that order an insert or update counts more than a delete, as repla
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from spark_klaviyo.ask.counterpart import Counterpart, counterpart
@@ -75,7 +75,7 @@ def read_changes(df: DataFrame, options: Options, run_id: str) -> Changes:
     if other is not None:
         fields = [Field(_name(wanted), Type("string")) for wanted in other.identifiers]
         fields += [column for column in columns if column.name in other.columns]
-        deletion = make_plan(other.options, fields, run_id)
+        deletion = replace(make_plan(other.options, fields, run_id), gone_is_done=True)
     frame = _Tagging(df, columns, options).frame(plan, other)
     return Changes(frame, plan, deletion, guarded=other is not None and other.deletes)
 

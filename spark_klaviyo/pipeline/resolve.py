@@ -14,8 +14,10 @@ from spark_klaviyo.plan import exact_json
 from spark_klaviyo.plan.examine import get
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.records import Batch, Rejection, Slab, Span
+from spark_klaviyo.report.task import TaskReport
 
 NOT_FOUND = "Klaviyo knows no profile with this identifier"
+GONE = "deletes of people whom Klaviyo does not know counted as delivered: there was nothing to remove"
 SAME = "another row of the same request means the same profile"
 MAY_PASS = frozenset({"unavailable", "late", "refused"})  # of a look-up: these rows have no answer, others may
 
@@ -25,9 +27,11 @@ def resolved(
     batches: Iterator[Batch | None],
     line: Line,
     reject: Callable[[Rejection], None],
-    skip: Callable[[int, str], None],
+    report: TaskReport,
 ) -> Iterator[Batch | None]:
     """The batches with ids in place of identifiers; rows that nobody is known for go to `reject` as not_found.
+
+    With `plan.gone_is_done` they are delivered: who is unknown is on no list.
 
     A look-up that no row would survive (a refused key, say) sets `line.stop`; the batch then goes on as it is, and is
     handed back as unsent.
@@ -42,7 +46,7 @@ def resolved(
             line.stop.set(failed.code, failed.detail)
             yield batch
             continue
-        sent = people.sendable(batch, failed, reject, skip)
+        sent = people.sendable(batch, failed, reject, report)
         if sent is not None:
             yield sent
 
@@ -54,6 +58,7 @@ class _People:
         self._places = {known.path: known.at for known in plan.template.fields}
         self._constants = dict(plan.template.record)
         self._reader = reader
+        self._gone_is_done = plan.gone_is_done
         self._ids: list[str | None] = []
 
     def find(self, batch: Batch) -> Unread | None:
@@ -78,17 +83,20 @@ class _People:
         batch: Batch,
         failed: Unread | None,
         reject: Callable[[Rejection], None],
-        skip: Callable[[int, str], None],
+        report: TaskReport,
     ) -> Batch | None:
         """The batch of ids, each once; None where nobody is left."""
         code, detail = ("unavailable", failed.detail) if failed is not None else ("not_found", NOT_FOUND)
         places: dict[str, int] = {}
         for position, (row, record) in enumerate(zip(batch.numbers(), batch.records(), strict=True)):
             profile_id = self._ids[position]
-            if profile_id is None:
+            if profile_id is None and code == "not_found" and self._gone_is_done:
+                report.delivered += 1
+                report.warn(GONE)
+            elif profile_id is None:
                 reject(Rejection(int(row), record.decode("utf-8", "replace"), code, detail))
             elif profile_id in places:
-                skip(1, SAME)
+                report.skip(1, SAME)
             else:
                 places[profile_id] = position
         return self._made(batch, places) if places else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,9 @@ from spark_klaviyo.records import Rejection
 from spark_klaviyo.report.task import TaskReport
 from spark_klaviyo.wire.stop import Stop
 
+GONE = "deletes of what Klaviyo does not know counted as delivered: there was nothing to delete"
+# recorded: "An item with the id … does not exist.", the error of a catalog job
+NOT_THERE = re.compile(r"\bdoes not exist\b", re.IGNORECASE)
 OPEN_JOB = "its job was not followed to the end"
 STILL_WORTH_ASKING = frozenset(
     {"", "too_many_rejects"}
@@ -51,10 +55,20 @@ def settle(plan: WritePlan, jobs: Iterable[OpenJob], line: Line, report: TaskRep
             hear(plan, piece, line.recorder)
         if isinstance(piece, RowsFailed):
             report.take_back(len(piece.rejections), OPEN_JOB)
-            yield from [refuse(plan, one, report, piece.job.partition_id) for one in piece.rejections]
+            refused = [one for one in piece.rejections if not _is_done(plan, one, report)]
+            yield from [refuse(plan, one, report, piece.job.partition_id) for one in refused]
         else:
             count_end(piece, report)
             yield piece
+
+
+def _is_done(plan: WritePlan, failed: Rejection, report: TaskReport) -> bool:
+    """Whether a failed row was to go and was not there; it then counts as delivered."""
+    done = plan.gone_is_done and NOT_THERE.search(failed.detail) is not None
+    report.delivered += done
+    if done:
+        report.warn(GONE)
+    return done
 
 
 def count_end(end: JobEnded, report: TaskReport) -> None:

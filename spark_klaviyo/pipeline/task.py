@@ -40,7 +40,7 @@ def run_task(
     feed = Feed(plan, report, line.stop, remembered)
     batches = feed.batches(encoded)
     if plan.template.resolve:
-        batches = resolved(plan, batches, line, feed.reject, report.skip)
+        batches = resolved(plan, batches, line, feed.reject, report)
     if plan.template.consent == "UNSUBSCRIBED":
         batches = guarded(plan, batches, line, feed.reject)
     jobs: list[OpenJob] = []

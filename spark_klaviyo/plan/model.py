@@ -130,6 +130,7 @@ class WritePlan:
     query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     proxy: str | None = field(default=None, repr=False)
     learns_quota: bool = True  # False: `rate_limit` was given and stands
+    gone_is_done: bool = False  # removes, and what Klaviyo knows nothing of is removed already
     state: StatePlace | None = None  # where tasks write down what they delivered
 
     def envelope(self, values: Mapping[str, str]) -> Envelope:

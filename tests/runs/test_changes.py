@@ -68,6 +68,38 @@ def test_only_the_latest_change_is_sent_and_deletes_leave_the_list(feed: DataFra
         assert ann["properties"] == {}
 
 
+def test_who_came_and_went_between_two_runs_is_no_failure_but_a_removal_alone_names_whom_nobody_knows(
+    spark: SparkSession,
+) -> None:
+    rows = [
+        ("new@example.com", "New", "insert", 1, None),
+        ("new@example.com", "New", "delete", 2, None),
+        ("off@example.com", "Off", "delete", 2, None),
+        ("on@example.com", "On", "delete", 2, None),
+    ]
+    frame = spark.createDataFrame(rows, FEED)
+    with KlaviyoSimulator() as klaviyo:
+        klaviyo.add_profiles([{"email": "off@example.com"}])
+        klaviyo.add_profiles([{"email": "on@example.com"}], "Y6nRLr")
+        report = written(frame, klaviyo, on_delete="remove")
+        assert on_list(klaviyo) == set()
+        assert counts(report) == {"rows": 4, "delivered": 3, "skipped": 1}
+        assert [times for text, times in report.warnings.items() if "does not know" in text] == [1]
+        with pytest.raises(RowsRejected, match="not_found"):
+            removed = {"template": "remove_profiles_from_list", "change_column": None}
+            written(frame.select("email").limit(1), klaviyo, **removed)
+
+
+def test_an_item_that_came_and_went_between_two_runs_is_no_failure(spark: SparkSession) -> None:
+    schema = "external_id string, title string, description string, url string, op string, at int"
+    rows = [("A", "t", "d", "https://example.com", "insert", 1), ("A", "t", "d", "https://example.com", "delete", 2)]
+    given = {"template": "bulk_create_catalog_items", "list_id": None, "change_column": "op", "change_order": "at"}
+    with KlaviyoSimulator() as klaviyo:
+        frame = spark.createDataFrame(rows, schema)
+        report = written(frame, klaviyo, **given, on_delete="delete", confirm_deletion=1)
+        assert counts(report) == {"rows": 2, "delivered": 1, "skipped": 1}
+
+
 def test_deletes_may_suppress(feed: DataFrame) -> None:
     with KlaviyoSimulator() as klaviyo:
         report = written(feed, klaviyo, on_delete="suppress")
