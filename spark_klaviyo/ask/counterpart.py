@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.model import Options
+from spark_klaviyo.options.settings import parts_of
 from spark_klaviyo.plan.model import Wanted, WritePlan
 from spark_klaviyo.templates.model import Template
 
@@ -62,7 +63,7 @@ def _of_people(wish: str, options: Options, plan: WritePlan) -> Counterpart:
     list_id = options.settings.get("list_id", "")
     if wish == "remove" and not list_id:
         raise OptionError("on_delete: remove needs list_id, the list to remove from")
-    if wish == "remove" and "," in list_id:
+    if wish == "remove" and len(parts_of(list_id)) > 1:
         raise OptionError("on_delete: remove needs a single list, and list_id names several")
     return _made(name, options, plan, takes, {"list_id": list_id} if wish == "remove" else {})
 

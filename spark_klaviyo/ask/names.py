@@ -9,55 +9,70 @@ from difflib import get_close_matches
 
 from spark_klaviyo.ask.kinds import KINDS, Found, Kind, every
 from spark_klaviyo.ask.reading import Asking, ReadFailed, asking
-from spark_klaviyo.errors import OptionError, WriteStopped
+from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.model import Options
+from spark_klaviyo.options.settings import NAME, is_name, parts_of
+from spark_klaviyo.report.stopping import stopped_before
 from spark_klaviyo.templates import find_template
 from spark_klaviyo.templates.model import Setting
 
-NAME = "name:"
+IDS_FIRST = "; a name reaches to the end or to the next name:, so ids stand before names"
 SHOWN = 10  # candidates that a message names
 # What would end any write, whatever is looked up: the key is refused, nobody answers, or only after a long wait.
 ENDS_A_WRITE = frozenset({"unauthorized", "unreachable", "unavailable", "throttled", "stopped"})
 
 
-def names_given(options: Options) -> dict[str, tuple[Setting, str]]:
-    """The settings that are given by name: setting and the name looked for."""
+def parts_given(options: Options, setting: Setting) -> list[str]:
+    """The values of a setting: ids, `name:TEXT` or `column:NAME`; none where it was not given."""
+    text = options.settings.get(setting.name, "")
+    return (parts_of(text) if setting.several else [text]) if text else []
+
+
+def names_given(options: Options) -> dict[Setting, list[str]]:
+    """The settings of which a value is given by name, with all their values."""
     if not options.template:
         return {}
-    named: dict[str, tuple[Setting, str]] = {}
-    for setting in find_template(options.template, options.api).settings:
-        text = options.settings.get(setting.name, "")
-        if setting.look_up and text[: len(NAME)].lower() == NAME:
-            named[setting.name] = (setting, text[len(NAME) :].strip())
-    return named
+    settings = find_template(options.template, options.api).settings
+    given = {setting: parts_given(options, setting) for setting in settings if setting.look_up}
+    return {setting: parts for setting, parts in given.items() if any(map(is_name, parts))}
 
 
-def with_ids(options: Options) -> Options:
+def with_ids(options: Options, run_id: str = "") -> Options:
     """The options with every `name:TEXT` replaced by the id it stands for; nothing is read where there is none.
 
     Raises `OptionError` for names that nothing, or more than one thing, is called by, with the candidates;
-    `WriteStopped` where the key is refused or nobody answers.
+    `WriteStopped`, with the report of this run, where the key is refused or nobody answers.
     """
     named = names_given(options)
     if not named:
         return options
-    with asking(options) as ask:
-        ids = {name: look_up(ask, name, setting.look_up, text) for name, (setting, text) in named.items()}
+    try:
+        with asking(options) as ask:
+            ids = {
+                setting.name: ",".join(look_up(ask, setting, part) if is_name(part) else part for part in parts)
+                for setting, parts in named.items()
+            }
+    except ReadFailed as failed:
+        raise stopped_before(failed.code, failed.message, run_id=run_id, template=options.template or "") from failed
     return replace(options, settings={**options.settings, **ids})
 
 
-def look_up(ask: Asking, setting: str, word: str, text: str) -> str:
-    """The id of the one thing of this kind that is called so; `OptionError` with the candidates where there is none."""
-    kind = KINDS[word.replace("_", "-")]
+def look_up(ask: Asking, setting: Setting, named: str) -> str:
+    """The id of the one thing of the setting's kind that `name:TEXT` means.
+
+    Raises `OptionError` with the candidates where there is none, and `ReadFailed` where no write could begin either.
+    """
+    kind, text = KINDS[setting.look_up.replace("_", "-")], named[len(NAME) :].strip()
     try:
         candidates = list(_called(ask, kind, text))
         if len(candidates) == 1:
             return candidates[0].id
-        raise OptionError(f"{setting}: {_why_not(ask, kind, text, candidates)}")
+        hint = IDS_FIRST if setting.several and "," in text else ""
+        raise OptionError(f"{setting.name}: {_why_not(ask, kind, text, candidates)}{hint}")
     except ReadFailed as failed:
-        message = f"{setting}: {kind.word} {text!r} could not be looked up: {failed}"
+        message = f"{setting.name}: {kind.word} {text!r} could not be looked up: {failed}"
         if failed.code in ENDS_A_WRITE:
-            raise WriteStopped(message) from failed
+            raise ReadFailed(failed.code, message) from failed
         raise OptionError(f"{message}; give the id itself, or the key the scope {kind.scope}") from failed
 
 

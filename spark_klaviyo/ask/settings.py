@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from spark_klaviyo.ask.kinds import KINDS, Kind, found
-from spark_klaviyo.ask.names import look_up, names_given
+from spark_klaviyo.ask.names import look_up, parts_given
 from spark_klaviyo.ask.reading import Asking, ReadFailed
-from spark_klaviyo.errors import OptionError, WriteStopped
+from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.model import Options
+from spark_klaviyo.options.settings import NAME, is_name
 from spark_klaviyo.report.check import CheckLine
 from spark_klaviyo.templates.model import Setting, Template
 
@@ -17,28 +18,26 @@ COLUMN = "column:"
 
 def lines(ask: Asking, options: Options, template: Template) -> Iterator[CheckLine]:
     """A line for each id; several for a setting with several ids."""
-    named = names_given(options)
     for setting in template.settings:
-        value = options.settings.get(setting.name, "")
-        if not setting.look_up or not value:
+        if not setting.look_up:
             continue
         kind = KINDS[setting.look_up.replace("_", "-")]
-        if setting.name in named:
-            yield _by_name(ask, setting, named[setting.name][1])
-        elif value.startswith(COLUMN):
-            yield CheckLine(kind.word, None, f"each row brings its own, in column {value.removeprefix(COLUMN)!r}")
-        else:
-            parts = value.split(",") if setting.several else [value]
-            yield from (_by_id(ask, kind, part.strip()) for part in parts)
+        for part in parts_given(options, setting):
+            if is_name(part):
+                yield _by_name(ask, setting, part)
+            elif part.startswith(COLUMN):
+                yield CheckLine(kind.word, None, f"each row brings its own, in column {part.removeprefix(COLUMN)!r}")
+            else:
+                yield _by_id(ask, kind, part)
 
 
-def _by_name(ask: Asking, setting: Setting, name: str) -> CheckLine:
+def _by_name(ask: Asking, setting: Setting, named: str) -> CheckLine:
     try:
-        return CheckLine(setting.look_up, True, f"{name!r} is {look_up(ask, setting.name, setting.look_up, name)}")
+        return CheckLine(setting.look_up, True, f"{named[len(NAME) :].strip()!r} is {look_up(ask, setting, named)}")
     except OptionError as error:
         return CheckLine(setting.look_up, False, "; ".join(error.complaints))
-    except WriteStopped as stopped:
-        return CheckLine(setting.look_up, False, stopped.message)
+    except ReadFailed as failed:
+        return CheckLine(setting.look_up, False, failed.message)
 
 
 def _by_id(ask: Asking, kind: Kind, resource_id: str) -> CheckLine:

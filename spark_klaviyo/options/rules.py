@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from spark_klaviyo.options import doors
 from spark_klaviyo.options.addresses import host_of, is_loopback
 from spark_klaviyo.options.names import masked
+from spark_klaviyo.options.settings import parts_of
 from spark_klaviyo.options.table import BY_NAME
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _mirror(call: Call) -> Iterator[str]:
     list_id = str(call.given.get("list_id", ""))
     if call.template.name != "add_profiles_to_list" or call.template.legacy:
         yield "list_mode: mirror needs the template add_profiles_to_list with api=current"
-    elif "," in list_id or list_id.startswith("column:"):
+    elif len(parts_of(list_id)) > 1 or list_id.startswith("column:"):
         yield "list_id: must be a single list where list_mode=mirror"
 
 

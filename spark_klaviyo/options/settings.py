@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -11,19 +12,36 @@ from spark_klaviyo.options.addresses import Unreadable
 if TYPE_CHECKING:
     from spark_klaviyo.templates.model import Setting, Template
 
+NAME = "name:"
+_NEXT_NAME = re.compile(rf",\s*(?={NAME})", re.IGNORECASE)
+
+
+def is_name(text: str) -> bool:
+    """Whether a value is one to look up."""
+    return text[: len(NAME)].lower() == NAME
+
+
+def parts_of(text: str) -> list[str]:
+    """The values in the text of a setting that takes several.
+
+    A name may hold commas, so it reaches to the next `,name:` or to the end; ids stand before it.
+    """
+    pieces = _NEXT_NAME.split(text)
+    return [part.strip() for piece in pieces for part in ([piece] if is_name(piece) else piece.split(","))]
+
 
 def read_setting(setting: Setting, given: object) -> str:
     """The setting's value as one text; ids are comma-separated. Raises `Unreadable` with what it takes."""
     if isinstance(given, list | tuple) and setting.several:
-        given = ",".join(map(readers.text, given))
+        given = ",".join(sorted(map(readers.text, given), key=is_name))
     word = readers.text(given)
     kind, colon, rest = word.partition(":")
     if colon and kind.lower() == "column":
         return _from_column(setting, rest.strip())
     if colon and kind.lower() == "name" and not setting.look_up:
         raise Unreadable("the value itself: it cannot be looked up by name")
-    if setting.several and not (colon and kind.lower() == "name"):  # a name may hold commas
-        return ",".join(_one(setting, part) for part in word.split(","))
+    if setting.several:
+        return ",".join(_one(setting, part) for part in parts_of(word))
     return _one(setting, word)
 
 
@@ -38,6 +56,8 @@ def _from_column(setting: Setting, column: str) -> str:
 def _one(setting: Setting, word: str) -> str:
     if not word.strip():
         raise Unreadable("free of empty entries")
+    if word.strip().lower().startswith("column:"):
+        raise Unreadable("one column:NAME for all of it, or none")
     if not setting.choices:
         return word.strip()
     for name in setting.choices:

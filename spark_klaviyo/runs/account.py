@@ -8,8 +8,7 @@ from spark_klaviyo.ledger.state import digest
 from spark_klaviyo.options.secrets import Credentials
 from spark_klaviyo.pipeline.open import LineMaker
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.report.task import TaskReport
+from spark_klaviyo.report.stopping import stopped_before
 from spark_klaviyo.templates.model import XS
 
 ACCOUNTS = Place("/api/accounts", "/api/accounts", XS)  # spec: get_accounts, scope accounts:read
@@ -56,8 +55,7 @@ def _asked(plan: WritePlan, lines: LineMaker) -> str:
 
 def stopped(plan: WritePlan, code: str, message: str) -> WriteStopped:
     """The error of a run that ended before anything was sent."""
-    report = WriteReport.of(TaskReport(stopped=(code, message)), run_id=plan.run_id, template=plan.template.name)
-    return WriteStopped(f"{message} (run {plan.run_id}); nothing was sent", report)
+    return stopped_before(code, message, run_id=plan.run_id, template=plan.template.name)
 
 
 def _secret(credentials: Credentials) -> str:

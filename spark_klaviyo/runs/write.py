@@ -38,7 +38,8 @@ def new_run_id() -> str:
 
 def write(df: DataFrame, options: Options, run_id: str = "") -> WriteReport:
     """Write a DataFrame; the report, or the error that the options ask for. `run_id` names the run, else a new name."""
-    options = with_ids(options)
+    run_id = run_id or new_run_id()
+    options = with_ids(options, run_id)
     if options.change_column is not None:
         from spark_klaviyo.runs.changes import write_changes
 
@@ -47,7 +48,7 @@ def write(df: DataFrame, options: Options, run_id: str = "") -> WriteReport:
         from spark_klaviyo.runs.mirror import write_mirror
 
         return write_mirror(df, options, run_id)
-    plan = make_plan(options, read_schema(df.schema.jsonValue()), run_id or new_run_id())
+    plan = make_plan(options, read_schema(df.schema.jsonValue()), run_id)
     session.choose_worker_python(df)
     outputs = Outputs.of(session.session_of(df), options, plan.run_id)
     outputs.prepare()

@@ -101,9 +101,45 @@ def test_a_key_without_the_scope_is_told_to_give_the_id() -> None:
         with_ids(asking(klaviyo.url, "Newsletter"))
 
 
-def test_a_refused_key_stops_the_write() -> None:
+def test_a_refused_key_stops_the_write_with_a_report() -> None:
+    with KlaviyoSimulator(api_keys=["pk_other"]) as klaviyo:
+        with pytest.raises(WriteStopped, match="refuses this key") as raised:
+            with_ids(asking(klaviyo.url, "Newsletter"), run_id="r1")
+        report = raised.value.report
+        assert report is not None
+        assert (report.run_id, report.template, report.rows) == ("r1", "add_profiles_to_list", 0)
+        assert report.stopped is not None
+        assert report.stopped[0] == "unauthorized"
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("Abc123,name:VIP", "Abc123,Vip111"),
+        ("name:VIP, name:Old, and new", "Vip111,Old222"),
+        ("Abc123,Def456 , Name:VIP", "Abc123,Def456,Vip111"),
+        (["name:VIP", "Abc123"], "Abc123,Vip111"),
+    ],
+)
+def test_several_lists_are_given_by_ids_and_names(given: object, found: str) -> None:
+    with KlaviyoSimulator(lists={"Vip111": "VIP", "Old222": "Old, and new"}) as klaviyo:
+        options = options_for(klaviyo.url, template="add_profiles_to_list", list_id=given)
+        assert with_ids(options).settings["list_id"] == found
+
+
+def test_an_id_behind_a_name_is_taken_for_part_of_it_and_the_complaint_says_so() -> None:
+    with (
+        KlaviyoSimulator(lists={"Vip111": "VIP"}) as klaviyo,
+        pytest.raises(OptionError, match=r"no list is called 'VIP,Abc123'.*ids stand before names"),
+    ):
+        with_ids(options_for(klaviyo.url, template="add_profiles_to_list", list_id="name:VIP,Abc123"))
+
+
+def test_lists_that_a_refused_key_or_a_host_without_an_answer_keeps_are_no_matter_of_options() -> None:
     with KlaviyoSimulator(api_keys=["pk_other"]) as klaviyo, pytest.raises(WriteStopped, match="refuses this key"):
-        with_ids(asking(klaviyo.url, "Newsletter"))
+        all_lists(options_for(klaviyo.url, template="bulk_import_profiles"))
+    with pytest.raises(WriteStopped, match="lists cannot be read"):
+        all_lists(options_for(klaviyo.url, template="bulk_import_profiles", attempts=1))
 
 
 def test_every_list_is_listed_by_name_over_all_pages() -> None:

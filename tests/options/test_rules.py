@@ -51,6 +51,8 @@ MIRROR = to_list(list_mode="mirror")
         (to_list(confirm_deletion=3), "confirm_deletion: template add_profiles_to_list deletes nothing; leave it out"),
         (to_list(list_id=" "), "list_id: must be a text that is not empty, not ' '"),
         (to_list(list_id="a,,b"), "list_id: must be free of empty entries, not 'a,,b'"),
+        (to_list(list_id="Y6nRLr,column:l"), "list_id: must be one column:NAME for all of it, or none"),
+        ({**MIRROR, "list_id": "a,name:b"}, "list_id: must be a single list where list_mode=mirror"),
         (to_list(list_id="column:"), "list_id: must be column:NAME with the name of a column, not 'column:'"),
     ],
 )
