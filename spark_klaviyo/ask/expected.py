@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from spark_klaviyo.ask.sampled import Cut, routes
 from spark_klaviyo.batch import Cutter, filled_length
+from spark_klaviyo.deliver.lookups import MOST_VALUES
 from spark_klaviyo.pipeline.feed import key_length
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.records import Quota
+from spark_klaviyo.templates.model import L as LOOK_UPS
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,10 @@ def expect(plan: WritePlan, made: Cut, looked_at: int, rows: int) -> Expected:
     requests = len(made.batches) if exact else max(-(-sent // fit), routes(made))
     around = sum(filled_length(text, key_length(plan)) for text in (envelope.head, envelope.tail))
     size = round(sent * mean) + requests * (around - len(envelope.separator))
-    return Expected(sent, requests, size, quota_seconds(plan.quota, requests))
+    seconds = quota_seconds(plan.quota, requests)
+    if plan.template.resolve:  # people are looked up before, whose ids then go into the requests
+        seconds = max(seconds, quota_seconds(LOOK_UPS, -(-sent // MOST_VALUES)))
+    return Expected(sent, requests, size, seconds)
 
 
 def quota_seconds(quota: Quota, requests: int) -> float:

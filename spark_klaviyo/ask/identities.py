@@ -2,7 +2,7 @@
 
 An email counts in lower case, a phone as E.164. A member whose id, email, phone number or external id is that of any
 row is in the DataFrame, also where that row was rejected. Two people with one 64-bit hash would be taken for one, so
-that at worst somebody stays.
+that at worst somebody stays. A row that names nobody in any of these ways may mean any member: it is `LOST`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from spark_klaviyo.encode import arrow
+from spark_klaviyo.errors import SchemaError
 from spark_klaviyo.plan import formats, values
 from spark_klaviyo.plan.examine import get
 from spark_klaviyo.plan.model import WritePlan
@@ -26,6 +27,7 @@ from spark_klaviyo.plan.shape import Json
 
 KINDS = ("id", "email", "phone_number", "external_id")
 NOBODY = 0  # the hash of an identifier that is missing
+LOST = 2  # stands in place of the id of a row that names nobody who could be compared
 MOST = 30_000_000  # identifiers that the calling process holds at once: 240 MB
 WHO = "who"
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -39,7 +41,8 @@ def hashed(kind: str, value: object, country: str = "") -> int:
     text = str(value).strip()
     text = text.lower() if kind == "email" else _phone(text, country) if kind == "phone_number" else text
     digest = hashlib.blake2b(f"{kind}\x1f{text}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest, "little", signed=True) or 1
+    made = int.from_bytes(digest, "little", signed=True)
+    return made if made not in (NOBODY, LOST) else 1
 
 
 def _phone(text: str, country: str) -> str:
@@ -47,6 +50,14 @@ def _phone(text: str, country: str) -> str:
         return text
     written = values.phone(text, country)
     return written if isinstance(written, str) else text
+
+
+def names_somebody(kind: str, value: object, country: str = "") -> bool:
+    """Whether this identifier may be a member's: an id of any form, an email that is one, a phone in full."""
+    text = "" if value is None else str(value).strip()
+    if kind == "email":
+        return isinstance(values.email(text), str)
+    return bool(E164.fullmatch(_phone(text, country))) if kind == "phone_number" else bool(text)
 
 
 def of_people(people: Iterable[Mapping[str, object]]) -> Hashes:
@@ -60,7 +71,7 @@ class Known:
 
     def __init__(self, people: Hashes) -> None:
         flat = np.unique(people)
-        self._flat: npt.NDArray[np.int64] = flat[flat != NOBODY]
+        self._flat: npt.NDArray[np.int64] = flat[(flat != NOBODY) & (flat != LOST)]
 
     def __len__(self) -> int:
         return len(self._flat)
@@ -89,7 +100,11 @@ class Seen:
         rows = []
         for text, country in zip(records, countries, strict=True):
             record = _parsed(text[: len(text) - cut])
-            rows.append([hashed(kind, get(record, places.get(kind, ("",))), country) for kind in KINDS])
+            told = [(kind, get(record, places.get(kind, ("",))), country) for kind in KINDS]
+            hashes = [hashed(*one) for one in told]
+            if not any(names_somebody(*one) for one in told):
+                hashes[0] = LOST  # without an id, or it would name somebody
+            rows.append(hashes)
         return np.array(rows, dtype=np.int64).reshape(-1, len(KINDS))
 
     def _countries(self, batch: pa.RecordBatch) -> list[str]:
@@ -108,15 +123,35 @@ def _parsed(text: str | bytes) -> Json:
     return record if isinstance(record, dict) else {}
 
 
+def lost(people: Hashes) -> int:
+    """How many of these rows name nobody who could be compared."""
+    return int(np.count_nonzero(people[:, 0] == LOST))
+
+
+def comparable(plan: WritePlan) -> WritePlan:
+    """The plan, if its rows can name members at all; else a `SchemaError`."""
+    named = {wanted.path for wanted in plan.checks.wanted if wanted.leaf is not None}
+    if plan.record_column is None and not named & set(KINDS):
+        raise SchemaError(
+            f"list_mode: mirror compares rows with members by {', '.join(KINDS)}, and the DataFrame has none of these "
+            "columns; nothing was sent"
+        )
+    return plan
+
+
 def packed(people: Hashes) -> str:
-    """Hashes as text, to travel among result rows."""
-    return base64.b64encode(people.astype("<i8").tobytes()).decode()
+    """People as text, to travel among result rows: how many are lost, and each hash once."""
+    flat = np.unique(people)
+    hashes = flat[(flat != NOBODY) & (flat != LOST)].astype("<i8")
+    return f"{lost(people)}:{base64.b64encode(hashes.tobytes()).decode()}"
 
 
-def unpacked(texts: Iterable[str]) -> Hashes:
-    """All hashes of such texts."""
-    parts = [np.frombuffer(base64.b64decode(text), dtype="<i8").reshape(-1, len(KINDS)) for text in texts]
-    return np.concatenate(parts) if parts else np.empty((0, len(KINDS)), dtype=np.int64)
+def unpacked(texts: Iterable[str]) -> tuple[Known, int]:
+    """All people of such texts, and how many rows are lost."""
+    halves = [text.partition(":") for text in texts]
+    parts = [np.frombuffer(base64.b64decode(text), dtype="<i8") for _, _, text in halves]
+    hashes = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
+    return Known(hashes), sum(int(count) for count, _, _ in halves)
 
 
 @dataclass(frozen=True)

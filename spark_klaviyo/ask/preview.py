@@ -1,8 +1,9 @@
 """A dry run: the exact requests of the first rows, where each column goes, and what the whole write would take.
 
-Nothing is sent and nothing is read from Klaviyo, with one exception: a mirror can only be foreseen by reading who is on
-the list. The DataFrame's first rows are computed, and its rows are counted (`count()`, which reads no column where the
-source knows its own counts); sizes and rejections are those of the first 200 rows.
+Nothing is sent, and Klaviyo is asked only for what cannot be told otherwise: the id behind a `name:TEXT`, where there
+is a key, and who is on the list of a mirror. The DataFrame's first rows are computed, and its rows are counted
+(`count()`, which reads no column where the source knows its own counts); sizes and rejections are those of the first
+200 rows.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ from spark_klaviyo.ask.changed import DELETE, IGNORED, OLDER, PREIMAGE, UNKNOWN,
 from spark_klaviyo.ask.columns import mapping
 from spark_klaviyo.ask.expected import Expected, expect
 from spark_klaviyo.ask.foreseen import mirror_sets
+from spark_klaviyo.ask.identities import comparable
 from spark_klaviyo.ask.names import names_given, with_ids
 from spark_klaviyo.ask.reading import ReadFailed
-from spark_klaviyo.ask.sampled import Cut, Sample
+from spark_klaviyo.ask.sampled import Cut, Sample, routes
 from spark_klaviyo.ask.shown import shown
-from spark_klaviyo.errors import OptionError
+from spark_klaviyo.errors import OptionError, WriteStopped
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.read import read_options
+from spark_klaviyo.options.secrets import Credentials
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import read_schema
@@ -50,34 +53,50 @@ def preview(df: DataFrame, options: Options, rows: int = 5) -> Preview:
     """The same with options already read."""
     if not 0 <= rows <= MOST_ROWS:
         raise OptionError(f"rows: must be a whole number from 0 to {MOST_ROWS:,}, not {rows}")
-    if options.change_column is not None:
-        return _changes(df, options, rows)
-    mirror = options.list_mode == "mirror"
-    given = with_ids(options) if mirror else options
+    given, unknown = _looked_up(options)
+    if given.change_column is not None:
+        return _changes(df, given, rows, unknown)
+    mirror = given.list_mode == "mirror"
     plan = make_plan(given, read_schema(df.schema.jsonValue()), uuid4().hex)
+    plan = comparable(plan) if mirror else plan
     part = look(df, plan, rows)
-    warnings = list(_warnings(given, part))
-    sets = _mirror(df, given, part, warnings) if mirror else None
-    return made([part], plan, warnings, mirror=sets)
+    warnings = [*unknown, *_warnings(given, part), *_unconfirmed(given, part.total if plan.template.deletes else 0)]
+    sets = _mirror(df, given, part, warnings) if mirror and not unknown else None
+    return made([part], given, warnings, mirror=sets)
 
 
-def _changes(df: DataFrame, options: Options, rows: int) -> Preview:
+def _looked_up(options: Options) -> tuple[Options, list[str]]:
+    """The options with the ids that names stand for, and what could not be looked up."""
+    named = ", ".join(setting.name for setting in names_given(options))
+    if not named:
+        return options, []
+    if options.credentials == Credentials():
+        return options, [f"{named}: a name is looked up when the write begins; without a key nobody can be asked"]
+    try:
+        return with_ids(options), []
+    except WriteStopped as stopped:
+        why = stopped.report.stopped[1] if stopped.report and stopped.report.stopped else stopped.message
+        return options, [f"{why}; the write would stop"]
+
+
+def _changes(df: DataFrame, options: Options, rows: int, unknown: list[str]) -> Preview:
     """Change data: one pass counts the changes; then the first rows of each way are looked at."""
     changes = read_changes(df, options, uuid4().hex)
     counts = changes.counts()
     parts = [look(changes.upserts(), changes.plan, rows, counts.get(UPSERT, 0))]
     if changes.deletion is not None and counts.get(DELETE):
         parts.append(look(changes.deletes(), changes.deletion, rows, counts[DELETE]))
-    warnings = [warning for part in parts for warning in _warnings(options, part)]
+    warnings = unknown + [warning for part in parts for warning in _warnings(options, part)]
+    warnings += _unconfirmed(options, counts.get(DELETE, 0) if changes.guarded else 0)
     told = {DELETE: f"deletes, which mean {options.on_delete}", UNKNOWN: "changes of no known kind, to be rejected"}
     told |= {OLDER: "older changes, to be skipped", PREIMAGE: "pre-images, to be skipped", IGNORED: "deletes, ignored"}
     warnings += [f"{words}: {counts[what]:,}" for what, words in told.items() if counts.get(what)]
-    return made(parts, changes.plan, warnings, sum(counts.values()))
+    return made(parts, options, warnings, sum(counts.values()))
 
 
 def _mirror(df: DataFrame, options: Options, part: Part, warnings: list[str]) -> MirrorSets | None:
     try:
-        return mirror_sets(df, part.plan, options, part.sample)
+        return mirror_sets(df, part.plan, options)
     except ReadFailed as failed:
         warnings.append(f"who would come and who would go cannot be told: {failed}")
         return None
@@ -98,6 +117,11 @@ class Part:
         """What all rows would take."""
         return expect(self.plan, self.cut, len(self.sample), self.total)
 
+    def more_requests(self, tasks: int) -> int:
+        """How many requests more so many tasks may make, as each fills its own last one of each kind."""
+        expected = self.expected
+        return max(min(expected.rows - expected.requests, (tasks - 1) * routes(self.cut)), 0)
+
 
 def look(df: DataFrame, plan: WritePlan, rows: int, total: int | None = None) -> Part:
     """Collect the first rows of a DataFrame, and count it unless `total` says how many there are."""
@@ -109,9 +133,13 @@ def look(df: DataFrame, plan: WritePlan, rows: int, total: int | None = None) ->
 
 
 def made(
-    parts: list[Part], plan: WritePlan, warnings: list[str], rows: int | None = None, mirror: MirrorSets | None = None
+    parts: list[Part], options: Options, warnings: list[str], rows: int | None = None, mirror: MirrorSets | None = None
 ) -> Preview:
-    """The preview of all parts together; the columns are those of `plan`. `rows`: more than those of the parts."""
+    """The preview of all parts together, which a write sends one after the other; the columns are those of the first.
+
+    `rows`: more than those of the parts.
+    """
+    plan, tasks = parts[0].plan, 1 if options.send_from == "driver" else options.tasks
     expected = [part.expected for part in parts]
     rejected = [rejection for part in parts for rejection in part.cut.rejections]
     return Preview(
@@ -123,7 +151,8 @@ def made(
         rows=sum(part.total for part in parts) if rows is None else rows,
         requests_expected=sum(one.requests for one in expected),
         bytes_expected=sum(one.bytes for one in expected),
-        minutes_expected=max((one.seconds for one in expected), default=0.0) / 60,
+        minutes_expected=sum(one.seconds for one in expected) / 60,
+        more_requests=sum(part.more_requests(tasks) for part in parts),
         mirror=mirror,
     )
 
@@ -142,9 +171,16 @@ def _warnings(options: Options, part: Part) -> Iterator[str]:
         yield f"{part.cut.skipped:,} of the first {looked:,} rows mean the same as a later row, which replaces them"
     if not part.sample.whole:
         yield f"sizes and rejections are those of the first {looked:,} rows"
-    for setting, (_, name) in names_given(options).items():
-        yield f"{setting}: {name!r} is looked up when the write begins; a preview asks nobody"
     if part.plan.template.resolve:
         yield "people are shown by their identifiers; the write asks Klaviyo for their ids first"
     if options.state_path is not None:
         yield "state_path: what was delivered before is not left out here; the write sends less"
+
+
+def _unconfirmed(options: Options, deletes: int) -> list[str]:
+    """What the write would refuse: a number of rows to be deleted that is not the one given."""
+    given = options.confirm_deletion
+    if not deletes or given == deletes:
+        return []
+    told = "nothing confirms that" if given is None else f"confirm_deletion={given}"
+    return [f"confirm_deletion: {deletes:,} rows would be deleted for good, and {told}: the write would refuse it"]

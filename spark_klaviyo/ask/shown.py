@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from urllib.parse import urlencode
 
 from spark_klaviyo.options.names import masked
+from spark_klaviyo.pipeline.feed import key_length
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.records import KEY_MARK, NOW_MARK, Batch
 from spark_klaviyo.report.preview import HIDDEN, PreviewRequest
@@ -18,7 +19,9 @@ _SECRET = re.compile(r"auth|key|token|secret|password|cookie|signature|credentia
 def shown(plan: WritePlan, batch: Batch) -> PreviewRequest:
     """One request: method, URL, headers and body as they would leave, but for the key."""
     parts = batch.parts()
-    body = b"".join(parts).replace(KEY_MARK, HIDDEN.encode())
+    text = b"".join(parts)
+    body = text.replace(KEY_MARK, HIDDEN.encode())
+    longer = text.count(KEY_MARK) * ((key_length(plan) or len(HIDDEN)) - len(HIDDEN))
     body = body.replace(NOW_MARK, rfc3339(datetime.now(timezone.utc)).encode())
     query = list(batch.envelope.query) + ([("api_key", HIDDEN)] if plan.key_in == "query" else [])
     asked = "?" + urlencode(query, safe="*") if query else ""
@@ -28,7 +31,7 @@ def shown(plan: WritePlan, batch: Batch) -> PreviewRequest:
         headers=_headers(plan, has_body=bool(parts)),
         body=_hidden(plan, body.decode("utf-8", "replace")),
         rows=batch.rows,
-        bytes=len(body),
+        bytes=len(body) + longer,
         unfilled=plan.base_url + plan.template.path,
     )
 

@@ -8,6 +8,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from spark_klaviyo.cli.given import given_options
 from spark_klaviyo.errors import OptionError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def run_check(given: argparse.Namespace) -> int:
     from spark_klaviyo.ask.check import check
     from spark_klaviyo.doors.reading import options_at
 
-    options = options_at("check", _given(given.option))
+    options = options_at("check", given_options(given.option))
     result = check(options, _sample(given.send_sample))
     _say(json.dumps(result.to_dict(), indent=2) if given.json else str(result))
     return DONE if result.ok else REFUSED
@@ -33,7 +34,7 @@ def run_preview(given: argparse.Namespace) -> int:
     from spark_klaviyo.cli.reading import opened
     from spark_klaviyo.doors.reading import options_at
 
-    options = options_at("preview", _given(given.option))
+    options = options_at("preview", given_options(given.option))
     with opened(given.input, given.format) as frame:
         seen = preview(frame, options, given.rows)
     if given.html:
@@ -47,25 +48,9 @@ def run_lists(given: argparse.Namespace) -> int:
     from spark_klaviyo.ask.lists import all_lists
     from spark_klaviyo.doors.reading import options_at
 
-    found = all_lists(options_at("check", _given(given.option)))
+    found = all_lists(options_at("check", given_options(given.option)))
     _say(json.dumps([asdict(one) for one in found], indent=2) if given.json else _listed(found))
     return DONE
-
-
-def _given(pairs: list[str]) -> dict[str, str]:
-    """The options; a key in the open is refused, as a process list shows arguments."""
-    from spark_klaviyo.cli.main import read_pairs
-    from spark_klaviyo.options.secrets import is_reference
-    from spark_klaviyo.options.table import plain
-
-    given = read_pairs(pairs)
-    for name, value in given.items():
-        if plain(name) in ("apikey", "accesstoken") and not is_reference(value):
-            takes = "env:NAME, file:PATH or secret:SCOPE/KEY"
-            raise OptionError(
-                f"{name}: a process list shows arguments, so the command line takes references only: {takes}"
-            )
-    return given
 
 
 def _listed(found: list[Found]) -> str:

@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Sequence
 
 from spark_klaviyo.cli.ask import run_check, run_lists, run_preview
-from spark_klaviyo.errors import KlaviyoError, OptionError, RowsRejected, WriteStopped
+from spark_klaviyo.cli.given import given_options
+from spark_klaviyo.errors import KlaviyoError, RowsRejected, WriteStopped
 from spark_klaviyo.report.report import WriteReport
 
 DONE, REJECTED, REFUSED, STOPPED = 0, 1, 2, 3
@@ -120,14 +121,6 @@ def add_options(command: argparse.ArgumentParser) -> None:
     )
 
 
-def read_pairs(pairs: Sequence[str]) -> dict[str, str]:
-    """`name=value` arguments as a mapping; an `OptionError` for one without `=`."""
-    wrong = [pair.partition("=")[0] for pair in pairs if "=" not in pair]
-    if wrong:
-        raise OptionError([f"--option {name}: expected NAME=VALUE" for name in wrong])
-    return {name.strip(): value for name, _, value in (pair.partition("=") for pair in pairs)}
-
-
 def tell(report: WriteReport, *, as_json: bool) -> None:
     """Print a report for people, or as JSON alone."""
     sys.stdout.write((json.dumps(report.to_dict(), indent=2) if as_json else str(report)) + "\n")
@@ -157,7 +150,7 @@ def run_write(given: argparse.Namespace) -> int:
     from spark_klaviyo.doors.reading import options_at
     from spark_klaviyo.runs.write import write
 
-    options = options_at("command", read_pairs(given.option))
+    options = options_at("command", given_options(given.option))
     with opened(given.input, given.format) as frame:
         report = write(frame, options)
     tell(report, as_json=given.json)
@@ -169,7 +162,7 @@ def run_follow(given: argparse.Namespace) -> int:
     from spark_klaviyo.doors.reading import options_at
     from spark_klaviyo.runs.later import settle_later
 
-    report = settle_later(given.receipts, options_at("follow", read_pairs(given.option)))
+    report = settle_later(given.receipts, options_at("follow", given_options(given.option)))
     tell(report, as_json=given.json)
     return DONE
 

@@ -73,7 +73,8 @@ class PreviewRejection:
 class MirrorSets:
     """What a mirror would do to its list: how many people come and go, and a few of each.
 
-    `most` is how many `max_removals` lets go. `coming` are identifiers of rows, a person's data; `going` profile ids.
+    `most` is how many `max_removals` lets go, `lost` the rows that name nobody who could be compared, with which nobody
+    is removed. `coming` and `going` are people's identifiers.
     """
 
     members: int
@@ -82,9 +83,12 @@ class MirrorSets:
     most: int
     coming: tuple[str, ...] = ()
     going: tuple[str, ...] = ()
+    lost: int = 0
 
     def __str__(self) -> str:
         told = f"the list has {counted(self.members, 'member')}: {self.adds:,} would come, {self.removals:,} would go"
+        if self.lost:
+            return f"{told}; but {counted(self.lost, 'row')} could mean any member, so the write would remove nobody"
         limit = f"max_removals lets {self.most:,} go"
         return f"{told} ({limit}{', so the write would stop before removing' if self.removals > self.most else ''})"
 
@@ -110,6 +114,7 @@ class Preview(Rendered):
     bytes_expected: int | None = None
     minutes_expected: float | None = None
     mirror: MirrorSets | None = None
+    more_requests: int = 0  # that may come on top, as each task fills its own last one
 
     @property
     def title(self) -> str:
@@ -149,7 +154,7 @@ class Preview(Rendered):
         for row in [] if bodies else form["rejected"]:
             del row["detail"]
         if form["mirror"] is not None and not bodies:
-            del form["mirror"]["coming"]
+            del form["mirror"]["coming"], form["mirror"]["going"]
         return form
 
     def text(self, *, bodies: bool = False) -> str:
@@ -166,7 +171,8 @@ class Preview(Rendered):
         if self.rows is not None:
             yield card("rows", f"{self.rows:,}")
         if self.requests_expected is not None:
-            yield card("requests", f"{self.requests_expected:,}", "expected", tone="accepted")
+            more = f", up to {self.more_requests:,} more: one a task" if self.more_requests else ""
+            yield card("requests", f"{self.requests_expected:,}", f"expected{more}", tone="accepted")
         if self.bytes_expected is not None:
             yield card("to send", size(self.bytes_expected), "expected")
         if self.minutes_expected is not None:
@@ -174,10 +180,13 @@ class Preview(Rendered):
 
     def _lines(self, bodies: bool) -> Iterator[str]:
         yield self.headline()
+        if self.more_requests:
+            more = counted(self.more_requests, "more request")
+            yield f"Up to {more}, as each task fills its own last one"
         yield from (f"warning: {warning}" for warning in self.warnings)
         if self.mirror is not None:
             yield str(self.mirror)
-            yield from (f"  would go: {one}" for one in self.mirror.going)
+            yield from (f"  would go: {one}" for one in self.mirror.going if bodies)
             yield from (f"  would come: {one}" for one in self.mirror.coming if bodies)
         width = max((len(column.column) for column in self.mapping), default=0)
         for column in self.mapping:
@@ -200,7 +209,7 @@ def _mirror(sets: MirrorSets | None) -> Markup:
         ("would come", f"{sets.adds:,}", ", ".join(sets.coming)),
         ("would go", f"{sets.removals:,}", ", ".join(sets.going)),
     ]
-    tone = "bad" if sets.removals > sets.most else "wary"
+    tone = "bad" if sets.removals > sets.most or sets.lost else "wary"
     return Markup(table(("who", "people", "for example"), rows, ("people",)) + steps([str(sets)], tone))
 
 

@@ -1,8 +1,9 @@
 """A run with `list_mode=mirror`: the list becomes exactly the DataFrame.
 
 Rows are added first. Then the members are read, and those that no row is about are removed: never beyond
-`max_removals`, never somebody whose row was rejected, and nobody where the adding ended midway. Somebody who joins
-while the run is at work is a member like any other: the DataFrame decides.
+`max_removals`, never somebody whose row was rejected, and nobody where the adding ended midway, or where a row names
+nobody who could be compared and so might mean any member. Somebody who joins while the run is at work is a member like
+any other: the DataFrame decides.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from spark_klaviyo.ask.identities import MOST, Hashes, Known, Seen, WhoTask, packed, result, unpacked
+from spark_klaviyo.ask.identities import MOST, Known, Seen, WhoTask, comparable, packed, result, unpacked
 from spark_klaviyo.ask.members import ListFacts, list_facts, members
 from spark_klaviyo.ask.mirrored import Removals, ceiling, removals
 from spark_klaviyo.ask.reading import Asking, ReadFailed, asking
 from spark_klaviyo.encode import arrow, jvm
 from spark_klaviyo.encode.rows import row_encoder
-from spark_klaviyo.errors import OptionError, SchemaError, WriteStopped
+from spark_klaviyo.errors import OptionError, SchemaError
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.pipeline.open import LineMaker
 from spark_klaviyo.pipeline.task import run_task
@@ -30,6 +31,7 @@ from spark_klaviyo.records import Receipt
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task import TaskReport, merge
 from spark_klaviyo.runs import session
+from spark_klaviyo.runs.account import stopped
 from spark_klaviyo.runs.ending import judged
 from spark_klaviyo.runs.keeping import keeping
 from spark_klaviyo.runs.outputs import Outputs
@@ -42,16 +44,20 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 REMOVALS = -2  # the partition that the receipts of removals name
+NOBODY_REMOVED = (
+    "rows without an id, an external id, a possible email or phone number could mean any member of the list: nobody "
+    "was removed; mend these rows, or leave them out"
+)
 EMPTY = "it has no row, and list_mode=mirror would remove every member of the list; nothing was sent"
 
 
 def write_mirror(df: DataFrame, options: Options, run_id: str = "") -> WriteReport:
     """Make the list the DataFrame; the report, or the error that the options ask for.
 
-    Raises `SchemaError` for an empty DataFrame, and `WriteStopped` before any removal where more than `max_removals`
-    members would go.
+    Raises `SchemaError` for a DataFrame without rows or without identifiers that members have, and `WriteStopped`
+    before any removal where more than `max_removals` members would go.
     """
-    plan = make_plan(options, read_schema(df.schema.jsonValue()), run_id or new_run_id())
+    plan = comparable(make_plan(options, read_schema(df.schema.jsonValue()), run_id or new_run_id()))
     session.choose_worker_python(df)
     with asking(options) as ask:
         facts = _before(ask, plan)
@@ -59,13 +65,14 @@ def write_mirror(df: DataFrame, options: Options, run_id: str = "") -> WriteRepo
         outputs.prepare()
         with keeping(df, plan, options) as lines, resuming(session.session_of(df), plan, options, lines) as plan:
             results = send(df, plan, options, outputs, lines, _watching(plan))
-            if not any(report.rows for report in results.reports):
+            if not any(report.rows or report.stopped for report in results.reports):
                 outputs.remove_staging()
                 raise SchemaError(EMPTY)
             total = gathered(results, plan, outputs, lines)
             if judged(total, plan, outputs.troubles).stopped is None:
-                people = _people(df, plan, options, results)
-                total = _remove(ask, facts, people, total, plan, options, outputs, lines)
+                people, lost = _people(df, plan, options, results)
+                kept = all_kept(people, lost, total)
+                total = kept or _remove(ask, facts, people, total, plan, options, outputs, lines)
     return conclude(total, plan, options, outputs)
 
 
@@ -78,7 +85,8 @@ def _before(ask: Asking, plan: WritePlan) -> ListFacts:
         if failed.code == "not_found":
             raise OptionError(f"list_id: the account has no list with the id {list_id}") from failed
         hint = "; list_mode=mirror needs the scopes lists:read and profiles:read" if failed.code == "forbidden" else ""
-        raise WriteStopped(f"the list's members cannot be read: {failed}{hint}; nothing was sent") from failed
+        message = f"the list's members cannot be read: {failed}{hint}"
+        raise stopped(plan, failed.code, message) from failed
 
 
 # --- who is in the DataFrame ----------------------------------------------------------------------
@@ -114,20 +122,28 @@ def _watching(plan: WritePlan) -> type[WatchTask] | None:
     return None if plan.state is not None else WatchTask
 
 
-def _people(df: DataFrame, plan: WritePlan, options: Options, results: Results) -> Known:
+def _people(df: DataFrame, plan: WritePlan, options: Options, results: Results) -> tuple[Known, int]:
+    """Who the rows are, and how many rows name nobody who could be compared."""
     texts = results.people
     if plan.state is not None:
         in_jvm = jvm.encodable(plan)
         frame = (jvm.encoded(df, plan) if in_jvm else jvm.numbered(df, plan)).coalesce(options.tasks)
         texts = [row["body"] for row in frame.mapInArrow(WhoTask(plan, not in_jvm), RESULT).collect()]
-    return Known(bounded(unpacked(texts)))
+    return unpacked(texts)
 
 
-def bounded(people: Hashes) -> Hashes:
-    """The hashes, where the calling process may hold so many."""
-    if people.size > MOST:
-        raise WriteStopped(f"{people.size:,} identifiers are more than {MOST:,}, which a mirror can compare")
-    return people
+def all_kept(people: Known, lost: int, total: TaskReport, most: int = MOST) -> TaskReport | None:
+    """The counts of a run that removes nobody, with the reason; None where members may be compared and removed.
+
+    `lost`: rows that name nobody who could be compared; `most`: identifiers that are compared.
+    """
+    if len(people) > most:
+        told = f"{len(people):,} identifiers are more than the {most:,} that a mirror can compare: nobody was removed"
+        return replace(total, stopped=("too_many_rows", told))
+    if lost:
+        total.warn(NOBODY_REMOVED, lost)
+        return total
+    return None
 
 
 # --- removing -------------------------------------------------------------------------------------

@@ -40,6 +40,15 @@ def test_lists_prints_every_id_with_its_name(klaviyo: KlaviyoSimulator, capsys: 
     assert {one["id"]: one["name"] for one in json.loads(capsys.readouterr().out)} == {**LISTS, "Y6nRLr": "Newsletter"}
 
 
+def test_lists_that_a_refused_key_keeps_end_with_status_3(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KLAVIYO_API_KEY", "pk_unknown")
+    with KlaviyoSimulator(api_keys=["pk_other"]) as other:
+        assert asked(other, "lists") == 3
+    assert "refuses this key" in capsys.readouterr().err
+
+
 def test_check_says_whether_a_write_can_begin(klaviyo: KlaviyoSimulator, capsys: pytest.CaptureFixture[str]) -> None:
     assert asked(klaviyo, "check", template="add_profiles_to_list", list_id="name:Newsletter") == 0
     assert "Ready to write to Test Shop" in capsys.readouterr().out
@@ -57,8 +66,9 @@ def test_check_sends_a_sample_when_asked(klaviyo: KlaviyoSimulator) -> None:
 def test_a_key_among_the_arguments_is_refused(klaviyo: KlaviyoSimulator, capsys: pytest.CaptureFixture[str]) -> None:
     for command in ("check", "lists"):
         assert asked(klaviyo, command, **{"api.Key": "pk_secret_of_mine"}) == 2
+    assert main(["follow", "--receipts", "nowhere", "--option", "api_key=pk_secret_of_mine"]) == 2
     told = capsys.readouterr()
-    assert "references only" in told.err
+    assert told.err.count("references only") == 3
     assert "secret_of_mine" not in told.err + told.out
     assert klaviyo.requests == []
 

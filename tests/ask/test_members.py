@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_klaviyo.ask.identities import Known, hashed, of_people, packed, unpacked
+from spark_klaviyo.ask.identities import Known, hashed, names_somebody, of_people, packed, unpacked
 from spark_klaviyo.ask.members import ListFacts, Page, cut, list_facts, members
 from spark_klaviyo.ask.mirrored import ceiling, removals
 from spark_klaviyo.ask.reading import ReadFailed, asking
@@ -102,7 +101,25 @@ def test_a_ceiling_is_a_number_or_a_share_rounded_down(text: str, members: int, 
     assert ceiling(text, members) == most
 
 
-def test_hashes_travel_as_text() -> None:
+def test_people_travel_as_text_each_hash_once() -> None:
     people = of_people([{"email": "a@example.com"}, {"id": "1", "phone_number": "+12025550123"}])
-    assert np.array_equal(unpacked([packed(people[:1]), packed(people[1:])]), people)
-    assert unpacked([]).shape == (0, 4)
+    known, lost = unpacked([packed(people[:1]), packed(people)])
+    assert (len(known), lost) == (3, 0)
+    assert known.has(people).all()
+    assert len(unpacked([])[0]) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "country", "names"),
+    [
+        ("email", "ann@example.com", "", True),
+        ("email", "Ann <ann@example.com>", "", False),
+        ("phone_number", "(202) 555-0123", "", False),
+        ("phone_number", "(202) 555-0123", "US", True),
+        ("external_id", 7, "", True),
+        ("id", " ", "", False),
+        ("external_id", None, "", False),
+    ],
+)
+def test_only_what_a_member_may_have_names_somebody(kind: str, value: object, country: str, names: bool) -> None:
+    assert names_somebody(kind, value, country) is names

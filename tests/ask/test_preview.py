@@ -124,11 +124,26 @@ def test_repeated_identifiers_are_said(spark: SparkSession) -> None:
     assert any("replaces them" in warning for warning in preview_klaviyo(frame, **LIST).warnings)
 
 
-def test_a_name_is_not_looked_up(people: DataFrame) -> None:
+def test_a_name_is_looked_up_where_there_is_a_key(people: DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KLAVIYO_API_KEY", raising=False)
     with KlaviyoSimulator() as klaviyo:
+        given = {**LIST, "list_id": "name:Newsletter", "base_url": klaviyo.url}
+        seen = preview_klaviyo(people, **given)
+        assert '"id":"Y6nRLr"' in seen.requests[0].body
+        assert {request.method for request in klaviyo.requests} == {"GET"}
+        with pytest.raises(OptionError, match="no list is called 'Nowhere'"):
+            preview_klaviyo(people, **{**given, "list_id": "name:Nowhere"})
+        asked = len(klaviyo.requests)
+        del given["api_key"]
+        assert any("without a key nobody can be asked" in told for told in preview_klaviyo(people, **given).warnings)
+        assert len(klaviyo.requests) == asked
+
+
+def test_a_name_that_cannot_be_looked_up_is_said_and_the_rest_is_shown(people: DataFrame) -> None:
+    with KlaviyoSimulator(api_keys=["pk_other"]) as klaviyo:
         seen = preview_klaviyo(people, **{**LIST, "list_id": "name:Newsletter"}, base_url=klaviyo.url)
-        assert any("looked up when the write begins" in warning for warning in seen.warnings)
-        assert klaviyo.requests == []
+        assert any("refuses this key" in warning for warning in seen.warnings)
+        assert seen.rows == 1_200
 
 
 def test_manual_requests_are_shown_with_secrets_hidden(people: DataFrame) -> None:
@@ -153,7 +168,29 @@ def test_the_old_form_shows_its_body_without_the_key(people: DataFrame) -> None:
     seen = preview_klaviyo(people.limit(2), **LIST, api="v2")
     body = json.loads(seen.requests[0].body)
     assert body["api_key"] == "***"
+    assert seen.requests[0].bytes == len(seen.requests[0].body) - len("***") + len("pk_secret_of_mine")
     assert [profile["email"] for profile in body["profiles"]] == ["p0@example.com", "p1@example.com"]
+
+
+def test_each_task_may_fill_a_last_request_of_its_own(people: DataFrame) -> None:
+    assert preview_klaviyo(people, **LIST).more_requests == 7
+    assert preview_klaviyo(people, **LIST, tasks=3).more_requests == 2
+    assert preview_klaviyo(people.limit(3), **LIST).more_requests == 2
+    assert preview_klaviyo(people, **LIST, send_from="driver").more_requests == 0
+    assert preview_klaviyo(people, **LIST, batch_mode=False).more_requests == 0
+    assert "Up to 7 more requests, as each task fills its own last one" in str(preview_klaviyo(people, **LIST))
+
+
+def test_deleting_says_which_number_the_write_will_ask_for(people: DataFrame) -> None:
+    given: dict[str, Any] = {
+        "template": "request_profile_deletion",
+        "api_key": "pk_secret_of_mine",
+        "other_columns": "drop",
+    }
+    for number in (None, 3):
+        told = preview_klaviyo(people.limit(4), **given, confirm_deletion=number).warnings
+        assert any("4 rows would be deleted for good" in warning for warning in told)
+    assert preview_klaviyo(people.limit(4), **given, confirm_deletion=4).warnings == ()
 
 
 def test_an_empty_dataframe_makes_no_request(people: DataFrame) -> None:
@@ -199,14 +236,31 @@ def test_a_mirror_shows_who_would_come_and_who_would_go(spark: SparkSession) -> 
         assert (seen.mirror.members, seen.mirror.adds, seen.mirror.removals, seen.mirror.most) == (20, 3, 18, 2)
         assert set(seen.mirror.coming) == {"p0@example.com", "p1@example.com", "p2@example.com"}
         staying = {"p3@example.com", "p4@example.com"}
-        leaving = {one["id"] for one in klaviyo.profiles if one["email"].lower() not in staying}
+        leaving = {one["email"] for one in klaviyo.profiles if one["email"].lower() not in staying}
         assert len(seen.mirror.going) == 5
         assert set(seen.mirror.going) < leaving
         assert "3 would come, 18 would go" in str(seen)
         assert "would stop before removing" in str(seen.fragment())
-        assert "p0@example.com" not in f"{seen}{seen!r}{seen.to_dict()}"
+        assert "@example.com" not in f"{seen}{seen!r}{seen.to_dict()}"
         assert {request.method for request in klaviyo.requests} == {"GET"}
         assert len(klaviyo.lists["Y6nRLr"]) == 20
+
+
+def test_a_mirror_counts_who_comes_once_and_not_those_who_would_be_rejected(spark: SparkSession) -> None:
+    rows = [("p0@example.com", 1.0), ("nobody", 1.0), ("bad@example.com", float("nan")), ("new@example.com", 1.0)]
+    rows += [("p0@example.com", 1.0)] * 300 + [("New@example.com", 2.0), ("last@example.com", 1.0)]
+    frame = spark.createDataFrame(rows, "email string, spent double").coalesce(1)
+    with KlaviyoSimulator() as klaviyo:
+        klaviyo.add_profiles([{"email": "p0@example.com"}, {"external_id": "77"}], "Y6nRLr")
+        seen = preview_klaviyo(frame, **LIST, base_url=klaviyo.url, list_mode="mirror", max_removals=1)
+        assert seen.mirror is not None
+        assert (seen.mirror.adds, seen.mirror.removals, seen.mirror.lost) == (2, 1, 1)
+        assert [one.lower() for one in seen.mirror.coming] == ["new@example.com", "last@example.com"]
+        assert seen.mirror.going == ("77",)
+        assert "1 row could mean any member, so the write would remove nobody" in str(seen)
+        exchanged = spark.createDataFrame([("x",)], "_kx string")
+        with pytest.raises(SchemaError, match="mirror compares rows with members"):
+            preview_klaviyo(exchanged, **LIST, base_url=klaviyo.url, list_mode="mirror")
 
 
 def test_a_mirror_whose_list_cannot_be_read_is_previewed_all_the_same(people: DataFrame) -> None:

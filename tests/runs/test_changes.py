@@ -85,8 +85,8 @@ def test_who_came_and_went_between_two_runs_is_no_failure_but_a_removal_alone_na
         assert on_list(klaviyo) == set()
         assert counts(report) == {"rows": 4, "delivered": 3, "skipped": 1}
         assert [times for text, times in report.warnings.items() if "does not know" in text] == [1]
+        removed = {"template": "remove_profiles_from_list", "change_column": None}
         with pytest.raises(RowsRejected, match="not_found"):
-            removed = {"template": "remove_profiles_from_list", "change_column": None}
             written(frame.select("email").limit(1), klaviyo, **removed)
 
 

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from spark_klaviyo import write_klaviyo
+from spark_klaviyo.ask.identities import of_people, packed, unpacked
 from spark_klaviyo.errors import OptionError, RowsRejected, SchemaError, WriteStopped
 from spark_klaviyo.report.report import WriteReport
+from spark_klaviyo.report.task import TaskReport
+from spark_klaviyo.runs.mirror import all_kept
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
 
 if TYPE_CHECKING:
@@ -152,6 +155,56 @@ def test_members_that_cannot_be_read_to_the_end_are_left_alone(spark: SparkSessi
         with pytest.raises(WriteStopped, match="nobody was removed"):
             mirrored(frame(spark, 0, 240), klaviyo)
         assert len(klaviyo.lists["Y6nRLr"]) == 250
+
+
+def test_rows_that_nobody_can_tell_from_members_remove_nobody(spark: SparkSession) -> None:
+    shaped = '{"type":"profile","attributes":{"email":"ann@example.com"}}'
+    bare = '{"email":"bob@example.com"}'
+    cases = [
+        ([("ann@example.com", None), (None, "kx1")], "email string, _kx string"),
+        ([("ann@example.com", None), (None, "(202) 555-0123")], "email string, phone_number string"),
+        ([(shaped,), (bare,)], "record string"),
+        ([("ann@example.com", None), (None, None)], "email string, first_name string"),
+    ]
+    for rows, schema in cases:
+        with KlaviyoSimulator() as klaviyo:
+            people = [{"email": "ann@example.com"}, {"email": "bob@example.com"}, {"phone_number": "+12025550123"}]
+            klaviyo.add_profiles(people, "Y6nRLr")
+            given = {"record_column": "record"} if schema == "record string" else {}
+            report = mirrored(spark.createDataFrame(rows, schema), klaviyo, max_removals=3, on_reject="keep", **given)
+            assert report.removed == 0
+            assert [times for text, times in report.warnings.items() if "nobody was removed" in text] == [1]
+            assert {"DELETE"} & {request.method for request in klaviyo.requests} == set()
+
+
+def test_rows_without_any_identifier_that_members_have_are_refused_before_anything_is_sent(
+    spark: SparkSession,
+) -> None:
+    with KlaviyoSimulator() as klaviyo:
+        klaviyo.add_profiles([{"email": "ann@example.com"}], "Y6nRLr")
+        with pytest.raises(SchemaError, match="compares rows with members by id, email, phone_number, external_id"):
+            mirrored(spark.createDataFrame([("x",)], "_kx string"), klaviyo, max_removals="100%")
+        assert klaviyo.requests == []
+
+
+def test_more_people_than_can_be_compared_end_as_stopped_with_the_counts() -> None:
+    people, lost = unpacked([packed(of_people([{"email": email, "id": email} for email in emails(0, 5)]))])
+    sent = TaskReport(rows=5, delivered=5)
+    assert all_kept(people, lost, sent, most=10) is None
+    ended = all_kept(people, lost, sent, most=9)
+    assert ended is not None
+    assert ended.stopped is not None
+    assert "10 identifiers are more than the 9" in ended.stopped[1]
+    assert ended.delivered == 5
+
+
+def test_a_mirror_whose_list_nobody_may_read_carries_a_report(spark: SparkSession) -> None:
+    with KlaviyoSimulator(api_keys=["pk_other"]) as klaviyo:
+        with pytest.raises(WriteStopped, match="nothing was sent") as raised:
+            mirrored(frame(spark, 0, 3), klaviyo)
+        assert raised.value.report is not None
+        assert raised.value.report.stopped is not None
+        assert raised.value.report.stopped[0] == "unauthorized"
 
 
 def test_a_name_and_a_state_go_with_a_mirror(spark: SparkSession, tmp_path: Path) -> None:
