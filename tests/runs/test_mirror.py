@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pytest
 
 from spark_klaviyo import write_klaviyo
@@ -223,3 +229,28 @@ def test_the_calling_process_mirrors_too(spark: SparkSession) -> None:
         report = mirrored(frame(spark, 1, 22), klaviyo, send_from="driver")
         assert on_list(klaviyo) == set(emails(1, 22))
         assert (report.delivered, report.removed) == (21, 1)
+
+
+def test_a_mirror_that_is_interrupted_before_its_first_row_was_stopped_and_found_no_empty_dataframe(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    begun = tmp_path / "begun"
+
+    def slow(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        begun.touch()
+        time.sleep(60)
+        yield from batches
+
+    def interrupt() -> None:
+        while not begun.exists():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with KlaviyoSimulator() as klaviyo:
+        klaviyo.add_profiles([{"email": "a@example.com"}], "Y6nRLr")
+        threading.Thread(target=interrupt, daemon=True).start()
+        rows = frame(spark, 0, 3).coalesce(1).mapInArrow(slow, "Email string")
+        with pytest.raises(WriteStopped, match="the write was interrupted") as raised:
+            mirrored(rows, klaviyo, send_from="driver", max_removals="100%")
+        assert raised.value.report is not None
+        assert len(klaviyo.lists["Y6nRLr"]) == 1
