@@ -6,17 +6,14 @@ from dataclasses import dataclass, replace
 
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.model import Options
-from spark_klaviyo.options.settings import parts_of
 from spark_klaviyo.plan.model import Wanted, WritePlan
-from spark_klaviyo.templates.model import Template
 
 COLUMN = "column:"
-PEOPLE = frozenset({"profiles", "consent"})  # families whose rows are people
-# on_delete -> template, and the identifiers it takes, in order of preference
-_OF_PEOPLE = {
-    "remove": ("remove_profiles_from_list", ("id", "email", "phone_number", "external_id")),
-    "suppress": ("bulk_suppress_profiles", ("email",)),
-    "delete": ("request_profile_deletion", ("id", "email", "phone_number")),
+# The identifiers that each template of deletes takes, in order of preference.
+_TAKES = {
+    "remove_profiles_from_list": ("id", "email", "phone_number", "external_id"),
+    "bulk_suppress_profiles": ("email",),
+    "request_profile_deletion": ("id", "email", "phone_number"),
 }
 
 
@@ -42,30 +39,16 @@ class Counterpart:
 def counterpart(options: Options, plan: WritePlan) -> Counterpart | None:
     """The counterpart that `on_delete` names; None where deletes are ignored.
 
-    Raises `OptionError` where nothing says what a delete means, or the template has no such counterpart.
+    Raises `OptionError` where the columns, or the list, do not say what to delete.
     """
-    wish, template = options.on_delete, plan.template
-    if wish is None:
-        takes = "remove (from the list), suppress, delete or ignore"
-        raise OptionError(f"on_delete: is required with change_column: what a delete means: {takes}")
-    if wish == "ignore":
+    name = plan.template.counterpart(options.on_delete or "ignore")
+    if name is None:
         return None
-    if template.family in PEOPLE:
-        return _of_people(wish, options, plan)
-    if template.family == "catalog" and wish == "delete" and template.name.startswith("bulk_"):
-        name = "bulk_delete_" + template.name.split("_", 2)[2]
+    if name not in _TAKES:
         return _made(name, options, plan, ("id", "external_id"), settings={})
-    raise OptionError(f"on_delete: {wish} has no meaning for template {template.name}; {_possible(template)}")
-
-
-def _of_people(wish: str, options: Options, plan: WritePlan) -> Counterpart:
-    name, takes = _OF_PEOPLE[wish]
-    list_id = options.settings.get("list_id", "")
-    if wish == "remove" and not list_id:
-        raise OptionError("on_delete: remove needs list_id, the list to remove from")
-    if wish == "remove" and len(parts_of(list_id)) > 1:
-        raise OptionError("on_delete: remove needs a single list, and list_id names several")
-    return _made(name, options, plan, takes, {"list_id": list_id} if wish == "remove" else {})
+    if options.on_delete != "remove":
+        return _made(name, options, plan, _TAKES[name], settings={})
+    return _made(name, options, plan, _TAKES[name], {"list_id": options.settings["list_id"]})
 
 
 def _made(
@@ -94,8 +77,3 @@ def _made(
     return Counterpart(
         other, found, first_only=name == "request_profile_deletion", deletes=options.on_delete == "delete"
     )
-
-
-def _possible(template: Template) -> str:
-    bulk = template.family == "catalog" and template.name.startswith("bulk_")
-    return "give delete or ignore" if bulk else "give ignore"

@@ -111,10 +111,37 @@ def _changes(call: Call) -> Iterator[str]:
     if "change_column" not in call.given:
         for name in call.has("change_order", "on_delete"):
             yield f"{name}: needs change_column, the column that holds the kind of change"
-    elif call.given.get("list_mode") == "mirror":
+        return
+    if call.given.get("list_mode") == "mirror":
         yield "list_mode: mirror needs the whole list, and change_column brings changes only; give one of them"
-    if call.given.get("on_delete") == "remove" and call.template and "list_id" not in call.given:
+    if "state_path" in call.given:
+        yield (
+            "state_path: change data says itself what is new, and a delete would not be remembered; leave state_path "
+            "or change_column out"
+        )
+    yield from _deletes(call, str(call.given.get("on_delete", "")))
+
+
+def _deletes(call: Call, means: str) -> Iterator[str]:
+    """What change data's deletes cannot mean here."""
+    if not means:
+        takes = "remove (from the list), suppress, delete or ignore"
+        yield f"on_delete: is required with change_column: what a delete means: {takes}"
+    elif means != "ignore" and call.template and call.template.counterpart(means) is None:
+        possible = [word for word in ("remove", "suppress", "delete") if call.template.counterpart(word)]
+        choice = " or ".join([*possible, "ignore"])
+        yield f"on_delete: {means} has no meaning for template {call.template.name}; give {choice}"
+        return
+    if means == "delete" and call.door in _DELETING and "confirm_deletion" not in call.given:
+        number = "most deletes of a micro-batch" if call.door == "batch" else "exact number of deletes"
+        yield (
+            "confirm_deletion: is required by on_delete=delete, as what it deletes cannot be brought back: give the "
+            f"{number}; preview_klaviyo counts them"
+        )
+    if means == "remove" and "list_id" not in call.given:
         yield "on_delete: remove needs list_id, the list to remove from; or give suppress, delete or ignore"
+    elif means == "remove" and len(parts_of(str(call.given["list_id"]))) > 1:
+        yield "on_delete: remove needs a single list, and list_id names several"
 
 
 def _mirror(call: Call) -> Iterator[str]:

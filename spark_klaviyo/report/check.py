@@ -41,8 +41,11 @@ class CheckResult(Rendered):
     def headline(self) -> str:
         """One sentence: whether a write can begin, and where."""
         failed = [line.name for line in self.lines if line.ok is False]
+        if failed:
+            return f"Not ready: {', '.join(failed)}"
         where = f" to {self.account}" if self.account else ""
-        return f"Not ready: {', '.join(failed)}" if failed else f"Ready to write{where}"
+        unknown = not self.sent and any(line.ok is None for line in self.lines)
+        return f"Ready to write{where}{', as far as reading can show' if unknown else ''}"
 
     def fragment(self) -> Markup:
         """The result as a notebook shows it."""

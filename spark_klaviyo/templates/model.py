@@ -20,6 +20,13 @@ MEGABYTE = 1_000_000  # Klaviyo prints MB without saying which; decimal is the s
 KILOBYTE = 1_000
 MAX_BODY = 5 * MEGABYTE  # endpoints without a published size: the largest size published anywhere
 
+PEOPLE = frozenset({"profiles", "consent"})  # families whose rows are people
+OF_PEOPLE: Mapping[str, str] = {  # what a delete of a person means -> the template that does it
+    "remove": "remove_profiles_from_list",
+    "suppress": "bulk_suppress_profiles",
+    "delete": "request_profile_deletion",
+}
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -158,3 +165,11 @@ class Template:
     consent: str = ""  # the word for every channel: SUBSCRIBED | UNSUBSCRIBED
     cautions: tuple[Caution, ...] = ()
     content_format: str = "json"
+
+    def counterpart(self, on_delete: str) -> str | None:
+        """The template that deletes go to where change data is written with this one; None where there is none."""
+        if self.family in PEOPLE:
+            return OF_PEOPLE.get(on_delete)
+        if self.family == "catalog" and on_delete == "delete" and self.name.startswith("bulk_"):
+            return "bulk_delete_" + self.name.split("_", 2)[2]
+        return None

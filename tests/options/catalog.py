@@ -21,7 +21,7 @@ def _template(name: str, *settings: Setting, **more: object) -> Template:
 
 
 CURRENT = (
-    _template("add_profiles_to_list", LIST),
+    _template("add_profiles_to_list", LIST, family="profiles"),
     _template(
         "subscribe",
         LIST,

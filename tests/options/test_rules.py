@@ -18,6 +18,11 @@ PLAIN = "plain http would show the key to the network; use https, or give allow_
 MIRROR = to_list(list_mode="mirror")
 
 
+def changes(**given: Any) -> dict[str, Any]:
+    """The usual options of change data."""
+    return to_list(change_column="op", **given)
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
@@ -40,6 +45,20 @@ MIRROR = to_list(list_mode="mirror")
         (to_list(batch_mode=False, max_rows=5), "max_rows: contradicts batch_mode=false, which"),
         (to_list(unique_id_columns="a"), "unique_id_columns: template add_profiles_to_list sends no unique_id;"),
         (to_list(on_delete="ignore"), "on_delete: needs change_column, the column that holds the kind of change"),
+        (
+            changes(),
+            "on_delete: is required with change_column: what a delete means: remove (from the list), suppress,",
+        ),
+        (changes(on_delete="ignore", state_path="/s"), "state_path: change data says itself what is new, and a delete"),
+        (changes(on_delete="delete"), "confirm_deletion: is required by on_delete=delete, as what it deletes cannot"),
+        (
+            changes(on_delete="remove", list_id="a,b"),
+            "on_delete: remove needs a single list, and list_id names several",
+        ),
+        (
+            {"template": "create_events", "change_column": "c", "on_delete": "remove"},
+            "on_delete: remove has no meaning for template create_events; give ignore",
+        ),
         (to_list(max_removals=5), "max_removals: needs list_mode=mirror; nothing is removed otherwise"),
         ({**MIRROR, "list_id": "a,b"}, "list_id: must be a single list where list_mode=mirror"),
         ({**MIRROR, "list_id": "column:l"}, "list_id: must be a single list where list_mode=mirror"),
@@ -47,7 +66,10 @@ MIRROR = to_list(list_mode="mirror")
             {"template": "create_events", "list_mode": "mirror"},
             "list_mode: mirror needs the template add_profiles_to_list",
         ),
-        ({**MIRROR, "change_column": "c"}, "list_mode: mirror needs the whole list, and change_column"),
+        (
+            {**MIRROR, "change_column": "c", "on_delete": "ignore"},
+            "list_mode: mirror needs the whole list, and change_column",
+        ),
         (to_list(confirm_deletion=3), "confirm_deletion: template add_profiles_to_list deletes nothing; leave it out"),
         (to_list(list_id=" "), "list_id: must be a text that is not empty, not ' '"),
         (to_list(list_id="a,,b"), "list_id: must be free of empty entries, not 'a,,b'"),
@@ -59,6 +81,15 @@ MIRROR = to_list(list_mode="mirror")
 def test_what_cannot_be_is_refused(given: dict[str, Any], expected: str) -> None:
     [said] = complaints(**given)
     assert said.startswith(expected)
+
+
+def test_every_door_with_a_session_complains_at_once_of_change_data_that_cannot_be_written() -> None:
+    for door in ("function", "command", "batch", "check"):
+        said = complaints(door, **changes(state_path="/s"))
+        assert [line.partition(":")[0] for line in said] == ["state_path", "on_delete"]
+    assert complaints("batch", **changes(on_delete="delete"))[0].startswith("confirm_deletion: ")
+    assert "most deletes of a micro-batch" in complaints("batch", **changes(on_delete="delete"))[0]
+    assert complaints("preview", **changes(on_delete="delete")) == ()
 
 
 def subscribe(**given: object) -> dict[str, Any]:

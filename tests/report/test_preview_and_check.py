@@ -112,7 +112,12 @@ def test_a_check_with_a_failed_line_is_not_ok_and_says_what_to_do() -> None:
 
 
 def test_a_check_without_failures_names_the_account_that_will_be_written_to() -> None:
-    result = CheckResult((LINES[0], LINES[2]), "Acme <Ltd>")
+    result = CheckResult(LINES[:1], "Acme <Ltd>")
     assert result.ok
     assert repr(result) == "<CheckResult: Ready to write to Acme <Ltd>>"
     assert "Acme &lt;Ltd&gt;" in result._repr_html_()
+
+
+def test_a_check_that_could_not_look_at_everything_says_so_unless_a_sample_row_has_shown_it() -> None:
+    assert CheckResult((LINES[0], LINES[2])).headline() == "Ready to write, as far as reading can show"
+    assert CheckResult((LINES[0], LINES[2]), sent=True).headline() == "Ready to write"
