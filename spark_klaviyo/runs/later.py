@@ -108,11 +108,11 @@ class _Later:
             report.started = line.clock.wall().timestamp()
             for event in settle(plan, jobs, line, report):
                 now = line.clock.now()
-                if not isinstance(event, Refused):
-                    for row in by_job[event.job.job_id]:
-                        self._keep({**row, "outcome": event.outcome, "detail": event.reason}, now)
-                elif self._rejects is not None:
-                    self._rejects.add(reject_body(run_id, event.partition_id, event), now)
+                if isinstance(event, Refused):
+                    self._refuse(reject_body(run_id, event.partition_id, event), now)
+                    continue
+                for row in by_job[event.job.job_id]:
+                    self._keep({**row, "outcome": event.outcome, "detail": event.reason}, now)
             report.ended = line.clock.wall().timestamp()
         return report
 
@@ -123,14 +123,17 @@ class _Later:
                 continue  # a run writes them all at once, before it follows its jobs
             for row in rows:
                 total.warn(RECOVERED if self._rejects is not None else WAITING)
-                if self._rejects is not None:
-                    self._rejects.add(row, 0.0)
+                self._refuse(row, 0.0)
 
     def close(self) -> None:
         """Write out what is held; what stood in hidden places has its row by now."""
         for writer in filter(None, (self._rejects, self._receipts)):
             writer.flush()
         self._found.clear_hidden()
+
+    def _refuse(self, row: Row, now: float) -> None:
+        if self._rejects is not None:
+            self._rejects.add(row, now)
 
     def _keep(self, row: Row, now: float) -> None:
         """A further row for a job that is settled, or that has none that readers see."""

@@ -85,11 +85,14 @@ def test_what_cannot_be_is_refused(given: dict[str, Any], expected: str) -> None
 
 def test_every_door_with_a_session_complains_at_once_of_change_data_that_cannot_be_written() -> None:
     for door in ("function", "command", "batch", "check"):
-        said = complaints(door, **changes(state_path="/s"))
+        said = complaints(door, **changes(state_path="/s", api_key=Secret(KEY)))
         assert [line.partition(":")[0] for line in said] == ["state_path", "on_delete"]
-    assert complaints("batch", **changes(on_delete="delete"))[0].startswith("confirm_deletion: ")
-    assert "most deletes of a micro-batch" in complaints("batch", **changes(on_delete="delete"))[0]
-    assert complaints("preview", **changes(on_delete="delete")) == ()
+    guarded = changes(on_delete="delete", api_key=Secret(KEY))
+    for door, number in (("function", "exact number of deletes"), ("batch", "most deletes of a micro-batch")):
+        [missing] = complaints(door, **guarded)
+        assert missing.startswith("confirm_deletion: is required by on_delete=delete")
+        assert number in missing
+    assert complaints("preview", **guarded) == ()
 
 
 def subscribe(**given: object) -> dict[str, Any]:
@@ -152,7 +155,9 @@ def test_a_task_door_refuses_what_needs_a_session_and_names_the_door_that_has_it
 @pytest.mark.parametrize("door", sorted(SESSION_DOORS))
 def test_a_session_door_takes_every_option(door: str) -> None:
     given = to_list(**NEEDS_A_SESSION, api_key=Secret(KEY))
-    assert read(door, **given).state_path == "/x"
+    del given["state_path"]  # which change data does not take
+    assert read(door, **given).change_column == "c"
+    assert read(door, **to_list(state_path="/x", api_key=Secret(KEY))).state_path == "/x"
 
 
 def test_a_deletion_waits_for_a_door_that_can_count_first() -> None:

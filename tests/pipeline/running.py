@@ -94,7 +94,8 @@ def run(
 def batches_of(rows: Sequence[Row], slab: int) -> list[pa.RecordBatch]:
     """Rows (text or None, all with the same keys) as Arrow batches of so many rows."""
     schema = pa.schema([(name, pa.string()) for name in rows[0]])
-    return pa.Table.from_pylist(list(rows), schema).to_batches(max_chunksize=slab)
+    batches: list[pa.RecordBatch] = pa.Table.from_pylist(list(rows), schema).to_batches(max_chunksize=slab)
+    return batches
 
 
 def run_plan(

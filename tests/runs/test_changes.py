@@ -122,8 +122,8 @@ def test_deletes_may_be_ignored_and_are_counted(feed: DataFrame) -> None:
 def test_deletes_for_good_have_to_be_confirmed_with_their_number(feed: DataFrame) -> None:
     with KlaviyoSimulator() as klaviyo:
         klaviyo.add_profiles([{"email": "bob@example.com"}, {"email": "cat@example.com"}])
-        for wrong in (None, 3):
-            with pytest.raises(OptionError, match="2 rows would be deleted"):
+        for wrong, said in ((None, "confirm_deletion: is required by on_delete"), (3, "2 rows would be deleted")):
+            with pytest.raises(OptionError, match=said):
                 written(feed, klaviyo, on_delete="delete", confirm_deletion=wrong)
         assert klaviyo.requests == []
         report = written(feed, klaviyo, on_delete="delete", confirm_deletion=2)
