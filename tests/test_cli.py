@@ -119,6 +119,54 @@ def test_json_stands_alone_on_standard_output(
     assert (report["rows"], report["delivered"], report["rejected"]) == (5, 4, 1)
 
 
+def test_a_demo_can_tell_its_report_alone(capsys: Out) -> None:
+    assert main(["demo", "--rows", "300", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["rows"] == report["delivered"] + report["rejected"] == 300
+    assert report["rejected"] > 0
+    assert main(["demo", "--rows", "0"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("faults", "arguments"),
+    [
+        (None, ["--faults", "{place}"]),
+        ("{}", ["--faults", "{place}"]),
+        ('[{"kind": "status", "nope": 1}]', ["--faults", "{place}"]),
+        ("[]", ["--port", "70000"]),
+    ],
+)
+def test_a_simulator_that_cannot_be_had_is_status_2(
+    faults: str | None, arguments: list[str], tmp_path: Path, capsys: Out
+) -> None:
+    place = tmp_path / "faults.json"
+    if faults is not None:
+        place.write_text(faults)
+    assert main(["simulate", *(argument.format(place=place) for argument in arguments)]) == 2
+    assert capsys.readouterr().err.startswith(f"cannot write to Klaviyo: {arguments[0]}: expected")
+
+
+def test_a_failure_that_nobody_foresaw_is_told_without_a_value(
+    klaviyo: KlaviyoSimulator, people: str, monkeypatch: pytest.MonkeyPatch, capsys: Out
+) -> None:
+    def fails(*_: object) -> None:
+        message = "ann@example.com"
+        raise ArithmeticError(message)
+
+    monkeypatch.setattr("spark_klaviyo.runs.write.write", fails)
+    assert write(klaviyo, people) == 3
+    said = capsys.readouterr().err
+    assert said.endswith("write ended midway with ArithmeticError\n")
+    assert "ann@example.com" not in said
+
+
+def test_the_version_is_told(capsys: Out) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert re.fullmatch(r"spark-klaviyo \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
 def test_json_stands_alone_in_a_process_of_its_own(klaviyo: KlaviyoSimulator, people: str) -> None:
     goal = {"template": "add_profiles_to_list", "list_id": "Y6nRLr", "base_url": klaviyo.url, "on_reject": "keep"}
     options = [f"--option={name}={value}" for name, value in goal.items()]

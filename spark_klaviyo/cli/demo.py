@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import tempfile
 from pathlib import Path
 
 from spark_klaviyo.cli.people import write_people
 from spark_klaviyo.doors.function import write_klaviyo
+from spark_klaviyo.errors import OptionError
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.local import local_session
 from spark_klaviyo.simulator import KlaviyoSimulator
@@ -16,17 +18,24 @@ LIST_ID = "Y6nRLr"
 SHOWN = 8
 
 
-def demo(rows: int = 100_000) -> int:
-    """Send made-up people through local Spark to a local Klaviyo and show what became of them; the exit status."""
+def demo(rows: int = 100_000, *, as_json: bool = False) -> int:
+    """Send made-up people through local Spark to a local Klaviyo and show what became of them; the exit status.
+
+    `as_json`: the report alone. Raises `OptionError` for less than one row.
+    """
+    if rows < 1:
+        raise OptionError(f"--rows: expected at least 1, not {rows}")
     with tempfile.TemporaryDirectory() as folder, KlaviyoSimulator(keep_bodies=False) as klaviyo:
         path = Path(folder) / "people"
         write_people(path, rows)
-        _say(f"{rows:,} made-up people as Parquet; a local Klaviyo listens at {klaviyo.url}")
+        if not as_json:
+            _say(f"{rows:,} made-up people as Parquet; a local Klaviyo listens at {klaviyo.url}")
         spark = local_session("spark-klaviyo demo")
         try:
             people = spark.read.parquet(str(path))
-            people.printSchema()
-            _say(f'write_klaviyo(people, template="add_profiles_to_list", list_id="{LIST_ID}")\n')
+            if not as_json:
+                people.printSchema()
+                _say(f'write_klaviyo(people, template="add_profiles_to_list", list_id="{LIST_ID}")\n')
             report = write_klaviyo(
                 people,
                 template="add_profiles_to_list",
@@ -37,7 +46,10 @@ def demo(rows: int = 100_000) -> int:
             )
         finally:
             spark.stop()
-        show(report, len(klaviyo.lists[LIST_ID]))
+        if as_json:
+            _say(json.dumps(report.to_dict(), indent=2))
+        else:
+            show(report, len(klaviyo.lists[LIST_ID]))
     return 0
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 
 from spark_klaviyo.cli.ask import run_check, run_lists, run_preview
 from spark_klaviyo.cli.given import given_options
-from spark_klaviyo.errors import KlaviyoError, RowsRejected, WriteStopped
+from spark_klaviyo.errors import KlaviyoError, OptionError, RowsRejected, WriteStopped
 from spark_klaviyo.report.report import WriteReport
 
 DONE, REJECTED, REFUSED, STOPPED = 0, 1, 2, 3
+MOST_PORT = 65_535
 FORMATS = ("parquet", "csv", "json", "delta")
 
 
@@ -29,12 +32,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KlaviyoError as error:
         sys.stderr.write(f"{error}\n")
         return REFUSED
+    except ImportError as error:
+        sys.stderr.write(f"{error.name or error} is not installed; pip install 'spark-klaviyo[local]' has all\n")
+        return REFUSED
+    except Exception as error:  # nothing foreseen: where it was raised is told, and no value that its text may hold
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        sys.stderr.write(f"{frames}{given.command} ended midway with {type(error).__name__}\n")
+        return STOPPED
 
 
 def parser() -> argparse.ArgumentParser:
     """The commands and their arguments."""
     top = argparse.ArgumentParser(prog="spark-klaviyo", description="Any Spark DataFrame into Klaviyo.")
-    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    top.add_argument("--version", action="version", version=f"spark-klaviyo {version('spark-klaviyo')}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND", dest="command")
     _demo(commands)
     _templates(commands)
     _lists(commands)
@@ -133,7 +144,7 @@ def run_demo(given: argparse.Namespace) -> int:
     """`demo`."""
     from spark_klaviyo.cli.demo import demo
 
-    return demo(given.rows)
+    return demo(given.rows, as_json=given.json)
 
 
 def run_templates(given: argparse.Namespace) -> int:
@@ -170,5 +181,15 @@ def run_follow(given: argparse.Namespace) -> int:
 def run_simulate(given: argparse.Namespace) -> int:
     """`simulate`."""
     from spark_klaviyo.simulator.command import simulate
+    from spark_klaviyo.simulator.faults import read_faults
 
-    return simulate(given.port, given.latency, given.burst, given.steady, given.faults)
+    try:
+        faults = read_faults(given.faults)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise OptionError(f"--faults: expected a JSON file with a list of faults: {error}") from error
+    if not 0 <= given.port <= MOST_PORT:
+        raise OptionError(f"--port: expected a number from 0 (any free one) to {MOST_PORT}, not {given.port}")
+    try:
+        return simulate(given.port, given.latency, given.burst, given.steady, faults)
+    except OSError as error:
+        raise OptionError(f"--port: {given.port} cannot be listened on: {error.strerror}") from error

@@ -16,7 +16,7 @@ from spark_klaviyo.encode.rows import row_encoder
 from spark_klaviyo.errors import WriteStopped
 from spark_klaviyo.pipeline.open import LineMaker
 from spark_klaviyo.pipeline.task import run_task
-from spark_klaviyo.plan.inferred import inferred_columns
+from spark_klaviyo.plan.inferred import has_gaps, inferred_columns, widened
 from spark_klaviyo.plan.make import make_plan, with_columns
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import read_schema
@@ -28,7 +28,7 @@ from spark_klaviyo.runs.write import new_run_id
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
-PEEKED = 256  # rows looked at for the columns; a struct that is null in all of them cannot be told from a scalar
+PEEKED = 256  # rows looked at together for their columns
 log = logging.getLogger("spark_klaviyo")
 
 
@@ -83,7 +83,19 @@ class PartitionWriter:
         return with_columns(self._plan, self._options, inferred_columns(first)), chain(first, rows)
 
     def _encoded(self, plan: WritePlan, rows: Iterator[Any]) -> Iterator[pa.RecordBatch]:
-        return iter(row_encoder(plan)(rows)) if plan.columns else iter(())
+        """All rows; without a schema, a column that was null so far is planned for when it first has a value."""
+        if not plan.columns:
+            return
+        encode, columns = row_encoder(plan), list(plan.columns)
+        while not self._plan.columns and has_gaps(columns):
+            some = list(islice(rows, PEEKED))
+            if not some:
+                return
+            wider = widened(columns, inferred_columns(some))
+            if wider != columns:
+                columns, encode = wider, row_encoder(with_columns(self._plan, self._options, wider))
+            yield from encode(iter(some))
+        yield from encode(rows)
 
     def _tell(self, report: TaskReport, partition: int) -> None:
         """Counts go to the accumulator and, where rows were refused, to the log; never a value of a row."""

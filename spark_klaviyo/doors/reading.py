@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from spark_klaviyo.errors import complain
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.read import read_options
+from spark_klaviyo.plan import manual
 from spark_klaviyo.templates import find_template, templates
 
 
@@ -14,4 +16,7 @@ def options_at(door: str, given: Mapping[str, object], *, recorded: bool = False
 
     `recorded`: Spark writes this door's options down (plans, event log), so a literal key is refused.
     """
-    return read_options(given, door, templates(), find_template, recorded=recorded)
+    options = read_options(given, door, templates(), find_template, recorded=recorded)
+    if options.url and not options.template:
+        complain(list(manual.complaints(options)))
+    return options

@@ -90,7 +90,8 @@ class _Records:
         """Each row's JSON and the separator."""
         after = separator(plan.content_format).decode()
         if plan.record is None:
-            given = texts.plain(self.columns.column(Leaf((plan.record_column or "",), plan.columns[0].type)))
+            kind = next(column.type for column in plan.columns if column.name == plan.record_column)
+            given = texts.plain(self.columns.column(Leaf((plan.record_column or "",), kind)))
             return texts.join(
                 (pc.fill_null(texts.readable(given.cast(STRING)), ""), after), self.rows, skip_nulls=False
             )

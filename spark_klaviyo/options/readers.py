@@ -32,11 +32,14 @@ def text(given: object) -> str:
     return str(given).strip()
 
 
+_ROWS = re.compile(r'"(\{rows?\})"')
+
+
 def verbatim(given: object) -> str:
-    """A text as it stands, blanks included; a dict or a list is written as JSON."""
+    """A text as it stands, blanks included; a dict or a list is written as JSON, in which rows stand without quotes."""
     if isinstance(given, dict | list):
         try:
-            return json.dumps(given, ensure_ascii=False, allow_nan=False)
+            return _ROWS.sub(r"\1", json.dumps(given, ensure_ascii=False, allow_nan=False))
         except (TypeError, ValueError):
             raise Unreadable("text, or what JSON can hold") from None
     return given if isinstance(given, str) and given else text(given)

@@ -38,7 +38,7 @@ class Call:
 
 def contradictions(call: Call) -> Iterator[str]:
     """One sentence for each thing that cannot be as the options say."""
-    for rule in (_target, _home, _door, _plain_http, _headers, _open_keys, _rows, _changes, _mirror, _deletion):
+    for rule in (_target, _home, _door, _plain_http, _headers, _open_keys, _token, _rows, _changes, _mirror, _deletion):
         yield from rule(call)
 
 
@@ -95,6 +95,12 @@ def _open_keys(call: Call) -> Iterator[str]:
     for name in call.has("url", "body", "headers"):
         if masked(str(call.given[name])) != str(call.given[name]):
             yield f"{name}: holds a private key, which others could read here; use key_in, and api_key=env:NAME"
+
+
+def _token(call: Call) -> Iterator[str]:
+    where = call.given.get("key_in", "header")
+    if "access_token" in call.given and where in ("query", "body"):
+        yield f"access_token: travels as a Bearer header alone, and key_in={where} says otherwise; leave key_in out"
 
 
 def _rows(call: Call) -> Iterator[str]:

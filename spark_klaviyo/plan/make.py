@@ -5,6 +5,7 @@ Nothing is sent here and nothing of Spark is touched: the columns come as Spark'
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -28,7 +29,7 @@ from spark_klaviyo.plan.settings import (
     steering_asides,
 )
 from spark_klaviyo.plan.tree import build_record
-from spark_klaviyo.plan.types import Field
+from spark_klaviyo.plan.types import UNKNOWN, Field
 from spark_klaviyo.records import Limits, Quota
 from spark_klaviyo.templates import at_revision, find_template, warn_of
 from spark_klaviyo.templates.model import Template
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from spark_klaviyo.options.read import Options
 
 JSON_API = "application/vnd.api+json"
+READY_MADE = frozenset({"string", "char", "varchar", "void", UNKNOWN})  # types that can hold a record as JSON
 HARMLESS_METHODS = frozenset({"PUT", "DELETE", "GET"})
 
 
@@ -161,9 +163,11 @@ def _policy(options: Options, template: Template) -> Policy:
 def _columns_part(plan: WritePlan, options: Options, columns: Sequence[Field]) -> WritePlan:
     template = plan.template
     asides, complaints = steering_asides(options, template, columns)
+    complaints[:0] = _twins(columns)
+    if template.arrange == "form" and any(column.name == "token" for column in columns):
+        complaints.append("column 'token': the key stands there (form-data-param); rename or drop it, or give body")
     if plan.record_column is not None:
-        if all(column.name != plan.record_column for column in columns):
-            complaints.append(f"record_column: the DataFrame has no column {plan.record_column!r}")
+        complaints += _about_ready_made(plan.record_column, columns)
         complain(complaints, SchemaError)
         return replace(
             plan,
@@ -193,6 +197,25 @@ def _columns_part(plan: WritePlan, options: Options, columns: Sequence[Field]) -
         warnings=plan.warnings + cautions(options, template, found.leaves) + likely,
         policy=replace(plan.policy, harmless=False) if options.resend == "auto" and appends(found) else plan.policy,
     )
+
+
+def _twins(columns: Sequence[Field]) -> list[str]:
+    """Columns of exactly the same name, of which only one could be meant."""
+    counts = Counter(column.name for column in columns)
+    return [
+        f"{count} columns are called {name!r}: nobody could tell which is meant; rename or drop all but one"
+        for name, count in counts.items()
+        if count > 1
+    ]
+
+
+def _about_ready_made(name: str, columns: Sequence[Field]) -> list[str]:
+    found = next((column.type.name for column in columns if column.name == name), None)
+    if found is None:
+        return [f"record_column: the DataFrame has no column {name!r}"]
+    if found not in READY_MADE:
+        return [f"record_column: column {name!r} is a {found}; it must hold the records as JSON text"]
+    return []
 
 
 def _wishes(options: Options, template: Template, asides: Sequence[Aside]) -> Wishes:

@@ -19,6 +19,15 @@ if TYPE_CHECKING:
 
 DEFAULT_ROWS = 100  # no endpoint, no limit known: what v2 members took; `max_rows` changes it
 OLD = re.compile(r"/api/(?:(v1|v2)/.*|(track|identify)/?)")
+# content format -> characters that a key in the body may not have, as it is written there as it is
+UNSAFE_KEYS = {
+    "json": '"\\',
+    "ndjson": '"\\',
+    "form": "%&+=;#",
+    "form-data-param": '"\\%&+=;#',
+    "xml": "<>&\"'",
+    "csv": ',"',
+}
 JSON_FORM = '{"api_key":"{api_key}","profiles":{rows}}'  # v2: the key beside the rows
 
 
@@ -73,6 +82,11 @@ def url_columns(options: Options) -> list[str]:
 def placeholders(options: Options) -> list[str]:
     """The columns that URL and body name: `{sku}` in either, filled per row."""
     return list(dict.fromkeys([*url_columns(options), *bodies.names(body_text(options))]))
+
+
+def names_in_body(options: Options) -> set[str]:
+    """The columns that only the body names, where JSON takes values of any type."""
+    return set(bodies.names(body_text(options))) - set(url_columns(options))
 
 
 # --- what the options say -------------------------------------------------------------------------
@@ -172,6 +186,9 @@ def one_row_a_request(made: Template, options: Options) -> bool:
 def complaints(options: Options) -> Iterator[str]:
     """What cannot be as the manual options say."""
     text, where = body_text(options), key_in(options)
+    parts = urlsplit(options.url)
+    if set("{}") & set(PLACEHOLDER.sub("", f"{parts.path}?{parts.query}")):
+        yield "url: holds a brace that belongs to no {column}; write the column's name without blanks, or %7B and %7D"
     misplaced = [name for name in PLACEHOLDER.findall(options.url) if name in RESERVED]
     if misplaced:
         yield f"url: {{{misplaced[0]}}} has its place in body; for the key in the query write ?api_key={{api_key}}"
@@ -179,6 +196,10 @@ def complaints(options: Options) -> Iterator[str]:
         yield from bodies.complaints(text, options.content_format)
     if KEY in text and where != "body":
         yield f"body: holds {{api_key}}, and key_in={options.key_in} sends the key elsewhere; leave key_in out"
+    unsafe = UNSAFE_KEYS.get(options.content_format, "")
+    key = options.credentials.api_key
+    if where == "body" and key is not None and set(unsafe) & set(key.reveal()):
+        yield f"api_key: has characters that end a value in {options.content_format}; send it with key_in=header"
     if where == "body" and KEY not in text and not _token_form(options):
         yield "key_in: body needs a body that says where: put {api_key} into it"
     if options.record_column is not None and options.content_format == "csv":

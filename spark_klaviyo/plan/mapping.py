@@ -173,6 +173,9 @@ class _Mapper:
         return whole or known.path in self.wishes.fields
 
     def _struct(self, prefix: str, name: str, source: Leaf) -> None:
+        if source.type.name == "void":  # nulls alone: there is nothing to send
+            self.found.mapped.append((name, prefix))
+            return
         if source.type.name != "struct":
             self.found.complaints.append(f"column {name!r} is a {source.type.name}; {prefix} must be a struct")
             return
@@ -207,6 +210,8 @@ class _Mapper:
                     f"{name}.{part.name}",
                     leaf,
                 )
+        elif source.type.name == "void":
+            self.found.mapped.append((name, self.loose))
         else:
             self.found.complaints.append(
                 f"column {name!r} is a {source.type.name}; {self.loose} must be a struct or a map"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from spark_klaviyo.options.read import Options
 
 COLUMN = "column:"
+MANY_VALUED = frozenset({"array", "map", "struct", "binary", "variant"})
 
 
 def given_settings(options: Options, template: Template) -> dict[str, str]:
@@ -75,11 +76,17 @@ def steering_asides(options: Options, template: Template, columns: Sequence[Fiel
         wanted |= {name: name for name in manual.placeholders(options)}
     if (options.default_country or "").startswith(COLUMN):
         wanted["default_country"] = str(options.default_country).removeprefix(COLUMN)
+    free = set(manual.names_in_body(options)) if template.family == "manual" else set()  # JSON of any type
     by_name = {column.name: column for column in columns}
     complaints = [
         f"{name}: the DataFrame has no column {column!r}; it has {', '.join(list(by_name)[:20])}"
         for name, column in wanted.items()
         if column not in by_name
+    ]
+    complaints += [
+        f"{name}: column {column!r} is {by_name[column].type.name}; it must hold one value a row, as text or a number"
+        for name, column in wanted.items()
+        if column in by_name and by_name[column].type.name in MANY_VALUED and name not in free
     ]
     asides = [
         Aside(name, Leaf((column,), by_name[column].type, "text"))

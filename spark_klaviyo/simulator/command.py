@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TextIO
 
+from spark_klaviyo.simulator.faults import Fault
 from spark_klaviyo.simulator.simulator import KlaviyoSimulator
 
 
@@ -15,7 +17,7 @@ def simulate(
     latency: float = 0.0,
     burst: int | None = None,
     steady: int | None = None,
-    faults: str | Path | None = None,
+    faults: Iterable[Fault] | str | Path | None = None,
     *,
     limits: str = "off",
     legacy: str = "retired",

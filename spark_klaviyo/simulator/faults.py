@@ -81,7 +81,11 @@ def read_faults(source: Iterable[Fault] | str | Path | None) -> list[Fault]:
         return list(source)
     known = {entry.name for entry in fields(Fault)}
     faults = []
-    for entry in json.loads(Path(source).read_text(encoding="utf-8")):
+    listed: object = json.loads(Path(source).read_text(encoding="utf-8"))
+    if not (isinstance(listed, list) and all(isinstance(entry, dict) for entry in listed)):
+        message = "a list of objects is needed"
+        raise ValueError(message)
+    for entry in listed:
         unknown = entry.keys() - known
         if unknown:
             message = f"no such setting of a fault: {', '.join(sorted(unknown))}"

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
+from spark_klaviyo import klaviyo_batch_writer, klaviyo_partition_writer
 from spark_klaviyo.ask.check import check_klaviyo
 from spark_klaviyo.errors import OptionError, SchemaError
 from spark_klaviyo.simulator import KlaviyoSimulator
@@ -299,6 +300,20 @@ def test_a_number_that_json_cannot_hold_rejects_its_row_alone(klaviyo: KlaviyoSi
         ({"list_id": LIST}, "list_id: belongs to templates"),
         ({"fields": '{"email":"mail"}'}, "fields: belongs to templates"),
         ({"url": "a.klaviyo.com/api"}, "url: must be a complete URL"),
+        ({"url": "https://a.klaviyo.com/api/{sku"}, "url: holds a brace that belongs to no {column}"),
+        ({"url": "https://a.klaviyo.com/api/x?of={email"}, "url: holds a brace that belongs to no {column}"),
+        (
+            {"api_key": "no&key", "content_format": "form", "body": "k={api_key}&{row}"},
+            "api_key: has characters that end a value in form; send it with key_in=header",
+        ),
+        (
+            {"api_key": None, "access_token": "token-of-oauth", "key_in": "query"},
+            "access_token: travels as a Bearer header alone, and key_in=query says otherwise",
+        ),
+        (
+            {"url": "https://a.klaviyo.com/api/track", "content_format": "form-data-param", "token": True},
+            "column 'token': the key stands there",
+        ),
         ({"url": "http://a.klaviyo.com/api"}, "url: plain http would show the key to the network"),
         ({"headers": {"Authorization": "x"}}, "headers: authorization is set besides key_in=header"),
         ({"headers": {"Content-Length": "3"}}, "headers: must be free of Content-Length"),
@@ -306,10 +321,22 @@ def test_a_number_that_json_cannot_hold_rejects_its_row_alone(klaviyo: KlaviyoSi
 )
 def test_what_manual_options_cannot_mean_is_said_before_anything_is_sent(options: Options, said: str) -> None:
     given = {"url": "https://a.klaviyo.com/api/x", "api_key": KEY, **options}
-    with pytest.raises(OptionError) as caught:
-        plan_for(columns_of([ANN]), **given)
+    row = {**ANN, "token": "x"} if given.pop("token", None) else ANN
+    with pytest.raises((OptionError, SchemaError)) as caught:
+        plan_for(columns_of([row]), **given)
     assert said in str(caught.value)
     assert KEY not in str(caught.value)
+
+
+def test_every_door_says_so_before_there_are_rows() -> None:
+    for door in (klaviyo_batch_writer, klaviyo_partition_writer):
+        with pytest.raises(OptionError, match="body: is no JSON"):
+            door(url="https://a.klaviyo.com/api/x", api_key=KEY, body='{"a":{rows}')
+
+
+def test_rows_stand_in_a_body_that_is_given_as_a_dict(klaviyo: KlaviyoSimulator) -> None:
+    sent = send(klaviyo, [ANN], url=SINK, body={"profiles": "{rows}", "of": "{email}"})
+    assert json.loads(sent.requests[0].body) == {"profiles": [ANN], "of": ANN["email"]}
 
 
 # --- sending again --------------------------------------------------------------------------------

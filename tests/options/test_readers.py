@@ -52,7 +52,7 @@ LIST = ["a", " b "]
         (readers.country, "Column: land ", "column:land"),
         (readers.revision, "2026-10-15.pre", "2026-10-15.pre"),
         (readers.verbatim, " {rows} ", " {rows} "),
-        (readers.verbatim, {"a": "{rows}"}, '{"a": "{rows}"}'),
+        (readers.verbatim, {"a": "{rows}"}, '{"a": {rows}}'),
         (addresses.base_url, "https://a.klaviyo.com/", "https://a.klaviyo.com"),
         (addresses.base_url, "http://[::1]:8080", "http://[::1]:8080"),
         (addresses.complete_url, "https://a.b/c/{id}?d=e", "https://a.b/c/{id}?d=e"),

@@ -147,3 +147,25 @@ def test_the_order_of_the_columns_changes_nothing() -> None:
     one = plan_of(fields(email="string", b="string", a="string", city="string"))
     other = plan_of(fields(city="string", a="string", email="string", b="string"))
     assert one.record == other.record
+
+
+def test_columns_of_the_same_name_are_refused_instead_of_one_being_lost() -> None:
+    with pytest.raises(SchemaError, match=r"2 columns are called 'level'.*rename or drop all but one"):
+        plan_of([*fields(email="string", level="long"), *fields(level="string")])
+
+
+@pytest.mark.parametrize("name", ["location", "properties"])
+def test_a_column_of_nulls_alone_gives_nothing(name: str) -> None:
+    assert becomes(fields(email="string", **{name: "void"})) == {"email": "email", name: name}
+
+
+@pytest.mark.parametrize("kind", ["long", "binary", struct(email="string")])
+def test_ready_made_records_are_text(kind: str | dict[str, object]) -> None:
+    with pytest.raises(SchemaError, match=r"record_column: column .json. is a .*; it must hold the records as JSON"):
+        plan_of(fields(json=kind), record_column="json")
+
+
+def test_a_value_that_steers_a_request_is_one_value() -> None:
+    lists: dict[str, object] = {"type": "array", "elementType": "string", "containsNull": True}
+    with pytest.raises(SchemaError, match="list_id: column 'lists' is array; it must hold one value a row"):
+        plan_of(fields(email="string", lists=lists), template="add_profiles_to_list", list_id="column:lists")
