@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 REPOSITORY = str(Path(__file__).resolve().parent.parent)
-
+# No Spark of the tests lives long enough for the second compiler of its JVM to be worth its time.
+os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
 
 # pyspark 3.5 leaves the sockets of its collects to the garbage collector.
 SPARK_SOCKETS = (

@@ -41,7 +41,8 @@ def as_a_reader(tmp_path: Path) -> Iterator[None]:
     """A shell in which nobody has set anything of Klaviyo or Spark."""
     before = dict(os.environ)
     for name in [name for name in before if name.startswith(("KLAVIYO", "SPARK", "PYSPARK", "DATABRICKS"))]:
-        del os.environ[name]
+        if name != "SPARK_SUBMIT_OPTS":
+            del os.environ[name]
     os.environ.update(PYTHONPATH=str(REPOSITORY), KLAVIYO_FOLDER=str(tmp_path / "folder"), SPARK_LOCAL_IP="127.0.0.1")
     yield
     os.environ.clear()
