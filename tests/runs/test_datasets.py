@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
@@ -254,3 +255,23 @@ def test_other_doors_append_to_the_same_datasets(
     assert [row[1] for row in rows] == [100] * doors
     assert writer.report is not None
     assert (writer.report.delivered, writer.report.rejected) == (95, 5)
+
+
+def test_ten_times_the_rejects_take_no_more_of_the_driver(
+    spark: SparkSession, klaviyo: KlaviyoSimulator, tmp_path: Path
+) -> None:
+    bad = "concat('nobody', id) AS email"
+    write(spark.range(10).selectExpr(bad), klaviyo, rejects_path=str(tmp_path / "first"))  # what is imported once
+    most = {}
+    tracemalloc.start()
+    try:
+        for rows in (10_000, 100_000):
+            tracemalloc.reset_peak()
+            before, _ = tracemalloc.get_traced_memory()
+            report = write(spark.range(rows).selectExpr(bad), klaviyo, rejects_path=str(tmp_path / str(rows)))
+            most[rows] = tracemalloc.get_traced_memory()[1] - before
+            assert report.reasons == {"bad_email": rows}
+            assert spark.read.parquet(str(tmp_path / str(rows))).count() == rows
+    finally:
+        tracemalloc.stop()
+    assert most[100_000] < most[10_000] + 1_000_000
