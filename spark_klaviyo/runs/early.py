@@ -2,13 +2,15 @@
 
 Spark shows what tasks hand back only when all of them have ended, so the ids of the jobs of a run that is killed while
 it sends would be lost. They stand in the hidden folder that task doors use, where `follow_klaviyo` looks, and go when
-the run has written its receipts. That takes a place that pyarrow or fsspec can open: a catalog's table is none.
+the run has written its receipts. That takes a place that pyarrow or fsspec can open: a catalog's table is none, nor is
+a path without a scheme where Spark's own file system is not this machine's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 import pyarrow as pa
 
@@ -68,7 +70,11 @@ class EarlyReceipts:
         return [name for name in self._folder().names() if name.startswith(f"part-{self.run_id}-")]
 
     def _folder(self) -> Folder:
-        return Folder.at(self.place or "").child(OPEN)
+        """The hidden folder. OSError where Spark, which has made the place by now, means another file system's."""
+        place = Folder.at(self.place or "")
+        if place.is_local and not Path(place.path).is_dir():
+            raise FileNotFoundError(place.path)
+        return place.child(OPEN)
 
     def _writer(self, line: Line) -> PartWriter:
         return PartWriter(self._folder(), RECEIPTS, f"part-{self.run_id}-{line.partition_id:05d}-{line.attempt}")

@@ -57,7 +57,7 @@ def test_a_place_that_fails_does_not_stop_the_sending(klaviyo: KlaviyoSimulator,
     assert sum(isinstance(event, Receipt) for event in events) == 10
 
 
-@pytest.mark.parametrize("place", [None, "nosuchscheme://somewhere/receipts"])
+@pytest.mark.parametrize("place", [None, "nosuchscheme://somewhere/receipts", "/no/such/folder/on/this/machine"])
 def test_nothing_is_written_early_where_only_spark_can_write(klaviyo: KlaviyoSimulator, place: str | None) -> None:
     early = EarlyReceipts("run", place).checked()
     assert early.place is None
