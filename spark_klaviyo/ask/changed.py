@@ -17,7 +17,7 @@ from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import Wanted, WritePlan
 from spark_klaviyo.plan.shape import Leaf
-from spark_klaviyo.plan.types import Field, Type, read_schema
+from spark_klaviyo.plan.types import Field, Type, columns_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -66,7 +66,7 @@ class Changes:
 
 def read_changes(df: DataFrame, options: Options, run_id: str) -> Changes:
     """Plan both ways and tag every row; nothing is evaluated. Raises `OptionError` and `SchemaError`."""
-    columns = read_schema(df.schema.jsonValue())
+    columns = columns_of(df)
     _there(options, columns)
     sent = [column for column in columns if column.name not in _own(options)]
     plan = make_plan(options, sent, run_id)

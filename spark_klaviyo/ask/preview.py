@@ -29,7 +29,7 @@ from spark_klaviyo.options.read import read_options
 from spark_klaviyo.options.secrets import Credentials
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.plan.types import read_schema
+from spark_klaviyo.plan.types import columns_of
 from spark_klaviyo.records import Rejection
 from spark_klaviyo.report.preview import MirrorSets, Preview, PreviewRejection
 from spark_klaviyo.templates import find_template, templates
@@ -57,7 +57,7 @@ def preview(df: DataFrame, options: Options, rows: int = 5) -> Preview:
     if given.change_column is not None:
         return _changes(df, given, rows, unknown)
     mirror = given.list_mode == "mirror"
-    plan = make_plan(given, read_schema(df.schema.jsonValue()), uuid4().hex)
+    plan = make_plan(given, columns_of(df), uuid4().hex)
     plan = comparable(plan) if mirror else plan
     part = look(df, plan, rows)
     warnings = [*unknown, *_warnings(given, part), *_unconfirmed(given, part.total if plan.template.deletes else 0)]

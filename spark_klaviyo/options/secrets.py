@@ -107,12 +107,16 @@ def _checked(text: str, what: str) -> str:
 
 
 def _from_environment(name: str) -> str:
+    if not name:
+        raise _Lost("must name the variable, as env:KLAVIYO_API_KEY does")
     if name not in os.environ:
         raise _Lost("no such environment variable in the calling process")
     return os.environ[name]
 
 
 def _from_file(place: str) -> str:
+    if not place:
+        raise _Lost("must name the file, as file:/run/secrets/klaviyo does")
     with Path(place).expanduser().open(encoding="utf-8") as file:
         return file.read(MOST_CHARACTERS + 2)
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from spark_klaviyo.errors import OptionError
+
 
 @dataclass(frozen=True)
 class Type:
@@ -81,6 +83,17 @@ def _simple(text: str) -> Type:
     if text == "decimal":
         return Type("decimal", precision=10)
     return Type(text.partition("(")[0] if text.startswith(("char(", "varchar(")) else text)
+
+
+def columns_of(df: object) -> tuple[Field, ...]:
+    """The columns of a DataFrame. Raises `OptionError` for anything else, streams included."""
+    schema = getattr(df, "schema", None)
+    if not hasattr(schema, "jsonValue"):
+        found = type(df).__qualname__
+        raise OptionError(f"df: expected a Spark DataFrame, found {found}; spark.createDataFrame(...) makes one")
+    if getattr(df, "isStreaming", False):
+        raise OptionError("df: is a stream; use stream.writeStream.foreachBatch(klaviyo_batch_writer(...))")
+    return read_schema(schema.jsonValue())  # type: ignore[union-attr]
 
 
 def read_schema(form: Mapping[str, Any]) -> tuple[Field, ...]:

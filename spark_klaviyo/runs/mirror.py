@@ -26,7 +26,7 @@ from spark_klaviyo.pipeline.open import LineMaker
 from spark_klaviyo.pipeline.task import run_task
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.plan.types import Field, Type, read_schema
+from spark_klaviyo.plan.types import Field, Type, columns_of
 from spark_klaviyo.records import Receipt
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task import TaskReport, merge
@@ -57,7 +57,7 @@ def write_mirror(df: DataFrame, options: Options, run_id: str = "") -> WriteRepo
     Raises `SchemaError` for a DataFrame without rows or without identifiers that members have, and `WriteStopped`
     before any removal where more than `max_removals` members would go.
     """
-    plan = comparable(make_plan(options, read_schema(df.schema.jsonValue()), run_id or new_run_id()))
+    plan = comparable(make_plan(options, columns_of(df), run_id or new_run_id()))
     session.choose_worker_python(df)
     with asking(options) as ask:
         facts = _before(ask, plan)

@@ -12,7 +12,7 @@ from spark_klaviyo.options.model import Options
 from spark_klaviyo.pipeline.open import LineMaker
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.plan.types import read_schema, unsendable
+from spark_klaviyo.plan.types import columns_of, unsendable
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task import TaskReport, merge
 from spark_klaviyo.runs import session
@@ -48,7 +48,7 @@ def write(df: DataFrame, options: Options, run_id: str = "") -> WriteReport:
         from spark_klaviyo.runs.mirror import write_mirror
 
         return write_mirror(df, options, run_id)
-    plan = make_plan(options, read_schema(df.schema.jsonValue()), run_id)
+    plan = make_plan(options, columns_of(df), run_id)
     session.choose_worker_python(df)
     outputs = Outputs.of(session.session_of(df), options, plan.run_id)
     outputs.prepare()

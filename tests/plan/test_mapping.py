@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_klaviyo.errors import SchemaError
+from spark_klaviyo import preview_klaviyo, write_klaviyo
+from spark_klaviyo.errors import OptionError, SchemaError
 from spark_klaviyo.plan.mapping import folded
 from spark_klaviyo.plan.types import Field, Type
 from tests.plan.planning import fields, plan_of, struct
@@ -169,3 +172,11 @@ def test_a_value_that_steers_a_request_is_one_value() -> None:
     lists: dict[str, object] = {"type": "array", "elementType": "string", "containsNull": True}
     with pytest.raises(SchemaError, match="list_id: column 'lists' is array; it must hold one value a row"):
         plan_of(fields(email="string", lists=lists), template="add_profiles_to_list", list_id="column:lists")
+
+
+@pytest.mark.parametrize("door", [write_klaviyo, preview_klaviyo])
+@pytest.mark.parametrize("options", [{}, {"change_column": "op", "on_delete": "ignore"}, {"list_mode": "mirror"}])
+def test_what_is_no_dataframe_is_refused(door: Callable[..., object], options: dict[str, object]) -> None:
+    goal = {"template": "add_profiles_to_list", "list_id": "Y6nRLr", "api_key": "pk_test_0123456789", **options}
+    with pytest.raises(OptionError, match="df: expected a Spark DataFrame, found list"):
+        door([{"email": "ann@example.com"}], **goal)
