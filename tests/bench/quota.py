@@ -38,8 +38,8 @@ from tests.wire.account_simulation import coalesced, ideal_seconds, spread
 M, L = Quota(((10, 1.0), (150, 60.0))), Quota(((75, 1.0), (700, 60.0)))
 LEFT = Quota(((10, 1.0), (105, 60.0)))
 ABOUT = (
-    "Time against the ideal, and 429 replies, with windows of random phase; medians of {} runs. The ideal keeps the quota\n"
-    "in any 60 seconds; a run that begins late in a window can be faster, as it meets two minutes' quota at once."
+    "Time against the ideal, and 429 replies, with windows of random phase; medians of {} runs. The ideal keeps the\n"
+    "quota in any 60 seconds; a run that begins late in a window can be faster, as it meets two minutes' quota at once."
 )
 ENVELOPE = Envelope(
     "/api/profile-bulk-import-jobs",

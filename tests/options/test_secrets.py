@@ -79,7 +79,7 @@ def test_a_databricks_secret_is_asked_of_dbutils(monkeypatch: pytest.MonkeyPatch
     ("reference", "reason"),
     [
         ("env:NO_SUCH_VARIABLE", "no such environment variable in the calling process"),
-        ("env: ", "must name the variable, as env:KLAVIYO_API_KEY does"),
+        ("env:", "must name the variable, as env:KLAVIYO_API_KEY does"),
         ("file:", "must name the file, as file:/run/secrets/klaviyo does"),
         ("file:/no/such/file", "no such file or directory"),
         ("file:/", "is a directory"),
