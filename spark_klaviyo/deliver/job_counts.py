@@ -33,8 +33,9 @@ class Counts:
 
         `complete`: whether the family's counts of what was done mean anything (those of suppressions do not).
         """
-        failed = found.named + found.nameless if self.failed is None else self.failed
-        if failed > found.named or found.beyond or self.skipped or self.strange:
+        told_of = found.named + found.gone
+        failed = told_of + found.nameless if self.failed is None else self.failed
+        if failed > told_of or found.beyond or self.skipped or self.strange:
             return UNNAMED
         expected = max(rows, self.total or 0)
         told = self.total if self.completed is None else self.completed + failed

@@ -9,6 +9,7 @@ row is, is what Klaviyo repeats of it; how many rows failed is bounded by what K
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -24,7 +25,8 @@ Names = tuple[str, ...]
 class Failures:
     """What one job's errors have named so far, `most` rows at most.
 
-    `nameless`: errors that name no row; `beyond`: rows that were named on top of `most`.
+    `nameless`: errors that name no row; `beyond`: rows that were named on top of `most`; `gone`: rows whose errors say
+    no more than that the wanted state is reached, as it was before.
     """
 
     template: Template
@@ -34,6 +36,12 @@ class Failures:
     beyond: int = 0
     _errors: set[str] = field(default_factory=set)
     _rows: set[Names] = field(default_factory=set)
+    _gone: set[Names] = field(default_factory=set)
+
+    @property
+    def gone(self) -> int:
+        """Rows that need nothing done."""
+        return len(self._gone - self._rows)
 
     def take(self, errors: Iterable[Mapping[str, object]]) -> list[Rejection]:
         """The rows that these errors are the first to name; their `row` is -1, as nobody knows its number."""
@@ -47,13 +55,21 @@ class Failures:
             names = _names(record, self.template)
             if not any(names):
                 self.nameless += 1
+            elif _is_done(error, self.template):
+                self._gone.add(names)
             elif names not in self._rows:
                 self._rows.add(names)
                 found.append((error, record))
-        room = self.most - self.named
+        room = max(self.most - self.named - self.gone, 0)
         self.named += len(found[:room])
         self.beyond += len(found[room:])
         return [_rejection(error, json.dumps(record, ensure_ascii=False)) for error, record in found[:room]]
+
+
+def _is_done(error: Mapping[str, object], template: Template) -> bool:
+    """Whether the error says that there is nothing to do: what should be deleted does not exist."""
+    wanted = template.job.done if template.job is not None else ""
+    return bool(wanted) and re.search(wanted, _text(error.get("detail"))) is not None
 
 
 def _rejection(error: Mapping[str, object], record: str) -> Rejection:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from spark_klaviyo.records import Limits
 from spark_klaviyo.templates.model import KILOBYTE, MAX_BODY, XL, Job, Known, L, Setting, Template
-from spark_klaviyo.templates.parts import CATALOG_ID, GONE, ONE, ONE_ROW, job_body
+from spark_klaviyo.templates.parts import CATALOG_ID, GONE, GONE_IN_JOB, ONE, ONE_ROW, job_body
 
 _URL = "URL of its page"
 _OWN_ID = Known(
@@ -134,7 +134,7 @@ def _bulk(kind: _Kind, verb: str) -> Template:
         quota=L,
         outcome="job",
         success=(202,),
-        job=Job(path + "/{job_id}", tier, "inline", path, ("catalogs:read",)),
+        job=Job(path + "/{job_id}", tier, "inline", path, ("catalogs:read",), GONE_IN_JOB if verb == "delete" else ""),
         pointer=f"/data/attributes/{kind.plural}/data",
         harmless=verb != "create",
         notes=(_DONE_BEFORE if verb != "delete" else ()) + ("At most 500 jobs of a kind at a time.",),

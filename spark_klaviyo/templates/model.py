@@ -103,7 +103,8 @@ class Caution:
 class Job:
     """How an accepted job is followed.
 
-    `errors`: 'pages' (import errors), 'inline' (attributes.errors), '' (counts only).
+    `errors`: 'pages' (import errors), 'inline' (attributes.errors), '' (counts only). `done`: a pattern of the detail of
+    errors that mean the wanted state is reached.
     """
 
     path: str
@@ -111,6 +112,7 @@ class Job:
     errors: str
     list_path: str
     scopes: tuple[str, ...] = ()
+    done: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ ONE: Mapping[str, object] = {"data": "{row}"}  # a single-record endpoint
 MANY: Mapping[str, object] = {"data": "{rows}"}  # a list of resource identifiers
 ONE_ROW = Limits(1, MAX_BODY)
 GONE = ((404, "not_found"),)  # a deletion's 404: what should be gone is gone
+GONE_IN_JOB = r"with (the )?id .* does not exist"  # the same where a job says it of a row (recorded of catalog jobs)
 # No maximum is published for the ids of one relationship call; this is what other endpoints of the kind take at least.
 SOME_IDS = Limits(100, MAX_BODY)
 NO_MAXIMUM = "Klaviyo publishes no maximum for this call; 100 ids go into one request."

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from spark_klaviyo.simulator import KlaviyoSimulator
 from tests.pipeline.running import Ran, people, run
 from tests.wire.loopback_server import Answer, Loopback, Received, reply
 
@@ -127,3 +128,47 @@ def test_jobs_that_were_given_the_same_id_are_settled_together() -> None:
         done = run(klaviyo, people(30), max_rows=10)
     assert counts(done) == (30, 0, 0)
     assert {one.outcome for one in done.report.receipts} == {"delivered"}
+
+
+def of_item(mark: str, detail: str, item: str) -> dict[str, Any]:
+    return {"id": mark, "code": "invalid", "meta": {"id": f"$custom:::$default:::{item}"}, "detail": detail}
+
+
+NOT_THERE = "An item with the id `$custom:::$default:::{}` does not exist."
+
+
+@pytest.mark.parametrize(
+    ("template", "errors", "expected"),
+    [
+        ("bulk_delete_catalog_items", [of_item("e1", NOT_THERE.format("I1"), "I1")], (3, 0, 0)),
+        ("bulk_delete_catalog_items", [of_item("e1", "It is locked.", "I1")], (2, 0, 1)),
+        (
+            "bulk_delete_catalog_items",
+            [of_item("e1", NOT_THERE.format("I1"), "I1"), of_item("e2", "It is locked.", "I2")],
+            (2, 0, 1),
+        ),
+        (
+            "bulk_delete_catalog_items",
+            [of_item("e1", NOT_THERE.format("I1"), "I1"), of_item("e2", "It is locked.", "I1")],
+            (2, 0, 1),
+        ),
+        ("bulk_update_catalog_items", [of_item("e1", NOT_THERE.format("I1"), "I1")], (2, 0, 1)),
+    ],
+)
+def test_what_a_deleting_job_does_not_find_is_deleted_already(
+    template: str, errors: list[Any], expected: tuple[int, int, int]
+) -> None:
+    failed = len({one["meta"]["id"] for one in errors})
+    job = complete(completed_count=3 - failed, failed_count=failed, errors=errors)
+    deleting = {"confirm_deletion": 3} if "delete" in template else {}
+    rows: list[dict[str, object]] = [{"id": f"I{n}"} for n in range(3)]
+    with Loopback([says(job, [])]) as klaviyo:
+        done = run(klaviyo, rows, template=template, **deleting)
+    assert counts(done) == expected
+
+
+def test_deleting_items_again_delivers_them_again() -> None:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
+        rows: list[dict[str, object]] = [{"id": "I1"}, {"id": "I2"}]
+        done = run(klaviyo, rows, template="bulk_delete_catalog_items", confirm_deletion=2)
+    assert counts(done) == (2, 0, 0)
