@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from spark_klaviyo.options.read import Options
     from spark_klaviyo.plan.mapping import ColumnMap
 
+HOW = "backfill"  # whether an event starts flows, and no part of what happened
 LOOKED_AT = frozenset({"email", "phone", "datetime", "date"})
 
 
@@ -38,6 +39,7 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None) -
         every_row=derived or bool(needs) or options.record_column is not None,
         unique_id=places[template.unique_id] if template.unique_id else (),
         unique_id_places=_unique_places(options, template, found),
+        unique_id_content=tuple(_content(template)) if template.unique_id else (),
         ready_made=options.record_column is not None,
         look_bytes=_look_bytes(template, found),
         max_string_bytes=template.max_string_bytes,
@@ -88,6 +90,12 @@ def _wanted(known: Known, found: ColumnMap | None, template: Template) -> Wanted
         latest_days=known.latest_days,
         max_bytes=known.max_bytes,
     )
+
+
+def _content(template: Template) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """What an event is: all that a row tells of it, but not how it is sent."""
+    yield from ((known.path, known.at) for known in template.fields if known.path not in (template.unique_id, HOW))
+    yield "properties", template.properties_at
 
 
 def _unique_places(options: Options, template: Template, found: ColumnMap | None) -> tuple[tuple[str, ...], ...]:

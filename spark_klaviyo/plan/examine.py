@@ -262,8 +262,14 @@ def _ends(value: Json, at: tuple[str, ...], known: set[tuple[str, ...]]) -> Iter
 
 
 def _digest(checks: Checks, record: Object) -> str:
-    """A stable id from the row's content (or the chosen columns): never from a clock or a random number."""
-    chosen: Json = [get(record, at) for at in checks.unique_id_places] if checks.unique_id_places else record
+    """A stable id from what the event is (or the chosen columns): never from a clock or a random number.
+
+    Fields go by their paths, so that the same event has the same id in every layout and revision of a record.
+    """
+    chosen: Json = [get(record, at) for at in checks.unique_id_places]
+    if not checks.unique_id_places:
+        told = {path: get(record, at) for path, at in checks.unique_id_content}
+        chosen = {path: value for path, value in told.items() if value not in (None, {}, [])}
     text = exact_json.dumps(exact_json.canonical(chosen), sort_keys=True)
     return hashlib.blake2b(text, digest_size=16).hexdigest()
 

@@ -24,6 +24,7 @@ from spark_klaviyo.plan.settings import (
     fields_of_settings,
     fields_with_settings,
     fixed_settings,
+    may_append,
     path_asides,
     settled_fields,
     steering_asides,
@@ -147,6 +148,8 @@ def _quota(options: Options, template: Template) -> Quota:
 
 def _policy(options: Options, template: Template) -> Policy:
     by_nature = template.harmless if template.family != "manual" else template.method in HARMLESS_METHODS
+    if options.record_column is not None:  # any record may add to arrays, and a second sending would add again
+        by_nature = by_nature and not may_append(template)
     harmless = {"always": True, "never": False}.get(options.resend, by_nature)
     return Policy(
         timeout_seconds=options.timeout_seconds,

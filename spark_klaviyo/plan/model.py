@@ -63,7 +63,8 @@ class Checks:
     on_bad_phone: str = "reject"
     every_row: bool = False
     unique_id: tuple[str, ...] = ()  # place of the id that is derived from the row's content
-    unique_id_places: tuple[tuple[str, ...], ...] = ()  # what it is derived from; empty: the whole record
+    unique_id_places: tuple[tuple[str, ...], ...] = ()  # what it is derived from; empty: all of
+    unique_id_content: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (path, place) of what the event is
     ready_made: bool = False  # the record comes as JSON from the user
     look_bytes: int | None = None  # a longer record is looked at
     max_string_bytes: int | None = None

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from spark_klaviyo.options.read import Options
 
 COLUMN = "column:"
+APPEND = "patch_properties.append"
 MANY_VALUED = frozenset({"array", "map", "struct", "binary", "variant"})
 
 
@@ -108,7 +109,12 @@ def path_asides(template: Template, found: ColumnMap) -> tuple[Aside, ...]:
 
 def appends(found: ColumnMap) -> bool:
     """Whether rows add to arrays of a profile, which a second sending would do twice."""
-    return any("patch_properties.append" in path for _, path in found.mapped)
+    return any(APPEND in path for _, path in found.mapped)
+
+
+def may_append(template: Template) -> bool:
+    """Whether ready-made records could do so: what is in them is not known when the write is planned."""
+    return any(APPEND in known.path for known in template.fields)
 
 
 def cautions(options: Options, template: Template, fields: Mapping[str, object]) -> tuple[str, ...]:

@@ -131,6 +131,8 @@ def _loose(template: Template) -> str:
 
 
 def _resend(template: Template) -> str:
+    if template.harmless and any("patch_properties.append" in known.path for known in template.fields):
+        return "is harmless, unless rows add to arrays (patch_properties.append), as any of record_column may"
     if template.harmless:
         return "is harmless"
     return "could do it twice: rows whose answer was lost are rejected as in_doubt, unless resend=always"

@@ -103,8 +103,8 @@ class Caution:
 class Job:
     """How an accepted job is followed.
 
-    `errors`: 'pages' (import errors), 'inline' (attributes.errors), '' (counts only). `done`: a pattern of the detail of
-    errors that mean the wanted state is reached.
+    `errors`: 'pages' (import errors), 'inline' (attributes.errors), '' (counts only). `done`: a pattern of the
+    detail of errors that mean the wanted state is reached.
     """
 
     path: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from typing import Any
 from urllib.parse import parse_qs
@@ -141,3 +142,33 @@ def test_v1_forms_hold_the_key_and_the_row_in_one_field() -> None:
         "token": "THE_KEY",
         "properties": {"$email": ANN, "$first_name": "Ann", "tier": "gold & more"},
     }
+
+
+def only_id(template: str, columns: Columns, **options: str) -> str:
+    """The unique_id of the one event of an example."""
+    example = Example({"email": [ANN], "value": [9.5], "order": ["o-1"], **columns}, {"metric": "Placed", **options})
+    (batch,), _ = batches_of(plan_of(template, example), example)
+    (made,) = set(re.findall(r'"unique_id":"([^"]+)"', body_of(batch).decode()))
+    return str(made)
+
+
+def test_the_unique_id_of_an_event_tells_what_it_is_and_not_how_it_is_sent() -> None:
+    patch = {"profile.meta.patch_properties.unset": ["tier"]}
+    same = {
+        only_id("bulk_create_events", patch),
+        only_id("bulk_create_events", patch, backfill="true"),
+        only_id("bulk_create_events", {**patch, "backfill": [True]}),
+        only_id("bulk_create_events", patch, service="shop"),
+        only_id("bulk_create_events", {**patch, "metric": ["Placed"]}, metric="column:metric"),
+        only_id("create_event", patch),
+        only_id("create_event", patch, revision="2026-07-15"),
+    }
+    assert len(same) == 1
+    others = {
+        only_id("create_event", patch, metric="Shipped"),
+        only_id("create_event", {**patch, "email": [BEA]}),
+        only_id("create_event", {**patch, "order": ["o-2"]}),
+        only_id("create_event", {**patch, "value": [9.0]}),
+        only_id("create_event", {**patch, "time": ["2026-11-01T00:00:00Z"]}),
+    }
+    assert len(others | same) == 6

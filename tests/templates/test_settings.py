@@ -311,7 +311,16 @@ def test_adding_to_arrays_is_not_sent_twice_on_a_mere_doubt(resend: str, harmles
     assert plan_of("bulk_import_profiles", Example({"email": [ANN]})).policy.harmless
 
 
-def test_a_ready_made_record_brings_the_id_of_its_path_with_it() -> None:
+@pytest.mark.parametrize(("resend", "harmless"), [("auto", False), ("always", True), ("never", False)])
+def test_ready_made_profiles_may_add_to_arrays_and_are_not_sent_twice_either(resend: str, harmless: bool) -> None:
+    example = Example({"record": ["{}"]}, {"record_column": "record", "resend": resend})
+    for template in ("bulk_import_profiles", "create_or_update_profile", "bulk_create_events"):
+        assert plan_of(template, example).policy.harmless == harmless
+    assert plan_of("create_catalog_item", example).policy.harmless == (resend == "always")
+    assert plan_of("update_catalog_item", example).policy.harmless == (resend != "never")
+
+
+def test_a_ready_made_record_the_id_of_its_path_with_it() -> None:
     record = {"type": "catalog-item", "id": "$custom:::$default:::I 1", "attributes": {"price": 1}}
     example = Example({"record": [json.dumps(record), json.dumps({**record, "id": "two"})]})
     batches, rejected = batches_of(plan_of("update_catalog_item", example, record_column="record"), example)
