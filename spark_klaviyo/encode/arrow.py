@@ -151,7 +151,8 @@ class _Records:
         column = texts.plain(self.columns.column(node.leaf))
         if texts.is_list(column.type):
             items, groups = texts.children(column)
-            same = pc.fill_null(pc.equal(texts.plain(items), node.word), False)
+            same = pc.match_substring_regex(texts.plain(items).cast(STRING), word_pattern(node.word))
+            same = pc.fill_null(same, False)
             found = any_in_group(same.to_numpy(zero_copy_only=False), groups)
             valid = valid_rows(column)
             return found if valid is None else found & valid

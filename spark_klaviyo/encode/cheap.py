@@ -37,9 +37,9 @@ def whole(pattern: str) -> str:
 
 
 def word_pattern(word: str) -> str:
-    """Finds a word among words parted by commas or blanks."""
+    """Finds a word, in any case, among words parted by commas or blanks."""
     edge = "[, \\t\\r\\n]"
-    return f"(?:^|{edge}){re.escape(word)}(?:{edge}|$)"
+    return f"(?i)(?:^|{edge}){re.escape(word)}(?:{edge}|$)"
 
 
 TRUNK_DIGITS = 3  # so many digits of a number are compared with its country's trunk prefix

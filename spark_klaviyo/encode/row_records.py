@@ -101,14 +101,13 @@ class Maker:
         return make
 
     def _when(self, node: When) -> Make:
-        get, then, word = self.raw(node.leaf), self.node(node.then), node.word
-        pattern = re.compile(word_pattern(word))
+        get, then = self.raw(node.leaf), self.node(node.then)
+        pattern = re.compile(word_pattern(node.word))
 
         def make(row: RowValues) -> Value:
             held = get(row)
-            if held is None or not (pattern.search(held) if isinstance(held, str) else word in held):  # type: ignore[operator]
-                return None
-            return then(row)
+            texts = [held] if isinstance(held, str) else held or ()
+            return then(row) if any(pattern.search(str(one)) for one in texts) else None  # type: ignore[attr-defined]
 
         return make
 

@@ -149,7 +149,8 @@ def _channels(checks: Checks, record: Object) -> Iterator[tuple[Problem, str]]:
     """The words of a column are read and taken out."""
     held, pointer = get(record, checks.channels_at), "/" + "/".join(checks.channels_at)
     given = held.pop(MARK, None) if isinstance(held, dict) else None
-    words = [str(word) for word in given] if isinstance(given, list) else re.split(r"[,\s]+", str(given or ""))
+    texts = given if isinstance(given, list) else [given]
+    words = re.split(r"[,\s]+", ",".join(str(text) for text in texts if text is not None).lower())
     if any(word and word not in checks.channels for word in words):
         yield Problem("bad_value", f"channels: expected some of {', '.join(checks.channels)}"), pointer
     elif not held:

@@ -121,7 +121,7 @@ CASES = {
         record(x=When(leaf("w"), "email", Fixed("yes")), y=When(leaf("w"), "mail", Fixed("no"))), {"x": "yes"}, {}
     ),
     "a word of an array holds": Case(
-        record(x=When(leaf("ids"), "x", record(y=leaf("a"))), z=When(leaf("ids"), "X", Fixed(1))),
+        record(x=When(leaf("ids"), "x", record(y=leaf("a"))), z=When(leaf("ids"), "z", Fixed(1))),
         {"x": {"y": 'A"'}},
         {},
     ),

@@ -121,6 +121,7 @@ def test_channels_of_a_column_are_each_rows_own() -> None:
     ("channels", "phone", "code"),
     [
         ("email sms", "+16175550100", None),
+        (" Email,SMS ", "+16175550100", None),
         ("email,smss", "+16175550100", "bad_value"),
         ("email, sms", None, "missing_field"),
         (None, "+16175550100", "missing_field"),
@@ -134,6 +135,16 @@ def test_a_rows_channels_are_checked_word_by_word(channels: str | None, phone: s
         batches, rejected = batches_of(plan_of(CONSENT, example), example, encode)
         assert [one.code for one in rejected] == ([] if code is None else [code])
         assert b'"channels"' not in b"".join(map(body_of, batches))
+
+
+@pytest.mark.parametrize("held", [" Email , SMS ", "EMAIL sms", ["SMS", " email "], ["Email,sms"], [None, "sms,email"]])
+def test_a_rows_channels_are_read_in_any_case_and_spacing(held: object) -> None:
+    example = Example({"email": [ANN], "phone_number": ["+16175550101"], "wants": [held]}, {"channels": "column:wants"})
+    for encode in (by_rows, by_arrow):
+        (batch,), rejected = batches_of(plan_of(CONSENT, example), example, encode)
+        assert not rejected
+        (row,) = loaded(batch)["data"]["attributes"]["profiles"]["data"]
+        assert sorted(row["attributes"]["subscriptions"]) == ["email", "sms"]
 
 
 def test_a_fixed_channel_needs_its_identifier_in_every_row() -> None:

@@ -104,7 +104,8 @@ class Columns:
         """Whether the column of a `When` holds its word; null counts as no."""
         column = self.column(node.leaf)
         if node.leaf.type.name == "array":
-            return self.f.coalesce(self.f.array_contains(column, node.word), self.f.lit(False))
+            one = self.f.exists(column, lambda item: item.cast("string").rlike(word_pattern(node.word)))
+            return self.f.coalesce(one, self.f.lit(False))
         return self.f.coalesce(column.rlike(word_pattern(node.word)), self.f.lit(False))
 
     def _struct(self, node: Record) -> Column:
