@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from spark_klaviyo.plan.mapping import near_misses
 from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.plan.settings import fields_of_settings
 from spark_klaviyo.report.preview import DROPPED, MappedColumn
 
 CUSTOM = "custom property"
@@ -21,7 +22,8 @@ def mapping(plan: WritePlan) -> tuple[MappedColumn, ...]:
 def _lines(plan: WritePlan) -> Iterator[MappedColumn]:
     told = {column.partition(".")[0] for column, _ in plan.mapped} | {column for column, _ in plan.mapped}
     asking = [column for column, becomes in plan.mapped if becomes == DROPPED or column in plan.unmapped]
-    near = near_misses(asking, plan.template)
+    settings = fields_of_settings(plan.template)
+    near = near_misses(asking, plan.template, {settings[name] for name in plan.settings if name in settings})
     for column, becomes in plan.mapped:
         loose = column in plan.unmapped and bool(plan.template.properties_at)
         hint = f"did you mean {near[column]}?" if column in near else ""

@@ -77,7 +77,8 @@ class Feed:
         large = cutter.too_large(slab)
         if len(large):
             separator = cutter.envelope.separator
-            most = min(cutter.room, self.plan.limits.max_row_bytes or cutter.room)
+            room = cutter.room - len(separator)  # of the one record, after which no separator is sent
+            most = min(room, self.plan.limits.max_row_bytes or room)
             self.rejections += rejected_as_too_large(slab, large, separator, most)
             slab = columns.gathered(slab, np.setdiff1d(np.arange(len(slab)), large))
         yield from self._thinned(cutter.cut(slab))

@@ -167,7 +167,8 @@ def rejected_as_too_large(
     slab: Slab, positions: npt.NDArray[np.int64], separator: bytes, most: int
 ) -> Iterator[Rejection]:
     """Rejections of rows that no request could hold; `most` is what one row may have."""
+    fits = f"at most {most:,} fit" if most > 0 else "what stands around it fills max_bytes already"
     for position in map(int, positions):
         text = columns.text_of(slab, position, separator)
-        detail = f"the record has {len(text):,} bytes; {most:,} fit"
+        detail = f"the record has {len(text):,} bytes; {fits}"
         yield Rejection(int(slab.rows[position]), text.decode("utf-8", "replace"), "too_large", detail)

@@ -187,7 +187,8 @@ def _columns_part(plan: WritePlan, options: Options, columns: Sequence[Field]) -
         place_channels(template, fixed_settings(options, template), found)
     complain(list(dict.fromkeys(found.complaints)), SchemaError)
     record = build_record(template, found.places, tuple(found.spread), lambda name: constant(name, options, template))
-    near = near_misses(found.unmapped, template) if template.properties_at else {}
+    settled = settled_fields(options, template)
+    near = near_misses(found.unmapped, template, settled) if template.properties_at else {}
     likely = tuple(f"column {name!r} became a custom property; did you mean {path}?" for name, path in near.items())
     return replace(
         plan,

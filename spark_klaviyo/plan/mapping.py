@@ -6,7 +6,7 @@ or are complained about. All complaints come at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
@@ -289,8 +289,11 @@ def _names(known: Known) -> Iterator[str]:
     yield from known.names
 
 
-def near_misses(unmapped: Iterable[str], template: Template) -> dict[str, str]:
-    """Columns that became custom properties though they look like a known field: `e_mail2` -> `email`."""
-    known = {folded(name): k.path for k in template.fields for name in _names(k)}
+def near_misses(unmapped: Iterable[str], template: Template, settled: Collection[str]) -> dict[str, str]:
+    """Columns that became custom properties though they look like a known field: `e_mail2` -> `email`.
+
+    A field that a setting gives for all rows is none that a column could have meant.
+    """
+    known = {folded(name): k.path for k in template.fields if k.path not in settled for name in _names(k)}
     near = {name: get_close_matches(folded(name).replace("-", ""), known, 1, 0.8) for name in unmapped}
     return {name: known[match[0]] for name, match in near.items() if match}

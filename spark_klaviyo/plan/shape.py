@@ -66,7 +66,7 @@ class Each:
 
 @dataclass(frozen=True)
 class When:
-    """`then`, in rows whose text column holds the word `word`, in any case (parted by commas or blanks, or an array of them).
+    """`then`, in rows whose column holds the word `word` in any case (parted by commas or blanks, or in an array).
 
     A `Record` field whose `When` does not hold is left out.
     """

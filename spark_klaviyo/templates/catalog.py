@@ -46,8 +46,9 @@ def _page(*, required: bool) -> tuple[Known, ...]:
     )
 
 
-def _ids(name: str, kind: str, text: str) -> Known:
-    return Known(name, ("relationships", name, "data"), "ids", kind=kind, prefix=CATALOG_ID, help=text)
+def _ids(name: str, word: str, text: str) -> Known:
+    place, names = ("relationships", name, "data"), (word, f"{word}_id", f"{word}_ids")
+    return Known(name, place, "ids", names=names, kind=f"catalog-{word}", prefix=CATALOG_ID, help=text)
 
 
 def _variant(*, required: bool) -> tuple[Known, ...]:
@@ -74,7 +75,6 @@ class _Kind:
     created: tuple[Known, ...]
     updated: tuple[Known, ...]
     record: Mapping[str, object]  # constants beside the type, on creation
-    article: str = "a"
 
 
 _ITEM = _Kind(
@@ -83,10 +83,9 @@ _ITEM = _Kind(
     (*_page(required=True), Known("price", ("attributes", "price"), "number"), *_PAGE),
     (*_page(required=False), Known("price", ("attributes", "price"), "number"), *_PAGE),
     {},
-    "an",
 )
-_CATEGORIES = _ids("categories", "catalog-category", "categories it is in: your own ids, an array or one")
-_ITEMS = _ids("items", "catalog-item", "items that are in it: your own ids, an array or one")
+_CATEGORIES = _ids("categories", "category", "categories it is in: your own ids, an array or one")
+_ITEMS = _ids("items", "item", "items that are in it: your own ids, an array or one")
 ITEM = replace(_ITEM, created=(*_ITEM.created, _CATEGORIES), updated=(*_ITEM.updated, _CATEGORIES))
 VARIANT = _Kind(
     "variant",
@@ -97,7 +96,7 @@ VARIANT = _Kind(
             "item",
             ("relationships", "item", "data", "id"),
             required=True,
-            names=("item_id", "item_external_id"),
+            names=("item_id", "item_external_id", "catalog_item_id"),
             prefix=CATALOG_ID,
             help="your own id of the item it is a variant of",
         ),
@@ -149,7 +148,7 @@ def _single(kind: _Kind, verb: str) -> Template:
     return Template(
         name=f"{verb}_catalog_{kind.word}",
         family="catalog",
-        summary=f"{verb.capitalize()} {kind.article} catalog {kind.word} a request.",
+        summary=f"{verb.capitalize()} a catalog {kind.word} a request.",
         method=method,
         path=plural_path if verb == "create" else plural_path + "/{id}",
         body=None if verb == "delete" else ONE,
@@ -168,10 +167,11 @@ def _single(kind: _Kind, verb: str) -> Template:
 def _about(kind: _Kind, verb: str) -> dict[str, object]:
     """What bulk and single calls of a verb share."""
     constant = dict(kind.record) if verb == "create" else {}
+    own_id = replace(_OWN_ID, names=(*_OWN_ID.names, f"{kind.word}_id"))
     fields = {
-        "create": (_NEW_ID, _INTEGRATION, _TYPE, *kind.created),
-        "update": (_OWN_ID, *kind.updated),
-        "delete": (_OWN_ID,),
+        "create": (replace(_NEW_ID, names=(f"{kind.word}_id",)), _INTEGRATION, _TYPE, *kind.created),
+        "update": (own_id, *kind.updated),
+        "delete": (own_id,),
     }[verb]
     return {
         "record": {"type": f"catalog-{kind.word}", **constant},
@@ -204,6 +204,7 @@ def _links(name: str, summary: str, method: str, near: _Kind, far: _Kind) -> Tem
         ("data",),
         "ids",
         required=True,
+        names=(far.word, f"{far.word}_id", f"{far.word}_ids"),
         kind=f"catalog-{far.word}",
         prefix=CATALOG_ID,
         help=f"all its {far.plural}: an array of your own ids; an empty one leaves none",

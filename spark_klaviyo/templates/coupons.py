@@ -33,7 +33,13 @@ BULK = Template(
         "relationships": {"coupon": {"data": {"type": "coupon", "id": "{coupon_id}"}}},
     },
     fields=(
-        Known("unique_code", ("attributes", "unique_code"), required=True, names=("code",), help="the code itself"),
+        Known(
+            "unique_code",
+            ("attributes", "unique_code"),
+            required=True,
+            names=("code", "coupon_code"),
+            help="the code itself",
+        ),
         _EXPIRES,
         _COUPON,
     ),
