@@ -51,7 +51,8 @@ class CheckResult(Rendered):
         """The result as a notebook shows it."""
         pill = ("good", "Ready") if self.ok else ("bad", "Not ready")
         note = "One sample row was sent." if self.sent else "Nothing was written."
-        checks = section("Checks", table(("check", "result", "what to do"), map(_row, self.lines)))
+        columns = ["check", "result", *(["what to do"] if any(line.advice for line in self.lines) else [])]
+        checks = section("Checks", table(columns, (_row(line)[: len(columns)] for line in self.lines)))
         return fragment(pill, self.template or "check", self.headline(), [checks], (note,))
 
     def to_dict(self) -> dict[str, object]:
@@ -73,7 +74,7 @@ def _told(line: CheckLine) -> str:
     return f"{told}\n{'':15}{line.advice.replace('`', '')}" if line.advice else told
 
 
-def _row(line: CheckLine) -> tuple[object, object, object]:
+def _row(line: CheckLine) -> tuple[object, ...]:
     sign, tone, words = _MARKS[line.ok]
     mark = element("span", sign, kind=f"mark {tone}", more=f'role="img" aria-label="{words}"')
     return element("span", mark, element("b", line.name)), line.detail, marked(line.advice)

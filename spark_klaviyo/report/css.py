@@ -37,11 +37,11 @@ align-items:center}
 .sk h2{margin:0 0 10px;font-size:14px;font-weight:600;color:inherit}
 .sk section{margin:26px 0 0;break-inside:avoid}
 .sk p{margin:0 0 8px}
-.sk .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:10px;margin:0;padding:0}
-.sk .card{margin:0;padding:12px 14px;background:var(--panel);border-radius:10px;
+.sk .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(132px,1fr));gap:10px;margin:0;padding:0}
+.sk .card{margin:0;padding:12px 13px;background:var(--panel);border-radius:10px;
 border-left:3px solid var(--tone,transparent)}
 .sk .card dt{color:var(--soft);font-size:12px;font-weight:400;margin:0}
-.sk .card dd{margin:1px 0 0;font-size:19px;line-height:1.3;white-space:nowrap;font-weight:600;
+.sk .card dd{margin:1px 0 0;font-size:18px;line-height:1.3;white-space:nowrap;font-weight:600;
 font-variant-numeric:tabular-nums}
 .sk .card .note{display:block;font-size:12px;line-height:1.35;font-weight:400;color:var(--soft);
 white-space:normal}
@@ -94,7 +94,7 @@ display:flex;flex-wrap:wrap;gap:2px 18px}
 @media (prefers-color-scheme:dark){.sk-page{background:#0b0f14}}
 @media (max-width:560px){.sk{padding:18px 16px}.sk-page{padding:0}.sk-page .sk{border:0;border-radius:0}}
 @container (max-width:560px){.sk h1{font-size:17px}.sk .cards{grid-template-columns:repeat(2,1fr)}
-.sk .card dd{font-size:18px}.sk thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}
+.sk thead{position:absolute;clip-path:inset(50%);width:1px;height:1px;overflow:hidden}
 .sk table,.sk tbody,.sk tr{display:block}.sk tr{padding:8px 0;border-bottom:1px solid var(--line)}
 .sk tr:last-child{border-bottom:0}.sk td{display:grid;grid-template-columns:88px 1fr;padding:2px 0;border:0}
 .sk td.num{text-align:left}.sk td code:only-child{white-space:normal}.sk td:empty{display:none}

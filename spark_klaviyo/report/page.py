@@ -35,7 +35,6 @@ OUTCOMES = {
     "skipped": "needed no sending",
     "unsent": "not sent",
 }
-MIN_BUCKETS = 3  # a run shorter than this many buckets has no course to plot
 
 
 def write_fragment(report: WriteReport) -> Markup:
@@ -117,11 +116,12 @@ def _because(report: WriteReport) -> Markup:
 
 
 def _over_time(report: WriteReport) -> Markup:
-    if len(report.series.points()) < MIN_BUCKETS:
+    if not report.series.buckets:
         return Markup("")
-    flow, quota = throughput(report.series), quota_use(report.series, report.quota)
+    series = report.series.during(report.started, report.ended)
+    flow, quota = throughput(series), quota_use(series, report.quota)
     peak = f"at most {max(flow.values):,.0f} rows a second"
-    window = binding(report.series, report.quota)[1]
+    window = binding(series, report.quota)[1]
     used = f"Requests in the last {window:,.0f} s" if window > 1 else "Requests a second"
     limit = f", of {quota.limit:,.0f} that the account allows (dashed)" if quota.limit else ""
     hits = Markup(" · <span class='bad'>▎</span>429") if quota.hits else ""

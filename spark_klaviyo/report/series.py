@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 MAX_BUCKETS = 120  # a plot shows no more, and a task's report stays small
+LEAST_WIDTH = 0.25  # seconds: fine enough for a run of a second or two, and 120 of them are half a minute
 
 Counts = tuple[int, int, int]
 
@@ -18,7 +19,7 @@ class Series:
     aligned to the epoch, so that two series always merge without splitting a bucket.
     """
 
-    width: int = 1
+    width: float = LEAST_WIDTH
     buckets: dict[int, Counts] = field(default_factory=dict)
 
     def add(self, at: float, rows: int = 0, requests: int = 0, throttled: int = 0) -> None:
@@ -26,32 +27,46 @@ class Series:
         self._put(int(at // self.width), (rows, requests, throttled))
         self._fit()
 
+    def during(self, started: float, ended: float) -> Series:
+        """The series from the start of its run to the end, where they are near and few enough buckets show that.
+
+        A run of seconds is shown whole, also where it made one request. In a long one the wait for jobs would leave
+        the sending no room, and a moment far off is that of another machine's clock.
+        """
+        whole = Series(self.width, dict(self.buckets))
+        if self.buckets and 0 <= ended - started < MAX_BUCKETS * self.width:
+            for moment in (started, ended):
+                bucket = int(moment // self.width)
+                if max(*self.buckets, bucket) - min(*self.buckets, bucket) < MAX_BUCKETS:
+                    whole._put(bucket, (0, 0, 0))
+        return whole
+
     def points(self) -> list[tuple[float, Counts]]:
         """(epoch second of its start, counts) of every bucket from first to last, empty ones included."""
         if not self.buckets:
             return []
         every = range(min(self.buckets), max(self.buckets) + 1)
-        return [(float(i * self.width), self.buckets.get(i, (0, 0, 0))) for i in every]
+        return [(i * self.width, self.buckets.get(i, (0, 0, 0))) for i in every]
 
     @staticmethod
     def merge(many: Iterable[Series]) -> Series:
         """The sum of several series, as wide as the widest."""
         several = list(many)
-        merged = Series(max((series.width for series in several), default=1))
+        merged = Series(max((series.width for series in several), default=LEAST_WIDTH))
         for series in several:
             for bucket, counts in series.buckets.items():
-                merged._put(bucket * series.width // merged.width, counts)
+                merged._put(int(bucket * series.width // merged.width), counts)
         merged._fit()
         return merged
 
-    def to_list(self) -> list[int]:
+    def to_list(self) -> list[float]:
         """Width, then bucket, rows, requests, throttled of each bucket, flat."""
         return [self.width, *(n for bucket in sorted(self.buckets) for n in (bucket, *self.buckets[bucket]))]
 
     @staticmethod
-    def from_list(flat: list[int]) -> Series:
+    def from_list(flat: list[float]) -> Series:
         """The series that `to_list` wrote."""
-        quads = zip(*(flat[start::4] for start in (1, 2, 3, 4)), strict=True)
+        quads = zip(*(map(int, flat[start::4]) for start in (1, 2, 3, 4)), strict=True)
         return Series(flat[0], {bucket: (rows, requests, hits) for bucket, rows, requests, hits in quads})
 
     def _put(self, bucket: int, counts: Counts) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from spark_klaviyo.records import Quota, Receipt, Rejection, Reply
+from spark_klaviyo.report.check import CheckLine, CheckResult
+from spark_klaviyo.report.preview import MappedColumn, Preview, PreviewRejection, PreviewRequest
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task import TaskReport
 
 START = 1_760_000_000.0
 PERSON = "ann.secret@example.com"
+BODY = '{"data":[{"email":"ann@example.com","points":9007199254740993,"price":12.50,"tags":[]}]}'
 
 
 @pytest.fixture
@@ -49,3 +52,33 @@ def report(busy: TaskReport) -> WriteReport:
     """The report of a run with that one task."""
     quota = Quota(((10, 1.0), (150, 60.0)))
     return WriteReport.of(busy, run_id="run-1", template="bulk_import_profiles", quota=quota)
+
+
+@pytest.fixture
+def preview() -> Preview:
+    """A dry run with a request, a near miss and a row that would be rejected."""
+    url = "https://a.klaviyo.com/api/profiles/"
+    headers = (("authorization", "Klaviyo-API-Key pk_secret"), ("revision", "2026-01-15"))
+    request = PreviewRequest("PATCH", url + "ann@example.com", headers, BODY, 1, len(BODY), url + "{email}")
+    return Preview(
+        "update_profile",
+        (request,),
+        (MappedColumn("EMAIL", "email"), MappedColumn("e_mail", "custom property", "did you mean email?")),
+        (PreviewRejection(3, "bad_email", "ann@ is no address"),),
+        ("`e_mail` is sent as a custom property",),
+        rows=12_400_000,
+        requests_expected=1240,
+        bytes_expected=5_900_000_000,
+        minutes_expected=8.4,
+    )
+
+
+@pytest.fixture
+def checked() -> CheckResult:
+    """The Test button with a good line, a bad one with advice, and one that could not be told."""
+    lines = (
+        CheckLine("key", True, "Klaviyo knows it"),
+        CheckLine("list", False, "the account has no list with the id Nope12", "`spark-klaviyo lists` prints ids."),
+        CheckLine("scopes for writing", None, "lists:write needed; reading cannot show whether the key has them"),
+    )
+    return CheckResult(lines, "Test Shop", "add_profiles_to_list")

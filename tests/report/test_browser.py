@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from spark_klaviyo.report.check import CheckResult
+from spark_klaviyo.report.html import Rendered
+from spark_klaviyo.report.preview import Preview
 from spark_klaviyo.report.report import WriteReport
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
@@ -26,18 +29,38 @@ def opened(page: Path, room: Path, *flags: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
-@pytest.mark.skipif(not BROWSER, reason="no Chromium on this machine")
-@pytest.mark.parametrize(
-    ("scheme", "width", "ink"), [(0, 1100, "232, 237, 243"), (1, 1100, "22, 32, 44"), (1, 500, "22, 32, 44")]
-)
-def test_a_browser_shows_the_report_whole_asks_for_nothing_and_need_not_scroll_aside(
-    report: WriteReport, tmp_path: Path, scheme: int, width: int, ink: str
-) -> None:
-    page = tmp_path / "report.html"
-    page.write_text(report.to_html().replace("</body>", PROBE), encoding="utf-8")
+INK = {0: "232, 237, 243", 1: "22, 32, 44"}  # of the dark scheme, of the light one
+
+
+def looked_at(shown: Rendered, room: Path, scheme: int, width: int) -> str:
+    """The page as it stands in a window of this width; it has asked for nothing, and is no wider."""
+    page = room / "page.html"
+    page.write_text(shown.to_html().replace("</body>", PROBE), encoding="utf-8")
     flags = (f"--blink-settings=preferredColorScheme={scheme}", f"--window-size={width},900")
-    dom = opened(page, tmp_path / "profile", *flags)
+    dom = opened(page, room / "profile", *flags)
+    shutil.rmtree(room / "profile", ignore_errors=True)
+    assert re.search(r'data-probe="([^"]*)"', dom)[1] == f"asked 0 wide false ink rgb({INK[scheme]})"  # type: ignore[index]
+    return dom
+
+
+@pytest.mark.skipif(not BROWSER, reason="no Chromium on this machine")
+@pytest.mark.parametrize(("scheme", "width"), [(0, 1100), (1, 1100), (1, 500)])
+def test_a_browser_shows_the_report_whole_asks_for_nothing_and_need_not_scroll_aside(
+    report: WriteReport, tmp_path: Path, scheme: int, width: int
+) -> None:
+    dom = looked_at(report, tmp_path, scheme, width)
     for shown in ("389,530", "388,000", "bad_email", "no_identifier", "Too Many Requests", "<svg"):
         assert shown in dom
-    assert re.search(r'data-probe="([^"]*)"', dom)[1] == f"asked 0 wide false ink rgb({ink})"  # type: ignore[index]
-    shutil.rmtree(tmp_path / "profile", ignore_errors=True)
+
+
+@pytest.mark.skipif(not BROWSER, reason="no Chromium on this machine")
+@pytest.mark.parametrize(("scheme", "width"), [(0, 500), (1, 1100)])
+def test_a_browser_shows_a_preview_and_a_check_whole(
+    preview: Preview, checked: CheckResult, tmp_path: Path, scheme: int, width: int
+) -> None:
+    dom = looked_at(preview, tmp_path, scheme, width)
+    for shown in ("12,400,000", "did you mean email?", "ann@ is no address", "Klaviyo-API-Key ***", "<details open"):
+        assert shown in dom
+    dom = looked_at(checked, tmp_path, scheme, width)
+    for shown in ("Not ready: list", "Klaviyo knows it", "<code>spark-klaviyo lists</code>", "not checked"):
+        assert shown in dom

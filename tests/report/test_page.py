@@ -108,9 +108,14 @@ def test_markup_is_not_escaped_twice_and_control_characters_are_dropped() -> Non
     assert safe("a\x00\x1b[31m<b>\n") == "a[31m&lt;b&gt;\n"
 
 
-def test_a_short_run_has_no_plot(report: WriteReport) -> None:
-    assert "<svg" in report.to_html()
-    assert "<svg" not in replace(report, series=Series(1, {1: (1, 1, 0), 2: (1, 1, 0)})).to_html()
+def test_a_run_of_a_moment_has_its_plots_and_one_without_requests_has_none(report: WriteReport) -> None:
+    moment = Series()
+    moment.add(101.3, 6, 1)
+    html = replace(report, series=moment, started=100.0, ended=102.4).to_html()
+    assert html.count("<svg") == 2
+    assert "at most 24 rows a second" in html
+    assert "<span>2.5 s</span>" in html
+    assert "<svg" not in replace(report, series=Series()).to_html()
 
 
 def test_the_quota_plot_sums_the_requests_of_the_binding_window() -> None:

@@ -4,33 +4,12 @@ from __future__ import annotations
 
 import json
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_klaviyo.report.check import CheckLine, CheckResult
 from spark_klaviyo.report.indent import indented
-from spark_klaviyo.report.preview import MappedColumn, Preview, PreviewRejection, PreviewRequest
-
-BODY = '{"data":[{"email":"ann@example.com","points":9007199254740993,"price":12.50,"tags":[]}]}'
-
-
-@pytest.fixture
-def preview() -> Preview:
-    url = "https://a.klaviyo.com/api/profiles/"
-    headers = (("authorization", "Klaviyo-API-Key pk_secret"), ("revision", "2026-01-15"))
-    request = PreviewRequest("PATCH", url + "ann@example.com", headers, BODY, 1, len(BODY), url + "{email}")
-    return Preview(
-        "update_profile",
-        (request,),
-        (MappedColumn("EMAIL", "email"), MappedColumn("e_mail", "custom property", "did you mean email?")),
-        (PreviewRejection(3, "bad_email", "ann@ is no address"),),
-        ("`e_mail` is sent as a custom property",),
-        rows=12_400_000,
-        requests_expected=1240,
-        bytes_expected=5_900_000_000,
-        minutes_expected=8.4,
-    )
+from spark_klaviyo.report.preview import Preview, PreviewRequest
 
 
 def test_a_preview_says_what_the_write_would_take_and_where_columns_go(preview: Preview) -> None:

@@ -38,5 +38,18 @@ def test_a_series_comes_back_from_its_list(added: Moments) -> None:
 
 
 def test_a_moment_lies_in_the_bucket_that_starts_before_it() -> None:
-    series = series_of([(100.9, 5, 1, 0), (103.0, 7, 1, 1)])
-    assert series.points() == [(100.0, (5, 1, 0)), (101.0, (0, 0, 0)), (102.0, (0, 0, 0)), (103.0, (7, 1, 1))]
+    series = series_of([(100.9, 5, 1, 0), (101.5, 7, 1, 1)])
+    assert series.points() == [(100.75, (5, 1, 0)), (101.0, (0, 0, 0)), (101.25, (0, 0, 0)), (101.5, (7, 1, 1))]
+
+
+def test_a_short_run_is_shown_from_its_start_to_its_end() -> None:
+    series = series_of([(101.3, 5, 1, 0)])
+    assert series.during(100.0, 102.4).points()[::9] == [(100.0, (0, 0, 0)), (102.25, (0, 0, 0))]
+    assert series.points() == [(101.25, (5, 1, 0))]
+
+
+@given(moments, st.floats(0, 2e9), st.floats(0, 2e9))
+def test_whatever_the_clocks_say_the_buckets_of_a_run_stay_few(added: Moments, started: float, ended: float) -> None:
+    shown = series_of(added).during(started, ended)
+    assert len(shown.points()) <= MAX_BUCKETS
+    assert sum(counts[0] for _, counts in shown.points()) == sum(moment[1] for moment in added)
