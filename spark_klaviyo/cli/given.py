@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from spark_klaviyo.errors import OptionError
+from spark_klaviyo.options.addresses import KEY_PLACE, split_key
+from spark_klaviyo.options.names import masked, shown_name
 from spark_klaviyo.options.secrets import is_reference
 from spark_klaviyo.options.table import plain
 
@@ -15,11 +17,18 @@ def given_options(pairs: Sequence[str]) -> dict[str, str]:
     """The options; an `OptionError` for one without `=`, and for a key in the open, as a process list shows it."""
     wrong = [pair.partition("=")[0] for pair in pairs if "=" not in pair]
     if wrong:
-        raise OptionError([f"--option {name}: expected NAME=VALUE" for name in wrong])
+        raise OptionError([f"--option {shown_name(name)}: expected NAME=VALUE" for name in wrong])
     given = {name.strip(): value for name, _, value in (pair.partition("=") for pair in pairs)}
     for name, value in given.items():
-        if plain(name) in ("apikey", "accesstoken") and not is_reference(value):
-            raise OptionError(
-                f"{name}: a process list shows arguments, so the command line takes references only: {TAKES}"
-            )
+        if _in_the_open(name, value):
+            told = f"a process list shows arguments, so the command line takes references only: {TAKES}"
+            raise OptionError(f"{shown_name(name)}: {told}")
     return given
+
+
+def _in_the_open(name: str, value: str) -> bool:
+    """Whether an argument is a key, or holds one: in an address, a header, a body."""
+    if plain(name) in ("apikey", "accesstoken"):
+        return not is_reference(value)
+    key = split_key(value)[1] if plain(name) == "url" else ""
+    return masked(value) != value or (bool(key) and key != KEY_PLACE and not is_reference(key))

@@ -73,6 +73,31 @@ def test_a_key_among_the_arguments_is_refused(klaviyo: KlaviyoSimulator, capsys:
     assert klaviyo.requests == []
 
 
+@pytest.mark.parametrize("command", ["check", "preview --input nowhere", "write --input nowhere"])
+@pytest.mark.parametrize(
+    "holding",
+    [
+        "url=https://shop.example/hook?api_key=abcdef",
+        "url=https://shop.example/hook?token=pk_secret_of_mine",
+        "header.Authorization=Klaviyo-API-Key pk_secret_of_mine",
+        'body={"api_key":"pk_secret_of_mine","rows":{rows}}',
+    ],
+)
+def test_a_key_inside_another_argument_is_refused_at_every_command(
+    command: str, holding: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command.split(), "--option", holding]) == 2
+    told = capsys.readouterr()
+    assert f"{holding.partition('=')[0]}: a process list shows arguments" in told.err
+    assert "secret_of_mine" not in told.err + told.out
+
+
+def test_a_reference_inside_a_url_is_taken(klaviyo: KlaviyoSimulator, capsys: pytest.CaptureFixture[str]) -> None:
+    for key in ("{api_key}", "env:KLAVIYO_API_KEY"):
+        main(["check", "--option", f"url={klaviyo.url}/api/track?api_key={key}"])
+    assert "process list" not in capsys.readouterr().err
+
+
 def test_preview_shows_the_requests_of_a_dataset(
     klaviyo: KlaviyoSimulator, spark: SparkSession, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
