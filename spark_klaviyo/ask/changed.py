@@ -7,6 +7,7 @@ same place in that order an insert or update counts more than a delete, as repla
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,15 @@ class Changes:
     def deletes(self) -> DataFrame:
         """The rows of the counterpart, alone."""
         return self._rows(DELETE, self.frame.columns[self.width : -1], self.deletion or self.plan)
+
+    def with_deletes(self, rows: Sequence[Sequence[object]]) -> Changes:
+        """The same with these rows, as `deletes` gave them, in place of the counterpart's."""
+        from pyspark.sql.types import StructField, StructType
+
+        own = [None] * self.width
+        schema = StructType([StructField(field.name, field.dataType) for field in self.frame.schema.fields])
+        held = self.frame.sparkSession.createDataFrame([(*own, *row, DELETE) for row in rows], schema)
+        return replace(self, frame=self.frame.where(f"{WHAT} <> {DELETE}").union(held))
 
     def counts(self) -> dict[int, int]:
         """How many rows of each kind; evaluates the DataFrame."""
@@ -151,22 +161,27 @@ class _Tagging:
         if plan.record_column is not None:
             places = [(at, self._inside(plan.record_column, at)) for at in plan.checks.key]
             beside = [self._inside(plan.record_column, at) for at in plan.checks.key_with]
-            parts = [self._told(n, column, lower=at[-1] == "email") for n, (at, column) in enumerate(places)]
+            parts = [self._told(n, column, at[-1]) for n, (at, column) in enumerate(places)]
         else:
             looks = make_looks(plan)
-            parts = [self._part(n, part) for n, part in enumerate(looks.key)]
+            phones = [wanted.leaf for wanted in plan.checks.wanted if wanted.form == "phone"]
+            parts = [self._part(n, part, part.leaf in phones) for n, part in enumerate(looks.key)]
             beside = [self._column(part.leaf) for part in looks.key_with]
         if not parts:
             return self.f.lit(None).cast("string")
         who = self.f.coalesce(*parts)
         return self.f.when(who.isNotNull(), self.f.concat_ws("\x1f", who, *(c.cast("string") for c in beside)))
 
-    def _part(self, number: int, part: Part) -> Column:
-        return self._told(number, self._column(part.leaf), lower=part.lower)
+    def _part(self, number: int, part: Part, phone: bool) -> Column:
+        return self._told(number, self._column(part.leaf), "phone_number" if phone else "email" if part.lower else "")
 
-    def _told(self, number: int, column: Column, *, lower: bool) -> Column:
+    def _told(self, number: int, column: Column, kind: str) -> Column:
+        """An identifier as two spellings of it compare: emails in lower case, phones as digits alone."""
         text = self.f.trim(column.cast("string"))
-        text = self.f.lower(text) if lower else text
+        if kind == "email":
+            text = self.f.lower(text)
+        elif kind == "phone_number":
+            text = self.f.regexp_replace(text, r"[\s().-]", "")
         return self.f.when(text != "", self.f.concat(self.f.lit(f"{number}\x1f"), text))
 
     def _identifiers(self, plan: WritePlan, other: Counterpart) -> list[Column]:

@@ -60,7 +60,7 @@ def write_changes(df: DataFrame, options: Options, run_id: str = "") -> WriteRep
     changes = read_changes(df, options, run_id or new_run_id())
     session.choose_worker_python(df)
     if changes.guarded:
-        _confirm(changes, options)
+        changes = _confirmed(changes, options)
     outputs = Outputs.of(session.session_of(df), options, changes.plan.run_id)
     outputs.prepare()
     with keeping(df, changes.plan, options) as lines:
@@ -71,16 +71,22 @@ def write_changes(df: DataFrame, options: Options, run_id: str = "") -> WriteRep
     return conclude(total, changes.plan, options, outputs)
 
 
-def _confirm(changes: Changes, options: Options) -> None:
-    """Count the deletes before anything is sent; the only case in which the DataFrame is evaluated twice."""
-    found = changes.counts().get(DELETE, 0)
-    given = options.confirm_deletion
-    enough = given is not None and (found <= given if options.door == "batch" else found == given)
-    if found and not enough:
-        told = f"not {given:,}" if given is not None else "and nothing confirms that"
+def _confirmed(changes: Changes, options: Options) -> Changes:
+    """The changes with the very deletes that were counted, if they are as many as was confirmed.
+
+    The deletes, at most so many, are read and held here; only the other rows are read again, for sending. A source
+    that says something else the second time can so delete nobody who was not counted.
+    """
+    most = options.confirm_deletion or 0
+    held = changes.deletes().limit(most + 1).collect()
+    found = len(held) if len(held) <= most else changes.counts().get(DELETE, 0)
+    enough = len(held) == most or (len(held) < most and options.door == "batch")
+    if held and not enough:
+        told = f"not {most:,}" if options.confirm_deletion is not None else "and nothing confirms that"
         raise OptionError(
             f"confirm_deletion: {found:,} rows would be deleted for good (on_delete=delete), {told}; nothing was sent"
         )
+    return changes.with_deletes(held)
 
 
 def _send(changes: Changes, options: Options, outputs: Outputs, lines: LineMaker) -> Results:

@@ -131,6 +131,39 @@ def test_deletes_for_good_have_to_be_confirmed_with_their_number(feed: DataFrame
         assert counts(report) == {"rows": 8, "delivered": 2, "accepted": 2, "skipped": 4}
 
 
+def test_a_source_that_says_something_else_the_second_time_deletes_only_whom_was_counted(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    from pyspark.sql.functions import udf
+
+    seen = tmp_path / "seen"
+
+    def kind(email: str) -> str:
+        with seen.open("a+") as book:
+            book.write(email + "\n")
+            book.seek(0)
+            return "delete" if email.startswith("ann") or len(book.readlines()) > 3 else "insert"
+
+    people = [("ann@example.com", 1), ("bob@example.com", 1), ("cat@example.com", 1)]
+    frame = spark.createDataFrame(people, "email string, at int").coalesce(1)
+    frame = frame.withColumn("op", udf(lambda email: kind(str(email)), "string").asNondeterministic()("email"))
+    given = {"change_column": "op", "change_order": "at", "on_delete": "delete", "confirm_deletion": 1}
+    with KlaviyoSimulator() as klaviyo:
+        klaviyo.add_profiles([{"email": email} for email, _ in people])
+        written(frame, klaviyo, **given)
+        assert len(seen.read_text().splitlines()) == 6
+        assert [person["email"] for person in klaviyo.deleted] == ["ann@example.com"]
+
+
+def test_two_spellings_of_a_phone_are_one_person(spark: SparkSession) -> None:
+    rows = [("+1 202-555-0123", "Ann", "insert", 1), ("+12025550123", "Anna", " Update_PostImage ", 2)]
+    frame = spark.createDataFrame(rows, "phone_number string, first_name string, op string, at int").repartition(2)
+    with KlaviyoSimulator() as klaviyo:
+        report = written(frame, klaviyo, change_column="op", change_order="at", on_delete="ignore")
+        assert counts(report) == {"rows": 2, "delivered": 1, "skipped": 1}
+        assert [person["first_name"] for person in klaviyo.profiles] == ["Anna"]
+
+
 def test_a_person_is_deleted_by_one_identifier(spark: SparkSession) -> None:
     schema = "email string, phone_number string, external_id string, op string, at int"
     rows = [("ann@example.com", "+12025550123", "7", "D", 1), (None, "+12025550124", "8", "D", 1)]
