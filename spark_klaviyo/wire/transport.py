@@ -6,6 +6,7 @@ The key is revealed where the header, the query or the body is made, and nowhere
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import threading
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,8 @@ from urllib.parse import unquote, urlencode, urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from spark_klaviyo.records import KEY_MARK, NOW_MARK, Reply
 from spark_klaviyo.wire.body import Body, filled
@@ -75,6 +78,47 @@ class _Authorization(AuthBase):
         elif self._credentials is not None and self._credentials.api_key is not None:
             request.headers["Authorization"] = f"Klaviyo-API-Key {self._credentials.api_key.reveal()}"
         return request
+
+
+class _Quiet(HTTPConnection):
+    """Never prints itself: with `HTTPConnection.debuglevel` set, Python prints headers and bodies, and so the key."""
+
+    debuglevel = 0
+
+
+class _QuietTls(HTTPSConnection):
+    debuglevel = 0
+
+
+class _QuietPool(HTTPConnectionPool):
+    ConnectionCls = _Quiet
+
+
+class _QuietTlsPool(HTTPSConnectionPool):
+    ConnectionCls = _QuietTls
+
+
+class _Adapter(HTTPAdapter):
+    """Connections that print nothing, whether direct or through a proxy."""
+
+    def init_poolmanager(self, *args: Any, **settings: Any) -> None:
+        super().init_poolmanager(*args, **settings)
+        self.poolmanager.pool_classes_by_scheme = QUIET_POOLS
+
+    def proxy_manager_for(self, proxy: Any, **settings: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **settings)
+        manager.pool_classes_by_scheme = QUIET_POOLS
+        return manager
+
+
+QUIET_POOLS: dict[str, Any] = {"http": _QuietPool, "https": _QuietTlsPool}
+
+
+class _Session(requests.Session):
+    """A session to which a redirect is an answer like any other: nothing is made of where it points."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
+        return None
 
 
 class _Hush(logging.Filter):
@@ -199,8 +243,8 @@ class Transport:
     def _failure(self, error: Exception, body: Body) -> tuple[str, bool]:
         """The word for it, and whether the request may have arrived."""
         left = len(body) > 0 and body.handed_over
-        if isinstance(error, requests.exceptions.ProxyError):
-            return "proxy", False
+        if isinstance(error, requests.exceptions.ProxyError) and not left:
+            return "proxy", False  # one that broke off later may have passed the request on
         if isinstance(error, requests.exceptions.ConnectTimeout):
             return "connect_timeout", False
         if isinstance(error, requests.exceptions.ReadTimeout):
@@ -215,17 +259,31 @@ class Transport:
 
 
 def _session(headers: Mapping[str, str], workers: int) -> requests.Session:
-    session = requests.Session()
+    session = _Session()
     session.headers.clear()  # a user agent and the like come from the plan, not from the library
     session.headers.update({"Accept-Encoding": "gzip, deflate", "Connection": "keep-alive", **headers})
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = HTTPAdapter(pool_connections=2, pool_maxsize=workers, max_retries=0)
+    adapter = _Adapter(pool_connections=2, pool_maxsize=workers, max_retries=0)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
 
 
 def _settings(session: requests.Session, base_url: str, proxy: str | None) -> dict[str, Any]:
-    """The environment's proxies and CA bundle, read once; a proxy given by option goes before the environment's."""
+    """The environment's proxies and CA bundle, read once; a proxy given by option goes before the environment's.
+
+    Plain http to this machine stays on it: a proxy elsewhere would be shown the key.
+    """
     proxies = {"http": proxy, "https": proxy} if proxy else {}
-    return dict(session.merge_environment_settings(base_url, proxies, True, True, None))
+    settings = dict(session.merge_environment_settings(base_url, proxies, True, True, None))
+    parts = urlsplit(base_url)
+    if not proxy and parts.scheme == "http" and _stays_here(parts.hostname or ""):
+        settings["proxies"] = {}
+    return settings
+
+
+def _stays_here(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host == "localhost" or host.endswith(".localhost")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import logging
 import os
 import socket
@@ -256,3 +257,36 @@ def test_nothing_that_is_logged_holds_the_key_or_the_address(caplog: pytest.LogC
     assert KEY in server.received[0].target
     assert KEY not in caplog.text + text
     assert "somebody" not in caplog.text + text
+
+
+def test_the_debug_output_of_the_http_library_never_shows_the_key(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
+    with Loopback() as server:
+        got = transport(server.url, key_in="query").send("POST", "/x", parts=[b"someone@example.com"])
+        transport(server.url).send("POST", "/x", parts=[b"someone@example.com"])
+    assert got.status == 200
+    told = "".join(capsys.readouterr())
+    assert KEY not in told
+    assert "someone@" not in told
+
+
+def test_a_redirect_to_no_address_at_all_is_an_answer() -> None:
+    with Loopback([reply(307, headers="Location: http://[nowhere\r\n")]) as server:
+        got = transport(server.url).send("POST", "/x", parts=[b"{}"])
+    assert (got.status, got.failure, got.sent) == (307, "", True)
+
+
+def test_a_proxy_of_the_environment_never_sees_the_key_of_plain_http_to_loopback() -> None:
+    with Loopback() as proxy, Loopback() as server:
+        os.environ["http_proxy"] = proxy.url
+        got = transport(server.url).send("GET", "/x")
+    assert got.status == 200
+    assert (len(proxy.received), len(server.received)) == (0, 1)
+
+
+def test_an_answer_lost_behind_a_proxy_is_no_request_that_never_left() -> None:
+    with Loopback([reset]) as proxy:
+        got = transport("http://klaviyo.invalid", proxy=proxy.url).send("POST", "/x", parts=[b"{}"])
+    assert (got.status, got.sent) == (None, True)
