@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import numpy.typing as npt
@@ -19,14 +19,17 @@ READ_SCHEMA = pa.schema([SCHEMA.field(name) for name in READ])
 class Earlier:
     """What earlier attempts of a task have delivered: rows by their marks, with outcome and job.
 
-    `doubtful`: marks of rows that were begun, and of which nothing more is known.
+    `doubtful`: marks of rows that were begun, and of which nothing more is known. `last`: the latest moment among all,
+    in microseconds.
     """
 
     def __init__(self, tables: Iterable[pa.Table]) -> None:
         every = pa.concat_tables([pa.table({name: [] for name in READ}, schema=READ_SCHEMA), *tables])
         marks = np.concatenate([_fixed(every.column("key")), _fixed(every.column("fingerprint"))], axis=1)
         outcomes = every.column("outcome").to_pylist()
-        self.doubtful = _doubtful(marks, outcomes, every.column("at").to_pylist())
+        moments = every.column("at").to_pylist()
+        self.last = max((_microseconds(moment) for moment in set(moments) if moment is not None), default=0)
+        self.doubtful = _doubtful(marks, outcomes, moments)
         done = np.array([outcome in (SENT, PENDING) for outcome in outcomes], dtype=bool)
         self._marks = marks[done]
         self._jobs = [job for job, kept in zip(every.column("job_id").to_pylist(), done, strict=True) if kept]
@@ -61,6 +64,10 @@ class Earlier:
         for place in places.tolist():
             counts[self._jobs[place]] = counts.get(self._jobs[place], 0) + 1
         yield from counts.items()
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - datetime.fromtimestamp(0, timezone.utc)) // timedelta(microseconds=1)
 
 
 def _doubtful(marks: Marks, outcomes: list[str], moments: list[datetime]) -> set[bytes]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from spark_klaviyo.ledger.notes import parsed, read_note, write_note
+from spark_klaviyo.ledger.notes import parsed, read_note, settled_note, write_note
 from spark_klaviyo.ledger.storage import Folder
 
 Sleep = Callable[[float], object]
@@ -58,7 +58,7 @@ class Lease:
 
     def is_ours(self) -> bool:
         """Whether the note names us."""
-        return bool(parsed(read_note(self._folder, self.name)).get("owner") == self._owner)
+        return bool(settled_note(self._folder, self.name).get("owner") == self._owner)
 
     def _write(self) -> None:
         self._beats += 1
@@ -82,7 +82,7 @@ class Lease:
 
 def owner_of(folder: Folder, name: str) -> str:
     """Whom a note names; empty where there is none."""
-    return str(parsed(read_note(folder, name)).get("owner") or "")
+    return str(settled_note(folder, name).get("owner") or "")
 
 
 def living(folder: Folder, names: Iterable[str], seconds: float, sleep: Sleep = time.sleep) -> list[str]:

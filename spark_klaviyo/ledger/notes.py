@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import pyarrow.fs as pafs
 
 from spark_klaviyo.ledger.storage import Folder
+
+LOOKS, LOOK_SECONDS = 5, 0.1  # while a note is being written
 
 
 def read_note(folder: Folder, name: str) -> bytes | None:
@@ -39,6 +42,19 @@ def notes(folder: Folder, prefix: str) -> list[str]:
     """Names of the notes that begin so, sorted."""
     found = folder.system.get_file_info(pafs.FileSelector(folder.path, allow_not_found=True))
     return sorted(entry.base_name for entry in found if entry.is_file and entry.base_name.startswith(prefix))
+
+
+def settled_note(folder: Folder, name: str) -> dict[str, Any]:
+    """What a note tells; empty where there is none, or it stays half written.
+
+    Some object stores and HDFS show a note that is written anew as missing or empty for a moment.
+    """
+    for _ in range(LOOKS):
+        told = parsed(read_note(folder, name))
+        if told or folder.is_local:
+            return told
+        time.sleep(LOOK_SECONDS)
+    return {}
 
 
 def parsed(content: bytes | None) -> dict[str, Any]:

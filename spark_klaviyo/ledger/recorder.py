@@ -96,6 +96,7 @@ class Recorder:
             self._lease.take()
             if self._partition >= 0:
                 self.earlier = Earlier.read(self._folder, self._place.run_id, self._partition)
+                self._last = max(self._last, self.earlier.last)  # whatever the clock of the other machine said
         except OSError as error:
             self._fail("state_unwritable", self._message(_why(error)))
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -69,7 +69,7 @@ class StateError(ValueError):
 class StatePlace:
     """Where the tasks of one run keep their record."""
 
-    path: str
+    path: str = field(repr=False)  # a URI may hold the secrets of a store
     scope: bytes
     run_id: str
     run_number: int = 0

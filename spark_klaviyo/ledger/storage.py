@@ -54,11 +54,15 @@ class Folder:
         if is_local(place) or place.startswith("dbfs:"):
             path = Path(local_path(place)).expanduser().absolute()
             return Folder(pafs.LocalFileSystem(), path.as_posix())
-        try:
-            system, path = pafs.FileSystem.from_uri(place.replace("s3a://", "s3://", 1))
-        except (pa.ArrowException, ValueError, OSError, NotImplementedError) as error:
-            return _by_fsspec(place, error)
-        return Folder(system, path)
+        folder, reason = _by_arrow(place)
+        if folder is None:
+            folder, reason = _by_fsspec(place, reason)
+        if folder is None:
+            scheme = urlsplit(place).scheme
+            message = f"no file system of this kind can be opened here with pyarrow {pa.__version__} or fsspec"
+            # their errors quote the whole URI, which may hold a store's secrets
+            raise OptionError(f"{scheme}: {message}") from (None if set("@?") & set(place) else reason)
+        return folder
 
     @property
     def is_local(self) -> bool:
@@ -77,9 +81,12 @@ class Folder:
             self.system.create_dir(self.path, recursive=True)
 
     def names(self, ending: str = PARQUET) -> list[str]:
-        """Names of the visible files in it, sorted; none where it does not exist."""
+        """Names of the visible files in it, sorted; none where it does not exist.
+
+        A file without a byte is one whose writer was cut off: some object stores show it before it is complete.
+        """
         selector = pafs.FileSelector(self.path, allow_not_found=True)
-        every = [entry.base_name for entry in self.system.get_file_info(selector) if entry.is_file]
+        every = [entry.base_name for entry in self.system.get_file_info(selector) if entry.is_file and entry.size != 0]
         return sorted(name for name in every if name.endswith(ending) and not name.startswith(_HIDDEN))
 
     def is_empty(self) -> bool:
@@ -126,12 +133,16 @@ class Folder:
         self.system.delete_dir(self.path)
 
 
-def _by_fsspec(place: str, reason: Exception) -> Folder:
+def _by_arrow(place: str) -> tuple[Folder | None, Exception | None]:
+    try:
+        return Folder(*pafs.FileSystem.from_uri(place.replace("s3a://", "s3://", 1))), None
+    except (pa.ArrowException, ValueError, OSError, NotImplementedError) as error:
+        return None, error
+
+
+def _by_fsspec(place: str, reason: Exception | None) -> tuple[Folder | None, Exception | None]:
     try:
         system, path = import_module("fsspec").core.url_to_fs(place)
-        return Folder(pafs.PyFileSystem(pafs.FSSpecHandler(system)), path)
+        return Folder(pafs.PyFileSystem(pafs.FSSpecHandler(system)), path), None
     except (ImportError, ValueError, OSError) as error:
-        reason = error if "fsspec" in sys.modules else reason
-    scheme = urlsplit(place).scheme
-    message = f"{scheme}: no file system of this kind can be opened here with pyarrow {pa.__version__} or fsspec"
-    raise OptionError(message) from reason
+        return None, error if "fsspec" in sys.modules else reason

@@ -10,6 +10,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import pyarrow.compute as pc
+
 from spark_klaviyo.deliver.jobs import OpenJob, follow
 from spark_klaviyo.errors import KlaviyoError, OptionError
 from spark_klaviyo.ledger.lease import Lease, living
@@ -17,6 +19,7 @@ from spark_klaviyo.ledger.notes import notes, parsed, read_note, write_note
 from spark_klaviyo.ledger.recorder import LEASE, LOCK
 from spark_klaviyo.ledger.state import FORMAT, FORMAT_FILE, JOBS, PENDING, StateError, StatePlace, read_format, scope_of
 from spark_klaviyo.ledger.storage import Folder
+from spark_klaviyo.options.addresses import without_secrets
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.pipeline.open import LineMaker
 from spark_klaviyo.pipeline.remembered import hear
@@ -51,7 +54,9 @@ def resuming(spark: Any, plan: WritePlan, options: Options, lines: LineMaker) ->
     try:
         lock = _held(folder, place, partial(stopped, plan))
     except OSError as error:
-        raise OptionError(f"state_path: {place.path} cannot be written to: {error.strerror or error}") from error
+        raise OptionError(
+            f"state_path: {without_secrets(place.path)} cannot be written to: {error.strerror or error}"
+        ) from error
     try:
         place = replace(place, run_number=_begin(folder))
         plan = replace(plan, state=place)
@@ -137,8 +142,8 @@ def _others_gone(folder: Folder, place: StatePlace, refusal: Refusal, lock: Leas
 def _in_use(place: StatePlace, owner: str, at: object) -> str:
     seen = f", seen {max(time.time() - at, 0):,.0f} s ago" if isinstance(at, int | float) else ""
     return (
-        f"state_path: another run ({owner}{seen}) is writing with the state at {place.path}: wait for it, or use "
-        f"another state; if no run is at work there, remove {LOCK} in it"
+        f"state_path: another run ({owner}{seen}) is writing with the state at {without_secrets(place.path)}: "
+        f"wait for it, or use another state; if no run is at work there, remove {LOCK} in it"
     )
 
 
@@ -153,14 +158,20 @@ def _runs_so_far(folder: Folder, path: str) -> int:
     try:
         return read_format(read_note(folder, FORMAT_FILE))
     except StateError as error:
-        raise OptionError(f"state_path: {path}: {error}") from error
+        raise OptionError(f"state_path: {without_secrets(path)}: {error}") from error
 
 
 def _begin(folder: Folder) -> int:
-    """Count this run in."""
-    number = _runs_so_far(folder, folder.path) + 1
+    """Count this run in; a state that came here without its note of the runs is asked itself how many there were."""
+    number = (_runs_so_far(folder, folder.path) or _highest(folder)) + 1
     write_note(folder, FORMAT_FILE, {"format": FORMAT, "runs": number})
     return number
+
+
+def _highest(folder: Folder) -> int:
+    """The highest number of a run that any row of a state tells."""
+    highest = (pc.max(folder.read(name, ["run_number"]).column(0)).as_py() for name in folder.names())
+    return max((number for number in highest if number is not None), default=0)
 
 
 def _tells_of_jobs(folder: Folder) -> bool:

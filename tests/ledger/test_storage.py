@@ -32,7 +32,8 @@ def test_files_and_folders_are_their_owners_alone(tmp_path: Path) -> None:
 
 def test_half_written_and_hidden_files_are_not_seen(tmp_path: Path) -> None:
     for name in ("_x.parquet.part", "_hidden.parquet", ".crc.parquet", "_SUCCESS", "seen.parquet"):
-        (tmp_path / name).write_bytes(b"")
+        (tmp_path / name).write_bytes(b"PAR1")
+    (tmp_path / "cut_off.parquet").write_bytes(b"")
     assert Folder.at(str(tmp_path)).names() == ["seen.parquet"]
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
+import pyarrow.fs as pafs
 import pytest
 
 from spark_klaviyo.ledger.lease import Lease, here, living, owner_of
@@ -67,6 +69,16 @@ def test_a_holder_learns_that_it_was_replaced_and_leaves_the_note_to_the_other(t
     held.release()
     assert len(lost) == 1
     assert owner_of(folder, "_n.json") == "you"
+
+
+def test_a_note_that_is_just_being_written_in_a_store_is_looked_at_again(tmp_path: Path) -> None:
+    store = Folder(pafs.SubTreeFileSystem("/", pafs.LocalFileSystem()), str(tmp_path).lstrip("/"))  # writes in place
+    (tmp_path / "_n.json").write_bytes(b"")
+    writer = threading.Timer(0.15, write_note, (store, "_n.json", {"owner": "me"}))
+    writer.start()
+    assert owner_of(store, "_n.json") == "me"
+    writer.join()
+    assert owner_of(store, "_missing.json") == ""
 
 
 def test_a_half_written_note_belongs_to_nobody(tmp_path: Path) -> None:

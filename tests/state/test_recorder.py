@@ -11,13 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_klaviyo.ledger.earlier import Earlier
 from spark_klaviyo.ledger.notes import write_note
 from spark_klaviyo.ledger.recorder import LOCK, Recorder
-from spark_klaviyo.ledger.state import BEGUN, SCHEMA, SENT, Marks, marks_of
+from spark_klaviyo.ledger.state import BEGUN, OVER, SCHEMA, SENT, Marks, marks_of
 from spark_klaviyo.ledger.storage import Folder
 from spark_klaviyo.pipeline.open import LineMaker
 from spark_klaviyo.pipeline.remembered import RESUMED
@@ -204,6 +206,27 @@ def test_where_a_resend_could_do_harm_rows_that_were_under_way_when_a_task_was_k
         always = keeping(klaviyo, place_at(tmp_path), NAMES, template="create_profile", resend="always")
         assert run_attempt(always, people(5), 2).report.delivered == 5
         assert len(klaviyo.profiles) == 5
+
+
+def test_an_attempt_whose_clock_is_behind_is_later_than_the_one_before_it_all_the_same(tmp_path: Path) -> None:
+    with locked(place_at(tmp_path)):
+        for attempt, outcome in enumerate((OVER, BEGUN)):
+            recorder = Recorder(place_at(tmp_path), 0, attempt, lambda *_: None)
+            recorder.open(time.sleep)
+            recorder.record(some_marks(1), outcome, at_once=True)
+            recorder.close()
+            for file in tmp_path.glob("part-*") if outcome == OVER else ():  # as if that machine were ahead by a day
+                table = pq.read_table(file)
+                ahead = pc.add(table["at"], pa.scalar(86_400_000_000, pa.duration("us")))
+                pq.write_table(table.set_column(table.schema.get_field_index("at"), "at", ahead), file)
+        assert Earlier.read(Folder.at(str(tmp_path)), RUN, 0).doubtful == {bytes(some_marks(1)[0])}
+
+
+def test_a_file_whose_writer_was_killed_in_an_object_store_does_not_stop_the_next_attempt(tmp_path: Path) -> None:
+    with KlaviyoSimulator() as klaviyo, locked(place_at(tmp_path)):
+        (tmp_path / f"part-{RUN}-00000-0-killed-00000.parquet").write_bytes(b"")
+        ran = run_attempt(keeping(klaviyo, place_at(tmp_path), NAMES), people(3), 1)
+        assert (ran.report.rows, len(sent_emails(klaviyo))) == (3, 3)
 
 
 def test_rows_are_written_down_before_they_are_sent_only_where_a_resend_could_do_harm(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from spark_klaviyo import KlaviyoError, OptionError, WriteReport, WriteStopped, write_klaviyo
 from spark_klaviyo.ledger.recorder import LOCK
+from spark_klaviyo.ledger.state import StatePlace
 from spark_klaviyo.ledger.storage import Folder
 from spark_klaviyo.runs.resuming import compact_state
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
@@ -216,6 +217,27 @@ def test_a_clock_that_goes_back_between_runs_changes_nothing(shop: Shop) -> None
     shop.sent(shop.people(("ann@x.com", "B")))
     assert shop.sent(shop.people(("ann@x.com", "B"))) == 0
     assert shop.sent(shop.people(("ann@x.com", "A"))) == 1
+
+
+def test_a_state_whose_note_of_its_runs_is_gone_still_knows_what_came_last(shop: Shop) -> None:
+    for name in ("A", "B"):
+        shop.sent(shop.people(("ann@x.com", name)))
+    (shop.state / "_format.json").unlink()  # as a copy made with Spark leaves it out
+    for name in ("A", "B", "A"):
+        assert shop.sent(shop.people(("ann@x.com", name))) == 1
+
+
+def test_no_message_and_no_plan_shows_what_an_address_of_a_state_holds_besides_its_place(shop: Shop) -> None:
+    with pytest.raises(OptionError) as caught:
+        shop.write(shop.people(("ann@x.com", "A")), state_path="gopher://me:hidden-word@x/y")
+    assert "hidden-word" not in f"{caught.value} {caught.value.__cause__} {caught.value.__context__}"
+    place = "file://me:hidden-word@" + str(shop.state)
+    assert "hidden-word" not in repr(StatePlace(place, b"", "run"))
+    shop.state.mkdir()
+    (shop.state / "_format.json").write_text("{}")
+    with pytest.raises(OptionError, match="is this a state_path") as caught:
+        shop.write(shop.people(("ann@x.com", "A")), state_path=place)
+    assert "hidden-word" not in str(caught.value)
 
 
 def test_a_second_run_on_the_same_state_is_refused_until_the_first_is_done(shop: Shop) -> None:
