@@ -23,6 +23,9 @@ class Bounds(Patience, Protocol):
     def max_refusals(self) -> int:
         """Most refused requests while one batch is taken apart."""
 
+    def about(self, batch: Batch) -> Patience:
+        """The policy as it is for this batch."""
+
 
 class Order(Protocol):
     """What sending needs of a plan (`plan.model.WritePlan`)."""

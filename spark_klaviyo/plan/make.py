@@ -148,14 +148,16 @@ def _quota(options: Options, template: Template) -> Quota:
 
 def _policy(options: Options, template: Template) -> Policy:
     by_nature = template.harmless if template.family != "manual" else template.method in HARMLESS_METHODS
-    if options.record_column is not None:  # any record may add to arrays, and a second sending would add again
-        by_nature = by_nature and not may_append(template)
+    adding = b""
+    if options.record_column is not None and may_append(template):  # a second sending would add again
+        adding, by_nature = (b'"append"' if by_nature else b""), False
     harmless = {"always": True, "never": False}.get(options.resend, by_nature)
     return Policy(
         timeout_seconds=options.timeout_seconds,
         attempts=options.attempts,
         longest_wait_seconds=options.longest_wait_seconds,
         harmless=harmless,
+        harmless_without=adding if options.resend == "auto" else b"",
         success=template.success,
     )
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from spark_klaviyo.ledger.state import StatePlace
 from spark_klaviyo.options.secrets import Credentials
 from spark_klaviyo.plan.shape import Leaf, Record
 from spark_klaviyo.plan.types import Field
-from spark_klaviyo.records import Envelope, Limits, Quota
+from spark_klaviyo.records import Batch, Envelope, Limits, Quota
 from spark_klaviyo.templates.model import Template
 
 
@@ -87,15 +87,26 @@ class Aside:
 
 @dataclass(frozen=True)
 class Policy:
-    """How long and how often. Seconds; `harmless` says whether a request whose answer was lost may be sent again."""
+    """How long and how often. Seconds; `harmless` says whether a request whose answer was lost may be sent again.
+
+    `harmless_without`: where it is not, a request whose rows do not hold these bytes is so all the same.
+    """
 
     timeout_seconds: float = 60.0
     attempts: int = 8
     longest_wait_seconds: float = 120.0
     first_wait_seconds: float = 0.5
     harmless: bool = True
+    harmless_without: bytes = b""
     max_refusals: int = 100
     success: tuple[int, ...] = (200, 201, 202, 204)
+
+    def about(self, batch: Batch) -> Policy:
+        """The policy as it is for this batch, whose rows may not hold what could do harm."""
+        mark = self.harmless_without
+        if not mark or any(mark in bytes(part) for part in batch.parts()):
+            return self
+        return replace(self, harmless=True)
 
 
 @dataclass(frozen=True)

@@ -331,7 +331,7 @@ def test_ready_made_profiles_may_add_to_arrays_and_are_not_sent_twice_either(res
     assert plan_of("update_catalog_item", example).policy.harmless == (resend != "never")
 
 
-def test_a_ready_made_record_the_id_of_its_path_with_it() -> None:
+def test_a_ready_made_record_brings_the_id_of_its_path_with_it() -> None:
     record = {"type": "catalog-item", "id": "$custom:::$default:::I 1", "attributes": {"price": 1}}
     example = Example({"record": [json.dumps(record), json.dumps({**record, "id": "two"})]})
     batches, rejected = batches_of(plan_of("update_catalog_item", example, record_column="record"), example)
