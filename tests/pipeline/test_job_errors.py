@@ -160,7 +160,7 @@ def test_what_a_deleting_job_does_not_find_is_deleted_already(
 ) -> None:
     failed = len({one["meta"]["id"] for one in errors})
     job = complete(completed_count=3 - failed, failed_count=failed, errors=errors)
-    deleting = {"confirm_deletion": 3} if "delete" in template else {}
+    deleting: dict[str, Any] = {"confirm_deletion": 3} if "delete" in template else {}
     rows: list[dict[str, object]] = [{"id": f"I{n}"} for n in range(3)]
     with Loopback([says(job, [])]) as klaviyo:
         done = run(klaviyo, rows, template=template, **deleting)

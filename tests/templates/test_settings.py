@@ -143,7 +143,8 @@ def test_a_rows_channels_are_read_in_any_case_and_spacing(held: object) -> None:
     for encode in (by_rows, by_arrow):
         (batch,), rejected = batches_of(plan_of(CONSENT, example), example, encode)
         assert not rejected
-        (row,) = loaded(batch)["data"]["attributes"]["profiles"]["data"]
+        body: Any = loaded(batch)
+        (row,) = body["data"]["attributes"]["profiles"]["data"]
         assert sorted(row["attributes"]["subscriptions"]) == ["email", "sms"]
 
 
