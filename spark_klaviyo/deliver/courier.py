@@ -114,7 +114,8 @@ class Courier:
             if sending.batch.rows == 1 and sending.doubtful and not endpoint.harmless:
                 done = (*done, *ARRIVED_AFTER_ALL)
             ways = Endpoint(done, self._about_a_row(sending), self._legacy, self._pages, self._says_one)
-            verdict = judge(sending.reply, sending.tries, self._order.policy.about(sending.batch), self._line.roll(), ways)
+            policy = self._order.policy.about(sending.batch)
+            verdict = judge(sending.reply, sending.tries, policy, self._line.roll(), ways)
             if isinstance(verdict, Wait):
                 self._wait(sending, verdict)
                 continue

@@ -94,7 +94,7 @@ class ArrowStreamWriter(StreamSending, DataSourceStreamArrowWriter):  # type: ig
 
     def write(self, iterator: Iterator[pa.RecordBatch]) -> BatchCounts:
         """Send the Arrow batches of one partition."""
-        return self.sent(lambda plan: (arrow.encode(batch, plan) for batch in iterator))
+        return self.sent(lambda plan: arrow.encoded(iterator, plan))
 
 
 def stream_writer(plan: WritePlan, options: Options) -> StreamSending:

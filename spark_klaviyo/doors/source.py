@@ -93,7 +93,7 @@ class KlaviyoWriter(DataSourceArrowWriter):  # type: ignore[misc]
         context = TaskContext.get()
         partition = context.partitionId() if context is not None else 0
         attempt = context.attemptNumber() if context is not None else 0
-        encoded = (arrow.encode(batch, self.plan) for batch in iterator)
+        encoded = arrow.encoded(iterator, self.plan)
         with self.lines.open(self.plan, partition, attempt) as line:
             writing = self.outputs.open(line)
             return Counts(writing.all_of(run_task(self.plan, encoded, line, follows=True)).bare())

@@ -6,7 +6,7 @@ plan has any. Batches may be slices, empty, and hold dictionaries or large types
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -24,7 +24,16 @@ from spark_klaviyo.plan.formats import separator
 from spark_klaviyo.plan.model import Aside, WritePlan
 from spark_klaviyo.plan.shape import ONE_ITEM, Each, Fixed, Leaf, Node, Record, When
 
+MOST_VALUES = 400_000  # encoded at a time
 MAX_ROWS = 65_536  # encoded at once: memory stays flat however many rows a batch has
+
+
+def encoded(batches: Iterable[pa.RecordBatch], plan: WritePlan) -> Iterator[pa.RecordBatch]:
+    """The encoded rows of all batches, in order; many columns go in pieces, so that a worker's memory stays flat."""
+    for batch in batches:
+        rows = max(MOST_VALUES // max(batch.num_columns, 1), 1)
+        for start in range(0, batch.num_rows, rows):
+            yield encode(batch.slice(start, rows), plan)
 
 
 def encode(batch: pa.RecordBatch, plan: WritePlan) -> pa.RecordBatch:

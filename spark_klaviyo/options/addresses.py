@@ -114,3 +114,13 @@ def without_secrets(url: str) -> str:
     if parts is None or not parts.netloc:
         return url
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def shown_place(place: str) -> str:
+    """A path or URI of a store as it may be shown: no password and no query; before Azure's @ stands a container."""
+    parts = _split(place)
+    if parts is None or not parts.netloc:
+        return place
+    before, _, host = parts.netloc.rpartition("@")
+    container = f"{before}@" if before and ":" not in before and parts.scheme.startswith(("abfs", "wasb")) else ""
+    return urlunsplit((parts.scheme, container + host, parts.path, "", ""))

@@ -154,7 +154,7 @@ class ChangeTask:
             columns = range(width, width + len(self.deletion.columns))
             sending.append((self.deletion, DELETE, columns, partition + COUNTERPART))
         for plan, what, columns, number in sending:
-            encoded = (arrow.encode(batch.select(list(columns)), plan) for batch in rows.of(what))
+            encoded = arrow.encoded((batch.select(list(columns)) for batch in rows.of(what)), plan)
             with self.lines.open(plan, number, attempt, stop) as line:
                 happened = self.early.told(run_task(plan, encoded, line), line)
                 yield from result_batches(happened, plan.run_id, number, self.kinds)

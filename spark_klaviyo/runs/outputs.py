@@ -127,7 +127,7 @@ class Outputs:
             self.early.remove()
             self.staging.remove()
         except spark_errors():
-            return LEFT_BEHIND.format(self.staging.place)
+            return LEFT_BEHIND.format(self.staging.shown)
         return ""
 
     def readers(self) -> tuple[Reader | None, Reader | None]:
@@ -192,7 +192,7 @@ class _Told:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
         if not isinstance(error, spark_errors()):
             return False
-        self._troubles.append(f"{self._dataset.option}: {self._dataset.place} could not be written after sending")
+        self._troubles.append(f"{self._dataset.option}: {self._dataset.shown} could not be written after sending")
         return True
 
 

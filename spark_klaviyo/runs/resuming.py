@@ -19,7 +19,7 @@ from spark_klaviyo.ledger.notes import notes, parsed, read_note, write_note
 from spark_klaviyo.ledger.recorder import LEASE, LOCK
 from spark_klaviyo.ledger.state import FORMAT, FORMAT_FILE, JOBS, PENDING, StateError, StatePlace, read_format, scope_of
 from spark_klaviyo.ledger.storage import Folder
-from spark_klaviyo.options.addresses import without_secrets
+from spark_klaviyo.options.addresses import shown_place
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.pipeline.open import LineMaker
 from spark_klaviyo.pipeline.remembered import hear
@@ -55,7 +55,7 @@ def resuming(spark: Any, plan: WritePlan, options: Options, lines: LineMaker) ->
         lock = _held(folder, place, partial(stopped, plan))
     except OSError as error:
         raise OptionError(
-            f"state_path: {without_secrets(place.path)} cannot be written to: {error.strerror or error}"
+            f"state_path: {shown_place(place.path)} cannot be written to: {error.strerror or error}"
         ) from error
     try:
         place = replace(place, run_number=_begin(folder))
@@ -142,7 +142,7 @@ def _others_gone(folder: Folder, place: StatePlace, refusal: Refusal, lock: Leas
 def _in_use(place: StatePlace, owner: str, at: object) -> str:
     seen = f", seen {max(time.time() - at, 0):,.0f} s ago" if isinstance(at, int | float) else ""
     return (
-        f"state_path: another run ({owner}{seen}) is writing with the state at {without_secrets(place.path)}: "
+        f"state_path: another run ({owner}{seen}) is writing with the state at {shown_place(place.path)}: "
         f"wait for it, or use another state; if no run is at work there, remove {LOCK} in it"
     )
 
@@ -158,7 +158,7 @@ def _runs_so_far(folder: Folder, path: str) -> int:
     try:
         return read_format(read_note(folder, FORMAT_FILE))
     except StateError as error:
-        raise OptionError(f"state_path: {without_secrets(path)}: {error}") from error
+        raise OptionError(f"state_path: {shown_place(path)}: {error}") from error
 
 
 def _begin(folder: Folder) -> int:

@@ -35,7 +35,7 @@ class SendTask:
         context = TaskContext.get()
         partition = context.partitionId() if context is not None else 0
         attempt = context.attemptNumber() if context is not None else 0
-        encoded = (arrow.encode(batch, self.plan) for batch in batches) if self.encode else batches
+        encoded = arrow.encoded(batches, self.plan) if self.encode else batches
         with self.lines.open(self.plan, partition, attempt) as line:
             happened = self.early.told(run_task(self.plan, iter(encoded), line), line)
             yield from result_batches(happened, self.plan.run_id, partition, self.kinds)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.ledger.schemas import Column, ddl
 from spark_klaviyo.ledger.storage import Folder
-from spark_klaviyo.options.addresses import is_table
+from spark_klaviyo.options.addresses import is_table, shown_place
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -43,6 +43,11 @@ class Dataset:
         """The table's name; empty for a path."""
         return self.place.partition(":")[2] if is_table(self.place) else ""
 
+    @property
+    def shown(self) -> str:
+        """The place as messages show it."""
+        return self.place if self.table else shown_place(self.place)
+
     def read(self) -> DataFrame:
         """All of it, whatever run wrote it."""
         found: DataFrame = self.spark.table(self.table) if self.table else self.spark.read.parquet(self.place)
@@ -62,11 +67,13 @@ class Dataset:
                 make_directory(self.spark, self.place)
                 return False
         except spark_errors() as error:
-            raise OptionError(f"{self.option}: {self.place} cannot be written: {_first_line(error)}") from error
+            # Spark's own words quote the place whole, which may hold a store's secrets
+            why, chain = (_first_line(error), error) if self.shown == self.place else (type(error).__name__, None)
+            raise OptionError(f"{self.option}: {self.shown} cannot be written: {why}") from chain
         missing = [column.name for column in self.columns if column.name not in there]
         if missing:
             raise OptionError(
-                f"{self.option}: {self.place} holds something else: it has no column {', '.join(missing)}; "
+                f"{self.option}: {self.shown} holds something else: it has no column {', '.join(missing)}; "
                 "give another place"
             )
         return True
@@ -165,6 +172,11 @@ class Staging:
         if is_table(self.beside):
             return f"{self.beside}_staging_{self.run_id}"
         return f"{self.beside}/{STAGING}/{self.run_id}"
+
+    @property
+    def shown(self) -> str:
+        """The place as messages show it."""
+        return self.place if self.table else shown_place(self.place)
 
     @property
     def table(self) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from spark_klaviyo.encode.arrow import MAX_ROWS, encode
+from spark_klaviyo.encode import arrow
+from spark_klaviyo.encode.arrow import MAX_ROWS, MOST_VALUES, encode
 from spark_klaviyo.encode.rows import MAX_BYTES, row_encoder
 from spark_klaviyo.encode.rows import MAX_ROWS as MAX_ROWS_OF_ROWS
 from spark_klaviyo.plan.model import Checks
@@ -118,3 +119,11 @@ def test_columns_are_taken_by_place_and_the_first_of_a_name_counts() -> None:
     plan = flat(columns(a="string", b="string"))
     batch = pa.RecordBatch.from_arrays([pa.array(["1"]), pa.array(["2"])], names=["c0", "c1"])
     assert records(encode(batch, plan)) == [{"a": "1", "b": "2"}]
+
+
+def test_many_columns_are_encoded_in_pieces_and_in_order() -> None:
+    wide = {f"c{number}": pa.array(range(3_000)) for number in range(200)}
+    plan = flat(columns(**dict.fromkeys(wide, "long")))
+    pieces = list(arrow.encoded([pa.record_batch(wide), pa.record_batch(wide).slice(0, 0)], plan))
+    assert [piece.num_rows for piece in pieces] == [MOST_VALUES // 200, 3_000 - MOST_VALUES // 200]
+    assert [json.loads(text[:-1])["c7"] for piece in pieces for text in piece.column(0).to_pylist()] == [*range(3_000)]

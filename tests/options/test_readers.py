@@ -178,3 +178,18 @@ def test_whatever_is_given_a_reader_reads_it_or_says_what_it_expects(given: obje
             reader(given)
         except Unreadable as error:
             assert str(error)
+
+
+@pytest.mark.parametrize(
+    ("place", "shown"),
+    [
+        ("/Volumes/a/b", "/Volumes/a/b"),
+        ("table:main.crm.rejects", "table:main.crm.rejects"),
+        ("s3://id:secret@bucket/rejects", "s3://bucket/rejects"),
+        ("https://a.blob.net/c?sig=secret", "https://a.blob.net/c"),
+        ("abfss://crm@account.dfs.core.windows.net/x", "abfss://crm@account.dfs.core.windows.net/x"),
+        ("abfss://crm:secret@account.dfs.core.windows.net/x", "abfss://account.dfs.core.windows.net/x"),
+    ],
+)
+def test_a_place_is_shown_without_a_stores_secrets(place: str, shown: str) -> None:
+    assert addresses.shown_place(place) == shown

@@ -342,3 +342,14 @@ def test_a_ready_made_record_brings_the_id_of_its_path_with_it() -> None:
         "two",
     ]
     assert [loaded(batch)["data"] for batch in batches] == [record, {**record, "id": "two"}]
+
+
+def test_a_ready_made_batch_that_adds_to_no_array_is_as_harmless_as_any() -> None:
+    adding = {"type": "profile", "attributes": {"email": ANN}, "meta": {"patch_properties": {"append": {"a": 1}}}}
+    quiet = {"type": "profile", "attributes": {"email": ANN}}
+    for record, harmless in ((adding, False), (quiet, True)):
+        example = Example({"record": [json.dumps(record)]}, {"record_column": "record"})
+        plan = plan_of("bulk_import_profiles", example)
+        (batch,), rejected = batches_of(plan, example)
+        assert not rejected
+        assert plan.policy.about(batch).harmless == harmless
