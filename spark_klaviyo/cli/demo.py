@@ -11,7 +11,7 @@ from spark_klaviyo.cli.people import write_people
 from spark_klaviyo.doors.function import write_klaviyo
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.runs.local import local_session
+from spark_klaviyo.runs.local import session
 from spark_klaviyo.simulator import KlaviyoSimulator
 
 LIST_ID = "Y6nRLr"
@@ -30,8 +30,7 @@ def demo(rows: int = 100_000, *, as_json: bool = False) -> int:
         write_people(path, rows)
         if not as_json:
             _say(f"{rows:,} made-up people as Parquet; a local Klaviyo listens at {klaviyo.url}")
-        spark = local_session("spark-klaviyo demo")
-        try:
+        with session("spark-klaviyo demo") as spark:
             people = spark.read.parquet(str(path))
             if not as_json:
                 people.printSchema()
@@ -44,8 +43,6 @@ def demo(rows: int = 100_000, *, as_json: bool = False) -> int:
                 base_url=klaviyo.url,
                 on_reject="keep",
             )
-        finally:
-            spark.stop()
         if as_json:
             _say(json.dumps(report.to_dict(), indent=2))
         else:

@@ -113,9 +113,9 @@ def test_how_a_number_with_a_trunk_prefix_begins_is_read_from_its_pattern(patter
 
 
 def test_a_word_is_found_among_words() -> None:
-    held = {text: bool(re.search(word_pattern("sms"), text)) for text in ("sms", "email, sms", "sms,email", "a sms\tb")}
-    assert all(held.values())
-    assert not any(re.search(word_pattern("sms"), text) for text in ("", "smsx", "sms.transactional", "xsms", "SMS"))
+    held = ("sms", "SMS", "email, sms", "sms,email", "a sms\tb")
+    assert all(re.search(word_pattern("sms"), text) for text in held)
+    assert not any(re.search(word_pattern("sms"), text) for text in ("", "smsx", "sms.transactional", "xsms"))
 
 
 TEXTS = [
