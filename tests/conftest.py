@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -17,6 +18,10 @@ REPOSITORY = str(Path(__file__).resolve().parent.parent)
 # No Spark of the tests lives long enough for the second compiler of its JVM to be worth its time.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
 
+# Files run side by side, so how long an example takes says nothing about the code.
+settings.register_profile("side by side", deadline=None)
+settings.load_profile("side by side")
+
 # pyspark 3.5 leaves the sockets of its collects to the garbage collector.
 SPARK_SOCKETS = (
     "ignore:.*<socket.socket:pytest.PytestUnraisableExceptionWarning",
@@ -24,8 +29,13 @@ SPARK_SOCKETS = (
 )
 
 
+# Begun first, so that no core is left with one of them while the other has nothing to do.
+LONGEST = ("test_notebooks.py", "test_connect.py", "test_kills.py", "test_channels.py", "test_datasets.py")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Bear with Spark's own sockets in the tests that use it, and nowhere else."""
+    """Long files first; bear with Spark's own sockets in the tests that use it, and nowhere else."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
     for item in items:
         if "spark" in getattr(item, "fixturenames", ()):
             for rule in SPARK_SOCKETS:

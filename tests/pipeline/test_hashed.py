@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_klaviyo.pipeline.columns import hashed
@@ -11,7 +11,6 @@ from spark_klaviyo.pipeline.columns import hashed
 TEXTS = st.lists(st.none() | st.text(max_size=40) | st.text("ab\x00", max_size=20), max_size=30)
 
 
-@settings(deadline=None)
 @given(TEXTS)
 def test_texts_have_one_hash_exactly_when_they_are_equal(texts: list[str | None]) -> None:
     keys = hashed(pa.array(texts, pa.string())).tolist()
@@ -21,14 +20,12 @@ def test_texts_have_one_hash_exactly_when_they_are_equal(texts: list[str | None]
     assert len(set(named.values())) == len(named)
 
 
-@settings(deadline=None)
 @given(TEXTS)
 def test_zero_means_that_there_is_no_text(texts: list[str | None]) -> None:
     keys = hashed(pa.array(texts, pa.string())).tolist()
     assert [key == 0 for key in keys] == [not text for text in texts]
 
 
-@settings(deadline=None)
 @given(TEXTS, st.integers(0, 30), st.sampled_from([pa.string(), pa.large_string()]))
 def test_a_slice_is_hashed_like_the_whole(texts: list[str | None], start: int, kind: pa.DataType) -> None:
     whole = pa.array(texts, kind)
