@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from spark_klaviyo import follow_klaviyo
+from spark_klaviyo.ledger.state import PART
 from spark_klaviyo.pipeline.remembered import RESUMED
 from spark_klaviyo.runs.parts import OPEN
 from spark_klaviyo.simulator import KlaviyoSimulator
@@ -72,11 +73,15 @@ def wait_for(klaviyo: KlaviyoSimulator, requests: int, job: subprocess.Popen[str
         time.sleep(0.02)
 
 
-def a_sending_worker(state: Path) -> int:
-    """The process of a task at work, as its lease names it."""
-    for lease in sorted(state.glob("_lease-*-0000[01].json")):
-        return int(json.loads(lease.read_text())["process"])
-    raise AssertionError("no task is at work")
+def a_sending_worker(state: Path, job: subprocess.Popen[str]) -> int:
+    """The process of a task at work that has delivered some rows already, as its lease names it."""
+    while job.poll() is None:
+        for lease in sorted(state.glob("_lease-*-0000[01].json")):
+            task = lease.stem.removeprefix("_lease-")
+            if len(list(state.glob(f"{PART}{task}-*"))) >= 3:
+                return int(json.loads(lease.read_text())["process"])
+        time.sleep(0.02)
+    raise AssertionError("no task was at work")
 
 
 def arrivals(klaviyo: KlaviyoSimulator) -> Counter[str]:
@@ -102,7 +107,7 @@ def test_a_task_whose_worker_was_killed_is_run_again_and_sends_only_the_rest(
 ) -> None:
     job = start(master)
     wait_for(klaviyo, 30, job)
-    os.kill(a_sending_worker(tmp_path / "state"), signal.SIGKILL)
+    os.kill(a_sending_worker(tmp_path / "state", job), signal.SIGKILL)
     report = report_of(job)
     assert_all_there_and_few_twice(klaviyo)
     assert (report["rows"], report["delivered"], report["rejected"], report["skipped"]) == (ROWS, ROWS, 0, 0)

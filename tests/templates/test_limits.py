@@ -17,6 +17,8 @@ MANY = sorted(
     if template.limits.max_rows > 1 and name not in ("bulk_create_data_source_records",)
 )
 
+# Templates whose requests hold one row; those that delete say which in their path alone.
+ALONE = sorted(name for name, template in CURRENT.items() if template.limits.max_rows == 1 and template.body)
 
 # Columns that tell one row from another.
 OWN = frozenset(
@@ -49,17 +51,25 @@ def test_as_many_rows_as_the_limit_make_one_request_and_one_more_makes_two(name:
         assert [batch.rows for batch in batches] == expected
 
 
-@pytest.mark.parametrize(
-    "name", ["bulk_import_profiles", "bulk_create_catalog_items", "bulk_create_data_source_records"]
-)
+@pytest.mark.parametrize("name", [*MANY, "bulk_create_data_source_records"])
 def test_a_body_reaches_the_byte_limit_and_never_passes_it(name: str) -> None:
     example = repeated(name, 3) if name in MANY else EXAMPLES[name]
     whole = len(body_of(batches_of(plan_of(name, example), example)[0][0]))
-    rows = example.rows
-    for most, expected in ((whole, [rows]), (whole - 1, [rows - 1, 1])):
-        batches, _ = batches_of(plan_of(name, example, max_bytes=str(most)), example)
+    for most, expected in ((whole, [example.rows]), (whole - 1, [example.rows - 1, 1])):
+        batches, rejected = batches_of(plan_of(name, example, max_bytes=str(most)), example)
+        assert not rejected
         assert [batch.rows for batch in batches] == expected
         assert all(len(body_of(batch)) <= most for batch in batches)
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_row_alone_may_fill_its_request_to_the_last_byte(name: str) -> None:
+    example = EXAMPLES[name]
+    sizes = [len(body_of(batch)) for batch in batches_of(plan_of(name, example), example)[0]]
+    for most, refused in ((max(sizes), 0), (max(sizes) - 1, sizes.count(max(sizes)))):
+        batches, rejected = batches_of(plan_of(name, example, max_bytes=str(most)), example)
+        assert [one.code for one in rejected] == ["too_large"] * refused
+        assert sum(batch.rows for batch in batches) == example.rows - refused
 
 
 def test_a_request_of_events_holds_a_thousand_over_all_groups() -> None:
