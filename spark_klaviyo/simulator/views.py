@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from spark_klaviyo.simulator.errors import JsonObject
 from spark_klaviyo.simulator.state import consent
 from spark_klaviyo.simulator.state.account import Account
@@ -44,6 +46,13 @@ class AccountViews:
         with self.account.lock:
             self._settle()
             return dict(self.account.jobs.by_id)
+
+    @property
+    def job_rows(self) -> Counter[str]:
+        """How many rows all jobs took, by the job's status; `keep_bodies(False)` forgets jobs, but not their rows."""
+        with self.account.lock:
+            self._settle()
+            return self.account.jobs.rows()
 
     @property
     def items(self) -> dict[str, JsonObject]:

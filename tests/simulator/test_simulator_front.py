@@ -60,6 +60,7 @@ def test_without_bodies_old_finished_jobs_are_forgotten_too() -> None:
             assert klaviyo.jobs  # looking settles what is due
         assert len(klaviyo.jobs) == 500
         assert len(klaviyo.profiles) == 510
+        assert klaviyo.job_rows == {"complete": 510}  # their rows are not
 
 
 def test_one_connection_carries_many_requests_and_chunks() -> None:

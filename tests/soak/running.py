@@ -28,8 +28,8 @@ class Memory:
 
     def sample(self, group: int) -> None:
         found = list(_processes(group))
-        jvm = max((size for name, size in found if "java" in name), default=0.0)
-        python = max((size for name, size in found if "java" not in name), default=0.0)
+        jvm = max((size for name, size in found if name.startswith("java")), default=0.0)
+        python = max((size for name, size in found if name.startswith("python")), default=0.0)
         self.samples.append((time.monotonic(), jvm, python))
 
     def python_peaks(self) -> tuple[float, float]:
@@ -93,7 +93,7 @@ class Job:
 
 def arrivals(klaviyo: KlaviyoSimulator, template: str) -> int:
     """How many rows were carried out, those that came twice counted twice."""
-    return len(klaviyo.events) if "events" in template else sum(job.total for job in klaviyo.jobs.values())
+    return len(klaviyo.events) if "events" in template else klaviyo.job_rows.total()
 
 
 def distinct(klaviyo: KlaviyoSimulator, template: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -139,6 +140,7 @@ class JobBook:
         self.remember: int | None = None  # forget the oldest finished jobs beyond so many; None keeps all
         self._account_id = account_id
         self._made = 0
+        self._forgotten: Counter[str] = Counter()
 
     def open(self, family: JobFamily, total: int, now: float) -> Job:
         """A new job in its family's first state."""
@@ -157,10 +159,18 @@ class JobBook:
 
     def _forget(self) -> None:
         while self.remember is not None and len(self.by_id) >= self.remember:
-            oldest = next(iter(self.by_id))
-            if self.by_id[oldest].open:
+            oldest = next(iter(self.by_id.values()))
+            if oldest.open:
                 return
-            del self.by_id[oldest]
+            del self.by_id[oldest.id]
+            self._forgotten[oldest.status] += oldest.total
+
+    def rows(self) -> Counter[str]:
+        """How many rows all jobs took, by the job's status; those of forgotten jobs count, too."""
+        rows = Counter(self._forgotten)
+        for job in self.by_id.values():
+            rows[job.status] += job.total
+        return rows
 
     def get(self, family: JobFamily, job_id: str, now: float) -> Job | None:
         """A job that exists and has not expired (404 seven days after it was made)."""
