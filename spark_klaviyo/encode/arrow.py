@@ -15,10 +15,11 @@ import pyarrow.compute as pc
 
 from spark_klaviyo.encode import arrow_texts as texts
 from spark_klaviyo.encode.arrow_flags import ArrowFlags
-from spark_klaviyo.encode.arrow_texts import STRING, Body, Part
+from spark_klaviyo.encode.arrow_texts import Body
 from spark_klaviyo.encode.buffers import Mask, any_in_group, closed, escaped, grouped, masked, valid_rows
 from spark_klaviyo.encode.cheap import word_pattern
 from spark_klaviyo.encode.columns import Columns
+from spark_klaviyo.encode.joined import STRING, Part, join
 from spark_klaviyo.encode.looks import make_looks
 from spark_klaviyo.plan.formats import separator
 from spark_klaviyo.plan.model import Aside, WritePlan
@@ -76,16 +77,16 @@ def _asides(columns: Columns, asides: tuple[Aside, ...]) -> pa.Array:
     """`{name: text of the value}` of each row."""
     records, rows = _Records(columns), columns.rows
     bodies = [(aside.name, records.leaf(replace(aside.leaf, keep_null=False))) for aside in asides]
-    fields = [(name, _as_text(body, rows)) for name, body in bodies if not texts.is_nowhere(body, rows)]
+    fields = [(name, _as_text(body, rows)) for name, body in bodies if not texts.is_nowhere(body)]
     return texts.object_of(fields, rows).text(rows)
 
 
 def _as_text(body: Body, rows: int) -> Body:
     """A value as a JSON string: its own text, or that of its JSON."""
-    start = body.parts[0]
+    start = body.parts[0] if body.parts else ""
     if isinstance(start, str) and start.startswith('"'):
         return body
-    return Body(('"', escaped(body.text(rows)), '"'), body.always)
+    return Body(('"', escaped(body.text(rows)), '"'), body.there)
 
 
 class _Records:
@@ -101,9 +102,7 @@ class _Records:
         if plan.record is None:
             kind = next(column.type for column in plan.columns if column.name == plan.record_column)
             given = texts.plain(self.columns.column(Leaf((plan.record_column or "",), kind)))
-            return texts.join(
-                (pc.fill_null(texts.readable(given.cast(STRING)), ""), after), self.rows, skip_nulls=False
-            )
+            return join((texts.readable(given.cast(STRING)), after), self.rows)
         return self.node(plan.record).text(self.rows, "", after)
 
     def node(self, node: Node) -> Body:
@@ -115,15 +114,15 @@ class _Records:
         if isinstance(node, Each):
             return self._each(node)
         if isinstance(node, When):
-            return self.node(node.then).only(self._holds(node), self.rows)
+            return self.node(node.then).only(self._holds(node))
         return self._record(node)
 
     def _record(self, node: Record) -> Body:
         fields = [(name, self.node(child)) for name, child in node.fields]
         if [name for name, _ in fields] == [ONE_ITEM]:
             body = fields[0][1]
-            return Body(("[", *body.parts, "]"), body.always)
-        there = [(name, body) for name, body in fields if not texts.is_nowhere(body, self.rows)]
+            return Body(("[", *body.parts, "]"), body.there)
+        there = [(name, body) for name, body in fields if not texts.is_nowhere(body)]
         more = [self._spread(leaf, node, place) for place, leaf in enumerate(node.spread)]
         return texts.object_of(there, self.rows, omit_empty=node.omit_empty, more=more)
 
@@ -131,10 +130,10 @@ class _Records:
         """The JSON of one column."""
         column = texts.plain(self.columns.column(leaf))
         body = self._formed(leaf, column)
-        return Body((texts.with_null(body, self.rows),)) if leaf.keep_null and not body.always else body
+        return body.or_null() if leaf.keep_null else body
 
     def _formed(self, leaf: Leaf, column: pa.Array) -> Body:
-        kind, some = column.type, column.null_count == 0
+        kind, some = column.type, valid_rows(column)
         whole = texts.is_whole(kind)
         if (leaf.prefix and (whole or pa.types.is_string(kind))) or (leaf.form == "text" and whole):
             bare = texts.text_of(texts.without(column, leaf.prefix))
@@ -153,8 +152,8 @@ class _Records:
         items, groups = texts.children(column) if listed else (column, np.arange(self.rows + 1))
         start = f'{{"type":{texts.quote(node.kind)},"id":"{texts.quote(node.leaf.prefix)[1:-1]}'
         bare = texts.text_of(texts.without(texts.plain(items), node.leaf.prefix))
-        text = texts.join((start, bare, '"},'), len(items), skip_nulls=False)
-        return Body(("[", closed(text, "]", groups))).only(valid_rows(column), self.rows)
+        text = Body((start, bare, '"},'), valid_rows(bare)).text(len(items))
+        return Body(("[", closed(text, "]", groups)), valid_rows(column))
 
     def _holds(self, node: When) -> Mask:
         column = texts.plain(self.columns.column(node.leaf))
@@ -191,8 +190,7 @@ class _Records:
 
     def _there(self, child: Node) -> Mask:
         body = self.node(child)
-        here = None if body.always else valid_rows(body.text(self.rows))
-        return np.ones(self.rows, np.bool_) if here is None else here
+        return np.ones(self.rows, np.bool_) if body.there is None else body.there
 
     def _taken(self, earlier: Leaf, names: pa.Array, owner: np.ndarray) -> Mask:
         """Which entries an earlier map of the same row names, too."""

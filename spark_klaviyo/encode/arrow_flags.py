@@ -12,9 +12,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_klaviyo.encode import arrow_texts as texts
-from spark_klaviyo.encode.buffers import Mask, any_in_group, bytes_and_offsets, masked, strings, valid_rows
-from spark_klaviyo.encode.cheap import whole
+from spark_klaviyo.encode.buffers import (
+    Bytes,
+    Mask,
+    Offsets,
+    any_in_group,
+    bytes_and_offsets,
+    masked,
+    strings,
+    valid_rows,
+)
+from spark_klaviyo.encode.cheap import CODES_BEGIN, NOT_BLANK, cheap_phone_pattern, whole
 from spark_klaviyo.encode.columns import Columns
+from spark_klaviyo.encode.joined import STRING
 from spark_klaviyo.encode.looks import KEY_PARTS, Look, Looks, Part
 
 Test = Callable[[pa.Array], "Mask | None"]
@@ -44,13 +54,13 @@ class ArrowFlags:
         """The first identifier that is present; null where there is none."""
         parts = [self._part(part) for part in self.looks.key]
         if not parts:
-            return pa.nulls(self.rows, texts.STRING)
+            return pa.nulls(self.rows, STRING)
         beside = [pc.fill_null(self._part(part), "") for part in self.looks.key_with]
         first = pc.coalesce(*parts)
         return pc.binary_join_element_wise(first, *beside, KEY_PARTS) if beside else first
 
     def _part(self, part: Part) -> pa.Array:
-        text = texts.plain(self.columns.column(part.leaf)).cast(texts.STRING)
+        text = texts.plain(self.columns.column(part.leaf)).cast(STRING)
         content, offsets = bytes_and_offsets(text)
         if (content == 0x20).any():
             text = pc.utf8_trim(text, " ")
@@ -85,11 +95,7 @@ class ArrowFlags:
         if look.always:
             yield _mask(column.is_valid())
         if pa.types.is_string(column.type):
-            column = texts.readable(column)
-            for pattern in look.patterns:
-                yield _mask(pc.fill_null(pc.invert(pc.match_substring_regex(column, whole(pattern))), False))
-            if look.max_length is not None:
-                yield _true(pc.greater(pc.utf8_length(column), look.max_length))
+            yield from _text(look, texts.readable(column))
         if look.bounds is not None:
             value = _moment_column(column)
             if look.bounds.earliest is not None:
@@ -112,6 +118,34 @@ class ArrowFlags:
             return None
         long: Mask = np.diff(texts.children(column)[1]) > self.looks.max_items
         return long
+
+
+def _text(look: Look, column: pa.Array) -> Iterator[Mask]:
+    content, offsets = bytes_and_offsets(column)
+    lengths = np.diff(offsets)
+    # Most texts begin with a printing ASCII character, and few have many bytes: both are seen for a part of the cost.
+    plain = look.rules == (NOT_BLANK,) and _all_begin_plainly(content, offsets, column)
+    for pattern in () if plain else look.rules:
+        yield _doubted(column, pattern)
+    if look.phone:
+        second = content[offsets[:-1][lengths > 1] + 1]
+        present = np.flatnonzero(np.bincount(second, minlength=256)).astype(np.uint8).tobytes()
+        digits = "".join(digit for digit in CODES_BEGIN if digit.encode() in present)
+        yield _doubted(column, cheap_phone_pattern(digits)) if digits else _mask(column.is_valid())
+    if look.max_length is not None and lengths.max(initial=0) > look.max_length:
+        yield _true(pc.greater(pc.utf8_length(column), look.max_length))
+
+
+def _all_begin_plainly(content: Bytes, offsets: Offsets, column: pa.Array) -> bool:
+    """Whether every text that is there begins with a printing ASCII character."""
+    filled, valid = offsets[1:] > offsets[:-1], valid_rows(column)
+    heads = content[offsets[:-1][filled]]
+    fine = filled if valid is None else filled | ~valid
+    return bool(fine.all() and ((heads > 0x20) & (heads < 0x7F)).all())
+
+
+def _doubted(column: pa.Array, pattern: str) -> Mask:
+    return _true(pc.invert(pc.match_substring_regex(column, whole(pattern))))
 
 
 def _moment_column(column: pa.Array) -> pa.Array:

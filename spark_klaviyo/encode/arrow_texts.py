@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -24,48 +22,36 @@ from spark_klaviyo.encode.buffers import (
     strings,
     valid_rows,
 )
+from spark_klaviyo.encode.joined import STRING, Part, Some, both, join, only
 from spark_klaviyo.plan.shape import Json
 
-Part: TypeAlias = "str | pa.Array"
-STRING = pa.string()
 PLAIN_SCALE = 6  # decimals with more places may be written with an exponent
 
 
 @dataclass(frozen=True)
 class Body:
-    """The JSON of a value in every row: parts that stand one after the other.
-
-    `always`: every row has the value, and a null part is nothing; else a row with a null part has no value.
-    """
+    """The JSON of a value: parts that stand one after the other, in the rows that have the value; None: in all."""
 
     parts: tuple[Part, ...]
-    always: bool = True
+    there: Mask | None = None
+
+    def within(self, before: str = "", after: str = "") -> tuple[Part, ...]:
+        """The parts between two texts; nothing where there is no value."""
+        return only((before, *self.parts, after), self.there)
 
     def text(self, rows: int, before: str = "", after: str = "") -> pa.Array:
         """One array of texts; null where there is no value."""
-        return join((before, *self.parts, after), rows, skip_nulls=self.always)
+        if len(self.parts) == 1 and isinstance(self.parts[0], pa.Array) and not before and not after:
+            return masked(self.parts[0], self.there)
+        return join(self.within(before, after), rows, self.there)
 
-    def only(self, valid: Mask | None, rows: int) -> Body:
+    def or_null(self) -> Body:
+        """The same value, `null` where there is none."""
+        return self if self.there is None else Body((*self.within(), Some("null", ~self.there)))
+
+    def only(self, valid: Mask | None) -> Body:
         """The same value, missing where a row is not valid."""
-        if valid is None or valid.all():
-            return self
-        return Body((masked(self.text(rows), valid),), always=False)
-
-
-def join(parts: Iterable[Part], rows: int, *, skip_nulls: bool) -> pa.Array:
-    """Parts of each row run together. A null part is skipped, or makes the row null."""
-    merged = [part for kind, run in groupby(parts, type) for part in (["".join(run)] if kind is str else run)]
-    merged = [part for part in merged if not isinstance(part, str) or part]
-    if all(isinstance(part, str) for part in merged):
-        content = np.frombuffer("".join(merged).encode(), np.uint8)
-        return strings(np.tile(content, rows), np.arange(rows + 1, dtype=np.int64) * len(content))
-    alone = merged[0]
-    if len(merged) == 1 and not isinstance(alone, str):
-        return pc.fill_null(alone, "") if skip_nulls and alone.null_count else alone
-    if not any(isinstance(part, str) for part in merged):
-        merged.append("")  # pyarrow drops rows in which every argument is null
-    scalars = [pa.scalar(part, STRING) if isinstance(part, str) else part for part in merged]
-    return pc.binary_join_element_wise(*scalars, "", null_handling="skip" if skip_nulls else "emit_null")
+        return Body(self.parts, both(self.there, None if valid is None or valid.all() else valid))
 
 
 def dumps(value: Json) -> str:
@@ -85,9 +71,9 @@ def without(column: pa.Array, prefix: str) -> pa.Array:
     return pc.replace_substring_regex(column, "^" + re.escape(prefix), "")
 
 
-def is_nowhere(body: Body, rows: int) -> bool:
+def is_nowhere(body: Body) -> bool:
     """Whether no row has the value: a column of nulls."""
-    return not body.always and any(not isinstance(part, str) and part.null_count == rows for part in body.parts)
+    return body.there is not None and not body.there.any()
 
 
 def object_of(
@@ -95,27 +81,36 @@ def object_of(
 ) -> Body:
     """A JSON object. `more` are further fields of each row, each followed by a comma.
 
-    Commas go before or after a field, by the first field that every row has; without one the last comma is made the
-    closing brace.
+    Commas go before or after a field, by the first field that every row has; without one, a field has a comma before it
+    where another is before that.
     """
-    anchor = next((place for place, (_, body) in enumerate(fields) if body.always), None)
-    early = fields[:anchor] if anchor is not None else fields
-    parts = [*more, *(body.text(rows, f"{quote(name)}:", ",") for name, body in early)]
+    anchor = next((place for place, (_, body) in enumerate(fields) if body.there is None), None)
     if anchor is None:
-        return _closed_object(join(parts, rows, skip_nulls=True), rows, omit_empty=omit_empty)
-    name, body = fields[anchor]
-    parts = ["{", *parts, f"{quote(name)}:", *body.parts]
-    for name, body in fields[anchor + 1 :]:
-        start = f",{quote(name)}:"
-        parts.extend([start, *body.parts] if body.always else [body.text(rows, start)])
+        return _loose_object(fields, rows, omit_empty=omit_empty, more=more)
+    parts: list[Part] = ["{", *more]
+    for place, (name, body) in enumerate(fields):
+        before, after = ("," if place > anchor else ""), ("," if place < anchor else "")
+        parts += body.within(f"{before}{quote(name)}:", after)
     return Body((*parts, "}"))
 
 
-def _closed_object(inside: pa.Array, rows: int, *, omit_empty: bool) -> Body:
-    _, offsets = bytes_and_offsets(inside)
-    some = offsets[1:] > offsets[:-1]
-    body = Body(("{", closed(inside, "}")))
-    return body.only(some, rows) if omit_empty else body
+def _loose_object(fields: Sequence[tuple[str, Body]], rows: int, *, omit_empty: bool, more: Sequence[Part]) -> Body:
+    """An object no field of which is in every row."""
+    if more:  # ends in a comma, where it is anything
+        inside = join([*more, *(part for name, body in fields for part in body.within(f"{quote(name)}:", ","))], rows)
+        _, offsets = bytes_and_offsets(inside)
+        some: Mask = offsets[1:] > offsets[:-1]
+        body = Body(("{", closed(inside, "}")))
+        return body.only(some) if omit_empty else body
+    parts: list[Part] = ["{"]
+    before = np.zeros(rows, np.bool_)
+    for name, body in fields:
+        there = body.there if body.there is not None else ~np.zeros(rows, np.bool_)
+        if before.any():
+            parts.append(Some(",", there & before))
+        parts += body.within(f"{quote(name)}:")
+        before = before | there
+    return Body((*parts, "}")).only(before if omit_empty else None)
 
 
 # --- values ---------------------------------------------------------------------------------------
@@ -125,9 +120,10 @@ def body_of(column: pa.Array) -> Body:
     """The JSON of a column's values, by its Arrow type."""
     column = plain(column)
     kind = column.type
-    some = column.null_count == 0
     if pa.types.is_null(kind):
-        return Body((column.cast(STRING),), always=False)
+        return Body((), np.zeros(len(column), np.bool_))
+    if pa.types.is_boolean(kind):
+        return _boolean(column)
     if pa.types.is_struct(kind):
         return _struct(column)
     if pa.types.is_map(kind):
@@ -135,7 +131,14 @@ def body_of(column: pa.Array) -> Body:
     if is_list(kind):
         return _list(column)
     text = text_of(column)
-    return Body(('"', text, '"') if is_quoted(kind) else (text,), some)
+    return Body(('"', text, '"') if is_quoted(kind) else (text,), valid_rows(column))
+
+
+def _boolean(column: pa.Array) -> Body:
+    valid = valid_rows(column)
+    true: Mask = pc.fill_null(column, False).to_numpy(zero_copy_only=False)
+    false = ~true if valid is None else valid & ~true
+    return Body((Some("true", true), Some("false", false)), valid)
 
 
 def is_list(kind: pa.DataType) -> bool:
@@ -222,7 +225,7 @@ def moments(column: pa.Array, zone: str) -> pa.Array:
         wide[:, 10] = ord("T")
         wide[:, _WIDTH:] = np.frombuffer(zone.encode(), np.uint8)
         return strings(wide.reshape(-1), offsets // _WIDTH * (_WIDTH + len(zone)), valid_rows(text))
-    return join((pc.replace_substring(text, " ", "T"), zone), len(text), skip_nulls=False)
+    return Body((pc.replace_substring(text, " ", "T"), zone), valid_rows(text)).text(len(text))
 
 
 # --- nested values --------------------------------------------------------------------------------
@@ -245,18 +248,18 @@ def _struct(column: pa.Array) -> Body:
     rows = len(column)
     fields = [(column.type.field(i).name, column.field(i)) for i in range(column.type.num_fields)]
     bodies = [(name, body_of(child)) for name, child in fields if child.null_count < rows]
-    return object_of(bodies, rows).only(valid_rows(column), rows)
+    return object_of(bodies, rows).only(valid_rows(column))
 
 
 def _list(column: pa.Array) -> Body:
     items, groups = children(column)
-    text = with_null(body_of(items), len(items), ",")
-    return Body(("[", closed(text, "]", groups))).only(valid_rows(column), len(column))
+    text = body_of(items).or_null().text(len(items), "", ",")
+    return Body(("[", closed(text, "]", groups)), valid_rows(column))
 
 
 def _map(column: pa.Array) -> Body:
     entries, groups = map_entries(column)
-    return Body(("{", closed(entries, "}", groups))).only(valid_rows(column), len(column))
+    return Body(("{", closed(entries, "}", groups)), valid_rows(column))
 
 
 def map_entries(column: pa.Array, keep: Mask | None = None) -> tuple[pa.Array, Offsets]:
@@ -266,11 +269,5 @@ def map_entries(column: pa.Array, keep: Mask | None = None) -> tuple[pa.Array, O
     if keep is not None:
         groups = np.concatenate([np.zeros(1, np.int64), np.cumsum(keep)])[groups]
         keys, items = keys.filter(pa.array(keep)), items.filter(pa.array(keep))
-    value = with_null(body_of(items), len(items))
-    return join(('"', text_of(plain(keys)), '":', value, ","), len(keys), skip_nulls=False), groups
-
-
-def with_null(body: Body, rows: int, after: str = "") -> pa.Array:
-    """The texts of a body, `null` where it has no value."""
-    text = body.text(rows, "", after)
-    return pc.fill_null(text, "null" + after) if text.null_count else text
+    value = body_of(items).or_null().parts
+    return join(('"', text_of(plain(keys)), '":', *value, ","), len(keys)), groups

@@ -38,17 +38,32 @@ def strings(content: Bytes, offsets: Offsets, valid: Mask | None = None) -> pa.A
     """The string array of these bytes; rows not `valid` are null. Raises ArrowCapacityError beyond 2 GB."""
     if len(content) > MAX_BYTES:
         raise pa.ArrowCapacityError("more text than one array can hold")
-    bits = None if valid is None or valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
     starts = pa.py_buffer(offsets.astype(np.int32))
-    return pa.StringArray.from_buffers(len(offsets) - 1, starts, pa.py_buffer(content), bits)
+    return pa.StringArray.from_buffers(len(offsets) - 1, starts, pa.py_buffer(content), bits(valid))
+
+
+def bits(valid: Mask | None) -> pa.Buffer | None:
+    """Which rows are not null, as Arrow has it."""
+    return None if valid is None or valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
+
+
+def without_nulls(texts: pa.Array) -> pa.Array:
+    """The same bytes; a null is any text at all."""
+    if texts.null_count == 0:
+        return texts
+    _, offsets, content = texts.buffers()
+    return pa.StringArray.from_buffers(len(texts), offsets, content or pa.py_buffer(b""), None, 0, texts.offset)
 
 
 def valid_rows(column: pa.Array) -> Mask | None:
     """Which rows are not null; None: all of them."""
     if column.null_count == 0:
         return None
-    mask: Mask = column.is_valid().to_numpy(zero_copy_only=False)
-    return mask
+    held = column.buffers()[0]
+    if held is None:  # an array of nulls alone has no bits
+        return np.zeros(len(column), np.bool_)
+    end = column.offset + len(column)
+    return np.unpackbits(np.frombuffer(held, np.uint8), count=end, bitorder="little")[column.offset :].view(np.bool_)
 
 
 def masked(texts: pa.Array, valid: Mask | None) -> pa.Array:

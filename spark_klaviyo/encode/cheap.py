@@ -42,29 +42,31 @@ def word_pattern(word: str) -> str:
     return f"(?i)(?:^|{edge}){re.escape(word)}(?:{edge}|$)"
 
 
+CODES_BEGIN = "123456789"  # no calling code begins with 0
 TRUNK_DIGITS = 3  # so many digits of a number are compared with its country's trunk prefix
 
 
 _BUILT: dict[str, str] = {}  # no functools.cache: it cannot be pickled by value, this travels to the workers as built
 
 
-def cheap_phone_pattern() -> str:
+def cheap_phone_pattern(first: str = CODES_BEGIN) -> str:
     """E.164 numbers of a possible length, written as they will be sent: a trie over the calling codes.
 
-    The lengths are those of `phonenumbers`. A national number that starts like its country's trunk prefix is left out,
-    since reading it exactly may take that prefix away.
+    Those that begin with one of the digits `first`: few countries make a pattern that is read soon. The lengths are
+    those of `phonenumbers`. A national number that starts like its country's trunk prefix is left out, since reading it
+    exactly may take that prefix away.
     """
-    if not _BUILT:
-        _BUILT["phone"] = _phone_pattern()
-    return _BUILT["phone"]
+    if first not in _BUILT:
+        _BUILT[first] = _phone_pattern(first)
+    return _BUILT[first]
 
 
-def _phone_pattern() -> str:
+def _phone_pattern(first: str) -> str:
     import phonenumbers
 
     trie: dict[str, object] = {}
     for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items():
-        rest = _national(code, regions[0])
+        rest = _national(code, regions[0]) if str(code)[0] in first else ""
         if rest:
             way = list(str(code))
             branch = trie

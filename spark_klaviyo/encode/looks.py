@@ -29,14 +29,23 @@ class Bounds:
 
 @dataclass(frozen=True)
 class Look:
-    """What one column must be to be clearly fine. `always`: any value is looked at; None of `bounds`: any time."""
+    """What one column must be to be clearly fine. `always`: any value is looked at; None of `bounds`: any time.
+
+    `rules` are patterns; a phone number (`phone`) must match `cheap_phone_pattern`, too.
+    """
 
     leaf: Leaf
-    patterns: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
     max_length: int | None = None
     required: bool = False
     always: bool = False
     bounds: Bounds | None = None
+    phone: bool = False
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        """All patterns that a text must match as a whole."""
+        return (cheap_phone_pattern(), *self.rules) if self.phone else self.rules
 
 
 @dataclass(frozen=True)
@@ -113,7 +122,7 @@ def look_for(wanted: Wanted, kind: Type | None = None) -> Look | None:
     else:
         strict = wanted.form in ("email", "phone") or bool(wanted.choices) or (name in WHOLE and _ruled(wanted))
         look = Look(leaf, required=wanted.required, always=strict)
-    asks = look.patterns or look.required or look.always or look.bounds or look.max_length is not None
+    asks = look.rules or look.phone or look.required or look.always or look.bounds or look.max_length is not None
     return look if asks else None
 
 
@@ -127,7 +136,7 @@ def _text_look(wanted: Wanted, leaf: Leaf) -> Look:
     if wanted.form == "email":
         patterns, limit = [EMAIL], min(limit or MAX_EMAIL, MAX_EMAIL)
     elif wanted.form == "phone":
-        patterns = [cheap_phone_pattern()]
+        patterns = []
     elif wanted.form == "datetime":
         patterns = [UTC_MOMENT if bounds else MOMENT]
     elif wanted.form == "date":
@@ -142,6 +151,7 @@ def _text_look(wanted: Wanted, leaf: Leaf) -> Look:
         wanted.required,
         always=not known,
         bounds=bounds,
+        phone=wanted.form == "phone",
     )
 
 

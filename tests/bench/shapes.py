@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spark_klaviyo.cli.people import write_people
+from tests.bench.profiles import write_profiles
 from tests.bench.speed import Measured, measure
 from tests.bench.stored import store
 
@@ -54,10 +54,10 @@ def main(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory() as place:
         for rows in given.rows:
             folder = Path(place) / f"rows-{rows}"
-            write_people(folder, rows)
+            write_profiles(folder, rows, files=4)
             for way in WAYS:
                 one = measure(way, folder, rows, partitions=1)
-                lines.append(line(f"{rows:,} rows of people", way, one, 12))
+                lines.append(line(f"{rows:,} profiles of 18 columns", way, one, 18))
                 print(lines[-1], flush=True)
         for columns in COLUMNS:
             folder = Path(place) / f"columns-{columns}"

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 KEY = "pk_bench_0123456789abcdef"
-KNOWN = ("email", "phone_number", "external_id", "first_name", "last_name", "location")
+KNOWN = ("email", "phone_number", "external_id", "first_name", "last_name", "organization", "title", "location")
 HEADERS = {
     "Authorization": f"Klaviyo-API-Key {KEY}",
     "revision": "2026-10-15",
