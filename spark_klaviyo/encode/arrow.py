@@ -20,7 +20,7 @@ from spark_klaviyo.encode.buffers import Mask, any_in_group, closed, escaped, gr
 from spark_klaviyo.encode.cheap import word_pattern
 from spark_klaviyo.encode.columns import Columns
 from spark_klaviyo.encode.joined import STRING, Part, join
-from spark_klaviyo.encode.looks import make_looks
+from spark_klaviyo.encode.looks import Looks, make_looks
 from spark_klaviyo.plan.formats import separator
 from spark_klaviyo.plan.model import Aside, WritePlan
 from spark_klaviyo.plan.shape import ONE_ITEM, Each, Fixed, Leaf, Node, Record, When
@@ -31,16 +31,18 @@ MAX_ROWS = 65_536  # encoded at once: memory stays flat however many rows a batc
 
 def encoded(batches: Iterable[pa.RecordBatch], plan: WritePlan) -> Iterator[pa.RecordBatch]:
     """The encoded rows of all batches, in order; many columns go in pieces, so that a worker's memory stays flat."""
+    looks = make_looks(plan)
     for batch in batches:
         rows = max(MOST_VALUES // max(batch.num_columns, 1), 1)
         for start in range(0, batch.num_rows, rows):
-            yield encode(batch.slice(start, rows), plan)
+            yield encode(batch.slice(start, rows), plan, looks)
 
 
-def encode(batch: pa.RecordBatch, plan: WritePlan) -> pa.RecordBatch:
-    """The encoded rows of a batch, in order."""
+def encode(batch: pa.RecordBatch, plan: WritePlan, looks: Looks | None = None) -> pa.RecordBatch:
+    """The encoded rows of a batch, in order. `looks` are the plan's, made once for many batches."""
+    looks = looks or make_looks(plan)
     slices = [batch.slice(start, MAX_ROWS) for start in range(0, batch.num_rows, MAX_ROWS)] or [batch]
-    encoded = [done for part in slices for done in _fitting(part, plan)]
+    encoded = [done for part in slices for done in _fitting(part, plan, looks)]
     if len(encoded) == 1:
         return encoded[0]
     arrays = [pa.concat_arrays([_wide(part.column(i)) for part in encoded]) for i in range(encoded[0].num_columns)]
@@ -51,22 +53,22 @@ def _wide(column: pa.Array) -> pa.Array:
     return column.cast(pa.large_string()) if pa.types.is_string(column.type) else column
 
 
-def _fitting(batch: pa.RecordBatch, plan: WritePlan) -> Iterator[pa.RecordBatch]:
+def _fitting(batch: pa.RecordBatch, plan: WritePlan, looks: Looks) -> Iterator[pa.RecordBatch]:
     """The encoded rows in as few batches as their texts fit in."""
     try:
-        yield _encode(batch, plan)
+        yield _encode(batch, plan, looks)
     except pa.ArrowCapacityError:
         if batch.num_rows < 2:
             raise
         half = batch.num_rows // 2
-        yield from _fitting(batch.slice(0, half), plan)
-        yield from _fitting(batch.slice(half), plan)
+        yield from _fitting(batch.slice(0, half), plan, looks)
+        yield from _fitting(batch.slice(half), plan, looks)
 
 
-def _encode(batch: pa.RecordBatch, plan: WritePlan) -> pa.RecordBatch:
+def _encode(batch: pa.RecordBatch, plan: WritePlan, looks: Looks) -> pa.RecordBatch:
     columns = Columns(batch, plan.columns)
     record = _Records(columns).record(plan)
-    flags = ArrowFlags(columns, make_looks(plan))
+    flags = ArrowFlags(columns, looks)
     arrays = {"record": record, "flag": flags.flag(record), "key": flags.key()}
     if plan.asides:
         arrays["aside"] = _asides(columns, plan.asides)

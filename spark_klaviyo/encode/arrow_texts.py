@@ -17,6 +17,7 @@ from spark_klaviyo.encode.buffers import (
     base64,
     bytes_and_offsets,
     closed,
+    content_of,
     escaped,
     masked,
     strings,
@@ -190,8 +191,7 @@ def text_of(column: pa.Array) -> pa.Array:
 
 def readable(column: pa.Array) -> pa.Array:
     """The texts, with what is no UTF-8 replaced by U+FFFD: one broken row would make a whole request unreadable."""
-    content, _ = bytes_and_offsets(column)
-    if not len(content) or content.max() < 0x80:
+    if content_of(column).max(initial=0) < 0x80:
         return column
     try:
         column.validate(full=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import binascii
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,14 +24,25 @@ for _byte, _letter in zip(b'\b\f\n\r\t"\\', b'bfnrt"\\', strict=True):
 
 def bytes_and_offsets(texts: pa.Array) -> tuple[Bytes, Offsets]:
     """The bytes of a string or binary array and the places where its rows begin; the first offset is 0."""
+    whole, places = _held(texts)
+    offsets = places.astype(np.int64)
+    return whole[offsets[0] : offsets[-1]], offsets - offsets[0]
+
+
+def content_of(texts: pa.Array) -> Bytes:
+    """The bytes of a string or binary array, from its first row to its last."""
+    whole, places = _held(texts)
+    return whole[places[0] : places[-1]]
+
+
+def _held(texts: pa.Array) -> tuple[Bytes, npt.NDArray[Any]]:
     if len(texts) == 0:
         return np.empty(0, np.uint8), np.zeros(1, np.int64)
     large = pa.types.is_large_string(texts.type) or pa.types.is_large_binary(texts.type)
-    offsets = np.frombuffer(texts.buffers()[1], np.int64 if large else np.int32)
-    offsets = offsets[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
+    places = np.frombuffer(texts.buffers()[1], np.int64 if large else np.int32)
     held = texts.buffers()[2]
     whole = np.frombuffer(held, np.uint8) if held is not None else np.empty(0, np.uint8)
-    return whole[offsets[0] : offsets[-1]], offsets - offsets[0]
+    return whole, places[texts.offset : texts.offset + len(texts) + 1]
 
 
 def strings(content: Bytes, offsets: Offsets, valid: Mask | None = None) -> pa.Array:
@@ -76,11 +87,10 @@ def masked(texts: pa.Array, valid: Mask | None) -> pa.Array:
 
 def escaped(texts: pa.Array) -> pa.Array:
     """The texts with what JSON forbids in a string escaped; the array itself where nothing is."""
-    content, offsets = bytes_and_offsets(texts)
-    special = (content < 0x20) | (content == QUOTE) | (content == BACKSLASH)
-    places = np.flatnonzero(special)
-    if not len(places):
+    if not _needs_escapes(content_of(texts)):
         return texts
+    content, offsets = bytes_and_offsets(texts)
+    places = np.flatnonzero((content < 0x20) | (content == QUOTE) | (content == BACKSLASH))
     found = content[places]
     short = _SHORT[found]
     widths = np.where(short, 1, 5)
@@ -95,6 +105,11 @@ def escaped(texts: pa.Array) -> pa.Array:
     wider = np.insert(ended, np.repeat(places, widths), prefixes)
     shifts = np.concatenate([np.zeros(1, np.int64), ends])[np.searchsorted(places, offsets)]
     return strings(wider, offsets + shifts, valid_rows(texts))
+
+
+def _needs_escapes(content: Bytes) -> bool:
+    raw = content.tobytes()  # searched in a part of the time that comparing takes
+    return QUOTE in raw or BACKSLASH in raw or content.min(initial=0xFF) < 0x20
 
 
 def closed(items: pa.Array, closing: str, groups: Offsets | None = None) -> pa.Array:

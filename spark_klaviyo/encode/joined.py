@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_klaviyo.encode.buffers import MAX_BYTES, Mask, bits, bytes_and_offsets, masked, valid_rows, without_nulls
+from spark_klaviyo.encode.buffers import MAX_BYTES, Mask, bits, content_of, masked, valid_rows, without_nulls
 
 STRING = pa.string()
 NOTHING = pa.py_buffer(b"")
@@ -85,7 +85,7 @@ def join(parts: Iterable[Part], rows: int, there: Mask | None = None) -> pa.Arra
             places[:, number] = place if slot.rows is None else place * slot.rows
             held.append(without_nulls(slot.array))
             start += rows
-            most += len(bytes_and_offsets(slot.array)[0])
+            most += len(content_of(slot.array))
     if most > MAX_BYTES:
         raise pa.ArrowCapacityError("more text than one array can hold")
     run = pc.take(pa.concat_arrays(held), pa.array(places.reshape(-1)), boundscheck=False)

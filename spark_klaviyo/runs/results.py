@@ -42,25 +42,28 @@ def result_batches(
     """Arrow batches of what happened, only of the kinds that somebody reads, handed over as it happens."""
     rows: list[tuple[str, str]] = []
     for event in happened:
-        kind, body = _row(event, run_id, partition_id)
+        kind = _kind(event)
         if kind in kinds:
-            rows.append((kind, body))
+            rows.append((kind, _body(event, run_id, partition_id)))
         if len(rows) >= MOST_ROWS:
             yield _batch(rows)
             rows = []
     yield _batch(rows)
 
 
-def _row(event: Happened, run_id: str, partition_id: int) -> tuple[str, str]:
+def _kind(event: Happened) -> str:
+    known = {TaskReport: REPORT, Receipt: RECEIPT, OpenJob: JOB, JobEnded: END}
+    return known.get(type(event), REJECT)
+
+
+def _body(event: Happened, run_id: str, partition_id: int) -> str:
     if isinstance(event, TaskReport):
-        return REPORT, event.to_json()
-    if isinstance(event, Receipt):
-        return RECEIPT, json.dumps(asdict(event))
-    if isinstance(event, OpenJob):
-        return JOB, json.dumps(asdict(event))
+        return event.to_json()
+    if isinstance(event, Receipt | OpenJob):
+        return json.dumps(asdict(event))
     if isinstance(event, JobEnded):
-        return END, ""  # jobs of a session door are followed after the tasks
-    return REJECT, json.dumps(reject_body(run_id, partition_id, event), ensure_ascii=False)
+        return ""  # jobs of a session door are followed after the tasks
+    return json.dumps(reject_body(run_id, partition_id, event), ensure_ascii=False)
 
 
 def _batch(rows: list[tuple[str, str]]) -> pa.RecordBatch:
