@@ -18,16 +18,14 @@ from spark_klaviyo.encode.buffers import MAX_BYTES, Mask, bits, content_of, mask
 
 STRING = pa.string()
 NOTHING = pa.py_buffer(b"")
-MOST_CASES = 6  # which of so many texts a row has is written as one place; 2 to the power of it are held
-
-
-MOST_KNOWN = 10_000
+MOST_CASES = 6  # sets of rows whose texts are held for every case: 2 to the power of it
+MOST_KNOWN = 10_000  # runs of texts that are remembered
 _CHOICES: dict[tuple[tuple[str, int | None], ...], tuple[list[str], int]] = {}
 
 
 @dataclass(frozen=True)
 class Some:
-    """A part that only these rows have; an array is not null in them."""
+    """A part that only these rows have."""
 
     part: str | pa.Array
     rows: Mask
@@ -74,7 +72,7 @@ def join(parts: Iterable[Part], rows: int, there: Mask | None = None) -> pa.Arra
     most = 0
     for number, slot in enumerate(slots):
         if isinstance(slot, _Texts):
-            np.add(slot.case(), len(texts), out=places[:, number], casting="unsafe")
+            np.add(slot.case(), np.int32(len(texts)), out=places[:, number])
             choices, longest = slot.choices()
             texts += choices
             most += rows * longest
@@ -149,7 +147,7 @@ def _slots(parts: Iterable[Part]) -> Iterator[_Held | _Texts]:
         content, rows = (part.part, part.rows) if isinstance(part, Some) else (part, None)
         if not isinstance(content, str):
             texts = None
-            yield _Held(content, valid_rows(content) if rows is None else rows)
+            yield _Held(content, both(rows, valid_rows(content)))
         elif content and (texts is None or not texts.add(content, rows)):
             texts = _Texts()
             texts.add(content, rows)

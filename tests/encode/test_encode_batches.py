@@ -127,3 +127,12 @@ def test_many_columns_are_encoded_in_pieces_and_in_order() -> None:
     pieces = list(arrow.encoded([pa.record_batch(wide), pa.record_batch(wide).slice(0, 0)], plan))
     assert [piece.num_rows for piece in pieces] == [MOST_VALUES // 200, 3_000 - MOST_VALUES // 200]
     assert [json.loads(text[:-1])["c7"] for piece in pieces for text in piece.column(0).to_pylist()] == [*range(3_000)]
+
+
+def test_many_columns_with_nulls() -> None:
+    names = [f"c{number}" for number in range(300)]
+    kinds = [("string", "x"), ("long", 7), ("boolean", True)]
+    given = {name: [None, kinds[place % 3][1], None] for place, name in enumerate(names)}
+    plan = flat(columns(**{name: kinds[place % 3][0] for place, name in enumerate(names)}))
+    expected: list[object] = [{}, {name: values[1] for name, values in given.items()}, {}]
+    assert records(encode(pa.RecordBatch.from_pydict(given), plan)) == expected
