@@ -27,6 +27,7 @@ from spark_klaviyo.encode.joined import STRING, Part, Some, both, join, only
 from spark_klaviyo.plan.shape import Json
 
 PLAIN_SCALE = 6  # decimals with more places may be written with an exponent
+_PLAIN = {pa.string().id, pa.int32().id, pa.int64().id, pa.float64().id, pa.bool_().id, pa.timestamp("us").id}
 
 
 @dataclass(frozen=True)
@@ -165,6 +166,8 @@ def is_quoted(kind: pa.DataType) -> bool:
 def plain(column: pa.Array) -> pa.Array:
     """The column without dictionaries, views and large strings."""
     kind = column.type
+    if kind.id in _PLAIN:  # asked several times a column
+        return column
     if pa.types.is_dictionary(kind):
         return plain(column.dictionary_decode())
     if pa.types.is_large_string(kind) or str(kind) == "string_view":

@@ -15,6 +15,7 @@ Mask: TypeAlias = "npt.NDArray[np.bool_]"
 
 MAX_BYTES = 2**31 - 1  # what the 32-bit offsets of a string array can address
 QUOTE, BACKSLASH = 0x22, 0x5C
+_LARGE = {pa.large_string().id, pa.large_binary().id}
 # The last character of each escape; what goes before it is "\" or, for most control characters, "\u000" or "\u001".
 _LAST = np.frombuffer(bytes(b"0123456789abcdef"[i & 15] if i < 0x20 else i for i in range(256)), np.uint8).copy()
 _SHORT = np.zeros(256, np.bool_)
@@ -38,9 +39,8 @@ def content_of(texts: pa.Array) -> Bytes:
 def _held(texts: pa.Array) -> tuple[Bytes, npt.NDArray[Any]]:
     if len(texts) == 0:
         return np.empty(0, np.uint8), np.zeros(1, np.int64)
-    large = pa.types.is_large_string(texts.type) or pa.types.is_large_binary(texts.type)
-    places = np.frombuffer(texts.buffers()[1], np.int64 if large else np.int32)
-    held = texts.buffers()[2]
+    _, starts, held = texts.buffers()
+    places = np.frombuffer(starts, np.int64 if texts.type.id in _LARGE else np.int32)
     whole = np.frombuffer(held, np.uint8) if held is not None else np.empty(0, np.uint8)
     return whole, places[texts.offset : texts.offset + len(texts) + 1]
 

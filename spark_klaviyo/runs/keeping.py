@@ -53,7 +53,7 @@ def keeping(df: DataFrame, plan: WritePlan, options: Options) -> Iterator[LineMa
     if here:
         keeper = Keeper(learns=plan.learns_quota).start()
     elif context is not None:
-        keeper = _started(context, plan)
+        keeper = _started(session.session_of(df).conf, plan)
     if keeper is None:
         yield LineMaker(share=share)
         return
@@ -62,7 +62,8 @@ def keeping(df: DataFrame, plan: WritePlan, options: Options) -> Iterator[LineMa
         watch.start()
         address = keeper.address
         if context is not None and not here:
-            address = replace(address, host=str(context.getConf().get("spark.driver.host", address.host)))
+            host = session.session_of(df).conf.get("spark.driver.host", address.host)
+            address = replace(address, host=str(host))
         yield LineMaker(keeper=address, share=share)
     except BaseException:
         keeper.stop.set("interrupted", "the write was interrupted")
@@ -73,9 +74,8 @@ def keeping(df: DataFrame, plan: WritePlan, options: Options) -> Iterator[LineMa
         keeper.close()
 
 
-def _started(context: Any, plan: WritePlan) -> Keeper | None:
-    """A keeper that listens on the driver's own interface; None where it cannot."""
-    conf = context.getConf()
+def _started(conf: Any, plan: WritePlan) -> Keeper | None:
+    """A keeper that listens on the driver's own interface; None where it cannot. `conf` is the session's."""
     host = conf.get("spark.driver.bindAddress", None) or conf.get("spark.driver.host", None) or "127.0.0.1"
     try:
         return Keeper(host=host, port=int(conf.get(PORT, "0")), learns=plan.learns_quota).start()
