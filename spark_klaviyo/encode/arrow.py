@@ -85,7 +85,7 @@ def _asides(columns: Columns, asides: tuple[Aside, ...]) -> pa.Array:
 
 def _as_text(body: Body, rows: int) -> Body:
     """A value as a JSON string: its own text, or that of its JSON."""
-    start = body.parts[0] if body.parts else ""
+    start = body.parts[0]
     if isinstance(start, str) and start.startswith('"'):
         return body
     return Body(('"', escaped(body.text(rows)), '"'), body.there)

@@ -107,11 +107,10 @@ def _loose_object(fields: Sequence[tuple[str, Body]], rows: int, *, omit_empty: 
     parts: list[Part] = ["{"]
     before = np.zeros(rows, np.bool_)
     for name, body in fields:
-        there = body.there if body.there is not None else ~np.zeros(rows, np.bool_)
         if before.any():
-            parts.append(Some(",", there & before))
+            parts += only((Some(",", before),), body.there)
         parts += body.within(f"{quote(name)}:")
-        before = before | there
+        before = before if body.there is None else before | body.there
     return Body((*parts, "}")).only(before if omit_empty else None)
 
 

@@ -131,13 +131,15 @@ class _Texts:
     def choices(self) -> tuple[list[str], int]:
         """The text of each case, and how many bytes the longest has; the same for every batch of a plan."""
         run = tuple(self._run)
-        if run not in _CHOICES:
+        known = _CHOICES.get(run)
+        if known is None:
             cases = range(1 << len(self._sets))
-            found = ["".join(text for text, bit in run if bit is None or case >> bit & 1) for case in cases]
+            texts = ["".join(text for text, bit in run if bit is None or case >> bit & 1) for case in cases]
+            known = texts, max(len(text.encode()) for text in texts)
             if len(_CHOICES) >= MOST_KNOWN:
                 _CHOICES.clear()
-            _CHOICES[run] = found, max(len(text.encode()) for text in found)
-        return _CHOICES[run]
+            _CHOICES[run] = known
+        return known
 
 
 def _slots(parts: Iterable[Part]) -> Iterator[_Held | _Texts]:

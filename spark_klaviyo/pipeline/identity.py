@@ -66,12 +66,5 @@ def superseded(checks: Checks, batch: Batch) -> set[int]:
 def _repeated(keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Positions, ascending, of the keys that occur more than once."""
     inorder = np.sort(keys)
-    if not ((inorder[1:] == inorder[:-1]) & (inorder[1:] != 0)).any():  # almost always, and found in a part of the time
-        return np.empty(0, np.int64)
-    order = np.argsort(keys, kind="stable")
-    inorder = keys[order]
-    same = (inorder[1:] == inorder[:-1]) & (inorder[1:] != 0)
-    marked = np.zeros(len(keys), dtype=bool)
-    marked[order[1:][same]] = True
-    marked[order[:-1][same]] = True
-    return np.flatnonzero(marked)
+    repeated = inorder[1:][(inorder[1:] == inorder[:-1]) & (inorder[1:] != 0)]
+    return np.flatnonzero(np.isin(keys, repeated)) if len(repeated) else np.empty(0, np.int64)

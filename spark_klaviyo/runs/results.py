@@ -19,6 +19,7 @@ RESULT = "kind string, body string"
 SCHEMA = pa.schema([("kind", pa.string()), ("body", pa.string())])
 MOST_ROWS = 2_000  # result rows held before they are handed to Spark
 REPORT, REJECT, RECEIPT, JOB, END = "report", "reject", "receipt", "job", "end"
+_KINDS: dict[type, str] = {TaskReport: REPORT, Receipt: RECEIPT, OpenJob: JOB, JobEnded: END}
 
 
 def reject_body(run_id: str, partition_id: int, refused: Refused) -> dict[str, object]:
@@ -42,18 +43,13 @@ def result_batches(
     """Arrow batches of what happened, only of the kinds that somebody reads, handed over as it happens."""
     rows: list[tuple[str, str]] = []
     for event in happened:
-        kind = _kind(event)
+        kind = _KINDS.get(type(event), REJECT)
         if kind in kinds:
             rows.append((kind, _body(event, run_id, partition_id)))
         if len(rows) >= MOST_ROWS:
             yield _batch(rows)
             rows = []
     yield _batch(rows)
-
-
-def _kind(event: Happened) -> str:
-    known = {TaskReport: REPORT, Receipt: RECEIPT, OpenJob: JOB, JobEnded: END}
-    return known.get(type(event), REJECT)
 
 
 def _body(event: Happened, run_id: str, partition_id: int) -> str:
