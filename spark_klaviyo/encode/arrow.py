@@ -25,17 +25,25 @@ from spark_klaviyo.plan.formats import separator
 from spark_klaviyo.plan.model import Aside, WritePlan
 from spark_klaviyo.plan.shape import ONE_ITEM, Each, Fixed, Leaf, Node, Record, When
 
-MOST_VALUES = 400_000  # encoded at a time
+MOST_VALUES, MOST_ROWS = 400_000, 10_000  # encoded at a time
 MAX_ROWS = 65_536  # encoded at once: memory stays flat however many rows a batch has
 
 
 def encoded(batches: Iterable[pa.RecordBatch], plan: WritePlan) -> Iterator[pa.RecordBatch]:
-    """The encoded rows of all batches, in order; many columns go in pieces, so that a worker's memory stays flat."""
+    """The encoded rows of all batches, in order; many columns go in pieces, so that a worker's memory stays flat.
+
+    So do batches of more rows than Spark makes unless told to (`spark.sql.execution.arrow.maxRecordsPerBatch`).
+    """
     looks = make_looks(plan)
     for batch in batches:
-        rows = max(MOST_VALUES // max(batch.num_columns, 1), 1)
+        rows = min(max(MOST_VALUES // max(batch.num_columns, 1), 1), MOST_ROWS)
         for start in range(0, batch.num_rows, rows):
             yield encode(batch.slice(start, rows), plan, looks)
+            if (
+                batch.num_rows > MOST_ROWS
+            ):  # such a batch is large by itself; what the allocator keeps would come on top
+                pa.default_memory_pool().release_unused()
+        del batch  # before the next one is read
 
 
 def encode(batch: pa.RecordBatch, plan: WritePlan, looks: Looks | None = None) -> pa.RecordBatch:

@@ -16,13 +16,14 @@ WARM_UPS = 2
 
 
 def main() -> None:
-    """Arguments as JSON: way, path (a folder of Parquet files), url, partitions (0: as they lie)."""
+    """Arguments as JSON: way, path (a folder of Parquet files), url, partitions (0: as they lie), conf of Spark."""
     os.environ["PYSPARK_PYTHON"] = sys.executable
     from spark_klaviyo.runs.local import local_session
     from tests.bench.ways import WAYS
 
     asked = json.loads(sys.argv[1])
     conf = {"spark.ui.enabled": "false", "spark.driver.memory": "2g", "spark.sql.session.timeZone": "UTC"}
+    conf |= asked["conf"]
     spark = local_session("bench", "local[2]", **conf)
     spark.sparkContext.setLogLevel("ERROR")
     files = sorted(map(str, Path(asked["path"]).glob("*.parquet")))

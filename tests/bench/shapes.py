@@ -1,10 +1,11 @@
-"""What the shape of the data does: memory of a worker by rows in one partition, CPU by rows and by columns."""
+"""What the shape of the data does to a worker's memory and to the CPU: rows in one partition, batches, columns."""
 
 from __future__ import annotations
 
 import argparse
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from tests.bench.stored import store
 
 ROWS = (100_000, 1_000_000, 4_000_000)
 COLUMNS = (10, 50, 200)
+BATCHES = (1_000, 100_000)  # rows of an Arrow batch of Spark's; 10,000 unless told
+OF_BATCHES = 1_000_000
 OF_COLUMNS = 200_000  # rows, where columns are varied
 WAYS = ("write_klaviyo", "df.write")
 
@@ -34,9 +37,36 @@ def wide(folder: Path, columns: int) -> None:
     pq.write_table(pa.table(made), folder / "wide.parquet")
 
 
-def line(shape: str, way: str, one: Measured, values: int) -> str:
-    """A row of the table; `values` are the values of a row."""
-    return f"| {shape} | `{way}` | {one.cpu:.1f} | {one.cpu / values:.2f} | {one.worker:.0f} |"
+@dataclass(frozen=True)
+class Shape:
+    """What is measured: so many rows of so many values each, and more settings of Spark."""
+
+    name: str
+    folder: Path
+    rows: int
+    values: int
+    conf: Mapping[str, str] = field(default_factory=dict)
+
+    def line(self, way: str, one: Measured) -> str:
+        """A row of the table."""
+        return f"| {self.name} | `{way}` | {one.cpu:.1f} | {one.cpu / self.values:.2f} | {one.worker:.0f} |"
+
+
+def shapes(place: Path, sizes: Sequence[int]) -> Iterator[Shape]:
+    """Every shape, its data written when it is its turn."""
+    for rows in sizes:
+        folder = place / f"rows-{rows}"
+        write_profiles(folder, rows, files=4)
+        yield Shape(f"{rows:,} profiles of 18 columns", folder, rows, 18)
+    folder = place / "batches"
+    write_profiles(folder, OF_BATCHES, files=4)
+    for batch in BATCHES:
+        conf = {"spark.sql.execution.arrow.maxRecordsPerBatch": str(batch)}
+        yield Shape(f"{OF_BATCHES:,} profiles, {batch:,} in an Arrow batch of Spark's", folder, OF_BATCHES, 18, conf)
+    for columns in COLUMNS:
+        folder = place / f"columns-{columns}"
+        wide(folder, columns)
+        yield Shape(f"{OF_COLUMNS:,} rows of {columns} columns", folder, OF_COLUMNS, columns)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -52,19 +82,9 @@ def main(arguments: Sequence[str]) -> int:
         "|---|---|---|---|---|",
     ]
     with tempfile.TemporaryDirectory() as place:
-        for rows in given.rows:
-            folder = Path(place) / f"rows-{rows}"
-            write_profiles(folder, rows, files=4)
+        for shape in shapes(Path(place), given.rows):
             for way in WAYS:
-                one = measure(way, folder, rows, partitions=1)
-                lines.append(line(f"{rows:,} profiles of 18 columns", way, one, 18))
-                print(lines[-1], flush=True)
-        for columns in COLUMNS:
-            folder = Path(place) / f"columns-{columns}"
-            wide(folder, columns)
-            for way in WAYS:
-                one = measure(way, folder, OF_COLUMNS, partitions=1)
-                lines.append(line(f"{OF_COLUMNS:,} rows of {columns} columns", way, one, columns))
+                lines.append(shape.line(way, measure(way, shape.folder, shape.rows, 1, shape.conf)))
                 print(lines[-1], flush=True)
     print("\n" + "\n".join(lines))
     if given.store:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,10 +48,12 @@ def sink() -> Iterator[str]:
         process.wait()
 
 
-def measure(way: str, path: Path, rows: int, partitions: int = 0) -> Measured:
-    """Run one way over the dataset."""
+def measure(way: str, path: Path, rows: int, partitions: int = 0, conf: Mapping[str, str] | None = None) -> Measured:
+    """Run one way over the dataset; `conf` are more settings of Spark."""
     with sink() as url:
-        asked = json.dumps({"way": way, "path": str(path), "url": url, "partitions": partitions})
+        asked = json.dumps(
+            {"way": way, "path": str(path), "url": url, "partitions": partitions, "conf": {**(conf or {})}}
+        )
         command = [sys.executable, "-W", "ignore", "-m", "tests.bench.run_way", asked]
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

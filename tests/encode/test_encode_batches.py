@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from spark_klaviyo.encode import arrow
-from spark_klaviyo.encode.arrow import MAX_ROWS, MOST_VALUES, encode
+from spark_klaviyo.encode.arrow import MAX_ROWS, MOST_ROWS, MOST_VALUES, encode
 from spark_klaviyo.encode.rows import MAX_BYTES, row_encoder
 from spark_klaviyo.encode.rows import MAX_ROWS as MAX_ROWS_OF_ROWS
 from spark_klaviyo.plan.model import Checks
@@ -127,6 +127,13 @@ def test_many_columns_are_encoded_in_pieces_and_in_order() -> None:
     pieces = list(arrow.encoded([pa.record_batch(wide), pa.record_batch(wide).slice(0, 0)], plan))
     assert [piece.num_rows for piece in pieces] == [MOST_VALUES // 200, 3_000 - MOST_VALUES // 200]
     assert [json.loads(text[:-1])["c7"] for piece in pieces for text in piece.column(0).to_pylist()] == [*range(3_000)]
+
+
+def test_many_rows_are_encoded_in_pieces_and_in_order() -> None:
+    given = pa.record_batch({"v": pa.array(range(2 * MOST_ROWS + 1))})
+    pieces = list(arrow.encoded([given, given.slice(0, 1)], flat(columns(v="long"))))
+    assert [piece.num_rows for piece in pieces] == [MOST_ROWS, MOST_ROWS, 1, 1]
+    assert [row for piece in pieces for row in records(piece)] == [{"v": n} for n in [*range(2 * MOST_ROWS + 1), 0]]
 
 
 def test_many_columns_with_nulls() -> None:
