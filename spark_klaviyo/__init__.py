@@ -17,25 +17,25 @@ from typing import TYPE_CHECKING
 from spark_klaviyo.templates import templates
 
 if TYPE_CHECKING:
-    from spark_klaviyo.ask.check import check_klaviyo
-    from spark_klaviyo.ask.preview import preview_klaviyo
-    from spark_klaviyo.doors.follow import follow_klaviyo
-    from spark_klaviyo.doors.function import write_klaviyo
-    from spark_klaviyo.doors.partition import klaviyo_partition_writer
-    from spark_klaviyo.doors.source import KlaviyoDataSource, register
-    from spark_klaviyo.doors.stream import klaviyo_batch_writer
+    from spark_klaviyo.check.check import check_klaviyo
+    from spark_klaviyo.entrypoints.datasource import KlaviyoDataSource, register
+    from spark_klaviyo.entrypoints.follow import follow_klaviyo
+    from spark_klaviyo.entrypoints.foreach_batch import klaviyo_batch_writer
+    from spark_klaviyo.entrypoints.foreach_partition import klaviyo_partition_writer
+    from spark_klaviyo.entrypoints.function import write_klaviyo
     from spark_klaviyo.errors import KlaviyoError, OptionError, RowsRejected, SchemaError, WriteStopped
+    from spark_klaviyo.preview.preview import preview_klaviyo
     from spark_klaviyo.report.report import WriteReport
 
 _HOME = {
-    "write_klaviyo": "spark_klaviyo.doors.function",
-    "preview_klaviyo": "spark_klaviyo.ask.preview",
-    "check_klaviyo": "spark_klaviyo.ask.check",
-    "follow_klaviyo": "spark_klaviyo.doors.follow",
-    "klaviyo_partition_writer": "spark_klaviyo.doors.partition",
-    "klaviyo_batch_writer": "spark_klaviyo.doors.stream",
-    "register": "spark_klaviyo.doors.source",
-    "KlaviyoDataSource": "spark_klaviyo.doors.source",
+    "write_klaviyo": "spark_klaviyo.entrypoints.function",
+    "preview_klaviyo": "spark_klaviyo.preview.preview",
+    "check_klaviyo": "spark_klaviyo.check.check",
+    "follow_klaviyo": "spark_klaviyo.entrypoints.follow",
+    "klaviyo_partition_writer": "spark_klaviyo.entrypoints.foreach_partition",
+    "klaviyo_batch_writer": "spark_klaviyo.entrypoints.foreach_batch",
+    "register": "spark_klaviyo.entrypoints.datasource",
+    "KlaviyoDataSource": "spark_klaviyo.entrypoints.datasource",
     "WriteReport": "spark_klaviyo.report.report",
     "KlaviyoError": "spark_klaviyo.errors",
     "OptionError": "spark_klaviyo.errors",

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from spark_klaviyo.ask.expected import quota_seconds
-from spark_klaviyo.doors import promises
-from spark_klaviyo.options.doors import DOORS, SESSION_DOORS
+from spark_klaviyo.core.models import CODES
+from spark_klaviyo.entrypoints import capabilities
+from spark_klaviyo.options.entrypoints import DOORS, SESSION_DOORS
 from spark_klaviyo.options.table import OPTIONS, Option
-from spark_klaviyo.plan.formats import FORMATS
+from spark_klaviyo.plan.manual.formats import FORMATS
 from spark_klaviyo.plan.types import TYPE_TABLE
-from spark_klaviyo.records import CODES
+from spark_klaviyo.preview.estimate import quota_seconds
 from spark_klaviyo.report.text import duration
 from spark_klaviyo.templates import CURRENT, markdown_table, templates
 from spark_klaviyo.templates.model import Template
@@ -44,7 +44,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def doors() -> str:
     """Door by promise."""
-    return promises.markdown_table()
+    return capabilities.markdown_table()
 
 
 def template_table() -> str:

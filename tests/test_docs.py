@@ -12,7 +12,7 @@ import pytest
 
 import spark_klaviyo
 from spark_klaviyo.cli.main import parser
-from spark_klaviyo.doors.reading import options_at
+from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.table import OPTIONS
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.templates import find_template, templates

@@ -15,7 +15,7 @@ import pytest
 
 REPOSITORY = Path(__file__).parent.parent
 PACKAGE = REPOSITORY / "spark_klaviyo"
-DISCOVERY = (PACKAGE / "doors" / "discovery.py").read_text()
+DISCOVERY = (PACKAGE / "entrypoints" / "discovery.py").read_text()
 
 pytest.importorskip("hatchling")
 
@@ -67,7 +67,7 @@ def run(code: str, path: str) -> str:
 def test_the_wheel_holds_the_package_whole_and_nothing_else(wheel: Path) -> None:
     ours = {file for file in PACKAGE.rglob("*") if file.is_file() and "__pycache__" not in file.parts}
     expected = {file.relative_to(REPOSITORY).as_posix() for file in ours}
-    expected = expected - {"spark_klaviyo/doors/discovery.py"} | {"pyspark_klaviyo.py"}
+    expected = expected - {"spark_klaviyo/entrypoints/discovery.py"} | {"pyspark_klaviyo.py"}
     assert {name for name in contents(wheel) if ".dist-info/" not in name} == expected
     assert "spark_klaviyo/py.typed" in expected
 

@@ -1,5 +1,1 @@
-"""The command line: a room that calls the doors and prints."""
-
-from spark_klaviyo.cli.main import main
-
-__all__ = ["main"]
+"""The command line, the demo, and what only they need: a local Spark session, Java."""

@@ -7,11 +7,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from spark_klaviyo.cli.people import write_people
-from spark_klaviyo.doors.function import write_klaviyo
+from spark_klaviyo.cli.demo_people import write_people
+from spark_klaviyo.cli.local_spark import session
+from spark_klaviyo.entrypoints.function import write_klaviyo
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.runs.local import session
 from spark_klaviyo.simulator import KlaviyoSimulator
 
 LIST_ID = "Y6nRLr"

@@ -38,7 +38,7 @@ def facts(template: Template) -> dict[str, object]:
         "limits": asdict(template.limits),
         "quota": [list(window) for window in template.quota.windows],
         "outcome": template.outcome,
-        "harmless": template.harmless,
+        "harmless": template.idempotent,
         "scopes": list(template.scopes),
         "settings": [asdict(setting) for setting in template.settings],
         "columns": [

@@ -9,8 +9,8 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
-from spark_klaviyo.cli.ask import run_check, run_lists, run_preview
-from spark_klaviyo.cli.given import given_options
+from spark_klaviyo.cli.commands import run_check, run_lists, run_preview
+from spark_klaviyo.cli.options import given_options
 from spark_klaviyo.errors import KlaviyoError, OptionError, RowsRejected, WriteStopped
 from spark_klaviyo.report.report import WriteReport
 
@@ -158,8 +158,8 @@ def run_templates(given: argparse.Namespace) -> int:
 def run_write(given: argparse.Namespace) -> int:
     """`write`."""
     from spark_klaviyo.cli.reading import opened
-    from spark_klaviyo.doors.reading import options_at
-    from spark_klaviyo.runs.write import write
+    from spark_klaviyo.entrypoints.read import options_at
+    from spark_klaviyo.runs.execute import write
 
     options = options_at("command", given_options(given.option))
     with opened(given.input, given.format) as frame:
@@ -170,8 +170,8 @@ def run_write(given: argparse.Namespace) -> int:
 
 def run_follow(given: argparse.Namespace) -> int:
     """`follow`."""
-    from spark_klaviyo.doors.reading import options_at
-    from spark_klaviyo.runs.later import settle_later
+    from spark_klaviyo.entrypoints.read import options_at
+    from spark_klaviyo.runs.follow_later import settle_later
 
     report = settle_later(given.receipts, options_at("follow", given_options(given.option)))
     tell(report, as_json=given.json)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from spark_klaviyo.runs.local import dataset, session
+from spark_klaviyo.cli.local_spark import dataset, session
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

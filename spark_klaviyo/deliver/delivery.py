@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from spark_klaviyo.ledger.recorder import Recorder
-from spark_klaviyo.records import Batch, Quota, Receipt, Rejection, Reply
+from spark_klaviyo.core.clock import Clock
+from spark_klaviyo.core.models import Batch, Quota, Receipt, Rejection, Reply
+from spark_klaviyo.core.stop import Stop
+from spark_klaviyo.http.judge import Patience
+from spark_klaviyo.http.transport import Sends
+from spark_klaviyo.ratelimit.limiter import RateLimiter
+from spark_klaviyo.state.recorder import Recorder
 from spark_klaviyo.templates.model import Template
-from spark_klaviyo.wire.clock import Clock
-from spark_klaviyo.wire.judge import Patience
-from spark_klaviyo.wire.pace import Pace
-from spark_klaviyo.wire.stop import Stop
-from spark_klaviyo.wire.transport import Sends
 
 
 class Bounds(Patience, Protocol):
@@ -27,7 +27,7 @@ class Bounds(Patience, Protocol):
         """The policy as it is for this batch."""
 
 
-class Order(Protocol):
+class SendSpec(Protocol):
     """What sending needs of a plan (`plan.model.WritePlan`)."""
 
     @property
@@ -55,16 +55,16 @@ class Order(Protocol):
         """Most requests in flight."""
 
     @property
-    def asides(self) -> Sequence[object]:
+    def params(self) -> Sequence[object]:
         """Non-empty where requests differ by a row's value."""
 
 
 @dataclass(frozen=True)
-class Line:
+class SendContext:
     """What a task sends through. `stop` is the task's own: a refused key sets it. `roll` is the jitter, in [0, 1)."""
 
     transport: Sends
-    pace: Pace
+    limiter: RateLimiter
     clock: Clock
     stop: Stop
     roll: Callable[[], float]

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from spark_klaviyo.records import Batch, Rejection
-from spark_klaviyo.wire.documents import Fault
+from spark_klaviyo.core.models import Batch, Rejection
+from spark_klaviyo.http.documents import Fault
 
 # recorded: an unknown list is refused at /data (import) or /data/relationships/list/data/id (subscriptions)
 _LIST = re.compile(r"\blist (?:id )?\S+ (?:does not exist|not found)|\blist not found\b", re.IGNORECASE)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 
-from spark_klaviyo.deliver.reads import Document, Place, Reader, Unread
+from spark_klaviyo.deliver.reads import Document, Reader, ReadTarget, Unread
 from spark_klaviyo.templates.model import L
 
 KINDS = ("email", "phone_number", "external_id")  # in order of preference
@@ -36,10 +36,10 @@ def profile_ids(reader: Reader, kind: str, values: Iterable[str]) -> dict[str, s
     return found
 
 
-def _place(kind: str, values: list[str]) -> Place:
+def _place(kind: str, values: list[str]) -> ReadTarget:
     listed = ",".join(json.dumps(value, ensure_ascii=False) for value in values)
     query = (("fields[profile]", kind), ("filter", f"any({kind},[{listed}])"), ("page[size]", "100"))
-    return Place(PATH, PATH, L, query)
+    return ReadTarget(PATH, PATH, L, query)
 
 
 def _named(kind: str, page: Document) -> Iterator[tuple[str, str]]:

@@ -11,17 +11,17 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 from urllib.parse import parse_qsl, urlsplit
 
-from spark_klaviyo.deliver.delivery import Line
-from spark_klaviyo.records import Quota, Reply
-from spark_klaviyo.wire.documents import faults, safe_detail
-from spark_klaviyo.wire.failures import UNREACHABLE
-from spark_klaviyo.wire.judge import Done, Halt, Patience, Refused, Reject, Tries, Verdict, Wait, judge
+from spark_klaviyo.core.models import Quota, Reply
+from spark_klaviyo.deliver.delivery import SendContext
+from spark_klaviyo.http.documents import faults, safe_detail
+from spark_klaviyo.http.failures import UNREACHABLE
+from spark_klaviyo.http.judge import Done, Halt, Patience, Reject, RequestRefused, Tries, Verdict, Wait, judge
 
 ATTEMPTS = 4  # of one read; who reads again and again has bounds of its own
 
 
 @dataclass(frozen=True)
-class Place:
+class ReadTarget:
     """What is read: `route` is the unfilled path, which has a quota of its own."""
 
     route: str
@@ -70,7 +70,7 @@ class _Patience:
     attempts: int
     longest_wait_seconds: float
     first_wait_seconds: float
-    harmless: bool = True
+    idempotent: bool = True
     success: tuple[int, ...] = (200,)
 
 
@@ -85,21 +85,21 @@ class Patient(Protocol):
 class Reader:
     """Reads through a task's line. `until`: the moment of the line's clock after which nothing is read any more."""
 
-    def __init__(self, order: Patient, line: Line, until: float = float("inf")) -> None:
+    def __init__(self, order: Patient, context: SendContext, until: float = float("inf")) -> None:
         policy = order.policy
         attempts = min(policy.attempts, ATTEMPTS)
         self._patience = _Patience(attempts, policy.longest_wait_seconds, policy.first_wait_seconds)
-        self._line, self._until = line, until
+        self._context, self._until = context, until
 
-    def read(self, place: Place) -> Document | Unread:
+    def read(self, place: ReadTarget) -> Document | Unread:
         """One document, after as many attempts as that takes."""
         route = f"GET {place.route}"
         tries = Tries(attempts=0)
-        while self._line.clock.now() < self._until:
-            if not self._line.pace.take(route, place.quota, self._line.stop):
+        while self._context.clock.now() < self._until:
+            if not self._context.limiter.take(route, place.quota, self._context.stop):
                 return Unread("stopped", "the write was stopped")
-            reply = self._line.transport.send("GET", place.path, query=place.query)
-            self._line.pace.saw(route, reply)
+            reply = self._context.transport.send("GET", place.path, query=place.query)
+            self._context.limiter.saw(route, reply)
             tries = _counted(tries, reply)
             outcome = self._outcome(reply, tries)
             if not isinstance(outcome, Wait):
@@ -107,7 +107,7 @@ class Reader:
             tries = self._wait(outcome, tries)
         return Unread("late", "the time for it was over")
 
-    def pages(self, place: Place, most: int) -> Iterator[Document | Unread]:
+    def pages(self, place: ReadTarget, most: int) -> Iterator[Document | Unread]:
         """The pages from this place on, `most` of them at most; an `Unread` is the last item, when it comes."""
         seen = {place.query}
         for _ in range(most):
@@ -119,7 +119,7 @@ class Reader:
             place = replace(place, query=page.next_query)
 
     def _outcome(self, reply: Reply, tries: Tries) -> Document | Unread | Wait:
-        verdict = judge(reply, tries, self._patience, self._line.roll())
+        verdict = judge(reply, tries, self._patience, self._context.roll())
         if not isinstance(verdict, Done):
             word = next((fault.code for fault in faults(reply.body)), "")
             return verdict if isinstance(verdict, Wait) else replace(_unread(verdict), word=word)
@@ -131,9 +131,9 @@ class Reader:
         return Wait(self._patience.first_wait_seconds * 2.0**tries.attempts)
 
     def _wait(self, verdict: Wait, tries: Tries) -> Tries:
-        began = self._line.clock.now()
-        self._line.clock.wait(min(verdict.seconds, max(self._until - began, 0.0)), self._line.stop)
-        waited = self._line.clock.now() - began
+        began = self._context.clock.now()
+        self._context.clock.wait(min(verdict.seconds, max(self._until - began, 0.0)), self._context.stop)
+        waited = self._context.clock.now() - began
         return replace(tries, throttled_seconds=tries.throttled_seconds + waited) if verdict.throttled else tries
 
 
@@ -160,5 +160,5 @@ def _unread(verdict: Verdict) -> Unread:
         return Unread(verdict.code, verdict.message)
     if isinstance(verdict, Reject):
         return Unread(verdict.code, verdict.detail)
-    said = verdict.faults[0].detail if isinstance(verdict, Refused) and verdict.faults else ""
+    said = verdict.faults[0].detail if isinstance(verdict, RequestRefused) and verdict.faults else ""
     return Unread("refused", safe_detail(said) or "Klaviyo refused the read")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from spark_klaviyo.deliver.courier import Courier
-from spark_klaviyo.deliver.delivery import Delivery, Line, Order
-from spark_klaviyo.deliver.hands import Caught, Hands
-from spark_klaviyo.records import Batch
-from spark_klaviyo.wire.stop import Stop
+from spark_klaviyo.core.models import Batch
+from spark_klaviyo.core.stop import Stop
+from spark_klaviyo.deliver.batch_sender import BatchSender
+from spark_klaviyo.deliver.delivery import Delivery, SendContext, SendSpec
+from spark_klaviyo.deliver.pool import Caught, DaemonPool
 
 JOIN_SECONDS = 5.0  # a stopped write sends nothing new; it waits this long for requests under way
 
 
-def deliver(plan: Order, batches: Iterator[Batch | None], line: Line) -> Iterator[Delivery | None]:
+def deliver(plan: SendSpec, batches: Iterator[Batch | None], context: SendContext) -> Iterator[Delivery | None]:
     """Send every batch and yield a delivery for each request that came to an end.
 
     A None among the batches is no batch but a pause: it is handed on at once, so that the caller can act meanwhile.
@@ -23,8 +23,8 @@ def deliver(plan: Order, batches: Iterator[Batch | None], line: Line) -> Iterato
     that no further request makes sense; batches pulled by then are handed back as unsent. When `batches` raises, what
     is under way is finished and yielded before the error goes on. Closing the generator sends nothing new.
     """
-    stop = Stop(line.stop)
-    hands: Hands[Batch, Delivery] = Hands(Courier(plan, line, stop).carry, max(plan.workers, 1))
+    stop = Stop(context.stop)
+    hands: DaemonPool[Batch, Delivery] = DaemonPool(BatchSender(plan, context, stop).carry, max(plan.workers, 1))
     source = _Source(batches, stop)
     try:
         yield from _flow(hands, source, max(plan.workers, 1))
@@ -34,7 +34,7 @@ def deliver(plan: Order, batches: Iterator[Batch | None], line: Line) -> Iterato
         hands.finish(JOIN_SECONDS)
 
 
-def _flow(hands: Hands[Batch, Delivery], source: _Source, most: int) -> Iterator[Delivery | None]:
+def _flow(hands: DaemonPool[Batch, Delivery], source: _Source, most: int) -> Iterator[Delivery | None]:
     allowed = 1
     while True:
         while hands.busy < allowed and source.more():

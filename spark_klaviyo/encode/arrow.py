@@ -17,13 +17,13 @@ from spark_klaviyo.encode import arrow_texts as texts
 from spark_klaviyo.encode.arrow_flags import ArrowFlags
 from spark_klaviyo.encode.arrow_texts import Body
 from spark_klaviyo.encode.buffers import Mask, any_in_group, closed, escaped, grouped, masked, valid_rows
-from spark_klaviyo.encode.cheap import word_pattern
 from spark_klaviyo.encode.columns import Columns
 from spark_klaviyo.encode.joined import STRING, Part, join
-from spark_klaviyo.encode.looks import Looks, make_looks
-from spark_klaviyo.plan.formats import separator
-from spark_klaviyo.plan.model import Aside, WritePlan
+from spark_klaviyo.plan.manual.formats import separator
+from spark_klaviyo.plan.model import RequestParam, WritePlan
 from spark_klaviyo.plan.shape import ONE_ITEM, Each, Fixed, Leaf, Node, Record, When
+from spark_klaviyo.screen.patterns import word_pattern
+from spark_klaviyo.screen.rules import ScreenRules, compile_screen
 
 MOST_VALUES, MOST_ROWS = 400_000, 10_000  # encoded at a time
 MAX_ROWS = 65_536  # encoded at once: memory stays flat however many rows a batch has
@@ -34,11 +34,11 @@ def encoded(batches: Iterable[pa.RecordBatch], plan: WritePlan) -> Iterator[pa.R
 
     So do batches of more rows than Spark makes unless told to (`spark.sql.execution.arrow.maxRecordsPerBatch`).
     """
-    looks = make_looks(plan)
+    rules = compile_screen(plan)
     for batch in batches:
         rows = min(max(MOST_VALUES // max(batch.num_columns, 1), 1), MOST_ROWS)
         for start in range(0, batch.num_rows, rows):
-            yield encode(batch.slice(start, rows), plan, looks)
+            yield encode(batch.slice(start, rows), plan, rules)
             if (
                 batch.num_rows > MOST_ROWS
             ):  # such a batch is large by itself; what the allocator keeps would come on top
@@ -46,11 +46,11 @@ def encoded(batches: Iterable[pa.RecordBatch], plan: WritePlan) -> Iterator[pa.R
         del batch  # before the next one is read
 
 
-def encode(batch: pa.RecordBatch, plan: WritePlan, looks: Looks | None = None) -> pa.RecordBatch:
+def encode(batch: pa.RecordBatch, plan: WritePlan, rules: ScreenRules | None = None) -> pa.RecordBatch:
     """The encoded rows of a batch, in order. `looks` are the plan's, made once for many batches."""
-    looks = looks or make_looks(plan)
+    rules = rules or compile_screen(plan)
     slices = [batch.slice(start, MAX_ROWS) for start in range(0, batch.num_rows, MAX_ROWS)] or [batch]
-    encoded = [done for part in slices for done in _fitting(part, plan, looks)]
+    encoded = [done for part in slices for done in _fitting(part, plan, rules)]
     if len(encoded) == 1:
         return encoded[0]
     arrays = [pa.concat_arrays([_wide(part.column(i)) for part in encoded]) for i in range(encoded[0].num_columns)]
@@ -61,32 +61,32 @@ def _wide(column: pa.Array) -> pa.Array:
     return column.cast(pa.large_string()) if pa.types.is_string(column.type) else column
 
 
-def _fitting(batch: pa.RecordBatch, plan: WritePlan, looks: Looks) -> Iterator[pa.RecordBatch]:
+def _fitting(batch: pa.RecordBatch, plan: WritePlan, rules: ScreenRules) -> Iterator[pa.RecordBatch]:
     """The encoded rows in as few batches as their texts fit in."""
     try:
-        yield _encode(batch, plan, looks)
+        yield _encode(batch, plan, rules)
     except pa.ArrowCapacityError:
         if batch.num_rows < 2:
             raise
         half = batch.num_rows // 2
-        yield from _fitting(batch.slice(0, half), plan, looks)
-        yield from _fitting(batch.slice(half), plan, looks)
+        yield from _fitting(batch.slice(0, half), plan, rules)
+        yield from _fitting(batch.slice(half), plan, rules)
 
 
-def _encode(batch: pa.RecordBatch, plan: WritePlan, looks: Looks) -> pa.RecordBatch:
+def _encode(batch: pa.RecordBatch, plan: WritePlan, rules: ScreenRules) -> pa.RecordBatch:
     columns = Columns(batch, plan.columns)
     record = _Records(columns).record(plan)
-    flags = ArrowFlags(columns, looks)
+    flags = ArrowFlags(columns, rules)
     arrays = {"record": record, "flag": flags.flag(record), "key": flags.key()}
-    if plan.asides:
-        arrays["aside"] = _asides(columns, plan.asides)
+    if plan.params:
+        arrays["aside"] = _asides(columns, plan.params)
     return pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
 
 
-def _asides(columns: Columns, asides: tuple[Aside, ...]) -> pa.Array:
+def _asides(columns: Columns, params: tuple[RequestParam, ...]) -> pa.Array:
     """`{name: text of the value}` of each row."""
     records, rows = _Records(columns), columns.rows
-    bodies = [(aside.name, records.leaf(replace(aside.leaf, keep_null=False))) for aside in asides]
+    bodies = [(aside.name, records.leaf(replace(aside.leaf, keep_null=False))) for aside in params]
     fields = [(name, _as_text(body, rows)) for name, body in bodies if not texts.is_nowhere(body)]
     return texts.object_of(fields, rows).text(rows)
 

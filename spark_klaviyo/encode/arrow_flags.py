@@ -22,10 +22,10 @@ from spark_klaviyo.encode.buffers import (
     strings,
     valid_rows,
 )
-from spark_klaviyo.encode.cheap import CODES_BEGIN, NOT_BLANK, cheap_phone_pattern, whole
 from spark_klaviyo.encode.columns import Columns
 from spark_klaviyo.encode.joined import STRING
-from spark_klaviyo.encode.looks import KEY_PARTS, Look, Looks, Part
+from spark_klaviyo.screen.patterns import CODES_BEGIN, NOT_BLANK, cheap_phone_pattern, whole
+from spark_klaviyo.screen.rules import KEY_PARTS, Part, ScreenRule, ScreenRules
 
 Test = Callable[[pa.Array], "Mask | None"]
 
@@ -33,18 +33,18 @@ Test = Callable[[pa.Array], "Mask | None"]
 class ArrowFlags:
     """`flag` and `key` of each row of one batch."""
 
-    def __init__(self, columns: Columns, looks: Looks) -> None:
+    def __init__(self, columns: Columns, rules: ScreenRules) -> None:
         self.columns = columns
-        self.looks = looks
+        self.rules = rules
         self.rows = columns.rows
 
     def flag(self, record: pa.Array) -> pa.Array:
         """0 fine, 1 look, 2 + n: the column number n holds NaN or an infinity."""
-        flags = np.full(self.rows, int(self.looks.every_row), np.int32)
-        if not self.looks.every_row:
+        flags = np.full(self.rows, int(self.rules.every_row), np.int32)
+        if not self.rules.every_row:
             for mask in self._suspicions(record):
                 flags[mask] = 1
-        for leaf, flag in reversed(self.looks.numbers):
+        for leaf, flag in reversed(self.rules.numbers):
             found = anywhere(self.columns.column(leaf), _not_finite)
             if found is not None:
                 flags[found] = flag
@@ -52,10 +52,10 @@ class ArrowFlags:
 
     def key(self) -> pa.Array:
         """The first identifier that is present; null where there is none."""
-        parts = [self._part(part) for part in self.looks.key]
+        parts = [self._part(part) for part in self.rules.key]
         if not parts:
             return pa.nulls(self.rows, STRING)
-        beside = [pc.fill_null(self._part(part), "") for part in self.looks.key_with]
+        beside = [pc.fill_null(self._part(part), "") for part in self.rules.key_with]
         first = pc.coalesce(*parts)
         return pc.binary_join_element_wise(first, *beside, KEY_PARTS) if beside else first
 
@@ -73,23 +73,23 @@ class ArrowFlags:
     # --- suspicions -----------------------------------------------------------------------------
 
     def _suspicions(self, record: pa.Array) -> Iterator[Mask]:
-        looks, column = self.looks, self.columns.column
-        if looks.identifiers:
-            counts = self._count([column(leaf) for leaf in looks.identifiers])
-            yield counts != 1 if looks.exactly_one else counts == 0
-        for look in looks.values:
+        rules, column = self.rules, self.columns.column
+        if rules.identifiers:
+            counts = self._count([column(leaf) for leaf in rules.identifiers])
+            yield counts != 1 if rules.exactly_one else counts == 0
+        for look in rules.values:
             yield from self._value(look, texts.plain(column(look.leaf)))
-        for leaf in looks.deep:
+        for leaf in rules.deep:
             yield _mask(column(leaf).is_valid())
-        for leaf in looks.arrays:
+        for leaf in rules.arrays:
             found = anywhere(column(leaf), self._too_many)
             yield from () if found is None else (found,)
-        if looks.max_properties is not None:
-            yield self._properties() > looks.max_properties
-        if looks.max_row_bytes is not None:
-            yield np.diff(bytes_and_offsets(record)[1]) > looks.max_row_bytes
+        if rules.max_properties is not None:
+            yield self._properties() > rules.max_properties
+        if rules.max_row_bytes is not None:
+            yield np.diff(bytes_and_offsets(record)[1]) > rules.max_row_bytes
 
-    def _value(self, look: Look, column: pa.Array) -> Iterator[Mask]:
+    def _value(self, look: ScreenRule, column: pa.Array) -> Iterator[Mask]:
         if look.required:
             yield _mask(column.is_null())
         if look.always:
@@ -107,8 +107,8 @@ class ArrowFlags:
         return reduce(lambda a, b: a + b, (_mask(c.is_valid()) for c in columns), np.zeros(self.rows, np.int64))
 
     def _properties(self) -> npt.NDArray[np.int64]:
-        counts = self._count(map(self.columns.column, self.looks.properties))
-        for leaf in self.looks.maps:
+        counts = self._count(map(self.columns.column, self.rules.properties))
+        for leaf in self.rules.maps:
             column = self.columns.column(leaf)
             counts = counts + np.where(_mask(column.is_valid()), np.diff(texts.children(column)[1]), 0)
         return counts
@@ -116,11 +116,11 @@ class ArrowFlags:
     def _too_many(self, column: pa.Array) -> Mask | None:
         if not texts.is_list(column.type):
             return None
-        long: Mask = np.diff(texts.children(column)[1]) > self.looks.max_items
+        long: Mask = np.diff(texts.children(column)[1]) > self.rules.max_items
         return long
 
 
-def _text(look: Look, column: pa.Array) -> Iterator[Mask]:
+def _text(look: ScreenRule, column: pa.Array) -> Iterator[Mask]:
     content, offsets = bytes_and_offsets(column)
     lengths = np.diff(offsets)
     # Most texts begin with a printing ASCII character, and few have many bytes: both are seen for a part of the cost.

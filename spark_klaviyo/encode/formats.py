@@ -1,6 +1,6 @@
 """Records as JSON in, records in the content format of manual mode out.
 
-`plan.formats` says what separates and surrounds them. JSON and NDJSON rows are taken as they are, all at once; the
+`plan.manual.formats` says what separates and surrounds them. JSON and NDJSON rows are taken as they are, all at once; the
 other formats are made row by row. In forms, CSV and text a nested value is JSON text; numbers keep every digit.
 """
 
@@ -14,9 +14,9 @@ from urllib.parse import quote, quote_plus
 import numpy as np
 import pyarrow as pa
 
+from spark_klaviyo.core import exact_json
 from spark_klaviyo.encode.buffers import bytes_and_offsets, strings
-from spark_klaviyo.plan import exact_json
-from spark_klaviyo.plan.formats import csv_cell, separator, xml_text
+from spark_klaviyo.plan.manual.formats import csv_cell, separator, xml_text
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import Json
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeAlias
 
-from spark_klaviyo.encode.looks import leaves_of
 from spark_klaviyo.encode.row_values import Value
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import Leaf, Node, When
 from spark_klaviyo.plan.types import Type
+from spark_klaviyo.screen.rules import leaves_of
 
 Row: TypeAlias = "tuple[Value, ...] | Mapping[str, Value]"
 Source: TypeAlias = tuple[str, ...]
@@ -65,7 +65,7 @@ def _leaves(plan: WritePlan) -> Iterator[Leaf]:
     if plan.record is not None:
         yield from leaves_of(plan.record)
         yield from _words(plan.record)
-    yield from (aside.leaf for aside in plan.asides)
+    yield from (aside.leaf for aside in plan.params)
     yield from (wanted.leaf for wanted in plan.checks.wanted if wanted.leaf is not None)
 
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime, timezone
 from typing import TypeAlias
 
-from spark_klaviyo.encode.looks import KEY_PARTS, Bounds, Look, Looks, look_for
 from spark_klaviyo.encode.row_records import Maker, RowValues
 from spark_klaviyo.encode.row_values import Value, type_of
 from spark_klaviyo.plan.forms import UNKNOWN
-from spark_klaviyo.plan.model import Checks, Wanted
+from spark_klaviyo.plan.model import Checks, FieldCheck
 from spark_klaviyo.plan.shape import ONE_ITEM
 from spark_klaviyo.plan.types import Type
+from spark_klaviyo.screen.rules import KEY_PARTS, Bounds, ScreenRule, ScreenRules, rule_for
 
 Test: TypeAlias = Callable[[RowValues, Value], bool]  # of the row and its record
 
@@ -21,17 +21,17 @@ Test: TypeAlias = Callable[[RowValues, Value], bool]  # of the row and its recor
 class RowFlags:
     """Tests whether a row is suspicious, and says what it is identified by."""
 
-    def __init__(self, maker: Maker, checks: Checks, looks: Looks, *, typed: bool) -> None:
+    def __init__(self, maker: Maker, checks: Checks, rules: ScreenRules, *, typed: bool) -> None:
         self._maker = maker
         self._checks = checks
-        self._looks = looks
+        self._looks = rules
         self._typed = typed
-        self._every_row = looks.every_row
-        asked = checks.mode != "off" and not looks.every_row
+        self._every_row = rules.every_row
+        asked = checks.mode != "off" and not rules.every_row
         self._values = list(self._fine_values()) if asked else []
         self._tests = list(self._all_tests()) if asked else []
-        self._parts = [(maker.place(part.leaf), part.lower) for part in looks.key]
-        self._beside = [(maker.place(part.leaf), part.lower) for part in looks.key_with]
+        self._parts = [(maker.place(part.leaf), part.lower) for part in rules.key]
+        self._beside = [(maker.place(part.leaf), part.lower) for part in rules.key_with]
 
     def flag(self, row: RowValues, record: Value, size: int) -> int:
         """0 fine, 1 look. `size` is that of the record in bytes."""
@@ -58,14 +58,14 @@ class RowFlags:
     # --- the tests ------------------------------------------------------------------------------
 
     def _all_tests(self) -> Iterator[Test]:
-        checks, looks = self._checks, self._looks
-        if looks.identifiers:
-            yield _identified([self._maker.raw(leaf) for leaf in looks.identifiers], exactly_one=looks.exactly_one)
-        for leaf in looks.deep:
+        checks, rules = self._checks, self._looks
+        if rules.identifiers:
+            yield _identified([self._maker.raw(leaf) for leaf in rules.identifiers], exactly_one=rules.exactly_one)
+        for leaf in rules.deep:
             yield _present(self._maker.raw(leaf))
-        for leaf in looks.arrays:
-            yield _longer(self._maker.raw(leaf), looks.max_items)
-        if checks.properties_at and (looks.max_properties is not None or not self._typed):
+        for leaf in rules.arrays:
+            yield _longer(self._maker.raw(leaf), rules.max_items)
+        if checks.properties_at and (rules.max_properties is not None or not self._typed):
             yield _properties(checks)
 
     def _fine_values(self) -> Iterator[tuple[int, Callable[[Value], bool]]]:
@@ -77,14 +77,14 @@ class RowFlags:
                 yield self._maker.place(wanted.leaf), _fine_by_value(wanted)
 
 
-def _fine_by_value(wanted: Wanted) -> Callable[[Value], bool]:
+def _fine_by_value(wanted: FieldCheck) -> Callable[[Value], bool]:
     """The test of a column whose type nobody knows: each Python type has its own."""
     known: dict[type, Callable[[Value], bool]] = {}
 
     def test(value: Value) -> bool:
         fine = known.get(type(value))
         if fine is None:
-            look = look_for(wanted, Type("void") if value is None else type_of(value))
+            look = rule_for(wanted, Type("void") if value is None else type_of(value))
             fine = known[type(value)] = _fine(look) if look else _always
         return fine(value)
 
@@ -100,7 +100,7 @@ def _always(_: Value) -> bool:
     return True
 
 
-def _fine(look: Look) -> Callable[[Value], bool]:
+def _fine(look: ScreenRule) -> Callable[[Value], bool]:
     """Whether a value of the look's column is clearly fine."""
     patterns = [re.compile(pattern).fullmatch for pattern in look.patterns]
     longest = look.max_length if look.max_length is not None else 2**31

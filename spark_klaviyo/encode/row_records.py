@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
-from spark_klaviyo.encode.cheap import word_pattern
 from spark_klaviyo.encode.row_values import Convert, Converters, Value, key_text
 from spark_klaviyo.plan.shape import ONE_ITEM, Each, Fixed, Leaf, Node, Record, When
+from spark_klaviyo.screen.patterns import word_pattern
 
 RowValues: TypeAlias = Sequence[Value]  # one row's values, in the order of the columns
 Make: TypeAlias = Callable[[RowValues], Value]

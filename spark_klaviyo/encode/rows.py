@@ -14,15 +14,15 @@ import orjson
 import pyarrow as pa
 
 from spark_klaviyo.encode.buffers import strings
-from spark_klaviyo.encode.looks import make_looks
 from spark_klaviyo.encode.row_columns import Row, RowColumns
 from spark_klaviyo.encode.row_flags import RowFlags
 from spark_klaviyo.encode.row_records import Make, Maker, RowValues
 from spark_klaviyo.encode.row_values import Value
-from spark_klaviyo.plan.formats import separator
+from spark_klaviyo.plan.manual.formats import separator
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import Leaf
 from spark_klaviyo.plan.types import Type
+from spark_klaviyo.screen.rules import compile_screen
 
 MAX_ROWS, MAX_BYTES = 8_192, 4_000_000  # of one batch
 
@@ -37,14 +37,14 @@ class RowEncoder:
 
     def __init__(self, plan: WritePlan) -> None:
         self._columns = RowColumns(plan)
-        looks = make_looks(plan)
+        rules = compile_screen(plan)
         maker = Maker(self._columns.places, self._columns.flags)
         self._bad = maker.bad
         self._typed = bool(plan.columns) and all(column.type.name != "unknown" for column in plan.columns)
-        self._flags = RowFlags(maker, plan.checks, looks, typed=self._typed)
+        self._flags = RowFlags(maker, plan.checks, rules, typed=self._typed)
         self._record = maker.node(plan.record) if plan.record is not None else None
         self._given = maker.raw(Leaf((plan.record_column or "",), Type("string"))) if plan.record is None else None
-        self._asides = [(aside.name, maker.leaf(replace(aside.leaf, keep_null=False))) for aside in plan.asides]
+        self._asides = [(aside.name, maker.leaf(replace(aside.leaf, keep_null=False))) for aside in plan.params]
         self._after = separator(plan.content_format)
 
     def batches(self, rows: Iterable[Row]) -> Iterator[pa.RecordBatch]:
@@ -70,7 +70,7 @@ class RowEncoder:
         held.flags.append(flag)
         held.keys.append(self._flags.key(row))
         if self._asides:
-            held.asides.append(_aside(self._asides, row))
+            held.params.append(_aside(self._asides, row))
             self._bad.clear()
         return body
 
@@ -82,7 +82,7 @@ class _Held:
         self.bodies: list[bytes] = []
         self.flags: list[int] = []
         self.keys: list[str | None] = []
-        self.asides: list[str] = []
+        self.params: list[str] = []
         self._with_asides = with_asides
 
     def batch(self, after: bytes) -> pa.RecordBatch:
@@ -96,7 +96,7 @@ class _Held:
             "key": pa.array(self.keys, pa.string()),
         }
         if self._with_asides:
-            arrays["aside"] = pa.array(self.asides, pa.string())
+            arrays["aside"] = pa.array(self.params, pa.string())
         return pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
 
 

@@ -1,1 +1,1 @@
-"""Options: one table, the readers of their values, and keys that cannot be printed."""
+"""The options that users give: one table, readers for each value, one error with all complaints."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from spark_klaviyo.core.models import Quota
 from spark_klaviyo.options.secrets import Credentials
-from spark_klaviyo.records import Quota
 
 
 @dataclass(frozen=True, repr=False)

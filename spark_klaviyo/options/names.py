@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from spark_klaviyo.options.doors import SPARKS_OWN
+from spark_klaviyo.options.entrypoints import SPARKS_OWN
 from spark_klaviyo.options.table import OPTIONS, plain
 
 _HEADER = re.compile(r"header[._-](?P<name>.+)", re.IGNORECASE | re.DOTALL)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from spark_klaviyo.core.models import Quota
 from spark_klaviyo.options.addresses import without_secrets
 from spark_klaviyo.options.names import masked
 from spark_klaviyo.options.secrets import MASK
 from spark_klaviyo.options.table import BY_NAME
-from spark_klaviyo.records import Quota
 
 _ADDRESSES = frozenset({"url", "proxy", "rejects_path", "receipts_path", "runs_path", "state_path"})
 

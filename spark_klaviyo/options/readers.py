@@ -12,9 +12,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
+from spark_klaviyo.core.models import Quota
 from spark_klaviyo.options.addresses import Unreadable
 from spark_klaviyo.options.secrets import Secret
-from spark_klaviyo.records import Quota
 
 Reader: TypeAlias = Callable[[object], object]
 

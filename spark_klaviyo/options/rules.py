@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spark_klaviyo.options import doors
+from spark_klaviyo.options import entrypoints
 from spark_klaviyo.options.addresses import host_of, is_loopback
 from spark_klaviyo.options.names import masked
 from spark_klaviyo.options.settings import parts_of
@@ -60,11 +60,13 @@ def _home(call: Call) -> Iterator[str]:
 
 
 def _door(call: Call) -> Iterator[str]:
-    here = doors.DOORS[call.door]
+    here = entrypoints.DOORS[call.door]
     for name in call.has(*BY_NAME):
         if call.door not in BY_NAME[name].doors:
-            yield (f"{name}: {here} has no session before and after its tasks; use {doors.door_that_has_it(call.door)}")
-    yield from doors.refusals(call.door, call.given)
+            yield (
+                f"{name}: {here} has no session before and after its tasks; use {entrypoints.door_that_has_it(call.door)}"
+            )
+    yield from entrypoints.refusals(call.door, call.given)
 
 
 def _plain_http(call: Call) -> Iterator[str]:
@@ -168,10 +170,10 @@ def _deletion(call: Call) -> Iterator[str]:
     if call.template is None:
         return
     name = call.template.name
-    if call.template.deletes and call.door in doors.TASK_DOORS:
+    if call.template.deletes and call.door in entrypoints.TASK_DOORS:
         yield (
-            f"template: {name} deletes, and {doors.DOORS[call.door]} has no session to count the rows before; "
-            f"use {doors.door_that_has_it(call.door)}"
+            f"template: {name} deletes, and {entrypoints.DOORS[call.door]} has no session to count the rows before; "
+            f"use {entrypoints.door_that_has_it(call.door)}"
         )
     if call.template.deletes and call.door in _DELETING and "confirm_deletion" not in call.given:
         yield (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spark_klaviyo.options import addresses, readers
-from spark_klaviyo.options.doors import DOORS, SESSION_DOORS
+from spark_klaviyo.options.entrypoints import DOORS, SESSION_DOORS
 from spark_klaviyo.options.readers import Reader
 
 BASE_URL = "https://a.klaviyo.com"

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote_plus
 
-from spark_klaviyo.plan import exact_json
+from spark_klaviyo.core import exact_json
+from spark_klaviyo.core.models import Arrangement
 from spark_klaviyo.plan.shape import Json
-from spark_klaviyo.records import Arrangement
 
 _GROUP = re.compile(r"/(\d{1,9})(?:/attributes/events/data/(\d{1,9}))?(?:/|$)")
 

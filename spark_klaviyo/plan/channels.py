@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from spark_klaviyo.plan.mapping import ColumnMap
-from spark_klaviyo.plan.model import Checks, Need, Wanted
+from spark_klaviyo.plan.model import Checks, FieldCheck, RequiresField
 from spark_klaviyo.plan.shape import ONE_ITEM, Fixed, Leaf, Node, Record, When
-from spark_klaviyo.templates.model import Channel, Known, Template
+from spark_klaviyo.templates.model import Channel, FieldSpec, Template
 
 CHANNELS, CONSENTED_AT = "channels", "consented_at"
 OWN = frozenset({CHANNELS, CONSENTED_AT})  # fields that this module places and checks
@@ -47,13 +47,13 @@ def check_channels(checks: Checks, template: Template, settings: Mapping[str, st
     dated = settings.get("historical_import") == "true"
     places = {known.path: known.at for known in template.fields}
     needs = [
-        Need(channel.at, places[channel.needs], f"the channel {channel.word} needs {channel.needs}")
+        RequiresField(channel.at, places[channel.needs], f"the channel {channel.word} needs {channel.needs}")
         for channel in among
         if channel.needs
     ]
     times = [(channel, (*channel.at, CONSENTED_AT)) for channel in among if channel.dated]
     if dated:
-        needs += [Need(channel.at, at, "historical_import=true needs consented_at") for channel, at in times]
+        needs += [RequiresField(channel.at, at, "historical_import=true needs consented_at") for channel, at in times]
     sure = {channel.needs for channel in among} if fixed else set()
     wanted = tuple(replace(one, required=True) if one.path in sure else one for one in checks.wanted)
     leaf = found.leaves.get(CONSENTED_AT) if found is not None else None
@@ -89,8 +89,8 @@ def _only_with(leaf: Leaf | None, word: str, node: Node) -> Node:
     return node if leaf is None else When(leaf, word, node)
 
 
-def _time(known: Known, at: tuple[str, ...], leaf: Leaf | None, *, required: bool) -> Wanted:
-    return Wanted(at, known.path, known.form, leaf, required=required, latest_days=known.latest_days)
+def _time(known: FieldSpec, at: tuple[str, ...], leaf: Leaf | None, *, required: bool) -> FieldCheck:
+    return FieldCheck(at, known.path, known.form, leaf, required=required, latest_days=known.latest_days)
 
 
 def _complaints(template: Template, settings: Mapping[str, str], found: ColumnMap, tokens: set[str]) -> list[str]:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
-from spark_klaviyo.plan import formats, manual
+from spark_klaviyo.core.models import KEY_MARK, NOW_MARK, Envelope
 from spark_klaviyo.plan.arrange import ARRANGEMENTS
-from spark_klaviyo.records import KEY_MARK, NOW_MARK, Envelope
+from spark_klaviyo.plan.manual import formats, manual_mode
 
 if TYPE_CHECKING:
     from spark_klaviyo.plan.model import WritePlan
@@ -27,11 +27,11 @@ def envelope(plan: WritePlan, values: Mapping[str, str]) -> Envelope:
     """The envelope of rows with these per-row values; the plan's settings fill the rest."""
     settings = _prefixed(plan, {**plan.settings, **values})
     path, query, by_hand = plan.template.path, plan.query, plan.template.family == "manual"
-    path = manual.filled_path(path, values) if by_hand else fill_path(path, settings)
+    path = manual_mode.filled_path(path, values) if by_hand else fill_path(path, settings)
     if plan.template.arrange == "form":
         head, tail = _form(plan.template.body)
     elif by_hand:
-        head, tail, query = *manual.around(plan, values), manual.filled_query(query, values)
+        head, tail, query = *manual_mode.around(plan, values), manual_mode.filled_query(query, values)
     elif plan.template.body is None:
         head, tail = b"", b""
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spark_klaviyo.plan.shape import ONE_ITEM, Each, Leaf, Node, Record
 from spark_klaviyo.plan.types import Type, unsendable
-from spark_klaviyo.templates.model import Known
+from spark_klaviyo.templates.model import FieldSpec
 
 TEXT = frozenset({"string", "char", "varchar"})
 WHOLE = frozenset({"byte", "short", "integer", "long"})
@@ -30,7 +30,7 @@ _TAKES: dict[str, tuple[frozenset[str], str]] = {
 }
 
 
-def misfit(known: Known, kind: Type) -> str | None:
+def misfit(known: FieldSpec, kind: Type) -> str | None:
     """Why a column of this type cannot be this field, and what to do; None where it can."""
     if kind.name in (UNKNOWN, "void"):
         return None
@@ -44,7 +44,7 @@ def misfit(known: Known, kind: Type) -> str | None:
     return unsendable(kind)
 
 
-def node_for(known: Known, source: Leaf, *, keep_null: bool) -> Node:
+def node_for(known: FieldSpec, source: Leaf, *, keep_null: bool) -> Node:
     """The node that writes this column as this field."""
     if known.form == "ids":
         return Each(Leaf(source.source, source.type, "text", known.prefix), known.kind)

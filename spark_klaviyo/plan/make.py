@@ -11,12 +11,13 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from spark_klaviyo.core.models import Limits, Quota
 from spark_klaviyo.errors import SchemaError, complain
-from spark_klaviyo.plan import formats, manual
 from spark_klaviyo.plan.channels import place_channels
-from spark_klaviyo.plan.checking import make_checks
-from spark_klaviyo.plan.mapping import ColumnMap, Wishes, map_columns, near_misses
-from spark_klaviyo.plan.model import Aside, Policy, WritePlan
+from spark_klaviyo.plan.checks import make_checks
+from spark_klaviyo.plan.manual import formats, manual_mode
+from spark_klaviyo.plan.mapping import ColumnMap, MappingOptions, map_columns, near_misses
+from spark_klaviyo.plan.model import Policy, RequestParam, WritePlan
 from spark_klaviyo.plan.settings import (
     appends,
     cautions,
@@ -25,18 +26,17 @@ from spark_klaviyo.plan.settings import (
     fields_with_settings,
     fixed_settings,
     may_append,
-    path_asides,
+    path_params,
+    request_params,
     settled_fields,
-    steering_asides,
 )
 from spark_klaviyo.plan.tree import build_record
 from spark_klaviyo.plan.types import UNKNOWN, Field
-from spark_klaviyo.records import Limits, Quota
 from spark_klaviyo.templates import at_revision, find_template, warn_of
 from spark_klaviyo.templates.model import Template
 
 if TYPE_CHECKING:
-    from spark_klaviyo.options.read import Options
+    from spark_klaviyo.options.parse import Options
 
 JSON_API = "application/vnd.api+json"
 READY_MADE = frozenset({"string", "char", "varchar", "void", UNKNOWN})  # types that can hold a record as JSON
@@ -46,8 +46,8 @@ HARMLESS_METHODS = frozenset({"PUT", "DELETE", "GET"})
 def template_of(options: Options) -> Template:
     """The template the options name, or the one made of the manual mode's options."""
     if not options.template:
-        complain(list(manual.complaints(options)))
-        return manual.template(options)
+        complain(list(manual_mode.complaints(options)))
+        return manual_mode.template(options)
     found = find_template(options.template, options.api)
     return found if found.legacy else at_revision(found, options.revision)
 
@@ -82,26 +82,26 @@ def _options_part(options: Options, template: Template, run_id: str) -> WritePla
         record=None,
         record_column=options.record_column,
         checks=make_checks(options, template, None),
-        asides=(),
+        params=(),
         limits=_limits(options, template),
         quota=_quota(options, template),
         policy=_policy(options, template),
-        base_url=options.base_url if options.template else manual.origin(options.url),
+        base_url=options.base_url if options.template else manual_mode.origin(options.url),
         headers=headers,
         credentials=options.credentials,
-        content_format=manual.content_format(options) if by_hand else "json",
+        content_format=manual_mode.content_format(options) if by_hand else "json",
         batched=options.batch_mode,
         workers=options.workers,
         max_rejects=options.max_rejects or "",
         wait_for_jobs=options.wait_for_jobs,
         job_timeout_seconds=options.job_timeout_seconds,
-        body_text=manual.body_text(options) if by_hand else "",
+        body_text=manual_mode.body_text(options) if by_hand else "",
         nulls=options.nulls,
         key_in=_key_in(options, template),
         proxy=options.proxy,
         learns_quota=options.rate_limit is None,
         warnings=options.warnings + _about_revision(headers.get("revision")),
-        query=() if options.template else manual.query(options.url),
+        query=() if options.template else manual_mode.query(options.url),
     )
 
 
@@ -110,7 +110,7 @@ def _headers(options: Options, template: Template) -> dict[str, str]:
     by_hand, legacy = template.family == "manual", bool(template.legacy)
     written = options.content_format if by_hand else template.content_format
     media = formats.media_type(written) if by_hand or legacy else JSON_API
-    if by_hand and written == "json" and manual.known_endpoint(options) is not None:
+    if by_hand and written == "json" and manual_mode.known_endpoint(options) is not None:
         media = JSON_API
     ours = {"Content-Type": media, "Accept": "application/json" if legacy else JSON_API}
     if not legacy:
@@ -126,7 +126,7 @@ def _about_revision(revision: str | None) -> tuple[str, ...]:
 
 def _key_in(options: Options, template: Template) -> str:
     if template.family == "manual":
-        return manual.key_in(options)
+        return manual_mode.key_in(options)
     return "body" if template.legacy else "header"
 
 
@@ -135,7 +135,7 @@ def _limits(options: Options, template: Template) -> Limits:
     rows = options.max_rows or template.limits.max_rows
     if published or template.limits.max_rows == 1:
         rows = min(rows, template.limits.max_rows)
-    if not options.batch_mode or manual.one_row_a_request(template, options):
+    if not options.batch_mode or manual_mode.one_row_a_request(template, options):
         rows = 1
     size = options.max_bytes or template.limits.max_bytes
     of_a_row = template.limits.max_row_bytes if options.validate == "strict" else None
@@ -147,17 +147,17 @@ def _quota(options: Options, template: Template) -> Quota:
 
 
 def _policy(options: Options, template: Template) -> Policy:
-    by_nature = template.harmless if template.family != "manual" else template.method in HARMLESS_METHODS
+    by_nature = template.idempotent if template.family != "manual" else template.method in HARMLESS_METHODS
     adding = b""
     if options.record_column is not None and may_append(template):  # a second sending would add again
         adding, by_nature = (b'"append"' if by_nature else b""), False
-    harmless = {"always": True, "never": False}.get(options.resend, by_nature)
+    idempotent = {"always": True, "never": False}.get(options.resend, by_nature)
     return Policy(
         timeout_seconds=options.timeout_seconds,
         attempts=options.attempts,
         longest_wait_seconds=options.longest_wait_seconds,
-        harmless=harmless,
-        harmless_without=adding if options.resend == "auto" else b"",
+        idempotent=idempotent,
+        idempotent_unless_contains=adding if options.resend == "auto" else b"",
         success=template.success,
     )
 
@@ -167,7 +167,7 @@ def _policy(options: Options, template: Template) -> Policy:
 
 def _columns_part(plan: WritePlan, options: Options, columns: Sequence[Field]) -> WritePlan:
     template = plan.template
-    asides, complaints = steering_asides(options, template, columns)
+    params, complaints = request_params(options, template, columns)
     complaints[:0] = _twins(columns)
     if template.arrange == "form" and any(column.name == "token" for column in columns):
         complaints.append("column 'token': the key stands there (form-data-param); rename or drop it, or give body")
@@ -177,11 +177,11 @@ def _columns_part(plan: WritePlan, options: Options, columns: Sequence[Field]) -
         return replace(
             plan,
             columns=tuple(columns),
-            asides=tuple(asides),
+            params=tuple(params),
             checks=make_checks(options, template, None),
             warnings=plan.warnings + cautions(options, template, {}),
         )
-    found = map_columns(columns, template, _wishes(options, template, asides))
+    found = map_columns(columns, template, _wishes(options, template, params))
     found.complaints[:0] = complaints
     found.complaints += _missing_fields(options, template, found)
     checks = make_checks(options, template, found)
@@ -196,12 +196,12 @@ def _columns_part(plan: WritePlan, options: Options, columns: Sequence[Field]) -
         plan,
         columns=tuple(columns),
         record=record,
-        asides=(*asides, *path_asides(template, found)),
+        params=(*params, *path_params(template, found)),
         checks=checks,
         mapped=tuple(found.mapped),
         unmapped=tuple(found.unmapped),
         warnings=plan.warnings + cautions(options, template, found.leaves) + likely,
-        policy=replace(plan.policy, harmless=False) if options.resend == "auto" and appends(found) else plan.policy,
+        policy=replace(plan.policy, idempotent=False) if options.resend == "auto" and appends(found) else plan.policy,
     )
 
 
@@ -224,10 +224,10 @@ def _about_ready_made(name: str, columns: Sequence[Field]) -> list[str]:
     return []
 
 
-def _wishes(options: Options, template: Template, asides: Sequence[Aside]) -> Wishes:
+def _wishes(options: Options, template: Template, params: Sequence[RequestParam]) -> MappingOptions:
     # a template's settings are no part of the record; in manual mode rows are sent as they are
-    steering = set() if template.family == "manual" else {aside.leaf.source[0] for aside in asides}
-    return Wishes(
+    steering = set() if template.family == "manual" else {aside.leaf.source[0] for aside in params}
+    return MappingOptions(
         fields=fields_with_settings(options, template),
         other_columns=options.other_columns,
         keep_null=_keep_null(options, template),

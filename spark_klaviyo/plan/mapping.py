@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from spark_klaviyo.plan.forms import misfit, node_for
 from spark_klaviyo.plan.shape import Leaf, Node
 from spark_klaviyo.plan.types import Field, unsendable
-from spark_klaviyo.templates.model import Known, Template
+from spark_klaviyo.templates.model import FieldSpec, Template
 
 
 def folded(name: str) -> str:
@@ -27,7 +27,7 @@ class ColumnMap:
 
     places: dict[tuple[str, ...], Node] = field(default_factory=dict)
     leaves: dict[str, Leaf] = field(default_factory=dict)  # path of the Known -> its column
-    known: dict[str, Known] = field(default_factory=dict)
+    known: dict[str, FieldSpec] = field(default_factory=dict)
     spread: list[Leaf] = field(default_factory=list)
     mapped: list[tuple[str, str]] = field(default_factory=list)
     unmapped: list[str] = field(default_factory=list)
@@ -37,7 +37,7 @@ class ColumnMap:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class MappingOptions:
     """What the options say about mapping."""
 
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -47,13 +47,13 @@ class Wishes:
     settled: frozenset[str] = frozenset()  # fields that a setting gives for all rows
 
 
-def map_columns(columns: Sequence[Field], template: Template, wishes: Wishes) -> ColumnMap:
+def map_columns(columns: Sequence[Field], template: Template, wishes: MappingOptions) -> ColumnMap:
     """Decide for every column where it goes."""
     return _Mapper(columns, template, wishes).run()
 
 
 class _Mapper:
-    def __init__(self, columns: Sequence[Field], template: Template, wishes: Wishes) -> None:
+    def __init__(self, columns: Sequence[Field], template: Template, wishes: MappingOptions) -> None:
         self.columns = {column.name: column for column in columns}
         self.template = template
         self.wishes = wishes
@@ -160,13 +160,13 @@ class _Mapper:
         """Whether fields of the endpoint stand below a path."""
         return any(known.path.startswith(path + ".") for known in self.template.fields)
 
-    def _known(self, prefix: str, part: Field) -> Known | None:
+    def _known(self, prefix: str, part: Field) -> FieldSpec | None:
         """The field that a part of a struct column is."""
         name = folded(part.name).removeprefix("$")
         inner = {k.path[len(prefix) + 1 :]: k for k in self.template.fields if k.path.startswith(prefix + ".")}
         return next((known for rest, known in inner.items() if folded(rest) == name), None)
 
-    def _shadowed(self, known: Known, name: str) -> bool:
+    def _shadowed(self, known: FieldSpec, name: str) -> bool:
         """A flat `city` is a custom property where a whole `location` column exists; so is what `fields` overrides."""
         nested = known.path.startswith("location.") and folded(name) != folded(known.path)
         whole = nested and any(folded(column) == "location" for column in self.columns)
@@ -249,7 +249,7 @@ class _Mapper:
 
     # --- placing --------------------------------------------------------------------------------
 
-    def _place(self, known: Known, name: str, source: Leaf) -> None:
+    def _place(self, known: FieldSpec, name: str, source: Leaf) -> None:
         twin = next((path for path, other in self.found.known.items() if other.at == known.at), known.path)
         before = {at: column for column, at in self.found.mapped}.get(twin)
         if before is not None:
@@ -266,7 +266,7 @@ class _Mapper:
         self.found.places[known.at] = node_for(known, source, keep_null=self._keeps_null(known))
         self.found.mapped.append((name, known.path))
 
-    def _keeps_null(self, known: Known) -> bool:
+    def _keeps_null(self, known: FieldSpec) -> bool:
         return self.wishes.keep_null and known.at[0] == "attributes" and known.path not in self.template.identifiers
 
     def _put(self, at: tuple[str, ...], path: str, name: str, source: Leaf) -> None:
@@ -283,7 +283,7 @@ class _Mapper:
         self.found.mapped.append((name, path))
 
 
-def _names(known: Known) -> Iterator[str]:
+def _names(known: FieldSpec) -> Iterator[str]:
     yield known.path
     yield known.path.rpartition(".")[2] if known.path.startswith("location.") else known.path
     yield from known.names

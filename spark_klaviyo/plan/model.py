@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from spark_klaviyo.ledger.state import StatePlace
+from spark_klaviyo.core.models import Batch, Envelope, Limits, Quota
 from spark_klaviyo.options.secrets import Credentials
 from spark_klaviyo.plan.shape import Leaf, Record
 from spark_klaviyo.plan.types import Field
-from spark_klaviyo.records import Batch, Envelope, Limits, Quota
+from spark_klaviyo.state.format import StatePlace
 from spark_klaviyo.templates.model import Template
 
 
 @dataclass(frozen=True)
-class Wanted:
+class FieldCheck:
     """One field that is looked at before sending: where it stands in the record, and what it has to be.
 
     `at` is its place in the record, `leaf` its column (None where `record_column` brings the record ready made).
@@ -36,7 +36,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Need:
+class RequiresField:
     """Where something stands at `when`, something must stand at `at`; `says` why."""
 
     when: tuple[str, ...]
@@ -49,7 +49,7 @@ class Checks:
     """What is checked before sending. `every_row`: each row meets the exact check (derived ids, ready-made records)."""
 
     mode: str  # strict | warn | off
-    wanted: tuple[Wanted, ...] = ()
+    wanted: tuple[FieldCheck, ...] = ()
     identifiers: tuple[tuple[str, ...], ...] = ()  # places in the record, at least one needed
     exactly_one: bool = False
     key: tuple[tuple[str, ...], ...] = ()  # places that make two rows the same thing, in order of preference
@@ -68,13 +68,13 @@ class Checks:
     ready_made: bool = False  # the record comes as JSON from the user
     look_bytes: int | None = None  # a longer record is looked at
     max_string_bytes: int | None = None
-    needs: tuple[Need, ...] = ()
+    needs: tuple[RequiresField, ...] = ()
     channels_at: tuple[str, ...] = ()  # where consents stand; the words of a column stand there too, until looked at
     channels: tuple[str, ...] = ()  # the words there are
 
 
 @dataclass(frozen=True)
-class Aside:
+class RequestParam:
     """A column whose value a row needs outside its record: a per-row setting, a path parameter, a body placeholder.
 
     `name` is what it is called in the envelope ("list_id", "{sku}"); rows with equal values of all asides share
@@ -89,24 +89,24 @@ class Aside:
 class Policy:
     """How long and how often. Seconds; `harmless` says whether a request whose answer was lost may be sent again.
 
-    `harmless_without`: where it is not, a request whose rows do not hold these bytes is so all the same.
+    `idempotent_unless_contains`: where it is not, a request whose rows do not hold these bytes is so all the same.
     """
 
     timeout_seconds: float = 60.0
     attempts: int = 8
     longest_wait_seconds: float = 120.0
     first_wait_seconds: float = 0.5
-    harmless: bool = True
-    harmless_without: bytes = b""
+    idempotent: bool = True
+    idempotent_unless_contains: bytes = b""
     max_refusals: int = 100
     success: tuple[int, ...] = (200, 201, 202, 204)
 
     def about(self, batch: Batch) -> Policy:
         """The policy as it is for this batch, whose rows may not hold what could do harm."""
-        mark = self.harmless_without
+        mark = self.idempotent_unless_contains
         if not mark or any(mark in bytes(part) for part in batch.parts()):
             return self
-        return replace(self, harmless=True)
+        return replace(self, idempotent=True)
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class WritePlan:
     record: Record | None  # None: `record_column` holds it
     record_column: str | None
     checks: Checks
-    asides: tuple[Aside, ...]
+    params: tuple[RequestParam, ...]
     limits: Limits
     quota: Quota
     policy: Policy
@@ -142,7 +142,7 @@ class WritePlan:
     query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     proxy: str | None = field(default=None, repr=False)
     learns_quota: bool = True  # False: `rate_limit` was given and stands
-    gone_is_done: bool = False  # removes, and what Klaviyo knows nothing of is removed already
+    missing_counts_as_deleted: bool = False  # removes, and what Klaviyo knows nothing of is removed already
     state: StatePlace | None = None  # where tasks write down what they delivered
 
     def envelope(self, values: Mapping[str, str]) -> Envelope:

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from spark_klaviyo.plan import manual
 from spark_klaviyo.plan.envelopes import with_prefix
+from spark_klaviyo.plan.manual import manual_mode
 from spark_klaviyo.plan.mapping import ColumnMap
-from spark_klaviyo.plan.model import Aside
+from spark_klaviyo.plan.model import RequestParam
 from spark_klaviyo.plan.shape import Fixed, Leaf, Node
 from spark_klaviyo.plan.tree import setting_places
 from spark_klaviyo.plan.types import Field
 from spark_klaviyo.templates.model import Template
 
 if TYPE_CHECKING:
-    from spark_klaviyo.options.read import Options
+    from spark_klaviyo.options.parse import Options
 
 COLUMN = "column:"
 APPEND = "patch_properties.append"
@@ -69,15 +69,17 @@ def constant(name: str, options: Options, template: Template) -> Node | None:
     return Fixed(value == "true") if setting.choices == ("true", "false") else Fixed(with_prefix(value, setting.prefix))
 
 
-def steering_asides(options: Options, template: Template, columns: Sequence[Field]) -> tuple[list[Aside], list[str]]:
+def request_params(
+    options: Options, template: Template, columns: Sequence[Field]
+) -> tuple[list[RequestParam], list[str]]:
     """Per-row values that stand outside the record, and complaints about columns that are not there."""
     inside = fields_of_settings(template)
     wanted = {name: column for name, column in _per_row(options, template).items() if name not in inside}
     if template.family == "manual":
-        wanted |= {name: name for name in manual.placeholders(options)}
+        wanted |= {name: name for name in manual_mode.placeholders(options)}
     if (options.default_country or "").startswith(COLUMN):
         wanted["default_country"] = str(options.default_country).removeprefix(COLUMN)
-    free = set(manual.names_in_body(options)) if template.family == "manual" else set()  # JSON of any type
+    free = set(manual_mode.names_in_body(options)) if template.family == "manual" else set()  # JSON of any type
     by_name = {column.name: column for column in columns}
     complaints = [
         f"{name}: the DataFrame has no column {column!r}; it has {', '.join(list(by_name)[:20])}"
@@ -89,19 +91,19 @@ def steering_asides(options: Options, template: Template, columns: Sequence[Fiel
         for name, column in wanted.items()
         if column in by_name and by_name[column].type.name in MANY_VALUED and name not in free
     ]
-    asides = [
-        Aside(name, Leaf((column,), by_name[column].type, "text"))
+    params = [
+        RequestParam(name, Leaf((column,), by_name[column].type, "text"))
         for name, column in wanted.items()
         if column in by_name
     ]
-    return asides, complaints
+    return params, complaints
 
 
-def path_asides(template: Template, found: ColumnMap) -> tuple[Aside, ...]:
+def path_params(template: Template, found: ColumnMap) -> tuple[RequestParam, ...]:
     """The `{id}` of a single-record path, from the field that stands at this place of the record."""
     by_place = {known.at: known for known in found.known.values()}
     return tuple(
-        Aside(name, Leaf(found.leaves[known.path].source, found.leaves[known.path].type, "text", known.prefix))
+        RequestParam(name, Leaf(found.leaves[known.path].source, found.leaves[known.path].type, "text", known.prefix))
         for name in template.item_paths
         if (known := by_place.get((name,))) is not None
     )

@@ -1,1 +1,1 @@
-"""What a write has to say at its end, and while it runs: counts, sentence, page, bar."""
+"""What became of a write: counts, warnings, the sentence, progress."""

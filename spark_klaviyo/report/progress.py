@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable
 from typing import Protocol, TextIO
 
-from spark_klaviyo.report.css import STYLE
-from spark_klaviyo.report.html import Markup, element, join
-from spark_klaviyo.report.pulse import Pulse, Snapshot, line
+from spark_klaviyo.report.pages.css import STYLE
+from spark_klaviyo.report.pages.html import Markup, element, join
+from spark_klaviyo.report.rate import Pulse, Snapshot, line
 
 Show = Callable[[str], None]  # draws HTML in one place of the notebook, in place of what stood there
 LOG_SECONDS = 30.0

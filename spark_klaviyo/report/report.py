@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 
-from spark_klaviyo.records import Quota, Receipt
-from spark_klaviyo.report.html import Markup, Rendered
-from spark_klaviyo.report.page import write_fragment
-from spark_klaviyo.report.sample import Job, RejectedRow, SlowRequest
+from spark_klaviyo.core.models import Quota, Receipt
+from spark_klaviyo.report.pages.html import Markup, Rendered
+from spark_klaviyo.report.pages.report_page import write_fragment
+from spark_klaviyo.report.sample import Job, RejectSample, SlowRequest
 from spark_klaviyo.report.sentence import sentence
 from spark_klaviyo.report.series import Series
-from spark_klaviyo.report.task import COUNTS, TaskReport
+from spark_klaviyo.report.task_report import COUNTS, TaskReport
 
 Examples = Mapping[str, list[tuple[int, int]]]
 Reader = Callable[[], object]
@@ -56,7 +56,7 @@ class WriteReport(Rendered):
     series: Series = field(default_factory=Series)
     quota: Quota = NO_QUOTA
     stopped: tuple[str, str] | None = None
-    rejects_sample: tuple[RejectedRow, ...] = ()
+    rejects_sample: tuple[RejectSample, ...] = ()
     receipts_sample: tuple[Receipt, ...] = ()
     rejects_reader: Reader | None = field(default=None, compare=False)
     receipts_reader: Reader | None = field(default=None, compare=False)
@@ -104,7 +104,7 @@ class WriteReport(Rendered):
 
     @property
     def rejects(self) -> object:
-        """The DataFrame at `rejects_path`; without that option a bounded tuple of `RejectedRow`."""
+        """The DataFrame at `rejects_path`; without that option a bounded tuple of `RejectSample`."""
         return self.rejects_reader() if self.rejects_reader else self.rejects_sample
 
     @property

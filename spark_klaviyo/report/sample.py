@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 
-from spark_klaviyo.records import Rejection
+from spark_klaviyo.core.models import Rejection
 
 Who = Mapping[str, str | None]  # a row's identifiers: email, phone_number, external_id, id
 
@@ -19,7 +19,7 @@ MAX_JOBS = 40
 
 
 @dataclass(frozen=True)
-class RejectedRow:
+class RejectSample:
     """A row of the sample of rejects: the columns of the rejects dataset, and its number there (`row`).
 
     Read it like a Spark row, by attribute or by name in brackets. It holds a person's data, for the caller's
@@ -40,7 +40,7 @@ class RejectedRow:
     status: int | None
 
     @classmethod
-    def of(cls, rejection: Rejection, partition_id: int, who: Who, run_id: str) -> RejectedRow:
+    def of(cls, rejection: Rejection, partition_id: int, who: Who, run_id: str) -> RejectSample:
         """The sample's entry for a rejection; `who` holds the identifiers that the row has."""
         email, phone, external, own = map(who.get, ("email", "phone_number", "external_id", "id"))
         return cls(
@@ -65,7 +65,7 @@ class RejectedRow:
         )
 
 
-COLUMNS = tuple(column.name for column in fields(RejectedRow))
+COLUMNS = tuple(column.name for column in fields(RejectSample))
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Job:
     rows: int
 
 
-def fair(rows: Iterable[RejectedRow]) -> list[RejectedRow]:
+def fair(rows: Iterable[RejectSample]) -> list[RejectSample]:
     """The rows worth keeping: the first of every code before the second of any, within count and bytes."""
     seen: Counter[str] = Counter()
     ranked = []
@@ -99,7 +99,7 @@ def fair(rows: Iterable[RejectedRow]) -> list[RejectedRow]:
     return _within_bytes([row for _, row in ranked[:MAX_REJECTED]])
 
 
-def _within_bytes(rows: list[RejectedRow]) -> list[RejectedRow]:
+def _within_bytes(rows: list[RejectSample]) -> list[RejectSample]:
     left = MAX_SAMPLE_BYTES
     kept = []
     for row in rows:
@@ -110,7 +110,7 @@ def _within_bytes(rows: list[RejectedRow]) -> list[RejectedRow]:
     return kept
 
 
-def _size(row: RejectedRow) -> int:
+def _size(row: RejectSample) -> int:
     return len(json.dumps(row.as_dict()))
 
 

@@ -1,1 +1,1 @@
-"""What a session does around the tasks: before them, the plan; after them, the report."""
+"""One write on a Spark session: runs the tasks, follows the jobs, gathers the report."""

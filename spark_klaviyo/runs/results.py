@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass, field
 
 import pyarrow as pa
 
-from spark_klaviyo.ask.identities import WHO
-from spark_klaviyo.deliver.jobs import JobEnded, OpenJob
-from spark_klaviyo.pipeline.settle import Refused
-from spark_klaviyo.pipeline.task import Happened
-from spark_klaviyo.records import Receipt
-from spark_klaviyo.report.task import TaskReport
+from spark_klaviyo.core.models import Receipt
+from spark_klaviyo.deliver.jobs.follow import JobEnded, OpenJob
+from spark_klaviyo.modes.mirror.identities import WHO
+from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.task.jobs import RejectedRow
+from spark_klaviyo.task.run import TaskEvent
 
 RESULT = "kind string, body string"
 SCHEMA = pa.schema([("kind", pa.string()), ("body", pa.string())])
@@ -22,7 +22,7 @@ REPORT, REJECT, RECEIPT, JOB, END = "report", "reject", "receipt", "job", "end"
 _KINDS: dict[type, str] = {TaskReport: REPORT, Receipt: RECEIPT, OpenJob: JOB, JobEnded: END}
 
 
-def reject_body(run_id: str, partition_id: int, refused: Refused) -> dict[str, object]:
+def reject_body(run_id: str, partition_id: int, refused: RejectedRow) -> dict[str, object]:
     """A row of the rejects dataset."""
     rejection = refused.rejection
     return {
@@ -38,7 +38,7 @@ def reject_body(run_id: str, partition_id: int, refused: Refused) -> dict[str, o
 
 
 def result_batches(
-    happened: Iterable[Happened], run_id: str, partition_id: int, kinds: frozenset[str]
+    happened: Iterable[TaskEvent], run_id: str, partition_id: int, kinds: frozenset[str]
 ) -> Iterator[pa.RecordBatch]:
     """Arrow batches of what happened, only of the kinds that somebody reads, handed over as it happens."""
     rows: list[tuple[str, str]] = []
@@ -52,7 +52,7 @@ def result_batches(
     yield _batch(rows)
 
 
-def _body(event: Happened, run_id: str, partition_id: int) -> str:
+def _body(event: TaskEvent, run_id: str, partition_id: int) -> str:
     if isinstance(event, TaskReport):
         return event.to_json()
     if isinstance(event, Receipt | OpenJob):

@@ -38,3 +38,11 @@ def describe_job(df: DataFrame, text: str) -> None:
     context = context_of(df)
     if context is not None:
         context.setJobDescription(text)
+
+
+def current_task() -> tuple[int, int]:
+    """Partition number and attempt number of the Spark task that this code runs in; (0, 0) outside one."""
+    from pyspark import TaskContext
+
+    task = TaskContext.get()
+    return (task.partitionId(), task.attemptNumber()) if task is not None else (0, 0)

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from spark_klaviyo.records import Limits
-from spark_klaviyo.templates.model import KILOBYTE, MAX_BODY, XL, Job, Known, L, Setting, Template
+from spark_klaviyo.core.models import Limits
+from spark_klaviyo.templates.model import KILOBYTE, MAX_BODY, XL, FieldSpec, Job, L, Setting, Template
 from spark_klaviyo.templates.parts import CATALOG_ID, GONE, GONE_IN_JOB, ONE, ONE_ROW, job_body
 
 _URL = "URL of its page"
-_OWN_ID = Known(
+_OWN_ID = FieldSpec(
     "id",
     ("id",),
     required=True,
@@ -21,46 +21,46 @@ _OWN_ID = Known(
     prefix=CATALOG_ID,
     help="your own id, or the compound one",
 )
-_NEW_ID = Known("external_id", ("attributes", "external_id"), required=True, help="your own id")
-_INTEGRATION = Known("integration_type", ("attributes", "integration_type"), choices=("$custom",))
-_TYPE = Known("catalog_type", ("attributes", "catalog_type"), choices=("$default",))
+_NEW_ID = FieldSpec("external_id", ("attributes", "external_id"), required=True, help="your own id")
+_INTEGRATION = FieldSpec("integration_type", ("attributes", "integration_type"), choices=("$custom",))
+_TYPE = FieldSpec("catalog_type", ("attributes", "catalog_type"), choices=("$default",))
 _PAGE = (
-    Known("image_full_url", ("attributes", "image_full_url"), names=("image_url",)),
-    Known("image_thumbnail_url", ("attributes", "image_thumbnail_url")),
-    Known("images", ("attributes", "images"), "texts", help="URLs of further pictures"),
-    Known(
+    FieldSpec("image_full_url", ("attributes", "image_full_url"), names=("image_url",)),
+    FieldSpec("image_thumbnail_url", ("attributes", "image_thumbnail_url")),
+    FieldSpec("images", ("attributes", "images"), "texts", help="URLs of further pictures"),
+    FieldSpec(
         "custom_metadata",
         ("attributes", "custom_metadata"),
         "object",
         max_bytes=100 * KILOBYTE,
         help="a flat struct or map, 100 KB",
     ),
-    Known("published", ("attributes", "published"), "boolean"),
+    FieldSpec("published", ("attributes", "published"), "boolean"),
 )
 
 
-def _page(*, required: bool) -> tuple[Known, ...]:
+def _page(*, required: bool) -> tuple[FieldSpec, ...]:
     return tuple(
-        Known(name, ("attributes", name), required=required, help=text)
+        FieldSpec(name, ("attributes", name), required=required, help=text)
         for name, text in (("title", ""), ("description", ""), ("url", _URL))
     )
 
 
-def _ids(name: str, word: str, text: str) -> Known:
+def _ids(name: str, word: str, text: str) -> FieldSpec:
     place, names = ("relationships", name, "data"), (word, f"{word}_id", f"{word}_ids")
-    return Known(name, place, "ids", names=names, kind=f"catalog-{word}", prefix=CATALOG_ID, help=text)
+    return FieldSpec(name, place, "ids", names=names, kind=f"catalog-{word}", prefix=CATALOG_ID, help=text)
 
 
-def _variant(*, required: bool) -> tuple[Known, ...]:
+def _variant(*, required: bool) -> tuple[FieldSpec, ...]:
     title, description, url = _page(required=required)
     return (
         title,
         description,
-        Known("sku", ("attributes", "sku"), required=required),
+        FieldSpec("sku", ("attributes", "sku"), required=required),
         # spec: 1 hides a variant that is out of stock from recommendations; 0 and 2 do not
-        Known("inventory_policy", ("attributes", "inventory_policy"), "integer", choices=("0", "1", "2")),
-        Known("inventory_quantity", ("attributes", "inventory_quantity"), "number", required=required),
-        Known("price", ("attributes", "price"), "number", required=required),
+        FieldSpec("inventory_policy", ("attributes", "inventory_policy"), "integer", choices=("0", "1", "2")),
+        FieldSpec("inventory_quantity", ("attributes", "inventory_quantity"), "number", required=required),
+        FieldSpec("price", ("attributes", "price"), "number", required=required),
         url,
         *_PAGE,
     )
@@ -72,16 +72,16 @@ class _Kind:
 
     word: str  # item
     plural: str  # items
-    created: tuple[Known, ...]
-    updated: tuple[Known, ...]
+    created: tuple[FieldSpec, ...]
+    updated: tuple[FieldSpec, ...]
     record: Mapping[str, object]  # constants beside the type, on creation
 
 
 _ITEM = _Kind(
     "item",
     "items",
-    (*_page(required=True), Known("price", ("attributes", "price"), "number"), *_PAGE),
-    (*_page(required=False), Known("price", ("attributes", "price"), "number"), *_PAGE),
+    (*_page(required=True), FieldSpec("price", ("attributes", "price"), "number"), *_PAGE),
+    (*_page(required=False), FieldSpec("price", ("attributes", "price"), "number"), *_PAGE),
     {},
 )
 _CATEGORIES = _ids("categories", "category", "categories it is in: your own ids, an array or one")
@@ -92,7 +92,7 @@ VARIANT = _Kind(
     "variants",
     (
         *_variant(required=True),
-        Known(
+        FieldSpec(
             "item",
             ("relationships", "item", "data", "id"),
             required=True,
@@ -107,8 +107,8 @@ VARIANT = _Kind(
 CATEGORY = _Kind(
     "category",
     "categories",
-    (Known("name", ("attributes", "name"), required=True), _ITEMS),
-    (Known("name", ("attributes", "name")), _ITEMS),
+    (FieldSpec("name", ("attributes", "name"), required=True), _ITEMS),
+    (FieldSpec("name", ("attributes", "name")), _ITEMS),
     {},
 )
 _DONE_BEFORE = (
@@ -135,7 +135,7 @@ def _bulk(kind: _Kind, verb: str) -> Template:
         success=(202,),
         job=Job(path + "/{job_id}", tier, "inline", path, ("catalogs:read",), GONE_IN_JOB if verb == "delete" else ""),
         pointer=f"/data/attributes/{kind.plural}/data",
-        harmless=verb != "create",
+        idempotent=verb != "create",
         notes=(_DONE_BEFORE if verb != "delete" else ()) + ("At most 500 jobs of a kind at a time.",),
         **_about(kind, verb),  # type: ignore[arg-type]
     )
@@ -158,7 +158,7 @@ def _single(kind: _Kind, verb: str) -> Template:
         arrange="nothing" if verb == "delete" else "",
         item_paths=() if verb == "create" else ("id",),
         done=GONE if verb == "delete" else (),
-        harmless=verb != "create",
+        idempotent=verb != "create",
         notes=_DONE_BEFORE[:1] if verb == "create" else (),
         **_about(kind, verb),  # type: ignore[arg-type]
     )
@@ -196,10 +196,10 @@ def _links(name: str, summary: str, method: str, near: _Kind, far: _Kind) -> Tem
         prefix=CATALOG_ID,
     )
     whole = method == "PATCH"  # the request is the whole set, so that a row must hold all of it
-    each = Known(
+    each = FieldSpec(
         "id", ("id",), required=True, names=("external_id", f"{far.word}_id"), prefix=CATALOG_ID, help="your own id"
     )
-    every = Known(
+    every = FieldSpec(
         far.plural,
         ("data",),
         "ids",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spark_klaviyo.records import Limits
-from spark_klaviyo.templates.model import MAX_BODY, Caution, Channel, Job, Known, L, Setting, Template
+from spark_klaviyo.core.models import Limits
+from spark_klaviyo.templates.model import MAX_BODY, Caution, Channel, FieldSpec, Job, L, Setting, Template
 from spark_klaviyo.templates.parts import job_body, linked
 from spark_klaviyo.templates.profiles import EMAIL, PHONE, PROFILE_ID
 
@@ -25,13 +25,15 @@ PLATFORMS, VENDORS = ("android", "ios"), ("apns", "fcm")
 ENABLEMENT = ("AUTHORIZED", "DENIED", "NOT_DETERMINED", "PROVISIONAL", "UNAUTHORIZED")
 BACKGROUND = ("AVAILABLE", "DENIED", "RESTRICTED")
 PUSH_TOKEN = (
-    Known("push_token", (*_PUSH, "token"), help="device token, for the channel push"),
-    Known("push_platform", (*_PUSH, "platform"), names=("platform",), choices=PLATFORMS),
-    Known("push_vendor", (*_PUSH, "vendor"), names=("vendor",), choices=VENDORS),
-    Known("push_enablement_status", (*_PUSH, "enablement_status"), choices=ENABLEMENT),
-    Known("push_background", (*_PUSH, "background"), choices=BACKGROUND),
+    FieldSpec("push_token", (*_PUSH, "token"), help="device token, for the channel push"),
+    FieldSpec("push_platform", (*_PUSH, "platform"), names=("platform",), choices=PLATFORMS),
+    FieldSpec("push_vendor", (*_PUSH, "vendor"), names=("vendor",), choices=VENDORS),
+    FieldSpec("push_enablement_status", (*_PUSH, "enablement_status"), choices=ENABLEMENT),
+    FieldSpec("push_background", (*_PUSH, "background"), choices=BACKGROUND),
 )
-_CHANNELS_FIELD = Known("channels", _AT, "words", help="channels of this person, where the setting gives none for all")
+_CHANNELS_FIELD = FieldSpec(
+    "channels", _AT, "words", help="channels of this person, where the setting gives none for all"
+)
 _LIST = Setting("list_id", "id of the list", per_row=True, look_up="list")
 
 
@@ -62,7 +64,7 @@ SUBSCRIBE = Template(
         PROFILE_ID,
         EMAIL,
         PHONE,
-        Known(
+        FieldSpec(
             "age_gated_date_of_birth",
             ("attributes", "age_gated_date_of_birth"),
             "date",
@@ -70,7 +72,9 @@ SUBSCRIBE = Template(
             help="where SMS consent asks for an age",
         ),
         _CHANNELS_FIELD,
-        Known("consented_at", (*_AT, "consented_at"), "datetime", latest_days=0, help="only with historical_import"),
+        FieldSpec(
+            "consented_at", (*_AT, "consented_at"), "datetime", latest_days=0, help="only with historical_import"
+        ),
         *PUSH_TOKEN,
     ),
     identifiers=("id", "email", "phone_number"),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spark_klaviyo.records import Limits
-from spark_klaviyo.templates.model import MAX_BODY, XL, Job, Known, L, S, Setting, Template
+from spark_klaviyo.core.models import Limits
+from spark_klaviyo.templates.model import MAX_BODY, XL, FieldSpec, Job, L, S, Setting, Template
 from spark_klaviyo.templates.parts import GONE, ONE, ONE_ROW, job_body
 
 # recorded refusal: `'external_id' must match regex '^[0-9_A-z]+$'`; A-z holds the signs between Z and a as well
 COUPON_ID = "[0-9_A-z]+"
-_EXPIRES = Known("expires_at", ("attributes", "expires_at"), "datetime", help="one year from now where empty")
-_COUPON = Known(
+_EXPIRES = FieldSpec("expires_at", ("attributes", "expires_at"), "datetime", help="one year from now where empty")
+_COUPON = FieldSpec(
     "coupon",
     ("relationships", "coupon", "data", "id"),
     required=True,
@@ -33,7 +33,7 @@ BULK = Template(
         "relationships": {"coupon": {"data": {"type": "coupon", "id": "{coupon_id}"}}},
     },
     fields=(
-        Known(
+        FieldSpec(
             "unique_code",
             ("attributes", "unique_code"),
             required=True,
@@ -51,7 +51,7 @@ BULK = Template(
     success=(202,),
     job=Job(_PATH + "/{job_id}", L, "inline", _PATH, ("coupon-codes:read",)),
     pointer="/data/attributes/coupon-codes/data",
-    harmless=False,
+    idempotent=False,
     scopes=("coupon-codes:write",),
     settings=(Setting("coupon_id", "id of the coupon", per_row=True, look_up="coupon"),),
     notes=("The coupon must exist. At most 100 jobs are queued at a time.",),
@@ -71,7 +71,7 @@ CREATE_CODE = replace(
     notes=("The coupon must exist.",),
 )
 # spec: the id of a code is made of its coupon's id and the code
-_CODE_ID = Known("id", ("id",), required=True, names=("coupon_code_id",), help="<coupon>-<code>")
+_CODE_ID = FieldSpec("id", ("id",), required=True, names=("coupon_code_id",), help="<coupon>-<code>")
 UPDATE_CODE = Template(
     name="update_coupon_code",
     family="coupons",
@@ -82,7 +82,7 @@ UPDATE_CODE = Template(
     record={"type": "coupon-code"},
     fields=(
         _CODE_ID,
-        Known(
+        FieldSpec(
             "status",
             ("attributes", "status"),
             choices=("ASSIGNED_TO_PROFILE", "DELETING", "PROCESSING", "UNASSIGNED", "USED", "VERSION_NOT_ACTIVE"),
@@ -110,7 +110,7 @@ DELETE_CODE = replace(
     notes=("Klaviyo keeps a code that was assigned to a profile.",),
 )
 
-_THRESHOLD = Known(
+_THRESHOLD = FieldSpec(
     "monitor_configuration.low_balance_threshold",
     ("attributes", "monitor_configuration", "low_balance_threshold"),
     "integer",
@@ -119,11 +119,11 @@ _THRESHOLD = Known(
 )
 _ASSIGN, _BOTH = "assigner_configuration", ("ALWAYS_ASSIGN", "NEVER_ASSIGN")
 _ABOUT = (
-    Known("description", ("attributes", "description")),
+    FieldSpec("description", ("attributes", "description")),
     _THRESHOLD,
     # official SDK 25.0.0: the words that its model takes, which requires both fields
     *(
-        Known(
+        FieldSpec(
             f"{_ASSIGN}.{name}",
             ("attributes", _ASSIGN, name),
             choices=choices,
@@ -146,7 +146,7 @@ CREATE = Template(
     body=ONE,
     record={"type": "coupon"},
     fields=(
-        Known(
+        FieldSpec(
             "external_id",
             ("attributes", "external_id"),
             required=True,
@@ -160,7 +160,7 @@ CREATE = Template(
     limits=ONE_ROW,
     quota=S,
     outcome="delivered",
-    harmless=False,
+    idempotent=False,
     scopes=("coupons:write",),
 )
 UPDATE = replace(
@@ -170,14 +170,14 @@ UPDATE = replace(
     method="PATCH",
     path="/api/coupons/{id}",
     fields=(
-        Known(
+        FieldSpec(
             "id", ("id",), required=True, names=("external_id", "coupon_id"), pattern=COUPON_ID, help="id of the coupon"
         ),
         *_ABOUT,
     ),
     key=("id",),
     item_paths=("id",),
-    harmless=True,
+    idempotent=True,
 )
 DELETE = replace(
     UPDATE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from spark_klaviyo.templates.model import MAX_BODY, Caution, Known, Setting, Template
+from spark_klaviyo.templates.model import MAX_BODY, Caution, FieldSpec, Setting, Template
 
 # form -> what a column of it may be
 FORMS: dict[str, str] = {
@@ -48,7 +48,7 @@ def _row(template: Template) -> str:
         size_of(template),
         quota_of(template),
         template.outcome if template.outcome != "job" else "delivered (job)",
-        "harmless" if template.harmless else "in doubt",
+        "harmless" if template.idempotent else "in doubt",
         ", ".join(template.scopes) or "–",
     )
     return "| " + " | ".join(cells) + " |\n"
@@ -107,7 +107,7 @@ def _setting(setting: Setting) -> tuple[str, str]:
     return setting.name, "; ".join(filter(None, words))
 
 
-def _column(known: Known, template: Template) -> tuple[str, str]:
+def _column(known: FieldSpec, template: Template) -> tuple[str, str]:
     words = [FORMS[known.form], "required" if known.required else ""]
     words.append("identifier" if known.path in template.identifiers else "")
     words.append(f"one of {', '.join(known.choices)}" if known.choices else "")
@@ -131,9 +131,9 @@ def _loose(template: Template) -> str:
 
 
 def _resend(template: Template) -> str:
-    if template.harmless and any("patch_properties.append" in known.path for known in template.fields):
+    if template.idempotent and any("patch_properties.append" in known.path for known in template.fields):
         return "is harmless, unless rows add to arrays (patch_properties.append), as any of record_column may"
-    if template.harmless:
+    if template.idempotent:
         return "is harmless"
     return "could do it twice: rows whose answer was lost are rejected as in_doubt, unless resend=always"
 

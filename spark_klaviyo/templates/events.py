@@ -4,33 +4,33 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spark_klaviyo.records import Limits
-from spark_klaviyo.templates.model import KILOBYTE, MAX_BODY, XL, Caution, Known, M, Setting, Template
+from spark_klaviyo.core.models import Limits
+from spark_klaviyo.templates.model import KILOBYTE, MAX_BODY, XL, Caution, FieldSpec, M, Setting, Template
 from spark_klaviyo.templates.parts import MAX_DEPTH, MAX_ITEMS, ONE, inside
 from spark_klaviyo.templates.profiles import ATTRIBUTES, EXCHANGE_ID, PATCH, PROFILE_ID
 
-_ANONYMOUS = Known("anonymous_id", ("attributes", "anonymous_id"), help="id of a visitor nobody knows yet")
+_ANONYMOUS = FieldSpec("anonymous_id", ("attributes", "anonymous_id"), help="id of a visitor nobody knows yet")
 _NAMED = ("email", "phone_number", "external_id", "anonymous_id", "_kx")
 IDENTIFIERS = ("profile.id", *(f"profile.{name}" for name in _NAMED))
 
 
-def profile_at(at: tuple[str, ...]) -> tuple[Known, ...]:
+def profile_at(at: tuple[str, ...]) -> tuple[FieldSpec, ...]:
     """The person inside a record; identifiers are found by their plain names, other attributes by `profile.` only.
 
     Until 2026-10-15 single events had the profile's `meta` inside its attributes.
     """
     held = inside((replace(PROFILE_ID, names=()), *ATTRIBUTES, _ANONYMOUS, EXCHANGE_ID), "profile", at, _NAMED)
     own_id = replace(held[0], names=("profile_id",))
-    properties = Known(
+    properties = FieldSpec(
         "profile.properties", (*at, "attributes", "properties"), "object", help="the person's, not the event's"
     )
     return (own_id, *held[1:], properties, *inside(PATCH, "profile", at))
 
 
-def _event_at(at: tuple[str, ...]) -> tuple[Known, ...]:
+def _event_at(at: tuple[str, ...]) -> tuple[FieldSpec, ...]:
     """spec: Event attributes; the time is cut to seconds, after 1990 and at most a year ahead."""
     return (
-        Known(
+        FieldSpec(
             "time",
             (*at, "time"),
             "datetime",
@@ -38,16 +38,18 @@ def _event_at(at: tuple[str, ...]) -> tuple[Known, ...]:
             latest_days=365,
             help="when it happened; the moment of arrival where empty",
         ),
-        Known("value", (*at, "value"), "number", names=("$value",), help="worth of the event, a number"),
-        Known("value_currency", (*at, "value_currency"), pattern="[A-Z]{3}", names=("currency",), help="ISO 4217, USD"),
-        Known(
+        FieldSpec("value", (*at, "value"), "number", names=("$value",), help="worth of the event, a number"),
+        FieldSpec(
+            "value_currency", (*at, "value_currency"), pattern="[A-Z]{3}", names=("currency",), help="ISO 4217, USD"
+        ),
+        FieldSpec(
             "unique_id",
             (*at, "unique_id"),
             names=("$event_id", "event_id"),
             help="same profile, metric and unique_id: the same event; made from the row where no column gives it",
         ),
-        Known("backfill", (*at, "backfill"), "boolean", since="2026-04-15", help="true: starts no flow"),
-        Known(
+        FieldSpec("backfill", (*at, "backfill"), "boolean", since="2026-04-15", help="true: starts no flow"),
+        FieldSpec(
             "metric",
             (*at, "metric", "data", "attributes", "name"),
             required=True,
@@ -115,7 +117,7 @@ BULK = Template(
     arrange="events",
     unique_id="unique_id",
     # spec: a repeat of (profile, metric, unique_id) fails the request, in one body; across requests nothing is known
-    harmless=True,
+    idempotent=True,
     settings=_SETTINGS,
     cautions=(_NOW,),
     notes=(*_NOTES, "Events of one profile share a group; a request holds 1,000 events over all groups."),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spark_klaviyo.records import Limits
-from spark_klaviyo.templates.model import MAX_BODY, MEGABYTE, Known, M, Setting, Template
+from spark_klaviyo.core.models import Limits
+from spark_klaviyo.templates.model import MAX_BODY, MEGABYTE, FieldSpec, M, Setting, Template
 
 _MEMBERS = (
-    Known("email", ("email",), "email"),
-    Known("phone_number", ("phone_number",), "phone"),
-    Known("push_token", ("push_token",)),
+    FieldSpec("email", ("email",), "email"),
+    FieldSpec("phone_number", ("phone_number",), "phone"),
+    FieldSpec("push_token", ("push_token",)),
 )
 _NAMES = ("email", "phone_number", "push_token")
 _LIST = Setting("list_id", "id of the list", required=True, per_row=True, look_up="list")
@@ -67,8 +67,8 @@ _PERSON = (
 )
 
 
-def _person(at: str) -> tuple[Known, ...]:
-    return tuple(Known(path, (at, key), form, names=(key,)) for path, key, form in _PERSON)
+def _person(at: str) -> tuple[FieldSpec, ...]:
+    return tuple(FieldSpec(path, (at, key), form, names=(key,)) for path, key, form in _PERSON)
 
 
 _V1 = Template(
@@ -100,10 +100,10 @@ TRACK = replace(
     record={"event": "{event}"},
     fields=(
         *_person("customer_properties"),
-        Known("event", ("event",), required=True, names=("metric",), help="name of the metric"),
-        Known("event_id", ("properties", "$event_id"), names=("$event_id", "unique_id")),
-        Known("value", ("properties", "$value"), "number", names=("$value",)),
-        Known("time", ("time",), "integer", help="Unix seconds; the moment of arrival where empty"),
+        FieldSpec("event", ("event",), required=True, names=("metric",), help="name of the metric"),
+        FieldSpec("event_id", ("properties", "$event_id"), names=("$event_id", "unique_id")),
+        FieldSpec("value", ("properties", "$value"), "number", names=("$value",)),
+        FieldSpec("time", ("time",), "integer", help="Unix seconds; the moment of arrival where empty"),
     ),
     key=(),
     unique_id="event_id",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spark_klaviyo.records import Limits
-from spark_klaviyo.templates.model import M_DAILY, MAX_BODY, Known, M, Setting, Template
+from spark_klaviyo.core.models import Limits
+from spark_klaviyo.templates.model import M_DAILY, MAX_BODY, FieldSpec, M, Setting, Template
 from spark_klaviyo.templates.parts import GONE, MANY, ONE, ONE_ROW
 from spark_klaviyo.templates.profiles import EMAIL, EXTERNAL_ID, PHONE, PROFILE_ID
 
@@ -49,8 +49,8 @@ REMOVE = replace(
     notes=(_NO_CONSENT, "Klaviyo is asked for the ids first; a row that it knows nobody for is rejected as not_found."),
 )
 
-_NAME = Known("name", ("attributes", "name"), required=True, help="what the list is called")
-_OPT_IN = Known(
+_NAME = FieldSpec("name", ("attributes", "name"), required=True, help="what the list is called")
+_OPT_IN = FieldSpec(
     "opt_in_process",
     ("attributes", "opt_in_process"),
     choices=("double_opt_in", "single_opt_in"),
@@ -68,7 +68,7 @@ CREATE = Template(
     limits=ONE_ROW,
     quota=M_DAILY,
     outcome="delivered",
-    harmless=False,  # a second call makes a second list of the same name
+    idempotent=False,  # a second call makes a second list of the same name
     scopes=("lists:write",),
     notes=("At most 150 lists a day.",),
 )
@@ -79,14 +79,14 @@ UPDATE = replace(
     method="PATCH",
     path="/api/lists/{id}",
     fields=(
-        Known("id", ("id",), required=True, names=("list_id",), help="id of the list"),
+        FieldSpec("id", ("id",), required=True, names=("list_id",), help="id of the list"),
         replace(_NAME, required=False),
         _OPT_IN,
     ),
     item_paths=("id",),
     key=("id",),
     quota=M,
-    harmless=True,
+    idempotent=True,
     notes=(),
 )
 DELETE = replace(

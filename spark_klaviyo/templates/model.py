@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from spark_klaviyo.records import Limits, Quota
+from spark_klaviyo.core.models import Limits, Quota
 
 # The tiers of Klaviyo's fixed windows: requests per second and per minute (docs: rate limits; L is 750 since 2026-04).
 XS = Quota(((1, 1.0), (15, 60.0)))
@@ -49,7 +49,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Known:
+class FieldSpec:
     """A field of Klaviyo's record that columns are matched to.
 
     `path` is how `fields` spells it ("location.city"); `at` where it stands in the record (("attributes", "location",
@@ -131,7 +131,7 @@ class Template:
     method: str
     path: str
     body: object
-    fields: tuple[Known, ...]
+    fields: tuple[FieldSpec, ...]
     limits: Limits
     quota: Quota
     outcome: str
@@ -143,7 +143,7 @@ class Template:
     key: tuple[str, ...] = ()  # paths that make two rows of a batch the same thing, in order of preference
     key_with: tuple[str, ...] = ()  # ... together with all of these
     properties_at: tuple[str, ...] = ()  # where loose columns go; empty: nowhere
-    harmless: bool = True  # sending the same request twice does no harm
+    idempotent: bool = True  # sending the same request twice does no harm
     scopes: tuple[str, ...] = ()
     job: Job | None = None
     done: tuple[tuple[int, str], ...] = ()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spark_klaviyo.records import Limits
-from spark_klaviyo.templates.model import BULK_RECORDS, KILOBYTE, MAX_BODY, MEGABYTE, Known, L, S, Setting, Template
+from spark_klaviyo.core.models import Limits
+from spark_klaviyo.templates.model import BULK_RECORDS, KILOBYTE, MAX_BODY, MEGABYTE, FieldSpec, L, S, Setting, Template
 from spark_klaviyo.templates.parts import GONE, MANY, ONE, ONE_ROW, job_body, linked
 
 _SOURCE = linked("data-source", "data-source", "data_source_id")
@@ -57,7 +57,7 @@ DELETE_RECORDS = Template(
     path="/api/object-record-bulk-delete-jobs",
     body={"data": {"type": "object-record-bulk-delete-job", "relationships": {"object-records": MANY}}},
     record={"type": "object-record"},
-    fields=(Known("id", ("id",), required=True, names=("record_id", "object_record_id"), help="id of the record"),),
+    fields=(FieldSpec("id", ("id",), required=True, names=("record_id", "object_record_id"), help="id of the record"),),
     key=("id",),
     keep_empty=(),
     limits=Limits(500, MAX_BODY),
@@ -77,15 +77,15 @@ CREATE_SOURCE = Template(
     body=ONE,
     record={"type": "data-source"},
     fields=(
-        Known("title", ("attributes", "title"), required=True, names=("name",), max_length=255, help="unique"),
-        Known("visibility", ("attributes", "visibility"), choices=("private", "shared")),
-        Known("description", ("attributes", "description")),
-        Known("namespace", ("attributes", "namespace")),
+        FieldSpec("title", ("attributes", "title"), required=True, names=("name",), max_length=255, help="unique"),
+        FieldSpec("visibility", ("attributes", "visibility"), choices=("private", "shared")),
+        FieldSpec("description", ("attributes", "description")),
+        FieldSpec("namespace", ("attributes", "namespace")),
     ),
     limits=ONE_ROW,
     quota=S,
     outcome="delivered",
-    harmless=False,
+    idempotent=False,
     scopes=("custom-objects:write",),
 )
 DELETE_SOURCE = Template(
@@ -96,7 +96,7 @@ DELETE_SOURCE = Template(
     path="/api/data-sources/{id}",
     body=None,
     record={"type": "data-source"},
-    fields=(Known("id", ("id",), required=True, names=("data_source_id",), help="id of the data source"),),
+    fields=(FieldSpec("id", ("id",), required=True, names=("data_source_id",), help="id of the data source"),),
     key=("id",),
     keep_empty=(),
     limits=ONE_ROW,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from spark_klaviyo.records import Limits
-from spark_klaviyo.templates.model import MAX_BODY, Known
+from spark_klaviyo.core.models import Limits
+from spark_klaviyo.templates.model import MAX_BODY, FieldSpec
 
 ONE: Mapping[str, object] = {"data": "{row}"}  # a single-record endpoint
 MANY: Mapping[str, object] = {"data": "{rows}"}  # a list of resource identifiers
@@ -32,7 +32,9 @@ def linked(name: str, kind: str, setting: str) -> dict[str, object]:
     return {name: {"data": {"type": kind, "id": "{" + setting + "}"}}}
 
 
-def inside(fields: Iterable[Known], path: str, at: tuple[str, ...], flat: Iterable[str] = ()) -> tuple[Known, ...]:
+def inside(
+    fields: Iterable[FieldSpec], path: str, at: tuple[str, ...], flat: Iterable[str] = ()
+) -> tuple[FieldSpec, ...]:
     """Fields of a record that stand inside another one; those in `flat` are found by their plain names too."""
     bare = set(flat)
     return tuple(

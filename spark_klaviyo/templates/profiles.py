@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from spark_klaviyo.records import Limits
-from spark_klaviyo.templates.model import KILOBYTE, MAX_BODY, Job, Known, L, M, S, Setting, Template
+from spark_klaviyo.core.models import Limits
+from spark_klaviyo.templates.model import KILOBYTE, MAX_BODY, FieldSpec, Job, L, M, S, Setting, Template
 from spark_klaviyo.templates.parts import GONE, MAX_DEPTH, MAX_ITEMS, ONE, ONE_ROW, job_body
 
 # spec: Profile attributes, all optional and nullable; `id` stands beside them. Legacy v1 names wear a `$`.
 LOCATION = tuple(
-    Known(f"location.{name}", ("attributes", "location", name), form, names=(f"${name}",), help=text)
+    FieldSpec(f"location.{name}", ("attributes", "location", name), form, names=(f"${name}",), help=text)
     for name, form, text in (
         ("address1", "text", "street"),
         ("address2", "text", "second line of the street"),
@@ -25,44 +25,46 @@ LOCATION = tuple(
         ("longitude", "coordinate", "degrees"),
     )
 )
-EMAIL = Known("email", ("attributes", "email"), "email", names=("$email",), help="email address; trimmed")
-PHONE = Known("phone_number", ("attributes", "phone_number"), "phone", names=("$phone_number",), help="E.164")
+EMAIL = FieldSpec("email", ("attributes", "email"), "email", names=("$email",), help="email address; trimmed")
+PHONE = FieldSpec("phone_number", ("attributes", "phone_number"), "phone", names=("$phone_number",), help="E.164")
 # 255 characters: reported by connectors in production. v1's `$id` was the caller's own id, not Klaviyo's.
-EXTERNAL_ID = Known(
+EXTERNAL_ID = FieldSpec(
     "external_id", ("attributes", "external_id"), names=("$id",), max_length=255, help="your own id of the person"
 )
 ATTRIBUTES = (
     EMAIL,
     PHONE,
     EXTERNAL_ID,
-    Known("first_name", ("attributes", "first_name"), names=("$first_name",)),
-    Known("last_name", ("attributes", "last_name"), names=("$last_name",)),
-    Known("organization", ("attributes", "organization"), names=("$organization",)),
-    Known("locale", ("attributes", "locale"), help="BCP 47, en-US"),
-    Known("title", ("attributes", "title"), names=("$title",), help="job title"),
-    Known("image", ("attributes", "image"), names=("$image",), help="URL of a picture"),
+    FieldSpec("first_name", ("attributes", "first_name"), names=("$first_name",)),
+    FieldSpec("last_name", ("attributes", "last_name"), names=("$last_name",)),
+    FieldSpec("organization", ("attributes", "organization"), names=("$organization",)),
+    FieldSpec("locale", ("attributes", "locale"), help="BCP 47, en-US"),
+    FieldSpec("title", ("attributes", "title"), names=("$title",), help="job title"),
+    FieldSpec("image", ("attributes", "image"), names=("$image",), help="URL of a picture"),
     *LOCATION,
 )
-PROFILE_ID = Known("id", ("id",), names=("profile_id",), help="Klaviyo's id of the profile")
-EXCHANGE_ID = Known("_kx", ("attributes", "_kx"), help="Klaviyo's exchange id")
+PROFILE_ID = FieldSpec("id", ("id",), names=("profile_id",), help="Klaviyo's id of the profile")
+EXCHANGE_ID = FieldSpec("_kx", ("attributes", "_kx"), help="Klaviyo's exchange id")
 # spec: meta.patch_properties, a sibling of the attributes; patch_identifiers since 2026-04-15
 PATCH = (
-    Known("meta.patch_properties.append", ("meta", "patch_properties", "append"), "object", help="add to arrays"),
-    Known(
+    FieldSpec("meta.patch_properties.append", ("meta", "patch_properties", "append"), "object", help="add to arrays"),
+    FieldSpec(
         "meta.patch_properties.unappend",
         ("meta", "patch_properties", "unappend"),
         "object",
         help="remove from arrays",
     ),
-    Known("meta.patch_properties.unset", ("meta", "patch_properties", "unset"), "words", help="properties to remove"),
-    Known(
+    FieldSpec(
+        "meta.patch_properties.unset", ("meta", "patch_properties", "unset"), "words", help="properties to remove"
+    ),
+    FieldSpec(
         "meta.patch_identifiers.append",
         ("meta", "patch_identifiers", "append"),
         "object",
         since="2026-04-15",
         help="secondary identifiers to add (accounts with several emails a profile)",
     ),
-    Known(
+    FieldSpec(
         "meta.patch_identifiers.unappend",
         ("meta", "patch_identifiers", "unappend"),
         "object",
@@ -125,7 +127,7 @@ def _import(name: str, summary: str, *, required: bool) -> Template:
     )
 
 
-def _single(name: str, summary: str, method: str, path: str, fields: tuple[Known, ...]) -> Template:
+def _single(name: str, summary: str, method: str, path: str, fields: tuple[FieldSpec, ...]) -> Template:
     """spec: create_or_update_profile, create_profile, update_profile; one profile, 100 KB."""
     return Template(
         name=name,
@@ -158,7 +160,7 @@ CREATE = replace(
     identifiers=("email", "phone_number", "external_id"),
     key=("email", "phone_number", "external_id"),
     clears_nulls=False,
-    harmless=False,
+    idempotent=False,
     notes=("A profile that exists already is rejected as duplicate_profile (409), with its id.",),
 )
 UPDATE = replace(
@@ -182,14 +184,14 @@ MERGE = Template(
     body=ONE,
     record={"type": "profile-merge", "relationships": {"profiles": {"data": [{"type": "profile"}]}}},
     fields=(
-        Known(
+        FieldSpec(
             "id",
             ("id",),
             required=True,
             names=("destination_id", "destination_profile_id", "destination"),
             help="id of the profile that stays",
         ),
-        Known(
+        FieldSpec(
             "profiles",
             ("relationships", "profiles", "data", "[]", "id"),
             required=True,
@@ -201,7 +203,7 @@ MERGE = Template(
     limits=ONE_ROW,
     quota=M,
     outcome="accepted",  # recorded: 202, and the merge happens later
-    harmless=False,  # a second merge meets a source that is gone
+    idempotent=False,  # a second merge meets a source that is gone
     scopes=("profiles:write",),
     notes=("It cannot be undone. Exactly one source a request; Klaviyo merges after it has answered.",),
 )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spark_klaviyo.records import Limits
+from spark_klaviyo.core.models import Limits
 from spark_klaviyo.templates.consent import BACKGROUND, ENABLEMENT, PLATFORMS, VENDORS
 from spark_klaviyo.templates.events import IDENTIFIERS, profile_at
-from spark_klaviyo.templates.model import KILOBYTE, Known, L, S, Template
+from spark_klaviyo.templates.model import KILOBYTE, FieldSpec, L, S, Template
 from spark_klaviyo.templates.parts import GONE, ONE, ONE_ROW
 
 _AT = ("attributes",)
@@ -32,7 +32,7 @@ _DEVICE = {
         (),
     ),
 }
-_TOKEN = Known("token", (*_AT, "token"), required=True, names=("push_token",), help="device token of APNs or FCM")
+_TOKEN = FieldSpec("token", (*_AT, "token"), required=True, names=("push_token",), help="device token of APNs or FCM")
 _PERSON = tuple(
     replace(known, before=("2026-10-15", (*_PROFILE, "attributes", *known.at[len(_PROFILE) :])))
     if known.path.startswith("profile.meta.")
@@ -50,12 +50,12 @@ CREATE = Template(
     record={"type": "push-token", "attributes": {"profile": {"data": {"type": "profile"}}}},
     fields=(
         _TOKEN,
-        Known("platform", (*_AT, "platform"), required=True, choices=PLATFORMS),
-        Known("vendor", (*_AT, "vendor"), required=True, choices=VENDORS),
-        Known("enablement_status", (*_AT, "enablement_status"), choices=ENABLEMENT),
-        Known("background", (*_AT, "background"), choices=BACKGROUND),
+        FieldSpec("platform", (*_AT, "platform"), required=True, choices=PLATFORMS),
+        FieldSpec("vendor", (*_AT, "vendor"), required=True, choices=VENDORS),
+        FieldSpec("enablement_status", (*_AT, "enablement_status"), choices=ENABLEMENT),
+        FieldSpec("background", (*_AT, "background"), choices=BACKGROUND),
         *(
-            Known(f"device_metadata.{name}", (*_AT, "device_metadata", name), choices=choices)
+            FieldSpec(f"device_metadata.{name}", (*_AT, "device_metadata", name), choices=choices)
             for name, choices in _DEVICE.items()
         ),
         *_PERSON,
@@ -77,7 +77,7 @@ DELETE = Template(
     path="/api/push-tokens/{id}",
     body=None,
     record={"type": "push-token"},
-    fields=(Known("token", ("id",), required=True, names=("id", "push_token"), help="the token itself"),),
+    fields=(FieldSpec("token", ("id",), required=True, names=("id", "push_token"), help="the token itself"),),
     key=("token",),
     keep_empty=(),
     limits=ONE_ROW,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spark_klaviyo.templates.model import Known, M, Template
+from spark_klaviyo.templates.model import FieldSpec, M, Template
 from spark_klaviyo.templates.parts import ONE, ONE_ROW
 
 _STATUS = ("attributes", "status")
@@ -16,14 +16,14 @@ UPDATE = Template(
     body=ONE,
     record={"type": "review"},
     fields=(
-        Known("id", ("id",), required=True, names=("review_id",), help="id of the review"),
-        Known(
+        FieldSpec("id", ("id",), required=True, names=("review_id",), help="id of the review"),
+        FieldSpec(
             "status",
             (*_STATUS, "value"),
             required=True,
             choices=("featured", "pending", "published", "rejected", "unpublished"),
         ),
-        Known(
+        FieldSpec(
             "rejection_reason",
             (*_STATUS, "rejection_reason", "reason"),
             choices=(
@@ -36,7 +36,9 @@ UPDATE = Template(
             ),
             help="of a rejected review",
         ),
-        Known("status_explanation", (*_STATUS, "rejection_reason", "status_explanation"), help="of the reason other"),
+        FieldSpec(
+            "status_explanation", (*_STATUS, "rejection_reason", "status_explanation"), help="of the reason other"
+        ),
     ),
     key=("id",),
     limits=ONE_ROW,

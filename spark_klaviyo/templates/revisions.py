@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.templates.model import Channel, Known, Template
+from spark_klaviyo.templates.model import Channel, FieldSpec, Template
 
 PINNED = "2026-10-15"  # the newest that the package was tested with
 SOON = timedelta(days=90)
@@ -59,11 +59,11 @@ def at_revision(template: Template, revision: str) -> Template:
     return replace(template, fields=fields, channels=channels)
 
 
-def _there(part: Known | Channel, made: str) -> bool:
+def _there(part: FieldSpec | Channel, made: str) -> bool:
     return part.since <= made
 
 
-def _moved(known: Known, made: str) -> Known:
+def _moved(known: FieldSpec, made: str) -> FieldSpec:
     since, place = known.before
     return replace(known, at=place) if made < since else known
 

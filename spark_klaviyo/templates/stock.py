@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spark_klaviyo.templates.model import XL, Known, Setting, Template
+from spark_klaviyo.templates.model import XL, FieldSpec, Setting, Template
 from spark_klaviyo.templates.parts import CATALOG_ID, ONE, ONE_ROW
 from spark_klaviyo.templates.profiles import EMAIL, EXTERNAL_ID, PHONE, PROFILE_ID
 
@@ -24,12 +24,14 @@ SUBSCRIBE = Template(
         "relationships": {"variant": {"data": {"type": "catalog-variant", "id": "{variant_id}"}}},
     },
     fields=(
-        Known("channels", ("attributes", "channels"), "texts", required=True, choices=_WORDS, help="array of channels"),
+        FieldSpec(
+            "channels", ("attributes", "channels"), "texts", required=True, choices=_WORDS, help="array of channels"
+        ),
         *(
             replace(known, path=f"profile.{known.path}", at=(*_PROFILE, *known.at), names=(known.path,))
             for known in (PROFILE_ID, EMAIL, PHONE, EXTERNAL_ID)
         ),
-        Known(
+        FieldSpec(
             "variant",
             ("relationships", "variant", "data", "id"),
             required=True,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spark_klaviyo.templates.model import Known, S, Setting, Template
+from spark_klaviyo.templates.model import FieldSpec, S, Setting, Template
 from spark_klaviyo.templates.parts import GONE, MANY, NO_MAXIMUM, ONE, ONE_ROW, SOME_IDS
 
 _TAG = Setting("tag_id", "id of the tag", required=True, per_row=True, look_up="tag")
-_NAME = Known("name", ("attributes", "name"), required=True)
+_NAME = FieldSpec("name", ("attributes", "name"), required=True)
 
 
 def _tagging(word: str, *, remove: bool) -> Template:
@@ -21,7 +21,7 @@ def _tagging(word: str, *, remove: bool) -> Template:
         path=f"/api/tags/{{tag_id}}/relationships/{word}s",
         body=MANY,
         record={"type": word},
-        fields=(Known("id", ("id",), required=True, names=(f"{word}_id",), help=f"id of the {word}"),),
+        fields=(FieldSpec("id", ("id",), required=True, names=(f"{word}_id",), help=f"id of the {word}"),),
         key=("id",),
         keep_empty=(),
         limits=SOME_IDS,
@@ -37,7 +37,7 @@ def _tagging(word: str, *, remove: bool) -> Template:
 def _owned(kind: str, word: str, most: int) -> tuple[Template, Template, Template]:
     """spec: create, update, delete of tags and of tag groups; all that can change is the name."""
     path, name = f"/api/{kind}s", kind.replace("-", "_")
-    own_id = Known("id", ("id",), required=True, names=(f"{name}_id",), help=f"id of the {word}")
+    own_id = FieldSpec("id", ("id",), required=True, names=(f"{name}_id",), help=f"id of the {word}")
     create = Template(
         name=f"create_{name}",
         family="tags",
@@ -50,7 +50,7 @@ def _owned(kind: str, word: str, most: int) -> tuple[Template, Template, Templat
         limits=ONE_ROW,
         quota=S,
         outcome="delivered",
-        harmless=False,
+        idempotent=False,
         scopes=("tags:read", "tags:write"),
         notes=(f"At most {most} {word}s in an account.",),
     )
@@ -63,7 +63,7 @@ def _owned(kind: str, word: str, most: int) -> tuple[Template, Template, Templat
         fields=(own_id, _NAME),
         key=("id",),
         item_paths=("id",),
-        harmless=True,
+        idempotent=True,
         notes=(),
     )
     delete = replace(
@@ -93,7 +93,10 @@ CREATE = replace(
 _CREATE_GROUP, _UPDATE_GROUP, _DELETE_GROUP = _owned("tag-group", "tag group", 50)
 CREATE_GROUP = replace(
     _CREATE_GROUP,
-    fields=(_NAME, Known("exclusive", ("attributes", "exclusive"), "boolean", help="one tag of it per thing at most")),
+    fields=(
+        _NAME,
+        FieldSpec("exclusive", ("attributes", "exclusive"), "boolean", help="one tag of it per thing at most"),
+    ),
 )
 
 TEMPLATES = (

@@ -18,22 +18,22 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from spark_klaviyo.deliver.delivery import Line
+from spark_klaviyo.core.clock import ScaledClock
+from spark_klaviyo.core.models import Batch, EncodedRows, Envelope, Quota, Span
+from spark_klaviyo.core.stop import Stop
+from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.sender import deliver
+from spark_klaviyo.http.transport import Transport
 from spark_klaviyo.options.secrets import Credentials, Secret
 from spark_klaviyo.plan.model import Policy
-from spark_klaviyo.records import Batch, Envelope, Quota, Slab, Span
+from spark_klaviyo.ratelimit.client import RateLimitClient, RemoteRateLimiter
+from spark_klaviyo.ratelimit.limiter import LocalRateLimiter, RateLimiter
+from spark_klaviyo.ratelimit.server import RateLimitServer
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.templates import CURRENT
 from spark_klaviyo.templates.model import Template
-from spark_klaviyo.wire.clock import ScaledClock
-from spark_klaviyo.wire.keeper import Keeper
-from spark_klaviyo.wire.keeper_client import KeeperLink, KeeperPace
-from spark_klaviyo.wire.pace import Pace, SharedPace
-from spark_klaviyo.wire.stop import Stop
-from spark_klaviyo.wire.transport import Transport
 from tests.bench.stored import store
-from tests.wire.account_simulation import coalesced, ideal_seconds, spread
+from tests.ratelimit.account_simulation import coalesced, ideal_seconds, spread
 
 M, L = Quota(((10, 1.0), (150, 60.0))), Quota(((75, 1.0), (700, 60.0)))
 LEFT = Quota(((10, 1.0), (105, 60.0)))
@@ -99,7 +99,7 @@ def cases() -> Iterator[Case]:
 
 
 @dataclass(frozen=True)
-class Order:
+class SendSpec:
     """What sending needs of a plan."""
 
     base_url: str
@@ -108,7 +108,7 @@ class Order:
     policy: Policy = field(default_factory=Policy)
     workers: int = 4
     run_id: str = "bench"
-    asides: tuple[object, ...] = ()
+    params: tuple[object, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,9 @@ class Job:
                 KlaviyoSimulator(burst=burst, steady=steady, speed=self.speed, seed=self.seed, keep_bodies=False)
             )
             self.url = klaviyo.url
-            self.keeper = held.enter_context(Keeper(self.clock)) if self.case.way == "classic" else None
+            self.rate_limit_server = (
+                held.enter_context(RateLimitServer(self.clock)) if self.case.way == "classic" else None
+            )
             neighbour = _Neighbour(self) if self.case.neighbour else None
             began = self.clock.now()
             self._send()
@@ -174,19 +176,19 @@ class Job:
         transport = self.transport()
         with ExitStack() as held:
             held.callback(transport.close)
-            line = Line(transport, self._pace(held), self.clock, Stop(), random.random)
-            for delivery in deliver(Order(self.url, self.case.quota), batches(requests), line):
+            line = SendContext(transport, self._pace(held), self.clock, Stop(), random.random)
+            for delivery in deliver(SendSpec(self.url, self.case.quota), batches(requests), line):
                 if delivery is not None:
                     with self._lock:
                         self.taken += delivery.accepted
                         self.refused += delivery.throttled
 
-    def _pace(self, held: ExitStack) -> Pace:
-        if self.keeper is None:
-            return SharedPace(self.clock, share=1 / SHARES if self.case.way == "connect" else None)
-        link = KeeperLink(self.keeper.address)
+    def _pace(self, held: ExitStack) -> RateLimiter:
+        if self.rate_limit_server is None:
+            return LocalRateLimiter(self.clock, share=1 / SHARES if self.case.way == "connect" else None)
+        link = RateLimitClient(self.rate_limit_server.address)
         held.callback(link.close)
-        return KeeperPace(link, SharedPace(self.clock, share=1 / self.case.slots), self.clock)
+        return RemoteRateLimiter(link, LocalRateLimiter(self.clock, share=1 / self.case.slots), self.clock)
 
     def transport(self) -> Transport:
         """Connections of one task."""
@@ -221,8 +223,8 @@ def batches(requests: int) -> Iterator[Batch]:
     """So many requests of one row each."""
     offsets, zero = np.array([0, len(RECORD)], dtype=np.int64), np.zeros(1, dtype=np.int64)
     for sequence in range(requests):
-        slab = Slab(memoryview(RECORD), offsets, np.array([sequence], dtype=np.int64), zero)
-        yield Batch(sequence, (Span(slab, 0, 1),), ENVELOPE)
+        encoded_rows = EncodedRows(memoryview(RECORD), offsets, np.array([sequence], dtype=np.int64), zero)
+        yield Batch(sequence, (Span(encoded_rows, 0, 1),), ENVELOPE)
 
 
 def row(case: Case, runs: Sequence[Measured]) -> str:

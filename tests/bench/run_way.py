@@ -18,7 +18,7 @@ WARM_UPS = 2
 def main() -> None:
     """Arguments as JSON: way, path (a folder of Parquet files), url, partitions (0: as they lie), conf of Spark."""
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    from spark_klaviyo.runs.local import local_session
+    from spark_klaviyo.cli.local_spark import local_session
     from tests.bench.ways import WAYS
 
     asked = json.loads(sys.argv[1])

@@ -28,7 +28,7 @@ class Connection:
         self.missing = 0
         self.get = False
 
-    def feed(self, block: memoryview, totals: list[int]) -> None:
+    def assembler(self, block: memoryview, totals: list[int]) -> None:
         """Take what was received; answer every request that is whole."""
         while block:
             if self.missing:
@@ -88,7 +88,7 @@ def _receive(ready: selectors.BaseSelector, client: Connection, block: bytearray
     except ConnectionError:
         size = 0
     if size:
-        client.feed(memoryview(block)[:size], totals)
+        client.assembler(memoryview(block)[:size], totals)
     else:
         ready.unregister(client.sock)
         client.sock.close()

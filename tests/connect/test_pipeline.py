@@ -51,7 +51,7 @@ def orders():
 def test_a_pipelines_sink_writes_to_klaviyo(tmp_path: Path) -> None:
     installed = tmp_path / "installed"
     installed.mkdir()
-    shutil.copy(REPOSITORY / "spark_klaviyo" / "doors" / "discovery.py", installed / "pyspark_klaviyo.py")
+    shutil.copy(REPOSITORY / "spark_klaviyo" / "entrypoints" / "discovery.py", installed / "pyspark_klaviyo.py")
     (tmp_path / "key").write_text(KEY)
     put_batches(tmp_path / "orders", [[order(1), order(2)], [order(3, email="nobody")]])
     with KlaviyoSimulator() as klaviyo:

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from spark_klaviyo.deliver.delivery import Delivery, Line
+from spark_klaviyo.core.models import Batch, EncodedRows, Envelope, Limits, Quota, Reply, Span
+from spark_klaviyo.core.stop import Stop
+from spark_klaviyo.deliver.delivery import Delivery, SendContext
 from spark_klaviyo.deliver.sender import deliver
 from spark_klaviyo.plan.model import Policy
-from spark_klaviyo.records import Batch, Envelope, Limits, Quota, Reply, Slab, Span
+from spark_klaviyo.ratelimit.limiter import RateLimiter, Unlimited
+from spark_klaviyo.ratelimit.quota_headers import NO_QUOTA
 from spark_klaviyo.templates.model import Template
-from spark_klaviyo.wire.pace import FreePace, Pace
-from spark_klaviyo.wire.quotas import NO_QUOTA
-from spark_klaviyo.wire.stop import Stop
-from tests.wire.virtual import VirtualClock
+from tests.core.virtual_clock import VirtualClock
 
 POINTER = "/data/attributes/profiles/data"
 ENVELOPE = Envelope("/api/rows", b'{"data":[', b"]}")
@@ -93,7 +93,7 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Order:
+class SendSpec:
     """What sending needs of a plan."""
 
     policy: Policy = field(default_factory=Policy)
@@ -102,7 +102,7 @@ class Order:
     run_id: str = "run"
     quota: Quota = NO_QUOTA
     base_url: str = "https://a.klaviyo.com"
-    asides: tuple[object, ...] = ()
+    params: tuple[object, ...] = ()
 
     @property
     def template(self) -> Template:
@@ -121,33 +121,33 @@ class Order:
         )
 
 
-def slab(numbers: Sequence[int]) -> Slab:
+def encoded_rows(numbers: Sequence[int]) -> EncodedRows:
     """Rows whose record is their number."""
     records = [f"{number},".encode() for number in numbers]
     offsets = np.cumsum([0, *map(len, records)], dtype=np.int64)
     zeros = np.zeros(len(numbers), dtype=np.int64)
-    return Slab(memoryview(b"".join(records)), offsets, np.array(numbers, dtype=np.int64), zeros)
+    return EncodedRows(memoryview(b"".join(records)), offsets, np.array(numbers, dtype=np.int64), zeros)
 
 
 def batches(*sizes: int) -> Iterator[Batch]:
     """Batches of rows numbered on and on, each of two spans where it can be."""
     first = 0
     for sequence, size in enumerate(sizes):
-        held = slab(range(first, first + size))
+        held = encoded_rows(range(first, first + size))
         middle = size // 2
         spans = [Span(held, 0, middle), Span(held, middle, size)] if middle else [Span(held, 0, size)]
         yield Batch(sequence, tuple(spans), ENVELOPE)
         first += size
 
 
-def line_to(account: Account, *, pace: Pace | None = None, stop: Stop | None = None) -> Line:
+def line_to(account: Account, *, limiter: RateLimiter | None = None, stop: Stop | None = None) -> SendContext:
     """A line in virtual time."""
-    return Line(account, pace or FreePace(), VirtualClock(), stop or Stop(), lambda: 0.5)
+    return SendContext(account, limiter or Unlimited(), VirtualClock(), stop or Stop(), lambda: 0.5)
 
 
-def delivered(order: Order, rows: Iterator[Batch], line: Line) -> list[Delivery]:
+def delivered(order: SendSpec, rows: Iterator[Batch], context: SendContext) -> list[Delivery]:
     """All deliveries of a write."""
-    return [delivery for delivery in deliver(order, rows, line) if delivery is not None]
+    return [delivery for delivery in deliver(order, rows, context) if delivery is not None]
 
 
 def numbers_of(deliveries: Sequence[Delivery]) -> list[int]:

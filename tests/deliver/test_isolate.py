@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from spark_klaviyo.deliver.hands import Hands
 from spark_klaviyo.deliver.isolate import condemns_request, isolate, rejections, rows_named
-from spark_klaviyo.wire.documents import Fault
+from spark_klaviyo.deliver.pool import DaemonPool
+from spark_klaviyo.http.documents import Fault
 from tests.deliver.scripted import POINTER, batches
 
 EMAIL = Fault("invalid", "Invalid input.", "Invalid email address")
@@ -79,7 +79,7 @@ def test_what_a_thread_raises_is_raised_where_results_are_awaited() -> None:
         message = f"work {work}"
         raise LookupError(message)
 
-    hands: Hands[int, str] = Hands(carry, 2)
+    hands: DaemonPool[int, str] = DaemonPool(carry, 2)
     hands.give(7)
     with pytest.raises(LookupError, match="work 7"):
         hands.result()

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spark_klaviyo.core.models import Batch, Quota, Reply
+from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import Delivery
 from spark_klaviyo.deliver.sender import deliver
 from spark_klaviyo.plan.model import Policy
-from spark_klaviyo.records import Batch, Quota, Reply
-from spark_klaviyo.wire.pace import SharedPace
-from spark_klaviyo.wire.stop import Stop
-from tests.deliver.scripted import Account, Order, batches, delivered, line_to, numbers_of
-from tests.wire.virtual import VirtualClock
+from spark_klaviyo.ratelimit.limiter import LocalRateLimiter
+from tests.core.virtual_clock import VirtualClock
+from tests.deliver.scripted import Account, SendSpec, batches, delivered, line_to, numbers_of
 
 troubles = st.sampled_from(
     ["ok", "ok", "ok", "429", "503", "500", "502", "504", "reset before", "reset after", "unreachable", "413"]
@@ -26,7 +26,7 @@ troubles = st.sampled_from(
 
 
 @st.composite
-def writes(draw: st.DrawFn) -> tuple[Order, Account, list[int]]:
+def writes(draw: st.DrawFn) -> tuple[SendSpec, Account, list[int]]:
     sizes = draw(st.lists(st.integers(1, 12), min_size=1, max_size=8))
     account = Account(
         bad=draw(st.frozensets(st.integers(0, sum(sizes) - 1), max_size=6)),
@@ -34,14 +34,14 @@ def writes(draw: st.DrawFn) -> tuple[Order, Account, list[int]]:
         script=iter(draw(st.lists(troubles, max_size=30))),
         max_rows=draw(st.sampled_from([3, 100])),
     )
-    policy = Policy(attempts=4, harmless=draw(st.booleans()), max_refusals=draw(st.sampled_from([2, 100])))
+    policy = Policy(attempts=4, idempotent=draw(st.booleans()), max_refusals=draw(st.sampled_from([2, 100])))
     outcome = draw(st.sampled_from(["delivered", "accepted", "job"]))
-    return Order(policy, draw(st.integers(1, 4)), outcome), account, sizes
+    return SendSpec(policy, draw(st.integers(1, 4)), outcome), account, sizes
 
 
 @given(writes())
 @settings(max_examples=150, deadline=None)
-def test_every_row_ends_in_exactly_one_count(write: tuple[Order, Account, list[int]]) -> None:
+def test_every_row_ends_in_exactly_one_count(write: tuple[SendSpec, Account, list[int]]) -> None:
     order, account, sizes = write
     line = line_to(account)
     pulled: list[Batch] = []
@@ -64,7 +64,7 @@ def test_every_row_ends_in_exactly_one_count(write: tuple[Order, Account, list[i
     assert not set(taken) & account.bad
     assert unsent == 0 or line.stop.is_set()
     assert sum(delivery.requests for delivery in out) == len(account.sent)
-    if not order.policy.harmless:
+    if not order.policy.idempotent:
         assert max(account.stored.values(), default=1) == 1
     sequences = [delivery.receipt.sequence for delivery in out if delivery.receipt]
     assert len(sequences) == len(set(sequences))
@@ -75,7 +75,7 @@ def test_every_row_ends_in_exactly_one_count(write: tuple[Order, Account, list[i
 def test_exactly_the_bad_rows_are_rejected_and_the_rest_arrives_once(sizes: list[int], data: st.DataObject) -> None:
     bad = data.draw(st.frozensets(st.integers(0, sum(sizes) - 1)))
     account = Account(bad, data.draw(st.sampled_from(["all", "first", "none"])))
-    out = delivered(Order(), batches(*sizes), line_to(account))
+    out = delivered(SendSpec(), batches(*sizes), line_to(account))
     rejections = [rejection for delivery in out for rejection in delivery.rejections]
     assert sorted(rejection.row for rejection in rejections) == sorted(bad)
     assert all(rejection.record == str(rejection.row) for rejection in rejections)
@@ -95,14 +95,14 @@ def test_a_stop_at_any_moment_leaves_no_row_uncounted(after: int, script: list[s
             pulled.append(batch)
             yield batch
 
-    out = delivered(Order(Policy(attempts=4), workers), noted(), line_to(account, stop=stop))
+    out = delivered(SendSpec(Policy(attempts=4), workers), noted(), line_to(account, stop=stop))
     assert sum(delivery.rows for delivery in out) == sum(batch.rows for batch in pulled)
     assert len(account.sent) <= after + workers
 
 
 def test_a_refused_key_costs_one_request() -> None:
     account, stop = Account(script=repeat("401")), Stop()
-    out = delivered(Order(workers=8), batches(*[5] * 20), line_to(account, stop=stop))
+    out = delivered(SendSpec(workers=8), batches(*[5] * 20), line_to(account, stop=stop))
     assert len(account.sent) == 1
     assert (stop.code, sum(delivery.unsent for delivery in out)) == ("unauthorized", 5)
     assert out[0].receipt is not None
@@ -111,14 +111,14 @@ def test_a_refused_key_costs_one_request() -> None:
 
 def test_a_key_that_is_revoked_midway_keeps_what_was_delivered() -> None:
     account, stop = Account(script=chain(["ok"] * 4, repeat("401"))), Stop()
-    out = delivered(Order(workers=2), batches(*[5] * 20), line_to(account, stop=stop))
+    out = delivered(SendSpec(workers=2), batches(*[5] * 20), line_to(account, stop=stop))
     assert sum(delivery.delivered for delivery in out) == 20
     assert 1 <= sum(delivery.unsent > 0 for delivery in out) <= 2
 
 
 def test_an_endpoint_that_cannot_be_reached_stops_the_write() -> None:
     account, stop = Account(script=repeat("unreachable")), Stop()
-    out = delivered(Order(Policy(attempts=3)), batches(5, 5), line_to(account, stop=stop))
+    out = delivered(SendSpec(Policy(attempts=3)), batches(5, 5), line_to(account, stop=stop))
     assert (stop.code, sum(delivery.unsent for delivery in out), len(account.sent)) == ("unreachable", 5, 3)
 
 
@@ -126,7 +126,7 @@ def test_a_throttled_write_waits_as_told_and_loses_nothing() -> None:
     account = Account(script=iter(["429"] * 5))
     line = line_to(account)
     began = line.clock.now()
-    (delivery,) = delivered(Order(Policy(attempts=1)), batches(7), line)
+    (delivery,) = delivered(SendSpec(Policy(attempts=1)), batches(7), line)
     assert (delivery.delivered, delivery.throttled, delivery.retries, delivery.requests) == (7, 5, 0, 6)
     assert line.clock.now() - began >= 5.0
 
@@ -135,31 +135,31 @@ def test_throttling_without_end_stops_the_write_after_a_bounded_wait() -> None:
     account, stop = Account(script=repeat("429")), Stop()
     line = line_to(account, stop=stop)
     began = line.clock.now()
-    (delivery,) = delivered(Order(), batches(7), line)
+    (delivery,) = delivered(SendSpec(), batches(7), line)
     assert (stop.code, delivery.unsent) == ("throttled", 7)
     assert line.clock.now() - began < 700
 
 
 @pytest.mark.parametrize(("harmless", "stored", "code"), [(True, 2, ""), (False, 1, "in_doubt")])
-def test_a_lost_answer_is_only_sent_again_where_that_is_harmless(harmless: bool, stored: int, code: str) -> None:
+def test_a_lost_answer_is_only_sent_again_where_that_is_harmless(idempotent: bool, stored: int, code: str) -> None:
     account = Account(script=iter(["reset after"]))
-    (delivery,) = delivered(Order(Policy(harmless=harmless)), batches(3), line_to(account))
+    (delivery,) = delivered(SendSpec(Policy(idempotent=idempotent)), batches(3), line_to(account))
     assert account.stored == Counter({0: stored, 1: stored, 2: stored})
     assert {rejection.code for rejection in delivery.rejections} == ({code} if code else set())
-    assert delivery.resent == (3 if harmless else 0)
-    assert delivery.delivered == (3 if harmless else 0)
+    assert delivery.resent == (3 if idempotent else 0)
+    assert delivery.delivered == (3 if idempotent else 0)
 
 
 def test_what_may_have_arrived_when_the_write_stops_is_in_doubt() -> None:
     account, stop = Account(script=iter(["reset after"])), Stop()
     account.on_send = lambda: stop.set("interrupted")
-    (delivery,) = delivered(Order(), batches(3), line_to(account, stop=stop))
+    (delivery,) = delivered(SendSpec(), batches(3), line_to(account, stop=stop))
     assert [rejection.code for rejection in delivery.rejections] == ["in_doubt"] * 3
 
 
 def test_attempts_used_up_reject_the_rows() -> None:
     account = Account(script=iter(["503"] * 3))
-    (delivery,) = delivered(Order(Policy(attempts=3)), batches(2), line_to(account))
+    (delivery,) = delivered(SendSpec(Policy(attempts=3)), batches(2), line_to(account))
     assert [rejection.code for rejection in delivery.rejections] == ["unavailable"] * 2
     assert (delivery.retries, delivery.requests) == (2, 3)
     assert delivery.receipt is not None
@@ -168,7 +168,7 @@ def test_attempts_used_up_reject_the_rows() -> None:
 
 def test_waits_between_attempts_grow() -> None:
     line = line_to(Account(script=iter(["503"] * 5)))
-    delivered(Order(), batches(1), line)
+    delivered(SendSpec(), batches(1), line)
     assert isinstance(line.clock, VirtualClock)
     waits = line.clock.waits
     assert waits == sorted(waits)
@@ -177,7 +177,7 @@ def test_waits_between_attempts_grow() -> None:
 
 def test_refusals_of_one_batch_are_bounded_and_the_rest_is_said_not_to_be_isolated() -> None:
     account = Account(frozenset(range(64)), "first")
-    out = delivered(Order(Policy(max_refusals=10)), batches(64), line_to(account))
+    out = delivered(SendSpec(Policy(max_refusals=10)), batches(64), line_to(account))
     codes = Counter(rejection.code for delivery in out for rejection in delivery.rejections)
     assert codes == {"invalid": 10, "not_isolated": 54}
     assert len(account.sent) == 10
@@ -185,15 +185,15 @@ def test_refusals_of_one_batch_are_bounded_and_the_rest_is_said_not_to_be_isolat
 
 def test_a_request_too_large_for_the_server_is_halved() -> None:
     account = Account(max_rows=3)
-    out = delivered(Order(), batches(10), line_to(account))
+    out = delivered(SendSpec(), batches(10), line_to(account))
     assert sum(delivery.delivered for delivery in out) == 10
-    alone = delivered(Order(), batches(1), line_to(Account(max_rows=0)))
+    alone = delivered(SendSpec(), batches(1), line_to(Account(max_rows=0)))
     assert [rejection.code for rejection in alone[0].rejections] == ["too_large"]
 
 
 def test_a_job_is_accepted_with_its_id() -> None:
     account = Account(success=Reply(202, body=b'{"data":{"type":"job","id":"QUJj"}}'))
-    (delivery,) = delivered(Order(outcome="job"), batches(2), line_to(account))
+    (delivery,) = delivered(SendSpec(outcome="job"), batches(2), line_to(account))
     assert (delivery.accepted, delivery.delivered, delivery.job_id) == (2, 0, "QUJj")
     assert delivery.receipt is not None
     assert delivery.receipt.job_id == "QUJj"
@@ -201,7 +201,7 @@ def test_a_job_is_accepted_with_its_id() -> None:
 
 def test_an_empty_write_sends_nothing() -> None:
     account = Account()
-    assert delivered(Order(), batches(), line_to(account)) == []
+    assert delivered(SendSpec(), batches(), line_to(account)) == []
     assert account.sent == []
 
 
@@ -216,7 +216,7 @@ def test_batches_are_pulled_only_as_requests_come_to_their_end() -> None:
             most = max(most, pulled - len(account.sent))
             yield batch
 
-    assert len(delivered(Order(workers=4), counted(), line_to(account))) == 200
+    assert len(delivered(SendSpec(workers=4), counted(), line_to(account))) == 200
     assert most <= 5
 
 
@@ -235,13 +235,13 @@ def test_no_more_than_the_workers_send_at_once() -> None:
             busy -= 1
 
     account = Account(on_send=on_send)
-    delivered(Order(workers=3), batches(*[1] * 7), line_to(account))
+    delivered(SendSpec(workers=3), batches(*[1] * 7), line_to(account))
     assert most == 3
 
 
 def test_closing_the_generator_wakes_sleepers_and_sends_nothing_new() -> None:
     account = Account(script=chain(["ok"], repeat("429")))
-    write = deliver(Order(workers=2), batches(*[1] * 50), line_to(account, pace=SharedPace()))
+    write = deliver(SendSpec(workers=2), batches(*[1] * 50), line_to(account, limiter=LocalRateLimiter()))
     assert next(iter(write)) is not None
     write.close()  # type: ignore[attr-defined]
     sent = len(account.sent)
@@ -258,7 +258,7 @@ def test_an_upstream_that_fails_lets_requests_under_way_be_counted_first() -> No
 
     out: list[Delivery | None] = []
     with pytest.raises(RuntimeError, match="upstream"):
-        out.extend(deliver(Order(workers=3), failing(), line_to(Account())))
+        out.extend(deliver(SendSpec(workers=3), failing(), line_to(Account())))
     assert sum(delivery.delivered for delivery in out if delivery) == 6
 
 
@@ -268,7 +268,7 @@ def test_a_pause_of_the_source_is_handed_on_at_once() -> None:
         yield from batches(2)
         yield None
 
-    out = list(deliver(Order(), pausing(), line_to(Account())))
+    out = list(deliver(SendSpec(), pausing(), line_to(Account())))
     assert out[0] is None
     assert out[-1] is None
     assert sum(delivery.delivered for delivery in out if delivery) == 2
@@ -277,17 +277,17 @@ def test_a_pause_of_the_source_is_handed_on_at_once() -> None:
 def test_turns_are_taken_for_every_attempt() -> None:
     account = Account(script=iter(["503", "429"]))
     clock = VirtualClock()
-    line = line_to(account, pace=SharedPace(clock))
+    line = line_to(account, limiter=LocalRateLimiter(clock))
     quota = Quota(((1, 30.0),))
     began = clock.now()
-    delivered(Order(quota=quota), batches(1, 1), line)
+    delivered(SendSpec(quota=quota), batches(1, 1), line)
     assert len(account.sent) == 4
     assert clock.now() - began >= 90.0
 
 
 def test_a_receipt_says_what_became_of_a_request_and_holds_no_value() -> None:
     account = Account(frozenset({1}))
-    refused, passed = delivered(Order(), batches(3), line_to(account))
+    refused, passed = delivered(SendSpec(), batches(3), line_to(account))
     assert refused.receipt is not None
     assert passed.receipt is not None
     assert (refused.receipt.status, refused.receipt.outcome, refused.receipt.rows) == (400, "refused", 3)

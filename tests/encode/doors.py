@@ -29,7 +29,7 @@ class Made:
     records: list[str]
     flags: list[int]
     keys: list[object]
-    asides: list[str | None]
+    params: list[str | None]
 
     @property
     def meanings(self) -> list[object]:
@@ -44,7 +44,7 @@ class Made:
     @property
     def values(self) -> list[object]:
         """The asides parsed."""
-        return [json.loads(aside) if aside else None for aside in self.asides]
+        return [json.loads(aside) if aside else None for aside in self.params]
 
 
 def by_arrow(plan: WritePlan, rows: Rows) -> Made:
@@ -78,14 +78,14 @@ def by_jvm(spark: SparkSession, plan: WritePlan, rows: Rows) -> Made:
     assert encodable(plan)
     frame = spark.createDataFrame([tuple(row) for row in rows], schema=spark_schema(plan.columns))
     made = encoded(frame.coalesce(1), plan).collect()
-    asides = [row["aside"] if plan.asides else None for row in made]
-    return Made([row["record"] for row in made], [r["flag"] for r in made], [r["key"] for r in made], asides)
+    params = [row["aside"] if plan.params else None for row in made]
+    return Made([row["record"] for row in made], [r["flag"] for r in made], [r["key"] for r in made], params)
 
 
 def _of(batches: Sequence[pa.RecordBatch]) -> Made:
     columns = [[value for batch in batches for value in batch.column(n).to_pylist()] for n in range(3)]
-    asides = [value for batch in batches if batch.num_columns > 3 for value in batch.column(3).to_pylist()]
-    return Made(columns[0], columns[1], columns[2], asides or [None] * len(columns[0]))
+    params = [value for batch in batches if batch.num_columns > 3 for value in batch.column(3).to_pylist()]
+    return Made(columns[0], columns[1], columns[2], params or [None] * len(columns[0]))
 
 
 def spark_schema(fields: Sequence[Field]) -> object:

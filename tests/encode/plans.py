@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from spark_klaviyo.core.models import Limits, Quota
 from spark_klaviyo.options.secrets import Credentials
-from spark_klaviyo.plan.model import Aside, Checks, Policy, Wanted, WritePlan
+from spark_klaviyo.plan.model import Checks, FieldCheck, Policy, RequestParam, WritePlan
 from spark_klaviyo.plan.shape import Each, Fixed, Leaf, Node, Record, When
 from spark_klaviyo.plan.types import Field, Type, read_type
-from spark_klaviyo.records import Limits, Quota
 from spark_klaviyo.templates.model import Template
 
 OFF = Checks(mode="off")
@@ -26,7 +26,7 @@ def plan_of(
     fields: Sequence[Field],
     record: Record | None,
     checks: Checks = OFF,
-    asides: Sequence[Aside] = (),
+    params: Sequence[RequestParam] = (),
     content_format: str = "json",
     record_column: str | None = None,
 ) -> WritePlan:
@@ -39,7 +39,7 @@ def plan_of(
         record=record,
         record_column=record_column,
         checks=checks,
-        asides=tuple(asides),
+        params=tuple(params),
         limits=LIMITS,
         quota=Quota(()),
         policy=Policy(),
@@ -61,8 +61,8 @@ def without_schema(plan: WritePlan) -> WritePlan:
     assert plan.record is not None
     wanted = [replace(want, leaf=want.leaf and _unknown_leaf(want.leaf)) for want in plan.checks.wanted]
     checks = replace(plan.checks, wanted=tuple(wanted))
-    asides = tuple(replace(aside, leaf=_unknown_leaf(aside.leaf)) for aside in plan.asides)
-    return replace(plan, columns=(), record=_unknown_record(plan.record), checks=checks, asides=asides)
+    params = tuple(replace(aside, leaf=_unknown_leaf(aside.leaf)) for aside in plan.params)
+    return replace(plan, columns=(), record=_unknown_record(plan.record), checks=checks, params=params)
 
 
 def _unknown_record(node: Record) -> Record:
@@ -110,7 +110,8 @@ def profile_checks(by_name: Mapping[str, Type], mode: str) -> Checks:
     forms = {"email": "email", "phone_number": "phone", "external_id": "text"}
     here = [name for name in forms if name in by_name]
     wanted = [
-        Wanted(("attributes", name), name, forms[name], Leaf((name,), by_name[name]), identifies=True) for name in here
+        FieldCheck(("attributes", name), name, forms[name], Leaf((name,), by_name[name]), identifies=True)
+        for name in here
     ]
     places = tuple(("attributes", name) for name in forms)
     return Checks(

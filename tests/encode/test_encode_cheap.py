@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spark_klaviyo.encode.cheap import (
+from spark_klaviyo.screen import values
+from spark_klaviyo.screen.heads import heads
+from spark_klaviyo.screen.patterns import (
     DATE,
     EMAIL,
     MAX_EMAIL,
@@ -23,8 +25,6 @@ from spark_klaviyo.encode.cheap import (
     whole,
     word_pattern,
 )
-from spark_klaviyo.encode.heads import heads
-from spark_klaviyo.plan import values
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from spark_klaviyo.plan.model import Checks, Wanted, WritePlan
+from spark_klaviyo.plan.model import Checks, FieldCheck, WritePlan
 from spark_klaviyo.plan.shape import Leaf, Record
 from spark_klaviyo.plan.types import Field
 from tests.encode.doors import Made, by_arrow, by_jvm, by_rows
@@ -38,10 +38,10 @@ class Case:
         return flat(self.fields, checks=self.checks)
 
 
-def wanted(name: str, form: str, fields: tuple[Field, ...], **rules: object) -> Wanted:
+def wanted(name: str, form: str, fields: tuple[Field, ...], **rules: object) -> FieldCheck:
     """A look at one column."""
     kind = next(field.type for field in fields if field.name == name)
-    return Wanted((name,), name, form, Leaf((name,), kind), **rules)  # type: ignore[arg-type]
+    return FieldCheck((name,), name, form, Leaf((name,), kind), **rules)  # type: ignore[arg-type]
 
 
 def one(kind: object, form: str, *rows: tuple[Value, int], **rules: object) -> Case:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_klaviyo.encode.formats import rewrite
-from spark_klaviyo.plan.formats import around_rows, media_type, quoted, separator
+from spark_klaviyo.plan.manual.formats import around_rows, media_type, quoted, separator
 from spark_klaviyo.plan.model import WritePlan
 from tests.encode.plans import columns, flat
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from spark_klaviyo.encode.jvm import encodable
-from spark_klaviyo.plan.model import Aside, WritePlan
+from spark_klaviyo.plan.model import RequestParam, WritePlan
 from spark_klaviyo.plan.shape import ONE_ITEM, Each, Fixed, Leaf, Node, Record, When
 from spark_klaviyo.plan.types import Field, Type
 from tests.encode.doors import by_arrow, by_jvm, by_rows
@@ -201,12 +201,12 @@ def test_rows_may_be_dicts_and_rows_in_another_order() -> None:
 
 
 def test_asides_are_texts_beside_the_record(spark: SparkSession) -> None:
-    asides = [
-        Aside(field.name, Leaf((field.name,), field.type, "text"))
+    params = [
+        RequestParam(field.name, Leaf((field.name,), field.type, "text"))
         for field in COLUMNS
         if field.name not in ("ids", "m", "m2")
     ]
-    plan = plan_of(COLUMNS, record(x=leaf("a")), asides=[*asides, Aside("lo.c`", leaf("loc.city"))])
+    plan = plan_of(COLUMNS, record(x=leaf("a")), params=[*params, RequestParam("lo.c`", leaf("loc.city"))])
     made = by_arrow(plan, ROWS)
     expected = {
         "a": 'A"', "b": "B", "n": "7", "d": "2026-01-02", "t": "2026-03-08T02:30:00.000000",

@@ -10,20 +10,20 @@ import resource
 import sys
 from pathlib import Path
 
-from spark_klaviyo.pipeline.open import LineMaker
-from spark_klaviyo.pipeline.task import run_task
 from spark_klaviyo.simulator import KlaviyoSimulator
-from tests.pipeline.running import Ran, people
-from tests.state.kept import keeping, locked, marked, place_at
+from spark_klaviyo.task.context import SendContextFactory
+from spark_klaviyo.task.run import run_task
+from tests.state.kept import locked, marked, place_at, rate_limit_session
+from tests.task.running import Ran, people
 
 
 def main(state: Path) -> None:
     ran = Ran()
     with KlaviyoSimulator() as klaviyo, locked(place_at(state, stale_seconds=15.0)):
-        plan = keeping(klaviyo, place_at(state, stale_seconds=15.0), ("email", "first_name"), max_rows=300)
+        plan = rate_limit_session(klaviyo, place_at(state, stale_seconds=15.0), ("email", "first_name"), max_rows=300)
         resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000))
-        with LineMaker().open(plan, 0, 0) as line:
-            for event in run_task(plan, marked(plan, people(1_500), slab=300), line):
+        with SendContextFactory().open(plan, 0, 0) as context:
+            for event in run_task(plan, marked(plan, people(1_500), encoded_rows=300), context):
                 ran.add(event)
         report = ran.report
         told = {name: getattr(report, name) for name in ("accepted", "unsent", "rows", "stopped", "warnings")}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
-from tests.pipeline.running import KEY, Ran, people, run
+from tests.task.running import KEY, Ran, people, run
 
 IMPORTS = "/api/profile-bulk-import-jobs"
 PROFILES = "/api/profiles"
@@ -185,7 +185,7 @@ def test_a_wrong_key_costs_one_request_and_no_row() -> None:
 def test_a_key_that_is_revoked_midway_stops_the_write_and_every_row_is_accounted_for() -> None:
     with KlaviyoSimulator(latency=0.02) as klaviyo:
         threading.Timer(0.25, klaviyo.revoke, [KEY]).start()
-        ran = run(klaviyo, people(500), max_rows=5, rate_limit="none", slab=50)
+        ran = run(klaviyo, people(500), max_rows=5, rate_limit="none", encoded_rows=50)
         taken = [request for request in klaviyo.requests if request.status == 202]
         refused = [request for request in klaviyo.requests if request.status == 401]
     report = ran.report

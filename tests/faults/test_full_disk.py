@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from spark_klaviyo.pipeline.remembered import UNRECORDED
+from spark_klaviyo.task.resume import UNRECORDED
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -18,10 +18,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from spark_klaviyo import follow_klaviyo
-from spark_klaviyo.ledger.state import PART
-from spark_klaviyo.pipeline.remembered import RESUMED
-from spark_klaviyo.runs.parts import OPEN
+from spark_klaviyo.datasets.task_outputs import OPEN
 from spark_klaviyo.simulator import KlaviyoSimulator
+from spark_klaviyo.state.format import PART
+from spark_klaviyo.task.resume import RESUMED
 
 ROWS, MAX_ROWS = 2_000, 20
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from spark_klaviyo.core.models import Limits
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.options.read import Options, read_options
-from spark_klaviyo.records import Limits
+from spark_klaviyo.options.parse import Options, read_options
 from spark_klaviyo.templates.model import M, Setting, Template
 
 KEY = "pk_0123456789abcdef0123456789abcdef01"

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spark_klaviyo.core.models import Quota
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.options.doors import DOORS
+from spark_klaviyo.options.entrypoints import DOORS
 from spark_klaviyo.options.secrets import Credentials, Secret
 from spark_klaviyo.options.table import OPTIONS
-from spark_klaviyo.records import Quota
 from tests.options.catalog import KEY, complaints, complaints_of, read, read_all, to_list
 
 pytestmark = pytest.mark.oldest

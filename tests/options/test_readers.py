@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spark_klaviyo.core.models import Quota
 from spark_klaviyo.options import addresses, readers
 from spark_klaviyo.options.addresses import Unreadable
 from spark_klaviyo.options.readers import Reader
-from spark_klaviyo.records import Quota
 
 pytestmark = pytest.mark.oldest
 

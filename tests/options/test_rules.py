@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from spark_klaviyo.options.doors import DOORS, SESSION_DOORS, TASK_DOORS
+from spark_klaviyo.options.entrypoints import DOORS, SESSION_DOORS, TASK_DOORS
 from spark_klaviyo.options.secrets import Secret
 from spark_klaviyo.options.table import BY_NAME
 from tests.options.catalog import KEY, complaints, read, to_list

@@ -6,7 +6,7 @@ from dataclasses import fields
 
 import pytest
 
-from spark_klaviyo.options.doors import DOORS
+from spark_klaviyo.options.entrypoints import DOORS
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.table import OPTIONS, REVISION, Option, plain
 from spark_klaviyo.templates import PINNED, templates

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spark_klaviyo.doors.reading import options_at
+from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import Field, Type, read_type

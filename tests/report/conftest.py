@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from spark_klaviyo.records import Quota, Receipt, Rejection, Reply
-from spark_klaviyo.report.check import CheckLine, CheckResult
-from spark_klaviyo.report.preview import MappedColumn, Preview, PreviewRejection, PreviewRequest
+from spark_klaviyo.core.models import Quota, Receipt, Rejection, Reply
+from spark_klaviyo.report.pages.check import CheckLine, CheckResult
+from spark_klaviyo.report.pages.preview import MappedColumn, Preview, PreviewRejection, PreviewRequest
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.report.task import TaskReport
+from spark_klaviyo.report.task_report import TaskReport
 
 START = 1_760_000_000.0
 PERSON = "ann.secret@example.com"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from spark_klaviyo.report.check import CheckResult
-from spark_klaviyo.report.html import Rendered
-from spark_klaviyo.report.preview import Preview
+from spark_klaviyo.report.pages.check import CheckResult
+from spark_klaviyo.report.pages.html import Rendered
+from spark_klaviyo.report.pages.preview import Preview
 from spark_klaviyo.report.report import WriteReport
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_klaviyo.records import Quota
-from spark_klaviyo.report.html import Markup, element, marked, safe, table
-from spark_klaviyo.report.plot import binding, nice, quota_use, throughput
+from spark_klaviyo.core.models import Quota
+from spark_klaviyo.report.pages.html import Markup, element, marked, safe, table
+from spark_klaviyo.report.pages.plot import binding, nice, quota_use, throughput
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.series import Series
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_klaviyo.report.progress import TerminalProgress, progress
-from spark_klaviyo.report.pulse import Pulse, Snapshot, bar, line
+from spark_klaviyo.report.rate import Pulse, Snapshot, bar, line
 
 HALF = Snapshot(5_000, 5, 25_000, 1, 10_000, 0.97, 10.0)
 
@@ -152,7 +152,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 shell = InteractiveShell.instance()
 from spark_klaviyo.report.progress import Silent, notebook, progress
-from spark_klaviyo.report.pulse import Snapshot
+from spark_klaviyo.report.rate import Snapshot
 assert notebook() is None and isinstance(progress("auto"), Silent)
 shell.kernel = "a kernel"
 with capture_output() as captured:

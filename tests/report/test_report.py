@@ -10,7 +10,7 @@ import pytest
 
 from spark_klaviyo.errors import OptionError, RowsRejected
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.report.task import TaskReport
+from spark_klaviyo.report.task_report import TaskReport
 
 
 def test_counts_that_do_not_add_up_are_refused_with_the_counts() -> None:

@@ -8,8 +8,8 @@ from functools import reduce
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_klaviyo.records import Receipt, Rejection, Reply
-from spark_klaviyo.report.task import COUNTS, TALLIES, TaskReport, merge
+from spark_klaviyo.core.models import Receipt, Rejection, Reply
+from spark_klaviyo.report.task_report import COUNTS, TALLIES, TaskReport, merge
 
 codes = st.sampled_from(["bad_email", "invalid", "too_large"]) | st.text(max_size=80)
 replies = st.tuples(

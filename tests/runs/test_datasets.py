@@ -21,9 +21,9 @@ from spark_klaviyo import (
     register,
     write_klaviyo,
 )
-from spark_klaviyo.ledger.schemas import RECEIPTS, REJECTS, RUNS
+from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS
+from spark_klaviyo.datasets.task_outputs import OPEN
 from spark_klaviyo.runs.outputs import CHUNK_ROWS
-from spark_klaviyo.runs.parts import OPEN
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 

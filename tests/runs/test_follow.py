@@ -13,24 +13,24 @@ import pyarrow.parquet as pq
 import pytest
 
 from spark_klaviyo import OptionError, RowsRejected, follow_klaviyo
-from spark_klaviyo.cli import main
-from spark_klaviyo.doors.reading import options_at
+from spark_klaviyo.cli.main import main
+from spark_klaviyo.core.clock import ScaledClock
+from spark_klaviyo.core.models import Receipt
+from spark_klaviyo.core.stop import Stop
+from spark_klaviyo.datasets.spark_storage import STAGING
+from spark_klaviyo.datasets.task_outputs import OPEN, TaskOutputs
 from spark_klaviyo.encode import arrow
-from spark_klaviyo.pipeline.open import LineMaker
-from spark_klaviyo.pipeline.task import Happened, run_task
-from spark_klaviyo.records import Receipt
+from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.runs.later import WAITING, settle_later
-from spark_klaviyo.runs.parts import OPEN, TaskOutputs
+from spark_klaviyo.runs.follow_later import WAITING, settle_later
 from spark_klaviyo.runs.results import JOB, RECEIPT, REJECT, REPORT, result_batches
-from spark_klaviyo.runs.storage import STAGING
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
-from spark_klaviyo.wire.clock import ScaledClock
-from spark_klaviyo.wire.stop import Stop
-from tests.pipeline.running import KEY, people, plan_for
+from spark_klaviyo.task.context import SendContextFactory
+from spark_klaviyo.task.run import TaskEvent, run_task
+from tests.task.running import KEY, people, plan_for
 
-FAST = LineMaker(ScaledClock(60.0))
+FAST = SendContextFactory(ScaledClock(60.0))
 
 
 @pytest.fixture
@@ -44,15 +44,15 @@ def leave_open(klaviyo: KlaviyoSimulator, place: Path, *, cut: bool = False) -> 
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=10, wait_for_jobs=cut)
     outputs = TaskOutputs(plan.run_id, None, str(place))
     rows = pa.Table.from_pylist(people(100)).to_batches()
-    with FAST.open(plan, 0, 0) as line:
-        happened = run_task(plan, (arrow.encode(batch, plan) for batch in rows), line, follows=True)
+    with FAST.open(plan, 0, 0) as context:
+        happened = run_task(plan, (arrow.encode(batch, plan) for batch in rows), context, follows=True)
         try:
-            outputs.open(line).all_of(dying(happened) if cut else happened)
+            outputs.open(context).all_of(dying(happened) if cut else happened)
         except KeyboardInterrupt:
             assert cut
 
 
-def dying(happened: Iterator[Happened]) -> Iterator[Happened]:
+def dying(happened: Iterator[TaskEvent]) -> Iterator[TaskEvent]:
     for event in happened:
         if type(event).__name__ == "JobEnded":
             raise KeyboardInterrupt
@@ -101,8 +101,8 @@ def test_a_run_cut_off_while_it_followed_its_jobs_is_found_in_its_staging_place(
 ) -> None:
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=10)
     rows = pa.Table.from_pylist(people(100)).to_batches()
-    with FAST.open(plan, 0, 0) as line:
-        happened = run_task(plan, (arrow.encode(batch, plan) for batch in rows), line)
+    with FAST.open(plan, 0, 0) as context:
+        happened = run_task(plan, (arrow.encode(batch, plan) for batch in rows), context)
         results = list(result_batches(happened, "run", 0, frozenset({RECEIPT, REPORT, JOB})))
     (tmp_path / STAGING / "run").mkdir(parents=True)
     pq.write_table(pa.Table.from_batches(results), tmp_path / STAGING / "run" / "part-0.parquet")
@@ -117,8 +117,8 @@ def test_rejected_rows_of_a_run_that_was_cut_off_are_recovered_from_its_staging_
     receipts, rejects = tmp_path / "receipts", tmp_path / "rejects"
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=10)
     rows = pa.Table.from_pylist([*people(20), {"email": "bad", "first_name": "B"}]).to_batches()
-    with FAST.open(plan, 0, 0) as line:
-        happened = run_task(plan, (arrow.encode(batch, plan) for batch in rows), line)
+    with FAST.open(plan, 0, 0) as context:
+        happened = run_task(plan, (arrow.encode(batch, plan) for batch in rows), context)
         results = list(result_batches(happened, "run", 0, frozenset({RECEIPT, REPORT, JOB, REJECT})))
     (receipts / STAGING / "run").mkdir(parents=True)
     pq.write_table(pa.Table.from_batches(results), receipts / STAGING / "run" / "part-0.parquet")
@@ -166,7 +166,7 @@ def test_rejected_rows_are_on_disk_before_a_receipt_says_that_their_job_has_ende
         leave_open(one, receipts)
         given = options_at("follow", {"api_key": KEY, "base_url": one.url, "rejects_path": str(rejects)})
         with pytest.raises(KeyboardInterrupt):
-            settle_later(str(receipts), given, LineMaker(Dying(receipts, files=2)))
+            settle_later(str(receipts), given, SendContextFactory(Dying(receipts, files=2)))
     ended = [row for row in pq.read_table(receipts).to_pylist() if row["outcome"] == "rejected"]
     assert ended
     assert len(pq.read_table(rejects)) >= sum(row["rows"] for row in ended)
@@ -247,5 +247,5 @@ def test_the_command_follows(
 
 
 def test_following_needs_no_spark() -> None:
-    blocked = "import sys; sys.modules['pyspark'] = None; import spark_klaviyo.doors.follow, spark_klaviyo.runs.later"
+    blocked = "import sys; sys.modules['pyspark'] = None; import spark_klaviyo.entrypoints.follow, spark_klaviyo.runs.follow_later"
     subprocess.run([sys.executable, "-c", blocked], check=True, timeout=60)

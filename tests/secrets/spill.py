@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from pyspark import cloudpickle
 
 from spark_klaviyo import klaviyo_batch_writer, klaviyo_partition_writer, preview_klaviyo, register, write_klaviyo
-from spark_klaviyo.doors.reading import options_at
+from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.types import read_schema
 

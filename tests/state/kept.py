@@ -11,14 +11,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.encode import arrow
-from spark_klaviyo.ledger.lease import Lease
-from spark_klaviyo.ledger.recorder import LOCK
-from spark_klaviyo.ledger.state import StatePlace
-from spark_klaviyo.ledger.storage import Folder
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.simulator import KlaviyoSimulator
-from tests.pipeline.running import Row, plan_for
+from spark_klaviyo.state.format import StatePlace
+from spark_klaviyo.state.lease import Lease
+from spark_klaviyo.state.recorder import LOCK
+from tests.task.running import Row, plan_for
 
 RUN = "run"
 SCOPE = b"s" * 16
@@ -42,15 +42,17 @@ def locked(place: StatePlace) -> Iterator[Folder]:
         lock.release()
 
 
-def keeping(klaviyo: KlaviyoSimulator, place: StatePlace, columns: Sequence[str], **options: object) -> WritePlan:
+def rate_limit_session(
+    klaviyo: KlaviyoSimulator, place: StatePlace, columns: Sequence[str], **options: object
+) -> WritePlan:
     """A plan whose tasks write down what they deliver."""
     return replace(plan_for(klaviyo, columns, rate_limit="none", **options), state=place)
 
 
-def marked(plan: WritePlan, rows: Sequence[Row], slab: int = 1_000) -> Iterator[pa.RecordBatch]:
+def marked(plan: WritePlan, rows: Sequence[Row], encoded_rows: int = 1_000) -> Iterator[pa.RecordBatch]:
     """Encoded batches with their marks, all rows to be sent."""
     schema = pa.schema([(name, pa.string()) for name in rows[0]])
-    for batch in pa.Table.from_pylist(list(rows), schema).to_batches(max_chunksize=slab):
+    for batch in pa.Table.from_pylist(list(rows), schema).to_batches(max_chunksize=encoded_rows):
         yield with_marks(arrow.encode(batch, plan))
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pyarrow.fs as pafs
 import pytest
 
-from spark_klaviyo.ledger.lease import Lease, here, living, owner_of
-from spark_klaviyo.ledger.notes import notes, read_note, write_note
-from spark_klaviyo.ledger.state import FORMAT, StateError, read_format, salted, scope_of
-from spark_klaviyo.ledger.storage import Folder
+from spark_klaviyo.datasets.storage import Folder
+from spark_klaviyo.state.format import FORMAT, StateError, read_format, salted, scope_of
+from spark_klaviyo.state.lease import Lease, here, living, owner_of
+from spark_klaviyo.state.notes import notes, read_note, write_note
 
 STALE = 0.5
 
@@ -52,7 +52,7 @@ def test_a_process_of_this_machine_that_has_ended_is_dead_at_once(tmp_path: Path
     if not here()["machine"]:
         pytest.skip("this system does not tell processes apart")
     folder = folder_at(tmp_path)
-    code = "import json; from spark_klaviyo.ledger.lease import here; print(json.dumps(here()))"
+    code = "import json; from spark_klaviyo.state.lease import here; print(json.dumps(here()))"
     ended = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
     write_note(folder, "_n.json", {"owner": "x", **ended, "beat": 1})
     began = time.monotonic()

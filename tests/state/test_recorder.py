@@ -16,27 +16,27 @@ import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spark_klaviyo.ledger.earlier import Earlier
-from spark_klaviyo.ledger.notes import write_note
-from spark_klaviyo.ledger.recorder import LOCK, Recorder
-from spark_klaviyo.ledger.state import BEGUN, OVER, SCHEMA, SENT, Marks, marks_of
-from spark_klaviyo.ledger.storage import Folder
-from spark_klaviyo.pipeline.open import LineMaker
-from spark_klaviyo.pipeline.remembered import RESUMED
-from spark_klaviyo.pipeline.task import run_task
+from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.report.task import TaskReport
+from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
-from tests.pipeline.running import Ran, Row, people
-from tests.state.kept import RUN, keeping, locked, marked, place_at, recorded
+from spark_klaviyo.state.earlier import EarlierAttempts
+from spark_klaviyo.state.format import INTENT, RESOLVED, SCHEMA, SENT, Marks, marks_of
+from spark_klaviyo.state.notes import write_note
+from spark_klaviyo.state.recorder import LOCK, Recorder
+from spark_klaviyo.task.context import SendContextFactory
+from spark_klaviyo.task.resume import RESUMED
+from spark_klaviyo.task.run import run_task
+from tests.state.kept import RUN, locked, marked, place_at, rate_limit_session, recorded
+from tests.task.running import Ran, Row, people
 
 NAMES = ("email", "first_name")
 
 
 def run_attempt(plan: WritePlan, rows: list[Row], attempt: int = 0) -> Ran:
     ran = Ran()
-    with LineMaker().open(plan, 0, attempt) as line:
-        for event in run_task(plan, marked(plan, rows, slab=20), line):
+    with SendContextFactory().open(plan, 0, attempt) as context:
+        for event in run_task(plan, marked(plan, rows, encoded_rows=20), context):
             ran.add(event)
     return ran
 
@@ -54,9 +54,9 @@ def sent_emails(klaviyo: KlaviyoSimulator) -> Counter[str]:
 
 def test_rows_are_on_disk_with_their_outcome_before_the_next_request_leaves(tmp_path: Path) -> None:
     with KlaviyoSimulator() as klaviyo, locked(place_at(tmp_path)):
-        plan = replace(keeping(klaviyo, place_at(tmp_path), NAMES, max_rows=5), workers=1)
-        with LineMaker().open(plan, 0, 0) as line:
-            for event in run_task(plan, marked(plan, people(40)), line):
+        plan = replace(rate_limit_session(klaviyo, place_at(tmp_path), NAMES, max_rows=5), workers=1)
+        with SendContextFactory().open(plan, 0, 0) as context:
+            for event in run_task(plan, marked(plan, people(40)), context):
                 if not isinstance(event, TaskReport):
                     assert len(recorded(tmp_path)) == 5 * len(klaviyo.jobs)
     assert {row["outcome"] for row in recorded(tmp_path)} == {"pending"}
@@ -65,7 +65,7 @@ def test_rows_are_on_disk_with_their_outcome_before_the_next_request_leaves(tmp_
 
 def test_an_attempt_goes_on_where_an_earlier_one_of_its_task_ended(tmp_path: Path) -> None:
     with KlaviyoSimulator() as klaviyo, locked(place_at(tmp_path)):
-        plan = keeping(klaviyo, place_at(tmp_path), NAMES, max_rows=10)
+        plan = rate_limit_session(klaviyo, place_at(tmp_path), NAMES, max_rows=10)
         run_attempt(plan, people(30), attempt=0)
         again = run_attempt(plan, people(50), attempt=1)
     assert set(sent_emails(klaviyo).values()) == {1}
@@ -78,7 +78,7 @@ def test_an_attempt_goes_on_where_an_earlier_one_of_its_task_ended(tmp_path: Pat
 def test_two_attempts_side_by_side_deliver_every_row_once(tmp_path: Path) -> None:
     rows = people(120)
     with KlaviyoSimulator(latency=0.01) as klaviyo, locked(place_at(tmp_path)):
-        plan = keeping(klaviyo, place_at(tmp_path), NAMES, max_rows=3)
+        plan = rate_limit_session(klaviyo, place_at(tmp_path), NAMES, max_rows=3)
         found: dict[int, Ran] = {}
         threads = [threading.Thread(target=lambda n=n: found.update({n: run_attempt(plan, rows, n)})) for n in range(2)]
         threads[0].start()
@@ -94,7 +94,7 @@ def test_what_an_earlier_attempt_was_refused_is_tried_again(tmp_path: Path) -> N
     fault = Fault("status", path="/api/profile-bulk-import-jobs*", status=503)
     with KlaviyoSimulator() as klaviyo, locked(place_at(tmp_path)):
         klaviyo.inject(fault)
-        plan = keeping(klaviyo, place_at(tmp_path), NAMES, attempts=1)
+        plan = rate_limit_session(klaviyo, place_at(tmp_path), NAMES, attempts=1)
         assert run_attempt(plan, people(3)).codes == ["unavailable"] * 3
         assert recorded(tmp_path) == []
         klaviyo.clear_faults()
@@ -103,11 +103,11 @@ def test_what_an_earlier_attempt_was_refused_is_tried_again(tmp_path: Path) -> N
 
 def test_rows_that_stand_are_counted_and_not_sent(tmp_path: Path) -> None:
     with KlaviyoSimulator() as klaviyo, locked(place_at(tmp_path)):
-        plan = keeping(klaviyo, place_at(tmp_path), NAMES)
+        plan = rate_limit_session(klaviyo, place_at(tmp_path), NAMES)
         batch = next(marked(plan, people(4)))
         from_spark = batch.set_column(5, "standing", pa.array([0, 1, 2, 1], pa.int32()))
-        with LineMaker().open(plan, 0, 0) as line:
-            *_, report = run_task(plan, iter([from_spark]), line)
+        with SendContextFactory().open(plan, 0, 0) as context:
+            *_, report = run_task(plan, iter([from_spark]), context)
     assert isinstance(report, TaskReport)
     assert report.adds_up()
     assert (report.rows, report.accepted, report.skipped) == (4, 1, 3)
@@ -116,7 +116,7 @@ def test_rows_that_stand_are_counted_and_not_sent(tmp_path: Path) -> None:
 
 def test_a_task_that_finds_the_state_held_by_another_run_sends_nothing(tmp_path: Path) -> None:
     with KlaviyoSimulator() as klaviyo, locked(place_at(tmp_path, run_id="another")):
-        ran = run_attempt(keeping(klaviyo, place_at(tmp_path), NAMES), people(3))
+        ran = run_attempt(rate_limit_session(klaviyo, place_at(tmp_path), NAMES), people(3))
     assert (ran.report.unsent, klaviyo.requests) == (3, [])
     assert ran.report.stopped is not None
     assert ran.report.stopped[0] == "state_lost"
@@ -126,7 +126,7 @@ def test_a_task_stops_when_another_run_takes_the_state_over(tmp_path: Path) -> N
     folder = Folder.at(str(tmp_path))
     write_note(folder, LOCK, {"owner": RUN})
     with KlaviyoSimulator(latency=0.05) as klaviyo:
-        plan = keeping(klaviyo, place_at(tmp_path), NAMES, max_rows=1, workers=1)
+        plan = rate_limit_session(klaviyo, place_at(tmp_path), NAMES, max_rows=1, workers=1)
         taken = threading.Timer(0.3, write_note, [folder, LOCK, {"owner": "another"}])
         taken.start()
         ran = run_attempt(plan, people(200))
@@ -176,7 +176,7 @@ def test_rows_are_found_among_the_earlier_ones_exactly(before: set[int], now: li
         return np.concatenate([some_marks(0), *(some_marks(1, number) for number in numbers)])
 
     ordered = sorted(before)
-    earlier = Earlier([table(marks(ordered[:3])), table(marks(ordered[3:]))])
+    earlier = EarlierAttempts([table(marks(ordered[:3])), table(marks(ordered[3:]))])
     places = earlier.place_of(marks(now)).tolist()
     assert [place >= 0 for place in places] == [number in before for number in now]
     assert all(ordered[place] == number for place, number in zip(places, now, strict=True) if place >= 0)
@@ -188,7 +188,7 @@ def cut_off(plan: WritePlan, rows: list[Row]) -> None:
     recorder = Recorder(plan.state, 0, 0, lambda *_: None)
     recorder.open(time.sleep)
     for batch in marked(plan, rows):
-        recorder.record(marks_of(batch["mark"]), BEGUN, at_once=True)
+        recorder.record(marks_of(batch["mark"]), INTENT, at_once=True)
     recorder.close()
 
 
@@ -196,36 +196,38 @@ def test_where_a_resend_could_do_harm_rows_that_were_under_way_when_a_task_was_k
     tmp_path: Path,
 ) -> None:
     with KlaviyoSimulator() as klaviyo, locked(place_at(tmp_path)):
-        plan = keeping(klaviyo, place_at(tmp_path), NAMES, template="create_profile")
+        plan = rate_limit_session(klaviyo, place_at(tmp_path), NAMES, template="create_profile")
         cut_off(plan, people(2))
         ran = run_attempt(plan, people(5), 1)
         assert ran.codes == ["in_doubt", "in_doubt"]
         assert [row.who["email"] for row in ran.refused] == ["p0@example.com", "p1@example.com"]
         assert ran.report.adds_up()
         assert len(klaviyo.profiles) == ran.report.delivered == 3
-        always = keeping(klaviyo, place_at(tmp_path), NAMES, template="create_profile", resend="always")
+        always = rate_limit_session(klaviyo, place_at(tmp_path), NAMES, template="create_profile", resend="always")
         assert run_attempt(always, people(5), 2).report.delivered == 5
         assert len(klaviyo.profiles) == 5
 
 
 def test_an_attempt_whose_clock_is_behind_is_later_than_the_one_before_it_all_the_same(tmp_path: Path) -> None:
     with locked(place_at(tmp_path)):
-        for attempt, outcome in enumerate((OVER, BEGUN)):
+        for attempt, outcome in enumerate((RESOLVED, INTENT)):
             recorder = Recorder(place_at(tmp_path), 0, attempt, lambda *_: None)
             recorder.open(time.sleep)
             recorder.record(some_marks(1), outcome, at_once=True)
             recorder.close()
-            for file in tmp_path.glob("part-*") if outcome == OVER else ():  # as if that machine were ahead by a day
+            for file in (
+                tmp_path.glob("part-*") if outcome == RESOLVED else ()
+            ):  # as if that machine were ahead by a day
                 table = pq.read_table(file)
                 ahead = pc.add(table["at"], pa.scalar(86_400_000_000, pa.duration("us")))
                 pq.write_table(table.set_column(table.schema.get_field_index("at"), "at", ahead), file)
-        assert Earlier.read(Folder.at(str(tmp_path)), RUN, 0).doubtful == {bytes(some_marks(1)[0])}
+        assert EarlierAttempts.read(Folder.at(str(tmp_path)), RUN, 0).doubtful == {bytes(some_marks(1)[0])}
 
 
 def test_a_file_whose_writer_was_killed_in_an_object_store_does_not_stop_the_next_attempt(tmp_path: Path) -> None:
     with KlaviyoSimulator() as klaviyo, locked(place_at(tmp_path)):
         (tmp_path / f"part-{RUN}-00000-0-killed-00000.parquet").write_bytes(b"")
-        ran = run_attempt(keeping(klaviyo, place_at(tmp_path), NAMES), people(3), 1)
+        ran = run_attempt(rate_limit_session(klaviyo, place_at(tmp_path), NAMES), people(3), 1)
         assert (ran.report.rows, len(sent_emails(klaviyo))) == (3, 3)
 
 
@@ -233,7 +235,7 @@ def test_rows_are_written_down_before_they_are_sent_only_where_a_resend_could_do
     for template, outcomes in (("create_profile", {"begun", "sent"}), ("create_or_update_profile", {"sent"})):
         state = tmp_path / template
         with KlaviyoSimulator() as klaviyo, locked(place_at(state)):
-            run_attempt(keeping(klaviyo, place_at(state), NAMES, template=template), people(3))
+            run_attempt(rate_limit_session(klaviyo, place_at(state), NAMES, template=template), people(3))
         assert {row["outcome"] for row in recorded(state)} == outcomes
 
 
@@ -241,7 +243,7 @@ def test_rows_that_were_refused_or_handed_back_are_in_no_doubt(tmp_path: Path) -
     with KlaviyoSimulator() as klaviyo, locked(place_at(tmp_path)):
         klaviyo.add_profiles([{"email": "p1@example.com"}])
         klaviyo.inject(Fault("status", path="/api/profiles*", status=403, after=3))
-        plan = replace(keeping(klaviyo, place_at(tmp_path), NAMES, template="create_profile"), workers=1)
+        plan = replace(rate_limit_session(klaviyo, place_at(tmp_path), NAMES, template="create_profile"), workers=1)
         first = run_attempt(plan, people(6))
         assert (first.codes, first.report.delivered, first.report.unsent) == (["duplicate_profile"], 2, 3)
         klaviyo.clear_faults()

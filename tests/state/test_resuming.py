@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from spark_klaviyo import KlaviyoError, OptionError, WriteReport, WriteStopped, write_klaviyo
-from spark_klaviyo.ledger.recorder import LOCK
-from spark_klaviyo.ledger.state import StatePlace
-from spark_klaviyo.ledger.storage import Folder
-from spark_klaviyo.runs.resuming import compact_state
+from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
+from spark_klaviyo.state.format import StatePlace
+from spark_klaviyo.state.recorder import LOCK
+from spark_klaviyo.state.session import compact_state
 from tests.state.kept import locked, place_at, recorded
 
 if TYPE_CHECKING:

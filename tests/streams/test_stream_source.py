@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytest.importorskip("pyspark.sql.datasource")
 
-ORDERED = {"template": "bulk_create_events", "metric": "Placed Order", "unique_id_columns": "order_id"}
+ORDERED = {"template": "bulk_create_events", "metric": "Placed SendSpec", "unique_id_columns": "order_id"}
 
 
 def writing(spark: SparkSession, folder: Path, klaviyo: KlaviyoSimulator, **options: str) -> Any:
@@ -119,8 +119,8 @@ def test_a_refused_key_ends_the_query(spark: SparkSession, tmp_path: Path) -> No
 def test_the_writer_for_a_spark_that_hands_over_rows_sends_the_same(
     spark: SparkSession, klaviyo: KlaviyoSimulator, tmp_path: Path
 ) -> None:
-    from spark_klaviyo.doors.sink import ArrowStreamWriter, RowStreamWriter
-    from spark_klaviyo.doors.source import KlaviyoDataSource
+    from spark_klaviyo.entrypoints.datasource import KlaviyoDataSource
+    from spark_klaviyo.entrypoints.stream_writer import ArrowStreamWriter, RowStreamWriter
 
     class ByRows(KlaviyoDataSource):
         bound: ClassVar[Mapping[str, object]] = {"api_key": Secret(KEY)}

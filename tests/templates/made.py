@@ -9,19 +9,19 @@ from datetime import date, datetime
 
 import pyarrow as pa
 
-from spark_klaviyo.doors.reading import options_at
+from spark_klaviyo.batching.assembler import BatchAssembler
+from spark_klaviyo.core.models import Batch, Rejection
+from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.encode import arrow
 from spark_klaviyo.encode.rows import row_encoder
-from spark_klaviyo.pipeline.feed import Feed
-from spark_klaviyo.pipeline.open import LineMaker
-from spark_klaviyo.pipeline.task import run_task
+from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import Field, read_type
-from spark_klaviyo.records import Batch, Rejection
-from spark_klaviyo.report.task import TaskReport
+from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.simulator import KlaviyoSimulator
-from spark_klaviyo.wire.stop import Stop
+from spark_klaviyo.task.context import SendContextFactory
+from spark_klaviyo.task.run import run_task
 from tests.templates.examples import EXAMPLES, HELPERS, Example
 
 Encoder = Callable[[WritePlan, Sequence[tuple[object, ...]]], Iterator[pa.RecordBatch]]
@@ -90,9 +90,9 @@ def batches_of(
     plan: WritePlan, example: Example, encode: Callable[[WritePlan, Example], Iterator[pa.RecordBatch]] = by_rows
 ) -> tuple[list[Batch], list[Rejection]]:
     """The requests of an example, and the rows refused before sending."""
-    feed = Feed(plan, TaskReport(started=0.0), Stop())
-    batches = [batch for batch in feed.batches(encode(plan, example)) if batch is not None]
-    return batches, feed.taken_rejections()
+    assembler = BatchAssembler(plan, TaskReport(started=0.0), Stop())
+    batches = [batch for batch in assembler.batches(encode(plan, example)) if batch is not None]
+    return batches, assembler.taken_rejections()
 
 
 def body_of(batch: Batch) -> bytes:
@@ -108,8 +108,8 @@ def write(klaviyo: KlaviyoSimulator, template: str, example: Example, **options:
         assert done.rejected == 0, (name, done.rejects)
     told = _with_ids(klaviyo, example)
     plan = plan_of(template, told, base_url=klaviyo.url, **options)
-    with LineMaker().open(plan, 0, 0) as line:
-        *_, report = run_task(plan, by_rows(plan, told), line, follows=True)
+    with SendContextFactory().open(plan, 0, 0) as context:
+        *_, report = run_task(plan, by_rows(plan, told), context, follows=True)
     assert isinstance(report, TaskReport)
     return report
 

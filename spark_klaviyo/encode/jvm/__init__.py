@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spark_klaviyo.encode.looks import make_looks
-from spark_klaviyo.plan.formats import separator
+from spark_klaviyo.plan.manual.formats import separator
 from spark_klaviyo.plan.shape import Each, Fixed, Json, Leaf, Node, When
 from spark_klaviyo.plan.types import Type
+from spark_klaviyo.screen.rules import compile_screen
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -26,7 +26,7 @@ def encodable(plan: WritePlan) -> bool:
     """
     if not plan.columns:
         return False
-    leaves = [aside.leaf for aside in plan.asides]
+    leaves = [aside.leaf for aside in plan.params]
     return all(map(_plain, leaves)) and (plan.record is None or _writable(plan.record))
 
 
@@ -81,12 +81,12 @@ def encoded(df: DataFrame, plan: WritePlan) -> DataFrame:
     from spark_klaviyo.encode.jvm.flags import Flags
 
     columns = Columns(functions, plan)
-    looks = make_looks(plan)
-    flags = Flags(columns, looks)
-    asides = [columns.aside(plan.asides).alias("aside")] if plan.asides else []
+    rules = compile_screen(plan)
+    flags = Flags(columns, rules)
+    params = [columns.aside(plan.params).alias("aside")] if plan.params else []
     record = columns.record(separator(plan.content_format).decode()).alias("record")
-    rows = numbered(df, plan).select(record, flags.flag().alias("flag"), flags.key().alias("key"), *asides)
-    if looks.max_row_bytes is None or looks.every_row:
+    rows = numbered(df, plan).select(record, flags.flag().alias("flag"), flags.key().alias("key"), *params)
+    if rules.max_row_bytes is None or rules.every_row:
         return rows
     # A second projection, so that the record is made once: Spark does not merge what is costly and used twice.
     return rows.withColumn("flag", flags.too_long("record", "flag"))

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeAlias
 
-from spark_klaviyo.encode.cheap import word_pattern
 from spark_klaviyo.plan.forms import TEXT, WHOLE
-from spark_klaviyo.plan.model import Aside, WritePlan
+from spark_klaviyo.plan.model import RequestParam, WritePlan
 from spark_klaviyo.plan.shape import ONE_ITEM, Each, Fixed, Json, Leaf, Node, Record, When
 from spark_klaviyo.plan.types import Type
+from spark_klaviyo.screen.patterns import word_pattern
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as SparkColumn
@@ -56,9 +56,9 @@ class Columns:
         text = self.f.to_json(self._struct(inner), JSON_OPTIONS)
         return self.f.concat(*([self.f.lit(head)] if head else []), text, self.f.lit(tail + separator))
 
-    def aside(self, asides: Sequence[Aside]) -> Column:
+    def aside(self, params: Sequence[RequestParam]) -> Column:
         """`{name: text of the value}` of each row."""
-        texts = [self._text(aside.leaf).alias(aside.name) for aside in asides]
+        texts = [self._text(aside.leaf).alias(aside.name) for aside in params]
         return self.f.to_json(self.f.struct(*texts), JSON_OPTIONS)
 
     def _text(self, leaf: Leaf) -> Column:

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import reduce
 from typing import TYPE_CHECKING, TypeAlias
 
-from spark_klaviyo.encode.cheap import NOT_BLANK, whole
 from spark_klaviyo.encode.jvm.columns import Columns
-from spark_klaviyo.encode.looks import KEY_PARTS, Look, Looks, Part
 from spark_klaviyo.plan.types import Type
+from spark_klaviyo.screen.patterns import NOT_BLANK, whole
+from spark_klaviyo.screen.rules import KEY_PARTS, Part, ScreenRule, ScreenRules
 
 if TYPE_CHECKING:
     from pyspark.sql import Column as SparkColumn
@@ -24,37 +24,37 @@ LARGEST = {"float": 3.4028234663852886e38, "double": 1.7976931348623157e308}
 class Flags:
     """`flag` and `key` of each row."""
 
-    def __init__(self, columns: Columns, looks: Looks) -> None:
+    def __init__(self, columns: Columns, rules: ScreenRules) -> None:
         self.columns = columns
-        self.looks = looks
+        self.rules = rules
         self.f = columns.f
 
     def flag(self) -> Column:
         """0 fine, 1 look, 2 + n: the column number n holds NaN or an infinity."""
         cases = [
             (self.anywhere(self.columns.column(leaf), leaf.type, self._not_finite), flag)
-            for leaf, flag in self.looks.numbers
+            for leaf, flag in self.rules.numbers
         ]
-        cases.append((None if self.looks.every_row else _any(self._suspicions()), 1))
+        cases.append((None if self.rules.every_row else _any(self._suspicions()), 1))
         found = self.f
         for test, flag in cases:
             found = found if test is None else found.when(test, flag)
-        rest = self.f.lit(1 if self.looks.every_row else 0)
+        rest = self.f.lit(1 if self.rules.every_row else 0)
         return rest if found is self.f else found.otherwise(rest)
 
     def too_long(self, record: str, flag: str) -> Column:
         """The flag, with 1 where the record alone is longer than a row may be."""
-        long = (self.f.col(flag) == 0) & (self.f.octet_length(record) > self.looks.max_row_bytes)
+        long = (self.f.col(flag) == 0) & (self.f.octet_length(record) > self.rules.max_row_bytes)
         return self.f.when(long, 1).otherwise(self.f.col(flag))
 
     def key(self) -> Column:
         """The first identifier that is present; null where there is none."""
-        if not self.looks.key:
+        if not self.rules.key:
             return self.f.lit(None).cast("string")
-        first = self.f.coalesce(*[self._part(part) for part in self.looks.key])
-        if not self.looks.key_with:
+        first = self.f.coalesce(*[self._part(part) for part in self.rules.key])
+        if not self.rules.key_with:
             return first
-        beside = [self.f.coalesce(self._part(part), self.f.lit("")) for part in self.looks.key_with]
+        beside = [self.f.coalesce(self._part(part), self.f.lit("")) for part in self.rules.key_with]
         return self.f.when(first.isNotNull(), self.f.concat_ws(KEY_PARTS, first, *beside))
 
     def _part(self, part: Part) -> Column:
@@ -64,25 +64,25 @@ class Flags:
     # --- suspicions -----------------------------------------------------------------------------
 
     def _suspicions(self) -> Iterator[Column]:
-        looks, column = self.looks, self.columns.column
-        if looks.identifiers:
-            yield self._identified([column(leaf) for leaf in looks.identifiers])
-        for look in looks.values:
+        rules, column = self.rules, self.columns.column
+        if rules.identifiers:
+            yield self._identified([column(leaf) for leaf in rules.identifiers])
+        for look in rules.values:
             yield from self._value(look, column(look.leaf))
-        for leaf in looks.deep:
+        for leaf in rules.deep:
             yield column(leaf).isNotNull()
-        for leaf in looks.arrays:
+        for leaf in rules.arrays:
             found = self.anywhere(column(leaf), leaf.type, self._too_many)
             yield from () if found is None else (found,)
-        if looks.max_properties is not None:
-            yield self._properties() > looks.max_properties
+        if rules.max_properties is not None:
+            yield self._properties() > rules.max_properties
 
     def _identified(self, identifiers: list[Column]) -> Column:
-        if self.looks.exactly_one:
+        if self.rules.exactly_one:
             return self._count(identifiers) != 1
         return reduce(lambda a, b: a & b, [column.isNull() for column in identifiers])
 
-    def _value(self, look: Look, column: Column) -> Iterator[Column]:
+    def _value(self, look: ScreenRule, column: Column) -> Iterator[Column]:
         if look.required:
             yield column.isNull()
         if look.always:
@@ -101,7 +101,7 @@ class Flags:
             yield from (value < low,) if low is not None else ()
             yield from (value > high,) if high is not None else ()
 
-    def _moment(self, text: str, look: Look) -> Column:
+    def _moment(self, text: str, look: ScreenRule) -> Column:
         """A bound, to compare with a column of the look's type without passing through the session's zone."""
         kind = look.leaf.type.name
         if kind == "timestamp":
@@ -112,8 +112,8 @@ class Flags:
         return reduce(lambda a, b: a + b, [column.isNotNull().cast("int") for column in columns], self.f.lit(0))
 
     def _properties(self) -> Column:
-        sizes = [self.f.greatest(self.f.size(self.columns.column(leaf)), self.f.lit(0)) for leaf in self.looks.maps]
-        return reduce(lambda a, b: a + b, sizes, self._count(map(self.columns.column, self.looks.properties)))
+        sizes = [self.f.greatest(self.f.size(self.columns.column(leaf)), self.f.lit(0)) for leaf in self.rules.maps]
+        return reduce(lambda a, b: a + b, sizes, self._count(map(self.columns.column, self.rules.properties)))
 
     # --- values anywhere inside -----------------------------------------------------------------
 
@@ -121,7 +121,7 @@ class Flags:
         return self.f.abs(column) > self.f.lit(LARGEST[kind.name]) if kind.name in LARGEST else None
 
     def _too_many(self, column: Column, kind: Type) -> Column | None:
-        return self.f.size(column) > self.looks.max_items if kind.name == "array" else None
+        return self.f.size(column) > self.rules.max_items if kind.name == "array" else None
 
     def anywhere(self, column: Column, kind: Type, test: Test) -> Column | None:
         """Whether a value, or one anywhere inside it, passes the test; None where its type cannot."""

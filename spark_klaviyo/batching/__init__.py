@@ -1,0 +1,1 @@
+"""Encoded rows in, one batch for each request out. Knows neither HTTP nor Spark."""

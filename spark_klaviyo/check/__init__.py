@@ -1,0 +1,1 @@
+"""check_klaviyo: the Test button. Reads, and writes nothing."""

@@ -1,0 +1,64 @@
+"""Time as a value that is passed in: real, or a multiple of it for benches; tests bring their own."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta, timezone
+from typing import Protocol
+
+from spark_klaviyo.core.stop import Stop
+
+
+class Clock(Protocol):
+    """Seconds that only grow, the UTC time of day, and a sleep that a stop ends."""
+
+    def now(self) -> float:
+        """Seconds since some fixed moment, never going back."""
+
+    def wall(self) -> datetime:
+        """The present moment in UTC."""
+
+    def wait(self, seconds: float, stop: Stop) -> bool:
+        """Sleep; True (at once) when stopped, False when the time has passed."""
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return time.monotonic()
+
+    def wall(self) -> datetime:
+        """The machine's UTC time."""
+        return datetime.now(timezone.utc)
+
+    def wait(self, seconds: float, stop: Stop) -> bool:
+        """Sleep, or wake at once when stopped."""
+        return stop.wait(seconds)
+
+
+class ScaledClock:
+    """`speed` simulated seconds pass in each real one, so that minute windows fit a bench. Picklable on one host."""
+
+    def __init__(self, speed: float) -> None:
+        self.speed = speed
+        self._began = time.monotonic()
+        self._began_at = datetime.now(timezone.utc)
+
+    def now(self) -> float:
+        """Simulated monotonic seconds."""
+        return time.monotonic() * self.speed
+
+    def wall(self) -> datetime:
+        """UTC time, running `speed` times as fast since this clock was made."""
+        return self._began_at + timedelta(seconds=(time.monotonic() - self._began) * self.speed)
+
+    def wait(self, seconds: float, stop: Stop) -> bool:
+        """Sleep simulated seconds, or wake at once when stopped."""
+        return stop.wait(seconds / self.speed)
+
+
+def rfc3339(moment: datetime) -> str:
+    """A UTC time as text with microseconds: 2026-10-15T08:30:54.120000Z."""
+    return moment.astimezone(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")

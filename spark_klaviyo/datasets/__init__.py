@@ -1,0 +1,1 @@
+"""Rejects, receipts and runs: their columns, and how they are written and read."""

@@ -1,0 +1,27 @@
+"""A report and its options as a row of the runs dataset."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from spark_klaviyo.datasets.schemas import COUNTS
+from spark_klaviyo.options.model import Options
+from spark_klaviyo.report.report import WriteReport
+
+
+def run_row(report: WriteReport, options: Options) -> dict[str, object]:
+    """A row of the runs dataset."""
+    return {
+        "run_id": report.run_id,
+        "template": report.template,
+        **{name: getattr(report, name, 0) for name in COUNTS},
+        "seconds": report.seconds,
+        "started_at": _moment(report.started),
+        "ended_at": _moment(report.ended),
+        "stopped": ": ".join(report.stopped) if report.stopped else None,
+        "options": options.public(),
+    }
+
+
+def _moment(epoch: float) -> datetime | None:
+    return datetime.fromtimestamp(epoch, timezone.utc) if epoch else None

@@ -1,0 +1,1 @@
+"""Columns in, JSON records out: one encoder for every way to write."""

@@ -1,1 +1,0 @@
-"""What outlives a run: rejected rows, receipts and runs as datasets, on any file system."""

@@ -1,0 +1,1 @@
+"""change_column: inserts and updates go one way, deletes another."""

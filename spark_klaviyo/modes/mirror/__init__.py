@@ -1,0 +1,1 @@
+"""list_mode=mirror: the list becomes exactly the DataFrame."""

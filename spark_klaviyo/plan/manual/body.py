@@ -1,0 +1,162 @@
+"""The body template of manual mode: text with `{rows}`, `{row}`, `{api_key}`, `{now}` and `{column}` in it.
+
+In JSON a `{column}` inside quotes becomes part of that text, and a bare one the JSON of its value. Everything is filled
+in one pass, so that a value that looks like a placeholder stays a value.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import quote_plus
+
+from spark_klaviyo.core.models import KEY_MARK, NOW_MARK
+from spark_klaviyo.plan.manual import formats
+
+ROWS, ROW, KEY, NOW = "{rows}", "{row}", "{api_key}", "{now}"
+RESERVED = ("rows", "row", "api_key", "now")
+DATA = "data="
+
+PLACEHOLDER = re.compile(r"\{([^{}\":,\s][^{}\":,]*)\}")
+_JSON_TOKEN = re.compile(r'(?P<text>"(?:[^"\\]|\\.)*")|' + PLACEHOLDER.pattern)
+_MARKS = {"api_key": KEY_MARK.decode(), "now": NOW_MARK.decode()}
+_MARK = re.compile("|".join(map(re.escape, _MARKS.values())))
+# Types whose values are bare in JSON; of an unknown type each value decides.
+_BARE = frozenset({"byte", "short", "integer", "long", "float", "double", "decimal", "boolean"})
+_NESTED = frozenset({"array", "map", "struct"})
+
+Values = Mapping[str, str]
+
+
+def names(text: str) -> list[str]:
+    """The columns that a text names, in order, each once."""
+    return [name for name in dict.fromkeys(PLACEHOLDER.findall(text)) if name not in RESERVED]
+
+
+def filled_text(text: str, values: Values, written: Callable[[str], str] = str) -> str:
+    """A text with its columns filled in; those without a value are empty."""
+    return PLACEHOLDER.sub(lambda found: written(values.get(found[1], "")), text)
+
+
+def around(text: str, content_format: str, fields: list[str], values: Values, kinds: Values) -> tuple[bytes, bytes]:
+    """Head and tail of a body: what stands before and after its rows, with the marks for key and time.
+
+    `fields` are the columns in order, for the header of CSV; `kinds` the names of their Spark types.
+    """
+    token = ROWS if ROWS in text else ROW
+    bare = text.strip() in (ROWS, ROW)
+    before, after = formats.around_rows(content_format, fields, batched=token == ROWS, whole=bare)
+    if bare:
+        return before, after
+    wrapped = content_format == "form-data-param" and is_json(text.removeprefix(DATA))
+    head, found, tail = (text.removeprefix(DATA) if wrapped else text).partition(token)
+    if not found:
+        before, after = b"", b""
+    if wrapped:
+        start, end = (_encoded(_filled_json(part, values, kinds)) for part in (head, tail))
+        return DATA.encode() + start.encode() + before, after + end.encode()
+    start, end = (_filled(part, content_format, values, kinds) for part in (head, tail))
+    return start.encode() + before, after + end.encode()
+
+
+def _filled(text: str, content_format: str, values: Values, kinds: Values) -> str:
+    if content_format in ("json", "ndjson"):
+        return _filled_json(text, values, kinds)
+
+    def put(found: re.Match[str]) -> str:
+        return _MARKS.get(found[1]) or formats.quoted(content_format, values.get(found[1], ""))
+
+    return PLACEHOLDER.sub(put, text)
+
+
+def _filled_json(text: str, values: Values, kinds: Values) -> str:
+    def put(found: re.Match[str]) -> str:
+        if found["text"] is not None:
+            return PLACEHOLDER.sub(inside, found["text"])
+        name = found[2]
+        if name in _MARKS:
+            return f'"{_MARKS[name]}"'
+        return _json_value(values.get(name), kinds.get(name, "unknown"))
+
+    def inside(found: re.Match[str]) -> str:
+        return _MARKS.get(found[1]) or formats.quoted("json", values.get(found[1], ""))
+
+    return _JSON_TOKEN.sub(put, text)
+
+
+def _json_value(text: str | None, kind: str) -> str:
+    """A column's value as JSON; it comes as text."""
+    if text is None:
+        return "null"
+    as_it_is = kind in _BARE or kind in _NESTED or (kind == "unknown" and _says_itself(text))
+    return text if as_it_is else json.dumps(text, ensure_ascii=False)
+
+
+def _says_itself(text: str) -> bool:
+    try:
+        return not isinstance(json.loads(text), str)
+    except ValueError:
+        return False
+
+
+def _encoded(text: str) -> str:
+    """Percent-encoded, but for the marks."""
+    parts, marks = _MARK.split(text), [*_MARK.findall(text), ""]
+    return "".join(quote_plus(part) + mark for part, mark in zip(parts, marks, strict=True))
+
+
+# --- what a template may not say ------------------------------------------------------------------
+
+
+def complaints(text: str, content_format: str) -> Iterator[str]:
+    """What is wrong with a body template; never its text, which may hold a key."""
+    if text.count(ROWS) + text.count(ROW) > 1:
+        yield "body: {rows} or {row} stands in it more than once; rows have one place"
+        return
+    if content_format == "json" and not is_json(text):
+        yield (
+            "body: is no JSON once its placeholders are filled; "
+            "mend it, or give the content_format that it is (ndjson, form, xml, csv, text)"
+        )
+    elif content_format == "json" and rows_place(text) is None and (ROWS in text or ROW in text):
+        yield "body: {rows} stands inside quotes; it is JSON itself, so leave the quotes out"
+
+
+def is_json(text: str) -> bool:
+    """Whether a body template is JSON once its placeholders hold something."""
+    return _probed(text) is not None
+
+
+def rows_place(text: str) -> str | None:
+    """JSON pointer of `{rows}` or `{row}` in a JSON body: `/profiles`; None where they stand in none of its places."""
+    probed = _probed(text)
+    return None if probed is None else next(_pointers(probed[0]), None)
+
+
+_HERE: dict[str, bool] = {"\ue004": True}  # what stands for the rows while they are looked for
+
+
+def _probed(text: str) -> tuple[object] | None:
+    """The JSON value that a template makes, the rows marked in it; None where it is no JSON."""
+
+    def put(found: re.Match[str]) -> str:
+        if found["text"] is not None:
+            return PLACEHOLDER.sub("0", found["text"])
+        return json.dumps(_HERE) if found[0] in (ROWS, ROW) else "0"
+
+    try:
+        return (json.loads(_JSON_TOKEN.sub(put, text)),)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _pointers(value: object, at: str = "") -> Iterator[str]:
+    if value == _HERE:
+        yield at
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _pointers(inner, f"{at}/{key.replace('~', '~0').replace('/', '~1')}")
+    elif isinstance(value, list):
+        for place, inner in enumerate(value):
+            yield from _pointers(inner, f"{at}/{place}")

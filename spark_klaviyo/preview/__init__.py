@@ -1,0 +1,1 @@
+"""preview_klaviyo: what a write would send, without sending."""

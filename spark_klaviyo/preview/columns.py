@@ -1,0 +1,37 @@
+"""Which column goes where, with a hint where a column looks like a field that it did not become."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from spark_klaviyo.plan.mapping import near_misses
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.plan.settings import fields_of_settings
+from spark_klaviyo.report.pages.preview import DROPPED, MappedColumn
+
+CUSTOM = "custom property"
+
+
+def mapping(plan: WritePlan) -> tuple[MappedColumn, ...]:
+    """A line for each column of the DataFrame, in its order where a column is sent whole."""
+    order = {column.name: number for number, column in enumerate(plan.columns)}
+    lines = sorted(_lines(plan), key=lambda line: order.get(line.column, order.get(line.column.partition(".")[0], 0)))
+    return tuple(lines)
+
+
+def _lines(plan: WritePlan) -> Iterator[MappedColumn]:
+    told = {column.partition(".")[0] for column, _ in plan.mapped} | {column for column, _ in plan.mapped}
+    asking = [column for column, becomes in plan.mapped if becomes == DROPPED or column in plan.unmapped]
+    settings = fields_of_settings(plan.template)
+    near = near_misses(asking, plan.template, {settings[name] for name in plan.settings if name in settings})
+    for column, becomes in plan.mapped:
+        loose = column in plan.unmapped and bool(plan.template.properties_at)
+        hint = f"did you mean {near[column]}?" if column in near else ""
+        yield MappedColumn(column, CUSTOM if loose else becomes, hint)
+    for aside in plan.params:
+        if aside.leaf.source[0] not in told:
+            yield MappedColumn(".".join(aside.leaf.source), aside.name, "decides where a row goes")
+            told.add(aside.leaf.source[0])
+    for name in (column.name for column in plan.columns):
+        if name not in told:
+            yield MappedColumn(name, "the whole record" if name == plan.record_column else "not sent")

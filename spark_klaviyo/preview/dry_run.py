@@ -1,0 +1,100 @@
+"""The first rows of a DataFrame, encoded as by a write, and what would become of them; nothing is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from spark_klaviyo.batching.assembler import BatchAssembler
+from spark_klaviyo.core.models import Batch, Rejection
+from spark_klaviyo.core.stop import Stop
+from spark_klaviyo.encode import jvm
+from spark_klaviyo.encode.rows import row_encoder
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.report.task_report import TaskReport
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+ROWS = 200  # rows that are looked at for rejections and sizes
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Encoded rows. `whole`: the DataFrame has no more."""
+
+    encoded: tuple[pa.RecordBatch, ...]
+    whole: bool
+
+    def __len__(self) -> int:
+        return sum(batch.num_rows for batch in self.encoded)
+
+    def first(self, rows: int) -> Iterator[pa.RecordBatch]:
+        """The first rows of it."""
+        for batch in self.encoded:
+            yield batch.slice(0, rows)
+            rows = max(rows - batch.num_rows, 0)
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What rows come to: requests, rejections, and warnings about single rows."""
+
+    batches: tuple[Batch, ...]
+    rejections: tuple[Rejection, ...]
+    skipped: int
+    warnings: tuple[str, ...]
+
+    @property
+    def rows(self) -> int:
+        """Rows that would be sent."""
+        return sum(batch.rows for batch in self.batches)
+
+    @property
+    def record_bytes(self) -> int:
+        """Bytes of the records that would be sent, separators included."""
+        return sum(span.size for batch in self.batches for span in batch.spans)
+
+
+def take(df: DataFrame, plan: WritePlan, rows: int) -> Sample:
+    """Collect and encode the first `rows` rows; Spark reads no more of the DataFrame than that takes."""
+    first = df.limit(rows)
+    if jvm.encodable(plan):
+        found = jvm.encoded(first, plan).collect()
+        encoded = (batch_of([tuple(row) for row in found], params=bool(plan.params)),) if found else ()
+    else:
+        encoded = tuple(row_encoder(plan)(first.collect()))
+    return Sample(encoded, sum(batch.num_rows for batch in encoded) < rows)
+
+
+def batch_of(rows: list[tuple[object, ...]], *, params: bool) -> pa.RecordBatch:
+    """Collected rows of an encoded frame as the batch that they were."""
+    columns = list(zip(*rows, strict=True))
+    names = ["record", "flag", "key", *(["aside"] if params else [])]
+    types = [pa.string(), pa.int32(), None, pa.string()]
+    arrays = [pa.array(values, kind) for values, kind in zip(columns, types, strict=False)]
+    if arrays[2].type == pa.null():
+        arrays[2] = arrays[2].cast(pa.int64())
+    return pa.RecordBatch.from_arrays(arrays, names)
+
+
+def cut(plan: WritePlan, encoded: Iterator[pa.RecordBatch]) -> Cut:
+    """The requests and rejections that these rows come to, by the very stages of a write."""
+    report = TaskReport()
+    assembler = BatchAssembler(plan, report, Stop())
+    batches = tuple(batch for batch in assembler.batches(encoded) if batch is not None)
+    return Cut(batches, tuple(assembler.taken_rejections()), report.skipped, tuple(report.warnings))
+
+
+def routes(made: Cut) -> int:
+    """To how many different places the rows go."""
+    return len({(batch.envelope.path, batch.envelope.head, batch.envelope.tail) for batch in made.batches})
+
+
+def numbers(made: Cut) -> list[int]:
+    """The numbers of the rows that would be sent."""
+    return [int(row) for batch in made.batches for row in np.sort(batch.numbers())]

@@ -1,0 +1,124 @@
+"""What a mirror would do: read who is on the list, and compare with the rows; nobody is added or removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from spark_klaviyo.account.members import list_facts, members
+from spark_klaviyo.account.reads import Asking, ReadFailed, asking, place
+from spark_klaviyo.batching.screening import screen
+from spark_klaviyo.encode import jvm
+from spark_klaviyo.encode.rows import row_encoder
+from spark_klaviyo.modes.mirror.identities import KINDS, LOST, NOBODY, Hashes, IdentitySet, Seen, lost
+from spark_klaviyo.modes.mirror.removals import ceiling, removals
+from spark_klaviyo.options.model import Options
+from spark_klaviyo.plan.manual import formats
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.preview import dry_run
+from spark_klaviyo.report.pages.preview import MirrorSets
+from spark_klaviyo.task.identifiers import who
+from spark_klaviyo.templates.model import L
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+CHUNK = 5_000
+EXAMPLES = 5
+SHOWN = ("email", "phone_number", "external_id", "id")  # by which a person is shown, in order of preference
+
+
+def mirror_sets(df: DataFrame, plan: WritePlan, options: Options) -> MirrorSets:
+    """Who would come and who would go. Raises `ReadFailed` where the list cannot be read.
+
+    Members first, then the rows, which pass through this process a chunk at a time; of each its identifiers' hashes
+    are held, and of members their ids.
+    """
+    with asking(options) as ask:
+        facts = list_facts(ask, plan.settings["list_id"])
+        pages = list(members(ask, facts))
+        rows = _Rows(plan, IdentitySet(_together([page.people for page in pages])))
+        for batch in _encoded(df, plan):
+            rows.take(batch)
+        most = ceiling(options.max_removals, facts.members)
+        found = removals(pages, IdentitySet(_together(rows.people)), max(most, EXAMPLES))
+        going = tuple(_named(ask, one) for one in found.ids[:EXAMPLES])
+    return MirrorSets(found.members, rows.adds, found.count, most, tuple(rows.coming), going, rows.lost)
+
+
+@dataclass
+class _Rows:
+    """The rows as they pass: whom they are about, and who of them is not on the list."""
+
+    plan: WritePlan
+    on_list: IdentitySet
+    people: list[Hashes] = field(default_factory=list)
+    coming: list[str] = field(default_factory=list)
+    lost: int = 0
+    _new: list[Hashes] = field(default_factory=list)
+
+    def take(self, batch: pa.RecordBatch) -> None:
+        """Look at some rows."""
+        people = Seen(self.plan).people(batch)
+        self.people.append(people)
+        self.lost += lost(people)
+        refused = screen(self.plan, batch, formats.separator(self.plan.content_format), 0).rejections
+        fine = np.ones(len(people), dtype=bool)
+        fine[[rejection.row for rejection in refused]] = False
+        first = _first(people)
+        new = np.flatnonzero(fine & ~self.on_list.has(people) & (first != LOST))
+        _, once = np.unique(first[new], return_index=True)
+        self._new.append(first[new])
+        if len(self.coming) < EXAMPLES:
+            texts = batch.column(0).take(pa.array(new[np.sort(once)])).to_pylist()
+            shown = (_shown(who(self.plan.template, _text(one))) for one in texts)
+            self.coming = list(dict.fromkeys([*self.coming, *islice(filter(None, shown), EXAMPLES)]))[:EXAMPLES]
+
+    @property
+    def adds(self) -> int:
+        """How many people would be sent who are not on the list, each once."""
+        return len(np.unique(np.concatenate(self._new))) if self._new else 0
+
+
+def _first(people: Hashes) -> Hashes:
+    """The hash of each row's first identifier."""
+    first: Hashes = people[np.arange(len(people)), (people != NOBODY).argmax(axis=1)]
+    return first
+
+
+def _together(people: list[Hashes]) -> Hashes:
+    return np.concatenate(people) if people else np.empty((0, len(KINDS)), dtype=np.int64)
+
+
+def _encoded(df: DataFrame, plan: WritePlan) -> Iterator[pa.RecordBatch]:
+    if not jvm.encodable(plan):
+        yield from row_encoder(plan)(df.toLocalIterator())
+        return
+    rows = iter(jvm.encoded(df, plan).toLocalIterator())
+    while chunk := [tuple(row) for row in islice(rows, CHUNK)]:
+        yield dry_run.batch_of(chunk, params=bool(plan.params))
+
+
+def _named(ask: Asking, profile_id: str) -> str:
+    """How a member is called by people; the id where that cannot be read."""
+    asked = [("fields[profile]", "email,phone_number,external_id")]
+    try:
+        document = ask.one(place("/api/profiles/{id}", L, asked, id=profile_id))
+    except ReadFailed:
+        return profile_id
+    held = next((resource.get("attributes") for resource in document.resources), None)
+    return (_shown(held) if isinstance(held, Mapping) else "") or profile_id
+
+
+def _shown(person: Mapping[str, object]) -> str:
+    return next((str(person[kind]) for kind in SHOWN if person.get(kind)), "")
+
+
+def _text(record: str | bytes) -> str:
+    text = record if isinstance(record, str) else record.decode("utf-8", "replace")
+    return text.rstrip(",")

@@ -1,0 +1,54 @@
+"""Requests as they would be sent, for people to read: the key and whatever looks like one hidden."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from urllib.parse import urlencode
+
+from spark_klaviyo.batching.assembler import key_length
+from spark_klaviyo.core.clock import rfc3339
+from spark_klaviyo.core.models import KEY_MARK, NOW_MARK, Batch
+from spark_klaviyo.options.names import masked
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.report.pages.preview import HIDDEN, PreviewRequest
+
+_SECRET = re.compile(r"auth|key|token|secret|password|cookie|signature|credential", re.IGNORECASE)
+
+
+def shown(plan: WritePlan, batch: Batch) -> PreviewRequest:
+    """One request: method, URL, headers and body as they would leave, but for the key."""
+    parts = batch.parts()
+    text = b"".join(parts)
+    body = text.replace(KEY_MARK, HIDDEN.encode())
+    longer = text.count(KEY_MARK) * ((key_length(plan) or len(HIDDEN)) - len(HIDDEN))
+    body = body.replace(NOW_MARK, rfc3339(datetime.now(timezone.utc)).encode())
+    query = list(batch.envelope.query) + ([("api_key", HIDDEN)] if plan.key_in == "query" else [])
+    asked = "?" + urlencode(query, safe="*") if query else ""
+    return PreviewRequest(
+        method=plan.template.method,
+        url=_hidden(plan, plan.base_url + batch.envelope.path + asked),
+        headers=_headers(plan, has_body=bool(parts)),
+        body=_hidden(plan, body.decode("utf-8", "replace")),
+        rows=batch.rows,
+        bytes=len(body) + longer,
+        unfilled=plan.base_url + plan.template.path,
+    )
+
+
+def _headers(plan: WritePlan, *, has_body: bool) -> tuple[tuple[str, str], ...]:
+    given = [(name, HIDDEN if _SECRET.search(name) else _hidden(plan, value)) for name, value in plan.headers.items()]
+    sent = [pair for pair in given if has_body or pair[0].lower() != "content-type"]
+    if plan.key_in == "api-key":
+        return ("api-key", HIDDEN), *sent
+    if plan.key_in not in ("header", "authorization"):
+        return tuple(sent)
+    scheme = "Bearer" if plan.credentials.access_token is not None else "Klaviyo-API-Key"
+    return ("Authorization", f"{scheme} {HIDDEN}"), *sent
+
+
+def _hidden(plan: WritePlan, text: str) -> str:
+    for secret in (plan.credentials.api_key, plan.credentials.access_token):
+        if secret is not None and secret.reveal():
+            text = text.replace(secret.reveal(), HIDDEN)
+    return masked(text)

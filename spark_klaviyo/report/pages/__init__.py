@@ -1,0 +1,1 @@
+"""The HTML pages of reports, previews and checks."""

@@ -1,0 +1,122 @@
+"""One run of a session door: plan, send in tasks, follow, report. Nothing here knows a column or a reply."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from spark_klaviyo.account.names import with_ids
+from spark_klaviyo.encode import jvm
+from spark_klaviyo.options.model import Options
+from spark_klaviyo.plan.make import make_plan
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.plan.types import columns_of, unsendable
+from spark_klaviyo.report.report import WriteReport
+from spark_klaviyo.report.task_report import TaskReport, merge
+from spark_klaviyo.runs import session
+from spark_klaviyo.runs.confirm_deletion import confirmed
+from spark_klaviyo.runs.follow_jobs import follow_jobs
+from spark_klaviyo.runs.outcome import ended, judged
+from spark_klaviyo.runs.outputs import Outputs
+from spark_klaviyo.runs.rate_limit_session import rate_limit_session
+from spark_klaviyo.runs.results import Results
+from spark_klaviyo.runs.run_tasks import run_tasks
+from spark_klaviyo.runs.send_from_driver import Task, widened
+from spark_klaviyo.runs.send_task import SendTask
+from spark_klaviyo.state.session import remembered, resuming
+from spark_klaviyo.task.context import SendContextFactory
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+def new_run_id() -> str:
+    """A name for one run; it joins report, receipts and rejects."""
+    return uuid.uuid4().hex
+
+
+def write(df: DataFrame, options: Options, run_id: str = "") -> WriteReport:
+    """Write a DataFrame; the report, or the error that the options ask for. `run_id` names the run, else a new name."""
+    run_id = run_id or new_run_id()
+    options = with_ids(options, run_id)
+    if options.change_column is not None:
+        from spark_klaviyo.modes.change_data.execute import write_changes
+
+        return write_changes(df, options, run_id)
+    if options.list_mode == "mirror":
+        from spark_klaviyo.modes.mirror.execute import write_mirror
+
+        return write_mirror(df, options, run_id)
+    plan = make_plan(options, columns_of(df), run_id)
+    session.choose_worker_python(df)
+    outputs = Outputs.of(session.session_of(df), options, plan.run_id)
+    outputs.prepare()
+    with (
+        rate_limit_session(df, plan, options) as contexts,
+        resuming(session.session_of(df), plan, options, contexts) as plan,
+    ):
+        results = send(df, plan, options, outputs, contexts)
+        total = gathered(results, plan, outputs, contexts)
+    return conclude(total, plan, options, outputs)
+
+
+def send(
+    df: DataFrame,
+    plan: WritePlan,
+    options: Options,
+    outputs: Outputs,
+    contexts: SendContextFactory,
+    around: Callable[[SendTask], Task] | None = None,
+) -> Results:
+    """Run the sending tasks; evaluates the DataFrame exactly once. `around` may put another task around each."""
+    plan = widened(df, plan, options)
+    in_jvm = made_in_jvm(plan)
+    frame = jvm.encoded(df, plan) if in_jvm else jvm.numbered(df, plan)
+    if plan.template.deletes:
+        frame, in_jvm = confirmed(frame, plan, options, encode=not in_jvm), True
+    if plan.state is not None:
+        frame = remembered(df, frame if in_jvm else None, plan)
+    task = SendTask(plan, contexts, outputs.kinds, encode=not in_jvm and plan.state is None, early=outputs.early)
+    work: Task = around(task) if around is not None else task
+    return run_tasks(frame, work, plan, options, outputs, contexts)
+
+
+def made_in_jvm(plan: WritePlan) -> bool:
+    """Whether Spark makes the records: where it needs them itself, or where a column cannot travel to Python.
+
+    Everywhere else the tasks make them from Arrow columns, which costs less CPU (`python -m tests.bench speed`).
+    """
+    wanted = plan.state is not None or plan.template.deletes
+    return (wanted or any(unsendable(column.type) for column in plan.columns)) and jvm.encodable(plan)
+
+
+def gathered(results: Results, plan: WritePlan, outputs: Outputs, contexts: SendContextFactory) -> TaskReport:
+    """After the tasks: fill the datasets and follow the jobs; what all of it comes to."""
+    total = merge(results.reports)
+    with_job = sum(job.sequence >= 0 for job in results.jobs)  # jobs of earlier attempts have no receipt here
+    outputs.keep_rows(total.rejected, total.requests - with_job)
+    follow_jobs(plan, results.jobs, total, outputs, contexts)
+    return total
+
+
+def conclude(total: TaskReport, plan: WritePlan, options: Options, outputs: Outputs) -> WriteReport:
+    """The report of a run; raises `WriteStopped` or `RowsRejected` with it where that is due."""
+    for warning in plan.warnings:
+        total.warn(warning)
+    outputs.keep_run(_reported(total, plan, outputs), options)
+    for text in filter(None, [outputs.remove_staging(), *outputs.troubles]):
+        total.warn(text)
+    return ended(_reported(total, plan, outputs), options.on_reject)
+
+
+def _reported(total: TaskReport, plan: WritePlan, outputs: Outputs) -> WriteReport:
+    rejects, receipts = outputs.readers()
+    return WriteReport.of(
+        judged(total, plan, outputs.troubles),
+        run_id=plan.run_id,
+        template=plan.template.name,
+        quota=plan.quota,
+        rejects=rejects,
+        receipts=receipts,
+    )

@@ -1,0 +1,52 @@
+"""Stopping wakes sleepers, and time can be stretched."""
+
+from __future__ import annotations
+
+import pickle
+import threading
+
+import pytest
+
+from spark_klaviyo.core.clock import ScaledClock, SystemClock, rfc3339
+from spark_klaviyo.core.stop import Stop
+
+
+def test_the_first_reason_stays() -> None:
+    stop = Stop()
+    stop.set("unauthorized", "the key is refused")
+    stop.set("closed", "later")
+    assert (stop.is_set(), stop.code, stop.message) == (True, "unauthorized", "the key is refused")
+
+
+def test_children_stop_with_their_parent_and_not_the_other_way_round() -> None:
+    parent = Stop()
+    child, sibling = Stop(parent), Stop(parent)
+    child.set("closed")
+    assert not parent.is_set()
+    parent.set("interrupted", "cancelled")
+    assert (child.code, sibling.code, sibling.message) == ("closed", "interrupted", "cancelled")
+    assert Stop(parent).code == "interrupted"
+
+
+@pytest.mark.parametrize("clock", [SystemClock(), ScaledClock(10.0)])
+def test_a_stop_wakes_a_sleeper_at_once(clock: SystemClock | ScaledClock) -> None:
+    parent, woken = Stop(), list[bool]()
+    child = Stop(parent)
+    thread = threading.Thread(target=lambda: woken.append(clock.wait(600.0, child)))
+    thread.start()
+    parent.set("interrupted")
+    thread.join(5.0)
+    assert woken == [True]
+
+
+def test_a_scaled_clock_runs_faster_and_travels() -> None:
+    clock = pickle.loads(pickle.dumps(ScaledClock(1000.0)))
+    began, wall = clock.now(), clock.wall()
+    assert clock.wait(5.0, Stop()) is False
+    assert clock.now() - began >= 4.9
+    assert (clock.wall() - wall).total_seconds() >= 4.9
+
+
+def test_times_are_written_in_utc_with_a_fixed_length() -> None:
+    assert len(rfc3339(SystemClock().wall())) == len("2026-01-01T00:00:00.000000Z")
+    assert rfc3339(SystemClock().wall()).endswith("Z")

@@ -1,0 +1,249 @@
+"""What each reply means, as a table and as properties."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spark_klaviyo.core.models import Reply
+from spark_klaviyo.http.documents import is_html
+from spark_klaviyo.http.judge import (
+    Done,
+    Halt,
+    Reject,
+    ReplyRules,
+    RequestRefused,
+    TooLarge,
+    Tries,
+    Verdict,
+    Wait,
+    judge,
+)
+
+HTML = b"<!DOCTYPE html><html><body>Just a moment...</body></html>"
+
+
+@dataclass(frozen=True)
+class Patience:
+    attempts: int = 3
+    longest_wait_seconds: float = 120.0
+    first_wait_seconds: float = 0.5
+    idempotent: bool = True
+    success: tuple[int, ...] = (200, 201, 202, 204)
+
+
+HARMLESS, HARMFUL = Patience(), Patience(idempotent=False)
+
+
+def document(status: int, code: str, detail: str, pointer: str = "/data/", **more: object) -> bytes:
+    fault = {"id": "x", "status": status, "code": code, "title": "T", "detail": detail, "source": {"pointer": pointer}}
+    return json.dumps({"errors": [fault | more]}).encode()
+
+
+def lost(failure: str = "reset") -> Reply:
+    return Reply(None, failure=failure, sent=True)
+
+
+def unsent(failure: str) -> Reply:
+    return Reply(None, failure=failure, sent=False)
+
+
+def verdict(reply: Reply, policy: Patience = HARMLESS, attempts: int = 1, **tries: float) -> Verdict:
+    return judge(reply, Tries(attempts, **tries), policy, 0.0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+@pytest.mark.parametrize("body", [b"", b"not JSON", b'{"errors":[]}'])
+def test_success_is_what_the_endpoint_says_whatever_the_body(status: int, body: bytes) -> None:
+    assert verdict(Reply(status, body=body)) == Done()
+
+
+def test_a_page_is_no_success_where_klaviyo_would_have_answered() -> None:
+    assert isinstance(verdict(Reply(200, body=HTML)), Wait)
+    assert isinstance(verdict(Reply(200, body=HTML), attempts=3), Reject)
+    in_doubt = verdict(Reply(200, body=HTML), HARMFUL)
+    assert isinstance(in_doubt, Reject)
+    assert in_doubt.code == "in_doubt"
+    assert judge(Reply(200, body=HTML), Tries(), HARMLESS, 0.0, ReplyRules(pages=True)) == Done()
+
+
+@pytest.mark.parametrize(
+    ("reply", "code", "said"),
+    [
+        (Reply(401, body=document(401, "not_authenticated", "Missing or invalid private key.")), "unauthorized", "key"),
+        (Reply(403, body=document(403, "permission_denied", "missing: events:write")), "forbidden", "events:write"),
+        (Reply(403, body=HTML), "forbidden", "in front of Klaviyo"),
+        (Reply(410, body=b'{"message":"retired"}'), "retired", "set revision"),
+        (Reply(404, body=document(404, "not_found", "No valid revisions found for method")), "not_found", "revision"),
+        (Reply(302, {"location": "https://elsewhere"}), "redirected", "final address"),
+        (Reply(405), "refused", "405"),
+        (Reply(415), "refused", "415"),
+        (unsent("tls"), "unreachable", "TLS"),
+    ],
+)  # fmt: skip
+def test_what_every_further_request_would_meet_stops_the_write(reply: Reply, code: str, said: str) -> None:
+    got = verdict(reply)
+    assert isinstance(got, Halt)
+    assert got.code == code
+    assert said in got.message
+
+
+@pytest.mark.parametrize(("legacy", "advice"), [("template", "api=current"), ("v1", "url"), ("", "revision")])
+def test_a_retired_endpoint_names_the_one_option_to_change(legacy: str, advice: str) -> None:
+    got = judge(Reply(410), Tries(), HARMLESS, 0.0, ReplyRules(legacy=legacy))
+    assert isinstance(got, Halt)
+    assert advice in got.message
+
+
+def test_a_404_means_the_row_where_the_address_is_known_to_be_right() -> None:
+    reply = Reply(404, body=document(404, "not_found", "A profile with id X does not exist."))
+    got = judge(reply, Tries(), HARMLESS, 0.0, ReplyRules(not_found_is_a_row=True))
+    assert isinstance(got, RequestRefused)
+    assert got.faults[0].code == "not_found"
+
+
+def test_what_is_so_already_is_done() -> None:
+    reply = Reply(404, body=document(404, "not_found", 'No profile with email "a@b.c" found.'))
+    done = ReplyRules(done=((404, "not_found"),))
+    assert judge(reply, Tries(), HARMLESS, 0.0, done) == Done()
+    assert judge(Reply(404), Tries(), HARMLESS, 0.0, done) != Done()
+    assert judge(Reply(404), Tries(), HARMLESS, 0.0, ReplyRules(done=((404, ""),))) == Done()
+
+
+@pytest.mark.parametrize("status", [400, 409, 422])
+def test_a_refused_body_hands_on_its_faults(status: int) -> None:
+    body = document(status, "invalid", "Invalid email address", "/data/attributes/profiles/data/1/attributes/email")
+    got = verdict(Reply(status, body=body))
+    assert isinstance(got, RequestRefused)
+    assert (got.status, got.faults[0].pointer) == (status, "/data/attributes/profiles/data/1/attributes/email")
+
+
+def test_a_duplicate_says_whose() -> None:
+    body = document(409, "duplicate_profile", "Exists.", meta={"duplicate_profile_id": "01ABC"})
+    got = verdict(Reply(409, body=body))
+    assert isinstance(got, RequestRefused)
+    assert got.faults[0].meta == {"duplicate_profile_id": "01ABC"}
+
+
+def test_a_body_over_the_limit_is_too_large() -> None:
+    assert verdict(Reply(413, body=HTML)) == TooLarge()
+
+
+@pytest.mark.parametrize("body", [b"", b'{"errors": [{"id": "x", "cod', HTML])
+def test_a_400_without_a_readable_body_is_still_a_refusal(body: bytes) -> None:
+    assert verdict(Reply(400, body=body)) == RequestRefused(400, ())
+
+
+@pytest.mark.parametrize(
+    ("reply", "policy", "expected"),
+    [
+        (lost(), HARMLESS, "wait"),
+        (lost("timeout"), HARMLESS, "wait"),
+        (lost(), HARMFUL, "in_doubt"),
+        (lost("timeout"), HARMFUL, "in_doubt"),
+        (unsent("connect"), HARMFUL, "wait"),
+        (unsent("reset"), HARMFUL, "wait"),
+        (Reply(500, body=document(500, "error", "A server error occurred.")), HARMFUL, "wait"),
+        (Reply(500, body=HTML), HARMFUL, "in_doubt"),
+        (Reply(502), HARMFUL, "in_doubt"),
+        (Reply(504), HARMFUL, "in_doubt"),
+        (Reply(524), HARMFUL, "in_doubt"),
+        (Reply(503), HARMFUL, "wait"),
+        (Reply(408), HARMFUL, "wait"),
+        *((Reply(status, body=HTML), HARMLESS, "wait") for status in (408, 500, 502, 503, 504, 524)),
+    ],
+)
+def test_what_may_have_been_done_is_only_sent_again_where_that_is_harmless(
+    reply: Reply, policy: Patience, expected: str
+) -> None:
+    got = verdict(reply, policy)
+    assert (got.code if isinstance(got, Reject) else "wait" if isinstance(got, Wait) else got) == expected
+
+
+@pytest.mark.parametrize("reply", [lost(), Reply(503), unsent("reset")])
+def test_attempts_are_bounded_and_then_the_rows_are_unavailable(reply: Reply) -> None:
+    got = verdict(reply, attempts=3)
+    assert isinstance(got, Reject)
+    assert got.code == "unavailable"
+
+
+@pytest.mark.parametrize("failure", ["dns", "connect", "blocked", "connect_timeout", "proxy"])
+def test_an_endpoint_that_no_attempt_reached_stops_the_write(failure: str) -> None:
+    assert isinstance(verdict(unsent(failure), attempts=3, unreachable=2), Reject)
+    got = verdict(unsent(failure), attempts=3, unreachable=3)
+    assert isinstance(got, Halt)
+    assert got.code == "unreachable"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7.0),
+        ({"retry-after": "120"}, 120.0),
+        ({"retry-after": "0"}, 1.0),
+        ({}, 1.0),
+        ({"retry-after": "soon"}, 1.0),
+        ({"retry-after": "-3"}, 1.0),
+        ({"retry-after": "Thu, 15 Oct 2026 08:01:00 GMT", "date": "Thu, 15 Oct 2026 08:00:30 GMT"}, 30.0),
+        ({"retry-after": "Thu, 15 Oct 2026 08:01:00 GMT"}, 1.0),
+    ],
+)
+def test_a_throttled_request_waits_as_told(headers: dict[str, str], seconds: float) -> None:
+    assert verdict(Reply(429, headers)) == Wait(seconds, throttled=True)
+
+
+def test_throttling_uses_up_no_attempt() -> None:
+    assert verdict(Reply(429, {"retry-after": "1"}), attempts=99) == Wait(1.0, throttled=True)
+
+
+def test_being_told_to_wait_for_hours_stops_the_write() -> None:
+    got = verdict(Reply(429, {"retry-after": "3600"}))
+    assert isinstance(got, Halt)
+    assert got.code == "throttled"
+
+
+def test_throttling_without_end_stops_the_write() -> None:
+    got = verdict(Reply(429, {"retry-after": "1"}), throttles=300, throttled_seconds=601.0)
+    assert isinstance(got, Halt)
+    assert got.code == "throttled"
+
+
+def test_waits_without_advice_grow() -> None:
+    waits = [verdict(Reply(429), throttles=count) for count in range(8)]
+    seconds = [wait.seconds for wait in waits if isinstance(wait, Wait)]
+    assert seconds == sorted(seconds)
+    assert seconds[-1] > 20
+
+
+replies = st.builds(
+    Reply,
+    st.one_of(st.none(), st.integers(200, 599)),
+    st.dictionaries(st.sampled_from(["retry-after", "date", "ratelimit-limit"]), st.text(max_size=12)),
+    st.one_of(st.binary(max_size=60), st.just(HTML), st.just(document(400, "invalid", "a@b.c is bad"))),
+    failure=st.sampled_from(["", "dns", "reset", "timeout", "tls", "truncated"]),
+    sent=st.booleans(),
+)
+
+
+@given(replies, st.integers(1, 5), st.floats(0, 0.999), st.booleans())
+def test_any_reply_gets_a_verdict_and_every_wait_is_bounded(
+    reply: Reply, attempts: int, roll: float, idempotent: bool
+) -> None:
+    policy = Patience(idempotent=idempotent)
+    got = judge(reply, Tries(attempts, attempts), policy, roll)
+    if isinstance(got, Wait):
+        assert 0 < got.seconds <= policy.longest_wait_seconds + 1
+        assert got.throttled == (reply.status == 429)
+        assert got.throttled or attempts < policy.attempts
+        assert got.throttled or idempotent or not reply.answer_lost
+    assert isinstance(got, Done) == (reply.status in policy.success and not is_html(reply.body))
+    assert "a@b.c" not in repr(got) or isinstance(got, RequestRefused)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_any_success_is_one_whichever_the_endpoint_publishes(status: int) -> None:
+    assert isinstance(judge(Reply(status), Tries(attempts=1), Patience(success=(202,)), 0.0), Done)

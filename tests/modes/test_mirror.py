@@ -1,0 +1,256 @@
+"""A list becomes exactly the DataFrame, over real Spark and real HTTP, and never loses somebody by mistake."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pytest
+
+from spark_klaviyo import write_klaviyo
+from spark_klaviyo.errors import OptionError, RowsRejected, SchemaError, WriteStopped
+from spark_klaviyo.modes.mirror.execute import all_kept
+from spark_klaviyo.modes.mirror.identities import of_people, packed, unpacked
+from spark_klaviyo.report.report import WriteReport
+from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.simulator import Fault, KlaviyoSimulator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pyspark.sql import DataFrame, SparkSession
+
+REMOVE = "/api/lists/Y6nRLr/relationships/profiles"
+
+
+def emails(first: int, last: int) -> list[str]:
+    return [f"person{number}@example.com" for number in range(first, last)]
+
+
+def frame(spark: SparkSession, first: int, last: int) -> DataFrame:
+    return spark.createDataFrame([(email.upper(),) for email in emails(first, last)], "Email string").repartition(2)
+
+
+def mirrored(df: DataFrame, klaviyo: KlaviyoSimulator, **given: object) -> WriteReport:
+    options = {
+        "template": "add_profiles_to_list",
+        "list_id": "Y6nRLr",
+        "list_mode": "mirror",
+        "base_url": klaviyo.url,
+        "api_key": "pk_test",
+        **given,
+    }
+    return write_klaviyo(df, **options)
+
+
+def on_list(klaviyo: KlaviyoSimulator) -> set[str]:
+    return {profile["email"].lower() for profile in klaviyo.lists["Y6nRLr"]}
+
+
+def test_the_list_becomes_exactly_the_dataframe(spark: SparkSession, tmp_path: Path) -> None:
+    with KlaviyoSimulator() as klaviyo:
+        klaviyo.add_profiles([{"email": email} for email in emails(0, 40)], "Y6nRLr")
+        klaviyo.add_profiles([{"email": "elsewhere@example.com"}], "Lst1Aa")
+        report = mirrored(frame(spark, 2, 50), klaviyo, receipts_path=str(tmp_path / "receipts"))
+        assert on_list(klaviyo) == set(emails(2, 50))
+        assert len(klaviyo.lists["Lst1Aa"]) == 1
+        assert (report.rows, report.delivered, report.removed) == (48, 48, 2)
+        assert "2 members removed from the list" in str(report)
+        ways = [(request.method, request.path) for request in klaviyo.requests]
+        assert ways.count(("DELETE", REMOVE)) == 1
+        assert max(at for at, way in enumerate(ways) if way[0] == "POST") < ways.index(("DELETE", REMOVE))
+        receipts = spark.read.parquet(str(tmp_path / "receipts"))
+        assert receipts.where("method = 'DELETE'").count() == 1
+
+
+def test_more_than_the_ceiling_stops_before_any_removal_and_says_both_counts(spark: SparkSession) -> None:
+    with KlaviyoSimulator() as klaviyo:
+        klaviyo.add_profiles([{"email": email} for email in emails(0, 20)], "Y6nRLr")
+        with pytest.raises(WriteStopped, match=r"3 of the list's 22 members .*=10% lets 2 of 20 go") as raised:
+            mirrored(frame(spark, 3, 22), klaviyo)
+        assert on_list(klaviyo) == set(emails(0, 22))
+        assert raised.value.report is not None
+        assert (raised.value.report.delivered, raised.value.report.removed) == (19, 0)
+        assert mirrored(frame(spark, 3, 22), klaviyo, max_removals=3).removed == 3
+        assert on_list(klaviyo) == set(emails(3, 22))
+
+
+def test_an_empty_dataframe_is_refused_and_nothing_is_written(spark: SparkSession) -> None:
+    with KlaviyoSimulator() as klaviyo:
+        klaviyo.add_profiles([{"email": "a@example.com"}], "Y6nRLr")
+        with pytest.raises(SchemaError, match="no row"):
+            mirrored(frame(spark, 0, 0), klaviyo, max_removals="100%")
+        assert {request.method for request in klaviyo.requests} == {"GET"}
+
+
+def test_a_member_whose_row_was_rejected_stays(spark: SparkSession) -> None:
+    with KlaviyoSimulator() as klaviyo:
+        people = [{"email": "ann@example.com", "external_id": "1"}, {"email": "bob@example.com", "external_id": "2"}]
+        klaviyo.add_profiles([*people, {"email": "cat@example.com", "external_id": "3"}], "Y6nRLr")
+        rows = [("ann@example.com", "1"), ("bob at example", "2")]
+        with pytest.raises(RowsRejected) as raised:
+            mirrored(spark.createDataFrame(rows, "email string, external_id string"), klaviyo, max_removals=5)
+        assert on_list(klaviyo) == {"ann@example.com", "bob@example.com"}
+        assert raised.value.report is not None
+        assert (raised.value.report.rejected, raised.value.report.removed) == (1, 1)
+
+
+def test_a_member_whose_row_klaviyo_refused_stays(spark: SparkSession) -> None:
+    with KlaviyoSimulator() as klaviyo:
+        klaviyo.add_profiles([{"email": email} for email in emails(0, 4)], "Y6nRLr")
+        klaviyo.inject(Fault("job_row_errors", rate=1.0))
+        with pytest.raises(RowsRejected):
+            mirrored(frame(spark, 0, 3), klaviyo, max_removals=4)
+        assert on_list(klaviyo) == set(emails(0, 3))
+
+
+def test_any_identifier_keeps_a_member(spark: SparkSession) -> None:
+    with KlaviyoSimulator() as klaviyo:
+        people = [{"phone_number": "+12025550123"}, {"external_id": "77"}, {"email": "gone@example.com"}]
+        klaviyo.add_profiles(people, "Y6nRLr")
+        rows = [("(202) 555-0123", None), (None, 77)]
+        report = mirrored(
+            spark.createDataFrame(rows, "phone string, external_id long"),
+            klaviyo,
+            default_country="US",
+            fields={"phone_number": "phone"},
+            max_removals=1,
+        )
+        assert report.removed == 1
+        assert len(klaviyo.lists["Y6nRLr"]) == 2
+
+
+def test_a_write_that_stopped_removes_nobody(spark: SparkSession) -> None:
+    with KlaviyoSimulator(api_keys={"pk_test": ["lists:read", "profiles:read"]}) as klaviyo:
+        klaviyo.add_profiles([{"email": "a@example.com"}], "Y6nRLr")
+        with pytest.raises(WriteStopped, match="lists:write"):
+            mirrored(frame(spark, 0, 3), klaviyo, max_removals="100%")
+        assert "DELETE" not in {request.method for request in klaviyo.requests}
+
+
+def test_too_many_rejects_remove_nobody(spark: SparkSession) -> None:
+    with KlaviyoSimulator() as klaviyo:
+        klaviyo.add_profiles([{"email": "a@example.com"}], "Y6nRLr")
+        rows = spark.createDataFrame([("b@example.com",), ("nobody",)], "email string")
+        with pytest.raises(WriteStopped, match="max_rejects"):
+            mirrored(rows, klaviyo, max_removals="100%", max_rejects=0)
+        assert "a@example.com" in on_list(klaviyo)
+
+
+def test_what_must_be_readable_is_read_before_anything_is_sent(spark: SparkSession) -> None:
+    scopes = ["lists:read", "lists:write", "profiles:write"]
+    with KlaviyoSimulator(api_keys={"pk_test": scopes}) as klaviyo:
+        with pytest.raises(WriteStopped, match="profiles:read"):
+            mirrored(frame(spark, 0, 3), klaviyo)
+        assert {request.method for request in klaviyo.requests} == {"GET"}
+    with KlaviyoSimulator() as klaviyo:
+        with pytest.raises(OptionError, match="no list with the id Nowhere"):
+            mirrored(frame(spark, 0, 3), klaviyo, list_id="Nowhere")
+        assert {request.method for request in klaviyo.requests} == {"GET"}
+
+
+def test_members_that_cannot_be_read_to_the_end_are_left_alone(spark: SparkSession) -> None:
+    with KlaviyoSimulator() as klaviyo:
+        klaviyo.add_profiles([{"email": email} for email in emails(0, 250)], "Y6nRLr")
+        klaviyo.inject(Fault("status", path="/api/lists/Y6nRLr/profiles", status=403, after=2))
+        with pytest.raises(WriteStopped, match="nobody was removed"):
+            mirrored(frame(spark, 0, 240), klaviyo)
+        assert len(klaviyo.lists["Y6nRLr"]) == 250
+
+
+def test_rows_that_nobody_can_tell_from_members_remove_nobody(spark: SparkSession) -> None:
+    shaped = '{"type":"profile","attributes":{"email":"ann@example.com"}}'
+    bare = '{"email":"bob@example.com"}'
+    cases = [
+        ([("ann@example.com", None), (None, "kx1")], "email string, _kx string"),
+        ([("ann@example.com", None), (None, "(202) 555-0123")], "email string, phone_number string"),
+        ([(shaped,), (bare,)], "record string"),
+        ([("ann@example.com", None), (None, None)], "email string, first_name string"),
+    ]
+    for rows, schema in cases:
+        with KlaviyoSimulator() as klaviyo:
+            people = [{"email": "ann@example.com"}, {"email": "bob@example.com"}, {"phone_number": "+12025550123"}]
+            klaviyo.add_profiles(people, "Y6nRLr")
+            given = {"record_column": "record"} if schema == "record string" else {}
+            report = mirrored(spark.createDataFrame(rows, schema), klaviyo, max_removals=3, on_reject="keep", **given)
+            assert report.removed == 0
+            assert [times for text, times in report.warnings.items() if "nobody was removed" in text] == [1]
+            assert {"DELETE"} & {request.method for request in klaviyo.requests} == set()
+
+
+def test_rows_without_any_identifier_that_members_have_are_refused_before_anything_is_sent(
+    spark: SparkSession,
+) -> None:
+    with KlaviyoSimulator() as klaviyo:
+        klaviyo.add_profiles([{"email": "ann@example.com"}], "Y6nRLr")
+        with pytest.raises(SchemaError, match="compares rows with members by id, email, phone_number, external_id"):
+            mirrored(spark.createDataFrame([("x",)], "_kx string"), klaviyo, max_removals="100%")
+        assert klaviyo.requests == []
+
+
+def test_more_people_than_can_be_compared_end_as_stopped_with_the_counts() -> None:
+    people, lost = unpacked([packed(of_people([{"email": email, "id": email} for email in emails(0, 5)]))])
+    sent = TaskReport(rows=5, delivered=5)
+    assert all_kept(people, lost, sent, most=10) is None
+    ended = all_kept(people, lost, sent, most=9)
+    assert ended is not None
+    assert ended.stopped is not None
+    assert "10 identifiers are more than the 9" in ended.stopped[1]
+    assert ended.delivered == 5
+
+
+def test_a_mirror_whose_list_nobody_may_read_carries_a_report(spark: SparkSession) -> None:
+    with KlaviyoSimulator(api_keys=["pk_other"]) as klaviyo:
+        with pytest.raises(WriteStopped, match="nothing was sent") as raised:
+            mirrored(frame(spark, 0, 3), klaviyo)
+        assert raised.value.report is not None
+        assert raised.value.report.stopped is not None
+        assert raised.value.report.stopped[0] == "unauthorized"
+
+
+def test_a_name_and_a_state_go_with_a_mirror(spark: SparkSession, tmp_path: Path) -> None:
+    with KlaviyoSimulator() as klaviyo:
+        klaviyo.add_profiles([{"email": "gone@example.com"}], "Y6nRLr")
+        given = {"list_id": "name:Newsletter", "state_path": str(tmp_path / "state"), "max_removals": 1}
+        assert mirrored(frame(spark, 0, 5), klaviyo, **given).removed == 1
+        again = mirrored(frame(spark, 0, 5), klaviyo, **given)
+        assert (again.skipped, again.removed) == (5, 0)
+        assert on_list(klaviyo) == set(emails(0, 5))
+
+
+def test_the_calling_process_mirrors_too(spark: SparkSession) -> None:
+    with KlaviyoSimulator() as klaviyo:
+        klaviyo.add_profiles([{"email": email} for email in emails(0, 20)], "Y6nRLr")
+        report = mirrored(frame(spark, 1, 22), klaviyo, send_from="driver")
+        assert on_list(klaviyo) == set(emails(1, 22))
+        assert (report.delivered, report.removed) == (21, 1)
+
+
+def test_a_mirror_that_is_interrupted_before_its_first_row_was_stopped_and_found_no_empty_dataframe(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    begun = tmp_path / "begun"
+
+    def slow(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        begun.touch()
+        time.sleep(60)
+        yield from batches
+
+    def interrupt() -> None:
+        while not begun.exists():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with KlaviyoSimulator() as klaviyo:
+        klaviyo.add_profiles([{"email": "a@example.com"}], "Y6nRLr")
+        threading.Thread(target=interrupt, daemon=True).start()
+        rows = frame(spark, 0, 3).coalesce(1).mapInArrow(slow, "Email string")
+        with pytest.raises(WriteStopped, match="the write was interrupted") as raised:
+            mirrored(rows, klaviyo, send_from="driver", max_removals="100%")
+        assert raised.value.report is not None
+        assert len(klaviyo.lists["Y6nRLr"]) == 1
