@@ -140,7 +140,7 @@ def test_throttling_without_end_stops_the_write_after_a_bounded_wait() -> None:
     assert line.clock.now() - began < 700
 
 
-@pytest.mark.parametrize(("harmless", "stored", "code"), [(True, 2, ""), (False, 1, "in_doubt")])
+@pytest.mark.parametrize(("idempotent", "stored", "code"), [(True, 2, ""), (False, 1, "in_doubt")])
 def test_a_lost_answer_is_only_sent_again_where_that_is_harmless(idempotent: bool, stored: int, code: str) -> None:
     account = Account(script=iter(["reset after"]))
     (delivery,) = delivered(SendSpec(Policy(idempotent=idempotent)), batches(3), line_to(account))

@@ -316,14 +316,14 @@ def test_nulls_clear_where_a_null_does_and_only_if_asked() -> None:
     assert any("nulls=send" in warning for warning in plan.warnings)
 
 
-@pytest.mark.parametrize(("resend", "harmless"), [("auto", False), ("always", True)])
+@pytest.mark.parametrize(("resend", "idempotent"), [("auto", False), ("always", True)])
 def test_adding_to_arrays_is_not_sent_twice_on_a_mere_doubt(resend: str, idempotent: bool) -> None:
     example = Example({"email": [ANN], "tags": [["vip"]]}, {"fields": '{"meta.patch_properties.append.tags": "tags"}'})
     assert plan_of("bulk_import_profiles", example, resend=resend).policy.idempotent == idempotent
     assert plan_of("bulk_import_profiles", Example({"email": [ANN]})).policy.idempotent
 
 
-@pytest.mark.parametrize(("resend", "harmless"), [("auto", False), ("always", True), ("never", False)])
+@pytest.mark.parametrize(("resend", "idempotent"), [("auto", False), ("always", True), ("never", False)])
 def test_ready_made_profiles_may_add_to_arrays_and_are_not_sent_twice_either(resend: str, idempotent: bool) -> None:
     example = Example({"record": ["{}"]}, {"record_column": "record", "resend": resend})
     for template in ("bulk_import_profiles", "create_or_update_profile", "bulk_create_events"):
