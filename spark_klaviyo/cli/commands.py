@@ -12,7 +12,7 @@ from spark_klaviyo.cli.options import given_options
 from spark_klaviyo.errors import OptionError
 
 if TYPE_CHECKING:
-    from spark_klaviyo.account.resource_kinds import Found
+    from spark_klaviyo.account.resources import Resource
 
 DONE, REFUSED = 0, 2
 
@@ -45,7 +45,7 @@ def run_preview(given: argparse.Namespace) -> int:
 
 def run_lists(given: argparse.Namespace) -> int:
     """`lists`: ids and names, one list a line."""
-    from spark_klaviyo.account.lists import all_lists
+    from spark_klaviyo.account.resources import all_lists
     from spark_klaviyo.entrypoints.read import options_at
 
     found = all_lists(options_at("check", given_options(given.option)))
@@ -53,7 +53,7 @@ def run_lists(given: argparse.Namespace) -> int:
     return DONE
 
 
-def _listed(found: list[Found]) -> str:
+def _listed(found: list[Resource]) -> str:
     return "\n".join(f"{one.id}  {one.name}" for one in found) or "the account has no list"
 
 
