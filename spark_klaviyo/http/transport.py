@@ -21,7 +21,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from spark_klaviyo.core.clock import Clock, SystemClock, rfc3339
-from spark_klaviyo.core.models import KEY_MARK, NOW_MARK, Reply
+from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Reply
 from spark_klaviyo.http.body import Body, filled
 from spark_klaviyo.http.failures import connect_failure, never_connected, refused_for_good, timed_out
 
@@ -135,7 +135,7 @@ class _Hush(logging.Filter):
 class Transport:
     """Pooled connections to one host, shared by the threads of a task.
 
-    `key_in`: authorization (or header), api-key (v2's header), query (`api_key=`), body (where KEY_MARK stands), none.
+    `key_in`: authorization (or header), api-key (v2's header), query (`api_key=`), body (at KEY_PLACEHOLDER), none.
     """
 
     def __init__(
@@ -217,9 +217,9 @@ class Transport:
         return self._base_url + path + (joint + urlencode(pairs) if pairs else "")
 
     def _marks(self) -> list[tuple[bytes, bytes]]:
-        marks = [(NOW_MARK, rfc3339(self._clock.wall()).encode())]
+        marks = [(NOW_PLACEHOLDER, rfc3339(self._clock.wall()).encode())]
         if self._key_in == "body":
-            marks.append((KEY_MARK, self._key().encode()))
+            marks.append((KEY_PLACEHOLDER, self._key().encode()))
         return marks
 
     def _key(self) -> str:
