@@ -25,7 +25,7 @@ from spark_klaviyo.plan.types import read_schema
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport, merge
 from spark_klaviyo.runs.execute import new_run_id
-from spark_klaviyo.runs.outputs.outcome import ended, judged
+from spark_klaviyo.runs.outputs.outcome import judge_run, return_or_raise
 from spark_klaviyo.runs.outputs.task_outputs import TaskOutputs
 from spark_klaviyo.runs.session import current_task
 from spark_klaviyo.task.context import SendContextFactory
@@ -89,18 +89,18 @@ class KlaviyoWriter(DataSourceArrowWriter):  # type: ignore[misc]
 
     def write(self, iterator: Iterator[pa.RecordBatch]) -> Counts:
         """Send one partition."""
-        partition, attempt = current_task()
+        task = current_task()
         encoded = arrow.encoded(iterator, self.plan)
-        with self.contexts.open(self.plan, partition, attempt) as context:
+        with self.contexts.open(self.plan, task.partition_id, task.attempt) as context:
             writing = self.outputs.open(context)
-            return Counts(writing.all_of(run_task(self.plan, encoded, context, follows=True)).bare())
+            return Counts(writing.write_all(run_task(self.plan, encoded, context, follows=True)).bare())
 
     def commit(self, messages: Sequence[Counts | None]) -> None:
         """Judge the whole write: raises where it was stopped, or rows were rejected and `on_reject=fail`."""
-        total = judged(merge(message.report for message in messages if message is not None), self.plan)
+        total = judge_run(merge(message.report for message in messages if message is not None), self.plan)
         report = WriteReport.of(total, run_id=self.plan.run_id, template=self.plan.template.name)
-        self.outputs.keep_run(report, self.options)
-        ended(report, self.options.on_reject)
+        self.outputs.append_run(report, self.options)
+        return_or_raise(report, self.options.on_reject)
 
     def abort(self, messages: Sequence[Counts | None]) -> None:
         """Nothing to undo: what was sent is with Klaviyo, and Spark's own error says why the write ended."""

@@ -57,11 +57,12 @@ class PartitionWriter:
 
     def __call__(self, rows: Iterable[Any]) -> None:
         """Send one partition's rows."""
-        partition, attempt = current_task()
+        task = current_task()
+        partition, attempt = task.partition_id, task.attempt
         plan, every = self._planned(iter(rows))
         with self._contexts.open(plan, partition, attempt) as context:
             writing = self._outputs.open(context)
-            self._tell(writing.all_of(run_task(plan, self._encoded(plan, every), context, follows=True)), partition)
+            self._tell(writing.write_all(run_task(plan, self._encoded(plan, every), context, follows=True)), partition)
 
     @property
     def report(self) -> WriteReport | None:
@@ -104,6 +105,6 @@ class PartitionWriter:
                 "run %s, partition %d: %d rows rejected (%s)", self._plan.run_id, partition, report.rejected, codes
             )
         final = WriteReport.of(report.bare(), run_id=self._plan.run_id, template=self._plan.template.name)
-        self._outputs.keep_run(final, self._options)  # nobody sees the end of the run, so each task has its line
+        self._outputs.append_run(final, self._options)  # nobody sees the end of the run, so each task has its line
         if report.stopped is not None:
             raise WriteStopped(f"{report.stopped[1]} (run {self._plan.run_id}): {final}", final)

@@ -19,7 +19,7 @@ from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport, merge
-from spark_klaviyo.runs.outputs.outcome import ended, judged
+from spark_klaviyo.runs.outputs.outcome import judge_run, return_or_raise
 from spark_klaviyo.runs.outputs.task_outputs import TaskOutputs
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.run import run_task
@@ -59,10 +59,10 @@ class StreamSending:
         """Judge the micro-batch: raises where it was stopped, or rows were rejected and `on_reject=fail`."""
         told = [message for message in messages if message is not None]
         run_id = next((message.run_id for message in told), self.plan.run_id)
-        total = judged(merge(message.report for message in told), self.plan)
+        total = judge_run(merge(message.report for message in told), self.plan)
         report = WriteReport.of(total, run_id=run_id, template=self.plan.template.name)
-        replace(self.outputs, run_id=run_id).keep_run(report, self.options)
-        ended(report, self.options.on_reject)
+        replace(self.outputs, run_id=run_id).append_run(report, self.options)
+        return_or_raise(report, self.options.on_reject)
         tell(report, batchId)
 
     def abort(self, messages: Sequence[BatchCounts | None], batchId: int) -> None:  # noqa: N803  Spark's name
@@ -77,7 +77,7 @@ class StreamSending:
         plan = replace(self.plan, run_id=batch_run_id(query or self.plan.run_id, batch or "0"))
         with self.contexts.open(plan, spark_task.partitionId(), spark_task.attemptNumber()) as context:
             writing = replace(self.outputs, run_id=plan.run_id).open(context)
-            report = writing.all_of(run_task(plan, encoded(plan), context, follows=True))
+            report = writing.write_all(run_task(plan, encoded(plan), context, follows=True))
         return BatchCounts(report.bare(), plan.run_id)
 
 

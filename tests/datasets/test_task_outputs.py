@@ -12,7 +12,8 @@ import pytest
 from spark_klaviyo.core.clock import ScaledClock
 from spark_klaviyo.encode import arrow
 from spark_klaviyo.report.task_report import TaskReport
-from spark_klaviyo.runs.outputs.task_outputs import OPEN, TaskOutputs
+from spark_klaviyo.runs.outputs.crash_receipts import OPEN_RECEIPTS
+from spark_klaviyo.runs.outputs.task_outputs import TaskOutputs
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from spark_klaviyo.task.context import SendContextFactory
@@ -33,7 +34,7 @@ def send(klaviyo: KlaviyoSimulator, folder: Path, *, cut: bool = False, **option
     rows = pa.Table.from_pylist(people(100)).to_batches(max_chunksize=30)
     with SendContextFactory(ScaledClock(60.0)).open(plan, 7, 2) as context:
         happened = run_task(plan, (arrow.encode(batch, plan) for batch in rows), context, follows=True)
-        return outputs.open(context).all_of(cut_off(happened) if cut else happened)
+        return outputs.open(context).write_all(cut_off(happened) if cut else happened)
 
 
 def cut_off(happened: Iterator[TaskEvent]) -> Iterator[TaskEvent]:
@@ -50,7 +51,7 @@ def test_every_request_has_one_receipt_with_its_final_outcome(klaviyo: KlaviyoSi
     assert len(receipts) == report.requests == 10
     assert sorted(row["outcome"] for row in receipts) == ["cancelled"] + ["delivered"] * 9
     assert {row["job_id"] for row in receipts} == set(klaviyo.jobs)
-    assert list((tmp_path / "receipts" / OPEN).iterdir()) == []
+    assert list((tmp_path / "receipts" / OPEN_RECEIPTS).iterdir()) == []
     assert pq.read_table(tmp_path / "rejects").num_rows == 0
 
 
@@ -62,7 +63,7 @@ def test_files_name_the_run_the_partition_and_the_attempt(klaviyo: KlaviyoSimula
 def test_a_task_that_is_cut_off_leaves_its_receipts(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         send(klaviyo, tmp_path, cut=True)
-    left = pq.read_table(tmp_path / "receipts" / OPEN).to_pylist()
+    left = pq.read_table(tmp_path / "receipts" / OPEN_RECEIPTS).to_pylist()
     assert {row["job_id"] for row in left} == set(klaviyo.jobs)
     assert {row["outcome"] for row in left} == {"accepted"}
 
@@ -96,7 +97,7 @@ def test_a_place_that_fails_later_stops_the_sending_and_says_so(klaviyo: Klaviyo
         writing = outputs.open(context)
         (tmp_path / "receipts").rmdir()
         (tmp_path / "receipts").write_text("now a file")
-        report = writing.all_of(run_task(plan, (arrow.encode(batch, plan) for batch in rows), context, follows=True))
+        report = writing.write_all(run_task(plan, (arrow.encode(batch, plan) for batch in rows), context, follows=True))
     assert report.stopped is not None
     assert report.stopped[0] == "not_written"
     assert report.adds_up()

@@ -55,7 +55,7 @@ def told(plan: WritePlan, rows: list[Row], folder: Path) -> Told:
     outputs = TaskOutputs(plan.run_id, str(folder / "rejects"), str(folder / "receipts"))
     with SendContextFactory(ScaledClock(400.0)).open(plan, 3, 0) as context:
         encoded = (arrow.encode(batch, plan) for batch in batches)
-        report = outputs.open(context).all_of(run_task(plan, encoded, context, follows=True))
+        report = outputs.open(context).write_all(run_task(plan, encoded, context, follows=True))
     return Told(report, *(pq.read_table(folder / name).to_pylist() for name in ("rejects", "receipts")))
 
 
