@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from spark_klaviyo.account import account
 from spark_klaviyo.account.reads import Asking, asking
 from spark_klaviyo.check import manual, sample_row, scopes, settings
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.parse import read_options
 from spark_klaviyo.report.pages.check import CheckLine, CheckResult
@@ -22,7 +23,7 @@ def check_klaviyo(*, send_sample: object = None, **options: object) -> CheckResu
     `send_sample`: one row (a dict, or a Spark Row), which is then really sent; without it nothing is ever written.
     Raises `OptionError` with every complaint about the options.
     """
-    return check(read_options(options, "check", templates(), find_template), send_sample)
+    return check(read_options(options, EntryPoint.CHECK, templates(), find_template), send_sample)
 
 
 def check(options: Options, send_sample: object = None) -> CheckResult:

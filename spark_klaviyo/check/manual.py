@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from spark_klaviyo.account.account import unreachable_line
+from spark_klaviyo.core.choices import KeyIn
 from spark_klaviyo.core.models import Reply
 from spark_klaviyo.http.failures import TEXTS
 from spark_klaviyo.http.transport import Transport
@@ -37,13 +38,13 @@ def address(options: Options) -> Address:
     """The address that these options name."""
     if options.template:
         template = find_template(options.template, options.api)
-        return Address(options.base_url, template.path if template.legacy else "", not template.legacy)
+        return Address(options.base_url, template.path if template.is_retired else "", not template.is_retired)
     if not options.url:
         return Address(options.base_url)
     path = urlsplit(options.url).path
     old = path if manual_mode.is_old(path) else ""
     known = _is_klaviyos(host_of(options.url)) or any(_fits(path, template.path) for template in CURRENT.values())
-    return Address(manual_mode.origin(options.url), old, known and not old and options.key_in == "header")
+    return Address(manual_mode.origin(options.url), old, known and not old and options.key_in is KeyIn.HEADER)
 
 
 def lines(options: Options, where: Address) -> Iterator[CheckLine]:
@@ -78,7 +79,7 @@ def _fits(path: str, known: str) -> bool:
 def _asked(options: Options, where: Address) -> Reply:
     """One HEAD of the host's root, or a GET of the old call, without key and row: nothing is written by either."""
     transport = Transport(
-        where.origin, {}, None, key_in="none", timeout_seconds=options.timeout_seconds, proxy=options.proxy
+        where.origin, {}, None, key_in=KeyIn.NONE, timeout_seconds=options.timeout_seconds, proxy=options.proxy
     )
     try:
         if where.old_path:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from spark_klaviyo.account.reads import Asking, ReadFailed, place
 from spark_klaviyo.deliver.reads import ReadTarget
+from spark_klaviyo.options.choices import ListMode
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.pages.check import CheckLine
 from spark_klaviyo.templates import find_template
@@ -30,7 +31,7 @@ def lines(ask: Asking, options: Options, template: Template) -> Iterator[CheckLi
         told = f"{', '.join(writing)} needed; reading cannot show whether the key has them"
         yield CheckLine("scopes for writing", None, told)
     reading = [scope for scope in scopes if scope in PROBES]
-    reading += ["lists:read", "profiles:read"] if options.list_mode == "mirror" else []
+    reading += ["lists:read", "profiles:read"] if options.list_mode is ListMode.MIRROR else []
     if reading:
         probes = [PROBES[scope] for scope in dict.fromkeys(reading)]
         yield _probed(ask, "scopes for reading", probes, reading, "The write needs them.")
@@ -46,8 +47,8 @@ def lines(ask: Asking, options: Options, template: Template) -> Iterator[CheckLi
 def _called(options: Options, template: Template) -> list[Template]:
     """The templates that the write calls: the chosen one, what its deletes mean, what a mirror removes with."""
     names = [template.counterpart(options.on_delete) if options.on_delete else None]
-    names += [REMOVING] if options.list_mode == "mirror" else []
-    return [template, *(find_template(name, "current") for name in names if name)]
+    names += [REMOVING] if options.list_mode is ListMode.MIRROR else []
+    return [template, *(find_template(name) for name in names if name)]
 
 
 def _probed(ask: Asking, name: str, probes: list[ReadTarget], needed: list[str], advice: str) -> CheckLine:

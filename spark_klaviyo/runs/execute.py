@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from spark_klaviyo.account.names import with_ids
 from spark_klaviyo.encode import jvm
+from spark_klaviyo.options.choices import ListMode
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
@@ -44,7 +45,7 @@ def write(df: DataFrame, options: Options, run_id: str = "") -> WriteReport:
         from spark_klaviyo.modes.change_data.execute import write_changes
 
         return write_changes(df, options, run_id)
-    if options.list_mode == "mirror":
+    if options.list_mode is ListMode.MIRROR:
         from spark_klaviyo.modes.mirror.execute import write_mirror
 
         return write_mirror(df, options, run_id)

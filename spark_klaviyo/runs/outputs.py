@@ -2,7 +2,7 @@
 
 The tasks' result rows are staged by the one action that sends; datasets are filled from there. Receipts of requests
 with a job are written when the job has ended, so that every request has one row; a run that is cut off before leaves
-them in the staging place, or where the tasks wrote them at once (`runs.crash_receipts`), and `follow_klaviyo` finds them.
+them in the staging place, or where the tasks wrote them at once (`runs.crash_receipts`): `follow_klaviyo` finds them.
 """
 
 from __future__ import annotations
