@@ -160,7 +160,7 @@ def run_write(given: argparse.Namespace) -> int:
     """`write`."""
     from spark_klaviyo.cli.reading import opened
     from spark_klaviyo.entrypoints.read import options_at
-    from spark_klaviyo.runs.execute import write
+    from spark_klaviyo.modes.dispatch import write
 
     options = options_at(EntryPoint.COMMAND, given_options(given.option))
     with opened(given.input, given.format) as frame:
@@ -172,7 +172,7 @@ def run_write(given: argparse.Namespace) -> int:
 def run_follow(given: argparse.Namespace) -> int:
     """`follow`."""
     from spark_klaviyo.entrypoints.read import options_at
-    from spark_klaviyo.runs.follow_later import settle_later
+    from spark_klaviyo.runs.follow.follow_later import settle_later
 
     report = settle_later(given.receipts, options_at(EntryPoint.FOLLOW, given_options(given.option)))
     tell(report, as_json=given.json)
