@@ -16,10 +16,10 @@ import pyarrow as pa
 
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.choices import ContentFormat
+from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.encode.buffers import bytes_and_offsets, strings
 from spark_klaviyo.plan.manual.formats import csv_cell, separator, xml_text
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.plan.shape import Json
 
 Object: TypeAlias = "dict[str, Json]"
 Rewrite: TypeAlias = "Callable[[Object], str]"

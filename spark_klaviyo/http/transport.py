@@ -22,7 +22,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from spark_klaviyo.core.choices import KeyIn
 from spark_klaviyo.core.clock import Clock, SystemClock, rfc3339
-from spark_klaviyo.core.models import KEY_MARK, NOW_MARK, Reply
+from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Reply
 from spark_klaviyo.http.body import Body, filled
 from spark_klaviyo.http.failures import connect_failure, never_connected, refused_for_good, timed_out
 
@@ -136,7 +136,7 @@ class _Hush(logging.Filter):
 class Transport:
     """Pooled connections to one host, shared by the threads of a task.
 
-    `key_in`: where the key travels; in a body it takes the place of KEY_MARK.
+    `key_in`: where the key travels; in a body it takes the place of KEY_PLACEHOLDER.
     """
 
     def __init__(
@@ -218,9 +218,9 @@ class Transport:
         return self._base_url + path + (joint + urlencode(pairs) if pairs else "")
 
     def _marks(self) -> list[tuple[bytes, bytes]]:
-        marks = [(NOW_MARK, rfc3339(self._clock.wall()).encode())]
+        marks = [(NOW_PLACEHOLDER, rfc3339(self._clock.wall()).encode())]
         if self._key_in is KeyIn.BODY:
-            marks.append((KEY_MARK, self._key().encode()))
+            marks.append((KEY_PLACEHOLDER, self._key().encode()))
         return marks
 
     def _key(self) -> str:

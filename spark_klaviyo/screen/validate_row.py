@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from spark_klaviyo.core import exact_json
+from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.options.choices import OnBadPhone, Validate
 from spark_klaviyo.plan.channels import MARK
 from spark_klaviyo.plan.model import Checks, FieldCheck, WritePlan
-from spark_klaviyo.plan.shape import ONE_ITEM, Json
+from spark_klaviyo.plan.shape import ONE_ITEM
 from spark_klaviyo.screen import values
 from spark_klaviyo.screen.values import Problem
 from spark_klaviyo.templates.model import Template

@@ -15,7 +15,7 @@ import pytest
 
 from spark_klaviyo.core.choices import KeyIn
 from spark_klaviyo.core.clock import rfc3339
-from spark_klaviyo.core.models import KEY_MARK, NOW_MARK
+from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER
 from spark_klaviyo.http.failures import blackholed
 from spark_klaviyo.http.transport import MAX_REPLY_BYTES, Transport
 from spark_klaviyo.options.secrets import Credentials, Secret
@@ -140,7 +140,7 @@ def test_the_key_travels_where_it_is_asked_to(
 ) -> None:
     with Loopback() as server:
         line = transport(server.url, key_in=key_in)
-        line.send("POST", "/api/x", query=[("a", "b+c")], parts=[b"[" + KEY_MARK + b"]"])
+        line.send("POST", "/api/x", query=[("a", "b+c")], parts=[b"[" + KEY_PLACEHOLDER + b"]"])
     (received,) = server.received
     assert received.headers.get("authorization") == authorization
     assert urlsplit(received.target).query == query
@@ -157,10 +157,10 @@ def test_the_moment_of_sending_is_filled_in_anew_for_each_attempt() -> None:
     clock = VirtualClock()
     with Loopback() as server:
         line = transport(server.url, clock=clock)
-        line.send("POST", "/api/x", parts=[b'{"now":"', NOW_MARK, b'"}'])
+        line.send("POST", "/api/x", parts=[b'{"now":"', NOW_PLACEHOLDER, b'"}'])
         first = rfc3339(clock.wall())
         clock.pass_by(60.0)
-        line.send("POST", "/api/x", parts=[b'{"now":"', NOW_MARK, b'"}'])
+        line.send("POST", "/api/x", parts=[b'{"now":"', NOW_PLACEHOLDER, b'"}'])
     bodies = [received.body.decode() for received in server.received]
     assert bodies == [f'{{"now":"{moment}"}}' for moment in (first, rfc3339(clock.wall()))]
 

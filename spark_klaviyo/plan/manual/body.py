@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import quote_plus
 
 from spark_klaviyo.core.choices import ContentFormat
-from spark_klaviyo.core.models import KEY_MARK, NOW_MARK
+from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER
 from spark_klaviyo.plan.manual import formats
 
 ROWS, ROW, KEY, NOW = "{rows}", "{row}", "{api_key}", "{now}"
@@ -21,7 +21,7 @@ DATA = "data="
 
 PLACEHOLDER = re.compile(r"\{([^{}\":,\s][^{}\":,]*)\}")
 _JSON_TOKEN = re.compile(r'(?P<text>"(?:[^"\\]|\\.)*")|' + PLACEHOLDER.pattern)
-_MARKS = {"api_key": KEY_MARK.decode(), "now": NOW_MARK.decode()}
+_MARKS = {"api_key": KEY_PLACEHOLDER.decode(), "now": NOW_PLACEHOLDER.decode()}
 _MARK = re.compile("|".join(map(re.escape, _MARKS.values())))
 # Types whose values are bare in JSON; of an unknown type each value decides.
 _BARE = frozenset({"byte", "short", "integer", "long", "float", "double", "decimal", "boolean"})
