@@ -13,7 +13,7 @@ from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.entrypoints import EntryPoint
 
 if TYPE_CHECKING:
-    from spark_klaviyo.account.resource_kinds import Found
+    from spark_klaviyo.account.resources import Resource
 
 DONE, REFUSED = 0, 2
 
@@ -46,7 +46,7 @@ def run_preview(given: argparse.Namespace) -> int:
 
 def run_lists(given: argparse.Namespace) -> int:
     """`lists`: ids and names, one list a line."""
-    from spark_klaviyo.account.lists import all_lists
+    from spark_klaviyo.account.resources import all_lists
     from spark_klaviyo.entrypoints.read import options_at
 
     found = all_lists(options_at(EntryPoint.CHECK, given_options(given.option)))
@@ -54,7 +54,7 @@ def run_lists(given: argparse.Namespace) -> int:
     return DONE
 
 
-def _listed(found: list[Found]) -> str:
+def _listed(found: list[Resource]) -> str:
     return "\n".join(f"{one.id}  {one.name}" for one in found) or "the account has no list"
 
 

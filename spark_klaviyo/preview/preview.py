@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from spark_klaviyo.account.names import names_given, with_ids
+from spark_klaviyo.account.names import named_settings, resolve_names
 from spark_klaviyo.account.reads import ReadFailed
 from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.errors import OptionError, WriteStopped
@@ -69,13 +69,13 @@ def preview(df: DataFrame, options: Options, rows: int = 5) -> Preview:
 
 def _looked_up(options: Options) -> tuple[Options, list[str]]:
     """The options with the ids that names stand for, and what could not be looked up."""
-    named = ", ".join(setting.name for setting in names_given(options))
+    named = ", ".join(setting.name for setting in named_settings(options))
     if not named:
         return options, []
     if options.credentials == Credentials():
         return options, [f"{named}: a name is looked up when the write begins; without a key nobody can be asked"]
     try:
-        return with_ids(options), []
+        return resolve_names(options), []
     except WriteStopped as stopped:
         why = stopped.report.stopped[1] if stopped.report and stopped.report.stopped else stopped.message
         return options, [f"{why}; the write would stop"]
