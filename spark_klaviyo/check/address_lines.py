@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from spark_klaviyo.check.account_lines import unreachable_line
+from spark_klaviyo.core.choices import KeyIn
 from spark_klaviyo.core.models import Reply
 from spark_klaviyo.http.failures import TEXTS
 from spark_klaviyo.http.transport import Transport
@@ -38,13 +39,13 @@ def address_of(options: Options) -> Address:
     """The address that these options name."""
     if options.template:
         template = find_template(options.template, options.api)
-        return Address(options.base_url, template.path if template.legacy else "", not template.legacy)
+        return Address(options.base_url, template.path if template.is_retired else "", not template.is_retired)
     if not options.url:
         return Address(options.base_url)
     path = urlsplit(options.url).path
     old_path = path if manual_mode.is_old(path) else ""
     known = _is_klaviyos(host_of(options.url)) or any(_matches(path, template.path) for template in CURRENT.values())
-    is_current = known and not old_path and options.key_in == "header"
+    is_current = known and not old_path and options.key_in is KeyIn.HEADER
     return Address(manual_mode.origin(options.url), old_path, is_current)
 
 
@@ -79,7 +80,7 @@ def _matches(path: str, template_path: str) -> bool:
 def _probe(options: Options, address: Address) -> Reply:
     """One HEAD of the host's root, or a GET of the old call, without key and row: neither writes anything."""
     transport = Transport(
-        address.origin, {}, None, key_in="none", timeout_seconds=options.timeout_seconds, proxy=options.proxy
+        address.origin, {}, None, key_in=KeyIn.NONE, timeout_seconds=options.timeout_seconds, proxy=options.proxy
     )
     try:
         if address.old_path:

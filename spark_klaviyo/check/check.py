@@ -8,6 +8,7 @@ from spark_klaviyo.check.address_lines import address_lines, address_of
 from spark_klaviyo.check.sample_row import SAMPLE_ROW, send_sample_row
 from spark_klaviyo.check.scope_lines import scope_lines
 from spark_klaviyo.check.setting_lines import setting_lines
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.parse import read_options
 from spark_klaviyo.report.pages.check import CheckLine, CheckResult
@@ -30,7 +31,7 @@ def check_klaviyo(*, send_sample: object = None, **options: object) -> CheckResu
     Raises:
         OptionError: The options are wrong, with every complaint, or `send_sample` is no row or its template deletes.
     """
-    return check(read_options(options, "check", templates(), find_template), send_sample)
+    return check(read_options(options, EntryPoint.CHECK, templates(), find_template), send_sample)
 
 
 def check(options: Options, send_sample: object = None) -> CheckResult:

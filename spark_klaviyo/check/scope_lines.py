@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from spark_klaviyo.account.reads import AccountReader, ReadFailed, read_target
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.deliver.reads import ReadTarget
+from spark_klaviyo.options.choices import ListMode
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.pages.check import CheckLine
 from spark_klaviyo.templates import find_template
@@ -31,7 +32,7 @@ def scope_lines(reader: AccountReader, options: Options, template: Template) -> 
         needed = f"{', '.join(writing)} needed; reading cannot show whether the key has them"
         yield CheckLine("scopes for writing", None, needed)
     reading = [scope for scope in scopes if scope in PROBES]
-    reading += ["lists:read", "profiles:read"] if options.list_mode == "mirror" else []
+    reading += ["lists:read", "profiles:read"] if options.list_mode is ListMode.MIRROR else []
     if reading:
         probes = [PROBES[scope] for scope in dict.fromkeys(reading)]
         yield _probe(reader, "scopes for reading", probes, reading, "The write needs them.")
@@ -47,8 +48,8 @@ def scope_lines(reader: AccountReader, options: Options, template: Template) -> 
 def _templates_called(options: Options, template: Template) -> list[Template]:
     """The templates that the write calls: the chosen one, that of its deletes, that of a mirror's removals."""
     names = [template.counterpart(options.on_delete) if options.on_delete else None]
-    names += [REMOVING] if options.list_mode == "mirror" else []
-    return [template, *(find_template(name, "current") for name in names if name)]
+    names += [REMOVING] if options.list_mode is ListMode.MIRROR else []
+    return [template, *(find_template(name) for name in names if name)]
 
 
 def _probe(reader: AccountReader, name: str, probes: list[ReadTarget], needed: list[str], advice: str) -> CheckLine:

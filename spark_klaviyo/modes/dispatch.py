@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from spark_klaviyo.account.names import resolve_names
 from spark_klaviyo.modes.change_data.execute import write_changes
 from spark_klaviyo.modes.mirror.execute import write_mirror
+from spark_klaviyo.options.choices import ListMode
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.execute import new_run_id, write_rows
@@ -24,6 +25,6 @@ def write(df: DataFrame, options: Options, run_id: str = "") -> WriteReport:
     options = resolve_names(options, run_id)
     if options.change_column is not None:
         return write_changes(df, options, run_id)
-    if options.list_mode == "mirror":
+    if options.list_mode is ListMode.MIRROR:
         return write_mirror(df, options, run_id)
     return write_rows(df, options, run_id)

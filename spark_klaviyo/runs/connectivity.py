@@ -54,9 +54,8 @@ class ConnectTask:
 def can_connect(urls: list[str], seconds: float = CONNECT_SECONDS) -> bool:
     """Whether a connection to one of these hosts opens in time; in threads, as looking up a name has no time limit."""
     connected = threading.Event()
-    threads = [
-        threading.Thread(target=_try, args=(url, seconds, connected), daemon=True) for url in dict.fromkeys(urls)
-    ]
+    calls = [(url, seconds, connected) for url in dict.fromkeys(urls)]
+    threads = [threading.Thread(target=_try, args=call, daemon=True) for call in calls]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from spark_klaviyo.core.codes import StopCode
+from spark_klaviyo.options.choices import SendFrom
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.ratelimit.client import RateLimitClient
@@ -64,6 +65,6 @@ def run_tasks(
     if stopped.is_set() and all(report.stopped is None for report in results.reports):
         # the rows simply ended for every task: what follows must not take them for all rows there are
         results.reports.append(TaskReport(stopped=(StopCode.INTERRUPTED, StopCode.INTERRUPTED.text)))
-    if from_driver and options.send_from == "auto" and results.reports:
+    if from_driver and options.send_from is SendFrom.AUTO and results.reports:
         results.reports[0].warn(SENT_FROM_DRIVER)
     return results

@@ -98,10 +98,10 @@ def endpoint_of(plan: WritePlan) -> Mapping[str, object]:
         for name, value in plan.settings.items()
     }
     manual = plan.template.family == "manual"
-    address = [plan.base_url, [list(pair) for pair in plan.query], plan.body_text, plan.content_format]
+    address = [plan.base_url, [list(pair) for pair in plan.query], plan.body_text, str(plan.content_format)]
     return {
         "template": plan.template.name,
-        "legacy": plan.template.legacy,
+        "legacy": str(plan.template.api) if plan.template.is_retired else "",
         "method": plan.template.method,
         "path": plan.template.path,
         "settings": settings,

@@ -20,6 +20,7 @@ from spark_klaviyo.modes.mirror.identities import (
     unpacked,
 )
 from spark_klaviyo.modes.mirror.removals import ceiling, removals
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.parse import read_options
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
@@ -29,7 +30,7 @@ NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)
 
 
 def options_for(url: str) -> Options:
-    return read_options({"base_url": url, "api_key": "pk_test"}, "check", templates(), find_template)
+    return read_options({"base_url": url, "api_key": "pk_test"}, EntryPoint.CHECK, templates(), find_template)
 
 
 def test_slices_read_side_by_side_bring_every_member_once() -> None:

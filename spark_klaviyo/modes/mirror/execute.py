@@ -34,6 +34,7 @@ from spark_klaviyo.modes.mirror.identities import (
     unpacked,
 )
 from spark_klaviyo.modes.mirror.removals import Removals, ceiling, removals
+from spark_klaviyo.options.choices import ListMode, OtherColumns
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
@@ -206,12 +207,12 @@ def _removed(
         template="remove_profile_ids_from_list",
         settings={"list_id": plan.settings["list_id"]},
         fields={},
-        other_columns="properties",
+        other_columns=OtherColumns.PROPERTIES,
         record_column=None,
         max_rows=None,
         max_bytes=None,
         max_rejects=None,
-        list_mode="add",
+        list_mode=ListMode.ADD,
     )
     removing = make_plan(other, [Field("id", Type("string"))], plan.run_id)
     report, receipts = TaskReport(), list[Receipt]()

@@ -24,9 +24,7 @@ from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.task.run import TaskEvent
 
 OPEN_RECEIPTS = "_open"  # a folder inside the receipts; hidden from Spark's readers, like all names that begin so
-UNWRITTEN = (
-    "job ids could not be written to receipts_path at once: had the run been killed, its jobs could not be followed"
-)
+UNWRITTEN = "job ids could not be written to receipts_path at once: a run that was killed could not be followed"
 _ERRORS = (OSError, pa.ArrowException, OptionError)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.errors import RowsRejected, WriteStopped
+from spark_klaviyo.options.choices import OnReject
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport
@@ -26,10 +27,10 @@ def judge_run(total: TaskReport, plan: WritePlan, failures: Sequence[str] = ()) 
     return replace(total, stopped=(StopCode.NOT_WRITTEN, "; ".join(failures))) if failures else total
 
 
-def return_or_raise(report: WriteReport, on_reject: str) -> WriteReport:
+def return_or_raise(report: WriteReport, on_reject: OnReject) -> WriteReport:
     """The report; raises `WriteStopped` or, with `on_reject=fail`, `RowsRejected`, which carry it."""
     if report.stopped is not None:
         raise WriteStopped(f"{report.stopped[1]} (run {report.run_id}): {report}", report)
-    if report.rejected and on_reject == "fail":
+    if report.rejected and on_reject is OnReject.FAIL:
         raise RowsRejected(f"{report} (run {report.run_id}); on_reject=keep only reports", report)
     return report

@@ -76,9 +76,8 @@ def result_batch(rows: list[tuple[str, str]]) -> pa.RecordBatch:
 def _body(event: TaskEvent, run_id: str) -> str:
     if isinstance(event, TaskReport):
         return event.to_json()
-    return json.dumps(
-        reject_row(run_id, event) if isinstance(event, RejectedRow) else asdict(event), ensure_ascii=False
-    )
+    row = reject_row(run_id, event) if isinstance(event, RejectedRow) else asdict(event)
+    return json.dumps(row, ensure_ascii=False)
 
 
 @dataclass
