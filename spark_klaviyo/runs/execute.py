@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -28,11 +27,6 @@ from spark_klaviyo.task.context import SendContextFactory
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-
-def new_run_id() -> str:
-    """A name for one run; it joins report, receipts and rejects."""
-    return uuid.uuid4().hex
 
 
 def write_rows(df: DataFrame, options: Options, run_id: str) -> WriteReport:

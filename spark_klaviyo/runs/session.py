@@ -37,6 +37,12 @@ def choose_worker_python(df: DataFrame) -> None:
         context.pythonExec = sys.executable
 
 
+def query_id_of(df: DataFrame) -> str:
+    """The id of the streaming query that a micro-batch belongs to; empty outside a stream and under Connect."""
+    context = context_of(df)
+    return str(context.getLocalProperty(QUERY_ID) or "") if context is not None else ""
+
+
 @dataclass(frozen=True)
 class SparkTask:
     """A Spark task. `query_id` and `batch_id`: of the micro-batch it belongs to, empty outside a stream."""

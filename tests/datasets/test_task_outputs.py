@@ -30,11 +30,11 @@ def klaviyo() -> Iterator[KlaviyoSimulator]:
 def send(klaviyo: KlaviyoSimulator, folder: Path, *, cut: bool = False, **options: object) -> TaskReport:
     """Send a hundred people, ten a request; `cut`: the task dies when its first job has ended."""
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=10, **options)
-    outputs = TaskOutputs(plan.run_id, str(folder / "rejects"), str(folder / "receipts"))
+    outputs = TaskOutputs(str(folder / "rejects"), str(folder / "receipts"))
     rows = pa.Table.from_pylist(people(100)).to_batches(max_chunksize=30)
     with SendContextFactory(ScaledClock(60.0)).open(plan, 7, 2) as context:
         happened = run_task(plan, (arrow.encode(batch, plan) for batch in rows), context, follows=True)
-        return outputs.open(context).write_all(cut_off(happened) if cut else happened)
+        return outputs.open(plan.run_id, context).write_all(cut_off(happened) if cut else happened)
 
 
 def cut_off(happened: Iterator[TaskEvent]) -> Iterator[TaskEvent]:
@@ -91,10 +91,10 @@ def test_a_place_that_cannot_be_written_fails_before_anything_is_sent(
 
 def test_a_place_that_fails_later_stops_the_sending_and_says_so(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=1, workers=1)
-    outputs = TaskOutputs(plan.run_id, None, str(tmp_path / "receipts"))
+    outputs = TaskOutputs(None, str(tmp_path / "receipts"))
     rows = pa.Table.from_pylist(people(200)).to_batches()
     with SendContextFactory(ScaledClock(600.0)).open(plan, 0, 0) as context:
-        writing = outputs.open(context)
+        writing = outputs.open(plan.run_id, context)
         (tmp_path / "receipts").rmdir()
         (tmp_path / "receipts").write_text("now a file")
         report = writing.write_all(run_task(plan, (arrow.encode(batch, plan) for batch in rows), context, follows=True))

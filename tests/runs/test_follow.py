@@ -44,12 +44,12 @@ def klaviyo() -> Iterator[KlaviyoSimulator]:
 def leave_open(klaviyo: KlaviyoSimulator, place: Path, *, cut: bool = False) -> None:
     """Send a hundred people in ten jobs that nobody follows; `cut`: by a task that dies."""
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=10, wait_for_jobs=cut)
-    outputs = TaskOutputs(plan.run_id, None, str(place))
+    outputs = TaskOutputs(None, str(place))
     rows = pa.Table.from_pylist(people(100)).to_batches()
     with FAST.open(plan, 0, 0) as context:
         happened = run_task(plan, (arrow.encode(batch, plan) for batch in rows), context, follows=True)
         try:
-            outputs.open(context).write_all(dying(happened) if cut else happened)
+            outputs.open(plan.run_id, context).write_all(dying(happened) if cut else happened)
         except KeyboardInterrupt:
             assert cut
 

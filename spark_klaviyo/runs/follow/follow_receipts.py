@@ -55,7 +55,7 @@ def follow_receipts(receipts: object, options: Options, contexts: SendContextFac
     follower.close()
     templates = sorted({template for template, _ in map(_run_of, rows)})
     report = WriteReport.of(total, run_id=run_id, template=", ".join(templates) or NO_JOB)
-    TaskOutputs(run_id, runs_path=options.runs_path).append_run(report, options)
+    TaskOutputs(runs_path=options.runs_path).append_run(report, options)
     return return_or_raise(report, options.on_reject)
 
 

@@ -29,33 +29,32 @@ from spark_klaviyo.task.run import TaskEvent
 
 @dataclass(frozen=True)
 class TaskOutputs:
-    """Where the tasks of a run write; picklable. Paths and URIs only: a catalog's table needs a session."""
+    """Where tasks write; picklable. Paths and URIs only: a catalog's table needs a session."""
 
-    run_id: str
     rejects_path: str | None = None
     receipts_path: str | None = None
     runs_path: str | None = None
 
     @staticmethod
-    def of(options: Options, run_id: str) -> TaskOutputs:
+    def of(options: Options) -> TaskOutputs:
         """What the options ask for. Raises `OptionError` where nothing installed here can open a path."""
         paths = (options.rejects_path, options.receipts_path, options.runs_path)
         for path in filter(None, paths):
             Folder.at(path)
-        return TaskOutputs(run_id, *paths)
+        return TaskOutputs(*paths)
 
-    def open(self, context: SendContext) -> TaskWriter:
+    def open(self, run_id: str, context: SendContext) -> TaskWriter:
         """The writer of one task. Raises OSError, before anything is sent, where a folder cannot be made."""
-        stem = part_stem(self.run_id, context)
+        stem = part_stem(run_id, context)
         rejects = _part_writer(self.rejects_path, REJECTS, stem)
         # a receipt says that a job has ended and need not be followed, so the rows that it refused are written first
         receipts = _part_writer(self.receipts_path, RECEIPTS, stem, before=rejects)
         open_receipts = _part_writer(self.receipts_path, RECEIPTS, stem, OPEN_RECEIPTS)
-        return TaskWriter(self.run_id, context, rejects, receipts, open_receipts)
+        return TaskWriter(run_id, context, rejects, receipts, open_receipts)
 
     def append_run(self, report: WriteReport, options: Options) -> None:
         """Append a row to the runs."""
-        runs = _part_writer(self.runs_path, RUNS, f"part-{self.run_id}")
+        runs = _part_writer(self.runs_path, RUNS, f"part-{report.run_id}")
         if runs is not None:
             runs.add(run_row(report, options), 0.0)
             runs.flush()
