@@ -133,7 +133,7 @@ def rebuilt(encoded_rows: EncodedRows, replaced: Mapping[int, bytes | None], sep
     kept = np.ones(len(encoded_rows), dtype=bool)
     kept[[position for position, text in replaced.items() if text is None]] = False
     offsets = np.concatenate([[0], np.cumsum(sizes[kept])]).astype(np.int64)
-    marks = encoded_rows.marks[kept] if encoded_rows.marks is not None else None
+    marks = encoded_rows.fingerprints[kept] if encoded_rows.fingerprints is not None else None
     return EncodedRows(memoryview(b"".join(pieces)), offsets, encoded_rows.rows[kept], encoded_rows.keys[kept], marks)
 
 
@@ -141,7 +141,7 @@ def gathered(encoded_rows: EncodedRows, positions: Ints) -> EncodedRows:
     """A slab of its own of the rows at these positions, in that order."""
     pieces = [encoded_rows.body[int(encoded_rows.offsets[p]) : int(encoded_rows.offsets[p + 1])] for p in positions]
     offsets = np.concatenate([[0], np.cumsum([len(piece) for piece in pieces])]).astype(np.int64)
-    marks = encoded_rows.marks[positions] if encoded_rows.marks is not None else None
+    marks = encoded_rows.fingerprints[positions] if encoded_rows.fingerprints is not None else None
     records = encoded_rows.records[positions] if encoded_rows.records is not None else None
     return EncodedRows(
         memoryview(b"".join(pieces)),
