@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 from uuid import uuid4
 
+import pyarrow as pa
+
 from spark_klaviyo.account.names import with_ids
-from spark_klaviyo.encode.inferred import inferred_columns
-from spark_klaviyo.encode.rows import row_encoder
+from spark_klaviyo.encode.encoder import encode
+from spark_klaviyo.encode.rows import arrow_batches, columns_of
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.http.documents import safe_detail
 from spark_klaviyo.options.model import Options
@@ -33,13 +34,14 @@ def send(options: Options, row: object) -> CheckLine:
     plan = make_plan(resolved, (), uuid4().hex, schema_known=False)
     if plan.template.deletes:
         raise OptionError(f"send_sample: template {plan.template.name} deletes; there is no sample of that")
-    return _told(_sent(with_columns(plan, resolved, inferred_columns([row])), row))
+    batch = next(arrow_batches([row]))
+    return _told(_sent(with_columns(plan, resolved, columns_of(batch)), batch))
 
 
-def _sent(plan: WritePlan, row: Any) -> TaskReport:
+def _sent(plan: WritePlan, batch: pa.RecordBatch) -> TaskReport:
     report = TaskReport()
     with SendContextFactory().open(plan, 0, 0) as context:
-        for event in run_task(plan, iter(row_encoder(plan)([row])), context):
+        for event in run_task(plan, iter([encode(batch, plan)]), context):
             report = event if isinstance(event, TaskReport) else report
     return report
 

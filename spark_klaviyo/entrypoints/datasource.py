@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from spark_klaviyo.account.names import with_ids
 from spark_klaviyo.datasets.task_outputs import TaskOutputs
-from spark_klaviyo.encode import arrow
+from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.model import Options
@@ -90,7 +90,7 @@ class KlaviyoWriter(DataSourceArrowWriter):  # type: ignore[misc]
     def write(self, iterator: Iterator[pa.RecordBatch]) -> Counts:
         """Send one partition."""
         partition, attempt = current_task()
-        encoded = arrow.encoded(iterator, self.plan)
+        encoded = encode_batches(iterator, self.plan)
         with self.contexts.open(self.plan, partition, attempt) as context:
             writing = self.outputs.open(context)
             return Counts(writing.all_of(run_task(self.plan, encoded, context, follows=True)).bare())

@@ -9,7 +9,9 @@ A node says where a value of the record comes from. Encoders turn (node, row) in
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeAlias
 
 from spark_klaviyo.plan.types import Type
@@ -18,6 +20,14 @@ from spark_klaviyo.plan.types import Type
 ONE_ITEM = "[]"
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+
+class LeafForm(Enum):
+    """How a column is written."""
+
+    JSON = "json"  # by the type table (`plan.types`)
+    TEXT = "text"  # whole numbers become text
+    DATETIME = "datetime"  # RFC 3339; a date is midnight, timestamp_ntz is UTC
 
 
 @dataclass(frozen=True)
@@ -32,7 +42,7 @@ class Leaf:
 
     source: tuple[str, ...]
     type: Type
-    form: str = "json"
+    form: LeafForm = LeafForm.JSON
     prefix: str = ""
     keep_null: bool = False
 
@@ -77,3 +87,32 @@ class When:
 
 
 Node: TypeAlias = "Leaf | Fixed | Record | Each | When"
+
+
+def leaves_of(node: Node) -> Iterator[Leaf]:
+    """Every column that a node writes, in order."""
+    if isinstance(node, Leaf):
+        yield node
+    elif isinstance(node, Each):
+        yield node.leaf
+    elif isinstance(node, When):
+        yield from leaves_of(node.then)
+    elif isinstance(node, Record):
+        for _, child in node.fields:
+            yield from leaves_of(child)
+        yield from node.spread
+
+
+def node_at(record: Record, at: Iterable[str]) -> Node | None:
+    """What stands at a place of the record."""
+    node: Node | None = record
+    for part in at:
+        inner = node.then if isinstance(node, When) else node
+        node = dict(inner.fields).get(part) if isinstance(inner, Record) else None
+    return node
+
+
+def leaf_at(record: Record, at: Iterable[str]) -> Leaf | None:
+    """The column at a place of the record, if it is one."""
+    node = node_at(record, at)
+    return node if isinstance(node, Leaf) else None
