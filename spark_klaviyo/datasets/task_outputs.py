@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.datasets.parts import PartWriter
 from spark_klaviyo.datasets.run_row import run_row
@@ -90,7 +91,7 @@ class Writing:
         finally:
             self._attempt(self._flush)  # also where the task fails: what was sent is on record
         if self._trouble and report.stopped is None:
-            report.stopped = ("not_written", self._trouble)
+            report.stopped = (StopCode.NOT_WRITTEN, self._trouble)
         return report
 
     def _attempt(self, write: Callable[..., None], *given: TaskEvent) -> None:
@@ -99,7 +100,7 @@ class Writing:
         except OSError as error:
             reason = error.strerror or type(error).__name__
             self._trouble = f"rejected rows and receipts could not be written ({reason}); all later ones are missing"
-            self._context.stop.set("not_written", self._trouble)
+            self._context.stop.set(StopCode.NOT_WRITTEN, self._trouble)
 
     def _tell(self, event: TaskEvent) -> None:
         """Write down a rejected row, a receipt, the end of a job."""

@@ -17,6 +17,7 @@ import pyarrow as pa
 from spark_klaviyo.account.identity import stopped
 from spark_klaviyo.account.members import ListFacts, list_facts, members
 from spark_klaviyo.account.reads import Asking, ReadFailed, asking
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.encode import arrow, jvm
 from spark_klaviyo.encode.rows import row_encoder
@@ -85,9 +86,13 @@ def _before(ask: Asking, plan: WritePlan) -> ListFacts:
     try:
         return list_facts(ask, list_id)
     except ReadFailed as failed:
-        if failed.code == "not_found":
+        if failed.code is StopCode.NOT_FOUND:
             raise OptionError(f"list_id: the account has no list with the id {list_id}") from failed
-        hint = "; list_mode=mirror needs the scopes lists:read and profiles:read" if failed.code == "forbidden" else ""
+        hint = (
+            "; list_mode=mirror needs the scopes lists:read and profiles:read"
+            if failed.code is StopCode.FORBIDDEN
+            else ""
+        )
         message = f"the list's members cannot be read: {failed}{hint}"
         raise stopped(plan, failed.code, message) from failed
 
@@ -142,7 +147,7 @@ def all_kept(people: IdentitySet, lost: int, total: TaskReport, most: int = MOST
     """
     if len(people) > most:
         told = f"{len(people):,} identifiers are more than the {most:,} that a mirror can compare: nobody was removed"
-        return replace(total, stopped=("too_many_rows", told))
+        return replace(total, stopped=(StopCode.TOO_MANY_ROWS, told))
     if lost:
         total.warn(NOBODY_REMOVED, lost)
         return total
@@ -169,7 +174,7 @@ def _remove(
         told = f"the list's members could not be read to the end: {failed}; nobody was removed"
         return replace(total, stopped=(failed.code, told))
     if found.too_many:
-        return replace(total, stopped=("too_many_removals", too_many(found, facts, options.max_removals)))
+        return replace(total, stopped=(StopCode.TOO_MANY_REMOVALS, too_many(found, facts, options.max_removals)))
     removed = _removed(found, plan, options, outputs, contexts)
     return merge([total, removed])
 
