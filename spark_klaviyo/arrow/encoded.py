@@ -1,4 +1,4 @@
-"""The columns of an encoded batch, which travel between encoding and sending, through Spark too where a state is used."""
+"""The columns of an encoded batch: what travels between encoding and sending, through Spark where a state is used."""
 
 from __future__ import annotations
 

@@ -28,8 +28,9 @@ SUPERSEDED = "a later row of the same request has the same identifier"
 class BatchAssembler:
     """Groups encoded rows into requests.
 
-    Drops rows that an earlier run delivered, screens the rest, and yields one Batch per request, filled to the endpoint's
-    row and byte limits. Rows with different request parameters never share a request. Knows neither HTTP nor Spark.
+    Drops rows that an earlier run delivered, screens the rest, and yields one Batch per request, filled to the
+    endpoint's row and byte limits. Rows with different request parameters never share a request. Knows neither HTTP nor
+    Spark.
     """
 
     def __init__(self, plan: WritePlan, report: TaskReport, stop: Stop, resume: ResumeFilter | None = None) -> None:

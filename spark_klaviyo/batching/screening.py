@@ -97,17 +97,13 @@ def _validated(
     """The text to send of one row, repaired where that is possible; None where it is rejected."""
     row = validate_row(plan, text, params)
     if row.problem is not None and row.text is None:
-        screened.rejections.append(
-            _rejection(rows, position, text, row.problem.code, row.problem.detail, row.pointer)
-        )
+        screened.rejections.append(_rejection(rows, position, text, row.problem.code, row.problem.detail, row.pointer))
     elif row.problem is not None:
         screened.warnings.append(f"{row.problem.code}: {row.problem.detail}")
     return row.text
 
 
-def _rejection(
-    rows: EncodedRows, position: int, text: bytes, code: str, detail: str, pointer: str = ""
-) -> Rejection:
+def _rejection(rows: EncodedRows, position: int, text: bytes, code: str, detail: str, pointer: str = "") -> Rejection:
     return Rejection(int(rows.rows[position]), text.decode("utf-8", "replace"), code, detail, pointer)
 
 

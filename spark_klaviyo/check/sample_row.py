@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 from uuid import uuid4
 
 import pyarrow as pa
 
 from spark_klaviyo.account.names import with_ids
 from spark_klaviyo.encode.encoder import encode
-from spark_klaviyo.encode.rows import arrow_batches, columns_of
+from spark_klaviyo.encode.rows import Row, arrow_batches, columns_of
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.http.documents import safe_detail
 from spark_klaviyo.options.model import Options
@@ -34,7 +35,7 @@ def send(options: Options, row: object) -> CheckLine:
     plan = make_plan(resolved, (), uuid4().hex, schema_known=False)
     if plan.template.deletes:
         raise OptionError(f"send_sample: template {plan.template.name} deletes; there is no sample of that")
-    batch = next(arrow_batches([row]))
+    batch = next(arrow_batches([cast("Row", row)]))
     return _told(_sent(with_columns(plan, resolved, columns_of(batch)), batch))
 
 

@@ -13,10 +13,10 @@ import pyarrow.compute as pc
 
 from spark_klaviyo.arrow.arrays import is_text, plain
 from spark_klaviyo.arrow.columns import Columns
+from spark_klaviyo.arrow.encoded import ENCODED
 from spark_klaviyo.encode.json_rows import LINE_FEED, json_lines, json_texts, rows_of
 from spark_klaviyo.encode.json_values import leaf_values, valid_text
 from spark_klaviyo.encode.record import RecordEncoder
-from spark_klaviyo.arrow.encoded import ENCODED
 from spark_klaviyo.plan.model import RequestParam, WritePlan
 from spark_klaviyo.plan.shape import Leaf
 from spark_klaviyo.screen.evaluate import keys, verdicts
@@ -55,7 +55,8 @@ def _records(columns: Columns, plan: WritePlan) -> pa.Array:
         return rows_of(RecordEncoder(columns).lines(plan.record), separator)
     kind = next(column.type for column in plan.columns if column.name == plan.record_column)
     given = plain(columns.column(Leaf((plan.record_column or "",), kind))).cast(pa.large_string())
-    return pc.binary_join_element_wise(given.fill_null(""), pa.scalar("", pa.large_string()), chr(separator))
+    nothing = pa.scalar("", pa.large_string())
+    return pc.binary_join_element_wise(given.fill_null(""), nothing, pa.scalar(chr(separator), pa.large_string()))
 
 
 def _params(columns: Columns, params: tuple[RequestParam, ...]) -> pa.Array:

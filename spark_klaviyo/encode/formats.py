@@ -1,7 +1,7 @@
 """Records as JSON in, records in a content format of manual mode other than JSON out, row by row.
 
-`plan.manual.formats` says what separates and surrounds them. In forms, CSV and text a nested value is JSON text; numbers
-keep every digit.
+`plan.manual.formats` says what separates and surrounds them. In forms, CSV and text a nested value is JSON text;
+numbers keep every digit.
 """
 
 from __future__ import annotations

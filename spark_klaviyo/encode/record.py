@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -33,19 +33,23 @@ class Value:
 
 @dataclass
 class RecordEncoder:
-    """The records of one batch. `nulls` and `entries` are what goes into the finished text, by the mark in its place."""
+    """The records of one batch.
+
+    `fields` and `entries` are what goes into the finished text, by the mark that stands in its place: the same field in
+    every row, or the entries of each row's maps.
+    """
 
     columns: Columns
-    nulls: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, bytes] = field(default_factory=dict)
     entries: dict[str, list[bytes]] = field(default_factory=dict)
 
     def lines(self, record: Record) -> memoryview:
         """Each row's record as JSON and a line feed."""
         lines = json_lines(self.value(record).array)
-        for mark, name in self.nulls.items():
-            lines = replaced(lines, _field(mark, "true"), _field(name, "null"))
+        for mark, text in self.fields.items():
+            lines = replaced(lines, _field(mark, True), text)
         for mark, texts in self.entries.items():
-            lines = spliced(lines, _field(mark, "true"), texts)
+            lines = spliced(lines, _field(mark, True), texts)
         return lines
 
     def value(self, node: Node) -> Value:
@@ -62,12 +66,9 @@ class RecordEncoder:
         return self._record(node)
 
     def _record(self, node: Record) -> Value:
-        fields = [(name, self.value(child)) for name, child in node.fields]
+        fields = [field for name, child in node.fields for field in self._fields(name, child)]
         if [name for name, _ in fields] == [ONE_ITEM]:
             return _one_item(fields[0][1])
-        for name, child in node.fields:
-            if isinstance(child, Leaf) and child.keep_null:
-                fields += self._sent_nulls(name, dict(fields)[name])
         if node.spread:
             fields.append(self._map_entries(node, fields))
         if not fields:
@@ -99,13 +100,20 @@ class RecordEncoder:
 
     # --- what a struct array cannot hold ----------------------------------------------------------
 
-    def _sent_nulls(self, name: str, value: Value) -> list[tuple[str, Value]]:
-        """A field that stands where null is to be sent; none where every row has a value."""
-        if value.present is None:
-            return []
+    def _fields(self, name: str, child: Node) -> Iterator[tuple[str, Value]]:
+        """A field, and where it has to be null or a constant object, a mark in its place."""
+        if isinstance(child, Fixed) and (child.value is None or isinstance(child.value, dict | list)):
+            yield self._marked(_field(name, child.value), np.ones(self.columns.rows, np.bool_))
+            return
+        value = self.value(child)
+        yield name, value
+        if isinstance(child, Leaf) and child.keep_null and value.present is not None:
+            yield self._marked(_field(name, None), ~value.present)
+
+    def _marked(self, text: bytes, rows: Mask) -> tuple[str, Value]:
         mark = _new_mark()
-        self.nulls[mark] = name
-        return [(mark, _flags(~value.present))]
+        self.fields[mark] = text
+        return mark, _flags(rows)
 
     def _map_entries(self, node: Record, fields: Sequence[tuple[str, Value]]) -> tuple[str, Value]:
         """A field that stands where maps have entries whose names no field, and no map before, has in that row."""
@@ -139,7 +147,7 @@ def _entry_texts(names: pa.Array, items: pa.Array, owners: np.ndarray, keep: Mas
     texts = [text[1:-1] if text else b"" for text in json_texts(pa.MapArray.from_arrays(pa.array(groups), *entries))]
     for entry in np.flatnonzero(keep & ~valid).tolist():  # nulls=send
         row = int(owners[entry])
-        texts[row] = b",".join(filter(None, [texts[row], _field(names[entry].as_py(), "null")]))
+        texts[row] = b",".join(filter(None, [texts[row], _field(names[entry].as_py(), None)]))
     return texts
 
 
@@ -148,17 +156,13 @@ def _new_mark() -> str:
     return f"mark-{secrets.token_hex(16)}"
 
 
-def _dumps(value: object) -> bytes:
-    return json.dumps(value, ensure_ascii=False).encode()
-
-
-def _field(name: str, value: str) -> bytes:
-    return _dumps(name) + b":" + value.encode()
+def _field(name: str, value: object) -> bytes:
+    return json.dumps({name: value}, ensure_ascii=False, separators=(",", ":")).encode()[1:-1]
 
 
 def _flags(rows: Mask) -> Value:
     """True in these rows, null in the others."""
-    return Value(pa.array(np.ones(len(rows), np.bool_), mask=~rows), rows)
+    return Value(pa.array(np.ones(len(rows), np.bool_), mask=~rows), None if rows.all() else rows)
 
 
 def _constant(value: object, rows: int) -> pa.Array:

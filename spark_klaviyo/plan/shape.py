@@ -103,6 +103,15 @@ def leaves_of(node: Node) -> Iterator[Leaf]:
         yield from node.spread
 
 
+def column_names(node: Node) -> set[str]:
+    """The names of all columns that a node reads."""
+    if isinstance(node, When):
+        return {node.leaf.source[0]} | column_names(node.then)
+    if isinstance(node, Record):
+        return {leaf.source[0] for leaf in node.spread}.union(*(column_names(child) for _, child in node.fields))
+    return {leaf.source[0] for leaf in leaves_of(node)}
+
+
 def node_at(record: Record, at: Iterable[str]) -> Node | None:
     """What stands at a place of the record."""
     node: Node | None = record

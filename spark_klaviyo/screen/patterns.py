@@ -11,7 +11,7 @@ import re
 _BLANKS = "\u001c-\u001f\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 NOT_BLANK = f"[^\\s{_BLANKS}](?s:.*)"
 
-_ATOM, _LABEL = f"[A-Za-z0-9!#$%&'*+/=?^_`{{|}}~-]+", f"[A-Za-z0-9-]+"
+_ATOM, _LABEL = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+", "[A-Za-z0-9-]+"
 EMAIL = rf"{_ATOM}(?:\.{_ATOM}){{0,16}}@{_LABEL}(?:\.{_LABEL}){{1,8}}"
 MAX_EMAIL = 254  # RFC 5321: the longest address that can be delivered
 

@@ -1,7 +1,7 @@
 """Compiles a plan's checks into rules for whole columns.
 
-A row that passes every rule is certainly valid and is sent as encoded. Any other row goes to `screen.validate_row`, so a
-rule may be too strict, never too lax. Knows neither values nor records.
+A row that passes every rule is certainly valid and is sent as encoded. Any other row goes to `screen.validate_row`, so
+a rule may be too strict, never too lax. Knows neither values nor records.
 """
 
 from __future__ import annotations

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 from pyspark.sql import Row
+from spark_klaviyo.encode.inferred import has_gaps, inferred_columns, widened
 
 from spark_klaviyo import klaviyo_partition_writer
-from spark_klaviyo.encode.inferred import has_gaps, inferred_columns, widened
 from spark_klaviyo.entrypoints.foreach_partition import PEEKED
 from spark_klaviyo.plan.types import Field, Type
 from spark_klaviyo.simulator import KlaviyoSimulator
