@@ -15,7 +15,7 @@ from spark_klaviyo.account.reads import Asking, ReadFailed, asking, place
 from spark_klaviyo.arrow.encoded import record_texts
 from spark_klaviyo.batching.screening import screen
 from spark_klaviyo.encode.encoder import encode_batches
-from spark_klaviyo.modes.mirror.identities import KINDS, LOST, NOBODY, Hashes, IdentitySet, Seen, lost
+from spark_klaviyo.modes.mirror.identities import KINDS, LOST, NOBODY, Hashes, IdentitySet, Seen, lost, member_pages
 from spark_klaviyo.modes.mirror.removals import ceiling, removals
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
@@ -40,7 +40,7 @@ def mirror_sets(df: DataFrame, plan: WritePlan, options: Options) -> MirrorSets:
     """
     with asking(options) as ask:
         facts = list_facts(ask, plan.settings["list_id"])
-        pages = list(members(ask, facts))
+        pages = list(member_pages(members(ask, facts)))
         rows = _Rows(plan, IdentitySet(_together([page.people for page in pages])))
         frame, plan = sent_columns(df, plan)
         for batch in encode_batches(blocks(frame), plan):

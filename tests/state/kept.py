@@ -11,8 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.arrow.encoded import FINGERPRINT, KEY, RECORD, ROW_STATUS
+from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.encode.encoder import encode
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.simulator import KlaviyoSimulator

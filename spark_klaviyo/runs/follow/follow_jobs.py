@@ -9,7 +9,7 @@ from spark_klaviyo.deliver.jobs.follow import JobEnded, OpenJob
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.runs.interrupt import CODE, MESSAGE
-from spark_klaviyo.runs.outputs import Outputs
+from spark_klaviyo.runs.outputs.session_outputs import Outputs
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.jobs import RejectedRow, settle
 

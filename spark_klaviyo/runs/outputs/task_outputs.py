@@ -13,7 +13,6 @@ from itertools import chain
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.datasets.parts import PartWriter
-from spark_klaviyo.datasets.run_row import run_row
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS, Column
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.deliver.delivery import SendContext
@@ -21,7 +20,8 @@ from spark_klaviyo.deliver.jobs.follow import JobEnded
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport
-from spark_klaviyo.runs.results import reject_body
+from spark_klaviyo.runs.outputs.results import reject_body
+from spark_klaviyo.runs.outputs.run_row import run_row
 from spark_klaviyo.task.jobs import RejectedRow
 from spark_klaviyo.task.run import TaskEvent
 
