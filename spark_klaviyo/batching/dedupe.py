@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from spark_klaviyo.core import exact_json
+from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.core.models import Batch
 from spark_klaviyo.plan.model import Checks, WritePlan
-from spark_klaviyo.plan.shape import Json
 from spark_klaviyo.screen.rules import KEY_PARTS, key_places
 from spark_klaviyo.screen.validate_row import get
 

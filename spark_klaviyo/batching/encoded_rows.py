@@ -26,9 +26,9 @@ def encoded_rows_of(batch: pa.RecordBatch, first_row: int) -> EncodedRows:
     record = batch.column(RECORD)
     held = record.buffers()[2]
     rows = np.arange(first_row, first_row + batch.num_rows, dtype=np.int64)
-    marks = marks_of(batch.column(FINGERPRINT)) if FINGERPRINT in batch.schema.names else None
+    fingerprints = marks_of(batch.column(FINGERPRINT)) if FINGERPRINT in batch.schema.names else None
     body = memoryview(held if held is not None else b"")
-    return EncodedRows(body, offsets_of(record), rows, hashed(batch.column(KEY)), marks)
+    return EncodedRows(body, offsets_of(record), rows, hashed(batch.column(KEY)), fingerprints)
 
 
 def hashed(texts: pa.Array) -> Ints:
@@ -69,7 +69,7 @@ def with_texts(rows: EncodedRows, texts: Iterable[bytes], separator: bytes) -> E
     body = memoryview(b"".join([text + separator for text in texts]))
     lengths = np.fromiter(map(len, texts), np.int64, len(rows)) + len(separator)
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-    return EncodedRows(body, offsets, rows.rows, rows.keys, rows.marks, rows.records)
+    return EncodedRows(body, offsets, rows.rows, rows.keys, rows.fingerprints, rows.records)
 
 
 def rebuilt(rows: EncodedRows, replaced: Mapping[int, bytes | None]) -> EncodedRows:
@@ -88,15 +88,15 @@ def rebuilt(rows: EncodedRows, replaced: Mapping[int, bytes | None]) -> EncodedR
     kept = np.ones(len(rows), dtype=bool)
     kept[[position for position, text in replaced.items() if text is None]] = False
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes[kept])])
-    marks = rows.marks[kept] if rows.marks is not None else None
-    return EncodedRows(memoryview(b"".join(pieces)), offsets, rows.rows[kept], rows.keys[kept], marks)
+    fingerprints = rows.fingerprints[kept] if rows.fingerprints is not None else None
+    return EncodedRows(memoryview(b"".join(pieces)), offsets, rows.rows[kept], rows.keys[kept], fingerprints)
 
 
 def gathered(rows: EncodedRows, positions: Ints) -> EncodedRows:
     """The rows at these positions, in that order, in one new buffer."""
     pieces = [rows.body[int(rows.offsets[p]) : int(rows.offsets[p + 1])] for p in positions]
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum([len(piece) for piece in pieces], dtype=np.int64)])
-    marks = rows.marks[positions] if rows.marks is not None else None
+    fingerprints = rows.fingerprints[positions] if rows.fingerprints is not None else None
     records = rows.records[positions] if rows.records is not None else None
     body = memoryview(b"".join(pieces))
-    return EncodedRows(body, offsets, rows.rows[positions], rows.keys[positions], marks, records)
+    return EncodedRows(body, offsets, rows.rows[positions], rows.keys[positions], fingerprints, records)

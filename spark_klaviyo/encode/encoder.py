@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from spark_klaviyo.arrow.arrays import is_text, plain
 from spark_klaviyo.arrow.columns import Columns
 from spark_klaviyo.arrow.encoded import ENCODED
+from spark_klaviyo.core.choices import ContentFormat
 from spark_klaviyo.encode.json_rows import LINE_FEED, json_lines, json_texts, rows_of
 from spark_klaviyo.encode.json_values import leaf_values, valid_text
 from spark_klaviyo.encode.record import RecordEncoder
@@ -50,7 +51,7 @@ def encode(batch: pa.RecordBatch, plan: WritePlan, rules: ScreenRules | None = N
 
 
 def _records(columns: Columns, plan: WritePlan) -> pa.Array:
-    separator = ord(",") if plan.content_format == "json" else LINE_FEED
+    separator = ord(",") if plan.content_format is ContentFormat.JSON else LINE_FEED
     if plan.record is not None:
         return rows_of(RecordEncoder(columns).lines(plan.record), separator)
     kind = next(column.type for column in plan.columns if column.name == plan.record_column)

@@ -13,9 +13,10 @@ from urllib.parse import quote, quote_plus
 from xml.etree import ElementTree
 
 from spark_klaviyo.core import exact_json
+from spark_klaviyo.core.choices import ContentFormat
+from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.plan.manual.formats import csv_cell, xml_characters
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.plan.shape import Json
 
 Object: TypeAlias = "dict[str, Json]"
 Rewrite: TypeAlias = "Callable[[Object], str]"
@@ -38,12 +39,12 @@ def _rewritten(record: bytes, make: Rewrite) -> bytes:
 def _maker(plan: WritePlan) -> Rewrite:
     # a ready-made record has columns of its own
     names = [] if plan.record_column is not None else [column.name for column in plan.columns]
-    makers: dict[str, Rewrite] = {
-        "form": form,
-        "form-data-param": lambda record: quote(_json(record), safe=""),
-        "xml": lambda record: element("row", record),
-        "csv": lambda record: csv_row(record, names),
-        "text": lambda record: line(record, names),
+    makers: dict[ContentFormat, Rewrite] = {
+        ContentFormat.FORM: form,
+        ContentFormat.FORM_DATA_PARAM: lambda record: quote(_json(record), safe=""),
+        ContentFormat.XML: lambda record: element("row", record),
+        ContentFormat.CSV: lambda record: csv_row(record, names),
+        ContentFormat.TEXT: lambda record: line(record, names),
     }
     return makers[plan.content_format]
 

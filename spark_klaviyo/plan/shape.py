@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
+from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.plan.types import Type
 
 # The one field of a Record that stands for an array holding one item; without that item the array is left out.
 ONE_ITEM = "[]"
-
-Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
 class LeafForm(Enum):

@@ -107,13 +107,13 @@ class _People:
         texts = [exact_json.dumps({**self._constants, "id": profile_id}) + separator for profile_id in places]  # type: ignore[dict-item]
         offsets = np.concatenate([[0], np.cumsum([len(text) for text in texts])]).astype(np.int64)
         chosen = np.array(list(places.values()), dtype=np.int64)
-        rows, marks = batch.numbers()[chosen], batch.marks()
+        rows, fingerprints = batch.numbers()[chosen], batch.fingerprints()
         encoded_rows = EncodedRows(
             memoryview(b"".join(texts)),
             offsets,
             rows,
             np.zeros(len(rows), np.int64),
-            np.concatenate(marks)[chosen] if marks else None,
+            fingerprints[chosen] if fingerprints is not None else None,
             np.array(list(batch.records()), dtype=np.object_)[chosen],  # a refused row is told by its own identifiers
         )
         return replace(batch, spans=(Span(encoded_rows, 0, len(encoded_rows)),))

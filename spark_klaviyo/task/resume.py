@@ -13,11 +13,11 @@ import pyarrow as pa
 
 from spark_klaviyo.arrow.encoded import FINGERPRINT, ROW_STATUS, record_texts
 from spark_klaviyo.core.codes import ReceiptOutcome, RejectCode
+from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.deliver.delivery import Delivery
 from spark_klaviyo.deliver.jobs.follow import JobEnded, Piece, RowsFailed
 from spark_klaviyo.plan.model import Checks, WritePlan
-from spark_klaviyo.plan.shape import Json
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.screen.validate_row import get
 from spark_klaviyo.state.format import INTENT, LOST, PENDING, RESOLVED, SENT, TAKEN, Marks, key_text, marks_of, salted
@@ -84,18 +84,18 @@ class ResumeFilter:
     def record_intent(self, batches: Iterator[Batch | None]) -> Iterator[Batch | None]:
         """The batches, each written down before it is sent: for endpoints where sending twice could do harm."""
         for batch in batches:
-            marks = batch.marks() if batch is not None else []
-            if batch is not None and marks:
-                self.recorder.record(_joined(marks), INTENT, at_once=True)
-                self._begun.update(zip(batch.numbers().tolist(), _joined(marks), strict=True))
+            marks = batch.fingerprints() if batch is not None else None
+            if batch is not None and marks is not None:
+                self.recorder.record(marks, INTENT, at_once=True)
+                self._begun.update(zip(batch.numbers().tolist(), marks, strict=True))
             yield batch
 
     def record(self, delivery: Delivery) -> None:
         """Write down the rows that a request delivered, or that its job accepted."""
-        marks = delivery.batch.marks() if delivery.batch is not None else []
-        if delivery.batch is not None and marks:
+        marks = delivery.batch.fingerprints() if delivery.batch is not None else None
+        if delivery.batch is not None and marks is not None:
             outcome = PENDING if delivery.job_id else SENT
-            self.recorder.record(_joined(marks), outcome, delivery.job_id)
+            self.recorder.record(marks, outcome, delivery.job_id)
             for row in delivery.batch.numbers().tolist() if self._begun else ():
                 self._begun.pop(row, None)
         if self._begun:
@@ -119,10 +119,6 @@ def _in_doubt(batch: pa.RecordBatch, doubtful: npt.NDArray[np.bool_], report: Ta
     for record in record_texts(batch.filter(pa.array(doubtful))):
         yield Rejection(report.rows, record, RejectCode.IN_DOUBT, IN_DOUBT)
         report.rows += 1
-
-
-def _joined(marks: list[Marks]) -> Marks:
-    return marks[0] if len(marks) == 1 else np.concatenate(marks)
 
 
 def record_job_outcome(plan: WritePlan, piece: Piece, recorder: Recorder) -> None:

@@ -104,7 +104,7 @@ def test_spellings_of_one_identifier_are_one_person(klaviyo: KlaviyoSimulator) -
 
 def test_of_an_event_sent_twice_in_two_spellings_of_its_person_the_last_counts(klaviyo: KlaviyoSimulator) -> None:
     rows: list[Row] = [
-        {"email": email, "unique_id": "o-1", "metric": "Placed SendSpec", "note": note}
+        {"email": email, "unique_id": "o-1", "metric": "Placed Order", "note": note}
         for email, note in (("ann@example.com", "first"), ("\tann@example.com", "last"))
     ]
     ran = run(klaviyo, rows, template="bulk_create_events")

@@ -19,10 +19,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from spark_klaviyo.arrow.encoded import PARAMS, record_texts
+from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.errors import SchemaError
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.plan.shape import Json
 from spark_klaviyo.runs.outputs.results import IDENTITIES
 from spark_klaviyo.screen import values
 from spark_klaviyo.screen.validate_row import get
