@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from spark_klaviyo.account.reads import ReadFailed, asking
 from spark_klaviyo.account.resource_kinds import KINDS, Found, every
-from spark_klaviyo.errors import OptionError, WriteStopped
+from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.model import Options
+from spark_klaviyo.report.errors import WriteStopped
 
 
 def all_lists(options: Options) -> list[Found]:

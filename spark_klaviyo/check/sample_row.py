@@ -49,7 +49,7 @@ def _told(report: TaskReport) -> CheckLine:
     if report.stopped is not None:
         return CheckLine(NAME, False, report.stopped[1])
     if report.rejected:
-        reject = report.rejects[0]
+        reject = report.rejects_sample[0]
         return CheckLine(NAME, False, " ".join(filter(None, [statuses, reject.code, safe_detail(reject.detail)])))
     taken = "delivered" if report.delivered else "accepted: " + ", ".join(report.accepted_because)
     return CheckLine(NAME, True, f"{statuses}, {taken}")

@@ -6,9 +6,10 @@ import pytest
 
 from spark_klaviyo.account.lists import all_lists
 from spark_klaviyo.account.names import with_ids
-from spark_klaviyo.errors import OptionError, WriteStopped
+from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.parse import read_options
+from spark_klaviyo.report.errors import WriteStopped
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.templates import find_template, templates
 
