@@ -74,7 +74,8 @@ class BatchSender:
         self._row_paths = "{" in template.path and bool(order.params or template.item_paths)
         self._pages = template.family == "manual"
         self._says_one = template.path.rstrip("/") in ONE_OR_ZERO
-        self._legacy = "template" if template.legacy and template.family != "manual" else template.legacy
+        old = str(template.api) if template.is_retired else ""
+        self._legacy = "template" if old and template.family != "manual" else old
         self._proven = False  # some request has passed, so the address is right
 
     def carry(self, batch: Batch, hand_over: Callable[[Delivery], None]) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from spark_klaviyo.encode import jvm
 from spark_klaviyo.entrypoints.read import options_at
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.types import read_schema
 from spark_klaviyo.state.compare import for_spark, standing
@@ -41,7 +42,7 @@ DIGEST = "be6d353eb3e01d6cb8e3"
 @pytest.mark.parametrize("columns", [COLUMNS, COLUMNS[::-1]])
 def test_marks_are_the_same_everywhere(spark: SparkSession, tmp_path: Path, columns: tuple[str, ...]) -> None:
     df = spark.range(200).selectExpr(*columns)
-    options = options_at("function", {"template": "bulk_import_profiles", "api_key": "pk_x"})
+    options = options_at(EntryPoint.FUNCTION, {"template": "bulk_import_profiles", "api_key": "pk_x"})
     place = StatePlace(str(tmp_path), b"s" * 16, "r", 1)
     plan = replace(make_plan(options, read_schema(df.schema.jsonValue()), "r"), state=place)
     rows = standing(jvm.encoded(df, plan), plan, place, jobs=False).select("mark").collect()

@@ -29,6 +29,7 @@ from spark_klaviyo.modes.change_data.change_feed import (
     Changes,
     read_changes,
 )
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.manual import formats
 from spark_klaviyo.plan.model import WritePlan
@@ -91,7 +92,7 @@ def _confirmed(changes: Changes, options: Options) -> Changes:
     most = options.confirm_deletion or 0
     held = changes.deletes().limit(most + 1).collect()
     found = len(held) if len(held) <= most else changes.counts().get(DELETE, 0)
-    enough = len(held) == most or (len(held) < most and options.door == "batch")
+    enough = len(held) == most or (len(held) < most and options.entry_point is EntryPoint.BATCH)
     if held and not enough:
         told = f"not {most:,}" if options.confirm_deletion is not None else "and nothing confirms that"
         raise OptionError(

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import pyarrow.compute as pc
 
+from spark_klaviyo.core.choices import Api
 from spark_klaviyo.datasets.parts import PartWriter
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS
 from spark_klaviyo.datasets.storage import Folder
@@ -97,7 +98,7 @@ class _Later:
     def settle(self, template: str, rows: list[Row]) -> TaskReport:
         """Follow the jobs of one run."""
         run_id = str(rows[0]["run_id"])
-        plan = make_plan(replace(self._options, template=template, api="current"), (), run_id, schema_known=False)
+        plan = make_plan(replace(self._options, template=template, api=Api.CURRENT), (), run_id, schema_known=False)
         by_job: dict[str, list[Row]] = {}
         for row in rows:
             by_job.setdefault(str(row["job_id"]), []).append(row)
