@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from spark_klaviyo.entrypoints.foreach_batch import klaviyo_batch_writer
     from spark_klaviyo.entrypoints.foreach_partition import klaviyo_partition_writer
     from spark_klaviyo.entrypoints.function import write_klaviyo
-    from spark_klaviyo.errors import KlaviyoError, OptionError, RowsRejected, SchemaError, WriteStopped
+    from spark_klaviyo.errors import KlaviyoError, OptionError, SchemaError
     from spark_klaviyo.preview.preview import preview_klaviyo
+    from spark_klaviyo.report.errors import RowsRejected, WriteStopped
     from spark_klaviyo.report.report import WriteReport
     from spark_klaviyo.state.session import compact_state
 
@@ -32,10 +33,10 @@ _MODULES = {
     "KlaviyoDataSource": "entrypoints.datasource",
     "KlaviyoError": "errors",
     "OptionError": "errors",
-    "RowsRejected": "errors",
+    "RowsRejected": "report.errors",
     "SchemaError": "errors",
     "WriteReport": "report.report",
-    "WriteStopped": "errors",
+    "WriteStopped": "report.errors",
     "check_klaviyo": "check.check",
     "compact_state": "state.session",
     "follow_klaviyo": "entrypoints.follow",

@@ -14,7 +14,7 @@ from uuid import uuid4
 import pyarrow as pa
 
 from spark_klaviyo.account.names import resolve_names
-from spark_klaviyo.encode import arrow
+from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.entrypoints import EntryPoint
@@ -84,7 +84,7 @@ class KlaviyoWriter(TaskWrite, DataSourceArrowWriter):  # type: ignore[misc]
 
     def write(self, iterator: Iterator[pa.RecordBatch]) -> Counts:
         """Send one partition."""
-        return Counts(self.send(arrow.encoded(iterator, self.plan), self.plan).bare())
+        return Counts(self.send(encode_batches(iterator, self.plan), self.plan).without_rows())
 
     def commit(self, messages: Sequence[Counts | None]) -> None:
         """Conclude the write: raises where it was stopped, or rows were rejected and `on_reject=fail`."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from spark_klaviyo.encode import arrow
-from spark_klaviyo.encode.rows import row_encoder
+from spark_klaviyo.encode.encoder import encode_batches
+from spark_klaviyo.encode.rows import arrow_batches
 from spark_klaviyo.entrypoints.foreach_batch import batch_run_id, log_report
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
@@ -56,10 +56,12 @@ class StreamWrite(TaskWrite):
     def abort(self, messages: Sequence[BatchCounts | None], batchId: int) -> None:  # noqa: N803  Spark's name
         """Nothing can be undone: what was sent is with Klaviyo, and Spark's own error says why the query ended."""
 
-    def batch_plan(self) -> WritePlan:
-        """The plan of the micro-batch whose task this code runs in."""
+    def send_batch(self, batches: Iterator[pa.RecordBatch]) -> BatchCounts:
+        """Send one partition of a micro-batch, under the name of the micro-batch's run."""
         task = current_task()
-        return replace(self.plan, run_id=batch_run_id(task.query_id or self.plan.run_id, task.batch_id or "0"))
+        run_id = batch_run_id(task.query_id or self.plan.run_id, task.batch_id or "0")
+        plan = replace(self.plan, run_id=run_id)
+        return BatchCounts(self.send(encode_batches(batches, plan), plan).without_rows(), run_id)
 
 
 class RowStreamWriter(StreamWrite, DataSourceStreamWriter):  # type: ignore[misc]
@@ -67,8 +69,7 @@ class RowStreamWriter(StreamWrite, DataSourceStreamWriter):  # type: ignore[misc
 
     def write(self, iterator: Iterator[Any]) -> BatchCounts:
         """Send the rows of one partition."""
-        plan = self.batch_plan()
-        return BatchCounts(self.send(iter(row_encoder(plan)(iterator)), plan).bare(), plan.run_id)
+        return self.send_batch(arrow_batches(iterator, self.plan.columns))
 
 
 class ArrowStreamWriter(StreamWrite, DataSourceStreamArrowWriter):  # type: ignore[misc]
@@ -76,8 +77,7 @@ class ArrowStreamWriter(StreamWrite, DataSourceStreamArrowWriter):  # type: igno
 
     def write(self, iterator: Iterator[pa.RecordBatch]) -> BatchCounts:
         """Send the Arrow batches of one partition."""
-        plan = self.batch_plan()
-        return BatchCounts(self.send(arrow.encoded(iterator, plan), plan).bare(), plan.run_id)
+        return self.send_batch(iterator)
 
 
 def stream_writer(plan: WritePlan, options: Options) -> StreamWrite:

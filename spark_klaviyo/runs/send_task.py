@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from spark_klaviyo.encode import arrow
+from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.runs.outputs.crash_receipts import CrashReceipts
 from spark_klaviyo.runs.outputs.results import ResultKind, result_batches
@@ -32,7 +32,7 @@ class SendTask:
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """What `mapInArrow` calls."""
         task = current_task()
-        encoded = arrow.encoded(batches, self.plan) if self.encode else batches
+        encoded = encode_batches(batches, self.plan) if self.encode else batches
         with self.contexts.open(self.plan, task.partition_id, task.attempt) as context:
             events = self.crash_receipts.record(run_task(self.plan, iter(encoded), context), context)
             yield from result_batches(events, self.plan.run_id, self.kinds)

@@ -41,6 +41,6 @@ def follow_jobs(
     ended = {end.job.job_id for end in ends}
     for job in jobs:
         if job.job_id not in ended:
-            total.job(job.job_id, "open", job.rows)
+            total.record_job(job.job_id, "open", job.rows)
             ends.append(JobEnded(job, "open", 0, job.rows, ReceiptOutcome.ACCEPTED))
     return ends
