@@ -73,7 +73,7 @@ CAPABILITIES: tuple[Capability, ...] = (
 def markdown_table() -> str:
     """The table for the README."""
     names = [f"`{point.call}`" if point is not EntryPoint.COMMAND else point.call for point in WRITING]
-    lines = ["| capability | " + " | ".join(names) + " |", "|---|" + "---|" * len(WRITING)]
+    lines = ["| feature | " + " | ".join(names) + " |", "|---|" + "---|" * len(WRITING)]
     for one in CAPABILITIES:
         cells = ("yes" if point in one.supported else "refused" for point in WRITING)
         lines.append(f"| {one.text} | " + " | ".join(cells) + " |")
