@@ -65,7 +65,7 @@ def _option(option: Option) -> tuple[str, str, str]:
     if option.entry_points == SESSION_ENTRY_POINTS:
         words.append("session doors only")
     elif option.entry_points != frozenset(EntryPoint):
-        words.append(f"at {', '.join(one.call for one in EntryPoint if one in option.entry_points)}")
+        words.append(f"at {', '.join(one.text for one in EntryPoint if one in option.entry_points)}")
     return f"`{option.name}`", default, "; ".join(words)
 
 

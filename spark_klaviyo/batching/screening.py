@@ -142,11 +142,11 @@ def _by_route(batch: pa.RecordBatch, whole: EncodedRows, first_row: int) -> list
 def _required(plan: WritePlan) -> list[Setting]:
     """Per-row settings without which there is no request, or one that does more than was asked for."""
     params = {aside.name for aside in plan.params}
-    return [one for one in plan.template.settings if (one.required or one.no_gaps) and one.name in params]
+    return [one for one in plan.template.settings if (one.required or one.harm_if_empty) and one.name in params]
 
 
 def _without_setting(encoded_rows: EncodedRows, separator: bytes, setting: Setting) -> Iterator[Rejection]:
-    why = f"; {setting.no_gaps}" if setting.no_gaps else ""
+    why = f"; {setting.harm_if_empty}" if setting.harm_if_empty else ""
     for position in range(len(encoded_rows)):
         record = columns.text_of(encoded_rows, position, separator).decode("utf-8", "replace")
         detail = f"{setting.name}: the column that gives it is empty in this row{why}"
@@ -157,12 +157,12 @@ def _by_record(
     plan: WritePlan, route: str, encoded_rows: EncodedRows, separator: bytes
 ) -> Iterator[tuple[str, EncodedRows]]:
     """Ready-made records bring the id of their path with them."""
-    if plan.record_column is None or not plan.template.item_paths:
+    if plan.record_column is None or not plan.template.path_fields:
         yield route, encoded_rows
         return
     for position in range(len(encoded_rows)):
         record = exact_json.loads(columns.text_of(encoded_rows, position, separator))
-        values = {name: str(get(record, (name,)) or "") for name in plan.template.item_paths}
+        values = {name: str(get(record, (name,)) or "") for name in plan.template.path_fields}
         alone = columns.gathered(encoded_rows, np.array([position], dtype=np.int64))
         yield json.dumps({**route_values(route), **values}, ensure_ascii=False), alone
 

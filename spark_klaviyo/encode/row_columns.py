@@ -66,7 +66,7 @@ def _leaves(plan: WritePlan) -> Iterator[Leaf]:
         yield from leaves_of(plan.record)
         yield from _words(plan.record)
     yield from (aside.leaf for aside in plan.params)
-    yield from (wanted.leaf for wanted in plan.checks.wanted if wanted.leaf is not None)
+    yield from (wanted.leaf for wanted in plan.checks.fields if wanted.leaf is not None)
 
 
 def _words(node: Node) -> Iterator[Leaf]:

@@ -66,14 +66,14 @@ class RowFlags:
             yield _present(self._maker.raw(leaf))
         for leaf in rules.arrays:
             yield _longer(self._maker.raw(leaf), rules.max_items)
-        if checks.properties_at and (rules.max_properties is not None or not self._typed):
+        if checks.properties_path and (rules.max_properties is not None or not self._typed):
             yield _properties(checks)
 
     def _fine_values(self) -> Iterator[tuple[int, Callable[[Value], bool]]]:
         """Where values that are looked at stand, and the test that they are clearly fine."""
         for look in self._looks.values:
             yield self._maker.place(look.leaf), _fine(look)
-        for wanted in self._checks.wanted:
+        for wanted in self._checks.fields:
             if wanted.leaf is not None and wanted.leaf.type.name == UNKNOWN:
                 yield self._maker.place(wanted.leaf), _fine_by_value(wanted)
 
@@ -166,11 +166,15 @@ def _longest(value: Value) -> int:
 def _properties(checks: Checks) -> Test:
     def test(_: RowValues, record: Value) -> bool:
         inner = record
-        for part in checks.properties_at:
+        for part in checks.properties_path:
             inner = inner[0] if part == ONE_ITEM and isinstance(inner, list) else inner
             inner = inner.get(part) if isinstance(inner, Mapping) else inner
-        many = checks.max_properties is not None and isinstance(inner, Mapping) and len(inner) > checks.max_properties
-        return many or (checks.max_depth is not None and _depth(inner) > checks.max_depth)
+        many = (
+            checks.record_limits.max_properties is not None
+            and isinstance(inner, Mapping)
+            and len(inner) > checks.record_limits.max_properties
+        )
+        return many or (checks.record_limits.max_depth is not None and _depth(inner) > checks.record_limits.max_depth)
 
     return test
 

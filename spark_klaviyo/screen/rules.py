@@ -16,6 +16,7 @@ from spark_klaviyo.plan.model import FieldCheck, WritePlan
 from spark_klaviyo.plan.shape import Each, Leaf, Node, Record, When
 from spark_klaviyo.plan.types import Type, depth
 from spark_klaviyo.screen.patterns import DATE, EMAIL, MAX_EMAIL, MOMENT, NOT_BLANK, UTC_MOMENT, cheap_phone_pattern
+from spark_klaviyo.templates.model import FieldForm
 
 KEY_PARTS = "\x1f"  # stands between an identifier and what belongs to it in the column `key`
 
@@ -86,20 +87,22 @@ def compile_screen(plan: WritePlan) -> ScreenRules:
     key, key_with = _parts(plan, checks.key), _parts(plan, checks.key_with)
     if record is None or checks.validate is Validate.OFF:
         return ScreenRules(checks.every_row or record is None, numbers, key=key, key_with=key_with)
-    properties = node_at(record, checks.properties_at) if checks.properties_at else None
+    properties = node_at(record, checks.properties_path) if checks.properties_path else None
     return ScreenRules(
         every_row=checks.every_row,
         numbers=numbers,
-        values=tuple(filter(None, map(rule_for, checks.wanted))),
+        values=tuple(filter(None, map(rule_for, checks.fields))),
         identifiers=tuple(leaf for at in checks.identifiers if (leaf := leaf_at(record, at)) is not None),
-        exactly_one=checks.exactly_one,
-        deep=tuple(_too_deep(properties, checks.max_depth)),
-        arrays=tuple(leaf for leaf in leaves if checks.max_items is not None and holds(leaf.type, "array", UNKNOWN)),
-        max_items=checks.max_items or 0,
+        exactly_one=checks.exactly_one_identifier,
+        deep=tuple(_too_deep(properties, checks.record_limits.max_depth)),
+        arrays=tuple(
+            leaf for leaf in leaves if checks.record_limits.max_items is not None and holds(leaf.type, "array", UNKNOWN)
+        ),
+        max_items=checks.record_limits.max_items or 0,
         maps=_maps(properties),
         properties=tuple(node for node in _children(properties) if isinstance(node, Leaf)),
-        max_properties=_reachable(properties, checks.max_properties),
-        max_row_bytes=min(filter(None, (checks.max_row_bytes, checks.look_bytes)), default=None),
+        max_properties=_reachable(properties, checks.record_limits.max_properties),
+        max_row_bytes=min(filter(None, (checks.max_row_bytes, checks.max_unchecked_bytes)), default=None),
         key=key,
         key_with=key_with,
     )
@@ -119,9 +122,15 @@ def rule_for(wanted: FieldCheck, kind: Type | None = None) -> ScreenRule | None:
     if name in TEXT:
         look = _text_look(wanted, leaf)
     elif name in TIME:
-        look = ScreenRule(leaf, required=wanted.required, bounds=_bounds(wanted) if wanted.form == "datetime" else None)
+        look = ScreenRule(
+            leaf, required=wanted.required, bounds=_bounds(wanted) if wanted.form is FieldForm.DATETIME else None
+        )
     else:
-        strict = wanted.form in ("email", "phone") or bool(wanted.choices) or (name in WHOLE and _ruled(wanted))
+        strict = (
+            wanted.form in (FieldForm.EMAIL, FieldForm.PHONE)
+            or bool(wanted.choices)
+            or (name in WHOLE and _ruled(wanted))
+        )
         look = ScreenRule(leaf, required=wanted.required, always=strict)
     asks = look.rules or look.phone or look.required or look.always or look.bounds or look.max_length is not None
     return look if asks else None
@@ -132,15 +141,15 @@ def _ruled(wanted: FieldCheck) -> bool:
 
 
 def _text_look(wanted: FieldCheck, leaf: Leaf) -> ScreenRule:
-    limit, bounds = wanted.max_length, _bounds(wanted) if wanted.form == "datetime" else None
-    patterns = [NOT_BLANK] if wanted.required or wanted.identifies else []
-    if wanted.form == "email":
+    limit, bounds = wanted.max_length, _bounds(wanted) if wanted.form is FieldForm.DATETIME else None
+    patterns = [NOT_BLANK] if wanted.required or wanted.is_identifier else []
+    if wanted.form is FieldForm.EMAIL:
         patterns, limit = [EMAIL], min(limit or MAX_EMAIL, MAX_EMAIL)
-    elif wanted.form == "phone":
+    elif wanted.form is FieldForm.PHONE:
         patterns = []
-    elif wanted.form == "datetime":
+    elif wanted.form is FieldForm.DATETIME:
         patterns = [UTC_MOMENT if bounds else MOMENT]
-    elif wanted.form == "date":
+    elif wanted.form is FieldForm.DATE:
         patterns = [DATE]
     if wanted.choices:
         patterns.append("|".join(map(re.escape, wanted.choices)))
@@ -152,7 +161,7 @@ def _text_look(wanted: FieldCheck, leaf: Leaf) -> ScreenRule:
         wanted.required,
         always=not known,
         bounds=bounds,
-        phone=wanted.form == "phone",
+        phone=wanted.form is FieldForm.PHONE,
     )
 
 
@@ -177,7 +186,7 @@ def _bounds(wanted: FieldCheck) -> Bounds | None:
 def _parts(plan: WritePlan, places: Iterable[tuple[str, ...]]) -> tuple[Part, ...]:
     if plan.record is None:
         return ()
-    emails = {wanted.at for wanted in plan.checks.wanted if wanted.form == "email"}
+    emails = {wanted.json_path for wanted in plan.checks.fields if wanted.form is FieldForm.EMAIL}
     found = ((at, leaf_at(plan.record, at)) for at in places)
     return tuple(Part(leaf, at in emails or at[-1] == "email") for at, leaf in found if leaf is not None)
 
