@@ -80,10 +80,10 @@ CASES = {
     "phones none of which begins like one": one("string", "phone", ("x", 1), ("+0123456789", 1), ("", 1), (None, 0)),
     "phones that are numbers": one("long", "phone", (12015550123, 1), (None, 0)),
     "required": one("string", "text", ("x", 0), (None, 1), ("", 1), (" \t", 1), ("\u3000", 1), required=True),
-    "identifying and plain": one("string", "text", ("x ", 0), ("~", 0), (None, 0), identifies=True),
-    "identifying and empty": one("string", "text", ("x", 0), ("", 1), (None, 0), identifies=True),
-    "identifying and foreign": one("string", "text", ("é", 0), ("\u3000x", 1), (None, 0), identifies=True),
-    "identifying": one("string", "text", ("x", 0), (None, 0), (" ", 1), identifies=True),
+    "identifying and plain": one("string", "text", ("x ", 0), ("~", 0), (None, 0), is_identifier=True),
+    "identifying and empty": one("string", "text", ("x", 0), ("", 1), (None, 0), is_identifier=True),
+    "identifying and foreign": one("string", "text", ("é", 0), ("\u3000x", 1), (None, 0), is_identifier=True),
+    "identifying": one("string", "text", ("x", 0), (None, 0), (" ", 1), is_identifier=True),
     "choices": one("string", "text", ("a.b", 0), ("c", 0), ("axb", 1), (None, 0), ("c\n", 1), choices=("a.b", "c")),
     "choices of a list": one(
         {"type": "array", "elementType": "string"}, "texts", (["a"], 1), (None, 0), choices=("a",)
