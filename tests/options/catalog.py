@@ -40,7 +40,7 @@ CURRENT = (
     ),
     _template("suppress", Setting("reason", "why")),
     _template("delete_people", deletes=True),
-    _template("create_events", unique_id_field="unique_id"),
+    _template("create_events", family=Family.EVENTS, unique_id_field="unique_id"),
 )
 RETIRED = (_template("add_profiles_to_list", LIST, api=Api.V2, limits=Limits(100, 5_000_000)),)
 CATALOG = (*CURRENT, *RETIRED)
