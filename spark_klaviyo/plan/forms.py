@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spark_klaviyo.plan.shape import ONE_ITEM, Each, Leaf, Node, Record
+from spark_klaviyo.plan.shape import ONE_ITEM, Each, Leaf, LeafForm, Node, Record
 from spark_klaviyo.plan.types import Type, unsendable
 from spark_klaviyo.templates.model import FieldForm, FieldSpec
 
@@ -10,7 +10,6 @@ TEXT = frozenset({"string", "char", "varchar"})
 WHOLE = frozenset({"byte", "short", "integer", "long"})
 NUMBER = WHOLE | {"float", "double", "decimal"}
 TIME = frozenset({"timestamp", "timestamp_ntz", "date"})
-UNKNOWN = "unknown"  # no schema: the value itself decides
 
 _TYPES: dict[FieldForm, frozenset[str]] = {
     FieldForm.TEXT: TEXT | WHOLE,
@@ -31,13 +30,13 @@ _TYPES: dict[FieldForm, frozenset[str]] = {
 
 def misfit(known: FieldSpec, kind: Type) -> str | None:
     """Why a column of this type cannot be this field, and what to do; None where it can."""
-    if kind.name in (UNKNOWN, "void"):
+    if kind.name == "void":
         return None
     if known.form is FieldForm.JSON:
         return unsendable(kind)
     if kind.name not in _TYPES[known.form]:
         return f"{known.name} takes {known.form.text}, not {kind.name}; cast the column"
-    if kind.name == "array" and (kind.element is None or kind.element.name not in TEXT | WHOLE | {UNKNOWN}):
+    if kind.name == "array" and (kind.element is None or kind.element.name not in TEXT | WHOLE):
         return f"{known.name} takes an array of text; cast the elements to string"
     return unsendable(kind)
 
@@ -45,13 +44,13 @@ def misfit(known: FieldSpec, kind: Type) -> str | None:
 def node_for(known: FieldSpec, source: Leaf, *, keep_null: bool) -> Node:
     """The node that writes this column as this field."""
     if known.form is FieldForm.IDS:
-        return Each(Leaf(source.source, source.type, "text", known.prefix), known.resource_type)
+        return Each(Leaf(source.source, source.type, LeafForm.TEXT, known.prefix), known.resource_type)
     if known.form is FieldForm.TEXTS and source.type.name in TEXT:
-        return Record(((ONE_ITEM, Leaf(source.source, source.type, "text")),), omit_empty=True)
+        return Record(((ONE_ITEM, Leaf(source.source, source.type, LeafForm.TEXT)),), omit_empty=True)
     if known.form in (FieldForm.TEXT, FieldForm.EMAIL, FieldForm.PHONE):
-        form = "text"
+        form = LeafForm.TEXT
     elif known.form is FieldForm.DATETIME:
-        form = "datetime" if source.type.name in TIME | {UNKNOWN} else "text"
+        form = LeafForm.DATETIME if source.type.name in TIME else LeafForm.TEXT
     else:
-        form = "json"
+        form = LeafForm.JSON
     return Leaf(source.source, source.type, form, known.prefix, keep_null)

@@ -66,7 +66,7 @@ def run_task(
         _judge_rejects(plan, report, context)
     elif follows:
         for job in jobs:
-            report.job(job.job_id, "open", job.rows)
+            report.record_job(job.job_id, "open", job.rows)
     report.stopped = context.stop.reason
     report.ended = context.clock.wall().timestamp()
     yield report
@@ -83,9 +83,9 @@ def _count(plan: WritePlan, delivery: Delivery, report: TaskReport, context: Sen
     for number, attempt in enumerate(delivery.attempts, 1):
         last = number == len(delivery.attempts)
         size = delivery.receipt.bytes if delivery.receipt else 0
-        report.reply(attempt.reply, at=attempt.at, rows=taken if last else 0, size=size, taken=last and taken > 0)
+        report.record_reply(attempt.reply, at=attempt.at, rows=taken if last else 0, size=size)
     if delivery.receipt is not None:
-        report.receipt(delivery.receipt)
+        report.record_receipt(delivery.receipt)
         yield delivery.receipt
         yield from _open_jobs(delivery, context)
     yield from _refuse(plan, delivery.rejections, report, context)
