@@ -98,7 +98,7 @@ def _option(option: Option) -> tuple[str, str, str]:
     if option.entry_points == SESSION_ENTRY_POINTS:
         notes.append("needs a session")
     elif option.entry_points != frozenset(EntryPoint):
-        notes.append(f"at {', '.join(one.call for one in EntryPoint if one in option.entry_points)}")
+        notes.append(f"at {', '.join(one.text for one in EntryPoint if one in option.entry_points)}")
     return f"`{option.name}`", default, "; ".join(notes)
 
 

@@ -158,7 +158,7 @@ def _identifier(plan: WritePlan) -> Column:
     for at in plan.checks.key:
         value = _value(at)
         named.append(f.when(value != "", f.concat_ws(US, f.lit(at[-1]), value, *beside)))
-    places = [f.coalesce(_value(at), f.lit("")) for at in plan.checks.unique_id_places]
+    places = [f.coalesce(_value(at), f.lit("")) for at in plan.checks.unique_id_sources]
     return f.coalesce(*named, f.concat_ws(US, f.lit(""), *(places or [f.hex("content")])))
 
 

@@ -48,7 +48,7 @@ def guarded(
 
 def _strangers(plan: WritePlan, reader: Reader, batch: Batch, list_id: str) -> Mapping[int, tuple[str, str]] | Unread:
     """Rows (by position) that may not be sent, with code and detail."""
-    places = {known.path: known.at for known in plan.template.fields}
+    places = {known.name: known.json_path for known in plan.template.fields}
     records = [exact_json.loads(record) for record in batch.records()]
     strangers: dict[int, tuple[str, str]] = {}
     for kind in KINDS:

@@ -54,7 +54,7 @@ class _People:
     """Looks up the rows of one batch after the other."""
 
     def __init__(self, plan: WritePlan, reader: Reader) -> None:
-        self._places = {known.path: known.at for known in plan.template.fields}
+        self._places = {known.name: known.json_path for known in plan.template.fields}
         self._constants = dict(plan.template.record)
         self._reader = reader
         self._gone_is_done = plan.missing_counts_as_deleted

@@ -40,9 +40,9 @@ def run_task(
     remembered = ResumeFilter(context.recorder, not plan.policy.idempotent) if context.recorder is not None else None
     assembler = BatchAssembler(plan, report, context.stop, remembered)
     batches = assembler.batches(encoded)
-    if plan.template.resolve:
+    if plan.template.sends_profile_ids:
         batches = resolved(plan, batches, context, assembler.reject, report)
-    if plan.template.consent == "UNSUBSCRIBED":
+    if plan.template.consent is not None and plan.template.consent.withdraws:
         batches = guarded(plan, batches, context, assembler.reject)
     jobs: list[OpenJob] = []
     record_intent = remembered.record_intent(batches) if remembered is not None and remembered.careful else batches
