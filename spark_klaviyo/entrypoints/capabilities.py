@@ -72,7 +72,7 @@ CAPABILITIES: tuple[Capability, ...] = (
 
 def markdown_table() -> str:
     """The table for the README."""
-    names = [f"`{point.call}`" if point is not EntryPoint.COMMAND else point.call for point in WRITING]
+    names = [f"`{point.text}`" if point is not EntryPoint.COMMAND else point.text for point in WRITING]
     lines = ["| feature | " + " | ".join(names) + " |", "|---|" + "---|" * len(WRITING)]
     for one in CAPABILITIES:
         cells = ("yes" if point in one.supported else "refused" for point in WRITING)
