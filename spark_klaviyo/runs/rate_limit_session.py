@@ -15,12 +15,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from spark_klaviyo.core.codes import StopCode
+from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.ratelimit.server import RateLimitServer
 from spark_klaviyo.report.progress import progress
 from spark_klaviyo.report.rate import Snapshot
-from spark_klaviyo.runs import session
+from spark_klaviyo.runs.spark import session
 from spark_klaviyo.runs.send_from_driver import sends_from_driver
 from spark_klaviyo.task.context import SendContextFactory
 
@@ -46,13 +47,18 @@ def sending_tasks(df: DataFrame, plan: WritePlan, options: Options) -> int:
 
 
 @contextmanager
-def rate_limit_session(df: DataFrame, plan: WritePlan, options: Options) -> Iterator[SendContextFactory]:
-    """What the tasks of a run send through; meanwhile a progress bar shows their progress, where one is wanted."""
+def rate_limit_session(
+    df: DataFrame, plan: WritePlan, options: Options
+) -> Iterator[tuple[SendContextFactory, Stop | None]]:
+    """What the tasks of a run send through, and what stops them all; None where they cannot be reached.
+
+    Meanwhile a progress bar shows their progress, where one is wanted.
+    """
     from_driver = sends_from_driver(df, plan, options)
     share = 1.0 if from_driver else 1.0 / max(sending_tasks(df, plan, options), 1)
     server = _start_server(df, plan, from_driver=from_driver)
     if server is None:
-        yield SendContextFactory(share=share)
+        yield SendContextFactory(share=share), None
         return
     watch = _Watch(server, plan, options)
     try:
@@ -61,7 +67,7 @@ def rate_limit_session(df: DataFrame, plan: WritePlan, options: Options) -> Iter
         if not from_driver:
             host = session.session_of(df).conf.get("spark.driver.host", address.host)
             address = replace(address, host=str(host))
-        yield SendContextFactory(rate_limit_server=address, share=share)
+        yield SendContextFactory(rate_limit_server=address, share=share), server.stop
     except BaseException:
         server.stop.set(StopCode.INTERRUPTED, StopCode.INTERRUPTED.text)
         time.sleep(GRACE_SECONDS)  # every task sees it with its next heartbeat, before the server is gone

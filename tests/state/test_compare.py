@@ -14,7 +14,7 @@ from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.types import read_schema
-from spark_klaviyo.runs.columns import sent_columns
+from spark_klaviyo.runs.spark.columns import sent_columns
 from spark_klaviyo.state.compare import encoded_in_tasks, for_spark, standing
 from spark_klaviyo.state.format import StatePlace
 
