@@ -148,8 +148,8 @@ def test_a_lost_answer_is_only_sent_again_where_that_is_harmless(may_resend: boo
     (delivery,) = delivered(SendSpec(resend=ResendRule(may_resend)), batches(3), line_to(account))
     assert account.stored == Counter({0: stored, 1: stored, 2: stored})
     assert {rejection.code for rejection in delivery.rejections} == ({code} if code else set())
-    assert delivery.resent == (3 if idempotent else 0)
-    assert delivery.delivered == (3 if idempotent else 0)
+    assert delivery.resent == (3 if may_resend else 0)
+    assert delivery.delivered == (3 if may_resend else 0)
 
 
 def test_what_may_have_arrived_when_the_write_stops_is_in_doubt() -> None:
