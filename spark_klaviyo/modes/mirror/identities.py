@@ -23,7 +23,7 @@ from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.errors import SchemaError
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.runs.outputs.results import IDENTITIES
+from spark_klaviyo.runs.outputs.results import ResultKind, result_batch
 from spark_klaviyo.screen import values
 from spark_klaviyo.screen.validate_row import get
 
@@ -181,5 +181,4 @@ class WhoTask:
 
 def result(bodies: list[str]) -> pa.RecordBatch:
     """Result rows that tell who was seen: kind, body."""
-    kinds = pa.array([IDENTITIES] * len(bodies), pa.string())
-    return pa.RecordBatch.from_arrays([kinds, pa.array(bodies, pa.string())], names=["kind", "body"])
+    return result_batch([(ResultKind.IDENTITIES, body) for body in bodies])
