@@ -27,7 +27,7 @@ def guarded(
     A row with both identifiers passes only if both are on the list. Where the list cannot be read at all, `line.stop`
     is set; the batch then goes on, and is handed back as unsent.
     """
-    reader = Reader(plan, context)
+    reader = Reader(plan.policy, context)
     for batch in batches:
         list_id = None if batch is None or context.stop.is_set() else list_of(batch.envelope)
         if batch is None or list_id is None:

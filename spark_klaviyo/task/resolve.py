@@ -35,7 +35,7 @@ def resolved(
     A look-up that no row would survive (a refused key, say) sets `line.stop`; the batch then goes on as it is, and is
     handed back as unsent.
     """
-    people = _People(plan, Reader(plan, context))
+    people = _People(plan, Reader(plan.policy, context))
     for batch in batches:
         if batch is None or context.stop.is_set():
             yield batch

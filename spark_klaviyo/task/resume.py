@@ -131,10 +131,10 @@ def record_job_outcome(plan: WritePlan, piece: Piece, recorder: Recorder) -> Non
         return
     if isinstance(piece, RowsFailed):
         keys = [_key(plan, rejection.record) for rejection in piece.rejections]
-        if None in keys and plan.policy.idempotent:
+        if None in keys and plan.resend.allows_every_request:
             recorder.job(piece.job.job_id, LOST)
         recorder.job(piece.job.job_id, "", [key for key in keys if key is not None])
-    elif piece.outcome is ReceiptOutcome.CANCELLED and plan.policy.idempotent:
+    elif piece.outcome is ReceiptOutcome.CANCELLED and plan.resend.allows_every_request:
         recorder.job(piece.job.job_id, LOST)
     elif piece.outcome is not ReceiptOutcome.ACCEPTED:
         recorder.job(piece.job.job_id, TAKEN)

@@ -37,7 +37,9 @@ def run_task(
     early.
     """
     report = TaskReport(started=context.clock.wall().timestamp())
-    remembered = ResumeFilter(context.recorder, not plan.policy.idempotent) if context.recorder is not None else None
+    remembered = (
+        ResumeFilter(context.recorder, not plan.resend.allows_every_request) if context.recorder is not None else None
+    )
     assembler = BatchAssembler(plan, report, context.stop, remembered)
     batches = assembler.batches(encoded)
     if plan.template.sends_profile_ids:
