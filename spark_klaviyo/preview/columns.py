@@ -32,6 +32,6 @@ def _lines(plan: WritePlan) -> Iterator[MappedColumn]:
         if param.leaf.source[0] not in explained:
             yield MappedColumn(".".join(param.leaf.source), param.name, "decides where a row goes")
             explained.add(param.leaf.source[0])
-    for column in plan.columns:
-        if column.name not in explained:
-            yield MappedColumn(column.name, "the whole record" if column.name == plan.record_column else "not sent")
+    for name in (column.name for column in plan.columns):
+        if name not in explained:
+            yield MappedColumn(name, "the whole record" if name == plan.record_column else "not sent")

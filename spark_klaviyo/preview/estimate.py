@@ -43,6 +43,6 @@ def estimate(plan: WritePlan, sample: DryRun, sampled_rows: int, rows: int) -> E
 
 
 def quota_seconds(quota: Quota, requests: int) -> float:
-    """The least seconds in which so many requests can be sent: each window lets its number pass, then the next opens."""
+    """The least seconds for so many requests: each window lets its number pass, then the next one opens."""
     waits = [(requests - 1) // allowed * seconds for allowed, seconds in quota.windows if requests and allowed]
     return max(waits, default=0.0)

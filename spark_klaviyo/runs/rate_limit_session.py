@@ -21,8 +21,8 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.ratelimit.server import RateLimitServer
 from spark_klaviyo.report.progress import progress
 from spark_klaviyo.report.rate import Snapshot
-from spark_klaviyo.runs.spark import session
 from spark_klaviyo.runs.send_from_driver import sends_from_driver
+from spark_klaviyo.runs.spark import session
 from spark_klaviyo.task.context import SendContextFactory
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import pytest
 
 from spark_klaviyo import write_klaviyo
 from spark_klaviyo.errors import OptionError, SchemaError
-from spark_klaviyo.modes.mirror.execute import all_kept
-from spark_klaviyo.modes.mirror.identities import of_people, packed, unpacked
+from spark_klaviyo.modes.mirror.execute import keep_all
+from spark_klaviyo.modes.mirror.identities import hash_people, pack, unpack
 from spark_klaviyo.report.errors import RowsRejected, WriteStopped
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport
@@ -195,10 +195,10 @@ def test_rows_without_any_identifier_that_members_have_are_refused_before_anythi
 
 
 def test_more_people_than_can_be_compared_end_as_stopped_with_the_counts() -> None:
-    people, lost = unpacked([packed(of_people([{"email": email, "id": email} for email in emails(0, 5)]))])
+    people, unidentified = unpack([pack(hash_people([{"email": email, "id": email} for email in emails(0, 5)]))])
     sent = TaskReport(rows=5, delivered=5)
-    assert all_kept(people, lost, sent, most=10) is None
-    ended = all_kept(people, lost, sent, most=9)
+    assert keep_all(people, unidentified, sent, most=10) is None
+    ended = keep_all(people, unidentified, sent, most=9)
     assert ended is not None
     assert ended.stopped is not None
     assert "10 identifiers are more than the 9" in ended.stopped[1]

@@ -18,7 +18,7 @@ from spark_klaviyo.errors import SchemaError
 from spark_klaviyo.modes.change_data.delete_plan import DeletePlan, delete_plan
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import make_plan
-from spark_klaviyo.plan.model import FieldCheck, JsonPath, WritePlan
+from spark_klaviyo.plan.model import FieldCheck, WritePlan
 from spark_klaviyo.plan.shape import leaf_at
 from spark_klaviyo.plan.types import Field, Type, columns_of
 
@@ -53,7 +53,7 @@ class ChangeKind(IntEnum):
     )
     IGNORED = 5, "deletes, ignored", (), "a delete, and on_delete=ignore"
 
-    def __new__(cls, value: int, text: str, words: tuple[str, ...] = (), skipped_because: str = "") -> Self:
+    def __new__(cls, value: int, text: str = "", words: tuple[str, ...] = (), skipped_because: str = "") -> Self:
         """A member that equals its number."""
         member = int.__new__(cls, value)
         member._value_ = value
@@ -209,7 +209,7 @@ class _Tagger:
             none_before = none_before & text.isNull()
         return columns
 
-    def _value_at(self, path: JsonPath) -> Column:
+    def _value_at(self, path: tuple[str, ...]) -> Column:
         """The column that a record has at a path; null where it has none."""
         if self.plan.record_column is not None:
             json_path = "$" + "".join("[0]" if part == "[]" else f"['{part}']" for part in path)

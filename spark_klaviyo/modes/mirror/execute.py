@@ -54,6 +54,9 @@ NOBODY_REMOVED = (
     "rows without an id, an external id, a possible email or phone number could mean any member of the list: nobody "
     "was removed; repair these rows, or leave them out"
 )
+# What a report says of requests, whatever they are about.
+_OF_REQUESTS = ("requests", "retries", "throttled", "bytes", "statuses", "warnings", "slowest", "series",
+                "receipts_sample", "stopped", "started", "ended")  # fmt: skip
 EMPTY = "it has no row, and list_mode=mirror would remove every member of the list; nothing was sent"
 
 
@@ -179,9 +182,9 @@ def _send_removals(run: Run, found: Removals) -> TaskReport:
 
 def as_removals(report: TaskReport) -> TaskReport:
     """The report of removals as part of a run's: members are counted as removed, and are no rows of the DataFrame."""
-    rows = dict.fromkeys(("rows", *report.outcomes, "resent"), 0)
-    texts = {"reasons": {}, "examples": {}, "accepted_because": {}, "skipped_because": {}}
-    removals = replace(report, **rows, **texts, removed=report.delivered + report.accepted, rejects_sample=[])
+    removals = TaskReport(removed=report.delivered + report.accepted)
+    for name in _OF_REQUESTS:
+        setattr(removals, name, getattr(report, name))
     for code, times in report.reasons.items():
         removals.warn(f"members could not be removed: {code}", times)
     if report.unsent:

@@ -24,9 +24,9 @@ from spark_klaviyo.core.identifiers import normalise_identifier
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.errors import SchemaError
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.plan.shape import value_at
 from spark_klaviyo.runs.outputs.results import ResultKind, result_batch
 from spark_klaviyo.screen import values
+from spark_klaviyo.screen.validate_row import get
 
 KINDS = ("id", "email", "phone_number", "external_id")
 MISSING = 0  # the hash of an identifier that a row or a member does not have
@@ -76,7 +76,7 @@ def hash_rows(batch: pa.RecordBatch, plan: WritePlan) -> Hashes:
     rows = []
     for text, country in zip(record_texts(batch), _countries(batch, plan), strict=True):
         record = _parse(text)
-        forms = [(kind, comparable_form(kind, value_at(record, paths.get(kind, ("",))), country)) for kind in KINDS]
+        forms = [(kind, comparable_form(kind, get(record, paths.get(kind, ("",))), country)) for kind in KINDS]
         hashes = [hash_identifier(*one) for one in forms]
         if not any(identifies(*one) for one in forms):
             hashes[0] = UNIDENTIFIED  # such a row has no id, which would identify it
