@@ -10,13 +10,12 @@ from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.types import columns_of
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport, merge
-from spark_klaviyo.runs.confirm_deletion import confirmed
+from spark_klaviyo.runs.confirm_deletion import read_confirmed
 from spark_klaviyo.runs.follow.follow_jobs import follow_jobs
 from spark_klaviyo.runs.outputs.outcome import judge_run, return_or_raise
 from spark_klaviyo.runs.outputs.results import Results
 from spark_klaviyo.runs.run import Run, open_run
-from spark_klaviyo.runs.run_tasks import run_tasks
-from spark_klaviyo.runs.send_from_driver import Task, with_all_workers
+from spark_klaviyo.runs.send_from_driver import Task
 from spark_klaviyo.runs.send_task import SendTask
 from spark_klaviyo.runs.spark.columns import sent_columns
 from spark_klaviyo.state.session import remembered
@@ -34,15 +33,14 @@ def write_rows(df: DataFrame, options: Options, run_id: str) -> WriteReport:
 
 def send(run: Run, wrap: Callable[[SendTask], Task] | None = None) -> Results:
     """Run the sending tasks; evaluates the DataFrame exactly once. `wrap` may put another task around each."""
-    plan = with_all_workers(run.df, run.plan, run.options)
-    frame, plan = sent_columns(run.df, plan)
-    encode = plan.state is None and not plan.template.deletes
+    frame, plan = sent_columns(run.df, run.plan)
     if plan.template.deletes:
-        frame = confirmed(frame, plan, run.options)
+        rows = read_confirmed(frame, plan.template.name, run.options)
+        frame = frame.sparkSession.createDataFrame(rows, frame.schema)
     if plan.state is not None:
-        frame = remembered(frame, plan, encoded=plan.template.deletes)
-    task = SendTask(plan, run.contexts, run.outputs.kinds, encode, run.outputs.crash_receipts)
-    return run_tasks(run, frame, task if wrap is None else wrap(task))
+        frame = remembered(frame, plan, encoded=False)
+    task = SendTask(plan, run.contexts, run.outputs.kinds, plan.state is None, run.outputs.crash_receipts)
+    return run.run_tasks(frame, task if wrap is None else wrap(task))
 
 
 def settle(run: Run, results: Results) -> TaskReport:

@@ -21,18 +21,16 @@ from spark_klaviyo.deliver.jobs.follow import JobEnded
 from spark_klaviyo.encode.encoder import encode, encode_batches
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.modes.change_data.change_feed import KIND, ChangeKind, TaggedChanges, tag_changes
-from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport, merge
+from spark_klaviyo.runs.confirm_deletion import read_confirmed
 from spark_klaviyo.runs.execute import conclude
 from spark_klaviyo.runs.follow.follow_jobs import follow_jobs
 from spark_klaviyo.runs.outputs.crash_receipts import CrashReceipts
 from spark_klaviyo.runs.outputs.results import ResultKind, Results, result_batches
 from spark_klaviyo.runs.run import Run, open_run
-from spark_klaviyo.runs.run_tasks import run_tasks
-from spark_klaviyo.runs.send_from_driver import with_all_workers
 from spark_klaviyo.runs.spark.session import current_task
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.jobs import refuse
@@ -54,8 +52,9 @@ def write_changes(df: DataFrame, options: Options, run_id: str) -> WriteReport:
             "or change_column out"
         )
     changes = tag_changes(df, options, run_id)
-    if changes.guarded:
-        changes = _confirm_deletes(changes, options)
+    if changes.guarded and changes.deletion is not None:
+        template = f"{changes.deletion.template.name} (on_delete=delete)"
+        changes = changes.with_deletes(read_confirmed(changes.deletes(), template, options))
     with open_run(changes.frame, changes.plan, options) as run:
         results = _send(run, changes)
         total = merge(results.reports)
@@ -64,38 +63,16 @@ def write_changes(df: DataFrame, options: Options, run_id: str) -> WriteReport:
     return conclude(run, total)
 
 
-def _confirm_deletes(changes: TaggedChanges, options: Options) -> TaggedChanges:
-    """The changes with the very deletes that were counted, if they are as many as was confirmed.
-
-    The deletes, at most so many, are read and held here; only the other rows are read again, for sending. So a source
-    that gives other rows the second time deletes nobody who was not counted.
-    """
-    most = options.confirm_deletion or 0
-    deletes = changes.deletes().limit(most + 1).collect()
-    is_ceiling = options.entry_point is EntryPoint.BATCH  # the number of deletes of a micro-batch is not known before
-    is_confirmed = len(deletes) == most or (is_ceiling and len(deletes) < most)
-    if deletes and not is_confirmed:
-        found = len(deletes) if len(deletes) <= most else changes.counts().get(ChangeKind.DELETE, 0)
-        confirmed = f"not {most:,}" if options.confirm_deletion is not None else "and no number was confirmed"
-        raise OptionError(
-            f"confirm_deletion: {found:,} rows would be deleted for good (on_delete=delete), {confirmed}; nothing was "
-            "sent"
-        )
-    return changes.with_deletes(deletes)
-
-
 def _send(run: Run, changes: TaggedChanges) -> Results:
-    plan, deletion = with_all_workers(run.df, run.plan, run.options), changes.deletion
-    if deletion is not None:
-        deletion = replace(deletion, workers=plan.workers)
+    deletion = changes.deletion and replace(changes.deletion, workers=run.plan.workers)
     column, outputs = run.options.change_column or "", run.outputs
-    task = ChangeTask(plan, deletion, run.contexts, outputs.kinds, column, outputs.crash_receipts)
-    return run_tasks(run, run.df, task, sort=KIND)
+    task = ChangeTask(run.plan, deletion, run.contexts, outputs.kinds, column, outputs.crash_receipts)
+    return run.run_tasks(run.df, task, sort=KIND)
 
 
 def _follow(run: Run, changes: TaggedChanges, results: Results, total: TaskReport) -> list[JobEnded]:
     ends: list[JobEnded] = []
-    for plan, is_deletion in ((changes.plan, False), (changes.deletion, True)):
+    for plan, is_deletion in ((run.plan, False), (changes.deletion, True)):
         jobs = [job for job in results.jobs if (job.partition_id >= DELETES) == is_deletion]
         if plan is not None:
             ends += follow_jobs(plan, jobs, total, run.contexts, run.outputs.add_reject)
