@@ -19,7 +19,6 @@ from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.plan.manual import formats
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
-from spark_klaviyo.task.resume import ResumeFilter
 
 MOST_OPEN = 500  # requests being filled at once, when rows go to many lists; the longest unused is sent as it is
 PAUSE = 1_000  # rejections held before the pipeline is given the word to pass them on
@@ -29,9 +28,8 @@ SUPERSEDED = "a later row of the same request has the same identifier"
 class BatchAssembler:
     """Reads encoded batches and hands out requests to send; rejections gather in `rejections` until taken."""
 
-    def __init__(self, plan: WritePlan, report: TaskReport, stop: Stop, remembered: ResumeFilter | None = None) -> None:
+    def __init__(self, plan: WritePlan, report: TaskReport, stop: Stop) -> None:
         self.plan, self.report, self.stop = plan, report, stop
-        self._remembered = remembered
         self.rejections: list[Rejection] = []
         self._batchers: OrderedDict[str, Batcher] = OrderedDict()
         self._number = count().__next__
@@ -57,9 +55,6 @@ class BatchAssembler:
         return taken
 
     def _read(self, batch: pa.RecordBatch) -> Iterator[Batch | None]:
-        if self._remembered is not None:
-            batch, doubtful = self._remembered.left(batch, self.report, self._separator)
-            self.rejections += doubtful
         first = self.report.rows
         self.report.rows += batch.num_rows
         taken = screen(self.plan, batch, self._separator, first)

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_klaviyo.core.models import EncodedRows
-from spark_klaviyo.state.format import marks_of
+from spark_klaviyo.state.format import fingerprints_of
 
 Ints = npt.NDArray[np.int64]
-MARK_COLUMN, STANDING_COLUMN = 4, 5  # only with a state: what it knows a row by, and whether the row stands as it is
+FINGERPRINT_COLUMN, STATUS_COLUMN = 4, 5  # only with a state: what rows are compared by, and their `RowStatus`
 
 WORD = 8  # bytes that are hashed at a time
 _ODD = np.uint64(0x9E3779B97F4A7C15)
@@ -25,8 +25,8 @@ def encoded_rows_of(batch: pa.RecordBatch, first_row: int) -> EncodedRows:
     """The slab of all rows: its body is the record column's own buffer."""
     body, offsets = buffers(batch.column(0))
     rows = np.arange(first_row, first_row + batch.num_rows, dtype=np.int64)
-    marks = marks_of(batch.column(MARK_COLUMN)) if batch.num_columns > MARK_COLUMN else None
-    return EncodedRows(body, offsets, rows, _keys(batch), marks)
+    held = fingerprints_of(batch.column(FINGERPRINT_COLUMN)) if batch.num_columns > FINGERPRINT_COLUMN else None
+    return EncodedRows(body, offsets, rows, _keys(batch), held)
 
 
 def buffers(array: pa.Array) -> tuple[memoryview, Ints]:
@@ -133,21 +133,21 @@ def rebuilt(encoded_rows: EncodedRows, replaced: Mapping[int, bytes | None], sep
     kept = np.ones(len(encoded_rows), dtype=bool)
     kept[[position for position, text in replaced.items() if text is None]] = False
     offsets = np.concatenate([[0], np.cumsum(sizes[kept])]).astype(np.int64)
-    marks = encoded_rows.marks[kept] if encoded_rows.marks is not None else None
-    return EncodedRows(memoryview(b"".join(pieces)), offsets, encoded_rows.rows[kept], encoded_rows.keys[kept], marks)
+    held = encoded_rows.fingerprints[kept] if encoded_rows.fingerprints is not None else None
+    return EncodedRows(memoryview(b"".join(pieces)), offsets, encoded_rows.rows[kept], encoded_rows.keys[kept], held)
 
 
 def gathered(encoded_rows: EncodedRows, positions: Ints) -> EncodedRows:
     """A slab of its own of the rows at these positions, in that order."""
     pieces = [encoded_rows.body[int(encoded_rows.offsets[p]) : int(encoded_rows.offsets[p + 1])] for p in positions]
     offsets = np.concatenate([[0], np.cumsum([len(piece) for piece in pieces])]).astype(np.int64)
-    marks = encoded_rows.marks[positions] if encoded_rows.marks is not None else None
+    held = encoded_rows.fingerprints[positions] if encoded_rows.fingerprints is not None else None
     records = encoded_rows.records[positions] if encoded_rows.records is not None else None
     return EncodedRows(
         memoryview(b"".join(pieces)),
         offsets,
         encoded_rows.rows[positions],
         encoded_rows.keys[positions],
-        marks,
+        held,
         records,
     )

@@ -34,19 +34,35 @@ class Quota:
 
 
 @dataclass(frozen=True)
+class StateLocation:
+    """Where the tasks of one run record what they delivered (`state_path`).
+
+    `scope` is a hash that keeps accounts, templates and their settings apart. A holder that shows no sign of life for
+    `stale_seconds` counts as dead.
+    """
+
+    path: str = field(repr=False)  # a URI may hold the secrets of a store
+    scope: bytes
+    run_id: str
+    run_number: int = 0
+    stale_seconds: float = 15.0
+
+
+@dataclass(frozen=True)
 class EncodedRows:
     """Encoded rows of one Arrow batch in one contiguous buffer.
 
     Row i is `body[offsets[i]:offsets[i + 1]]` and ends in the separator. `rows[i]` is its number in the partition;
-    `keys[i]` a hash of its identifier (0: none), equal for rows that mean the same profile, event or item; `marks[i]`
-    what a state knows it by (None without a state); `records` the rows as JSON where `body` has another format.
+    `keys[i]` a hash of its identifier (0: none), equal for rows that mean the same profile, event or item;
+    `fingerprints[i]` what a state compares it by (None without a state); `records` the rows as JSON where `body` has
+    another format.
     """
 
     body: memoryview
     offsets: npt.NDArray[np.int64]
     rows: npt.NDArray[np.int64]
     keys: npt.NDArray[np.int64]
-    marks: npt.NDArray[np.uint8] | None = None
+    fingerprints: npt.NDArray[np.uint8] | None = None
     records: npt.NDArray[np.object_] | None = None
 
     def __len__(self) -> int:
@@ -149,9 +165,14 @@ class Batch:
             else np.empty(0, np.int64)
         )
 
-    def marks(self) -> list[npt.NDArray[np.uint8]]:
-        """What a state knows the rows by; empty without a state."""
-        return [s.encoded_rows.marks[s.start : s.stop] for s in self.spans if s.encoded_rows.marks is not None]
+    def fingerprints(self) -> npt.NDArray[np.uint8] | None:
+        """What a state compares the rows by, in order; None without a state."""
+        held = [
+            span.encoded_rows.fingerprints[span.start : span.stop]
+            for span in self.spans
+            if span.encoded_rows.fingerprints is not None
+        ]
+        return np.concatenate(held) if held else None
 
     def pick(self, positions: npt.NDArray[np.int64]) -> Batch:
         """The batch that holds only the rows at these positions (ascending, counted in this batch)."""

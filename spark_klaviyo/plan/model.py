@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from spark_klaviyo.core.models import Batch, Envelope, Limits, Quota
+from spark_klaviyo.core.models import Batch, Envelope, Limits, Quota, StateLocation
 from spark_klaviyo.options.secrets import Credentials
 from spark_klaviyo.plan.shape import Leaf, Record
 from spark_klaviyo.plan.types import Field
-from spark_klaviyo.state.format import StatePlace
 from spark_klaviyo.templates.model import Template
 
 
@@ -143,7 +142,7 @@ class WritePlan:
     proxy: str | None = field(default=None, repr=False)
     learns_quota: bool = True  # False: `rate_limit` was given and stands
     missing_counts_as_deleted: bool = False  # removes, and what Klaviyo knows nothing of is removed already
-    state: StatePlace | None = None  # where tasks write down what they delivered
+    state: StateLocation | None = None  # where tasks record what they delivered
 
     def envelope(self, values: Mapping[str, str]) -> Envelope:
         """Where rows with these aside values go, and what stands around them (see `plan.envelopes`)."""
