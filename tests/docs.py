@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from spark_klaviyo.core.models import CODES
+from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.entrypoints import capabilities
 from spark_klaviyo.options.entrypoints import DOORS, SESSION_DOORS
 from spark_klaviyo.options.table import OPTIONS, Option
@@ -84,7 +84,7 @@ def formats() -> str:
 
 def codes() -> str:
     """The codes of rejected rows, besides Klaviyo's own."""
-    return table(["code", "the row was rejected because"], [(f"`{code}`", text) for code, text in CODES.items()])
+    return table(["code", "the row was rejected because"], [(f"`{code}`", code.text) for code in RejectCode])
 
 
 def rows_a_request(template: Template) -> int:

@@ -80,7 +80,7 @@ def test_every_kind_of_install_brings_the_module_that_spark_looks_for(kind: str,
 def test_a_cluster_is_asked_for_nothing_that_it_brings_itself(wheel: Path) -> None:
     asked = metadata(wheel).get_all("Requires-Dist", [])
     base = {re.split(r"[ <>=!~\[;]", text)[0] for text in asked if "extra ==" not in text}
-    assert base == {"requests", "pyarrow", "numpy", "orjson", "phonenumbers"}
+    assert base == {"requests", "pyarrow", "arro3-io", "numpy", "orjson", "phonenumbers", "jinja2", "tqdm"}
     assert all("<" not in text for text in asked if "extra ==" not in text), (
         "an upper bound would downgrade a cluster's"
     )
@@ -88,7 +88,7 @@ def test_a_cluster_is_asked_for_nothing_that_it_brings_itself(wheel: Path) -> No
 
 def test_the_wheel_says_what_it_is(wheel: Path) -> None:
     told = metadata(wheel)
-    assert (told["Name"], told["Requires-Python"]) == ("spark-klaviyo", ">=3.10")
+    assert (told["Name"], told["Requires-Python"]) == ("spark-klaviyo", ">=3.11")
     assert set(told.get_all("Provides-Extra", [])) == {"local", "dev"}
     [scripts] = [text for name, text in contents(wheel).items() if name.endswith("entry_points.txt")]
     assert "spark-klaviyo = spark_klaviyo.cli" in scripts

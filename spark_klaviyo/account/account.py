@@ -8,6 +8,7 @@ from datetime import date, datetime, timezone
 from urllib.parse import urlsplit
 
 from spark_klaviyo.account.reads import Asking, ReadFailed, place
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.deliver.reads import Document
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.http.failures import TEXTS
@@ -19,7 +20,7 @@ from spark_klaviyo.templates.revisions import PINNED, warn_of
 # spec: get_accounts, scope accounts:read. One call a second is all it takes, so it is read once.
 ACCOUNTS = place("/api/accounts", XS)
 RETIREMENT = "x-klaviyo-api-retirement-date"  # recorded 2026-04, on replies to deprecated revisions
-NOBODY_ANSWERS = frozenset({"unreachable", "unavailable", "late", "stopped"})
+NOBODY_ANSWERS = frozenset({StopCode.UNREACHABLE, StopCode.UNAVAILABLE, StopCode.LATE, StopCode.STOPPED})
 _ADVICE = {
     "dns": "Look at the host's name, and whether there is internet at all; behind a proxy, give `proxy`.",
     "blocked": "Ask whoever runs the resolver to allow the host: tracker blocklists carry `a.klaviyo.com`.",
@@ -88,14 +89,14 @@ def _refused(failed: ReadFailed, host: str, options: Options) -> Account:
     if failed.code in NOBODY_ANSWERS:
         return Account(lines=(unreachable_line(host, failed.message),))
     address = CheckLine("address", True, f"{host} answers")
-    if failed.code == "unauthorized":
+    if failed.code is StopCode.UNAUTHORIZED:
         advice = "Give the private key (`pk_...`) of the account, whole and not revoked."
         return Account(lines=(address, CheckLine("key", False, failed.message, advice)))
-    if failed.code == "forbidden" and "scope" in failed.message:
+    if failed.code is StopCode.FORBIDDEN and "scope" in failed.message:
         known = CheckLine("key", True, "Klaviyo knows it")
         unnamed = CheckLine("account", None, failed.message, "Give the key `accounts:read` to see whose it is.")
         return Account(lines=(address, known, unnamed, revision_line(options.revision, {})), usable=True)
-    if failed.code in ("not_found", "retired"):
+    if failed.code in (StopCode.NOT_FOUND, StopCode.RETIRED):
         revision = revision_line(options.revision, {})
         advice = "" if revision.ok is False else "Look at `base_url` and `revision`."
         told = CheckLine("account", False, failed.message, advice)

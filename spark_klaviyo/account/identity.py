@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.deliver.reads import Document, Reader, ReadTarget
 from spark_klaviyo.errors import OptionError, WriteStopped
 from spark_klaviyo.options.secrets import Credentials
@@ -12,7 +13,6 @@ from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.templates.model import XS
 
 ACCOUNTS = ReadTarget("/api/accounts", "/api/accounts", XS)  # spec: get_accounts, scope accounts:read
-ENDS_A_WRITE = frozenset({"unauthorized", "unreachable", "unavailable", "throttled", "stopped", "retired"})
 TIED_TO_KEY = (
     "state_path: the key may not read the account's id (scope accounts:read), so what was delivered is remembered for "
     "this very key: with another key everything is sent again"
@@ -48,12 +48,12 @@ def _asked(plan: WritePlan, contexts: SendContextFactory) -> str:
         answer = Reader(plan, context).read(ACCOUNTS)
     if isinstance(answer, Document):
         return next((str(one.get("id") or "") for one in answer.resources), "")
-    if answer.code in ENDS_A_WRITE:
+    if answer.code.ends_every_write:
         raise stopped(plan, answer.code, answer.detail)
     return ""
 
 
-def stopped(plan: WritePlan, code: str, message: str) -> WriteStopped:
+def stopped(plan: WritePlan, code: StopCode, message: str) -> WriteStopped:
     """The error of a run that ended before anything was sent."""
     return stopped_before(code, message, run_id=plan.run_id, template=plan.template.name)
 

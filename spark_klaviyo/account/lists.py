@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from spark_klaviyo.account.names import ENDS_A_WRITE
 from spark_klaviyo.account.reads import ReadFailed, asking
 from spark_klaviyo.account.resource_kinds import KINDS, Found, every
 from spark_klaviyo.errors import OptionError, WriteStopped
@@ -19,6 +18,6 @@ def all_lists(options: Options) -> list[Found]:
         with asking(options) as ask:
             return sorted(every(ask, kind), key=lambda one: (one.name.casefold(), one.id))
     except ReadFailed as failed:
-        if failed.code in ENDS_A_WRITE:
+        if failed.code.ends_every_write:
             raise WriteStopped(f"the lists cannot be read: {failed}") from failed
         raise OptionError(f"the lists cannot be read: {failed} (scope {kind.scope})") from failed

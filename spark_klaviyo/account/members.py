@@ -6,17 +6,19 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import pairwise
+from typing import TypeAlias
 
 from spark_klaviyo.account.reads import READERS, Asking, place
 from spark_klaviyo.deliver.pool import DaemonPool
 from spark_klaviyo.deliver.reads import ReadTarget
-from spark_klaviyo.modes.mirror.identities import Hashes, of_people
 from spark_klaviyo.templates.model import XS, L
 
 PAGE = 100  # spec: get_profiles_for_list, largest page
 PAGES_A_SLICE = 5  # a list is cut into slices of about so many pages ...
 MOST_SLICES = 64  # ... and no more than this
 JOIN_SECONDS = 5.0
+Member: TypeAlias = Mapping[str, object]  # a profile's id, email, phone_number and external_id, where it has them
+Page: TypeAlias = list[Member]
 
 
 @dataclass(frozen=True)
@@ -26,14 +28,6 @@ class ListFacts:
     list_id: str
     members: int
     created: str = ""
-
-
-@dataclass(frozen=True)
-class Page:
-    """Some members: their profile ids, and the hashes of their identifiers."""
-
-    ids: list[str]
-    people: Hashes
 
 
 def list_facts(ask: Asking, list_id: str) -> ListFacts:
@@ -53,7 +47,7 @@ def list_facts(ask: Asking, list_id: str) -> ListFacts:
 
 
 def members(ask: Asking, facts: ListFacts, now: datetime | None = None) -> Iterator[Page]:
-    """Every member, in no order. Raises `ReadFailed`; closing the generator reads no further."""
+    """All members, a page at a time, in no order. Raises `ReadFailed`; closing the generator reads no further."""
     slices = cut(facts, now or datetime.now(timezone.utc))
     hands: DaemonPool[ReadTarget, Page] = DaemonPool(_carry(ask), READERS)
     try:
@@ -102,15 +96,11 @@ def _moment(text: str) -> datetime | None:
 def _carry(ask: Asking) -> Callable[[ReadTarget, Callable[[Page], None]], None]:
     def carry(where: ReadTarget, hand_over: Callable[[Page], None]) -> None:
         for document in ask.pages(where):
-            hand_over(_page(document.resources))
+            hand_over([_member(resource) for resource in document.resources])
 
     return carry
 
 
-def _page(resources: list[Mapping[str, object]]) -> Page:
-    people = []
-    for resource in resources:
-        attributes = resource.get("attributes")
-        held = attributes if isinstance(attributes, Mapping) else {}
-        people.append({**held, "id": resource.get("id")})
-    return Page([str(person["id"]) for person in people], of_people(people))
+def _member(resource: Mapping[str, object]) -> Member:
+    attributes = resource.get("attributes")
+    return {**(attributes if isinstance(attributes, Mapping) else {}), "id": resource.get("id")}

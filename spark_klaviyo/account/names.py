@@ -18,8 +18,6 @@ from spark_klaviyo.templates.model import Setting
 
 IDS_FIRST = "; a name reaches to the end or to the next name:, so ids stand before names"
 SHOWN = 10  # candidates that a message names
-# What would end any write, whatever is looked up: the key is refused, nobody answers, or only after a long wait.
-ENDS_A_WRITE = frozenset({"unauthorized", "unreachable", "unavailable", "throttled", "stopped"})
 
 
 def parts_given(options: Options, setting: Setting) -> list[str]:
@@ -71,7 +69,7 @@ def look_up(ask: Asking, setting: Setting, named: str) -> str:
         raise OptionError(f"{setting.name}: {_why_not(ask, kind, text, candidates)}{hint}")
     except ReadFailed as failed:
         message = f"{setting.name}: {kind.word} {text!r} could not be looked up: {failed}"
-        if failed.code in ENDS_A_WRITE:
+        if failed.code.ends_every_write:
             raise ReadFailed(failed.code, message) from failed
         raise OptionError(f"{message}; give the id itself, or the key the scope {kind.scope}") from failed
 

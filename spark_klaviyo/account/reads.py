@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from spark_klaviyo.core.clock import SystemClock
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Quota
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import SendContext
@@ -25,7 +26,7 @@ MOST_PAGES = 1_000_000  # no collection has more; a circle of pages ends here at
 class ReadFailed(Exception):
     """No document. `code` is one of `Unread`; the text is safe to repeat."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: StopCode, message: str) -> None:
         super().__init__(code, message)
         self.code, self.message = code, message
 
@@ -65,7 +66,7 @@ class Asking:
 
     def end(self) -> None:
         """Read nothing more; reads under way in other threads end with `ReadFailed`."""
-        self._stop.set("closed", "the reading was ended")
+        self._stop.set(StopCode.CLOSED, "the reading was ended")
 
 
 def _read(answer: Document | Unread) -> Document:
@@ -99,5 +100,5 @@ def asking(options: Options, *, attempts: int | None = None, base_url: str = "")
     try:
         yield Asking(Reader(_SendSpec(policy), SendContext(transport, limiter, clock, stop, random.random)), stop)
     finally:
-        stop.set("closed", "the reading was ended")
+        stop.set(StopCode.CLOSED, "the reading was ended")
         transport.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from spark_klaviyo.account.reads import Asking, ReadFailed, place
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.deliver.reads import ReadTarget
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.pages.check import CheckLine
@@ -55,5 +56,5 @@ def _probed(ask: Asking, name: str, probes: list[ReadTarget], needed: list[str],
         try:
             ask.one(probe)
         except ReadFailed as failed:
-            return CheckLine(name, False if failed.code == "forbidden" else None, failed.message, advice)
+            return CheckLine(name, False if failed.code is StopCode.FORBIDDEN else None, failed.message, advice)
     return CheckLine(name, True, ", ".join(dict.fromkeys(needed)))

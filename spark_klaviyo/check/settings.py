@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from spark_klaviyo.account.names import look_up, parts_given
 from spark_klaviyo.account.reads import Asking, ReadFailed
 from spark_klaviyo.account.resource_kinds import KINDS, Kind, found
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.settings import NAME, is_name
@@ -49,10 +50,10 @@ def _by_id(ask: Asking, kind: Kind, resource_id: str) -> CheckLine:
 
 
 def _missing(failed: ReadFailed, kind: Kind, resource_id: str) -> CheckLine:
-    if failed.code == "forbidden":
+    if failed.code is StopCode.FORBIDDEN:
         advice = f"Give the key `{kind.scope}` to see it; writing does not need that."
         return CheckLine(kind.word, None, f"{resource_id} could not be looked at: {failed}", advice)
-    if failed.code in ("not_found", "refused"):
+    if failed.code in (StopCode.NOT_FOUND, StopCode.REFUSED):
         how = (
             "`spark-klaviyo lists` prints ids and names"
             if kind.word == "list"

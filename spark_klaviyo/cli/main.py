@@ -159,7 +159,7 @@ def run_write(given: argparse.Namespace) -> int:
     """`write`."""
     from spark_klaviyo.cli.reading import opened
     from spark_klaviyo.entrypoints.read import options_at
-    from spark_klaviyo.runs.execute import write
+    from spark_klaviyo.modes.dispatch import write
 
     options = options_at("command", given_options(given.option))
     with opened(given.input, given.format) as frame:
@@ -171,7 +171,7 @@ def run_write(given: argparse.Namespace) -> int:
 def run_follow(given: argparse.Namespace) -> int:
     """`follow`."""
     from spark_klaviyo.entrypoints.read import options_at
-    from spark_klaviyo.runs.follow_later import settle_later
+    from spark_klaviyo.runs.follow.follow_later import settle_later
 
     report = settle_later(given.receipts, options_at("follow", given_options(given.option)))
     tell(report, as_json=given.json)

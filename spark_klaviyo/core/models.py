@@ -258,27 +258,3 @@ class Receipt:
     job_id: str | None
     outcome: str
     detail: str
-
-
-# The codes a row can be rejected with, besides Klaviyo's own `invalid`, `duplicate_profile` and the like.
-CODES: dict[str, str] = {
-    "no_identifier": "the row has none of the identifiers that the endpoint takes",
-    "bad_email": "the email cannot be an address",
-    "bad_phone": "the phone is no possible E.164 number",
-    "not_finite": "a number is NaN or infinite, which JSON cannot hold",
-    "too_large": "the row alone is larger than a request, or a profile, may be",
-    "too_many_properties": "more custom properties than Klaviyo takes",
-    "too_deep": "nested deeper than Klaviyo takes",
-    "too_many_items": "an array has more items than Klaviyo takes",
-    "bad_value": "a value is not of the form that the field takes",
-    "bad_time": "the time lies outside the window that Klaviyo takes",
-    "bad_record": "the record is not the JSON object that the endpoint takes",
-    "missing_field": "a field that the endpoint requires is empty",
-    "repeated_id": "another row of the same request has the same unique id",
-    "in_doubt": "sent, but the answer was lost, and sending again could do it twice",
-    "unavailable": "all attempts were used up without an answer that settles it",
-    "not_isolated": "Klaviyo refused the request and did not say which row it meant, within the bound of refusals",
-    "refused": "Klaviyo refused the request",
-    "not_on_list": "the profile is not on the list; Klaviyo would unsubscribe it everywhere",
-    "not_found": "Klaviyo knows no profile with this identifier",
-}

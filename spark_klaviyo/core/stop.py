@@ -1,28 +1,35 @@
-"""The word to stop: an event with a reason that wakes every sleeper."""
+"""A stop signal: an event with a reason, which wakes every thread that waits on it."""
 
 from __future__ import annotations
 
 import threading
 import weakref
 
+from spark_klaviyo.core.codes import StopCode
+
 
 class Stop:
-    """Set once, by anybody, from any thread; the first reason stays.
+    """A one-way flag that any thread may set; the first reason is kept.
 
-    A child stops with its parent (and takes over the reason), never the other way round.
+    A child stops when its parent does, with the same reason; a parent does not stop with its child.
     """
 
     def __init__(self, parent: Stop | None = None) -> None:
         self._event = threading.Event()
         self._lock = threading.Lock()
         self._children: weakref.WeakSet[Stop] = weakref.WeakSet()
-        self.code = ""
+        self.code: StopCode | None = None
         self.message = ""
         if parent is not None:
-            parent.adopt(self)
+            parent._adopt(self)
 
-    def set(self, code: str, message: str = "") -> None:
-        """Stop, for this reason; later reasons are ignored. The message holds no key, body or value of a row."""
+    @property
+    def reason(self) -> tuple[StopCode, str] | None:
+        """Code and message; None until it is set."""
+        return None if self.code is None else (self.code, self.message)
+
+    def set(self, code: StopCode, message: str = "") -> None:
+        """Stop for this reason; later calls change nothing. The message must hold no key, body or value of a row."""
         with self._lock:
             if self._event.is_set():
                 return
@@ -32,18 +39,17 @@ class Stop:
         for child in children:
             child.set(code, message)
 
-    def adopt(self, child: Stop) -> None:
-        """Let `child` stop whenever this one does, now if this one has."""
-        with self._lock:
-            self._children.add(child)
-            stopped = self._event.is_set()
-        if stopped:
-            child.set(self.code, self.message)
-
     def is_set(self) -> bool:
-        """Whether somebody has stopped."""
+        """Whether it has been set."""
         return self._event.is_set()
 
     def wait(self, seconds: float) -> bool:
-        """Sleep for real seconds at most; True as soon as stopped."""
+        """Sleep for at most so many real seconds; True as soon as it is set."""
         return self._event.wait(max(seconds, 0.0))
+
+    def _adopt(self, child: Stop) -> None:
+        with self._lock:
+            self._children.add(child)
+            reason = self.reason
+        if reason is not None:
+            child.set(*reason)

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from spark_klaviyo.core.clock import rfc3339
+from spark_klaviyo.core.codes import ReceiptOutcome, RejectCode
 from spark_klaviyo.core.models import Batch, Receipt, Reply
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import Attempt, Delivery, SendContext, SendSpec
@@ -167,12 +168,14 @@ class BatchSender:
             return isolate(piece, verdict.faults, self._order.template.pointer, self._order.template.unique_id)
         if piece.rows > 1:
             return Isolated({}, piece.halves())
-        return Isolated({0: Fault("too_large", detail="the request with this row alone is larger than Klaviyo takes")})
+        return Isolated(
+            {0: Fault(RejectCode.TOO_LARGE, detail="the request with this row alone is larger than Klaviyo takes")}
+        )
 
     def _partly(self, sending: Sending, parted: Isolated, verdict: RequestRefused | TooLarge) -> Delivery:
         said = verdict.faults[0].detail if isinstance(verdict, RequestRefused) and verdict.faults else ""
         rejected = rejections(sending.batch, parted.rejected, sending.reply.status)
-        ended = replace(self._ended(sending, "refused", safe_detail(said)), rejections=rejected)
+        ended = replace(self._ended(sending, ReceiptOutcome.REFUSED, safe_detail(said)), rejections=rejected)
         if not parted.there:
             return ended
         held = sending.batch.pick(np.array(sorted(parted.there), dtype=np.int64))
@@ -184,12 +187,12 @@ class BatchSender:
         if isinstance(verdict, Reject):
             fault = Fault(verdict.code, detail=verdict.detail)
             rejected = rejections(sending.batch, dict.fromkeys(range(sending.batch.rows), fault), sending.reply.status)
-            return replace(self._ended(sending, verdict.code, verdict.detail), rejections=rejected)
+            return replace(self._ended(sending, ReceiptOutcome(verdict.code), verdict.detail), rejections=rejected)
         outcome, rows = self._outcome(sending.reply), sending.batch.rows
         if outcome == "delivered" or not took(sending.reply.status, self._order.policy.success):
-            return replace(self._ended(sending, "delivered"), delivered=rows, batch=sending.batch)
+            return replace(self._ended(sending, ReceiptOutcome.DELIVERED), delivered=rows, batch=sending.batch)
         job = job_id(sending.reply.body) if outcome == "job" else None
-        return replace(self._ended(sending, "accepted", job=job), accepted=rows, batch=sending.batch)
+        return replace(self._ended(sending, ReceiptOutcome.ACCEPTED, job=job), accepted=rows, batch=sending.batch)
 
     def _outcome(self, reply: Reply) -> str:
         """What a success means; 202 never says more than that it was taken."""
@@ -198,20 +201,24 @@ class BatchSender:
 
     def _stopped(self, sending: Sending, verdict: Halt | None, rest: int) -> Delivery:
         """The write was stopped: what may have arrived is in doubt, what did not is unsent."""
-        reason = verdict if verdict is not None else self._stop
-        self._context.stop.set(reason.code, reason.message)  # also where the word came with a turn
+        reason = (verdict.code, verdict.message) if verdict is not None else self._stop.reason
+        if reason is not None:
+            self._context.stop.set(*reason)  # also where the rate-limit server said so
         if sending.doubtful:
             fault = Fault(
-                "in_doubt", detail="sent, but the answer was lost, and the write was stopped before it was sent again"
+                RejectCode.IN_DOUBT,
+                detail="sent, but the answer was lost, and the write was stopped before it was sent again",
             )
             rejected = rejections(sending.batch, dict.fromkeys(range(sending.batch.rows), fault), sending.reply.status)
             return replace(
-                self._ended(sending, "in_doubt", self._context.stop.message), rejections=rejected, unsent=rest
+                self._ended(sending, ReceiptOutcome.IN_DOUBT, self._context.stop.message),
+                rejections=rejected,
+                unsent=rest,
             )
-        ended = self._ended(sending, "unsent", self._context.stop.message)
+        ended = self._ended(sending, ReceiptOutcome.UNSENT, self._context.stop.message)
         return replace(ended, unsent=sending.batch.rows + rest, receipt=ended.receipt if sending.attempts else None)
 
-    def _ended(self, sending: Sending, outcome: str, detail: str = "", job: str | None = None) -> Delivery:
+    def _ended(self, sending: Sending, outcome: ReceiptOutcome, detail: str = "", job: str | None = None) -> Delivery:
         order = self._order
         receipt = Receipt(
             run_id=order.run_id,
@@ -246,6 +253,6 @@ def _given_up(delivery: Delivery, left: list[Batch]) -> Delivery:
     """The bound of refusals is reached: what is left is rejected as a whole."""
     rejected = list(delivery.rejections)
     for batch in left:
-        fault = Fault("not_isolated", detail=NO_ROW_LEFT)
+        fault = Fault(RejectCode.NOT_ISOLATED, detail=NO_ROW_LEFT)
         rejected += rejections(batch, dict.fromkeys(range(batch.rows), fault), None)
     return replace(delivery, rejections=tuple(rejected))

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.http.documents import Fault
 
@@ -23,7 +24,7 @@ _LIST = re.compile(r"\blist (?:id )?\S+ (?:does not exist|not found)|\blist not 
 _AGAIN = re.compile(r"\b(?:already|exists|duplicate|repeat)", re.IGNORECASE)
 _IDS = re.compile(r"\bids?\b", re.IGNORECASE)
 _CONDEMNED = ("/data/relationships", "/data/type", "/data/id")
-ALL = Fault("refused", "Klaviyo refused the request", "Klaviyo refused the request")
+ALL = Fault(RejectCode.REFUSED, "Klaviyo refused the request", "Klaviyo refused the request")
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,12 @@ def rejections(batch: Batch, faults: Mapping[int, Fault], status: int | None) ->
     picked = batch.pick(np.array(places, dtype=np.int64))
     return tuple(
         Rejection(
-            int(row), record.decode("utf-8", "replace"), fault.code or "refused", detail(fault), fault.pointer, status
+            int(row),
+            record.decode("utf-8", "replace"),
+            fault.code or RejectCode.REFUSED,
+            detail(fault),
+            fault.pointer,
+            status,
         )
         for row, record, fault in zip(
             picked.numbers(), picked.records(), (faults[place] for place in places), strict=True

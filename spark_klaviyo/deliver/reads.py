@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 from urllib.parse import parse_qsl, urlsplit
 
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Quota, Reply
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.http.documents import faults, safe_detail
@@ -56,11 +57,10 @@ class Document:
 class Unread:
     """Why there is no document; `detail` is safe to repeat.
 
-    `code`: unauthorized, forbidden, not_found, retired, redirected, refused, unavailable, throttled, unreachable, late,
-    stopped. `word`: the code of Klaviyo's own error document, where one came; a gateway's page has none.
+    `word`: the code of Klaviyo's own error document, where one came; a gateway's page has none.
     """
 
-    code: str
+    code: StopCode
     detail: str
     word: str = ""
 
@@ -97,7 +97,7 @@ class Reader:
         tries = Tries(attempts=0)
         while self._context.clock.now() < self._until:
             if not self._context.limiter.take(route, place.quota, self._context.stop):
-                return Unread("stopped", "the write was stopped")
+                return Unread(StopCode.STOPPED, "the write was stopped")
             reply = self._context.transport.send("GET", place.path, query=place.query)
             self._context.limiter.saw(route, reply)
             tries = _counted(tries, reply)
@@ -105,7 +105,7 @@ class Reader:
             if not isinstance(outcome, Wait):
                 return outcome
             tries = self._wait(outcome, tries)
-        return Unread("late", "the time for it was over")
+        return Unread(StopCode.LATE, "the time for it was over")
 
     def pages(self, place: ReadTarget, most: int) -> Iterator[Document | Unread]:
         """The pages from this place on, `most` of them at most; an `Unread` is the last item, when it comes."""
@@ -127,7 +127,7 @@ class Reader:
         if content is not None:
             return Document(content, reply.headers)
         if tries.attempts >= self._patience.attempts:
-            return Unread("unavailable", "the answer was no JSON document")
+            return Unread(StopCode.UNAVAILABLE, "the answer was no JSON document")
         return Wait(self._patience.first_wait_seconds * 2.0**tries.attempts)
 
     def _wait(self, verdict: Wait, tries: Tries) -> Tries:
@@ -159,6 +159,6 @@ def _unread(verdict: Verdict) -> Unread:
     if isinstance(verdict, Halt):
         return Unread(verdict.code, verdict.message)
     if isinstance(verdict, Reject):
-        return Unread(verdict.code, verdict.detail)
+        return Unread(StopCode(verdict.code), verdict.detail)
     said = verdict.faults[0].detail if isinstance(verdict, RequestRefused) and verdict.faults else ""
-    return Unread("refused", safe_detail(said) or "Klaviyo refused the read")
+    return Unread(StopCode.REFUSED, safe_detail(said) or "Klaviyo refused the read")

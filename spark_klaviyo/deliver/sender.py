@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Batch
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.batch_sender import BatchSender
@@ -30,7 +31,7 @@ def deliver(plan: SendSpec, batches: Iterator[Batch | None], context: SendContex
         yield from _flow(hands, source, max(plan.workers, 1))
         source.complain()
     finally:
-        stop.set("closed", "the write was ended")
+        stop.set(StopCode.CLOSED, "the write was ended")
         hands.finish(JOIN_SECONDS)
 
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pyarrow as pa
 
 from spark_klaviyo.account.names import with_ids
-from spark_klaviyo.datasets.task_outputs import TaskOutputs
 from spark_klaviyo.encode import arrow
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.errors import OptionError
@@ -26,7 +25,8 @@ from spark_klaviyo.plan.types import read_schema
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport, merge
 from spark_klaviyo.runs.execute import new_run_id
-from spark_klaviyo.runs.outcome import ended, judged
+from spark_klaviyo.runs.outputs.outcome import ended, judged
+from spark_klaviyo.runs.outputs.task_outputs import TaskOutputs
 from spark_klaviyo.runs.session import current_task
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.run import run_task

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.runs.follow_later import settle_later
+from spark_klaviyo.runs.follow.follow_later import settle_later
 
 
 def follow_klaviyo(receipts: object, **options: object) -> WriteReport:

@@ -43,7 +43,7 @@ class BatchWriter:
 
     def __call__(self, df: DataFrame, batch_id: int) -> None:
         """Write one micro-batch, in one action."""
-        from spark_klaviyo.runs.execute import write
+        from spark_klaviyo.modes.dispatch import write
 
         try:
             self.report = write(df, self._options, run_id=self._run_id(df, batch_id))

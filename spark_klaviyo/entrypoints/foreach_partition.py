@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from spark_klaviyo.account.names import with_ids
-from spark_klaviyo.datasets.task_outputs import TaskOutputs
 from spark_klaviyo.encode.inferred import has_gaps, inferred_columns, widened
 from spark_klaviyo.encode.rows import row_encoder
 from spark_klaviyo.entrypoints.accumulator import accumulator
@@ -22,6 +21,7 @@ from spark_klaviyo.plan.types import read_schema
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.runs.execute import new_run_id
+from spark_klaviyo.runs.outputs.task_outputs import TaskOutputs
 from spark_klaviyo.runs.session import current_task
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.run import run_task

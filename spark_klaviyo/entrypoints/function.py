@@ -18,6 +18,6 @@ def write_klaviyo(df: DataFrame, **options: object) -> WriteReport:
     sending tasks, without a shuffle. Raises `OptionError` or `SchemaError` before anything is sent, `WriteStopped` when
     the key or the account is refused midway, and `RowsRejected` when rows were refused (`on_reject=keep` only reports).
     """
-    from spark_klaviyo.runs.execute import write
+    from spark_klaviyo.modes.dispatch import write
 
     return write(df, options_at("function", options))

@@ -12,7 +12,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from spark_klaviyo.datasets.task_outputs import TaskOutputs
 from spark_klaviyo.encode import arrow
 from spark_klaviyo.encode.rows import row_encoder
 from spark_klaviyo.entrypoints.foreach_batch import QUERY_PROPERTY, batch_run_id, tell
@@ -20,7 +19,8 @@ from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport, merge
-from spark_klaviyo.runs.outcome import ended, judged
+from spark_klaviyo.runs.outputs.outcome import ended, judged
+from spark_klaviyo.runs.outputs.task_outputs import TaskOutputs
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.run import run_task
 

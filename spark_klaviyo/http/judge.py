@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from spark_klaviyo.core.codes import RejectCode, StopCode
 from spark_klaviyo.core.models import Reply
 from spark_klaviyo.http.documents import Fault, faults, is_html, safe_detail
 from spark_klaviyo.http.failures import TEXTS, UNREACHABLE
@@ -98,7 +99,7 @@ class TooLarge:
 class Reject:
     """All rows of the batch are rejected with this code; the detail is safe to repeat."""
 
-    code: str
+    code: RejectCode
     detail: str
 
 
@@ -106,7 +107,7 @@ class Reject:
 class Halt:
     """No further request makes sense; the message is safe to repeat and says what to do."""
 
-    code: str
+    code: StopCode
     message: str
 
 
@@ -137,7 +138,7 @@ def judge(reply: Reply, tries: Tries, policy: Patience, roll: float, endpoint: R
         return _unanswered(reply, tries, policy, roll)
     if took(reply.status, policy.success):
         if endpoint.says_one and reply.body.strip() == b"0":
-            return RequestRefused(reply.status, (Fault("refused", detail=SAID_ZERO),))
+            return RequestRefused(reply.status, (Fault(RejectCode.REFUSED, detail=SAID_ZERO),))
         return Done() if endpoint.pages or not is_html(reply.body) else _intercepted(tries, policy, roll)
     if reply.status == 429:
         return _throttled(reply, tries, policy, roll)
@@ -155,7 +156,7 @@ def _intercepted(tries: Tries, policy: Patience, roll: float) -> Verdict:
     """A page where success was announced: something in front of Klaviyo answered, and may have kept the request."""
     text = "a page came instead of an answer of Klaviyo's API: something in between answers for it"
     if not policy.idempotent:
-        return Reject("in_doubt", f"{text}; it may have been done, and sending it again could do it twice")
+        return Reject(RejectCode.IN_DOUBT, f"{text}; it may have been done, and sending it again could do it twice")
     return _again(text, tries, policy, roll)
 
 
@@ -167,17 +168,17 @@ def _wanted_state(status: int, found: tuple[Fault, ...], endpoint: ReplyRules) -
 def _unanswered(reply: Reply, tries: Tries, policy: Patience, roll: float) -> Verdict:
     text = TEXTS.get(reply.failure, "no answer came")
     if reply.failure == "path":
-        return Reject("refused", text)
+        return Reject(RejectCode.REFUSED, text)
     if reply.answer_lost and not policy.idempotent:
-        return Reject("in_doubt", f"{text}; it was sent, and sending it again could do it twice")
+        return Reject(RejectCode.IN_DOUBT, f"{text}; it was sent, and sending it again could do it twice")
     if reply.failure in UNREACHABLE and (tries.unreachable >= policy.attempts or reply.failure == "tls"):
-        return Halt("unreachable", f"the endpoint cannot be reached: {text}")
+        return Halt(StopCode.UNREACHABLE, f"the endpoint cannot be reached: {text}")
     return _again(text, tries, policy, roll)
 
 
 def _again(text: str, tries: Tries, policy: Patience, roll: float) -> Verdict:
     if tries.attempts >= policy.attempts:
-        return Reject("unavailable", f"after {tries.attempts} attempts: {text}")
+        return Reject(RejectCode.UNAVAILABLE, f"after {tries.attempts} attempts: {text}")
     return Wait(_backoff(tries.attempts, policy, roll))
 
 
@@ -190,13 +191,13 @@ def _throttled(reply: Reply, tries: Tries, policy: Patience, roll: float) -> Ver
     asked = asked_wait(reply.headers)
     if asked is not None and asked > policy.longest_wait_seconds:
         return Halt(
-            "throttled",
+            StopCode.THROTTLED,
             f"Klaviyo asks to wait {asked:,.0f} s, and longest_wait_seconds is {policy.longest_wait_seconds:,.0f}: "
             "a daily quota may be used up",
         )
     if tries.throttled_seconds > LONGEST_THROTTLING * policy.longest_wait_seconds:
         return Halt(
-            "throttled",
+            StopCode.THROTTLED,
             f"Klaviyo throttled one request {tries.throttles} times over {tries.throttled_seconds:,.0f} s: "
             "something else uses up the account's quota",
         )
@@ -209,30 +210,36 @@ def _transient(reply: Reply, tries: Tries, policy: Patience, roll: float) -> Ver
     # A 500 with Klaviyo's own document means that the application failed; any other may come from something in front
     # of it that lost the answer. 408 and 503 mean that the request was not taken at all.
     if may_have_committed(reply) and not policy.idempotent:
-        return Reject("in_doubt", f"HTTP {reply.status}: it may have been done, and sending it again could do it twice")
+        return Reject(
+            RejectCode.IN_DOUBT, f"HTTP {reply.status}: it may have been done, and sending it again could do it twice"
+        )
     return _again(f"HTTP {reply.status}", tries, policy, roll)
 
 
 def _halting(reply: Reply, found: tuple[Fault, ...], endpoint: ReplyRules) -> Halt | None:
     status, said = reply.status or 0, _said(found)
     if status == 401:
-        return Halt("unauthorized", f"Klaviyo refuses this key (HTTP 401{said}); check api_key, or access_token")
+        return Halt(StopCode.UNAUTHORIZED, f"Klaviyo refuses this key (HTTP 401{said}); check api_key, or access_token")
     if status == 403:
         if is_html(reply.body):
             said = ": a page of the network in front of Klaviyo, not an answer of its API"
-        return Halt("forbidden", f"Klaviyo forbids this to the key or the account (HTTP 403{said})")
+        return Halt(StopCode.FORBIDDEN, f"Klaviyo forbids this to the key or the account (HTTP 403{said})")
     if status == 410:
-        return Halt("retired", f"Klaviyo has retired this endpoint (HTTP 410); {_retired_advice(endpoint.legacy)}")
+        return Halt(
+            StopCode.RETIRED, f"Klaviyo has retired this endpoint (HTTP 410); {_retired_advice(endpoint.legacy)}"
+        )
     if 300 <= status < 400:
         return Halt(
-            "redirected", f"HTTP {status} points elsewhere, and a key is never sent after it; give the final address"
+            StopCode.REDIRECTED,
+            f"HTTP {status} points elsewhere, and a key is never sent after it; give the final address",
         )
     if status == 404 and not endpoint.not_found_is_a_row:
         return Halt(
-            "not_found", f"Klaviyo knows no such address (HTTP 404{said}); check the ids, the path and the revision"
+            StopCode.NOT_FOUND,
+            f"Klaviyo knows no such address (HTTP 404{said}); check the ids, the path and the revision",
         )
     if status in CONDEMNS_ALL:
-        return Halt("refused", f"Klaviyo refuses such requests at this address (HTTP {status}{said})")
+        return Halt(StopCode.REFUSED, f"Klaviyo refuses such requests at this address (HTTP {status}{said})")
     return None
 
 
@@ -247,7 +254,7 @@ def _retired_advice(legacy: str) -> str:
 def _refused(status: int, found: tuple[Fault, ...]) -> Verdict:
     if found or status in (400, 422):
         return RequestRefused(status, found)
-    return Reject("refused", f"HTTP {status}")
+    return Reject(RejectCode.REFUSED, f"HTTP {status}")
 
 
 def _said(found: tuple[Fault, ...]) -> str:

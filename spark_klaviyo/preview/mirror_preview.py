@@ -15,7 +15,7 @@ from spark_klaviyo.account.reads import Asking, ReadFailed, asking, place
 from spark_klaviyo.batching.screening import screen
 from spark_klaviyo.encode import jvm
 from spark_klaviyo.encode.rows import row_encoder
-from spark_klaviyo.modes.mirror.identities import KINDS, LOST, NOBODY, Hashes, IdentitySet, Seen, lost
+from spark_klaviyo.modes.mirror.identities import KINDS, LOST, NOBODY, Hashes, IdentitySet, Seen, lost, member_pages
 from spark_klaviyo.modes.mirror.removals import ceiling, removals
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.manual import formats
@@ -41,7 +41,7 @@ def mirror_sets(df: DataFrame, plan: WritePlan, options: Options) -> MirrorSets:
     """
     with asking(options) as ask:
         facts = list_facts(ask, plan.settings["list_id"])
-        pages = list(members(ask, facts))
+        pages = list(member_pages(members(ask, facts)))
         rows = _Rows(plan, IdentitySet(_together([page.people for page in pages])))
         for batch in _encoded(df, plan):
             rows.take(batch)

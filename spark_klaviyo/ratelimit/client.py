@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 from spark_klaviyo.core.clock import Clock, SystemClock
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Quota, Reply
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.ratelimit.endpoint_limiter import Seen
@@ -137,10 +138,10 @@ class Heartbeat:
 
     def close(self) -> None:
         """Beat a last time, and pass on why the task stopped."""
-        self._over.set("closed")
+        self._over.set(StopCode.CLOSED)
         self._thread.join(2 * ANSWER_SECONDS)
         if self._stop.is_set():
-            self._link.tell({"stop": [self._stop.code, self._stop.message]})
+            self._link.tell({"stop": self._stop.reason})
 
     def _run(self) -> None:
         while not self._link.lost:
@@ -156,6 +157,6 @@ def heard_stop(answer: Message, stop: Stop) -> bool:
     """Pass on the keeper's word to stop."""
     word = answer.get("stop")
     if isinstance(word, list) and len(word) == 2:
-        stop.set(str(word[0]), str(word[1]))
+        stop.set(StopCode(word[0]), str(word[1]))
         return True
     return False

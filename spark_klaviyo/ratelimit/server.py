@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import BinaryIO, cast
 
 from spark_klaviyo.core.clock import Clock
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Quota
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.ratelimit.endpoint_limiter import Seen
@@ -118,12 +119,12 @@ class RateLimitServer:
             return self._word()
         if "stop" in message:
             code, text = cast("tuple[str, str]", message["stop"])
-            self.stop.set(str(code), str(text))
+            self.stop.set(StopCode(code), str(text))
             return None
         return {"answer": self._handlers[str(message["ask"])](message.get("with"))}
 
     def _word(self) -> dict[str, object]:
-        return {"stop": [self.stop.code, self.stop.message]} if self.stop.is_set() else {}
+        return {"stop": self.stop.reason} if self.stop.is_set() else {}
 
 
 class _Server(socketserver.ThreadingTCPServer):

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from spark_klaviyo.account.names import with_ids
 from spark_klaviyo.encode import jvm
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import make_plan
@@ -16,11 +15,11 @@ from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport, merge
 from spark_klaviyo.runs import session
 from spark_klaviyo.runs.confirm_deletion import confirmed
-from spark_klaviyo.runs.follow_jobs import follow_jobs
-from spark_klaviyo.runs.outcome import ended, judged
-from spark_klaviyo.runs.outputs import Outputs
+from spark_klaviyo.runs.follow.follow_jobs import follow_jobs
+from spark_klaviyo.runs.outputs.outcome import ended, judged
+from spark_klaviyo.runs.outputs.results import Results
+from spark_klaviyo.runs.outputs.session_outputs import Outputs
 from spark_klaviyo.runs.rate_limit_session import rate_limit_session
-from spark_klaviyo.runs.results import Results
 from spark_klaviyo.runs.run_tasks import run_tasks
 from spark_klaviyo.runs.send_from_driver import Task, widened
 from spark_klaviyo.runs.send_task import SendTask
@@ -36,18 +35,8 @@ def new_run_id() -> str:
     return uuid.uuid4().hex
 
 
-def write(df: DataFrame, options: Options, run_id: str = "") -> WriteReport:
-    """Write a DataFrame; the report, or the error that the options ask for. `run_id` names the run, else a new name."""
-    run_id = run_id or new_run_id()
-    options = with_ids(options, run_id)
-    if options.change_column is not None:
-        from spark_klaviyo.modes.change_data.execute import write_changes
-
-        return write_changes(df, options, run_id)
-    if options.list_mode == "mirror":
-        from spark_klaviyo.modes.mirror.execute import write_mirror
-
-        return write_mirror(df, options, run_id)
+def write_rows(df: DataFrame, options: Options, run_id: str) -> WriteReport:
+    """Write every row of a DataFrame with the template; the report, or the error that the options ask for."""
     plan = make_plan(options, columns_of(df), run_id)
     session.choose_worker_python(df)
     outputs = Outputs.of(session.session_of(df), options, plan.run_id)

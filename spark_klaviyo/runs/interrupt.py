@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.deliver.pool import Caught
 from spark_klaviyo.errors import WriteStopped
 from spark_klaviyo.runs import session
@@ -19,7 +20,7 @@ from spark_klaviyo.runs import session
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-CODE, MESSAGE = "interrupted", "the write was interrupted"
+CODE, MESSAGE = StopCode.INTERRUPTED, StopCode.INTERRUPTED.text
 GRACE_SECONDS = 3.0  # for the senders to hand back what they did, before Spark's jobs are cancelled
 LEFT_SECONDS = 6.0  # for what a cancelled job hands back
 BEAT_SECONDS = 0.2  # a thread that waits longer in one go hears no interruption on some systems
@@ -28,7 +29,7 @@ Value = TypeVar("Value")
 
 
 def attended(
-    df: DataFrame, run_id: str, work: Callable[[], Value], tell: Callable[[str, str], None], grace_seconds: float
+    df: DataFrame, run_id: str, work: Callable[[], Value], tell: Callable[[StopCode, str], None], grace_seconds: float
 ) -> Value:
     """What `work` returns, also when it is interrupted: then `tell` is given the word to stop, a code and a message.
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.ratelimit.server import RateLimitServer
@@ -66,7 +67,7 @@ def rate_limit_session(df: DataFrame, plan: WritePlan, options: Options) -> Iter
             address = replace(address, host=str(host))
         yield SendContextFactory(rate_limit_server=address, share=share)
     except BaseException:
-        rate_limit_server.stop.set("interrupted", "the write was interrupted")
+        rate_limit_server.stop.set(StopCode.INTERRUPTED, "the write was interrupted")
         time.sleep(GRACE_SECONDS)  # every task hears it with its next beat, before the line is cut
         raise
     finally:

@@ -10,9 +10,9 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.ratelimit.client import RateLimitClient
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.runs.interrupt import CODE, GRACE_SECONDS, MESSAGE, attended
-from spark_klaviyo.runs.outputs import Outputs
+from spark_klaviyo.runs.outputs.results import RESULT, Results
+from spark_klaviyo.runs.outputs.session_outputs import Outputs
 from spark_klaviyo.runs.rate_limit_session import sending_tasks
-from spark_klaviyo.runs.results import RESULT, Results
 from spark_klaviyo.runs.send_from_driver import Task, ran_here, sends_here
 from spark_klaviyo.task.context import SendContextFactory
 

@@ -18,8 +18,8 @@ from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.runs import session
 from spark_klaviyo.runs.connectivity import tasks_reach
-from spark_klaviyo.runs.outputs import Outputs
-from spark_klaviyo.runs.results import RECEIPT, REJECT, RESULT, Results
+from spark_klaviyo.runs.outputs.results import RECEIPT, REJECT, RESULT, Results
+from spark_klaviyo.runs.outputs.session_outputs import Outputs
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

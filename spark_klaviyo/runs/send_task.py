@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from spark_klaviyo.encode import arrow
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.runs.crash_receipts import EarlyReceipts
-from spark_klaviyo.runs.results import result_batches
+from spark_klaviyo.runs.outputs.crash_receipts import EarlyReceipts
+from spark_klaviyo.runs.outputs.results import result_batches
 from spark_klaviyo.runs.session import current_task
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.run import run_task

@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 import numpy as np
 import pyarrow as pa
 
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.datasets.storage import PARQUET, Folder
 from spark_klaviyo.state.earlier import EarlierAttempts
 from spark_klaviyo.state.format import (
@@ -38,7 +39,7 @@ LONGEST_WAIT = 1.0  # seconds that fewer rows may wait for more
 FEW = 100  # files that are written without any waiting
 PATIENCE = 0.002  # seconds more of waiting for each further file: a million small requests do not get a file each
 
-Fail = Callable[[str, str], None]
+Fail = Callable[[StopCode, str], None]
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ class Recorder:
                     return
             if owner_of(self._folder, LOCK) != self._place.run_id:
                 self._fail(
-                    "state_lost", self._message("this run does not hold it: is it the same place for every task?")
+                    StopCode.STATE_LOST,
+                    self._message("this run does not hold it: is it the same place for every task?"),
                 )
                 return
             self._lease.take()
@@ -98,7 +100,7 @@ class Recorder:
                 self.earlier = EarlierAttempts.read(self._folder, self._place.run_id, self._partition)
                 self._last = max(self._last, self.earlier.last)  # whatever the clock of the other machine said
         except OSError as error:
-            self._fail("state_unwritable", self._message(_why(error)))
+            self._fail(StopCode.STATE_UNWRITABLE, self._message(_why(error)))
 
     def record(self, marks: Marks, outcome: str, job_id: str | None = None, *, at_once: bool = False) -> None:
         """Rows that reached their outcome, or were accepted by a job; on disk when this returns, or soon after."""
@@ -144,7 +146,7 @@ class Recorder:
         try:
             self._folder.write(f"{kind}{self._stem}-{self._files:05d}{PARQUET}", table)
         except OSError as error:
-            self._fail("state_unwritable", self._message(_why(error)))
+            self._fail(StopCode.STATE_UNWRITABLE, self._message(_why(error)))
             return False
         self._files += 1
         self._written = time.monotonic()
@@ -194,7 +196,7 @@ class Recorder:
             return  # the lease itself tells when the store is away for long
 
     def _lost(self, why: str) -> None:
-        self._fail("state_lost", self._message(why))
+        self._fail(StopCode.STATE_LOST, self._message(why))
 
     def _message(self, why: str) -> str:
         return f"the state at state_path cannot be used any more: {why}"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pyarrow.compute as pc
 
 from spark_klaviyo.account.identity import account_of, stopped
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.deliver.jobs.follow import OpenJob, follow
 from spark_klaviyo.errors import KlaviyoError, OptionError
@@ -31,7 +32,7 @@ from spark_klaviyo.task.resume import record_job_outcome
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-Refusal: TypeAlias = Callable[[str, str], Exception]  # of a code and a message
+Refusal: TypeAlias = Callable[[StopCode, str], Exception]  # of a code and a message
 ASK_SECONDS = 5.0  # for the jobs that earlier runs left open, where the caller does not wait for jobs
 WAITS_FOR_OTHERS = 4  # times `stale_seconds`
 
@@ -117,13 +118,13 @@ def _held(folder: Folder, place: StatePlace, refusal: Refusal) -> Lease:
     _runs_so_far(folder, place.path)
     if living(folder, [LOCK], place.stale_seconds):
         other = parsed(read_note(folder, LOCK))
-        raise refusal("state_in_use", _in_use(place, str(other.get("owner")), other.get("at")))
+        raise refusal(StopCode.STATE_IN_USE, _in_use(place, str(other.get("owner")), other.get("at")))
     lock = Lease(folder, LOCK, place.run_id, place.stale_seconds, lambda _: None)
     lock.take()
     time.sleep(0.05)
     if not lock.is_ours():
         lock.release()
-        raise refusal("state_in_use", _in_use(place, "that began at the same moment", None))
+        raise refusal(StopCode.STATE_IN_USE, _in_use(place, "that began at the same moment", None))
     _others_gone(folder, place, refusal, lock)
     return lock
 
@@ -134,7 +135,7 @@ def _others_gone(folder: Folder, place: StatePlace, refusal: Refusal, lock: Leas
     while living(folder, notes(folder, LEASE), place.stale_seconds):
         if time.monotonic() > until:
             lock.release()
-            raise refusal("state_in_use", _in_use(place, "whose tasks still send", None))
+            raise refusal(StopCode.STATE_IN_USE, _in_use(place, "whose tasks still send", None))
     for name in notes(folder, LEASE):
         folder.delete(name)
 
@@ -193,8 +194,8 @@ def settle_pending(spark: Any, plan: WritePlan, folder: Folder, contexts: SendCo
         for piece in follow(jobs, plan, context, seconds):
             if context.recorder is not None:
                 record_job_outcome(plan, piece, context.recorder)
-        if context.stop.is_set():
-            raise stopped(plan, context.stop.code, context.stop.message)
+        if context.stop.reason is not None:
+            raise stopped(plan, *context.stop.reason)
 
 
 def _pending(spark: Any, place: StatePlace, folder: Folder) -> list[OpenJob]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from spark_klaviyo.core.codes import jobs_can_be_followed
 from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import SendContext
@@ -19,9 +20,6 @@ GONE = "deletes of what Klaviyo does not know counted as delivered: there was no
 # recorded: "An item with the id … does not exist.", the error of a catalog job
 NOT_THERE = re.compile(r"\bdoes not exist\b", re.IGNORECASE)
 OPEN_JOB = "its job was not followed to the end"
-STILL_WORTH_ASKING = frozenset(
-    {"", "too_many_rejects"}
-)  # why a write stopped, where its jobs can be followed all the same
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ def settle(
 
     The counts add up after every item, so an interruption loses nothing.
     """
-    if context.stop.is_set() and context.stop.code in STILL_WORTH_ASKING:
+    if context.stop.is_set() and jobs_can_be_followed(context.stop.code):
         context = replace(context, stop=Stop())
     for piece in follow(jobs, plan, context, plan.job_timeout_seconds):
         if context.recorder is not None:

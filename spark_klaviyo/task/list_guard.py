@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from spark_klaviyo.core import exact_json
-from spark_klaviyo.core.models import CODES, Batch, Rejection
+from spark_klaviyo.core.codes import RejectCode
+from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.list_members import list_of, members
 from spark_klaviyo.deliver.lookups import folded
 from spark_klaviyo.deliver.reads import Reader, Unread
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.screen.validate_row import get
-from spark_klaviyo.task.resolve import MAY_PASS
 
 KINDS = ("email", "phone_number")
 UNREAD = "nobody could say whether the profile is on the list: {}"
@@ -55,11 +55,11 @@ def _strangers(plan: WritePlan, reader: Reader, batch: Batch, list_id: str) -> M
         named = {row: get(record, places[kind]) for row, record in enumerate(records)}
         values = {row: value for row, value in named.items() if isinstance(value, str)}
         found = members(reader, list_id, kind, values.values()) if values else frozenset()
-        if isinstance(found, Unread) and found.code not in MAY_PASS:
+        if isinstance(found, Unread) and found.code.affects_every_request:
             return found
         if isinstance(found, Unread):
-            strangers |= dict.fromkeys(values, ("unavailable", UNREAD.format(found.detail)))
+            strangers |= dict.fromkeys(values, (RejectCode.UNAVAILABLE, UNREAD.format(found.detail)))
         else:
             gone = [row for row, value in values.items() if folded(kind, value) not in found]
-            strangers |= dict.fromkeys(gone, ("not_on_list", CODES["not_on_list"]))
+            strangers |= dict.fromkeys(gone, (RejectCode.NOT_ON_LIST, RejectCode.NOT_ON_LIST.text))
     return strangers

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from spark_klaviyo.core import exact_json
+from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.models import Batch, EncodedRows, Rejection, Span
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.lookups import KINDS, folded, profile_ids
@@ -16,10 +17,8 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.screen.validate_row import get
 
-NOT_FOUND = "Klaviyo knows no profile with this identifier"
 GONE = "deletes of people whom Klaviyo does not know counted as delivered: there was nothing to remove"
 SAME = "another row of the same request means the same profile"
-MAY_PASS = frozenset({"unavailable", "late", "refused"})  # of a look-up: these rows have no answer, others may
 
 
 def resolved(
@@ -42,7 +41,7 @@ def resolved(
             yield batch
             continue
         failed = people.find(batch)
-        if isinstance(failed, Unread) and failed.code not in MAY_PASS:
+        if isinstance(failed, Unread) and failed.code.affects_every_request:
             context.stop.set(failed.code, failed.detail)
             yield batch
             continue
@@ -86,11 +85,13 @@ class _People:
         report: TaskReport,
     ) -> Batch | None:
         """The batch of ids, each once; None where nobody is left."""
-        code, detail = ("unavailable", failed.detail) if failed is not None else ("not_found", NOT_FOUND)
+        code, detail = (RejectCode.NOT_FOUND, RejectCode.NOT_FOUND.text)
+        if failed is not None:
+            code, detail = RejectCode.UNAVAILABLE, failed.detail
         places: dict[str, int] = {}
         for position, (row, record) in enumerate(zip(batch.numbers(), batch.records(), strict=True)):
             profile_id = self._ids[position]
-            if profile_id is None and code == "not_found" and self._gone_is_done:
+            if profile_id is None and code is RejectCode.NOT_FOUND and self._gone_is_done:
                 report.delivered += 1
                 report.warn(GONE)
             elif profile_id is None:

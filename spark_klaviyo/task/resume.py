@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from spark_klaviyo.batching.columns import MARK_COLUMN, STANDING_COLUMN
+from spark_klaviyo.core.codes import ReceiptOutcome, RejectCode
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.deliver.delivery import Delivery
 from spark_klaviyo.deliver.jobs.follow import JobEnded, Piece, RowsFailed
@@ -101,7 +102,7 @@ class ResumeFilter:
                 self._begun.pop(row, None)
         if self._begun:
             gone = [(one.code, self._begun.pop(one.row, None)) for one in delivery.rejections]
-            self._over([mark for code, mark in gone if mark is not None and code != "in_doubt"])
+            self._over([mark for code, mark in gone if mark is not None and code != RejectCode.IN_DOUBT])
 
     def _over(self, marks: list[Marks]) -> None:
         if marks:
@@ -121,7 +122,7 @@ def _in_doubt(
 ) -> Iterator[Rejection]:
     for text in batch.column(0).filter(pa.array(doubtful)).to_pylist():
         record = text if isinstance(text, str) else text.decode("utf-8", "replace")
-        yield Rejection(report.rows, record.removesuffix(separator.decode()), "in_doubt", IN_DOUBT)
+        yield Rejection(report.rows, record.removesuffix(separator.decode()), RejectCode.IN_DOUBT, IN_DOUBT)
         report.rows += 1
 
 
@@ -142,15 +143,15 @@ def record_job_outcome(plan: WritePlan, piece: Piece, recorder: Recorder) -> Non
         if None in keys and plan.policy.idempotent:
             recorder.job(piece.job.job_id, LOST)
         recorder.job(piece.job.job_id, "", [key for key in keys if key is not None])
-    elif piece.outcome == "cancelled" and plan.policy.idempotent:
+    elif piece.outcome is ReceiptOutcome.CANCELLED and plan.policy.idempotent:
         recorder.job(piece.job.job_id, LOST)
-    elif piece.outcome != "accepted":
+    elif piece.outcome is not ReceiptOutcome.ACCEPTED:
         recorder.job(piece.job.job_id, TAKEN)
 
 
 def settled(end: JobEnded) -> bool:
     """Whether nothing more can be learnt of a job."""
-    return end.outcome != "accepted"
+    return end.outcome is not ReceiptOutcome.ACCEPTED
 
 
 def steered(plan: WritePlan) -> bool:

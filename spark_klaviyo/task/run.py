@@ -8,13 +8,14 @@ from typing import TypeAlias
 import pyarrow as pa
 
 from spark_klaviyo.batching.assembler import BatchAssembler
+from spark_klaviyo.core.codes import StopCode, jobs_can_be_followed
 from spark_klaviyo.core.models import Receipt, Rejection
 from spark_klaviyo.deliver.delivery import Delivery, SendContext
 from spark_klaviyo.deliver.jobs.follow import JobEnded, OpenJob
 from spark_klaviyo.deliver.sender import deliver
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
-from spark_klaviyo.task.jobs import OPEN_JOB, STILL_WORTH_ASKING, RejectedRow, refuse, settle
+from spark_klaviyo.task.jobs import OPEN_JOB, RejectedRow, refuse, settle
 from spark_klaviyo.task.list_guard import guarded
 from spark_klaviyo.task.resolve import resolved
 from spark_klaviyo.task.resume import ResumeFilter
@@ -60,14 +61,13 @@ def run_task(
     _judge_rejects(plan, report, context)
     if remembered is not None:
         yield from _resumed(remembered, report, context)
-    if follows and plan.wait_for_jobs and context.stop.code in STILL_WORTH_ASKING:
+    if follows and plan.wait_for_jobs and jobs_can_be_followed(context.stop.code):
         yield from settle(plan, jobs, context, report)
         _judge_rejects(plan, report, context)
     elif follows:
         for job in jobs:
             report.job(job.job_id, "open", job.rows)
-    if context.stop.is_set():
-        report.stopped = (context.stop.code, context.stop.message)
+    report.stopped = context.stop.reason
     report.ended = context.clock.wall().timestamp()
     yield report
 
@@ -121,7 +121,9 @@ def _show(report: TaskReport, context: SendContext) -> None:
 def _judge_rejects(plan: WritePlan, report: TaskReport, context: SendContext) -> None:
     """Stop sending once more rows are rejected than `max_rejects` bears."""
     if plan.max_rejects and too_many(plan.max_rejects, report.rejected, report.rows, settled=False):
-        context.stop.set("too_many_rejects", f"more than {plan.max_rejects} of the rows were rejected (max_rejects)")
+        context.stop.set(
+            StopCode.TOO_MANY_REJECTS, f"more than {plan.max_rejects} of the rows were rejected (max_rejects)"
+        )
 
 
 def too_many(most: str, rejected: int, rows: int, *, settled: bool) -> bool:

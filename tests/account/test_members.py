@@ -8,9 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_klaviyo.account.members import ListFacts, Page, cut, list_facts, members
+from spark_klaviyo.account.members import ListFacts, cut, list_facts, members
 from spark_klaviyo.account.reads import ReadFailed, asking
-from spark_klaviyo.modes.mirror.identities import IdentitySet, hashed, names_somebody, of_people, packed, unpacked
+from spark_klaviyo.modes.mirror.identities import (
+    IdentitySet,
+    hashed,
+    member_pages,
+    names_somebody,
+    of_people,
+    packed,
+    unpacked,
+)
 from spark_klaviyo.modes.mirror.removals import ceiling, removals
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.parse import read_options
@@ -36,7 +44,7 @@ def test_slices_read_side_by_side_bring_every_member_once() -> None:
             assert facts.members == 2_640
             now = datetime.now(timezone.utc) + timedelta(seconds=elapsed[0])
             pages = list(members(ask, facts, now))
-        ids = [one for page in pages for one in page.ids]
+        ids = [str(one["id"]) for page in pages for one in page]
         assert sorted(ids) == sorted(klaviyo.lists["Y6nRLr"].joined)
         filters = {request.query.get("filter") for request in klaviyo.requests if "filter" in request.query}
         assert len(filters) == 5
@@ -78,10 +86,7 @@ def test_an_identifier_that_is_missing_is_nobodys_and_kinds_do_not_mix() -> None
 @given(st.lists(st.integers(0, 60), max_size=40), st.lists(st.integers(0, 60), max_size=40), st.integers(1, 7))
 def test_those_who_are_removed_are_members_without_a_row(rows: list[int], on_list: list[int], size: int) -> None:
     people = [{"email": f"p{number}@example.com", "id": str(number)} for number in dict.fromkeys(on_list)]
-    pages = [
-        Page([one["id"] for one in people[at : at + size]], of_people(people[at : at + size]))
-        for at in range(0, len(people), size)
-    ]
+    pages = member_pages([[*people[at : at + size]] for at in range(0, len(people), size)])
     known = IdentitySet(of_people([{"email": f"P{number}@example.com"} for number in rows]))
     found = removals(pages, known, 100)
     assert {int(one) for one in found.ids} == set(on_list) - set(rows)
@@ -90,7 +95,7 @@ def test_those_who_are_removed_are_members_without_a_row(rows: list[int], on_lis
 
 def test_beyond_the_ceiling_members_are_counted_and_not_held() -> None:
     people = [{"id": str(number)} for number in range(30)]
-    pages = [Page([one["id"] for one in people[at : at + 10]], of_people(people[at : at + 10])) for at in (0, 10, 20)]
+    pages = member_pages([[*people[at : at + 10]] for at in (0, 10, 20)])
     found = removals(pages, IdentitySet(of_people([])), 5)
     assert found.too_many
     assert (found.count, len(found.ids)) == (30, 5)

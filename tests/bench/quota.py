@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from spark_klaviyo.core.clock import ScaledClock
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Batch, EncodedRows, Envelope, Quota, Span
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import SendContext
@@ -144,7 +145,7 @@ class Job:
             began = self.clock.now()
             self._send()
             seconds = self.clock.now() - began
-            self.over.set("over")
+            self.over.set(StopCode.CLOSED)
             return Measured(seconds, self.refused, neighbour.result() if neighbour else 0.0)
 
     def _send(self) -> None:

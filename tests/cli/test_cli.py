@@ -153,7 +153,7 @@ def test_a_failure_that_nobody_foresaw_is_told_without_a_value(
         message = "ann@example.com"
         raise ArithmeticError(message)
 
-    monkeypatch.setattr("spark_klaviyo.runs.execute.write", fails)
+    monkeypatch.setattr("spark_klaviyo.modes.dispatch.write", fails)
     assert write(klaviyo, people) == 3
     said = capsys.readouterr().err
     assert said.endswith("write ended midway with ArithmeticError\n")

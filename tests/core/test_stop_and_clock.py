@@ -8,22 +8,23 @@ import threading
 import pytest
 
 from spark_klaviyo.core.clock import ScaledClock, SystemClock, rfc3339
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.stop import Stop
 
 
 def test_the_first_reason_stays() -> None:
     stop = Stop()
-    stop.set("unauthorized", "the key is refused")
-    stop.set("closed", "later")
+    stop.set(StopCode.UNAUTHORIZED, "the key is refused")
+    stop.set(StopCode.CLOSED, "later")
     assert (stop.is_set(), stop.code, stop.message) == (True, "unauthorized", "the key is refused")
 
 
 def test_children_stop_with_their_parent_and_not_the_other_way_round() -> None:
     parent = Stop()
     child, sibling = Stop(parent), Stop(parent)
-    child.set("closed")
+    child.set(StopCode.CLOSED)
     assert not parent.is_set()
-    parent.set("interrupted", "cancelled")
+    parent.set(StopCode.INTERRUPTED, "cancelled")
     assert (child.code, sibling.code, sibling.message) == ("closed", "interrupted", "cancelled")
     assert Stop(parent).code == "interrupted"
 
@@ -34,7 +35,7 @@ def test_a_stop_wakes_a_sleeper_at_once(clock: SystemClock | ScaledClock) -> Non
     child = Stop(parent)
     thread = threading.Thread(target=lambda: woken.append(clock.wait(600.0, child)))
     thread.start()
-    parent.set("interrupted")
+    parent.set(StopCode.INTERRUPTED)
     thread.join(5.0)
     assert woken == [True]
 

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from spark_klaviyo.core.clock import ScaledClock
-from spark_klaviyo.datasets.task_outputs import OPEN, TaskOutputs
 from spark_klaviyo.encode import arrow
 from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.runs.outputs.task_outputs import OPEN, TaskOutputs
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from spark_klaviyo.task.context import SendContextFactory

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Batch, Quota, Reply
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import Delivery
@@ -88,7 +89,7 @@ def test_exactly_the_bad_rows_are_rejected_and_the_rest_arrives_once(sizes: list
 def test_a_stop_at_any_moment_leaves_no_row_uncounted(after: int, script: list[str], workers: int) -> None:
     stop, pulled = Stop(), list[Batch]()
     account = Account(script=iter(script))
-    account.on_send = lambda: stop.set("interrupted") if len(account.sent) >= after else None
+    account.on_send = lambda: stop.set(StopCode.INTERRUPTED) if len(account.sent) >= after else None
 
     def noted() -> Iterator[Batch]:
         for batch in batches(*[4] * 12):
@@ -152,7 +153,7 @@ def test_a_lost_answer_is_only_sent_again_where_that_is_harmless(idempotent: boo
 
 def test_what_may_have_arrived_when_the_write_stops_is_in_doubt() -> None:
     account, stop = Account(script=iter(["reset after"])), Stop()
-    account.on_send = lambda: stop.set("interrupted")
+    account.on_send = lambda: stop.set(StopCode.INTERRUPTED)
     (delivery,) = delivered(SendSpec(), batches(3), line_to(account, stop=stop))
     assert [rejection.code for rejection in delivery.rejections] == ["in_doubt"] * 3
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from spark_klaviyo import follow_klaviyo
-from spark_klaviyo.datasets.task_outputs import OPEN
+from spark_klaviyo.runs.outputs.task_outputs import OPEN
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.state.format import PART
 from spark_klaviyo.task.resume import RESUMED

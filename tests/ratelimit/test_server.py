@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from spark_klaviyo.core.clock import ScaledClock, SystemClock
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Quota, Reply
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.ratelimit.client import Heartbeat, RateLimitClient, RemoteRateLimiter
@@ -121,7 +122,7 @@ def test_the_word_to_stop_reaches_tasks_with_their_next_beat(lines: Lines) -> No
     with RateLimitServer() as rate_limit_server:
         stop = Stop()
         beat = Heartbeat(lines.link(rate_limit_server.address), "0", lambda: {"rows": 1}, stop).start()
-        rate_limit_server.stop.set("interrupted", "the call was cancelled")
+        rate_limit_server.stop.set(StopCode.INTERRUPTED, "the call was cancelled")
         assert stop.wait(5.0)
         beat.close()
     assert (stop.code, stop.message) == ("interrupted", "the call was cancelled")
@@ -131,7 +132,7 @@ def test_a_refused_key_in_one_task_stops_the_others(lines: Lines) -> None:
     with RateLimitServer() as rate_limit_server:
         refused, other = Stop(), Stop()
         beat = Heartbeat(lines.link(rate_limit_server.address), "0", dict, refused).start()
-        refused.set("unauthorized", "Klaviyo refuses this key")
+        refused.set(StopCode.UNAUTHORIZED, "Klaviyo refuses this key")
         beat.close()
         assert rate_limit_server.stop.wait(5.0)
         assert not lines.limiter(rate_limit_server.address).take("POST /x", QUOTA, other)
@@ -199,7 +200,7 @@ def test_a_task_whose_keeper_goes_away_goes_on_with_its_share(lines: Lines) -> N
 
 def test_a_stopped_task_takes_no_turn(lines: Lines) -> None:
     stop = Stop()
-    stop.set("closed")
+    stop.set(StopCode.CLOSED)
     with RateLimitServer() as rate_limit_server:
         assert not lines.limiter(rate_limit_server.address).take("POST /x", QUOTA, stop)
     assert not LocalRateLimiter(VirtualClock()).take("POST /x", QUOTA, stop)

@@ -10,10 +10,10 @@ import pytest
 
 from spark_klaviyo.core.clock import ScaledClock
 from spark_klaviyo.core.models import Receipt
-from spark_klaviyo.datasets.task_outputs import OPEN
 from spark_klaviyo.encode import arrow
 from spark_klaviyo.report.task_report import TaskReport
-from spark_klaviyo.runs.crash_receipts import UNWRITTEN, EarlyReceipts
+from spark_klaviyo.runs.outputs.crash_receipts import UNWRITTEN, EarlyReceipts
+from spark_klaviyo.runs.outputs.task_outputs import OPEN
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.run import TaskEvent, run_task

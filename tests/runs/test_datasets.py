@@ -22,8 +22,8 @@ from spark_klaviyo import (
     write_klaviyo,
 )
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS
-from spark_klaviyo.datasets.task_outputs import OPEN
-from spark_klaviyo.runs.outputs import CHUNK_ROWS
+from spark_klaviyo.runs.outputs.session_outputs import CHUNK_ROWS
+from spark_klaviyo.runs.outputs.task_outputs import OPEN
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 

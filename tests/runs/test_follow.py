@@ -18,12 +18,12 @@ from spark_klaviyo.core.clock import ScaledClock
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.datasets.spark_storage import STAGING
-from spark_klaviyo.datasets.task_outputs import OPEN, TaskOutputs
 from spark_klaviyo.encode import arrow
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.runs.follow_later import WAITING, settle_later
-from spark_klaviyo.runs.results import JOB, RECEIPT, REJECT, REPORT, result_batches
+from spark_klaviyo.runs.follow.follow_later import WAITING, settle_later
+from spark_klaviyo.runs.outputs.results import JOB, RECEIPT, REJECT, REPORT, result_batches
+from spark_klaviyo.runs.outputs.task_outputs import OPEN, TaskOutputs
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from spark_klaviyo.task.context import SendContextFactory
@@ -247,5 +247,5 @@ def test_the_command_follows(
 
 
 def test_following_needs_no_spark() -> None:
-    blocked = "import sys; sys.modules['pyspark'] = None; import spark_klaviyo.entrypoints.follow, spark_klaviyo.runs.follow_later"
+    blocked = "import sys; sys.modules['pyspark'] = None; import spark_klaviyo.entrypoints.follow"
     subprocess.run([sys.executable, "-c", blocked], check=True, timeout=60)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.http.documents import clean
 from spark_klaviyo.templates.model import Template
@@ -78,7 +79,7 @@ def _rejection(error: Mapping[str, object], record: str) -> Rejection:
     return Rejection(
         row=-1,
         record=record,
-        code=_text(error.get("code")) or "refused",
+        code=_text(error.get("code")) or RejectCode.REFUSED,
         detail=_text(error.get("detail")) or _text(error.get("title")) or "the row failed in Klaviyo's job",
         pointer=_text(pointer),
     )

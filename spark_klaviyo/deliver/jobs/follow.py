@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from urllib.parse import quote
 
+from spark_klaviyo.core.codes import ReceiptOutcome, StopCode
 from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.deliver.delivery import SendContext, SendSpec
 from spark_klaviyo.deliver.jobs.counts import UNCOUNTED, Counts
@@ -25,7 +26,6 @@ MOST_MISSES = 6  # rounds in a row whose reads fail before following is given up
 FIRST_WAIT, LONGEST_WAIT = 1.0, 15.0  # between rounds, seconds
 SURE_SECONDS = 10.0  # a job that is unknown for so long is gone; a new one may not be everywhere yet
 OPEN_STATES, END_STATES = ("queued", "processing"), ("complete", "cancelled")
-SAME_FOR_ALL = frozenset({"unauthorized", "forbidden", "retired", "redirected", "throttled", "unreachable", "stopped"})
 
 LATE = "their job was not finished within job_timeout_seconds"
 CANCELLED = "Klaviyo cancelled their job: what of it was stored is unknown"
@@ -54,15 +54,15 @@ class RowsFailed:
 class JobEnded:
     """How a job ended, or how far it was followed.
 
-    `delivered + accepted` and its failed rows make up its rows. `state` is Klaviyo's word, or gone; `outcome` the
-    receipt's: delivered, rejected, cancelled, gone, unnamed, or accepted, where following it later may tell more.
+    `delivered + accepted` and its failed rows make up its rows. `state` is Klaviyo's word, or gone. The outcome
+    `accepted` means that following it later may tell more.
     """
 
     job: OpenJob
     state: str
     delivered: int
     accepted: int
-    outcome: str
+    outcome: ReceiptOutcome
     reason: str = ""
 
 
@@ -101,7 +101,7 @@ class _Following:
                 wait = min(wait * 2, LONGEST_WAIT)
         reason = self._given_up or LATE
         for held in list(self._open.values()):
-            yield self._left(held, self._states[held.job_id], "accepted", reason)
+            yield self._left(held, self._states[held.job_id], ReceiptOutcome.ACCEPTED, reason)
 
     def _over(self) -> bool:
         if self._context.stop.is_set() and not self._given_up:
@@ -145,15 +145,16 @@ class _Following:
         yield from self._settled(job, held, attributes)
 
     def _unread(self, held: OpenJob, answer: Unread) -> Iterator[Piece]:
-        if answer.code == answer.word == "not_found":
+        if answer.code is StopCode.NOT_FOUND and answer.word == "not_found":
             self._misses = 0
             since = self._unknown.setdefault(held.job_id, self._context.clock.now())
             if self._context.clock.now() - since >= self._sure:
-                yield self._left(held, "gone", "gone", GONE)
+                yield self._left(held, "gone", ReceiptOutcome.GONE, GONE)
             return
         self._misses += 1
         self._open[held.job_id] = self._open.pop(held.job_id)  # the others come first, next time
-        if answer.code in SAME_FOR_ALL or (self._misses >= MOST_MISSES and answer.code != "late"):
+        ends_all = answer.code.affects_every_request and answer.code is not StopCode.NOT_FOUND
+        if ends_all or (self._misses >= MOST_MISSES and answer.code is not StopCode.LATE):
             self._given_up = f"their job's status could not be read: {answer.detail}"
 
     def _due(self, held: OpenJob) -> bool:
@@ -205,13 +206,16 @@ class _Following:
         rest = held.rows - named
         if rest and (state == "cancelled" or doubt or trouble):
             reason = CANCELLED if state == "cancelled" else trouble or doubt
-            outcome = "cancelled" if state == "cancelled" else "accepted" if trouble else "unnamed"
+            outcome = ReceiptOutcome.ACCEPTED if trouble else ReceiptOutcome.UNNAMED
+            if state == "cancelled":
+                outcome = ReceiptOutcome.CANCELLED
             return self._left(held, state, outcome, reason, named)
         del self._open[held.job_id]
         said = f"{named} of {held.rows} rows failed in the job" if named else ""
-        return JobEnded(held, state, rest, 0, "delivered" if rest else "rejected", said)
+        outcome = ReceiptOutcome.DELIVERED if rest else ReceiptOutcome.REJECTED
+        return JobEnded(held, state, rest, 0, outcome, said)
 
-    def _left(self, held: OpenJob, state: str, outcome: str, reason: str, named: int = 0) -> JobEnded:
+    def _left(self, held: OpenJob, state: str, outcome: ReceiptOutcome, reason: str, named: int = 0) -> JobEnded:
         """Nobody can say more: the rows stay accepted."""
         del self._open[held.job_id]
         return JobEnded(held, state, 0, held.rows - named, outcome, reason)

@@ -35,12 +35,12 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport, merge
 from spark_klaviyo.runs import session
-from spark_klaviyo.runs.crash_receipts import EarlyReceipts
-from spark_klaviyo.runs.execute import conclude, new_run_id
-from spark_klaviyo.runs.follow_jobs import follow_jobs
-from spark_klaviyo.runs.outputs import Outputs
+from spark_klaviyo.runs.execute import conclude
+from spark_klaviyo.runs.follow.follow_jobs import follow_jobs
+from spark_klaviyo.runs.outputs.crash_receipts import EarlyReceipts
+from spark_klaviyo.runs.outputs.results import Results, result_batches
+from spark_klaviyo.runs.outputs.session_outputs import Outputs
 from spark_klaviyo.runs.rate_limit_session import rate_limit_session
-from spark_klaviyo.runs.results import Results, result_batches
 from spark_klaviyo.runs.run_tasks import run_tasks
 from spark_klaviyo.runs.send_from_driver import widened
 from spark_klaviyo.runs.session import current_task
@@ -61,14 +61,14 @@ BECAUSE = {
 STRANGE = "the column {!r} says none of insert, update, delete, nor what Delta's change feed says"
 
 
-def write_changes(df: DataFrame, options: Options, run_id: str = "") -> WriteReport:
-    """Write change data; the report, or the error that the options ask for. `run_id` names the run, else a new name."""
+def write_changes(df: DataFrame, options: Options, run_id: str) -> WriteReport:
+    """Write change data; the report, or the error that the options ask for."""
     if options.state_path is not None:
         raise OptionError(
             "state_path: change data says itself what is new, and a delete would not be remembered; leave state_path "
             "or change_column out"
         )
-    changes = read_changes(df, options, run_id or new_run_id())
+    changes = read_changes(df, options, run_id)
     session.choose_worker_python(df)
     if changes.guarded:
         changes = _confirmed(changes, options)

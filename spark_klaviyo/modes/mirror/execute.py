@@ -17,11 +17,22 @@ import pyarrow as pa
 from spark_klaviyo.account.identity import stopped
 from spark_klaviyo.account.members import ListFacts, list_facts, members
 from spark_klaviyo.account.reads import Asking, ReadFailed, asking
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.encode import arrow, jvm
 from spark_klaviyo.encode.rows import row_encoder
 from spark_klaviyo.errors import OptionError, SchemaError
-from spark_klaviyo.modes.mirror.identities import MOST, IdentitySet, Seen, WhoTask, comparable, packed, result, unpacked
+from spark_klaviyo.modes.mirror.identities import (
+    MOST,
+    IdentitySet,
+    Seen,
+    WhoTask,
+    comparable,
+    member_pages,
+    packed,
+    result,
+    unpacked,
+)
 from spark_klaviyo.modes.mirror.removals import Removals, ceiling, removals
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import make_plan
@@ -30,11 +41,11 @@ from spark_klaviyo.plan.types import Field, Type, columns_of
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport, merge
 from spark_klaviyo.runs import session
-from spark_klaviyo.runs.execute import conclude, gathered, new_run_id, send
-from spark_klaviyo.runs.outcome import judged
-from spark_klaviyo.runs.outputs import Outputs
+from spark_klaviyo.runs.execute import conclude, gathered, send
+from spark_klaviyo.runs.outputs.outcome import judged
+from spark_klaviyo.runs.outputs.results import RESULT, Results
+from spark_klaviyo.runs.outputs.session_outputs import Outputs
 from spark_klaviyo.runs.rate_limit_session import rate_limit_session
-from spark_klaviyo.runs.results import RESULT, Results
 from spark_klaviyo.runs.send_task import SendTask
 from spark_klaviyo.state.session import resuming
 from spark_klaviyo.task.context import SendContextFactory
@@ -51,13 +62,13 @@ NOBODY_REMOVED = (
 EMPTY = "it has no row, and list_mode=mirror would remove every member of the list; nothing was sent"
 
 
-def write_mirror(df: DataFrame, options: Options, run_id: str = "") -> WriteReport:
+def write_mirror(df: DataFrame, options: Options, run_id: str) -> WriteReport:
     """Make the list the DataFrame; the report, or the error that the options ask for.
 
     Raises `SchemaError` for a DataFrame without rows or without identifiers that members have, and `WriteStopped`
     before any removal where more than `max_removals` members would go.
     """
-    plan = comparable(make_plan(options, columns_of(df), run_id or new_run_id()))
+    plan = comparable(make_plan(options, columns_of(df), run_id))
     session.choose_worker_python(df)
     with asking(options) as ask:
         facts = _before(ask, plan)
@@ -85,9 +96,13 @@ def _before(ask: Asking, plan: WritePlan) -> ListFacts:
     try:
         return list_facts(ask, list_id)
     except ReadFailed as failed:
-        if failed.code == "not_found":
+        if failed.code is StopCode.NOT_FOUND:
             raise OptionError(f"list_id: the account has no list with the id {list_id}") from failed
-        hint = "; list_mode=mirror needs the scopes lists:read and profiles:read" if failed.code == "forbidden" else ""
+        hint = (
+            "; list_mode=mirror needs the scopes lists:read and profiles:read"
+            if failed.code is StopCode.FORBIDDEN
+            else ""
+        )
         message = f"the list's members cannot be read: {failed}{hint}"
         raise stopped(plan, failed.code, message) from failed
 
@@ -142,7 +157,7 @@ def all_kept(people: IdentitySet, lost: int, total: TaskReport, most: int = MOST
     """
     if len(people) > most:
         told = f"{len(people):,} identifiers are more than the {most:,} that a mirror can compare: nobody was removed"
-        return replace(total, stopped=("too_many_rows", told))
+        return replace(total, stopped=(StopCode.TOO_MANY_ROWS, told))
     if lost:
         total.warn(NOBODY_REMOVED, lost)
         return total
@@ -164,12 +179,12 @@ def _remove(
 ) -> TaskReport:
     """Read the members and remove those that no row is about; the counts of both parts of the run."""
     try:
-        found = removals(members(ask, facts), people, ceiling(options.max_removals, facts.members))
+        found = removals(member_pages(members(ask, facts)), people, ceiling(options.max_removals, facts.members))
     except ReadFailed as failed:
         told = f"the list's members could not be read to the end: {failed}; nobody was removed"
         return replace(total, stopped=(failed.code, told))
     if found.too_many:
-        return replace(total, stopped=("too_many_removals", too_many(found, facts, options.max_removals)))
+        return replace(total, stopped=(StopCode.TOO_MANY_REMOVALS, too_many(found, facts, options.max_removals)))
     removed = _removed(found, plan, options, outputs, contexts)
     return merge([total, removed])
 

@@ -23,6 +23,7 @@ from spark_klaviyo.errors import SchemaError
 from spark_klaviyo.plan.manual import formats
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import Json
+from spark_klaviyo.runs.outputs.results import IDENTITIES
 from spark_klaviyo.screen import values
 from spark_klaviyo.screen.validate_row import get
 
@@ -30,7 +31,6 @@ KINDS = ("id", "email", "phone_number", "external_id")
 NOBODY = 0  # the hash of an identifier that is missing
 LOST = 2  # stands in place of the id of a row that names nobody who could be compared
 MOST = 30_000_000  # identifiers that the calling process holds at once: 240 MB
-WHO = "who"
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 Hashes = npt.NDArray[np.int64]  # shape (people, 4), in the order of KINDS
 
@@ -65,6 +65,20 @@ def of_people(people: Iterable[Mapping[str, object]]) -> Hashes:
     """The hashes of people given as mappings of identifiers."""
     rows = [[hashed(kind, person.get(kind)) for kind in KINDS] for person in people]
     return np.array(rows, dtype=np.int64).reshape(-1, len(KINDS))
+
+
+@dataclass(frozen=True)
+class MemberPage:
+    """Some members of a list: their profile ids, and the hashes of their identifiers."""
+
+    ids: list[str]
+    people: Hashes
+
+
+def member_pages(pages: Iterable[list[Mapping[str, object]]]) -> Iterator[MemberPage]:
+    """Pages of members, as the account gives them, with hashes in place of identifiers."""
+    for page in pages:
+        yield MemberPage([str(member["id"]) for member in page], of_people(page))
 
 
 class IdentitySet:
@@ -171,5 +185,5 @@ class WhoTask:
 
 def result(bodies: list[str]) -> pa.RecordBatch:
     """Result rows that tell who was seen: kind, body."""
-    kinds = pa.array([WHO] * len(bodies), pa.string())
+    kinds = pa.array([IDENTITIES] * len(bodies), pa.string())
     return pa.RecordBatch.from_arrays([kinds, pa.array(bodies, pa.string())], names=["kind", "body"])

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from spark_klaviyo.account.members import Page
-from spark_klaviyo.modes.mirror.identities import IdentitySet
+from spark_klaviyo.modes.mirror.identities import IdentitySet, MemberPage
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,7 @@ def ceiling(text: str, members: int) -> int:
     return int(members * float(text[:-1]) / 100) if text.endswith("%") else int(text)
 
 
-def removals(pages: Iterable[Page], rows: IdentitySet, most: int) -> Removals:
+def removals(pages: Iterable[MemberPage], rows: IdentitySet, most: int) -> Removals:
     """Go through the members; ids beyond the ceiling are counted and not held."""
     members = count = 0
     ids: list[str] = []

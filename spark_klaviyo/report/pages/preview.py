@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from spark_klaviyo.core.models import CODES
+from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.report.pages.html import (
     Markup,
     Rendered,
@@ -203,7 +203,7 @@ class Preview(Rendered):
         for column in self.mapping:
             yield f"  {column.column:<{width}} -> {column.becomes}{f'  ({column.hint})' if column.hint else ''}"
         for row in self.rejected:
-            why = row.detail if bodies else CODES.get(row.code, "")
+            why = row.detail if bodies else RejectCode.text_of(row.code)
             yield f"row {row.row:,} would be rejected: {row.code}{f', {why}' if why else ''}"
         for request in self.requests:
             yield from _told(request, bodies)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from spark_klaviyo.core.models import CODES
+from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.report.advice import advice
 from spark_klaviyo.report.pages.html import (
     Markup,
@@ -99,7 +99,7 @@ def _rows(report: WriteReport) -> Markup:
 def _reasons(report: WriteReport) -> Markup:
     ranked = sorted(report.reasons.items(), key=lambda pair: -pair[1])
     rows = [
-        (element("code", code), CODES.get(code, "Klaviyo's own code"), f"{times:,}", _examples(report, code))
+        (element("code", code), RejectCode.text_of(code, "Klaviyo's own code"), f"{times:,}", _examples(report, code))
         for code, times in ranked
     ]
     return table(("code", "meaning", "rows", "for example (partition: row)"), rows, ("rows",))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from spark_klaviyo.core.codes import ReceiptOutcome, jobs_can_be_followed
 from spark_klaviyo.deliver.jobs.follow import JobEnded, OpenJob
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.runs.interrupt import CODE, MESSAGE
-from spark_klaviyo.runs.outputs import Outputs
+from spark_klaviyo.runs.outputs.session_outputs import Outputs
 from spark_klaviyo.task.context import SendContextFactory
-from spark_klaviyo.task.jobs import STILL_WORTH_ASKING, RejectedRow, settle
+from spark_klaviyo.task.jobs import RejectedRow, settle
 
 
 def follow_jobs(
@@ -22,14 +23,13 @@ def follow_jobs(
     meet the asking as well; their receipts stay `accepted`, and `follow_klaviyo` settles them later.
     """
     held = list(jobs)
-    stopped = total.stopped[0] if total.stopped else ""
-    follows = plan.wait_for_jobs and stopped in STILL_WORTH_ASKING
+    follows = plan.wait_for_jobs and jobs_can_be_followed(total.stopped and total.stopped[0])
     ends = _followed(plan, held, total, outputs, contexts) if follows and held else []
     ended = {end.job.job_id for end in ends}
     left = [job for job in held if job.job_id not in ended]
     for job in left:
         total.job(job.job_id, "open", job.rows)
-    outputs.keep_ends(ends + [JobEnded(job, "open", 0, job.rows, "accepted") for job in left])
+    outputs.keep_ends(ends + [JobEnded(job, "open", 0, job.rows, ReceiptOutcome.ACCEPTED) for job in left])
 
 
 def _followed(

@@ -13,10 +13,10 @@ from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.datasets.schemas import RECEIPTS
 from spark_klaviyo.datasets.spark_storage import STAGING
 from spark_klaviyo.datasets.storage import Folder
-from spark_klaviyo.datasets.task_outputs import OPEN
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import is_table
-from spark_klaviyo.runs.results import RECEIPT, REJECT
+from spark_klaviyo.runs.outputs.results import RECEIPT, REJECT
+from spark_klaviyo.runs.outputs.task_outputs import OPEN
 
 Row = Mapping[str, object]
 Key = tuple[object, ...]  # names a request that made a job

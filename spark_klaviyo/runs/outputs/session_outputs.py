@@ -2,7 +2,7 @@
 
 The tasks' result rows are staged by the one action that sends; datasets are filled from there. Receipts of requests
 with a job are written when the job has ended, so that every request has one row; a run that is cut off before leaves
-them in the staging place, or where the tasks wrote them at once (`runs.crash_receipts`), and `follow_klaviyo` finds them.
+them in the staging place, or where the tasks wrote them at once (`crash_receipts`), and `follow_klaviyo` finds them.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from spark_klaviyo.core.models import Receipt
-from spark_klaviyo.datasets.run_row import run_row
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS, Column, ddl
 from spark_klaviyo.datasets.spark_storage import Dataset, Staging, spark_errors
 from spark_klaviyo.deliver.jobs.follow import JobEnded
 from spark_klaviyo.options.addresses import is_table
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.report import Reader, WriteReport
-from spark_klaviyo.runs.crash_receipts import EarlyReceipts
-from spark_klaviyo.runs.results import JOB, RECEIPT, REJECT, REPORT, RESULT, reject_body
+from spark_klaviyo.runs.outputs.crash_receipts import EarlyReceipts
+from spark_klaviyo.runs.outputs.results import JOB, RECEIPT, REJECT, REPORT, RESULT, reject_body
+from spark_klaviyo.runs.outputs.run_row import run_row
 from spark_klaviyo.task.jobs import RejectedRow
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.datasets.parts import PartWriter
-from spark_klaviyo.datasets.run_row import run_row
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS, Column
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.deliver.delivery import SendContext
@@ -20,7 +20,8 @@ from spark_klaviyo.deliver.jobs.follow import JobEnded
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport
-from spark_klaviyo.runs.results import reject_body
+from spark_klaviyo.runs.outputs.results import reject_body
+from spark_klaviyo.runs.outputs.run_row import run_row
 from spark_klaviyo.task.jobs import RejectedRow
 from spark_klaviyo.task.run import TaskEvent
 
@@ -90,7 +91,7 @@ class Writing:
         finally:
             self._attempt(self._flush)  # also where the task fails: what was sent is on record
         if self._trouble and report.stopped is None:
-            report.stopped = ("not_written", self._trouble)
+            report.stopped = (StopCode.NOT_WRITTEN, self._trouble)
         return report
 
     def _attempt(self, write: Callable[..., None], *given: TaskEvent) -> None:
@@ -99,7 +100,7 @@ class Writing:
         except OSError as error:
             reason = error.strerror or type(error).__name__
             self._trouble = f"rejected rows and receipts could not be written ({reason}); all later ones are missing"
-            self._context.stop.set("not_written", self._trouble)
+            self._context.stop.set(StopCode.NOT_WRITTEN, self._trouble)
 
     def _tell(self, event: TaskEvent) -> None:
         """Write down a rejected row, a receipt, the end of a job."""

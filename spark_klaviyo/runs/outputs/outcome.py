@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.errors import RowsRejected, WriteStopped
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.report import WriteReport
@@ -18,8 +19,8 @@ def judged(total: TaskReport, plan: WritePlan, troubles: Sequence[str] = ()) -> 
         return total
     if plan.max_rejects and too_many(plan.max_rejects, total.rejected, total.rows, settled=True):
         reason = f"more than {plan.max_rejects} of the rows were rejected (max_rejects)"
-        return replace(total, stopped=("too_many_rejects", reason))
-    return replace(total, stopped=("not_written", "; ".join(troubles))) if troubles else total
+        return replace(total, stopped=(StopCode.TOO_MANY_REJECTS, reason))
+    return replace(total, stopped=(StopCode.NOT_WRITTEN, "; ".join(troubles))) if troubles else total
 
 
 def ended(report: WriteReport, on_reject: str) -> WriteReport:

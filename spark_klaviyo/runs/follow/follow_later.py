@@ -14,11 +14,9 @@ from uuid import uuid4
 
 import pyarrow.compute as pc
 
-from spark_klaviyo.datasets.open_receipts import OpenReceipts, Row, key_of
 from spark_klaviyo.datasets.parts import PartWriter
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS
 from spark_klaviyo.datasets.storage import Folder
-from spark_klaviyo.datasets.task_outputs import TaskOutputs
 from spark_klaviyo.deliver.jobs.follow import OpenJob
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import is_table
@@ -26,8 +24,10 @@ from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport, merge
-from spark_klaviyo.runs.outcome import ended
-from spark_klaviyo.runs.results import reject_body
+from spark_klaviyo.runs.follow.open_receipts import OpenReceipts, Row, key_of
+from spark_klaviyo.runs.outputs.outcome import ended
+from spark_klaviyo.runs.outputs.results import reject_body
+from spark_klaviyo.runs.outputs.task_outputs import TaskOutputs
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.jobs import OPEN_JOB, RejectedRow, settle
 

@@ -10,7 +10,6 @@ import pyarrow as pa
 
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.deliver.jobs.follow import JobEnded, OpenJob
-from spark_klaviyo.modes.mirror.identities import WHO
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.task.jobs import RejectedRow
 from spark_klaviyo.task.run import TaskEvent
@@ -18,8 +17,9 @@ from spark_klaviyo.task.run import TaskEvent
 RESULT = "kind string, body string"
 SCHEMA = pa.schema([("kind", pa.string()), ("body", pa.string())])
 MOST_ROWS = 2_000  # result rows held before they are handed to Spark
-REPORT, REJECT, RECEIPT, JOB, END = "report", "reject", "receipt", "job", "end"
-_KINDS: dict[type, str] = {TaskReport: REPORT, Receipt: RECEIPT, OpenJob: JOB, JobEnded: END}
+REPORT, REJECT, RECEIPT, JOB = "report", "reject", "receipt", "job"
+IDENTITIES = "identities"  # of a mirror: who the rows are
+_KINDS: dict[type, str] = {TaskReport: REPORT, Receipt: RECEIPT, OpenJob: JOB, JobEnded: "end"}
 
 
 def reject_body(run_id: str, partition_id: int, refused: RejectedRow) -> dict[str, object]:
@@ -82,5 +82,5 @@ class Results:
         elif kind == JOB:
             told = json.loads(body)
             self.jobs.append(OpenJob(**told))
-        elif kind == WHO:
+        elif kind == IDENTITIES:
             self.people.append(body)

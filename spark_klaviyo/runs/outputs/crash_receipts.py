@@ -18,10 +18,10 @@ from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.datasets.parts import PartWriter
 from spark_klaviyo.datasets.schemas import RECEIPTS
 from spark_klaviyo.datasets.storage import Folder
-from spark_klaviyo.datasets.task_outputs import OPEN
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.runs.outputs.task_outputs import OPEN
 from spark_klaviyo.task.run import TaskEvent
 
 UNWRITTEN = "job ids could not be written to receipts_path as they came: a run that was cut off could not be followed"

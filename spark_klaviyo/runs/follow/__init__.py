@@ -1,0 +1,1 @@
+"""Following asynchronous jobs: those of the run itself, and those that earlier runs left open."""
