@@ -18,12 +18,12 @@ from spark_klaviyo.batching.dedupe import key_of
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.models import EncodedRows, Rejection
 from spark_klaviyo.encode.formats import as_json, written
-from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.screen.validate_row import get, validate_row
+from spark_klaviyo.plan.shape import value_at
+from spark_klaviyo.plan.model import INFORMING_PARAMS, WritePlan
+from spark_klaviyo.screen.validate_row import validate_row
 from spark_klaviyo.templates.model import Setting
 
 FINE, LOOK = 0, 1
-INFORMING = frozenset({"default_country"})  # asides that tell of a row without deciding where it goes
 
 
 @dataclass
@@ -126,7 +126,7 @@ def _decide(
 def _by_route(batch: pa.RecordBatch, whole: EncodedRows, first_row: int) -> list[tuple[str, EncodedRows]]:
     if not len(whole):
         return []
-    routes = columns.routes_of(batch, INFORMING)
+    routes = columns.routes_of(batch, INFORMING_PARAMS)
     if routes is None:
         return [("", whole)]
     values, codes = routes
@@ -162,7 +162,7 @@ def _by_record(
         return
     for position in range(len(encoded_rows)):
         record = exact_json.loads(columns.text_of(encoded_rows, position, separator))
-        values = {name: str(get(record, (name,)) or "") for name in plan.template.item_paths}
+        values = {name: str(value_at(record, (name,)) or "") for name in plan.template.item_paths}
         alone = columns.gathered(encoded_rows, np.array([position], dtype=np.int64))
         yield json.dumps({**route_values(route), **values}, ensure_ascii=False), alone
 

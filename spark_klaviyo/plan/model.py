@@ -72,6 +72,9 @@ class Checks:
     channels: tuple[str, ...] = ()  # the words there are
 
 
+INFORMING_PARAMS = frozenset({"default_country"})  # per-row parameters that do not decide where a row goes
+
+
 @dataclass(frozen=True)
 class RequestParam:
     """A column whose value a row needs outside its record: a per-row setting, a path parameter, a body placeholder.

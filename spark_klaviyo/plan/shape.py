@@ -10,7 +10,7 @@ A node says where a value of the record comes from. Encoders turn (node, row) in
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from spark_klaviyo.plan.types import Type
 
@@ -77,3 +77,14 @@ class When:
 
 
 Node: TypeAlias = "Leaf | Fixed | Record | Each | When"
+
+
+def value_at(record: object, path: tuple[str, ...]) -> Json:
+    """The value at a path of a loaded JSON value; None where nothing is there."""
+    value = cast("Json", record)
+    for part in path:
+        if isinstance(value, list) and part == ONE_ITEM:
+            value = value[0] if value else None
+        else:
+            value = value.get(part) if isinstance(value, dict) else None
+    return value

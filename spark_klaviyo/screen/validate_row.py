@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.plan.channels import MARK
 from spark_klaviyo.plan.model import Checks, FieldCheck, WritePlan
-from spark_klaviyo.plan.shape import ONE_ITEM, Json
+from spark_klaviyo.plan.shape import ONE_ITEM, Json, value_at
 from spark_klaviyo.screen import values
 from spark_klaviyo.screen.values import Problem
 from spark_klaviyo.templates.model import Template
@@ -71,7 +71,7 @@ def _problems(plan: WritePlan, record: Object, aside: Mapping[str, str]) -> Iter
     yield from _needed(checks, record)
     yield from _identified(checks, record)
     yield from _within_limits(checks, record)
-    if checks.unique_id and get(record, checks.unique_id) is None:
+    if checks.unique_id and value_at(record, checks.unique_id) is None:
         put(record, checks.unique_id, _digest(checks, record))
     prune(record, plan.template.keep_empty)
 
@@ -80,7 +80,7 @@ def _problems(plan: WritePlan, record: Object, aside: Mapping[str, str]) -> Iter
 
 
 def _value(wanted: FieldCheck, record: Object, checks: Checks, aside: Mapping[str, str]) -> Problem | None:
-    value = get(record, wanted.at)
+    value = value_at(record, wanted.at)
     if isinstance(value, str) and not value.strip() and (wanted.identifies or wanted.required):
         remove(record, wanted.at)
         value = None
@@ -137,7 +137,7 @@ def _text(wanted: FieldCheck, value: str) -> str | Problem:
 
 
 def _identified(checks: Checks, record: Object) -> Iterator[tuple[Problem, str]]:
-    present = [at for at in checks.identifiers if get(record, at) is not None]
+    present = [at for at in checks.identifiers if value_at(record, at) is not None]
     if checks.identifiers and not present:
         names = ", ".join(at[-1] for at in checks.identifiers)
         yield Problem("no_identifier", f"the row has none of {names}"), ""
@@ -148,7 +148,7 @@ def _identified(checks: Checks, record: Object) -> Iterator[tuple[Problem, str]]
 
 def _channels(checks: Checks, record: Object) -> Iterator[tuple[Problem, str]]:
     """The words of a column are read and taken out."""
-    held, pointer = get(record, checks.channels_at), "/" + "/".join(checks.channels_at)
+    held, pointer = value_at(record, checks.channels_at), "/" + "/".join(checks.channels_at)
     given = held.pop(MARK, None) if isinstance(held, dict) else None
     texts = given if isinstance(given, list) else [given]
     words = re.split(r"[,\s]+", ",".join(str(text) for text in texts if text is not None).lower())
@@ -161,16 +161,16 @@ def _channels(checks: Checks, record: Object) -> Iterator[tuple[Problem, str]]:
 def _needed(checks: Checks, record: Object) -> Iterator[tuple[Problem, str]]:
     """What is there without something that it needs: a channel without its identifier, half of a pair."""
     for need in checks.needs:
-        if get(record, need.when) is not None and get(record, need.at) in (None, ""):
+        if value_at(record, need.when) is not None and value_at(record, need.at) in (None, ""):
             yield Problem("missing_field", need.says), "/" + "/".join(need.at)
 
 
 def _other_identifier(checks: Checks, record: Object, wanted: FieldCheck) -> bool:
-    return any(get(record, at) not in (None, "") for at in checks.identifiers if at != wanted.at)
+    return any(value_at(record, at) not in (None, "") for at in checks.identifiers if at != wanted.at)
 
 
 def _within_limits(checks: Checks, record: Object) -> Iterator[tuple[Problem, str]]:
-    properties = get(record, checks.properties_at) if checks.properties_at else None
+    properties = value_at(record, checks.properties_at) if checks.properties_at else None
     if checks.max_properties is not None and isinstance(properties, dict) and len(properties) > checks.max_properties:
         detail = f"{len(properties):,} properties; at most {checks.max_properties:,} are taken"
         yield Problem("too_many_properties", detail), "/" + "/".join(checks.properties_at)
@@ -215,7 +215,7 @@ def _shape(plan: WritePlan, record: Object) -> Iterator[tuple[Problem, str]]:
     if plan.template.as_rows:
         return
     for at in _unknown(plan, record):
-        several = isinstance(get(record, at), list) and (*at, ONE_ITEM) in _ways(plan.template)
+        several = isinstance(value_at(record, at), list) and (*at, ONE_ITEM) in _ways(plan.template)
         said = (
             f"{'/'.join(at)} must hold exactly one" if several else f"{plan.template.name} has no field {'/'.join(at)}"
         )
@@ -268,26 +268,15 @@ def _digest(checks: Checks, record: Object) -> str:
 
     Fields go by their paths, so that the same event has the same id in every layout and revision of a record.
     """
-    chosen: Json = [get(record, at) for at in checks.unique_id_places]
+    chosen: Json = [value_at(record, at) for at in checks.unique_id_places]
     if not checks.unique_id_places:
-        told = {path: get(record, at) for path, at in checks.unique_id_content}
+        told = {path: value_at(record, at) for path, at in checks.unique_id_content}
         chosen = {path: value for path, value in told.items() if value not in (None, {}, [])}
     text = exact_json.dumps(exact_json.canonical(chosen), sort_keys=True)
     return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
 # --- places ---------------------------------------------------------------------------------------
-
-
-def get(record: Json, at: tuple[str, ...]) -> Json:
-    """The value at a place of a record; None where nothing is there."""
-    value = record
-    for part in at:
-        if isinstance(value, list) and part == ONE_ITEM:
-            value = value[0] if value else None
-        else:
-            value = value.get(part) if isinstance(value, dict) else None
-    return value
 
 
 def put(record: Object, at: tuple[str, ...], value: Json) -> None:
@@ -304,7 +293,7 @@ def put(record: Object, at: tuple[str, ...], value: Json) -> None:
 
 def remove(record: Object, at: tuple[str, ...]) -> None:
     """Take the value at a place out of the record."""
-    holder = get(record, at[:-1])
+    holder = value_at(record, at[:-1])
     if isinstance(holder, dict):
         holder.pop(at[-1], None)
 

@@ -14,8 +14,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from spark_klaviyo.core.codes import RejectCode
+from spark_klaviyo.core.identifiers import normalise_identifier
 from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.http.documents import clean
+from spark_klaviyo.plan.shape import value_at
 from spark_klaviyo.templates.model import Template
 
 BESIDE = ("id", "type", "meta", "relationships")  # what stands beside the attributes of a record
@@ -96,18 +98,7 @@ def _names(record: Mapping[str, object], template: Template) -> Names:
     """All identifiers of a record, empty where it has them not; emails ignore case."""
     wanted = {*template.identifiers, *template.key}
     places = [("id",), *(known.at for known in template.fields if known.path in wanted and known.at != ("id",))]
-    return tuple(_shown(at, _at(record, at)) for at in places)
-
-
-def _at(record: object, at: tuple[str, ...]) -> object:
-    for name in at:
-        record = record.get(name) if isinstance(record, dict) else None
-    return record
-
-
-def _shown(at: tuple[str, ...], value: object) -> str:
-    shown = str(value).strip() if isinstance(value, (str, int, float)) else ""
-    return shown.lower() if at[-1] == "email" else shown
+    return tuple(normalise_identifier(at[-1], value_at(record, at)) for at in places)
 
 
 def _record(error: Mapping[str, object], template: Template) -> dict[str, object]:

@@ -146,7 +146,7 @@ def _holds(rejects: Folder, run_id: str) -> bool:
     return any(
         pc.any(pc.equal(piece.column(0), run_id)).as_py()
         for name in rejects.names()
-        for piece in rejects.pieces(name, ["run_id"], MOST_READ)
+        for piece in rejects.read_batches(name, ["run_id"], MOST_READ)
     )
 
 

@@ -17,7 +17,7 @@ def judged(total: TaskReport, plan: WritePlan, troubles: Sequence[str] = ()) -> 
     """The counts of all tasks with the whole run's reason to be called stopped, where one came only at its end."""
     if total.stopped is not None:
         return total
-    if plan.max_rejects and too_many(plan.max_rejects, total.rejected, total.rows, settled=True):
+    if plan.max_rejects and too_many(plan.max_rejects, total.rejected, total.rows, final=True):
         reason = f"more than {plan.max_rejects} of the rows were rejected (max_rejects)"
         return replace(total, stopped=(StopCode.TOO_MANY_REJECTS, reason))
     return replace(total, stopped=(StopCode.NOT_WRITTEN, "; ".join(troubles))) if troubles else total

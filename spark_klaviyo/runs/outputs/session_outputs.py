@@ -52,10 +52,10 @@ class Outputs:
         rejects = _dataset(spark, "rejects_path", options.rejects_path, REJECTS)
         receipts = _dataset(spark, "receipts_path", options.receipts_path, RECEIPTS)
         runs = _dataset(spark, "runs_path", options.runs_path, RUNS)
-        places = [one.place for one in (receipts, rejects) if one is not None]
+        places = [one.location for one in (receipts, rejects) if one is not None]
         beside = next((place for place in places if not is_table(place)), next(iter(places), None))
-        staging = Staging(spark, beside, run_id) if beside is not None else None
-        early = EarlyReceipts(run_id, receipts.place if receipts is not None and not receipts.table else None)
+        staging = Staging.beside(spark, beside, run_id) if beside is not None else None
+        early = EarlyReceipts(run_id, receipts.location if receipts is not None and not receipts.table else None)
         return Outputs(run_id, rejects, receipts, runs, staging, early)
 
     @property
@@ -197,8 +197,8 @@ class _Told:
 
 
 def _dataset(spark: Any, option: str, place: str | None, columns: tuple[Column, ...]) -> Dataset | None:
-    return Dataset(spark, option, place.rstrip("/") or "/", columns) if place else None
+    return Dataset(spark, place.rstrip("/") or "/", option, columns) if place else None
 
 
 def _reader(dataset: Dataset | None, run_id: str) -> Reader | None:
-    return None if dataset is None else lambda: dataset.read().where(f"run_id = '{run_id}'")
+    return None if dataset is None else lambda: dataset.rows().where(f"run_id = '{run_id}'")

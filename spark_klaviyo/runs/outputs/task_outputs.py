@@ -119,7 +119,7 @@ class Writing:
             self._keep(held, self._context.clock.now())
         self._held = {}
         for writer in filter(None, (self._rejects, self._receipts)):
-            writer.appear()
+            writer.write_schema()
         if self._opened is not None:
             self._opened.undo()
 
