@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from spark_klaviyo.errors import KlaviyoError, OptionError, RowsRejected, SchemaError, WriteStopped
     from spark_klaviyo.preview.preview import preview_klaviyo
     from spark_klaviyo.report.report import WriteReport
+    from spark_klaviyo.state.compact import compact_state
 
 _HOME = {
     "write_klaviyo": "spark_klaviyo.entrypoints.function",
@@ -37,6 +38,7 @@ _HOME = {
     "register": "spark_klaviyo.entrypoints.datasource",
     "KlaviyoDataSource": "spark_klaviyo.entrypoints.datasource",
     "WriteReport": "spark_klaviyo.report.report",
+    "compact_state": "spark_klaviyo.state.compact",
     "KlaviyoError": "spark_klaviyo.errors",
     "OptionError": "spark_klaviyo.errors",
     "SchemaError": "spark_klaviyo.errors",
@@ -54,6 +56,7 @@ __all__ = [
     "WriteReport",
     "WriteStopped",
     "check_klaviyo",
+    "compact_state",
     "follow_klaviyo",
     "klaviyo_batch_writer",
     "klaviyo_partition_writer",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.entrypoints import capabilities
-from spark_klaviyo.options.entrypoints import DOORS, SESSION_DOORS
+from spark_klaviyo.options.entrypoints import SESSION_ENTRY_POINTS, EntryPoint
 from spark_klaviyo.options.table import OPTIONS, Option
 from spark_klaviyo.plan.manual.formats import FORMATS
 from spark_klaviyo.plan.types import TYPE_TABLE
@@ -62,10 +62,10 @@ def _option(option: Option) -> tuple[str, str, str]:
     words = [option.help]
     if option.mode != "both":
         words.append(f"{option.mode} mode only")
-    if option.doors == SESSION_DOORS:
+    if option.entry_points == SESSION_ENTRY_POINTS:
         words.append("session doors only")
-    elif option.doors != frozenset(DOORS):
-        words.append(f"at {', '.join(DOORS[door] for door in sorted(option.doors))}")
+    elif option.entry_points != frozenset(EntryPoint):
+        words.append(f"at {', '.join(one.call for one in EntryPoint if one in option.entry_points)}")
     return f"`{option.name}`", default, "; ".join(words)
 
 

@@ -13,6 +13,7 @@ import pytest
 import spark_klaviyo
 from spark_klaviyo.cli.main import parser
 from spark_klaviyo.entrypoints.read import options_at
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.table import OPTIONS
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.templates import find_template, templates
@@ -93,7 +94,7 @@ def test_every_call_that_is_shown_has_options_that_its_door_takes(
     door: str, given: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KLAVIYO_API_KEY", "pk_test")
-    options_at(door, given)
+    options_at(EntryPoint(door), given)
 
 
 def test_examples_are_there_to_be_checked() -> None:

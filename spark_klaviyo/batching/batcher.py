@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from spark_klaviyo.core.models import KEY_MARK, NOW_MARK, Batch, EncodedRows, Envelope, Limits, Span
+from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Batch, EncodedRows, Envelope, Limits, Span
 
 NOW_LENGTH = len("2026-01-01T00:00:00.000000Z")
 
@@ -20,8 +20,8 @@ NOW_LENGTH = len("2026-01-01T00:00:00.000000Z")
 def filled_length(text: bytes, key_length: int) -> int:
     """Bytes of a head or tail once its marks are filled with a key of `key_length` bytes and the time."""
     length = len(text)
-    length += text.count(KEY_MARK) * (key_length - len(KEY_MARK))
-    return length + text.count(NOW_MARK) * (NOW_LENGTH - len(NOW_MARK))
+    length += text.count(KEY_PLACEHOLDER) * (key_length - len(KEY_PLACEHOLDER))
+    return length + text.count(NOW_PLACEHOLDER) * (NOW_LENGTH - len(NOW_PLACEHOLDER))
 
 
 @dataclass

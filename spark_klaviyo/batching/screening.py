@@ -18,8 +18,8 @@ from spark_klaviyo.batching.dedupe import key_of
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.models import EncodedRows, Rejection
 from spark_klaviyo.encode.formats import as_json, written
-from spark_klaviyo.plan.shape import value_at
 from spark_klaviyo.plan.model import INFORMING_PARAMS, WritePlan
+from spark_klaviyo.plan.shape import value_at
 from spark_klaviyo.screen.validate_row import validate_row
 from spark_klaviyo.templates.model import Setting
 

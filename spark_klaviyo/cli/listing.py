@@ -31,7 +31,7 @@ def facts(template: Template) -> dict[str, object]:
     """What a program may want to know of a template."""
     return {
         "name": template.name,
-        "api": template.legacy or "current",
+        "api": str(template.api),
         "summary": template.summary,
         "method": template.method,
         "path": template.path,
@@ -54,7 +54,7 @@ def _table(found: Iterable[Template]) -> str:
     rows = [("template", "a request", "quota", "a row is", "")]
     rows += [
         (
-            template.name + (f" (api={template.legacy})" if template.legacy else ""),
+            template.name + (f" (api={template.api})" if template.is_retired else ""),
             size_of(template),
             quota_of(template),
             OUTCOMES[template.outcome].partition(":")[0].removesuffix(" that is followed to its end"),

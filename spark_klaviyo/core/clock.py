@@ -1,4 +1,4 @@
-"""Time as a value that is passed in: real, or a multiple of it for benches; tests bring their own."""
+"""Time as a value that is passed in, so that tests can bring their own clock."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from spark_klaviyo.core.stop import Stop
 
 
 class Clock(Protocol):
-    """Seconds that only grow, the UTC time of day, and a sleep that a stop ends."""
+    """Monotonic seconds, the UTC time, and a sleep that a stop interrupts."""
 
     def now(self) -> float:
-        """Seconds since some fixed moment, never going back."""
+        """Monotonic seconds."""
 
     def wall(self) -> datetime:
-        """The present moment in UTC."""
+        """The current UTC time."""
 
     def wait(self, seconds: float, stop: Stop) -> bool:
-        """Sleep; True (at once) when stopped, False when the time has passed."""
+        """Sleep; True as soon as stopped, False when the time has passed."""
 
 
 class SystemClock:
-    """The machine's own time."""
+    """The machine's time."""
 
     def now(self) -> float:
         """Monotonic seconds."""

@@ -1,21 +1,22 @@
-"""JSON text to Python and back without changing a digit: fractions keep the text they came with."""
+"""Reads and writes JSON without changing a digit of a number: fractions keep the text they came with."""
 
 from __future__ import annotations
 
 import json
 import re
 from decimal import Decimal
+from typing import TypeAlias
 
-from spark_klaviyo.plan.shape import Json
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
-# A fraction travels as text between these two private-use characters, and leaves as the bare number again.
+# A fraction is held as text between these two private-use characters, and written as the bare number again.
 _OPEN, _CLOSE = "\ue002", "\ue003"
 DOUBLE_DIGITS = 17  # enough for any double to come back as it was
 _MARKED = re.compile(f'"{_OPEN}([^"{_CLOSE}]*){_CLOSE}"')
 
 
 def loads(text: bytes | str) -> Json:
-    """The value of a JSON text; fractions are opaque text that `dumps` writes as they were. Raises ValueError."""
+    """The value of a JSON text; fractions become opaque text that `dumps` writes as they were. Raises ValueError."""
     value: Json = json.loads(text, parse_float=_keep, parse_constant=_refuse)
     return value
 
@@ -27,9 +28,9 @@ def dumps(value: Json, *, sort_keys: bool = False) -> bytes:
 
 
 def canonical(value: Json) -> Json:
-    """The value with every number in one spelling, whoever wrote it: 20.0, 20 and 2.0E1 are the same.
+    """The value with every number in one spelling: 20.0, 20 and 2.0E1 are the same.
 
-    Fractions of up to 17 digits are told apart as doubles, longer ones digit by digit.
+    Fractions of up to 17 digits are compared as doubles, longer ones digit by digit.
     """
     if isinstance(value, dict):
         return {key: canonical(inner) for key, inner in value.items()}
@@ -54,4 +55,4 @@ def _keep(text: str) -> str:
 
 
 def _refuse(text: str) -> str:
-    raise ValueError(f"{text} is no JSON")
+    raise ValueError(f"{text} is not JSON")

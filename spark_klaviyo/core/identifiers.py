@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SEPARATOR = "\x1f"  # between the parts of an identifier, in hashes and keys
 # What `str.strip` takes off, so that Spark, whose `trim` knows the blank alone, can take off the same.
-BLANKS = "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+BLANKS = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
 PHONE_CHARACTERS = "+0123456789"
 
 

@@ -1,6 +1,7 @@
-"""The nouns that travel between the rooms: frozen, picklable, and without any knowledge of Spark or HTTP.
+"""The values that pass between folders: encoded rows, batches, replies, receipts and rejections.
 
-Slab -> Span -> Batch (one request) -> Reply -> Receipt and Rejections.
+EncodedRows -> Span -> Batch (one request) -> Reply -> Receipt and Rejections. All are frozen and picklable, and know
+neither Spark nor HTTP.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from typing import Annotated, Protocol
 import numpy as np
 import numpy.typing as npt
 
-# Stand for the key and the moment of sending in a body's head or tail, until the request leaves. NUL is never in JSON.
-KEY_MARK = b"\x00key\x00"
-NOW_MARK = b"\x00now\x00"
+# Replaced in a body's head and tail by the API key and the time of sending. JSON never contains NUL.
+KEY_PLACEHOLDER = b"\x00key\x00"
+NOW_PLACEHOLDER = b"\x00now\x00"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request may hold: rows, bytes of the whole body, bytes of one row (None: no limit known)."""
+    """What one request may hold: rows, bytes of the whole body, bytes of one row (None: no known limit)."""
 
     max_rows: int
     max_bytes: int
@@ -28,7 +29,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Quota:
-    """The fixed windows of an endpoint: (requests, seconds) each, shortest first. Empty: no limit."""
+    """Rate limits of an endpoint as fixed windows: (requests, seconds) each, shortest first. Empty: no limit."""
 
     windows: tuple[tuple[int, float], ...]
 
@@ -50,19 +51,18 @@ class StateLocation:
 
 @dataclass(frozen=True)
 class EncodedRows:
-    """Encoded rows of one Arrow batch in one contiguous buffer.
+    """The encoded rows of one Arrow batch in one contiguous buffer; all arrays have one entry a row."""
 
-    Row i is `body[offsets[i]:offsets[i + 1]]` and ends in the separator. `rows[i]` is its number in the partition;
-    `keys[i]` a hash of its identifier (0: none), equal for rows that mean the same profile, event or item;
-    `fingerprints[i]` what a state compares it by (None without a state); `records` the rows as JSON where `body` has
-    another format.
-    """
-
+    # Row i is body[offsets[i]:offsets[i + 1]]; it ends in the envelope's separator.
     body: memoryview
     offsets: npt.NDArray[np.int64]
+    # The row's number in its partition.
     rows: npt.NDArray[np.int64]
+    # A hash of the row's identifier (0: none), equal for rows of the same profile, event or item.
     keys: npt.NDArray[np.int64]
+    # Key and content as the state stores them, 32 bytes a row; None without a state.
     fingerprints: npt.NDArray[np.uint8] | None = None
+    # The rows as JSON, where `body` is in another format.
     records: npt.NDArray[np.object_] | None = None
 
     def __len__(self) -> int:
@@ -71,7 +71,7 @@ class EncodedRows:
 
 @dataclass(frozen=True)
 class Span:
-    """Rows `start` to `stop` (exclusive) of a slab."""
+    """Rows `start` to `stop` (exclusive) of some encoded rows."""
 
     encoded_rows: EncodedRows
     start: int
@@ -86,27 +86,26 @@ class Span:
         return int(self.encoded_rows.offsets[self.stop] - self.encoded_rows.offsets[self.start])
 
     def view(self) -> memoryview:
-        """The bytes, separators included, not copied."""
-        return self.encoded_rows.body[
-            int(self.encoded_rows.offsets[self.start]) : int(self.encoded_rows.offsets[self.stop])
-        ]
+        """The bytes, separators included, without a copy."""
+        offsets = self.encoded_rows.offsets
+        return self.encoded_rows.body[int(offsets[self.start]) : int(offsets[self.stop])]
 
 
 class Arrangement(Protocol):
-    """How rows become the inside of a body where they do not simply follow each other (`plan.arrange`)."""
+    """How records are arranged in a body, where they do not simply follow each other (see `plan.arrange`)."""
 
     def inside(self, records: Sequence[bytes]) -> bytes | None:
         """The bytes between head and tail; None: the request has no body."""
 
     def named(self, records: Sequence[bytes], rests: Sequence[str]) -> list[list[int]]:
-        """Positions of the rows that each pointer means; given is what follows the place of the rows in it."""
+        """The positions of the records that each pointer names; `rests`: what follows the records' path in it."""
 
 
 @dataclass(frozen=True)
 class Envelope:
-    """Where a batch goes and what stands around its rows: one value of the per-row settings.
+    """Where a batch goes, and what its body holds around the rows; one for each value of the per-row parameters.
 
-    `of_a_row`: its path or query is made of a row's values, so that "not found" means the row.
+    `of_a_row`: path or query were filled with a row's values, so a 404 is about the row.
     """
 
     path: str
@@ -120,7 +119,7 @@ class Envelope:
 
 @dataclass(frozen=True)
 class Batch:
-    """The rows of one request. `sequence` counts the batches of a partition."""
+    """The rows of one request; `sequence` numbers the batches of a partition."""
 
     sequence: int
     spans: tuple[Span, ...]
@@ -128,26 +127,26 @@ class Batch:
 
     @property
     def rows(self) -> int:
-        """How many rows."""
+        """The number of rows."""
         return sum(map(len, self.spans))
 
     @property
     def inside(self) -> list[memoryview]:
-        """The rows' bytes as slices, the last separator dropped."""
+        """The rows' bytes as slices, without the last separator."""
         views = [span.view() for span in self.spans]
         if views and self.envelope.separator:
             views[-1] = views[-1][: -len(self.envelope.separator)]
         return views
 
     def parts(self) -> list[bytes | memoryview]:
-        """The body in order: head, slices, tail; nothing without a body. The marks in head and tail are not filled."""
+        """The body in order: head, slices, tail; empty for a request without a body. Placeholders are not replaced."""
         if self.envelope.arrangement is not None:
             inside = self.envelope.arrangement.inside(list(self.records()))
             return [] if inside is None else [self.envelope.head, memoryview(inside), self.envelope.tail]
         return [self.envelope.head, *self.inside, self.envelope.tail]
 
     def records(self) -> Iterator[bytes]:
-        """Each row's record as JSON, without separator."""
+        """The record of each row as JSON, without separator."""
         cut = len(self.envelope.separator)
         for span in self.spans:
             if span.encoded_rows.records is not None:
@@ -159,27 +158,22 @@ class Batch:
 
     def numbers(self) -> npt.NDArray[np.int64]:
         """The rows' numbers in the partition, in order."""
-        return (
-            np.concatenate([s.encoded_rows.rows[s.start : s.stop] for s in self.spans])
-            if self.spans
-            else np.empty(0, np.int64)
-        )
+        if not self.spans:
+            return np.empty(0, np.int64)
+        return np.concatenate([span.encoded_rows.rows[span.start : span.stop] for span in self.spans])
 
     def fingerprints(self) -> npt.NDArray[np.uint8] | None:
-        """What a state compares the rows by, in order; None without a state."""
-        held = [
-            span.encoded_rows.fingerprints[span.start : span.stop]
-            for span in self.spans
-            if span.encoded_rows.fingerprints is not None
-        ]
-        return np.concatenate(held) if held else None
+        """The rows' fingerprints, in order; None without a state."""
+        held = [(span.encoded_rows.fingerprints, span) for span in self.spans]
+        found = [fingerprints[span.start : span.stop] for fingerprints, span in held if fingerprints is not None]
+        return np.concatenate(found) if found else None
 
     def pick(self, positions: npt.NDArray[np.int64]) -> Batch:
-        """The batch that holds only the rows at these positions (ascending, counted in this batch)."""
+        """A batch of only the rows at these positions (ascending, counted in this batch)."""
         return Batch(self.sequence, tuple(self._spans(positions)), self.envelope)
 
     def without(self, positions: set[int]) -> Batch:
-        """The batch without the rows at these positions."""
+        """A batch of all rows but those at these positions."""
         return self.pick(np.array([p for p in range(self.rows) if p not in positions], dtype=np.int64))
 
     def halves(self) -> tuple[Batch, Batch]:
@@ -199,9 +193,9 @@ class Batch:
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back for one attempt. `status` is None when no answer came; then `failure` says why.
+    """The reply to one attempt; header names are lower case.
 
-    `sent` tells whether the request may have reached the server; header names are lower case.
+    Without a reply `status` is None, `failure` says why, and `sent` whether the request may have reached the server.
     """
 
     status: int | None
@@ -213,16 +207,16 @@ class Reply:
 
     @property
     def answer_lost(self) -> bool:
-        """Sent, and nobody knows what became of it."""
+        """Whether the request may have been carried out although no reply came."""
         return self.status is None and self.sent
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """One row that Klaviyo, or a check before sending, refused; the only noun besides Batch that holds a person's data.
+    """One row that Klaviyo, or a check before sending, refused. It holds a person's data, like Batch.
 
-    `record` is the mapped row as JSON text; `row` its number in the partition; `position` its place in its batch, -1
-    when it never was in one.
+    `row` is its number in the partition (-1 where a job named it), `record` the mapped row as JSON text. `code` is a
+    `RejectCode` or Klaviyo's own.
     """
 
     row: int
@@ -233,7 +227,7 @@ class Rejection:
     status: int | None = None
 
     def __repr__(self) -> str:
-        return f"Rejection(row={self.row}, code={self.code!r}, status={self.status})"
+        return f"Rejection(row={self.row}, code={self.code}, status={self.status})"
 
 
 KEY = True  # marks a column of the receipts

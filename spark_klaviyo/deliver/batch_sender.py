@@ -74,7 +74,8 @@ class BatchSender:
         self._row_paths = "{" in template.path and bool(order.params or template.item_paths)
         self._pages = template.family == "manual"
         self._says_one = template.path.rstrip("/") in ONE_OR_ZERO
-        self._legacy = "template" if template.legacy and template.family != "manual" else template.legacy
+        old = str(template.api) if template.is_retired else ""
+        self._legacy = "template" if old and template.family != "manual" else old
         self._proven = False  # some request has passed, so the address is right
 
     def carry(self, batch: Batch, hand_over: Callable[[Delivery], None]) -> None:
@@ -109,7 +110,7 @@ class BatchSender:
     def _until_settled(self, sending: Sending) -> Verdict | None:
         """Attempts and waits until a verdict is final; None when stopped before that."""
         endpoint = self._order.template
-        while self._context.limiter.take(self._route, self._order.quota, self._stop):
+        while self._context.limiter.acquire(self._route, self._order.quota, self._stop):
             self._attempt(sending)
             done = endpoint.done if sending.batch.rows == 1 else ()  # of several rows, a refusal settles none
             if sending.batch.rows == 1 and sending.doubtful and not endpoint.idempotent:
@@ -144,7 +145,7 @@ class BatchSender:
         reply = self._context.transport.send(
             self._order.template.method, envelope.path, query=envelope.query, parts=sending.batch.parts()
         )
-        self._context.limiter.saw(self._route, reply)
+        self._context.limiter.observe(self._route, reply)
         sending.reply = reply
         over = self._context.clock.wall().timestamp()
         sending.attempts.append(Attempt(replace(reply, body=b""), over, may_have_committed(reply)))

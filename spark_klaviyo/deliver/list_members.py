@@ -9,8 +9,8 @@ import json
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
-from spark_klaviyo.core.models import Envelope
 from spark_klaviyo.core.identifiers import normalise_identifier
+from spark_klaviyo.core.models import Envelope
 from spark_klaviyo.deliver.lookups import MOST_PAGES, MOST_VALUES
 from spark_klaviyo.deliver.reads import Reader, ReadTarget, Unread
 from spark_klaviyo.templates.model import L
@@ -27,7 +27,7 @@ def list_of(envelope: Envelope) -> str | None:
 
 
 def members(reader: Reader, list_id: str, kind: str, values: Iterable[str]) -> frozenset[str] | Unread:
-    """Those of these emails (`kind` email) or phone numbers that are on the list, normalised; or why it could not be read."""
+    """Those of these emails (`kind` email) or phone numbers that are on the list, or why it could not be read."""
     wanted = [one for one in dict.fromkeys(normalise_identifier(kind, value) for value in values) if one]
     found: set[str] = set()
     path = ROUTE.replace("{id}", quote(list_id, safe=""))

@@ -96,10 +96,10 @@ class Reader:
         route = f"GET {place.route}"
         tries = Tries(attempts=0)
         while self._context.clock.now() < self._until:
-            if not self._context.limiter.take(route, place.quota, self._context.stop):
+            if not self._context.limiter.acquire(route, place.quota, self._context.stop):
                 return Unread(StopCode.STOPPED, "the write was stopped")
             reply = self._context.transport.send("GET", place.path, query=place.query)
-            self._context.limiter.saw(route, reply)
+            self._context.limiter.observe(route, reply)
             tries = _counted(tries, reply)
             outcome = self._outcome(reply, tries)
             if not isinstance(outcome, Wait):

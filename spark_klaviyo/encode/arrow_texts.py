@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.encode.buffers import (
     Mask,
     Offsets,
@@ -24,7 +25,6 @@ from spark_klaviyo.encode.buffers import (
     valid_rows,
 )
 from spark_klaviyo.encode.joined import STRING, Part, Some, both, join, only
-from spark_klaviyo.plan.shape import Json
 
 PLAIN_SCALE = 6  # decimals with more places may be written with an exponent
 _PLAIN = {pa.string().id, pa.int32().id, pa.int64().id, pa.float64().id, pa.bool_().id, pa.timestamp("us").id}

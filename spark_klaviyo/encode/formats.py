@@ -1,7 +1,7 @@
 """Records as JSON in, records in the content format of manual mode out.
 
-`plan.manual.formats` says what separates and surrounds them. JSON and NDJSON rows are taken as they are, all at once; the
-other formats are made row by row. In forms, CSV and text a nested value is JSON text; numbers keep every digit.
+`plan.manual.formats` says what separates and surrounds them. JSON and NDJSON rows are taken as they are, all at once;
+the other formats are made row by row. In forms, CSV and text a nested value is JSON text; numbers keep every digit.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 
 from spark_klaviyo.core import exact_json
+from spark_klaviyo.core.choices import ContentFormat
+from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.encode.buffers import bytes_and_offsets, strings
 from spark_klaviyo.plan.manual.formats import csv_cell, separator, xml_text
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.plan.shape import Json
 
 Object: TypeAlias = "dict[str, Json]"
 Rewrite: TypeAlias = "Callable[[Object], str]"
@@ -40,9 +41,9 @@ def rewrite(records: pa.Array, plan: WritePlan) -> pa.Array:
     return strings(np.frombuffer(after.join([*rows, b""]), np.uint8), places)
 
 
-def as_json(content_format: str) -> bool:
+def as_json(content_format: ContentFormat) -> bool:
     """Whether rows of this format are sent as the JSON they are encoded as."""
-    return content_format in ("json", "ndjson")
+    return content_format in (ContentFormat.JSON, ContentFormat.NDJSON)
 
 
 def written(records: Sequence[bytes], plan: WritePlan) -> list[bytes]:
@@ -62,12 +63,12 @@ def _rewritten(record: bytes, make: Rewrite) -> bytes:
 def _maker(plan: WritePlan) -> Rewrite:
     # a ready-made record has columns of its own
     names = [] if plan.record_column is not None else [column.name for column in plan.columns]
-    makers: dict[str, Rewrite] = {
-        "form": form,
-        "form-data-param": lambda record: quote(_json(record), safe=""),
-        "xml": lambda record: element("row", record),
-        "csv": lambda record: csv_row(record, names),
-        "text": lambda record: line(record, names),
+    makers: dict[ContentFormat, Rewrite] = {
+        ContentFormat.FORM: form,
+        ContentFormat.FORM_DATA_PARAM: lambda record: quote(_json(record), safe=""),
+        ContentFormat.XML: lambda record: element("row", record),
+        ContentFormat.CSV: lambda record: csv_row(record, names),
+        ContentFormat.TEXT: lambda record: line(record, names),
     }
     return makers[plan.content_format]
 

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from spark_klaviyo.encode.row_records import Maker, RowValues
 from spark_klaviyo.encode.row_values import Value, type_of
+from spark_klaviyo.options.choices import Validate
 from spark_klaviyo.plan.forms import UNKNOWN
 from spark_klaviyo.plan.model import Checks, FieldCheck
 from spark_klaviyo.plan.shape import ONE_ITEM
@@ -27,7 +28,7 @@ class RowFlags:
         self._looks = rules
         self._typed = typed
         self._every_row = rules.every_row
-        asked = checks.mode != "off" and not rules.every_row
+        asked = checks.validate is not Validate.OFF and not rules.every_row
         self._values = list(self._fine_values()) if asked else []
         self._tests = list(self._all_tests()) if asked else []
         self._parts = [(maker.place(part.leaf), part.lower) for part in rules.key]

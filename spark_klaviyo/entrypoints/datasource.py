@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 
-from spark_klaviyo.account.names import with_ids
+from spark_klaviyo.account.names import resolve_names
 from spark_klaviyo.encode import arrow
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.errors import OptionError
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.secrets import read_secret
 from spark_klaviyo.options.table import plain
@@ -60,7 +61,9 @@ class KlaviyoDataSource(DataSource):  # type: ignore[misc]
         """Plan the write; complaints come from here, before anything is sent."""
         if overwrite:
             raise OptionError('mode("overwrite") is not possible: Klaviyo has no table to replace; use mode("append")')
-        options = with_ids(options_at("source", merged(self.bound, self.options), recorded=under_connect()))
+        options = resolve_names(
+            options_at(EntryPoint.SOURCE, merged(self.bound, self.options), recorded=under_connect())
+        )
         return KlaviyoWriter(make_plan(options, read_schema(schema.jsonValue()), new_run_id()), options)
 
     def streamWriter(self, schema: StructType, overwrite: bool) -> Any:  # noqa: N802  Spark's name, as are the others
@@ -69,7 +72,7 @@ class KlaviyoDataSource(DataSource):  # type: ignore[misc]
 
         if overwrite:
             raise OptionError(COMPLETE)
-        options = with_ids(options_at("stream", merged(self.bound, self.options), recorded=True))
+        options = resolve_names(options_at(EntryPoint.STREAM, merged(self.bound, self.options), recorded=True))
         return stream_writer(make_plan(options, read_schema(schema.jsonValue()), new_run_id()), options)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spark_klaviyo.entrypoints.read import options_at
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.follow.follow_later import settle_later
 
@@ -15,4 +16,4 @@ def follow_klaviyo(receipts: object, **options: object) -> WriteReport:
     outcome replaces the `accepted` one. Rows that jobs refused go to `rejects_path`. Do not follow a run that is still
     under way: it follows its own jobs. Raises `OptionError`, and `RowsRejected` unless `on_reject=keep`.
     """
-    return settle_later(receipts, options_at("follow", options))
+    return settle_later(receipts, options_at(EntryPoint.FOLLOW, options))

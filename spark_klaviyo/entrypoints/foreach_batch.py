@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.errors import RowsRejected, WriteStopped
+from spark_klaviyo.options.choices import Progress
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs import session
 
@@ -36,8 +38,8 @@ class BatchWriter:
     """What `foreachBatch` calls with each micro-batch. `report` is the last one's, where that is in this process."""
 
     def __init__(self, given: dict[str, object]) -> None:
-        options = options_at("batch", given)
-        self._options = options if "progress" in options.given else replace(options, progress="off")
+        options = options_at(EntryPoint.BATCH, given)
+        self._options = options if "progress" in options.given else replace(options, progress=Progress.NEVER)
         self._name = uuid.uuid4().hex
         self.report: WriteReport | None = None
 

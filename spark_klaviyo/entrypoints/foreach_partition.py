@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from spark_klaviyo.account.names import with_ids
+from spark_klaviyo.account.names import resolve_names
 from spark_klaviyo.encode.inferred import has_gaps, inferred_columns, widened
 from spark_klaviyo.encode.rows import row_encoder
 from spark_klaviyo.entrypoints.accumulator import accumulator
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.errors import WriteStopped
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan, with_columns
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import read_schema
@@ -48,7 +49,7 @@ class PartitionWriter:
     """What `foreachPartition` calls with each partition's rows; `report` afterwards, on classic Spark."""
 
     def __init__(self, schema: StructType | None, given: dict[str, object]) -> None:
-        self._options = with_ids(options_at("partition", given))
+        self._options = resolve_names(options_at(EntryPoint.PARTITION, given))
         columns = read_schema(schema.jsonValue()) if schema is not None else ()
         self._plan = make_plan(self._options, columns, new_run_id(), schema_known=schema is not None)
         self._contexts = SendContextFactory(share=None)

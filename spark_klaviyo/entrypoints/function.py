@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spark_klaviyo.entrypoints.read import options_at
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.report.report import WriteReport
 
 if TYPE_CHECKING:
@@ -20,4 +21,4 @@ def write_klaviyo(df: DataFrame, **options: object) -> WriteReport:
     """
     from spark_klaviyo.modes.dispatch import write
 
-    return write(df, options_at("function", options))
+    return write(df, options_at(EntryPoint.FUNCTION, options))

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from urllib.parse import quote_plus
 
 from spark_klaviyo.core import exact_json
+from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.core.models import Arrangement
-from spark_klaviyo.plan.shape import Json
 
 _GROUP = re.compile(r"/(\d{1,9})(?:/attributes/events/data/(\d{1,9}))?(?:/|$)")
 

@@ -23,7 +23,7 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None) -
     derived = bool(template.unique_id) and (found is None or template.unique_id not in found.leaves)
     needs = tuple(_needs(template, found, places))
     checks = Checks(
-        mode=options.validate,
+        validate=options.validate,
         wanted=tuple(_wanted(known, found, template) for known in _present(template, found)),
         identifiers=tuple(places[path] for path in template.identifiers),
         exactly_one=template.exactly_one,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
-from spark_klaviyo.core.models import KEY_MARK, NOW_MARK, Envelope
+from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Envelope
 from spark_klaviyo.plan.arrange import ARRANGEMENTS
 from spark_klaviyo.plan.manual import formats, manual_mode
 
@@ -57,7 +57,7 @@ def _form(body: object) -> tuple[bytes, bytes]:
     """v1: `data=` and the percent-encoded JSON object of the skeleton, open for the fields of the row."""
     text = json.dumps(_fill(body, {}, set()), ensure_ascii=False, separators=(",", ":"))
     before, after = (quote_plus(part) for part in text[:-1].split(_KEY))
-    return b"data=" + before.encode() + KEY_MARK + after.encode() + b"%2C", b"%7D"
+    return b"data=" + before.encode() + KEY_PLACEHOLDER + after.encode() + b"%2C", b"%7D"
 
 
 def fill_path(path: str, settings: Mapping[str, str]) -> str:
@@ -76,7 +76,7 @@ def around_rows(body: object, settings: Mapping[str, str], several: set[str]) ->
 
 
 def _marked(text: str) -> bytes:
-    return text.encode().replace(_KEY.encode(), KEY_MARK).replace(_NOW.encode(), NOW_MARK)
+    return text.encode().replace(_KEY.encode(), KEY_PLACEHOLDER).replace(_NOW.encode(), NOW_PLACEHOLDER)
 
 
 def _holds(body: object, token: str) -> bool:

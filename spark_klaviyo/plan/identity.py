@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.core.identifiers import normalise_identifier
 from spark_klaviyo.plan.model import Checks
-from spark_klaviyo.plan.shape import Json, value_at
+from spark_klaviyo.plan.shape import value_at
 
 
 def identifier_of(checks: Checks, record: Json) -> tuple[str, ...] | None:

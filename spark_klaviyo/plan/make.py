@@ -11,8 +11,10 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from spark_klaviyo.core.choices import ContentFormat, KeyIn
 from spark_klaviyo.core.models import Limits, Quota
 from spark_klaviyo.errors import SchemaError, complain
+from spark_klaviyo.options.choices import Nulls, Resend, Validate
 from spark_klaviyo.plan.channels import place_channels
 from spark_klaviyo.plan.checks import make_checks
 from spark_klaviyo.plan.manual import formats, manual_mode
@@ -49,7 +51,7 @@ def template_of(options: Options) -> Template:
         complain(list(manual_mode.complaints(options)))
         return manual_mode.template(options)
     found = find_template(options.template, options.api)
-    return found if found.legacy else at_revision(found, options.revision)
+    return found if found.is_retired else at_revision(found, options.revision)
 
 
 def make_plan(options: Options, columns: Sequence[Field], run_id: str, *, schema_known: bool = True) -> WritePlan:
@@ -89,14 +91,12 @@ def _options_part(options: Options, template: Template, run_id: str) -> WritePla
         base_url=options.base_url if options.template else manual_mode.origin(options.url),
         headers=headers,
         credentials=options.credentials,
-        content_format=manual_mode.content_format(options) if by_hand else "json",
-        batched=options.batch_mode,
+        content_format=manual_mode.content_format(options) if by_hand else ContentFormat.JSON,
         workers=options.workers,
         max_rejects=options.max_rejects or "",
         wait_for_jobs=options.wait_for_jobs,
         job_timeout_seconds=options.job_timeout_seconds,
         body_text=manual_mode.body_text(options) if by_hand else "",
-        nulls=options.nulls,
         key_in=_key_in(options, template),
         proxy=options.proxy,
         learns_quota=options.rate_limit is None,
@@ -107,10 +107,10 @@ def _options_part(options: Options, template: Template, run_id: str) -> WritePla
 
 def _headers(options: Options, template: Template) -> dict[str, str]:
     """All headers but credentials; one that is given takes the place of ours, in any case of letters."""
-    by_hand, legacy = template.family == "manual", bool(template.legacy)
+    by_hand, legacy = template.family == "manual", template.is_retired
     written = options.content_format if by_hand else template.content_format
     media = formats.media_type(written) if by_hand or legacy else JSON_API
-    if by_hand and written == "json" and manual_mode.known_endpoint(options) is not None:
+    if by_hand and written is ContentFormat.JSON and manual_mode.known_endpoint(options) is not None:
         media = JSON_API
     ours = {"Content-Type": media, "Accept": "application/json" if legacy else JSON_API}
     if not legacy:
@@ -124,21 +124,21 @@ def _about_revision(revision: str | None) -> tuple[str, ...]:
     return () if said is None else (said,)
 
 
-def _key_in(options: Options, template: Template) -> str:
+def _key_in(options: Options, template: Template) -> KeyIn:
     if template.family == "manual":
         return manual_mode.key_in(options)
-    return "body" if template.legacy else "header"
+    return KeyIn.BODY if template.is_retired else KeyIn.HEADER
 
 
 def _limits(options: Options, template: Template) -> Limits:
-    published = template.family != "manual" and not template.legacy  # of the others, limits are but defaults
+    published = template.family != "manual" and not template.is_retired  # of the others, limits are but defaults
     rows = options.max_rows or template.limits.max_rows
     if published or template.limits.max_rows == 1:
         rows = min(rows, template.limits.max_rows)
     if not options.batch_mode or manual_mode.one_row_a_request(template, options):
         rows = 1
     size = options.max_bytes or template.limits.max_bytes
-    of_a_row = template.limits.max_row_bytes if options.validate == "strict" else None
+    of_a_row = template.limits.max_row_bytes if options.validate is Validate.STRICT else None
     return replace(template.limits, max_rows=rows, max_bytes=size, max_row_bytes=of_a_row)
 
 
@@ -151,13 +151,13 @@ def _policy(options: Options, template: Template) -> Policy:
     adding = b""
     if options.record_column is not None and may_append(template):  # a second sending would add again
         adding, by_nature = (b'"append"' if by_nature else b""), False
-    idempotent = {"always": True, "never": False}.get(options.resend, by_nature)
+    idempotent = {Resend.ALWAYS: True, Resend.NEVER: False}.get(options.resend, by_nature)
     return Policy(
         timeout_seconds=options.timeout_seconds,
         attempts=options.attempts,
         longest_wait_seconds=options.longest_wait_seconds,
         idempotent=idempotent,
-        idempotent_unless_contains=adding if options.resend == "auto" else b"",
+        idempotent_unless_contains=adding if options.resend is Resend.AUTO else b"",
         success=template.success,
     )
 
@@ -201,7 +201,9 @@ def _columns_part(plan: WritePlan, options: Options, columns: Sequence[Field]) -
         mapped=tuple(found.mapped),
         unmapped=tuple(found.unmapped),
         warnings=plan.warnings + cautions(options, template, found.leaves) + likely,
-        policy=replace(plan.policy, idempotent=False) if options.resend == "auto" and appends(found) else plan.policy,
+        policy=replace(plan.policy, idempotent=False)
+        if options.resend is Resend.AUTO and appends(found)
+        else plan.policy,
     )
 
 
@@ -237,7 +239,7 @@ def _wishes(options: Options, template: Template, params: Sequence[RequestParam]
 
 
 def _keep_null(options: Options, template: Template) -> bool:
-    return options.nulls == "send" and (template.clears_nulls or template.as_rows)
+    return options.nulls is Nulls.SEND and (template.clears_nulls or template.as_rows)
 
 
 def _missing_fields(options: Options, template: Template, found: ColumnMap) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
+from spark_klaviyo.options.choices import OtherColumns
 from spark_klaviyo.plan.forms import misfit, node_for
 from spark_klaviyo.plan.shape import Leaf, Node
 from spark_klaviyo.plan.types import Field, unsendable
@@ -41,7 +42,7 @@ class MappingOptions:
     """What the options say about mapping."""
 
     fields: Mapping[str, str] = field(default_factory=dict)
-    other_columns: str = "properties"
+    other_columns: OtherColumns = OtherColumns.PROPERTIES
     keep_null: bool = False
     taken: frozenset[str] = frozenset()  # columns used elsewhere: per-row settings, change columns
     settled: frozenset[str] = frozenset()  # fields that a setting gives for all rows
@@ -186,7 +187,7 @@ class _Mapper:
                 self._place(known, f"{name}.{part.name}", leaf)
             elif part.type.name == "struct" and self._inside(below):
                 self._struct(below, f"{name}.{part.name}", leaf)
-            elif self.wishes.other_columns == "drop":
+            elif self.wishes.other_columns is OtherColumns.DROP:
                 self.found.mapped.append((f"{name}.{part.name}", "dropped"))
             else:
                 takes = ", ".join(
@@ -222,9 +223,9 @@ class _Mapper:
     def _other(self, column: Field) -> None:
         wish = self.wishes.other_columns
         takes = bool(self.template.properties_at) or self.template.as_rows
-        if wish == "drop":
+        if wish is OtherColumns.DROP:
             self.found.mapped.append((column.name, "dropped"))
-        elif wish == "error" or not takes:
+        elif wish is OtherColumns.ERROR or not takes:
             known = [known.path for known in self.template.fields]
             near = get_close_matches(column.name, known, 1, 0.6)
             hint = f" (did you mean {near[0]}?)" if near else ""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from spark_klaviyo.core.choices import ContentFormat, KeyIn
 from spark_klaviyo.core.models import Batch, Envelope, Limits, Quota, StateLocation
+from spark_klaviyo.options.choices import OnBadPhone, Validate
 from spark_klaviyo.options.secrets import Credentials
 from spark_klaviyo.plan.shape import Leaf, Record
 from spark_klaviyo.plan.types import Field
@@ -47,7 +49,7 @@ class RequiresField:
 class Checks:
     """What is checked before sending. `every_row`: each row meets the exact check (derived ids, ready-made records)."""
 
-    mode: str  # strict | warn | off
+    validate: Validate
     wanted: tuple[FieldCheck, ...] = ()
     identifiers: tuple[tuple[str, ...], ...] = ()  # places in the record, at least one needed
     exactly_one: bool = False
@@ -59,7 +61,7 @@ class Checks:
     max_items: int | None = None
     max_depth: int | None = None
     default_country: str = ""  # ISO 3166, or "column:NAME"
-    on_bad_phone: str = "reject"
+    on_bad_phone: OnBadPhone = OnBadPhone.REJECT
     every_row: bool = False
     unique_id: tuple[str, ...] = ()  # place of the id that is derived from the row's content
     unique_id_places: tuple[tuple[str, ...], ...] = ()  # what it is derived from; empty: all of
@@ -129,8 +131,7 @@ class WritePlan:
     base_url: str  # scheme, host and port; manual mode: the same of the given URL
     headers: Mapping[str, str] = field(repr=False)  # all but credentials; a given one may hold a token
     credentials: Credentials
-    content_format: str = "json"
-    batched: bool = True
+    content_format: ContentFormat = ContentFormat.JSON
     workers: int = 4
     max_rejects: str = ""
     wait_for_jobs: bool = True
@@ -139,8 +140,7 @@ class WritePlan:
     mapped: tuple[tuple[str, str], ...] = ()  # (column, field) pairs, for preview
     unmapped: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    nulls: str = "omit"
-    key_in: str = "header"  # header | api-key (v2's own header) | query | body | none
+    key_in: KeyIn = KeyIn.HEADER
     query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     proxy: str | None = field(default=None, repr=False)
     learns_quota: bool = True  # False: `rate_limit` was given and stands

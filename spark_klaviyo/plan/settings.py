@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from spark_klaviyo.options.choices import Nulls
 from spark_klaviyo.plan.envelopes import with_prefix
 from spark_klaviyo.plan.manual import manual_mode
 from spark_klaviyo.plan.mapping import ColumnMap
@@ -124,7 +125,7 @@ def cautions(options: Options, template: Template, fields: Mapping[str, object])
     there = {name for name, value in given_settings(options, template).items() if value != "false"}
     there |= {f"column:{path}" for path in fields} | ({"column:record"} if options.record_column else set())
     said = [caution.text for caution in template.cautions if not there & set(caution.unless)]
-    if options.nulls == "send" and not (template.clears_nulls or template.as_rows or template.family == "manual"):
+    if options.nulls is Nulls.SEND and not (template.clears_nulls or template.as_rows or template.family == "manual"):
         said.append(f"nulls=send means nothing to {template.name}: nulls are left out")
     return tuple(said)
 

@@ -12,12 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
+from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.plan.types import Type
 
 # The one field of a Record that stands for an array holding one item; without that item the array is left out.
 ONE_ITEM = "[]"
-
-Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from spark_klaviyo.account.members import list_facts, members
-from spark_klaviyo.account.reads import Asking, ReadFailed, asking, place
+from spark_klaviyo.account.reads import AccountReader, ReadFailed, open_reader, read_target
 from spark_klaviyo.batching.screening import screen
 from spark_klaviyo.encode import jvm
 from spark_klaviyo.encode.rows import row_encoder
@@ -22,7 +22,7 @@ from spark_klaviyo.plan.manual import formats
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.preview import dry_run
 from spark_klaviyo.report.pages.preview import MirrorSets
-from spark_klaviyo.task.identifiers import who
+from spark_klaviyo.task.identifiers import identifiers_of
 from spark_klaviyo.templates.model import L
 
 if TYPE_CHECKING:
@@ -39,15 +39,15 @@ def mirror_sets(df: DataFrame, plan: WritePlan, options: Options) -> MirrorSets:
     Members first, then the rows, which pass through this process a chunk at a time; of each its identifiers' hashes
     are held, and of members their ids.
     """
-    with asking(options) as ask:
-        facts = list_facts(ask, plan.settings["list_id"])
-        pages = list(member_pages(members(ask, facts)))
+    with open_reader(options) as reader:
+        facts = list_facts(reader, plan.settings["list_id"])
+        pages = list(member_pages(members(reader, facts)))
         rows = _Rows(plan, IdentitySet(_together([page.people for page in pages])))
         for batch in _encoded(df, plan):
             rows.take(batch)
         most = ceiling(options.max_removals, facts.members)
         found = removals(pages, IdentitySet(_together(rows.people)), max(most, EXAMPLES))
-        going = tuple(_named(ask, one) for one in found.ids[:EXAMPLES])
+        going = tuple(_named(reader, one) for one in found.ids[:EXAMPLES])
     return MirrorSets(found.members, rows.adds, found.count, most, tuple(rows.coming), going, rows.lost)
 
 
@@ -76,7 +76,7 @@ class _Rows:
         self._new.append(first[new])
         if len(self.coming) < EXAMPLES:
             texts = batch.column(0).take(pa.array(new[np.sort(once)])).to_pylist()
-            shown = (_shown(who(self.plan.template, _text(one))) for one in texts)
+            shown = (_shown(identifiers_of(self.plan.template, _text(one))) for one in texts)
             self.coming = list(dict.fromkeys([*self.coming, *islice(filter(None, shown), EXAMPLES)]))[:EXAMPLES]
 
     @property
@@ -104,11 +104,11 @@ def _encoded(df: DataFrame, plan: WritePlan) -> Iterator[pa.RecordBatch]:
         yield dry_run.batch_of(chunk, params=bool(plan.params))
 
 
-def _named(ask: Asking, profile_id: str) -> str:
+def _named(reader: AccountReader, profile_id: str) -> str:
     """How a member is called by people; the id where that cannot be read."""
     asked = [("fields[profile]", "email,phone_number,external_id")]
     try:
-        document = ask.one(place("/api/profiles/{id}", L, asked, id=profile_id))
+        document = reader.read(read_target("/api/profiles/{id}", L, asked, id=profile_id))
     except ReadFailed:
         return profile_id
     held = next((resource.get("attributes") for resource in document.resources), None)

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from spark_klaviyo.account.names import names_given, with_ids
+from spark_klaviyo.account.names import named_settings, resolve_names
 from spark_klaviyo.account.reads import ReadFailed
 from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.errors import OptionError, WriteStopped
 from spark_klaviyo.modes.change_data.change_feed import DELETE, IGNORED, OLDER, PREIMAGE, UNKNOWN, UPSERT, read_changes
 from spark_klaviyo.modes.mirror.identities import comparable
+from spark_klaviyo.options.choices import ListMode, SendFrom
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.parse import read_options
 from spark_klaviyo.options.secrets import Credentials
@@ -46,7 +48,7 @@ def preview_klaviyo(df: DataFrame, rows: int = 5, **options: object) -> Preview:
 
     Raises `OptionError` and `SchemaError` as a write would.
     """
-    return preview(df, read_options(options, "preview", templates(), find_template), rows)
+    return preview(df, read_options(options, EntryPoint.PREVIEW, templates(), find_template), rows)
 
 
 def preview(df: DataFrame, options: Options, rows: int = 5) -> Preview:
@@ -56,7 +58,7 @@ def preview(df: DataFrame, options: Options, rows: int = 5) -> Preview:
     given, unknown = _looked_up(options)
     if given.change_column is not None:
         return _changes(df, given, rows, unknown)
-    mirror = given.list_mode == "mirror"
+    mirror = given.list_mode is ListMode.MIRROR
     plan = make_plan(given, columns_of(df), uuid4().hex)
     plan = comparable(plan) if mirror else plan
     part = look(df, plan, rows)
@@ -67,13 +69,13 @@ def preview(df: DataFrame, options: Options, rows: int = 5) -> Preview:
 
 def _looked_up(options: Options) -> tuple[Options, list[str]]:
     """The options with the ids that names stand for, and what could not be looked up."""
-    named = ", ".join(setting.name for setting in names_given(options))
+    named = ", ".join(setting.name for setting in named_settings(options))
     if not named:
         return options, []
     if options.credentials == Credentials():
         return options, [f"{named}: a name is looked up when the write begins; without a key nobody can be asked"]
     try:
-        return with_ids(options), []
+        return resolve_names(options), []
     except WriteStopped as stopped:
         why = stopped.report.stopped[1] if stopped.report and stopped.report.stopped else stopped.message
         return options, [f"{why}; the write would stop"]
@@ -139,7 +141,7 @@ def made(
 
     `rows`: more than those of the parts.
     """
-    plan, tasks = parts[0].plan, 1 if options.send_from == "driver" else options.tasks
+    plan, tasks = parts[0].plan, 1 if options.send_from is SendFrom.DRIVER else options.tasks
     expected = [part.expected for part in parts]
     rejected = [rejection for part in parts for rejection in part.cut.rejections]
     return Preview(

@@ -102,12 +102,12 @@ class RemoteRateLimiter:
         self._link, self._fallback, self._learns = link, fallback, learns
         self._clock: Clock = clock or SystemClock()
 
-    def take(self, route: str, quota: Quota, stop: Stop) -> bool:
+    def acquire(self, route: str, quota: Quota, stop: Stop) -> bool:
         """Wait for a turn; False when stopped meanwhile, here or by the keeper."""
         while not stop.is_set():
             answer = self._link.ask({"take": route, "quota": quota.windows})
             if answer is None:
-                return self._fallback.take(route, quota, stop)
+                return self._fallback.acquire(route, quota, stop)
             if heard_stop(answer, stop):
                 break
             wait = float(str(answer["wait"]))
@@ -116,9 +116,9 @@ class RemoteRateLimiter:
             self._clock.wait(wait, stop)
         return False
 
-    def saw(self, route: str, reply: Reply) -> None:
+    def observe(self, route: str, reply: Reply) -> None:
         """Tell the keeper what the reply teaches; the fallback hears it too, in case the turn was its own."""
-        self._fallback.saw(route, reply)
+        self._fallback.observe(route, reply)
         seen = Seen.of(reply, learns=self._learns)
         self._link.tell({"saw": route, "seen": seen_form(seen)})
 

@@ -14,21 +14,21 @@ from spark_klaviyo.ratelimit.endpoint_limiter import EndpointLimiter, Seen
 class RateLimiter(Protocol):
     """Hands out turns. `route` names the endpoint: method and unfilled path."""
 
-    def take(self, route: str, quota: Quota, stop: Stop) -> bool:
+    def acquire(self, route: str, quota: Quota, stop: Stop) -> bool:
         """Wait for a turn; False when stopped meanwhile. `quota` holds until replies list the account's own."""
 
-    def saw(self, route: str, reply: Reply) -> None:
+    def observe(self, route: str, reply: Reply) -> None:
         """Learn from the reply to a turn. Called once for each turn."""
 
 
 class Unlimited:
     """No limit at all (`rate_limit=none`): throttling is met by waiting, as each 429 asks."""
 
-    def take(self, route: str, quota: Quota, stop: Stop) -> bool:  # noqa: ARG002
+    def acquire(self, route: str, quota: Quota, stop: Stop) -> bool:  # noqa: ARG002
         """Always at once."""
         return not stop.is_set()
 
-    def saw(self, route: str, reply: Reply) -> None:
+    def observe(self, route: str, reply: Reply) -> None:
         """Learns nothing."""
 
 
@@ -47,7 +47,7 @@ class LocalRateLimiter:
         self._lock = threading.Lock()
         self._endpoints: dict[str, EndpointLimiter] = {}
 
-    def take(self, route: str, quota: Quota, stop: Stop) -> bool:
+    def acquire(self, route: str, quota: Quota, stop: Stop) -> bool:
         """Wait for a turn; False when stopped meanwhile."""
         while not stop.is_set():
             wait = self.ask(route, quota)
@@ -56,7 +56,7 @@ class LocalRateLimiter:
             self._clock.wait(wait, stop)
         return False
 
-    def saw(self, route: str, reply: Reply) -> None:
+    def observe(self, route: str, reply: Reply) -> None:
         """Count the answer and learn from it."""
         self.learn(route, Seen.of(reply, learns=self._learns))
 

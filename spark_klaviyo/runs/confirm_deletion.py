@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from spark_klaviyo.encode import arrow
 from spark_klaviyo.errors import OptionError
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 
@@ -25,7 +26,7 @@ COUNTED = f"{ENCODED}, rows bigint"
 _SCHEMA = pa.schema(
     [("record", pa.string()), ("flag", pa.int32()), ("key", pa.string()), ("aside", pa.string()), ("rows", pa.int64())]
 )
-CEILING_DOORS = frozenset({"batch"})  # of a stream's micro-batches nobody knows the number before
+CEILING_ENTRY_POINTS = frozenset({EntryPoint.BATCH})  # the number of rows of a micro-batch is not known before
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def confirmed(frame: DataFrame, plan: WritePlan, options: Options, *, encode: bo
     task = CountTask(plan, most, encode)
     held = frame.coalesce(options.tasks).mapInArrow(task, COUNTED).collect()
     rows = sum(row["rows"] for row in held if row["rows"] is not None)
-    if rows > most or (rows != most and options.door not in CEILING_DOORS):
+    if rows > most or (rows != most and options.entry_point not in CEILING_ENTRY_POINTS):
         raise OptionError(
             f"confirm_deletion: {rows:,} rows would be deleted with {plan.template.name}, not {most:,}; "
             "nothing was sent. What is deleted cannot be brought back: look at the rows, then give "

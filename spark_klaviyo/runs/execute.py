@@ -16,6 +16,7 @@ from spark_klaviyo.report.task_report import TaskReport, merge
 from spark_klaviyo.runs import session
 from spark_klaviyo.runs.confirm_deletion import confirmed
 from spark_klaviyo.runs.follow.follow_jobs import follow_jobs
+from spark_klaviyo.runs.open_state import compared, open_state
 from spark_klaviyo.runs.outputs.outcome import ended, judged
 from spark_klaviyo.runs.outputs.results import Results
 from spark_klaviyo.runs.outputs.session_outputs import Outputs
@@ -23,7 +24,6 @@ from spark_klaviyo.runs.rate_limit_session import rate_limit_session
 from spark_klaviyo.runs.run_tasks import run_tasks
 from spark_klaviyo.runs.send_from_driver import Task, widened
 from spark_klaviyo.runs.send_task import SendTask
-from spark_klaviyo.state.session import remembered, resuming
 from spark_klaviyo.task.context import SendContextFactory
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def write_rows(df: DataFrame, options: Options, run_id: str) -> WriteReport:
     outputs.prepare()
     with (
         rate_limit_session(df, plan, options) as contexts,
-        resuming(session.session_of(df), plan, options, contexts) as plan,
+        open_state(session.session_of(df), plan, options, contexts) as plan,
     ):
         results = send(df, plan, options, outputs, contexts)
         total = gathered(results, plan, outputs, contexts)
@@ -65,7 +65,7 @@ def send(
     if plan.template.deletes:
         frame, in_jvm = confirmed(frame, plan, options, encode=not in_jvm), True
     if plan.state is not None:
-        frame = remembered(df, frame if in_jvm else None, plan)
+        frame = compared(df, frame if in_jvm else None, plan, plan.state)
     task = SendTask(plan, contexts, outputs.kinds, encode=not in_jvm and plan.state is None, early=outputs.early)
     work: Task = around(task) if around is not None else task
     return run_tasks(frame, work, plan, options, outputs, contexts)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from spark_klaviyo.account.identity import account_of, stopped
+from spark_klaviyo.account.account import account_of, stopped
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.deliver.jobs.follow import OpenJob, follow
@@ -36,7 +36,7 @@ def open_state(spark: Any, plan: WritePlan, options: Options, contexts: SendCont
     if options.state_path is None:
         yield plan
         return
-    account, warning = account_of(plan, contexts)
+    account, warning = account_of(plan, options)
     if warning:
         plan = replace(plan, warnings=(*plan.warnings, warning))
     state = StateLocation(options.state_path, scope_of(account, endpoint_of(plan)), plan.run_id)
@@ -62,10 +62,10 @@ def endpoint_of(plan: WritePlan) -> Mapping[str, object]:
         for name, value in plan.settings.items()
     }
     manual = plan.template.family == "manual"
-    address = [plan.base_url, [list(pair) for pair in plan.query], plan.body_text, plan.content_format]
+    address = [plan.base_url, [list(pair) for pair in plan.query], plan.body_text, str(plan.content_format)]
     return {
         "template": plan.template.name,
-        "legacy": plan.template.legacy,
+        "legacy": str(plan.template.api) if plan.template.is_retired else "",
         "method": plan.template.method,
         "path": plan.template.path,
         "settings": settings,

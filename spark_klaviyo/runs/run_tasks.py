@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from spark_klaviyo.options.choices import SendFrom
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.ratelimit.client import RateLimitClient
@@ -62,6 +63,6 @@ def run_tasks(
     if stopped.is_set() and all(report.stopped is None for report in results.reports):
         # no task heard it, so the rows simply ended: what follows must not take them for all there are
         results.reports.append(TaskReport(stopped=(CODE, MESSAGE)))
-    if here and options.send_from == "auto" and results.reports:
+    if here and options.send_from is SendFrom.AUTO and results.reports:
         results.reports[0].warn(NO_WAY_OUT)
     return results

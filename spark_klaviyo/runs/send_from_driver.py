@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pyarrow as pa
 
 from spark_klaviyo.datasets.spark_storage import spark_errors
+from spark_klaviyo.options.choices import SendFrom
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.runs import session
@@ -33,8 +34,8 @@ A_MOMENT = 0.5  # in which the word to stop follows a cancelled job
 
 def sends_here(df: DataFrame, plan: WritePlan, options: Options) -> bool:
     """Whether the calling process sends: asked to, or under Connect where the tasks cannot reach the endpoint."""
-    if options.send_from != "auto":
-        return options.send_from == "driver"
+    if options.send_from is not SendFrom.AUTO:
+        return options.send_from is SendFrom.DRIVER
     return session.context_of(df) is None and not tasks_reach(session.session_of(df), plan)
 
 

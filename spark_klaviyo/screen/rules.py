@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
+from spark_klaviyo.options.choices import Validate
 from spark_klaviyo.plan.forms import TEXT, TIME, UNKNOWN, WHOLE
 from spark_klaviyo.plan.model import FieldCheck, WritePlan
 from spark_klaviyo.plan.shape import Each, Leaf, Node, Record, When
@@ -83,7 +84,7 @@ def compile_screen(plan: WritePlan) -> ScreenRules:
     leaves = tuple(leaves_of(record)) if record is not None else ()
     numbers = tuple((leaf, 2 + index.get(leaf.source[0], 0)) for leaf in leaves if holds(leaf.type, "float", "double"))
     key, key_with = _parts(plan, checks.key), _parts(plan, checks.key_with)
-    if record is None or checks.mode == "off":
+    if record is None or checks.validate is Validate.OFF:
         return ScreenRules(checks.every_row or record is None, numbers, key=key, key_with=key_with)
     properties = node_at(record, checks.properties_at) if checks.properties_at else None
     return ScreenRules(

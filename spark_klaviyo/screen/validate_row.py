@@ -13,9 +13,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from spark_klaviyo.core import exact_json
+from spark_klaviyo.core.exact_json import Json
+from spark_klaviyo.options.choices import OnBadPhone, Validate
 from spark_klaviyo.plan.channels import MARK
 from spark_klaviyo.plan.model import Checks, FieldCheck, WritePlan
-from spark_klaviyo.plan.shape import ONE_ITEM, Json, value_at
+from spark_klaviyo.plan.shape import ONE_ITEM, value_at
 from spark_klaviyo.screen import values
 from spark_klaviyo.screen.values import Problem
 from spark_klaviyo.templates.model import Template
@@ -49,9 +51,9 @@ def _examined(plan: WritePlan, text: bytes, aside: Mapping[str, str]) -> Validat
     before = exact_json.dumps(record)
     # all of them, so that a row that is sent all the same is repaired as a whole
     problem, pointer = next(iter(list(_problems(plan, record, aside))), (None, ""))
-    if problem is not None and plan.checks.mode == "strict":
+    if problem is not None and plan.checks.validate is Validate.STRICT:
         return ValidatedRow(None, problem, pointer)
-    if plan.checks.mode == "off":
+    if plan.checks.validate is Validate.OFF:
         problem, pointer = None, ""
     after = exact_json.dumps(record)
     return ValidatedRow(text if after == before else after, problem, pointer)
@@ -90,7 +92,7 @@ def _value(wanted: FieldCheck, record: Object, checks: Checks, aside: Mapping[st
     if not isinstance(judged, Problem):
         put(record, wanted.at, judged)
         return None
-    if wanted.form == "phone" and checks.on_bad_phone == "drop" and _other_identifier(checks, record, wanted):
+    if wanted.form == "phone" and checks.on_bad_phone is OnBadPhone.DROP and _other_identifier(checks, record, wanted):
         remove(record, wanted.at)
         return None
     return Problem(judged.code, f"{wanted.path}: {judged.detail}")

@@ -22,7 +22,7 @@ from spark_klaviyo.state.format import DDL, JOBS, RowStatus, StateOutcome
 from spark_klaviyo.state.keys import depends_on_params, hash_column, identifier_column
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import DataFrame
 
 ENCODED = "record string, flag int, key string, aside string"
 SENT, PENDING, INTENT = StateOutcome.SENT, StateOutcome.PENDING, StateOutcome.INTENT

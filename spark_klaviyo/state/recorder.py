@@ -79,8 +79,8 @@ class Recorder:
         if not len(fingerprints):
             return
         with self._lock:
-            halves = fingerprints[:, :HASH_BYTES], fingerprints[:, HASH_BYTES:]
-            self._rows.append(self._table(*map(_binary, halves), outcome, job_id))
+            keys, contents = _binary(fingerprints[:, :HASH_BYTES]), _binary(fingerprints[:, HASH_BYTES:])
+            self._rows.append(self._table(keys, contents, outcome, job_id))
             due = min(LONGEST_WAIT, DELAY_PER_FILE * max(self._files - UNDELAYED_FILES, 0))
             full = sum(map(len, self._rows)) >= FLUSH_ROWS
             if at_once or full or time.monotonic() - self._written >= due:

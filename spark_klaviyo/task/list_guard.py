@@ -1,4 +1,4 @@
-"""Rejects people who are not on the list before a list-scoped unsubscribe: Klaviyo would unsubscribe them everywhere."""
+"""Rejects people who are not on the list of an unsubscribe: Klaviyo would unsubscribe them from everything."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def markdown_table(templates: Iterable[Template]) -> str:
 
 def _row(template: Template) -> str:
     cells = (
-        f"`{template.name}`" + (f" (api={template.legacy})" if template.legacy else ""),
+        f"`{template.name}`" + (f" (api={template.api})" if template.is_retired else ""),
         template.summary,
         size_of(template),
         quota_of(template),
@@ -70,7 +70,7 @@ def quota_of(template: Template) -> str:
 
 
 def _lines(template: Template) -> Iterator[str]:
-    api = f"  (api={template.legacy})" if template.legacy else ""
+    api = f"  (api={template.api})" if template.is_retired else ""
     yield f"{template.name}{api}: {template.summary}"
     yield f"  {template.method} {template.path}"
     yield f"  a request   {size_of(template)}; {quota_of(template)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from spark_klaviyo.core.choices import Api, ContentFormat
 from spark_klaviyo.core.models import Limits
 from spark_klaviyo.templates.model import MAX_BODY, MEGABYTE, FieldSpec, M, Setting, Template
 
@@ -32,7 +33,7 @@ ADD = Template(
     outcome="delivered",
     success=(200, 202),
     settings=(_LIST,),
-    legacy="v2",
+    api=Api.V2,
     as_rows=True,
     keep_empty=(),
     pointer="/profiles",
@@ -86,10 +87,10 @@ _V1 = Template(
     quota=M,
     outcome="accepted",  # its answer 1 says nothing of the key or the row
     success=(200,),
-    legacy="v1",
+    api=Api.V1,
     keep_empty=(("properties",),),
     arrange="form",
-    content_format="form-data-param",
+    content_format=ContentFormat.FORM_DATA_PARAM,
     notes=(_RETIRED, "The key is the public one, and travels inside the form field `data`."),
 )
 TRACK = replace(

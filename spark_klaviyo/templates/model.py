@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from spark_klaviyo.core.choices import Api, ContentFormat, OnDelete
 from spark_klaviyo.core.models import Limits, Quota
 
 # The tiers of Klaviyo's fixed windows: requests per second and per minute (docs: rate limits; L is 750 since 2026-04).
@@ -21,10 +22,10 @@ KILOBYTE = 1_000
 MAX_BODY = 5 * MEGABYTE  # endpoints without a published size: the largest size published anywhere
 
 PEOPLE = frozenset({"profiles", "consent"})  # families whose rows are people
-OF_PEOPLE: Mapping[str, str] = {  # what a delete of a person means -> the template that does it
-    "remove": "remove_profiles_from_list",
-    "suppress": "bulk_suppress_profiles",
-    "delete": "request_profile_deletion",
+OF_PEOPLE: Mapping[OnDelete, str] = {  # what a delete of a person means -> the template that does it
+    OnDelete.REMOVE: "remove_profiles_from_list",
+    OnDelete.SUPPRESS: "bulk_suppress_profiles",
+    OnDelete.DELETE: "request_profile_deletion",
 }
 
 
@@ -152,7 +153,7 @@ class Template:
     needs: tuple[tuple[str, str], ...] = ()  # (option that must be given, why): consent guardrails
     deletes: bool = False  # asks for confirm_deletion
     unique_id: str = ""  # path of the field derived from the row's content when no column gives it
-    legacy: str = ""  # 'v1' or 'v2': key in the body, rows as they are
+    api: Api = Api.CURRENT
     notes: tuple[str, ...] = ()
     keep_empty: tuple[tuple[str, ...], ...] = (("attributes",),)  # objects that are sent even when nothing is in them
     as_rows: bool = False  # rows are sent as they are, columns by their own names (legacy and manual)
@@ -166,12 +167,17 @@ class Template:
     channels: tuple[Channel, ...] = ()
     consent: str = ""  # the word for every channel: SUBSCRIBED | UNSUBSCRIBED
     cautions: tuple[Caution, ...] = ()
-    content_format: str = "json"
+    content_format: ContentFormat = ContentFormat.JSON
 
-    def counterpart(self, on_delete: str) -> str | None:
+    @property
+    def is_retired(self) -> bool:
+        """Whether it belongs to v1 or v2: the key travels in the body, rows are sent as they are."""
+        return self.api is not Api.CURRENT
+
+    def counterpart(self, on_delete: OnDelete) -> str | None:
         """The template that deletes go to where change data is written with this one; None where there is none."""
         if self.family in PEOPLE:
             return OF_PEOPLE.get(on_delete)
-        if self.family == "catalog" and on_delete == "delete" and self.name.startswith("bulk_"):
+        if self.family == "catalog" and on_delete is OnDelete.DELETE and self.name.startswith("bulk_"):
             return "bulk_delete_" + self.name.split("_", 2)[2]
         return None

@@ -13,6 +13,7 @@ from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.encode import arrow
 from spark_klaviyo.encode.rows import row_encoder
 from spark_klaviyo.entrypoints.read import options_at
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import Field, read_type
@@ -87,7 +88,7 @@ def _kind(values: Sequence[object]) -> str | dict[str, object]:
 
 def plan_for(columns: Sequence[Field], **options: Any) -> WritePlan:
     """A plan as `write_klaviyo` makes it."""
-    return make_plan(options_at("function", options), columns, "run")
+    return make_plan(options_at(EntryPoint.FUNCTION, options), columns, "run")
 
 
 def send(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_klaviyo.batching.batcher import Batcher, filled_length
-from spark_klaviyo.core.models import KEY_MARK, Batch, EncodedRows, Envelope, Limits
+from spark_klaviyo.core.models import KEY_PLACEHOLDER, Batch, EncodedRows, Envelope, Limits
 
 bodies = st.lists(st.lists(st.binary(min_size=1, max_size=12), max_size=12), max_size=4)
 
@@ -81,8 +81,8 @@ def test_a_part_of_a_batch_holds_just_the_chosen_rows(groups: list[list[bytes]],
 
 
 def test_the_room_counts_the_key_that_is_filled_in_later() -> None:
-    head = b'{"api_key":"' + KEY_MARK + b'","profiles":['
-    assert filled_length(head, 37) == len(head) - len(KEY_MARK) + 37
+    head = b'{"api_key":"' + KEY_PLACEHOLDER + b'","profiles":['
+    assert filled_length(head, 37) == len(head) - len(KEY_PLACEHOLDER) + 37
 
 
 def test_a_row_over_the_limit_of_one_profile_is_named_though_the_request_would_hold_it() -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from spark_klaviyo.core.choices import ContentFormat
 from spark_klaviyo.core.models import Limits, Quota
+from spark_klaviyo.options.choices import Validate
 from spark_klaviyo.options.secrets import Credentials
 from spark_klaviyo.plan.model import Checks, FieldCheck, Policy, RequestParam, WritePlan
 from spark_klaviyo.plan.shape import Each, Fixed, Leaf, Node, Record, When
 from spark_klaviyo.plan.types import Field, Type, read_type
 from spark_klaviyo.templates.model import Template
 
-OFF = Checks(mode="off")
+OFF = Checks(Validate.OFF)
 LIMITS = Limits(10_000, 5_000_000)
 TEMPLATE = Template("t", "test", "", "POST", "/", None, (), LIMITS, Quota(()), "delivered")
 
@@ -27,7 +29,7 @@ def plan_of(
     record: Record | None,
     checks: Checks = OFF,
     params: Sequence[RequestParam] = (),
-    content_format: str = "json",
+    content_format: ContentFormat = ContentFormat.JSON,
     record_column: str | None = None,
 ) -> WritePlan:
     """A plan with this record and these checks."""
@@ -89,7 +91,7 @@ def _unknown_leaf(leaf: Leaf) -> Leaf:
 PROFILE_TEXTS = ("email", "phone_number", "external_id", "first_name", "last_name", "organization", "title")
 
 
-def profile_plan(fields: Sequence[Field], mode: str = "strict") -> WritePlan:
+def profile_plan(fields: Sequence[Field], validate: Validate = Validate.STRICT) -> WritePlan:
     """Profiles as the bulk import takes them: known columns are attributes, the rest custom properties."""
     by_name: Mapping[str, Type] = {field.name: field.type for field in fields}
     attributes: list[tuple[str, Node]] = [
@@ -102,10 +104,10 @@ def profile_plan(fields: Sequence[Field], mode: str = "strict") -> WritePlan:
     properties = tuple((name, Leaf((name,), by_name[name])) for name in loose)
     attributes.append(("properties", Record(properties, omit_empty=True)))
     record = Record((("type", Fixed("profile")), ("attributes", Record(tuple(attributes)))))
-    return plan_of(fields, record, profile_checks(by_name, mode))
+    return plan_of(fields, record, profile_checks(by_name, validate))
 
 
-def profile_checks(by_name: Mapping[str, Type], mode: str) -> Checks:
+def profile_checks(by_name: Mapping[str, Type], validate: Validate) -> Checks:
     """What the bulk import of profiles looks at."""
     forms = {"email": "email", "phone_number": "phone", "external_id": "text"}
     here = [name for name in forms if name in by_name]
@@ -115,7 +117,7 @@ def profile_checks(by_name: Mapping[str, Type], mode: str) -> Checks:
     ]
     places = tuple(("attributes", name) for name in forms)
     return Checks(
-        mode,
+        validate,
         tuple(wanted),
         places,
         key=places,

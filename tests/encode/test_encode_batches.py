@@ -13,6 +13,7 @@ from spark_klaviyo.encode import arrow
 from spark_klaviyo.encode.arrow import MAX_ROWS, MOST_ROWS, MOST_VALUES, encode
 from spark_klaviyo.encode.rows import MAX_BYTES, row_encoder
 from spark_klaviyo.encode.rows import MAX_ROWS as MAX_ROWS_OF_ROWS
+from spark_klaviyo.options.choices import Validate
 from spark_klaviyo.plan.model import Checks
 from spark_klaviyo.plan.shape import Leaf, Record
 from spark_klaviyo.plan.types import read_type
@@ -63,7 +64,7 @@ def test_timestamps_of_any_unit(unit: str) -> None:
 
 def test_an_empty_batch_gives_an_empty_batch() -> None:
     kind = {"type": "struct", "fields": [{"name": "x", "type": {"type": "array", "elementType": "binary"}}]}
-    plan = flat(columns(a="string", b=kind), checks=Checks("strict", max_items=1))
+    plan = flat(columns(a="string", b=kind), checks=Checks(Validate.STRICT, max_items=1))
     types = [arrow_type(field.type) for field in plan.columns]
     done = encode(pa.RecordBatch.from_arrays([pa.array([], kind) for kind in types], names=["a", "b"]), plan)
     assert (done.num_rows, done.schema.names) == (0, ["record", "flag", "key"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from spark_klaviyo.options.choices import Validate
 from spark_klaviyo.plan.model import Checks, FieldCheck, WritePlan
 from spark_klaviyo.plan.shape import Leaf, Record
 from spark_klaviyo.plan.types import Field
@@ -47,13 +48,13 @@ def wanted(name: str, form: str, fields: tuple[Field, ...], **rules: object) -> 
 def one(kind: object, form: str, *rows: tuple[Value, int], **rules: object) -> Case:
     """A case of one column."""
     fields = columns(v=kind)
-    checks = Checks("strict", (wanted("v", form, fields, **rules),))
+    checks = Checks(Validate.STRICT, (wanted("v", form, fields, **rules),))
     return Case(fields, checks, [((value,), flag) for value, flag in rows])
 
 
 def limited(kind: object, *rows: tuple[Value, int], **limits: object) -> Case:
     """A case of one column `v` inside properties that are the whole record."""
-    return Case(columns(v=kind), Checks("strict", **limits), [((value,), flag) for value, flag in rows])  # type: ignore[arg-type]
+    return Case(columns(v=kind), Checks(Validate.STRICT, **limits), [((value,), flag) for value, flag in rows])  # type: ignore[arg-type]
 
 
 IDS = columns(email="string", phone="string", id="string")
@@ -128,11 +129,11 @@ CASES = {
         latest_days=7,
     ),
     "no identifier": Case(
-        IDS, Checks("strict", identifiers=IDENTIFIERS), [((None, None, None), 1), ((None, "x", None), 0)]
+        IDS, Checks(Validate.STRICT, identifiers=IDENTIFIERS), [((None, None, None), 1), ((None, "x", None), 0)]
     ),
     "exactly one identifier": Case(
         IDS,
-        Checks("strict", identifiers=IDENTIFIERS, exactly_one=True),
+        Checks(Validate.STRICT, identifiers=IDENTIFIERS, exactly_one=True),
         [((None, None, None), 1), ((None, "x", None), 0), (("a", "x", None), 1)],
     ),
     "items of an array": limited(LONGS, ([1, 2], 0), ([1, 2, 3], 1), (None, 0), max_items=2),
@@ -145,10 +146,12 @@ CASES = {
         "string", ("x" * 9, 0), ("x" * 99, 1), max_row_bytes=200, look_bytes=50
     ),
     "every row": limited("string", ("x", 1), (None, 1), every_row=True),
-    "nothing": Case(columns(v="string"), Checks("off", (), IDENTIFIERS, max_row_bytes=1), [(("x",), 0), ((None,), 0)]),
+    "nothing": Case(
+        columns(v="string"), Checks(Validate.OFF, (), IDENTIFIERS, max_row_bytes=1), [(("x",), 0), ((None,), 0)]
+    ),
     "NaN before all": Case(
         columns(s="string", x="double", box=BOX),
-        Checks("strict", every_row=True),
+        Checks(Validate.STRICT, every_row=True),
         [
             (("s", 1.0, (1.0, None)), 1),
             (("s", float("nan"), (float("inf"), None)), 3),
@@ -159,7 +162,7 @@ CASES = {
         columns(
             xs={"type": "array", "elementType": "float"}, m={"type": "map", "keyType": "string", "valueType": "double"}
         ),
-        Checks("off"),
+        Checks(Validate.OFF),
         [(([1.0, None], {"a": 1.0}), 0), (([float("nan")], None), 2), (([], {"a": None, "b": float("-inf")}), 3)],
     ),
 }
@@ -198,7 +201,7 @@ def properties_plan(*, spread: bool, **limits: object) -> WritePlan:
     fields = columns(a="string", m=PAIRS)
     a, m = (Leaf((field.name,), field.type) for field in fields)
     inner = Record((("a", a),), spread=(m,)) if spread else Record((("a", a), ("m", m)))
-    checks = Checks("strict", properties_at=("p",), **limits)  # type: ignore[arg-type]
+    checks = Checks(Validate.STRICT, properties_at=("p",), **limits)  # type: ignore[arg-type]
     return plan_of(fields, Record((("p", inner),)), checks)
 
 
@@ -268,7 +271,7 @@ def test_without_checks_no_row_has_a_key(spark: SparkSession) -> None:
 
 def test_ready_made_records_are_all_looked_at(spark: SparkSession) -> None:
     fields = columns(n="long", record="string")
-    plan = plan_of(fields, None, Checks("strict", every_row=True), record_column="record")
+    plan = plan_of(fields, None, Checks(Validate.STRICT, every_row=True), record_column="record")
     rows = [(1, '{"a":1}'), (2, None), (3, "no json")]
     for made in (by_arrow(plan, rows), by_rows(plan, rows), by_jvm(spark, plan, rows)):
         assert made.records == ['{"a":1},', ",", "no json,"]
@@ -276,5 +279,5 @@ def test_ready_made_records_are_all_looked_at(spark: SparkSession) -> None:
 
 
 def test_a_profile_s_checks_look_at_what_identifies_it() -> None:
-    checks = profile_checks({field.name: field.type for field in PEOPLE}, "strict")
+    checks = profile_checks({field.name: field.type for field in PEOPLE}, Validate.STRICT)
     assert [want.path for want in checks.wanted] == ["email", "phone_number", "external_id"]

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spark_klaviyo.core.choices import ContentFormat
 from spark_klaviyo.encode.formats import rewrite
 from spark_klaviyo.plan.manual.formats import around_rows, media_type, quoted, separator
 from spark_klaviyo.plan.model import WritePlan
@@ -45,37 +46,39 @@ def parsed(text: bytes | str) -> ElementTree.Element:
 @pytest.mark.parametrize(
     ("content_format", "expected"),
     [
-        ("json", "application/json"),
-        ("ndjson", "application/x-ndjson"),
-        ("form", "application/x-www-form-urlencoded"),
-        ("form-data-param", "application/x-www-form-urlencoded"),
-        ("xml", "application/xml"),
-        ("csv", "text/csv; charset=utf-8"),
-        ("text", "text/plain; charset=utf-8"),
+        (ContentFormat.JSON, "application/json"),
+        (ContentFormat.NDJSON, "application/x-ndjson"),
+        (ContentFormat.FORM, "application/x-www-form-urlencoded"),
+        (ContentFormat.FORM_DATA_PARAM, "application/x-www-form-urlencoded"),
+        (ContentFormat.XML, "application/xml"),
+        (ContentFormat.CSV, "text/csv; charset=utf-8"),
+        (ContentFormat.TEXT, "text/plain; charset=utf-8"),
     ],
 )
-def test_each_content_format_has_its_media_type(content_format: str, expected: str) -> None:
+def test_each_content_format_has_its_media_type(content_format: ContentFormat, expected: str) -> None:
     assert media_type(content_format) == expected
 
 
 def test_json_rows_are_a_list() -> None:
-    assert json.loads(body(flat(FIELDS, content_format="json"), ROWS)) == ROWS
+    assert json.loads(body(flat(FIELDS, content_format=ContentFormat.JSON), ROWS)) == ROWS
 
 
 def test_ndjson_rows_are_lines() -> None:
-    lines = body(flat(FIELDS, content_format="ndjson"), ROWS).decode().split("\n")
+    lines = body(flat(FIELDS, content_format=ContentFormat.NDJSON), ROWS).decode().split("\n")
     assert [json.loads(line) for line in lines[:-1]] == ROWS
     assert lines[-1] == ""
 
 
-@pytest.mark.parametrize("content_format", ["json", "ndjson"])
-def test_json_rows_are_not_touched_one_by_one(content_format: str) -> None:
+@pytest.mark.parametrize("content_format", [ContentFormat.JSON, ContentFormat.NDJSON])
+def test_json_rows_are_not_touched_one_by_one(content_format: ContentFormat) -> None:
     records = pa.array(["not even JSON,"])
     assert rewrite(records, flat(FIELDS, content_format=content_format)) is records
 
 
 def test_a_form_holds_pairs_and_nested_values_as_json() -> None:
-    pairs = parse_qsl(body(flat(FIELDS, content_format="form"), ROWS[:1], batched=False).decode(), strict_parsing=True)
+    pairs = parse_qsl(
+        body(flat(FIELDS, content_format=ContentFormat.FORM), ROWS[:1], batched=False).decode(), strict_parsing=True
+    )
     assert pairs == [
         ("email", "ann@example.com"),
         ("n", "9007199254740993"),
@@ -85,22 +88,22 @@ def test_a_form_holds_pairs_and_nested_values_as_json() -> None:
 
 
 def test_a_form_leaves_out_what_is_null() -> None:
-    assert body(flat(FIELDS, content_format="form"), [{"email": None, "n": 1}], batched=False) == b"n=1"
+    assert body(flat(FIELDS, content_format=ContentFormat.FORM), [{"email": None, "n": 1}], batched=False) == b"n=1"
 
 
 def test_the_data_parameter_holds_one_row() -> None:
-    text = body(flat(FIELDS, content_format="form-data-param"), ROWS[:1], batched=False)
+    text = body(flat(FIELDS, content_format=ContentFormat.FORM_DATA_PARAM), ROWS[:1], batched=False)
     assert json.loads(parse_qs(text.decode())["data"][0]) == ROWS[0]
 
 
 def test_the_data_parameter_holds_a_list_of_rows() -> None:
-    text = body(flat(FIELDS, content_format="form-data-param"), ROWS)
+    text = body(flat(FIELDS, content_format=ContentFormat.FORM_DATA_PARAM), ROWS)
     assert json.loads(parse_qs(text.decode())["data"][0]) == ROWS
     assert unquote(text.decode()).startswith("data=[{")
 
 
 def test_xml_has_an_element_for_each_field_and_repeats_those_of_lists() -> None:
-    tree = parsed(body(flat(FIELDS, content_format="xml"), ROWS))
+    tree = parsed(body(flat(FIELDS, content_format=ContentFormat.XML), ROWS))
     first, second, third = tree
     assert tree.tag == "rows"
     assert [(e.tag, e.text) for e in first] == [
@@ -116,19 +119,21 @@ def test_xml_has_an_element_for_each_field_and_repeats_those_of_lists() -> None:
 
 
 def test_a_single_xml_row_is_the_root() -> None:
-    tree = parsed(body(flat(FIELDS, content_format="xml"), [{"n": 1, "email": None}], batched=False))
+    tree = parsed(body(flat(FIELDS, content_format=ContentFormat.XML), [{"n": 1, "email": None}], batched=False))
     assert (tree.tag, [e.tag for e in tree]) == ("row", ["n"])
 
 
 @given(st.text(min_size=1), st.text())
 def test_xml_stays_readable_whatever_names_and_texts_hold(name: str, value: str) -> None:
     text = value.encode("utf-8", "replace").decode()
-    made = rewrite(pa.array([json.dumps({name: [text, {name: text}]}) + "\n"]), flat(FIELDS, content_format="xml"))
+    made = rewrite(
+        pa.array([json.dumps({name: [text, {name: text}]}) + "\n"]), flat(FIELDS, content_format=ContentFormat.XML)
+    )
     assert len(parsed(made[0].as_py())) == 2
 
 
 def test_csv_has_a_header_and_quotes_what_needs_it() -> None:
-    text = body(flat(FIELDS, content_format="csv"), ROWS).decode()
+    text = body(flat(FIELDS, content_format=ContentFormat.CSV), ROWS).decode()
     header, *rows = csv.reader(io.StringIO(text, newline=""))
     assert header == ["email", "n", "tags", "city"]
     assert rows == [
@@ -140,43 +145,43 @@ def test_csv_has_a_header_and_quotes_what_needs_it() -> None:
 
 @given(st.lists(st.text(alphabet=st.characters(blacklist_categories=["Cs"], blacklist_characters="\0")), min_size=1))
 def test_any_text_survives_csv(texts: list[str]) -> None:
-    plan = flat(columns(a="string", b="string"), content_format="csv")
+    plan = flat(columns(a="string", b="string"), content_format=ContentFormat.CSV)
     text = body(plan, [{"a": value, "b": "x"} for value in texts]).decode()
     assert [row[0] for row in csv.reader(io.StringIO(text, newline=""))][1:] == texts
 
 
 def test_text_is_the_only_column_one_line_a_row() -> None:
-    plan = flat(columns(line="string"), content_format="text")
+    plan = flat(columns(line="string"), content_format=ContentFormat.TEXT)
     assert body(plan, [{"line": "a\nb"}, {}, {"line": "c"}]) == b"a b\n\nc"
 
 
 def test_text_of_several_columns_is_json() -> None:
-    plan = flat(columns(a="string", b="long"), content_format="text")
+    plan = flat(columns(a="string", b="long"), content_format=ContentFormat.TEXT)
     assert body(plan, [{"a": "x", "b": 1}]) == b'{"a":"x","b":1}'
 
 
 def test_fractions_keep_every_digit_in_every_format() -> None:
     record = '{"n":0.10000000000000000000000000000001}'
-    for content_format in ("form", "xml", "csv", "text", "form-data-param"):
+    for content_format in set(ContentFormat) - {ContentFormat.JSON, ContentFormat.NDJSON}:
         plan = flat(columns(n={"type": "decimal(38,32)"}["type"]), content_format=content_format)
         made = rewrite(pa.array([record + separator(content_format).decode()]), plan)
         assert "0.10000000000000000000000000000001" in made[0].as_py()
 
 
 def test_a_ready_made_row_that_is_no_json_stays_as_it_is() -> None:
-    made = rewrite(pa.array(["a=1&", "[1]&"]), flat(FIELDS, content_format="form"))
+    made = rewrite(pa.array(["a=1&", "[1]&"]), flat(FIELDS, content_format=ContentFormat.FORM))
     assert made.to_pylist() == ["a=1&", "[1]&"]
 
 
 @pytest.mark.parametrize(
     ("content_format", "expected"),
     [
-        ("json", 'a\\"b&<,'),
-        ("form", "a%22b%26%3C%2C"),
-        ("xml", "a&quot;b&amp;&lt;,"),
-        ("csv", '"a""b&<,"'),
-        ("text", 'a"b&<,'),
+        (ContentFormat.JSON, 'a\\"b&<,'),
+        (ContentFormat.FORM, "a%22b%26%3C%2C"),
+        (ContentFormat.XML, "a&quot;b&amp;&lt;,"),
+        (ContentFormat.CSV, '"a""b&<,"'),
+        (ContentFormat.TEXT, 'a"b&<,'),
     ],
 )
-def test_a_value_is_quoted_as_the_format_asks(content_format: str, expected: str) -> None:
+def test_a_value_is_quoted_as_the_format_asks(content_format: ContentFormat, expected: str) -> None:
     assert quoted(content_format, 'a"b&<,') == expected

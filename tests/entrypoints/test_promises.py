@@ -12,6 +12,7 @@ import pytest
 from spark_klaviyo.entrypoints.capabilities import CAPABILITIES, DOOR_NAMES, HELD, REFUSED
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.errors import OptionError
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.simulator import KlaviyoSimulator
 from tests.entrypoints.driving import DRIVEN, KEEPS, KEY, KEY_VARIABLE, Options
 
@@ -74,7 +75,7 @@ def test_what_a_door_cannot_keep_it_refuses_naming_another(door: str, promise: o
     asked = next(p for p in CAPABILITIES if p is promise)
     base = {"template": "add_profiles_to_list", "list_id": "Y6nRLr", "api_key": f"env:{KEY_VARIABLE}"}
     with pytest.raises(OptionError) as caught:
-        options_at(door, {**base, **dict(asked.asked)})
+        options_at(EntryPoint(door), {**base, **dict(asked.asked)})
     assert "write_klaviyo" in str(caught.value) or "klaviyo_batch_writer" in str(caught.value)
 
 

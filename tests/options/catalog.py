@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from spark_klaviyo.core.choices import Api
 from spark_klaviyo.core.models import Limits
 from spark_klaviyo.errors import OptionError
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.parse import Options, read_options
 from spark_klaviyo.templates.model import M, Setting, Template
 
@@ -33,37 +35,43 @@ CURRENT = (
     _template("delete_people", deletes=True),
     _template("create_events", unique_id="unique_id"),
 )
-RETIRED = (_template("add_profiles_to_list", LIST, legacy="v2", limits=Limits(100, 5_000_000)),)
+RETIRED = (_template("add_profiles_to_list", LIST, api=Api.V2, limits=Limits(100, 5_000_000)),)
 CATALOG = (*CURRENT, *RETIRED)
 
 
-def find(name: str, api: str) -> Template:
+def find(name: str, api: Api) -> Template:
     """The template of the catalog, or an OptionError."""
-    for template in CURRENT if api == "current" else RETIRED:
+    for template in CURRENT if api is Api.CURRENT else RETIRED:
         if template.name == name:
             return template
     raise OptionError(f"template: there is no {name!r}")
 
 
-def read(door: str = "function", *, recorded: bool = False, **given: Any) -> Options:
+def read(entry_point: EntryPoint = EntryPoint.FUNCTION, *, recorded: bool = False, **given: Any) -> Options:
     """Options read against the catalog, with a key unless one is given."""
-    return read_all({"api_key": KEY, **given}, door, recorded=recorded)
+    return read_all({"api_key": KEY, **given}, entry_point, recorded=recorded)
 
 
-def read_all(given: Mapping[str, object], door: str = "function", *, recorded: bool = False) -> Options:
+def read_all(
+    given: Mapping[str, object], entry_point: EntryPoint = EntryPoint.FUNCTION, *, recorded: bool = False
+) -> Options:
     """Options read against the catalog, with nothing added."""
-    return read_options(given, door, CATALOG, find, recorded=recorded)
+    return read_options(given, entry_point, CATALOG, find, recorded=recorded)
 
 
-def complaints(door: str = "function", *, recorded: bool = False, **given: Any) -> tuple[str, ...]:
+def complaints(
+    entry_point: EntryPoint = EntryPoint.FUNCTION, *, recorded: bool = False, **given: Any
+) -> tuple[str, ...]:
     """What is complained about; empty when nothing is."""
-    return complaints_of({"api_key": KEY, **given}, door, recorded=recorded)
+    return complaints_of({"api_key": KEY, **given}, entry_point, recorded=recorded)
 
 
-def complaints_of(given: Mapping[str, object], door: str = "function", *, recorded: bool = False) -> tuple[str, ...]:
+def complaints_of(
+    given: Mapping[str, object], entry_point: EntryPoint = EntryPoint.FUNCTION, *, recorded: bool = False
+) -> tuple[str, ...]:
     """What is complained about, with nothing added to what is given."""
     try:
-        read_all(given, door, recorded=recorded)
+        read_all(given, entry_point, recorded=recorded)
     except OptionError as error:
         return error.complaints
     return ()

@@ -28,11 +28,11 @@ class Counting:
     def __init__(self) -> None:
         self.turns = 0
 
-    def take(self, route: str, quota: Quota, stop: Stop) -> bool:
+    def acquire(self, route: str, quota: Quota, stop: Stop) -> bool:
         self.turns += bool(route and quota) and not stop.is_set()
         return not stop.is_set()
 
-    def saw(self, route: str, reply: Reply) -> None:
+    def observe(self, route: str, reply: Reply) -> None:
         assert route
         assert reply
 
@@ -65,7 +65,7 @@ def test_all_tasks_together_keep_the_quota(lines: Lines) -> None:
         tasks = [lines.limiter(rate_limit_server.address, clock) for _ in range(3)]
         taken = []
         for turn in range(10):
-            assert tasks[turn % 3].take("POST /x", QUOTA, Stop())
+            assert tasks[turn % 3].acquire("POST /x", QUOTA, Stop())
             taken.append(clock.now())
     assert taken[3] - taken[0] >= 1.0
     assert taken[5] - taken[0] >= 60.0
@@ -75,28 +75,28 @@ def test_what_a_429_taught_one_task_holds_for_all(lines: Lines) -> None:
     clock = VirtualClock()
     with RateLimitServer(clock) as rate_limit_server:
         one, other = lines.limiter(rate_limit_server.address, clock), lines.limiter(rate_limit_server.address, clock)
-        assert one.take("POST /x", QUOTA, Stop())
-        one.saw("POST /x", Reply(429, {"retry-after": "40"}))
+        assert one.acquire("POST /x", QUOTA, Stop())
+        one.observe("POST /x", Reply(429, {"retry-after": "40"}))
         keeper_has_heard(one)
         began = clock.now()
-        assert other.take("POST /x", QUOTA, Stop())
+        assert other.acquire("POST /x", QUOTA, Stop())
     assert clock.now() - began >= 40.0
 
 
 def keeper_has_heard(limiter: RemoteRateLimiter) -> None:
     """Messages of one line are answered in order, so that an answered one proves the others were read."""
-    assert limiter.take("GET /other", Quota(()), Stop())
+    assert limiter.acquire("GET /other", Quota(()), Stop())
 
 
 def test_limits_that_a_reply_lists_hold_for_all(lines: Lines) -> None:
     clock = VirtualClock()
     with RateLimitServer(clock) as rate_limit_server:
         one, other = lines.limiter(rate_limit_server.address, clock), lines.limiter(rate_limit_server.address, clock)
-        assert one.take("POST /x", QUOTA, Stop())
-        one.saw("POST /x", Reply(202, {"ratelimit-limit": "2, 2;w=1, 2;w=60"}))
+        assert one.acquire("POST /x", QUOTA, Stop())
+        one.observe("POST /x", Reply(202, {"ratelimit-limit": "2, 2;w=1, 2;w=60"}))
         keeper_has_heard(one)
         began = clock.now()
-        assert [other.take("POST /x", QUOTA, Stop()) for _ in range(2)] == [True, True]
+        assert [other.acquire("POST /x", QUOTA, Stop()) for _ in range(2)] == [True, True]
     assert clock.now() - began >= 59.0
 
 
@@ -104,7 +104,7 @@ def test_endpoints_have_quotas_of_their_own(lines: Lines) -> None:
     clock = VirtualClock()
     with RateLimitServer(clock) as rate_limit_server:
         task, began = lines.limiter(rate_limit_server.address, clock), clock.now()
-        assert all(task.take(f"GET /{number}", QUOTA, Stop()) for number in range(50))
+        assert all(task.acquire(f"GET /{number}", QUOTA, Stop()) for number in range(50))
     assert clock.now() == began
 
 
@@ -135,7 +135,7 @@ def test_a_refused_key_in_one_task_stops_the_others(lines: Lines) -> None:
         refused.set(StopCode.UNAUTHORIZED, "Klaviyo refuses this key")
         beat.close()
         assert rate_limit_server.stop.wait(5.0)
-        assert not lines.limiter(rate_limit_server.address).take("POST /x", QUOTA, other)
+        assert not lines.limiter(rate_limit_server.address).acquire("POST /x", QUOTA, other)
     assert other.code == "unauthorized"
 
 
@@ -168,7 +168,7 @@ def test_nonsense_ends_a_line_and_nothing_else(lines: Lines) -> None:
     with RateLimitServer() as rate_limit_server:
         for nonsense in ({"take": "x"}, {"ask": "nobody"}, {"saw": "x", "seen": {}}, {"progress": 3, "task": "0"}):
             assert lines.link(rate_limit_server.address).ask(nonsense) is None
-        assert lines.limiter(rate_limit_server.address).take("POST /x", QUOTA, Stop())
+        assert lines.limiter(rate_limit_server.address).acquire("POST /x", QUOTA, Stop())
 
 
 def test_a_task_that_reaches_no_keeper_goes_on_with_its_share_within_seconds(lines: Lines) -> None:
@@ -176,7 +176,7 @@ def test_a_task_that_reaches_no_keeper_goes_on_with_its_share_within_seconds(lin
         fallback = Counting()
         address = RateLimitAddress("127.0.0.1", int(silent.getsockname()[1]), b"x")
         began = time.monotonic()
-        assert RemoteRateLimiter(lines.link(address), fallback, SystemClock()).take("POST /x", QUOTA, Stop())
+        assert RemoteRateLimiter(lines.link(address), fallback, SystemClock()).acquire("POST /x", QUOTA, Stop())
     assert time.monotonic() - began < 3.0
     assert fallback.turns == 1
 
@@ -192,8 +192,8 @@ def test_a_task_whose_keeper_goes_away_goes_on_with_its_share(lines: Lines) -> N
         thread = threading.Thread(target=hang_up)
         thread.start()
         task = RemoteRateLimiter(lines.link(address), fallback, SystemClock())
-        assert [task.take("POST /x", QUOTA, Stop()) for _ in range(3)] == [True] * 3
-        task.saw("POST /x", Reply(202))
+        assert [task.acquire("POST /x", QUOTA, Stop()) for _ in range(3)] == [True] * 3
+        task.observe("POST /x", Reply(202))
         thread.join()
     assert fallback.turns == 3
 
@@ -202,9 +202,9 @@ def test_a_stopped_task_takes_no_turn(lines: Lines) -> None:
     stop = Stop()
     stop.set(StopCode.CLOSED)
     with RateLimitServer() as rate_limit_server:
-        assert not lines.limiter(rate_limit_server.address).take("POST /x", QUOTA, stop)
-    assert not LocalRateLimiter(VirtualClock()).take("POST /x", QUOTA, stop)
-    assert not Unlimited().take("POST /x", QUOTA, stop)
+        assert not lines.limiter(rate_limit_server.address).acquire("POST /x", QUOTA, stop)
+    assert not LocalRateLimiter(VirtualClock()).acquire("POST /x", QUOTA, stop)
+    assert not Unlimited().acquire("POST /x", QUOTA, stop)
 
 
 def test_threads_of_one_task_share_its_line(lines: Lines) -> None:
@@ -217,7 +217,7 @@ def test_threads_of_one_task_share_its_line(lines: Lines) -> None:
         )
 
         def work() -> None:
-            while len(turns) < 12 and task.take("POST /x", QUOTA, Stop()):
+            while len(turns) < 12 and task.acquire("POST /x", QUOTA, Stop()):
                 turns.append(clock.now() - began)
 
         threads = [threading.Thread(target=work) for _ in range(4)]

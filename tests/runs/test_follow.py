@@ -20,6 +20,7 @@ from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.datasets.spark_storage import STAGING
 from spark_klaviyo.encode import arrow
 from spark_klaviyo.entrypoints.read import options_at
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.follow.follow_later import WAITING, settle_later
 from spark_klaviyo.runs.outputs.results import JOB, RECEIPT, REJECT, REPORT, result_batches
@@ -61,7 +62,7 @@ def dying(happened: Iterator[TaskEvent]) -> Iterator[TaskEvent]:
 
 def follow(klaviyo: KlaviyoSimulator, place: Path, **options: object) -> WriteReport:
     given = {"api_key": KEY, "base_url": klaviyo.url, **options}
-    return settle_later(str(place), options_at("follow", given), FAST)
+    return settle_later(str(place), options_at(EntryPoint.FOLLOW, given), FAST)
 
 
 def settled(place: Path) -> list[str]:
@@ -164,7 +165,7 @@ def test_rejected_rows_are_on_disk_before_a_receipt_says_that_their_job_has_ende
     slow = Fault("job_slow", seconds=30, after=1)
     with KlaviyoSimulator(speed=60.0, faults=[Fault("job_row_errors"), slow, Fault("job_never_ends", after=5)]) as one:
         leave_open(one, receipts)
-        given = options_at("follow", {"api_key": KEY, "base_url": one.url, "rejects_path": str(rejects)})
+        given = options_at(EntryPoint.FOLLOW, {"api_key": KEY, "base_url": one.url, "rejects_path": str(rejects)})
         with pytest.raises(KeyboardInterrupt):
             settle_later(str(receipts), given, SendContextFactory(Dying(receipts, files=2)))
     ended = [row for row in pq.read_table(receipts).to_pylist() if row["outcome"] == "rejected"]

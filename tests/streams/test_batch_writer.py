@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.oldest
 ORDERED = {
     "template": "bulk_create_events",
-    "metric": "Placed SendSpec",
+    "metric": "Placed Order",
     "unique_id_columns": "order_id",
     "api_key": KEY,
 }
@@ -26,7 +26,7 @@ ORDERED = {
 
 def test_options_are_checked_where_the_writer_is_made() -> None:
     with pytest.raises(OptionError, match=r"metrc: no such option \(did you mean metric\?\)"):
-        klaviyo_batch_writer(template="bulk_create_events", metrc="Placed SendSpec", api_key=KEY)
+        klaviyo_batch_writer(template="bulk_create_events", metrc="Placed Order", api_key=KEY)
 
 
 def test_every_micro_batch_arrives_and_a_bad_row_does_not_end_the_query(

@@ -13,6 +13,7 @@ from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.deliver.jobs.follow import JobEnded, OpenJob
 from spark_klaviyo.encode import arrow
 from spark_klaviyo.entrypoints.read import options_at
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
@@ -68,7 +69,7 @@ class Ran:
 def options_for(klaviyo: Served, **options: object) -> Options:
     """Options as `write_klaviyo` reads them; bulk import unless another template is named."""
     given: dict[str, object] = {"template": "bulk_import_profiles", "api_key": KEY, "base_url": klaviyo.url}
-    return options_at("function", {**given, **options})
+    return options_at(EntryPoint.FUNCTION, {**given, **options})
 
 
 def plan_for(klaviyo: Served, columns: Iterable[str], **options: object) -> WritePlan:

@@ -126,9 +126,9 @@ EXAMPLES: dict[str, Example] = {
     "bulk_suppress_profiles": Example({"email": [ANN]}, before=("add_profiles_to_list",)),
     "bulk_unsuppress_profiles": Example({"email": [ANN]}, {"confirm_unsuppress": "true"}, ("bulk_suppress_profiles",)),
     # events and devices
-    "bulk_create_events": Example(_EVENTS, {"metric": "Placed SendSpec"}),
+    "bulk_create_events": Example(_EVENTS, {"metric": "Placed Order"}),
     "create_event": Example(
-        {**_EVENTS, "kind": ["Placed SendSpec", "Placed SendSpec", "Viewed Product"]}, {"metric": "column:kind"}
+        {**_EVENTS, "kind": ["Placed Order", "Placed Order", "Viewed Product"]}, {"metric": "column:kind"}
     ),
     "create_push_token": Example(
         {
@@ -253,5 +253,5 @@ RETIRED: dict[tuple[str, str], Example] = {
         {"email": [ANN], "phone_number": ["+16175550100"], "sms_consent": [True]}, {"list_id": NEWSLETTER}
     ),
     ("identify", "v1"): Example({"email": [ANN], "first_name": ["Ann"], "tier": ["gold & more"]}),
-    ("track", "v1"): Example({"email": [ANN], "value": [9.99], "order": ["o-1"]}, {"event": "Placed SendSpec"}),
+    ("track", "v1"): Example({"email": [ANN], "value": [9.99], "order": ["o-1"]}, {"event": "Placed Order"}),
 }

@@ -15,6 +15,7 @@ from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.encode import arrow
 from spark_klaviyo.encode.rows import row_encoder
 from spark_klaviyo.entrypoints.read import options_at
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import Field, read_type
@@ -71,7 +72,7 @@ def plan_of(template: str, example: Example, **options: str) -> WritePlan:
     """The plan of an example."""
     given = {"api_key": "pk_test", "base_url": "http://127.0.0.1:9", "template": template, **example.options, **options}
     columns = [Field(name, read_type(form)) for name, form in types_of(example).items()]  # type: ignore[arg-type]
-    return make_plan(options_at("function", given), columns, "run")
+    return make_plan(options_at(EntryPoint.FUNCTION, given), columns, "run")
 
 
 def by_rows(plan: WritePlan, example: Example) -> Iterator[pa.RecordBatch]:

@@ -88,8 +88,8 @@ def test_klaviyos_refusal_of_one_event_rejects_that_row_alone(every: bool) -> No
 
 def test_equal_events_of_one_request_are_sent_once() -> None:
     columns: Columns = {"email": [ANN, ANN, BEA], "time": [NOON] * 3, "order": ["o-1", "o-1", "o-1"]}
-    derived = Example(columns, {"metric": "Placed SendSpec"})
-    given_ids = Example({**columns, "unique_id": ["o-1"] * 3, "seen": [1, 2, 3]}, {"metric": "Placed SendSpec"})
+    derived = Example(columns, {"metric": "Placed Order"})
+    given_ids = Example({**columns, "unique_id": ["o-1"] * 3, "seen": [1, 2, 3]}, {"metric": "Placed Order"})
     for example in (derived, given_ids):
         with KlaviyoSimulator() as klaviyo:
             report = write(klaviyo, "bulk_create_events", example)
@@ -100,7 +100,7 @@ def test_equal_events_of_one_request_are_sent_once() -> None:
 def test_events_written_again_are_there_already_and_never_doubled() -> None:
     rows = 1_500
     columns: Columns = {"email": [f"{row % 50}@example.com" for row in range(rows)], "order": list(range(rows))}
-    example = Example({**columns, "time": [NOON] * rows}, {"metric": "Placed SendSpec"})
+    example = Example({**columns, "time": [NOON] * rows}, {"metric": "Placed Order"})
     with KlaviyoSimulator(repeated_event="refuse") as klaviyo:
         first = write(klaviyo, "bulk_create_events", example)
         again = write(klaviyo, "bulk_create_events", example)

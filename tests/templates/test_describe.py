@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from spark_klaviyo.core.choices import Api
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.table import BY_NAME
 from spark_klaviyo.plan.forms import misfit
@@ -17,7 +18,7 @@ ALL = templates()
 
 
 def _id(template: Template) -> str:
-    return f"{template.name}-{template.legacy or 'current'}"
+    return f"{template.name}-{template.api}"
 
 
 @pytest.mark.parametrize("template", ALL, ids=_id)
@@ -65,18 +66,18 @@ def test_every_form_says_what_it_refuses(form: str) -> None:
 @pytest.mark.parametrize(
     ("name", "api", "word"),
     [
-        ("add_profile_to_list", "current", "add_profiles_to_list"),
-        ("track", "current", "api=v1"),
-        ("track", "v2", "api=v1"),
-        ("create_event", "v2", "leave api out"),
-        ("nothing_like_it", "current", "lists them all"),
+        ("add_profile_to_list", Api.CURRENT, "add_profiles_to_list"),
+        ("track", Api.CURRENT, "api=v1"),
+        ("track", Api.V2, "api=v1"),
+        ("create_event", Api.V2, "leave api out"),
+        ("nothing_like_it", Api.CURRENT, "lists them all"),
     ],
 )
-def test_a_name_that_is_none_is_told_with_what_to_do(name: str, api: str, word: str) -> None:
+def test_a_name_that_is_none_is_told_with_what_to_do(name: str, api: Api, word: str) -> None:
     with pytest.raises(OptionError, match=word):
         find_template(name, api)
 
 
 def test_the_retired_form_is_another_template_of_the_same_name() -> None:
-    assert find_template("add_profiles_to_list", "v2").path.startswith("/api/v2/")
+    assert find_template("add_profiles_to_list", Api.V2).path.startswith("/api/v2/")
     assert find_template("add_profiles_to_list").path == "/api/profile-bulk-import-jobs"

@@ -79,7 +79,7 @@ SHOWS: dict[str, Shows] = {
         sorted((one["value"], one["value_currency"], one["properties"]["order"]) for one in k.events)
         == [(5.0, "EUR", "o-3"), (9.99, "USD", "o-1"), (20.0, "USD", "o-2")]
     ),
-    "create_event": lambda k: sorted(one["metric"] for one in k.events) == [*["Placed SendSpec"] * 2, "Viewed Product"],
+    "create_event": lambda k: sorted(one["metric"] for one in k.events) == [*["Placed Order"] * 2, "Viewed Product"],
     "create_push_token": lambda k: "token-1" in k.push_tokens and bool(_profile(k, ANN)),
     "delete_push_token": lambda k: k.push_tokens == {},
     "bulk_create_catalog_items": lambda k: (
@@ -157,7 +157,7 @@ RETIRED_SHOWS: dict[tuple[str, str], Shows] = {
     ("bulk_subscribe_profiles", "v2"): lambda k: _consent(k, ANN, "sms") == "SUBSCRIBED" and _members(k) == {ANN},
     ("identify", "v1"): lambda k: _profile(k, ANN)["properties"] == {"tier": "gold & more"},
     ("track", "v1"): lambda k: (
-        [(e["metric"], e["value"], e["properties"]) for e in k.events] == [("Placed SendSpec", 9.99, {"order": "o-1"})]
+        [(e["metric"], e["value"], e["properties"]) for e in k.events] == [("Placed Order", 9.99, {"order": "o-1"})]
     ),
 }
 

@@ -75,9 +75,7 @@ def test_a_row_alone_may_fill_its_request_to_the_last_byte(name: str) -> None:
 def test_a_request_of_events_holds_a_thousand_over_all_groups() -> None:
     rows = 1_001
     people = [f"{number % 7}@example.com" for number in range(rows)]
-    example = Example(
-        {"email": people, "order": list(range(rows)), "time": [NOON] * rows}, {"metric": "Placed SendSpec"}
-    )
+    example = Example({"email": people, "order": list(range(rows)), "time": [NOON] * rows}, {"metric": "Placed Order"})
     batches, rejected = batches_of(plan_of("bulk_create_events", example), example)
     groups = [json.loads(body_of(b))["data"]["attributes"]["events-bulk-create"]["data"] for b in batches]
     events = [sum(len(group["attributes"]["events"]["data"]) for group in batch) for batch in groups]
@@ -90,7 +88,7 @@ def test_a_request_of_events_holds_a_thousand_over_all_groups() -> None:
 def test_an_event_takes_four_hundred_properties(properties: int, fits: bool) -> None:
     columns: dict[str, list[object]] = {"email": [ANN], "time": [NOON]}
     columns |= {f"p{number}": [number] for number in range(properties)}
-    example = Example(columns, {"metric": "Placed SendSpec"})
+    example = Example(columns, {"metric": "Placed Order"})
     batches, rejected = batches_of(plan_of("bulk_create_events", example), example)
     assert [one.code for one in rejected] == ([] if fits else ["too_many_properties"])
     assert len(batches) == fits
@@ -98,7 +96,7 @@ def test_an_event_takes_four_hundred_properties(properties: int, fits: bool) -> 
 
 @pytest.mark.parametrize(("size", "fits"), [(100_000, True), (100_001, False)])
 def test_no_text_of_an_event_is_longer_than_100_kb(size: int, fits: bool) -> None:
-    example = Example({"email": [ANN], "note": ["x" * size], "event_id": ["e"]}, {"metric": "Placed SendSpec"})
+    example = Example({"email": [ANN], "note": ["x" * size], "event_id": ["e"]}, {"metric": "Placed Order"})
     _, rejected = batches_of(plan_of("bulk_create_events", example), example, by_arrow)
     assert [one.code for one in rejected] == ([] if fits else ["too_large"])
 

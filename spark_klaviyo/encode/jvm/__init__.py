@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.plan.manual.formats import separator
-from spark_klaviyo.plan.shape import Each, Fixed, Json, Leaf, Node, When
+from spark_klaviyo.plan.shape import Each, Fixed, Leaf, Node, When
 from spark_klaviyo.plan.types import Type
 from spark_klaviyo.screen.rules import compile_screen
 

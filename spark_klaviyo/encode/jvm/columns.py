@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeAlias
 
+from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.plan.forms import TEXT, WHOLE
 from spark_klaviyo.plan.model import RequestParam, WritePlan
-from spark_klaviyo.plan.shape import ONE_ITEM, Each, Fixed, Json, Leaf, Node, Record, When
+from spark_klaviyo.plan.shape import ONE_ITEM, Each, Fixed, Leaf, Node, Record, When
 from spark_klaviyo.plan.types import Type
 from spark_klaviyo.screen.patterns import word_pattern
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from spark_klaviyo.core.choices import Api, OnDelete
 from spark_klaviyo.errors import OptionError
+from spark_klaviyo.options.choices import ListMode, Nulls, OtherColumns
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import FieldCheck, WritePlan
 
@@ -41,12 +43,12 @@ def counterpart(options: Options, plan: WritePlan) -> Counterpart | None:
 
     Raises `OptionError` where the columns, or the list, do not say what to delete.
     """
-    name = plan.template.counterpart(options.on_delete or "ignore")
+    name = plan.template.counterpart(options.on_delete or OnDelete.IGNORE)
     if name is None:
         return None
     if name not in _TAKES:
         return _made(name, options, plan, ("id", "external_id"), settings={})
-    if options.on_delete != "remove":
+    if options.on_delete is not OnDelete.REMOVE:
         return _made(name, options, plan, _TAKES[name], settings={})
     return _made(name, options, plan, _TAKES[name], {"list_id": options.settings["list_id"]})
 
@@ -61,19 +63,19 @@ def _made(
     other = replace(
         options,
         template=name,
-        api="current",
+        api=Api.CURRENT,
         settings=settings,
         fields={},
-        other_columns="drop",
+        other_columns=OtherColumns.DROP,
         record_column=None,
         unique_id_columns=(),
-        nulls="omit",
+        nulls=Nulls.OMIT,
         change_column=None,
-        list_mode="add",
+        list_mode=ListMode.ADD,
         max_rows=None,
         max_bytes=None,
         rate_limit=options.rate_limit,
     )
     return Counterpart(
-        other, found, first_only=name == "request_profile_deletion", deletes=options.on_delete == "delete"
+        other, found, first_only=name == "request_profile_deletion", deletes=options.on_delete is OnDelete.DELETE
     )

@@ -29,6 +29,7 @@ from spark_klaviyo.modes.change_data.change_feed import (
     Changes,
     read_changes,
 )
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.manual import formats
 from spark_klaviyo.plan.model import WritePlan
@@ -45,7 +46,7 @@ from spark_klaviyo.runs.run_tasks import run_tasks
 from spark_klaviyo.runs.send_from_driver import widened
 from spark_klaviyo.runs.session import current_task
 from spark_klaviyo.task.context import SendContextFactory
-from spark_klaviyo.task.jobs import RejectedRow, refuse
+from spark_klaviyo.task.jobs import RejectedRow, reject_row
 from spark_klaviyo.task.run import TaskEvent, run_task
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _confirmed(changes: Changes, options: Options) -> Changes:
     most = options.confirm_deletion or 0
     held = changes.deletes().limit(most + 1).collect()
     found = len(held) if len(held) <= most else changes.counts().get(DELETE, 0)
-    enough = len(held) == most or (len(held) < most and options.door == "batch")
+    enough = len(held) == most or (len(held) < most and options.entry_point is EntryPoint.BATCH)
     if held and not enough:
         told = f"not {most:,}" if options.confirm_deletion is not None else "and nothing confirms that"
         raise OptionError(
@@ -178,7 +179,7 @@ class ChangeTask:
             first = report.rows
             report.rows += batch.num_rows
             encoded = arrow.encode(batch.select(list(range(len(self.plan.columns)))), self.plan)
-            yield from (refuse(self.plan, one, report, partition) for one in self._strange(encoded, first))
+            yield from (reject_row(self.plan, one, report, partition) for one in self._strange(encoded, first))
         for what, because in sorted(BECAUSE.items()):
             for batch in rows.of(what):
                 report.rows += batch.num_rows

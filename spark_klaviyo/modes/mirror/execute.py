@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from spark_klaviyo.account.identity import stopped
+from spark_klaviyo.account.account import stopped
 from spark_klaviyo.account.members import ListFacts, list_facts, members
-from spark_klaviyo.account.reads import Asking, ReadFailed, asking
+from spark_klaviyo.account.reads import AccountReader, ReadFailed, open_reader
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.encode import arrow, jvm
@@ -34,6 +34,7 @@ from spark_klaviyo.modes.mirror.identities import (
     unpacked,
 )
 from spark_klaviyo.modes.mirror.removals import Removals, ceiling, removals
+from spark_klaviyo.options.choices import ListMode, OtherColumns
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
@@ -42,12 +43,12 @@ from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport, merge
 from spark_klaviyo.runs import session
 from spark_klaviyo.runs.execute import conclude, gathered, send
+from spark_klaviyo.runs.open_state import open_state
 from spark_klaviyo.runs.outputs.outcome import judged
 from spark_klaviyo.runs.outputs.results import RESULT, Results
 from spark_klaviyo.runs.outputs.session_outputs import Outputs
 from spark_klaviyo.runs.rate_limit_session import rate_limit_session
 from spark_klaviyo.runs.send_task import SendTask
-from spark_klaviyo.state.session import resuming
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.run import run_task
 
@@ -70,13 +71,13 @@ def write_mirror(df: DataFrame, options: Options, run_id: str) -> WriteReport:
     """
     plan = comparable(make_plan(options, columns_of(df), run_id))
     session.choose_worker_python(df)
-    with asking(options) as ask:
-        facts = _before(ask, plan)
+    with open_reader(options) as reader:
+        facts = _before(reader, plan)
         outputs = Outputs.of(session.session_of(df), options, plan.run_id)
         outputs.prepare()
         with (
             rate_limit_session(df, plan, options) as contexts,
-            resuming(session.session_of(df), plan, options, contexts) as plan,
+            open_state(session.session_of(df), plan, options, contexts) as plan,
         ):
             results = send(df, plan, options, outputs, contexts, _watching(plan))
             if not any(report.rows or report.stopped for report in results.reports):
@@ -86,15 +87,15 @@ def write_mirror(df: DataFrame, options: Options, run_id: str) -> WriteReport:
             if judged(total, plan, outputs.troubles).stopped is None:
                 people, lost = _people(df, plan, options, results)
                 kept = all_kept(people, lost, total)
-                total = kept or _remove(ask, facts, people, total, plan, options, outputs, contexts)
+                total = kept or _remove(reader, facts, people, total, plan, options, outputs, contexts)
     return conclude(total, plan, options, outputs)
 
 
-def _before(ask: Asking, plan: WritePlan) -> ListFacts:
+def _before(reader: AccountReader, plan: WritePlan) -> ListFacts:
     """The list before anything is sent: it exists, and its members may be read."""
     list_id = plan.settings["list_id"]
     try:
-        return list_facts(ask, list_id)
+        return list_facts(reader, list_id)
     except ReadFailed as failed:
         if failed.code is StopCode.NOT_FOUND:
             raise OptionError(f"list_id: the account has no list with the id {list_id}") from failed
@@ -168,7 +169,7 @@ def all_kept(people: IdentitySet, lost: int, total: TaskReport, most: int = MOST
 
 
 def _remove(
-    ask: Asking,
+    reader: AccountReader,
     facts: ListFacts,
     people: IdentitySet,
     total: TaskReport,
@@ -179,7 +180,7 @@ def _remove(
 ) -> TaskReport:
     """Read the members and remove those that no row is about; the counts of both parts of the run."""
     try:
-        found = removals(member_pages(members(ask, facts)), people, ceiling(options.max_removals, facts.members))
+        found = removals(member_pages(members(reader, facts)), people, ceiling(options.max_removals, facts.members))
     except ReadFailed as failed:
         told = f"the list's members could not be read to the end: {failed}; nobody was removed"
         return replace(total, stopped=(failed.code, told))
@@ -207,12 +208,12 @@ def _removed(
         template="remove_profile_ids_from_list",
         settings={"list_id": plan.settings["list_id"]},
         fields={},
-        other_columns="properties",
+        other_columns=OtherColumns.PROPERTIES,
         record_column=None,
         max_rows=None,
         max_bytes=None,
         max_rejects=None,
-        list_mode="add",
+        list_mode=ListMode.ADD,
     )
     removing = make_plan(other, [Field("id", Type("string"))], plan.run_id)
     report, receipts = TaskReport(), list[Receipt]()

@@ -18,12 +18,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.core.identifiers import normalise_identifier
 from spark_klaviyo.encode import arrow
 from spark_klaviyo.errors import SchemaError
 from spark_klaviyo.plan.manual import formats
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.plan.shape import Json, value_at
+from spark_klaviyo.plan.shape import value_at
 from spark_klaviyo.runs.outputs.results import IDENTITIES
 from spark_klaviyo.screen import values
 

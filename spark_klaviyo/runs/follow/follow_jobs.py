@@ -11,7 +11,7 @@ from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.runs.interrupt import CODE, MESSAGE
 from spark_klaviyo.runs.outputs.session_outputs import Outputs
 from spark_klaviyo.task.context import SendContextFactory
-from spark_klaviyo.task.jobs import RejectedRow, settle
+from spark_klaviyo.task.jobs import RejectedRow, poll_jobs
 
 
 def follow_jobs(
@@ -38,7 +38,7 @@ def _followed(
     ends: list[JobEnded] = []
     with contexts.open(plan, -1, 0) as context:
         try:
-            _keep(settle(plan, jobs, context, total), outputs, ends)
+            _keep(poll_jobs(plan, jobs, context, total), outputs, ends)
         except KeyboardInterrupt:  # the counts add up after every event
             total.stopped = (CODE, MESSAGE)
         total.ended = context.clock.wall().timestamp()

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import pyarrow.compute as pc
 
+from spark_klaviyo.core.choices import Api
 from spark_klaviyo.datasets.parts import PartWriter
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS
 from spark_klaviyo.datasets.storage import Folder
@@ -29,7 +30,7 @@ from spark_klaviyo.runs.outputs.outcome import ended
 from spark_klaviyo.runs.outputs.results import reject_body
 from spark_klaviyo.runs.outputs.task_outputs import TaskOutputs
 from spark_klaviyo.task.context import SendContextFactory
-from spark_klaviyo.task.jobs import OPEN_JOB, RejectedRow, settle
+from spark_klaviyo.task.jobs import OPEN_JOB, RejectedRow, poll_jobs
 
 MOST_READ = 100_000  # run ids looked at in one go
 NO_JOB = "no open job"
@@ -97,7 +98,7 @@ class _Later:
     def settle(self, template: str, rows: list[Row]) -> TaskReport:
         """Follow the jobs of one run."""
         run_id = str(rows[0]["run_id"])
-        plan = make_plan(replace(self._options, template=template, api="current"), (), run_id, schema_known=False)
+        plan = make_plan(replace(self._options, template=template, api=Api.CURRENT), (), run_id, schema_known=False)
         by_job: dict[str, list[Row]] = {}
         for row in rows:
             by_job.setdefault(str(row["job_id"]), []).append(row)
@@ -106,7 +107,7 @@ class _Later:
         report.accept(report.rows, OPEN_JOB)
         with self._contexts.open(plan, 0, 0) as context:
             report.started = context.clock.wall().timestamp()
-            for event in settle(plan, jobs, context, report):
+            for event in poll_jobs(plan, jobs, context, report):
                 now = context.clock.now()
                 if isinstance(event, RejectedRow):
                     self._refuse(reject_body(run_id, event.partition_id, event), now)

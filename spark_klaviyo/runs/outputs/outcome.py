@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.errors import RowsRejected, WriteStopped
+from spark_klaviyo.options.choices import OnReject
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport
@@ -23,10 +24,10 @@ def judged(total: TaskReport, plan: WritePlan, troubles: Sequence[str] = ()) -> 
     return replace(total, stopped=(StopCode.NOT_WRITTEN, "; ".join(troubles))) if troubles else total
 
 
-def ended(report: WriteReport, on_reject: str) -> WriteReport:
+def ended(report: WriteReport, on_reject: OnReject) -> WriteReport:
     """The report, or the `WriteStopped` or `RowsRejected` that carries it."""
     if report.stopped is not None:
         raise WriteStopped(f"{report.stopped[1]} (run {report.run_id}): {report}", report)
-    if report.rejected and on_reject == "fail":
+    if report.rejected and on_reject is OnReject.FAIL:
         raise RowsRejected(f"{report} (run {report.run_id}); on_reject=keep only reports", report)
     return report

@@ -29,7 +29,7 @@ def reject_body(run_id: str, partition_id: int, refused: RejectedRow) -> dict[st
         "run_id": run_id,
         "partition_id": partition_id,
         "record": rejection.record,
-        **refused.who,
+        **refused.identifiers,
         "code": rejection.code,
         "detail": rejection.detail,
         "pointer": rejection.pointer,
