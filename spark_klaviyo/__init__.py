@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from spark_klaviyo.entrypoints.foreach_batch import klaviyo_batch_writer
     from spark_klaviyo.entrypoints.foreach_partition import klaviyo_partition_writer
     from spark_klaviyo.entrypoints.function import write_klaviyo
-    from spark_klaviyo.errors import KlaviyoError, OptionError, RowsRejected, SchemaError, WriteStopped
+    from spark_klaviyo.errors import KlaviyoError, OptionError, SchemaError
     from spark_klaviyo.preview.preview import preview_klaviyo
+    from spark_klaviyo.report.errors import RowsRejected, WriteStopped
     from spark_klaviyo.report.report import WriteReport
     from spark_klaviyo.state.compact import compact_state
 
@@ -42,8 +43,8 @@ _HOME = {
     "KlaviyoError": "spark_klaviyo.errors",
     "OptionError": "spark_klaviyo.errors",
     "SchemaError": "spark_klaviyo.errors",
-    "WriteStopped": "spark_klaviyo.errors",
-    "RowsRejected": "spark_klaviyo.errors",
+    "WriteStopped": "spark_klaviyo.report.errors",
+    "RowsRejected": "spark_klaviyo.report.errors",
 }
 
 __version__ = "0.1.0"

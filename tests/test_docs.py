@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 from collections.abc import Iterator
@@ -164,6 +165,7 @@ def test_extras_that_are_named_exist() -> None:
 # --- messages -------------------------------------------------------------------------------------
 
 
+@functools.cache
 def texts() -> list[str]:
     """Every text in the package, as far as it is written down: adjacent ones are one."""
     trees = (ast.parse(file.read_text(encoding="utf-8")) for file in PACKAGE.rglob("*.py"))

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 
 from spark_klaviyo.account.reads import AccountReader, ReadFailed, attributes_of, open_reader, read_target
 from spark_klaviyo.core.codes import StopCode
-from spark_klaviyo.errors import OptionError, WriteStopped
+from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.secrets import Credentials
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.report.early_stop import stopped_before
+from spark_klaviyo.report.errors import WriteStopped
 from spark_klaviyo.state.format import digest
 from spark_klaviyo.templates.model import XS
 
@@ -83,7 +83,7 @@ def _read_id(plan: WritePlan, options: Options) -> str:
 
 def stopped(plan: WritePlan, code: StopCode, message: str) -> WriteStopped:
     """The error of a run that ended before anything was sent."""
-    return stopped_before(code, message, run_id=plan.run_id, template=plan.template.name)
+    return WriteStopped.before_sending(code, message, run_id=plan.run_id, template=plan.template.name)
 
 
 def _secret(credentials: Credentials) -> str:

@@ -12,7 +12,7 @@ from spark_klaviyo.account.resources import Resource, ResourceKind, kind_of, lis
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.settings import NAME, is_name, parts_of
-from spark_klaviyo.report.early_stop import stopped_before
+from spark_klaviyo.report.errors import WriteStopped
 from spark_klaviyo.templates import find_template
 from spark_klaviyo.templates.model import Setting
 
@@ -52,7 +52,9 @@ def resolve_names(options: Options, run_id: str = "") -> Options:
                 for setting, parts in named.items()
             }
     except ReadFailed as failed:
-        raise stopped_before(failed.code, failed.message, run_id=run_id, template=options.template or "") from failed
+        raise WriteStopped.before_sending(
+            failed.code, failed.message, run_id=run_id, template=options.template or ""
+        ) from failed
     return replace(options, settings={**options.settings, **ids})
 
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from spark_klaviyo.account.reads import AccountReader, ReadFailed, attributes_of, open_reader, read_target
 from spark_klaviyo.core.models import Quota
 from spark_klaviyo.deliver.reads import ReadTarget
-from spark_klaviyo.errors import OptionError, WriteStopped
+from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.model import Options
+from spark_klaviyo.report.errors import WriteStopped
 from spark_klaviyo.templates.model import L, S, Setting
 
 

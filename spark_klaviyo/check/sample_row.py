@@ -49,7 +49,7 @@ def _line(report: TaskReport) -> CheckLine:
     if report.stopped is not None:
         return CheckLine(SAMPLE_ROW, False, report.stopped[1])
     if report.rejected:
-        reject = report.rejects[0]
+        reject = report.rejects_sample[0]
         parts = [statuses, reject.code, safe_detail(reject.detail)]
         return CheckLine(SAMPLE_ROW, False, " ".join(filter(None, parts)))
     outcome = "delivered" if report.delivered else "accepted: " + ", ".join(report.accepted_because)

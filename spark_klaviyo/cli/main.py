@@ -11,8 +11,9 @@ from importlib.metadata import version
 
 from spark_klaviyo.cli.commands import run_check, run_lists, run_preview
 from spark_klaviyo.cli.options import given_options
-from spark_klaviyo.errors import KlaviyoError, OptionError, RowsRejected, WriteStopped
+from spark_klaviyo.errors import KlaviyoError, OptionError
 from spark_klaviyo.options.entrypoints import EntryPoint
+from spark_klaviyo.report.errors import RowsRejected, WriteStopped
 from spark_klaviyo.report.report import WriteReport
 
 DONE, REJECTED, REFUSED, STOPPED = 0, 1, 2, 3

@@ -13,6 +13,7 @@ from typing import get_type_hints
 import pyarrow as pa
 
 from spark_klaviyo.core.models import Receipt
+from spark_klaviyo.report.counters import COUNTERS
 
 
 @dataclass(frozen=True)
@@ -60,14 +61,10 @@ REJECTS = (
     Column("pointer", "string", "JSON pointer of the offence"),
     Column("status", "int", "HTTP status of the refusal; null where none refused it"),
 )
-COUNTS = (
-    "rows", "delivered", "accepted", "rejected", "skipped", "unsent",
-    "requests", "retries", "throttled", "resent", "bytes", "removed",
-)  # fmt: skip
 RUNS = (
     Column("run_id", "string", "names the run", key=True),
     Column("template", "string", "the endpoint template, or manual", key=True),
-    *(Column(name, "bigint", f"the report's count `{name}`") for name in COUNTS),
+    *(Column(name, "bigint", text) for name, text in COUNTERS.items()),
     Column("seconds", "double", "from the first task's start to the last one's end"),
     Column("started_at", "timestamp", "when the first task began"),
     Column("ended_at", "timestamp", "when the run was over, its jobs followed", key=True),

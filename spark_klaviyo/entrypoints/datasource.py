@@ -96,7 +96,7 @@ class KlaviyoWriter(DataSourceArrowWriter):  # type: ignore[misc]
         encoded = arrow.encoded(iterator, self.plan)
         with self.contexts.open(self.plan, partition, attempt) as context:
             writing = self.outputs.open(context)
-            return Counts(writing.all_of(run_task(self.plan, encoded, context, follows=True)).bare())
+            return Counts(writing.all_of(run_task(self.plan, encoded, context, follows=True)).without_rows())
 
     def commit(self, messages: Sequence[Counts | None]) -> None:
         """Judge the whole write: raises where it was stopped, or rows were rejected and `on_reject=fail`."""

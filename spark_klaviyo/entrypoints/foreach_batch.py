@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spark_klaviyo.entrypoints.read import options_at
-from spark_klaviyo.errors import RowsRejected, WriteStopped
 from spark_klaviyo.options.choices import Progress
 from spark_klaviyo.options.entrypoints import EntryPoint
+from spark_klaviyo.report.errors import RowsRejected, WriteStopped
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs import session
 

@@ -14,11 +14,11 @@ from spark_klaviyo.encode.inferred import has_gaps, inferred_columns, widened
 from spark_klaviyo.encode.rows import row_encoder
 from spark_klaviyo.entrypoints.accumulator import accumulator
 from spark_klaviyo.entrypoints.read import options_at
-from spark_klaviyo.errors import WriteStopped
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan, with_columns
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import read_schema
+from spark_klaviyo.report.errors import WriteStopped
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.runs.execute import new_run_id
@@ -104,7 +104,7 @@ class PartitionWriter:
             log.warning(
                 "run %s, partition %d: %d rows rejected (%s)", self._plan.run_id, partition, report.rejected, codes
             )
-        final = WriteReport.of(report.bare(), run_id=self._plan.run_id, template=self._plan.template.name)
+        final = WriteReport.of(report.without_rows(), run_id=self._plan.run_id, template=self._plan.template.name)
         self._outputs.keep_run(final, self._options)  # nobody sees the end of the run, so each task has its line
         if report.stopped is not None:
             raise WriteStopped(f"{report.stopped[1]} (run {self._plan.run_id}): {final}", final)

@@ -78,7 +78,7 @@ class StreamSending:
         with self.contexts.open(plan, spark_task.partitionId(), spark_task.attemptNumber()) as context:
             writing = replace(self.outputs, run_id=plan.run_id).open(context)
             report = writing.all_of(run_task(plan, encoded(plan), context, follows=True))
-        return BatchCounts(report.bare(), plan.run_id)
+        return BatchCounts(report.without_rows(), plan.run_id)
 
 
 class RowStreamWriter(StreamSending, DataSourceStreamWriter):  # type: ignore[misc]

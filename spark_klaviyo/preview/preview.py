@@ -16,7 +16,7 @@ from uuid import uuid4
 from spark_klaviyo.account.names import named_settings, resolve_names
 from spark_klaviyo.account.reads import ReadFailed
 from spark_klaviyo.core.models import Rejection
-from spark_klaviyo.errors import OptionError, WriteStopped
+from spark_klaviyo.errors import OptionError
 from spark_klaviyo.modes.change_data.change_feed import DELETE, IGNORED, OLDER, PREIMAGE, UNKNOWN, UPSERT, read_changes
 from spark_klaviyo.modes.mirror.identities import comparable
 from spark_klaviyo.options.choices import ListMode, SendFrom
@@ -33,6 +33,7 @@ from spark_klaviyo.preview.dry_run import Cut, Sample, routes
 from spark_klaviyo.preview.estimate import Expected, expect
 from spark_klaviyo.preview.mirror_preview import mirror_sets
 from spark_klaviyo.preview.render_request import shown
+from spark_klaviyo.report.errors import WriteStopped
 from spark_klaviyo.report.pages.preview import MirrorSets, Preview, PreviewRejection
 from spark_klaviyo.templates import find_template, templates
 

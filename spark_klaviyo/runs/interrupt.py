@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.deliver.pool import Caught
-from spark_klaviyo.errors import WriteStopped
+from spark_klaviyo.report.errors import WriteStopped
 from spark_klaviyo.runs import session
 
 if TYPE_CHECKING:

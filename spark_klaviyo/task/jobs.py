@@ -37,7 +37,7 @@ class RejectedRow:
 def reject_row(plan: WritePlan, rejection: Rejection, report: TaskReport, partition_id: int) -> RejectedRow:
     """Count a rejected row, and find the identifiers in its record."""
     identifiers = identifiers_of(plan.template, rejection.record)
-    report.reject(rejection, partition_id=partition_id, who=identifiers, run_id=plan.run_id)
+    report.reject(rejection, partition_id=partition_id, identifiers=identifiers, run_id=plan.run_id)
     return RejectedRow(rejection, identifiers, partition_id)
 
 
@@ -61,7 +61,7 @@ def poll_jobs(
 
 def _reject_failed(plan: WritePlan, failed: RowsFailed, report: TaskReport) -> list[RejectedRow]:
     """Count the rows that a job refused; what was to be deleted and does not exist counts as delivered."""
-    report.take_back(len(failed.rejections), OPEN_JOB)
+    report.uncount_accepted(len(failed.rejections), OPEN_JOB)
     gone = [one for one in failed.rejections if plan.missing_counts_as_deleted and DOES_NOT_EXIST.search(one.detail)]
     report.delivered += len(gone)
     if gone:
@@ -71,9 +71,9 @@ def _reject_failed(plan: WritePlan, failed: RowsFailed, report: TaskReport) -> l
 
 def _count_end(end: JobEnded, report: TaskReport) -> None:
     """Count the rows that a job has brought to an end, or left open for good."""
-    report.take_back(end.delivered + end.accepted, OPEN_JOB)
+    report.uncount_accepted(end.delivered + end.accepted, OPEN_JOB)
     report.delivered += end.delivered
     if end.accepted:
         report.accept(end.accepted, end.reason)
-    report.job(end.job.job_id, end.state, end.job.rows)
-    report.outcome(end.job.job_id, end.outcome, end.reason)
+    report.record_job(end.job.job_id, end.state, end.job.rows)
+    report.record_job_outcome(end.job.job_id, end.outcome, end.reason)

@@ -60,9 +60,7 @@ class _Task:
         if resume is not None:
             encoded = resume.drop_delivered(encoded, assembler.reject)
         batches = self._requests(assembler, encoded)
-        if resume is not None:
-            batches = resume.record_intent(batches)
-        for delivery in deliver(plan, batches, context):
+        for delivery in deliver(plan, batches if resume is None else resume.record_intent(batches), context):
             if delivery is not None and resume is not None:
                 resume.record(delivery)
             if delivery is not None:
@@ -102,9 +100,9 @@ class _Task:
         for number, attempt in enumerate(delivery.attempts, 1):
             last = number == len(delivery.attempts)
             size = receipt.bytes if receipt is not None else 0
-            report.reply(attempt.reply, at=attempt.at, rows=taken if last else 0, size=size, taken=last and taken > 0)
+            report.record_reply(attempt.reply, at=attempt.at, rows=taken if last else 0, size=size)
         if receipt is not None:
-            report.receipt(receipt)
+            report.record_receipt(receipt)
             yield receipt
         if receipt is not None and delivery.job_id:
             job = OpenJob(delivery.job_id, delivery.accepted, receipt.sequence, self.context.partition_id)
@@ -140,7 +138,7 @@ class _Task:
             self._checkpoint()
             return
         for job in self.jobs:
-            self.report.job(job.job_id, "open", job.rows)
+            self.report.record_job(job.job_id, "open", job.rows)
 
 
 def too_many(most: str, rejected: int, rows: int, *, final: bool) -> bool:

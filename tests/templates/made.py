@@ -106,7 +106,7 @@ def write(klaviyo: KlaviyoSimulator, template: str, example: Example, **options:
     for earlier in example.before:
         name, other = HELPERS.get(earlier, (earlier, EXAMPLES.get(earlier, example)))
         done = write(klaviyo, name, other)
-        assert done.rejected == 0, (name, done.rejects)
+        assert done.rejected == 0, (name, done.rejects_sample)
     told = _with_ids(klaviyo, example)
     plan = plan_of(template, told, base_url=klaviyo.url, **options)
     with SendContextFactory().open(plan, 0, 0) as context:

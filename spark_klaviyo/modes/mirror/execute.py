@@ -243,7 +243,7 @@ def beside(report: TaskReport) -> TaskReport:
         examples={},
         accepted_because={},
         skipped_because={},
-        rejects=[],
+        rejects_sample=[],
     )
     for code, times in report.reasons.items():
         counted.warn(f"members could not be removed: {code}", times)

@@ -28,7 +28,7 @@ def follow_jobs(
     ended = {end.job.job_id for end in ends}
     left = [job for job in held if job.job_id not in ended]
     for job in left:
-        total.job(job.job_id, "open", job.rows)
+        total.record_job(job.job_id, "open", job.rows)
     outputs.keep_ends(ends + [JobEnded(job, "open", 0, job.rows, ReceiptOutcome.ACCEPTED) for job in left])
 
 
