@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from spark_klaviyo.account.names import resolve_names
-from spark_klaviyo.encode.inferred import has_gaps, inferred_columns, widened
-from spark_klaviyo.encode.rows import row_encoder
+from spark_klaviyo.encode.encoder import encode_batches
+from spark_klaviyo.encode.rows import arrow_batches, columns_of, has_gaps, widened
 from spark_klaviyo.entrypoints.accumulator import accumulator
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
@@ -30,7 +30,6 @@ from spark_klaviyo.task.run import run_task
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
 
-PEEKED = 256  # rows looked at together for their columns
 log = logging.getLogger("spark_klaviyo")
 
 
@@ -59,10 +58,11 @@ class PartitionWriter:
     def __call__(self, rows: Iterable[Any]) -> None:
         """Send one partition's rows."""
         partition, attempt = current_task()
-        plan, every = self._planned(iter(rows))
+        plan, batches = self._planned(arrow_batches(rows, self._plan.columns))
         with self._contexts.open(plan, partition, attempt) as context:
             writing = self._outputs.open(context)
-            self._tell(writing.all_of(run_task(plan, self._encoded(plan, every), context, follows=True)), partition)
+            events = run_task(plan, self._encoded(plan, batches), context, follows=True)
+            self._tell(writing.all_of(events), partition)
 
     @property
     def report(self) -> WriteReport | None:
@@ -71,29 +71,23 @@ class PartitionWriter:
             return None
         return WriteReport.of(self._total.value, run_id=self._plan.run_id, template=self._plan.template.name)
 
-    def _planned(self, rows: Iterator[Any]) -> tuple[WritePlan, Iterator[Any]]:
-        """The plan with the columns that the first rows name, and all rows again."""
-        if self._plan.columns:
-            return self._plan, rows
-        first = list(islice(rows, PEEKED))
-        if not first:
-            return self._plan, rows
-        return with_columns(self._plan, self._options, inferred_columns(first)), chain(first, rows)
+    def _planned(self, batches: Iterator[pa.RecordBatch]) -> tuple[WritePlan, Iterator[pa.RecordBatch]]:
+        """The plan with the columns that the first rows have, and all batches again."""
+        first = None if self._plan.columns else next(batches, None)
+        if first is None:
+            return self._plan, batches
+        return with_columns(self._plan, self._options, columns_of(first)), chain([first], batches)
 
-    def _encoded(self, plan: WritePlan, rows: Iterator[Any]) -> Iterator[pa.RecordBatch]:
-        """All rows; without a schema, a column that was null so far is planned for when it first has a value."""
-        if not plan.columns:
+    def _encoded(self, plan: WritePlan, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """All batches; without a schema, a column that was null so far is planned for when it first has a value."""
+        if self._plan.columns or not plan.columns:
+            yield from encode_batches(batches, plan)
             return
-        encode, columns = row_encoder(plan), list(plan.columns)
-        while not self._plan.columns and has_gaps(columns):
-            some = list(islice(rows, PEEKED))
-            if not some:
-                return
-            wider = widened(columns, inferred_columns(some))
-            if wider != columns:
-                columns, encode = wider, row_encoder(with_columns(self._plan, self._options, wider))
-            yield from encode(iter(some))
-        yield from encode(rows)
+        for batch in batches:
+            wider = widened(plan.columns, columns_of(batch)) if has_gaps(plan.columns) else plan.columns
+            if wider != plan.columns:
+                plan = with_columns(self._plan, self._options, wider)
+            yield from encode_batches([batch], plan)
 
     def _tell(self, report: TaskReport, partition: int) -> None:
         """Counts go to the accumulator and, where rows were refused, to the log; never a value of a row."""

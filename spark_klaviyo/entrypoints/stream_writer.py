@@ -12,8 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from spark_klaviyo.encode import arrow
-from spark_klaviyo.encode.rows import row_encoder
+from spark_klaviyo.encode.encoder import encode_batches
+from spark_klaviyo.encode.rows import arrow_batches
 from spark_klaviyo.entrypoints.foreach_batch import QUERY_PROPERTY, batch_run_id, tell
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
@@ -86,7 +86,7 @@ class RowStreamWriter(StreamSending, DataSourceStreamWriter):  # type: ignore[mi
 
     def write(self, iterator: Iterator[Any]) -> BatchCounts:
         """Send the rows of one partition."""
-        return self.sent(lambda plan: iter(row_encoder(plan)(iterator)))
+        return self.sent(lambda plan: encode_batches(arrow_batches(iterator, plan.columns), plan))
 
 
 class ArrowStreamWriter(StreamSending, DataSourceStreamArrowWriter):  # type: ignore[misc]
@@ -94,7 +94,7 @@ class ArrowStreamWriter(StreamSending, DataSourceStreamArrowWriter):  # type: ig
 
     def write(self, iterator: Iterator[pa.RecordBatch]) -> BatchCounts:
         """Send the Arrow batches of one partition."""
-        return self.sent(lambda plan: arrow.encoded(iterator, plan))
+        return self.sent(lambda plan: encode_batches(iterator, plan))
 
 
 def stream_writer(plan: WritePlan, options: Options) -> StreamSending:

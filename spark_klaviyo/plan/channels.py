@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from spark_klaviyo.plan.forms import TIME
 from spark_klaviyo.plan.mapping import ColumnMap
 from spark_klaviyo.plan.model import Checks, FieldCheck, RequiresField
-from spark_klaviyo.plan.shape import ONE_ITEM, Fixed, Leaf, Node, Record, When
+from spark_klaviyo.plan.shape import ONE_ITEM, Fixed, Leaf, LeafForm, Node, Record, When
 from spark_klaviyo.templates.model import Channel, FieldSpec, Template
 
 CHANNELS, CONSENTED_AT = "channels", "consented_at"
@@ -81,8 +82,8 @@ def _chosen(template: Template, settings: Mapping[str, str]) -> list[Channel]:
 def _dated(channel: Channel, when: Leaf | None) -> list[tuple[str, Node]]:
     if not channel.dated or when is None:
         return []
-    kind = "datetime" if when.type.name in ("timestamp", "timestamp_ntz", "date", "unknown") else "text"
-    return [(CONSENTED_AT, Leaf(when.source, when.type, kind))]
+    form = LeafForm.DATETIME if when.type.name in TIME else LeafForm.TEXT
+    return [(CONSENTED_AT, Leaf(when.source, when.type, form))]
 
 
 def _only_with(leaf: Leaf | None, word: str, node: Node) -> Node:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spark_klaviyo.plan.shape import ONE_ITEM, Each, Leaf, Node, Record
+from spark_klaviyo.plan.shape import ONE_ITEM, Each, Leaf, LeafForm, Node, Record
 from spark_klaviyo.plan.types import Type, unsendable
 from spark_klaviyo.templates.model import FieldSpec
 
@@ -10,7 +10,6 @@ TEXT = frozenset({"string", "char", "varchar"})
 WHOLE = frozenset({"byte", "short", "integer", "long"})
 NUMBER = WHOLE | {"float", "double", "decimal"}
 TIME = frozenset({"timestamp", "timestamp_ntz", "date"})
-UNKNOWN = "unknown"  # no schema: the value itself decides
 
 # form -> (types that can give it, how to say so)
 _TAKES: dict[str, tuple[frozenset[str], str]] = {
@@ -32,14 +31,14 @@ _TAKES: dict[str, tuple[frozenset[str], str]] = {
 
 def misfit(known: FieldSpec, kind: Type) -> str | None:
     """Why a column of this type cannot be this field, and what to do; None where it can."""
-    if kind.name in (UNKNOWN, "void"):
+    if kind.name == "void":
         return None
     if known.form not in _TAKES:
         return unsendable(kind)
     takes, said = _TAKES[known.form]
     if kind.name not in takes:
         return f"{known.path} takes {said}, not {kind.name}; cast the column"
-    if kind.name == "array" and (kind.element is None or kind.element.name not in TEXT | WHOLE | {UNKNOWN}):
+    if kind.name == "array" and (kind.element is None or kind.element.name not in TEXT | WHOLE):
         return f"{known.path} takes an array of text; cast the elements to string"
     return unsendable(kind)
 
@@ -47,13 +46,13 @@ def misfit(known: FieldSpec, kind: Type) -> str | None:
 def node_for(known: FieldSpec, source: Leaf, *, keep_null: bool) -> Node:
     """The node that writes this column as this field."""
     if known.form == "ids":
-        return Each(Leaf(source.source, source.type, "text", known.prefix), known.kind)
+        return Each(Leaf(source.source, source.type, LeafForm.TEXT, known.prefix), known.kind)
     if known.form == "texts" and source.type.name in TEXT:
-        return Record(((ONE_ITEM, Leaf(source.source, source.type, "text")),), omit_empty=True)
+        return Record(((ONE_ITEM, Leaf(source.source, source.type, LeafForm.TEXT)),), omit_empty=True)
     if known.form in ("text", "email", "phone"):
-        form = "text"
+        form = LeafForm.TEXT
     elif known.form == "datetime":
-        form = "datetime" if source.type.name in TIME | {UNKNOWN} else "text"
+        form = LeafForm.DATETIME if source.type.name in TIME else LeafForm.TEXT
     else:
-        form = "json"
+        form = LeafForm.JSON
     return Leaf(source.source, source.type, form, known.prefix, keep_null)

@@ -33,7 +33,7 @@ from spark_klaviyo.plan.settings import (
     settled_fields,
 )
 from spark_klaviyo.plan.tree import build_record
-from spark_klaviyo.plan.types import UNKNOWN, Field
+from spark_klaviyo.plan.types import Field
 from spark_klaviyo.templates import at_revision, find_template, warn_of
 from spark_klaviyo.templates.model import Template
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from spark_klaviyo.options.parse import Options
 
 JSON_API = "application/vnd.api+json"
-READY_MADE = frozenset({"string", "char", "varchar", "void", UNKNOWN})  # types that can hold a record as JSON
+READY_MADE = frozenset({"string", "char", "varchar", "void"})  # types that can hold a record as JSON
 HARMLESS_METHODS = frozenset({"PUT", "DELETE", "GET"})
 
 

@@ -74,7 +74,7 @@ class Checks:
     channels: tuple[str, ...] = ()  # the words there are
 
 
-INFORMING_PARAMS = frozenset({"default_country"})  # per-row parameters that do not decide where a row goes
+NOT_OF_REQUEST = frozenset({"default_country"})  # parameters that say how to read a row, not where it goes
 
 
 @dataclass(frozen=True)

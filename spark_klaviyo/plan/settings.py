@@ -14,7 +14,7 @@ from spark_klaviyo.plan.envelopes import with_prefix
 from spark_klaviyo.plan.manual import manual_mode
 from spark_klaviyo.plan.mapping import ColumnMap
 from spark_klaviyo.plan.model import RequestParam
-from spark_klaviyo.plan.shape import Fixed, Leaf, Node
+from spark_klaviyo.plan.shape import Fixed, Leaf, LeafForm, Node
 from spark_klaviyo.plan.tree import setting_places
 from spark_klaviyo.plan.types import Field
 from spark_klaviyo.templates.model import Template
@@ -93,7 +93,7 @@ def request_params(
         if column in by_name and by_name[column].type.name in MANY_VALUED and name not in free
     ]
     params = [
-        RequestParam(name, Leaf((column,), by_name[column].type, "text"))
+        RequestParam(name, Leaf((column,), by_name[column].type, LeafForm.TEXT))
         for name, column in wanted.items()
         if column in by_name
     ]
@@ -104,7 +104,9 @@ def path_params(template: Template, found: ColumnMap) -> tuple[RequestParam, ...
     """The `{id}` of a single-record path, from the field that stands at this place of the record."""
     by_place = {known.at: known for known in found.known.values()}
     return tuple(
-        RequestParam(name, Leaf(found.leaves[known.path].source, found.leaves[known.path].type, "text", known.prefix))
+        RequestParam(
+            name, Leaf(found.leaves[known.path].source, found.leaves[known.path].type, LeafForm.TEXT, known.prefix)
+        )
         for name in template.item_paths
         if (known := by_place.get((name,))) is not None
     )

@@ -6,17 +6,17 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from spark_klaviyo.encode import jvm
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.plan.types import columns_of, unsendable
+from spark_klaviyo.plan.types import columns_of
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport, merge
 from spark_klaviyo.runs import session
+from spark_klaviyo.runs.columns import encoded_in_tasks, sent_columns
 from spark_klaviyo.runs.confirm_deletion import confirmed
 from spark_klaviyo.runs.follow.follow_jobs import follow_jobs
-from spark_klaviyo.runs.open_state import compared, open_state
+from spark_klaviyo.runs.open_state import open_state
 from spark_klaviyo.runs.outputs.outcome import ended, judged
 from spark_klaviyo.runs.outputs.results import Results
 from spark_klaviyo.runs.outputs.session_outputs import Outputs
@@ -24,6 +24,7 @@ from spark_klaviyo.runs.rate_limit_session import rate_limit_session
 from spark_klaviyo.runs.run_tasks import run_tasks
 from spark_klaviyo.runs.send_from_driver import Task, widened
 from spark_klaviyo.runs.send_task import SendTask
+from spark_klaviyo.state.compare import compare_with_state
 from spark_klaviyo.task.context import SendContextFactory
 
 if TYPE_CHECKING:
@@ -60,24 +61,16 @@ def send(
 ) -> Results:
     """Run the sending tasks; evaluates the DataFrame exactly once. `around` may put another task around each."""
     plan = widened(df, plan, options)
-    in_jvm = made_in_jvm(plan)
-    frame = jvm.encoded(df, plan) if in_jvm else jvm.numbered(df, plan)
+    frame, plan = sent_columns(df, plan)
+    encode = plan.state is None and not plan.template.deletes
     if plan.template.deletes:
-        frame, in_jvm = confirmed(frame, plan, options, encode=not in_jvm), True
+        frame = confirmed(frame, plan, options)
     if plan.state is not None:
-        frame = compared(df, frame if in_jvm else None, plan, plan.state)
-    task = SendTask(plan, contexts, outputs.kinds, encode=not in_jvm and plan.state is None, early=outputs.early)
+        encoded = frame if plan.template.deletes else encoded_in_tasks(frame, plan)
+        frame = compare_with_state(encoded, plan, plan.state)
+    task = SendTask(plan, contexts, outputs.kinds, encode=encode, early=outputs.early)
     work: Task = around(task) if around is not None else task
     return run_tasks(frame, work, plan, options, outputs, contexts)
-
-
-def made_in_jvm(plan: WritePlan) -> bool:
-    """Whether Spark makes the records: where it needs them itself, or where a column cannot travel to Python.
-
-    Everywhere else the tasks make them from Arrow columns, which costs less CPU (`python -m tests.bench speed`).
-    """
-    wanted = plan.state is not None or plan.template.deletes
-    return (wanted or any(unsendable(column.type) for column in plan.columns)) and jvm.encodable(plan)
 
 
 def gathered(results: Results, plan: WritePlan, outputs: Outputs, contexts: SendContextFactory) -> TaskReport:

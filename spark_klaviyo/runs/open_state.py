@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from spark_klaviyo.account.account import account_of, stopped
 from spark_klaviyo.core.codes import StopCode
@@ -14,14 +14,11 @@ from spark_klaviyo.deliver.jobs.follow import OpenJob, follow
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.state.compact import compact_if_many
-from spark_klaviyo.state.compare import compare_with_state, encoded_in_workers, open_jobs
+from spark_klaviyo.state.compare import open_jobs
 from spark_klaviyo.state.format import scope_of
 from spark_klaviyo.state.lock import begin_run, locked_state
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.resume import record_job_outcome
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 POLL_SECONDS = 5.0  # for the jobs that earlier runs left open, where the caller does not wait for jobs
 
@@ -46,12 +43,6 @@ def open_state(spark: Any, plan: WritePlan, options: Options, contexts: SendCont
         if plan.template.job is not None and folder.names():
             poll_open_jobs(spark, plan, state, contexts)
         yield plan
-
-
-def compared(df: DataFrame, encoded: DataFrame | None, plan: WritePlan, state: StateLocation) -> DataFrame:
-    """The encoded rows with their fingerprints and `RowStatus`; None: the JVM cannot make the records."""
-    rows = encoded if encoded is not None else encoded_in_workers(df, plan)
-    return compare_with_state(rows, plan, state)
 
 
 def endpoint_of(plan: WritePlan) -> Mapping[str, object]:

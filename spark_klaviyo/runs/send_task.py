@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from spark_klaviyo.encode import arrow
+from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.runs.outputs.crash_receipts import EarlyReceipts
 from spark_klaviyo.runs.outputs.results import result_batches
@@ -32,7 +32,7 @@ class SendTask:
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """What `mapInArrow` calls."""
         partition, attempt = current_task()
-        encoded = arrow.encoded(batches, self.plan) if self.encode else batches
+        encoded = encode_batches(batches, self.plan) if self.encode else batches
         with self.contexts.open(self.plan, partition, attempt) as context:
             happened = self.early.told(run_task(self.plan, iter(encoded), context), context)
             yield from result_batches(happened, self.plan.run_id, partition, self.kinds)

@@ -6,17 +6,13 @@ record alone decides, so that all entry points compare alike.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
+from spark_klaviyo.arrow.encoded import FINGERPRINT, KEY, PARAMS, RECORD, ROW_STATUS, VERDICT
 from spark_klaviyo.core.identifiers import SEPARATOR
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.datasets.storage import Folder, is_local, local_path
-from spark_klaviyo.encode import arrow
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.state.format import DDL, JOBS, RowStatus, StateOutcome
 from spark_klaviyo.state.keys import depends_on_params, hash_column, identifier_column
@@ -24,7 +20,6 @@ from spark_klaviyo.state.keys import depends_on_params, hash_column, identifier_
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-ENCODED = "record string, flag int, key string, aside string"
 SENT, PENDING, INTENT = StateOutcome.SENT, StateOutcome.PENDING, StateOutcome.INTENT
 # A row of the state; structs compare by their first fields, so the greatest one of a key is the last one.
 ORDERED = "struct(run_number, at, fingerprint, outcome, job_id, run_id, partition_id)"
@@ -36,28 +31,6 @@ LAST_ROWS = (
 IN_DOUBT = "(intent IS NOT NULL AND (final IS NULL OR intent > final)) AS in_doubt"
 
 
-@dataclass(frozen=True)
-class EncodeTask:
-    """Makes records in the workers, where the JVM cannot; picklable."""
-
-    plan: WritePlan
-
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """What `mapInArrow` calls."""
-        types = [pa.string(), pa.int32(), pa.string(), pa.string()]
-        names = ["record", "flag", "key", "aside"]
-        for batch in batches:
-            made = arrow.encode(batch, self.plan)
-            arrays = [made.column(i).cast(types[i]) for i in range(made.num_columns)]
-            arrays += [pa.nulls(made.num_rows, pa.string())] * (len(names) - made.num_columns)
-            yield from pa.Table.from_arrays(arrays, names=names).to_batches()
-
-
-def encoded_in_workers(df: DataFrame, plan: WritePlan) -> DataFrame:
-    """The encoded rows of a DataFrame whose records the JVM cannot make."""
-    return df.mapInArrow(EncodeTask(plan), ENCODED)
-
-
 def compare_with_state(encoded: DataFrame, plan: WritePlan, state: StateLocation) -> DataFrame:
     """The encoded rows with `fingerprint` and `row_status`; rows that need no sending come without their record.
 
@@ -65,23 +38,21 @@ def compare_with_state(encoded: DataFrame, plan: WritePlan, state: StateLocation
     """
     from pyspark.sql import functions as f
 
-    if "aside" not in encoded.columns:
-        encoded = encoded.withColumn("aside", f.lit(None).cast("string"))
     rows = _with_keys(encoded, plan, state)
     rows = rows.join(_last_delivered(encoded.sparkSession, state), f.col("row_key") == f.col("known_key"), "left")
     status = f.when(f.col("rank") > 1, RowStatus.REPLACED)
     if not plan.policy.idempotent:
         status = status.when(f.col("in_doubt"), RowStatus.IN_DOUBT)
     status = status.when(f.col("known_content") == f.col("content"), RowStatus.DELIVERED).otherwise(RowStatus.TO_SEND)
-    rows = rows.withColumn("row_status", status.cast("int"))
-    needed = f.col("row_status").isin(RowStatus.TO_SEND, RowStatus.IN_DOUBT)
+    rows = rows.withColumn(ROW_STATUS, status.cast("int"))
+    needed = f.col(ROW_STATUS).isin(RowStatus.TO_SEND, RowStatus.IN_DOUBT)
     return rows.select(
-        f.when(needed, f.col("record")).otherwise(f.lit("")).alias("record"),
-        "flag",
-        "key",
-        "aside",
-        f.concat("row_key", "content").alias("fingerprint"),
-        "row_status",
+        f.when(needed, f.col(RECORD)).otherwise(f.lit("")).alias(RECORD),
+        VERDICT,
+        KEY,
+        PARAMS,
+        f.concat("row_key", "content").alias(FINGERPRINT),
+        ROW_STATUS,
     )
 
 
@@ -91,15 +62,15 @@ def _with_keys(encoded: DataFrame, plan: WritePlan, state: StateLocation) -> Dat
     from pyspark.sql import functions as f
 
     salt = f.lit(state.scope.hex() + "\n")
-    separator, params = f.lit(SEPARATOR), f.coalesce(f.col("aside"), f.lit(""))
-    rows = encoded.withColumn("content", hash_column(f.concat(salt, f.col("record"), separator, params)))
+    separator, params = f.lit(SEPARATOR), f.coalesce(f.col(PARAMS), f.lit(""))
+    rows = encoded.withColumn("content", hash_column(f.concat(salt, f.col(RECORD), separator, params)))
     rows = rows.withColumn("place", f.monotonically_increasing_id())
     if not plan.checks.key:  # rows differ by what they hold alone: the second of two equal ones is another row
         rows = rows.withColumn("rank", f.row_number().over(Window.partitionBy("content").orderBy("place")))
         text = f.concat(salt, f.hex("content"), separator, f.col("rank").cast("string"))
         return rows.withColumn("row_key", hash_column(text)).withColumn("rank", f.lit(1))
     beside = [separator, params] if depends_on_params(plan) else []
-    text = f.concat(salt, identifier_column(plan, "record", f.hex("content")), *beside)
+    text = f.concat(salt, identifier_column(plan, RECORD, f.hex("content")), *beside)
     rows = rows.withColumn("row_key", hash_column(text))
     return rows.withColumn("rank", f.row_number().over(Window.partitionBy("row_key").orderBy(f.desc("place"))))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from spark_klaviyo.core.identifiers import SEPARATOR, normalised_column
 from spark_klaviyo.plan.identity import identifier_of
-from spark_klaviyo.plan.model import INFORMING_PARAMS, WritePlan
+from spark_klaviyo.plan.model import NOT_OF_REQUEST, WritePlan
 from spark_klaviyo.state.format import salted
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def depends_on_params(plan: WritePlan) -> bool:
     """Whether a row's key depends on more than its record: on its list, or its path."""
-    return any(param.name not in INFORMING_PARAMS for param in plan.params)
+    return any(param.name not in NOT_OF_REQUEST for param in plan.params)
 
 
 def record_key(plan: WritePlan, record: str) -> bytes | None:

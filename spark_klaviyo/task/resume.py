@@ -14,12 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from spark_klaviyo.batching.columns import FINGERPRINT_COLUMN, STATUS_COLUMN
+from spark_klaviyo.arrow.encoded import FINGERPRINT, ROW_STATUS, record_texts
 from spark_klaviyo.core.codes import ReceiptOutcome, RejectCode
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.deliver.delivery import Delivery
 from spark_klaviyo.deliver.jobs.follow import Piece, RowsFailed
-from spark_klaviyo.plan.manual import formats
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.state.format import Fingerprints, RowStatus, StateOutcome, fingerprints_of
@@ -56,7 +55,7 @@ class ResumeFilter:
     ) -> Iterator[pa.RecordBatch]:
         """The encoded batches with the rows that are to be sent; rows in doubt are rejected, all others counted."""
         for batch in encoded:
-            status = batch.column(STATUS_COLUMN).to_numpy(zero_copy_only=False)
+            status = batch.column(ROW_STATUS).to_numpy(zero_copy_only=False)
             for skipped, reason in SKIPPED.items():
                 self._skip(int((status == skipped).sum()), reason)
             in_doubt = (status == RowStatus.IN_DOUBT) | self._in_doubt_since_an_earlier_attempt(batch)
@@ -102,18 +101,16 @@ class ResumeFilter:
         in_doubt = set() if self.plan.policy.idempotent else self.recorder.earlier.in_doubt
         if not in_doubt:
             return np.zeros(batch.num_rows, dtype=bool)
-        return np.array([one in in_doubt for one in batch.column(FINGERPRINT_COLUMN).to_pylist()], dtype=bool)
+        return np.array([one in in_doubt for one in batch.column(FINGERPRINT).to_pylist()], dtype=bool)
 
     def _reject_in_doubt(self, batch: pa.RecordBatch, reject: Callable[[Rejection], None]) -> None:
-        separator = formats.separator(self.plan.content_format).decode()
-        for text in batch.column(0).to_pylist():
-            record = text if isinstance(text, str) else text.decode("utf-8", "replace")
-            reject(Rejection(self.report.rows, record.removesuffix(separator), RejectCode.IN_DOUBT, IN_DOUBT))
+        for record in record_texts(batch):
+            reject(Rejection(self.report.rows, record, RejectCode.IN_DOUBT, IN_DOUBT))
             self.report.rows += 1
 
     def _without_sent(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """The batch without the rows that an earlier attempt has sent; they count as it counted them."""
-        sent, jobs = self.recorder.earlier.sent(fingerprints_of(batch.column(FINGERPRINT_COLUMN)))
+        sent, jobs = self.recorder.earlier.sent(fingerprints_of(batch.column(FINGERPRINT)))
         for job_id, rows in jobs.items():
             self.report.rows += rows
             self.report.warn(RESUMED, rows)

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from spark_klaviyo.core.clock import ScaledClock
-from spark_klaviyo.encode import arrow
+from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.runs.outputs.task_outputs import OPEN, TaskOutputs
 from spark_klaviyo.simulator import KlaviyoSimulator
@@ -32,7 +32,7 @@ def send(klaviyo: KlaviyoSimulator, folder: Path, *, cut: bool = False, **option
     outputs = TaskOutputs(plan.run_id, str(folder / "rejects"), str(folder / "receipts"))
     rows = pa.Table.from_pylist(people(100)).to_batches(max_chunksize=30)
     with SendContextFactory(ScaledClock(60.0)).open(plan, 7, 2) as context:
-        happened = run_task(plan, (arrow.encode(batch, plan) for batch in rows), context, follows=True)
+        happened = run_task(plan, encode_batches(rows, plan), context, follows=True)
         return outputs.open(context).all_of(cut_off(happened) if cut else happened)
 
 
@@ -96,7 +96,7 @@ def test_a_place_that_fails_later_stops_the_sending_and_says_so(klaviyo: Klaviyo
         writing = outputs.open(context)
         (tmp_path / "receipts").rmdir()
         (tmp_path / "receipts").write_text("now a file")
-        report = writing.all_of(run_task(plan, (arrow.encode(batch, plan) for batch in rows), context, follows=True))
+        report = writing.all_of(run_task(plan, encode_batches(rows, plan), context, follows=True))
     assert report.stopped is not None
     assert report.stopped[0] == "not_written"
     assert report.adds_up()

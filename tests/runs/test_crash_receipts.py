@@ -10,7 +10,7 @@ import pytest
 
 from spark_klaviyo.core.clock import ScaledClock
 from spark_klaviyo.core.models import Receipt
-from spark_klaviyo.encode import arrow
+from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.runs.outputs.crash_receipts import UNWRITTEN, EarlyReceipts
 from spark_klaviyo.runs.outputs.task_outputs import OPEN
@@ -30,7 +30,7 @@ def sent(klaviyo: KlaviyoSimulator, early: EarlyReceipts) -> Iterator[TaskEvent]
     """A hundred people, ten a request."""
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=10)
     with SendContextFactory(ScaledClock(60.0)).open(plan, 0, 0) as context:
-        encoded = (arrow.encode(batch, plan) for batch in batches_of(people(100), 50))
+        encoded = encode_batches(batches_of(people(100), 50), plan)
         yield from early.told(run_task(plan, encoded, context), context)
 
 

@@ -18,7 +18,7 @@ from spark_klaviyo.core.clock import ScaledClock
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.datasets.spark_storage import STAGING
-from spark_klaviyo.encode import arrow
+from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.report.report import WriteReport
@@ -46,7 +46,7 @@ def leave_open(klaviyo: KlaviyoSimulator, place: Path, *, cut: bool = False) -> 
     outputs = TaskOutputs(plan.run_id, None, str(place))
     rows = pa.Table.from_pylist(people(100)).to_batches()
     with FAST.open(plan, 0, 0) as context:
-        happened = run_task(plan, (arrow.encode(batch, plan) for batch in rows), context, follows=True)
+        happened = run_task(plan, encode_batches(rows, plan), context, follows=True)
         try:
             outputs.open(context).all_of(dying(happened) if cut else happened)
         except KeyboardInterrupt:
@@ -103,7 +103,7 @@ def test_a_run_cut_off_while_it_followed_its_jobs_is_found_in_its_staging_place(
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=10)
     rows = pa.Table.from_pylist(people(100)).to_batches()
     with FAST.open(plan, 0, 0) as context:
-        happened = run_task(plan, (arrow.encode(batch, plan) for batch in rows), context)
+        happened = run_task(plan, encode_batches(rows, plan), context)
         results = list(result_batches(happened, "run", 0, frozenset({RECEIPT, REPORT, JOB})))
     (tmp_path / STAGING / "run").mkdir(parents=True)
     pq.write_table(pa.Table.from_batches(results), tmp_path / STAGING / "run" / "part-0.parquet")
@@ -119,7 +119,7 @@ def test_rejected_rows_of_a_run_that_was_cut_off_are_recovered_from_its_staging_
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=10)
     rows = pa.Table.from_pylist([*people(20), {"email": "bad", "first_name": "B"}]).to_batches()
     with FAST.open(plan, 0, 0) as context:
-        happened = run_task(plan, (arrow.encode(batch, plan) for batch in rows), context)
+        happened = run_task(plan, encode_batches(rows, plan), context)
         results = list(result_batches(happened, "run", 0, frozenset({RECEIPT, REPORT, JOB, REJECT})))
     (receipts / STAGING / "run").mkdir(parents=True)
     pq.write_table(pa.Table.from_batches(results), receipts / STAGING / "run" / "part-0.parquet")

@@ -11,9 +11,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from spark_klaviyo.arrow.encoded import FINGERPRINT, KEY, RECORD, ROW_STATUS
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.datasets.storage import Folder
-from spark_klaviyo.encode import arrow
+from spark_klaviyo.encode.encoder import encode
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.state.format import RowStatus
@@ -54,21 +55,15 @@ def compared(plan: WritePlan, rows: Sequence[Row], encoded_rows: int = 1_000) ->
     """Encoded batches with their fingerprints, all rows to be sent."""
     schema = pa.schema([(name, pa.string()) for name in rows[0]])
     for batch in pa.Table.from_pylist(list(rows), schema).to_batches(max_chunksize=encoded_rows):
-        yield with_fingerprints(arrow.encode(batch, plan))
+        yield with_fingerprints(encode(batch, plan))
 
 
-def with_fingerprints(encoded: pa.RecordBatch, status: Sequence[RowStatus] = ()) -> pa.RecordBatch:
-    pairs = zip(encoded["key"].to_pylist(), encoded[0].to_pylist(), strict=True)
-    columns = [
-        encoded[0],
-        encoded[1],
-        encoded[2],
-        pa.nulls(encoded.num_rows, pa.string()),
-        pa.array([fingerprint(key, record) for key, record in pairs], pa.binary()),
-        pa.array(list(status) or [RowStatus.TO_SEND] * encoded.num_rows, pa.int32()),
-    ]
-    names = ["record", "flag", "key", "aside", "fingerprint", "row_status"]
-    return pa.RecordBatch.from_arrays(columns, names=names)
+def with_fingerprints(encoded: pa.RecordBatch) -> pa.RecordBatch:
+    pairs = zip(encoded[KEY].to_pylist(), encoded[RECORD].to_pylist(), strict=True)
+    fingerprints = pa.array([fingerprint(key, record) for key, record in pairs], pa.binary())
+    status = pa.array([RowStatus.TO_SEND] * encoded.num_rows, pa.int32())
+    names = [*encoded.schema.names, FINGERPRINT, ROW_STATUS]
+    return pa.RecordBatch.from_arrays([*encoded.columns, fingerprints, status], names=names)
 
 
 def fingerprint(key: object, record: object) -> bytes:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from spark_klaviyo.arrow.encoded import FINGERPRINT
 from spark_klaviyo.core.models import StateLocation
-from spark_klaviyo.encode import jvm
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.types import read_schema
+from spark_klaviyo.runs.columns import encoded_in_tasks, sent_columns
 from spark_klaviyo.state.compare import compare_with_state, spark_path
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ def test_fingerprints_are_the_same_everywhere(spark: SparkSession, tmp_path: Pat
     df = spark.range(200).selectExpr(*columns)
     options = options_at(EntryPoint.FUNCTION, {"template": "bulk_import_profiles", "api_key": "pk_x"})
     state = StateLocation(str(tmp_path), b"s" * 16, "r", 1)
-    plan = replace(make_plan(options, read_schema(df.schema.jsonValue()), "r"), state=state)
-    rows = compare_with_state(jvm.encoded(df, plan), plan, state).select("fingerprint").collect()
-    assert hashlib.sha256(b"".join(sorted(bytes(row["fingerprint"]) for row in rows))).hexdigest()[:20] == DIGEST
+    frame, plan = sent_columns(df, replace(make_plan(options, read_schema(df.schema.jsonValue()), "r"), state=state))
+    rows = compare_with_state(encoded_in_tasks(frame, plan), plan, state).select(FINGERPRINT).collect()
+    assert hashlib.sha256(b"".join(sorted(bytes(row[FINGERPRINT]) for row in rows))).hexdigest()[:20] == DIGEST
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pyarrow as pa
 from spark_klaviyo.core.clock import Clock, ScaledClock
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.deliver.jobs.follow import JobEnded, OpenJob
-from spark_klaviyo.encode import arrow
+from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
@@ -106,7 +106,7 @@ def run_plan(
     ran = Ran()
     contexts = SendContextFactory(clock or ScaledClock(60.0))
     with contexts.open(plan, 0, 0) as context:
-        for event in run_task(plan, (arrow.encode(batch, plan) for batch in batches), context, follows=follows):
+        for event in run_task(plan, encode_batches(batches, plan), context, follows=follows):
             ran.add(event)
     return ran
 

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from spark_klaviyo.core.clock import ScaledClock
-from spark_klaviyo.encode import arrow
+from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.runs.outputs.task_outputs import TaskOutputs
@@ -54,7 +54,7 @@ def told(plan: WritePlan, rows: list[Row], folder: Path) -> Told:
     batches = pa.Table.from_pylist(rows, schema).to_batches(max_chunksize=7)
     outputs = TaskOutputs(plan.run_id, str(folder / "rejects"), str(folder / "receipts"))
     with SendContextFactory(ScaledClock(400.0)).open(plan, 3, 0) as context:
-        encoded = (arrow.encode(batch, plan) for batch in batches)
+        encoded = encode_batches(batches, plan)
         report = outputs.open(context).all_of(run_task(plan, encoded, context, follows=True))
     return Told(report, *(pq.read_table(folder / name).to_pylist() for name in ("rejects", "receipts")))
 

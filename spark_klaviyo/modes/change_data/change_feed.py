@@ -19,7 +19,7 @@ from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import FieldCheck, WritePlan
 from spark_klaviyo.plan.shape import Leaf
 from spark_klaviyo.plan.types import Field, Type, columns_of
-from spark_klaviyo.screen.rules import Part, compile_screen
+from spark_klaviyo.screen.rules import KeyPart, compile_screen
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -173,7 +173,7 @@ class _Tagging:
         who = self.f.coalesce(*parts)
         return self.f.when(who.isNotNull(), self.f.concat_ws(SEPARATOR, who, *(c.cast("string") for c in beside)))
 
-    def _part(self, number: int, part: Part, phone: bool) -> Column:
+    def _part(self, number: int, part: KeyPart, phone: bool) -> Column:
         return self._told(number, self._column(part.leaf), "phone_number" if phone else "email" if part.lower else "")
 
     def _told(self, number: int, column: Column, kind: str) -> Column:

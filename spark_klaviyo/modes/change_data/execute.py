@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from spark_klaviyo.arrow.encoded import record_texts
 from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.jobs.follow import JobEnded, OpenJob
-from spark_klaviyo.encode import arrow
+from spark_klaviyo.encode.encoder import encode, encode_batches
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.modes.change_data.change_feed import (
     DELETE,
@@ -31,7 +32,6 @@ from spark_klaviyo.modes.change_data.change_feed import (
 )
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
-from spark_klaviyo.plan.manual import formats
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport, merge
@@ -164,7 +164,7 @@ class ChangeTask:
             columns = range(width, width + len(self.deletion.columns))
             sending.append((self.deletion, DELETE, columns, partition + COUNTERPART))
         for plan, what, columns, number in sending:
-            encoded = arrow.encoded((batch.select(list(columns)) for batch in rows.of(what)), plan)
+            encoded = encode_batches((batch.select(list(columns)) for batch in rows.of(what)), plan)
             with self.contexts.open(plan, number, attempt, stop) as context:
                 happened = self.early.told(run_task(plan, encoded, context), context)
                 yield from result_batches(happened, plan.run_id, number, self.kinds)
@@ -178,7 +178,7 @@ class ChangeTask:
         for batch in rows.of(UNKNOWN):
             first = report.rows
             report.rows += batch.num_rows
-            encoded = arrow.encode(batch.select(list(range(len(self.plan.columns)))), self.plan)
+            encoded = encode(batch.select(list(range(len(self.plan.columns)))), self.plan)
             yield from (reject_row(self.plan, one, report, partition) for one in self._strange(encoded, first))
         for what, because in sorted(BECAUSE.items()):
             for batch in rows.of(what):
@@ -187,10 +187,8 @@ class ChangeTask:
         yield report
 
     def _strange(self, encoded: pa.RecordBatch, first: int) -> Iterator[Rejection]:
-        cut = len(formats.separator(self.plan.content_format))
-        for number, record in enumerate(encoded.column(0).to_pylist(), first):
-            text = record if isinstance(record, str) else record.decode("utf-8", "replace")
-            yield Rejection(number, text[: len(text) - cut], "bad_value", STRANGE.format(self.change_column))
+        for number, record in enumerate(record_texts(encoded), first):
+            yield Rejection(number, record, "bad_value", STRANGE.format(self.change_column))
 
 
 class Runs:

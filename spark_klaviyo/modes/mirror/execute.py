@@ -19,8 +19,7 @@ from spark_klaviyo.account.members import ListFacts, list_facts, members
 from spark_klaviyo.account.reads import AccountReader, ReadFailed, open_reader
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Receipt
-from spark_klaviyo.encode import arrow, jvm
-from spark_klaviyo.encode.rows import row_encoder
+from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.errors import OptionError, SchemaError
 from spark_klaviyo.modes.mirror.identities import (
     MOST,
@@ -42,6 +41,7 @@ from spark_klaviyo.plan.types import Field, Type, columns_of
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport, merge
 from spark_klaviyo.runs import session
+from spark_klaviyo.runs.columns import sent_columns
 from spark_klaviyo.runs.execute import conclude, gathered, send
 from spark_klaviyo.runs.open_state import open_state
 from spark_klaviyo.runs.outputs.outcome import judged
@@ -123,8 +123,7 @@ class WatchTask:
         seen, told = Seen(plan), list[str]()
 
         def watched() -> Iterator[pa.RecordBatch]:
-            for batch in batches:
-                encoded = arrow.encode(batch, plan) if self.task.encode else batch
+            for encoded in encode_batches(batches, plan) if self.task.encode else batches:
                 told.append(packed(seen.people(encoded)))
                 yield encoded
 
@@ -145,9 +144,8 @@ def _people(df: DataFrame, plan: WritePlan, options: Options, results: Results) 
     """Who the rows are, and how many rows name nobody who could be compared."""
     texts = results.people
     if plan.state is not None:
-        in_jvm = jvm.encodable(plan)
-        frame = (jvm.encoded(df, plan) if in_jvm else jvm.numbered(df, plan)).coalesce(options.tasks)
-        texts = [row["body"] for row in frame.mapInArrow(WhoTask(plan, not in_jvm), RESULT).collect()]
+        frame, plan = sent_columns(df, plan)
+        texts = [row["body"] for row in frame.coalesce(options.tasks).mapInArrow(WhoTask(plan), RESULT).collect()]
     return unpacked(texts)
 
 
@@ -218,7 +216,8 @@ def _removed(
     removing = make_plan(other, [Field("id", Type("string"))], plan.run_id)
     report, receipts = TaskReport(), list[Receipt]()
     with contexts.open(removing, REMOVALS, 0) as context:
-        for event in run_task(removing, iter(row_encoder(removing)([(one,) for one in found.ids])), context):
+        ids = pa.RecordBatch.from_arrays([pa.array(found.ids, pa.string())], names=["id"])
+        for event in run_task(removing, encode_batches([ids], removing), context):
             if isinstance(event, Receipt):
                 receipts.append(event)
             elif isinstance(event, TaskReport):

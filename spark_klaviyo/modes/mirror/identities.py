@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from spark_klaviyo.arrow.encoded import PARAMS, record_texts
 from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.core.identifiers import normalise_identifier
-from spark_klaviyo.encode import arrow
+from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.errors import SchemaError
-from spark_klaviyo.plan.manual import formats
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import value_at
 from spark_klaviyo.runs.outputs.results import IDENTITIES
@@ -109,12 +109,10 @@ class Seen:
     def people(self, batch: pa.RecordBatch) -> Hashes:
         """The hashes of each row's identifiers."""
         places = {known.path: known.at for known in self.plan.template.fields if known.path in KINDS}
-        cut = len(formats.separator(self.plan.content_format))
-        records = batch.column(0).to_pylist()
         countries = self._countries(batch)
         rows = []
-        for text, country in zip(records, countries, strict=True):
-            record = _parsed(text[: len(text) - cut])
+        for text, country in zip(record_texts(batch), countries, strict=True):
+            record = _parsed(text)
             told = [(kind, value_at(record, places.get(kind, ("",))), country) for kind in KINDS]
             hashes = [hashed(*one) for one in told]
             if not any(names_somebody(*one) for one in told):
@@ -124,9 +122,9 @@ class Seen:
 
     def _countries(self, batch: pa.RecordBatch) -> list[str]:
         country = self.plan.checks.default_country
-        if not country.startswith("column:") or batch.num_columns < 4:
-            return ["" if country.startswith("column:") else country] * batch.num_rows
-        params = (json.loads(text) if text else {} for text in batch.column(3).to_pylist())
+        if not country.startswith("column:"):
+            return [country] * batch.num_rows
+        params = (json.loads(text) if text else {} for text in batch.column(PARAMS).to_pylist())
         return [str(aside.get("default_country") or "") for aside in params]
 
 
@@ -174,12 +172,10 @@ class WhoTask:
     """Rows of one partition in, who they are out, and nothing is sent; picklable."""
 
     plan: WritePlan
-    encode: bool
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """What `mapInArrow` calls."""
-        for batch in batches:
-            encoded = arrow.encode(batch, self.plan) if self.encode else batch
+        for encoded in encode_batches(batches, self.plan):
             yield result([packed(Seen(self.plan).people(encoded))])
 
 
