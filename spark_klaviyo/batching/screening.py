@@ -114,11 +114,11 @@ def _rejection(rows: EncodedRows, position: int, text: bytes, code: str, detail:
 def _required(plan: WritePlan) -> list[Setting]:
     """Settings from columns without which there is no request, or one that does more than was asked for."""
     params = {param.name for param in plan.params}
-    return [one for one in plan.template.settings if (one.required or one.no_gaps) and one.name in params]
+    return [one for one in plan.template.settings if (one.required or one.harm_if_empty) and one.name in params]
 
 
 def _without_setting(rows: EncodedRows, setting: Setting) -> Iterator[Rejection]:
-    why = f"; {setting.no_gaps}" if setting.no_gaps else ""
+    why = f"; {setting.harm_if_empty}" if setting.harm_if_empty else ""
     detail = f"{setting.name}: the column that gives it is empty in this row{why}"
     for position in range(len(rows)):
         yield _rejection(rows, position, text_of(rows, position), "missing_field", detail)
@@ -126,12 +126,12 @@ def _without_setting(rows: EncodedRows, setting: Setting) -> Iterator[Rejection]
 
 def _by_path(plan: WritePlan, key: str, rows: EncodedRows) -> Iterator[tuple[str, EncodedRows]]:
     """Ready-made records bring the id that stands in their path."""
-    if plan.record_column is None or not plan.template.item_paths:
+    if plan.record_column is None or not plan.template.path_fields:
         yield key, rows
         return
     for position in range(len(rows)):
         record = exact_json.loads(text_of(rows, position))
-        values = {name: str(value_at(record, (name,)) or "") for name in plan.template.item_paths}
+        values = {name: str(value_at(record, (name,)) or "") for name in plan.template.path_fields}
         alone = gathered(rows, np.array([position], dtype=np.int64))
         yield json.dumps({**params_of(key), **values}, ensure_ascii=False), alone
 

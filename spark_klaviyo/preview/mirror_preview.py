@@ -21,7 +21,7 @@ from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.pages.preview import MirrorSets
 from spark_klaviyo.runs.columns import sent_columns
-from spark_klaviyo.runs.send_from_driver import blocks
+from spark_klaviyo.runs.send_from_driver import arrow_batches
 from spark_klaviyo.task.identifiers import identifiers_of
 from spark_klaviyo.templates.model import L
 
@@ -43,7 +43,7 @@ def mirror_sets(df: DataFrame, plan: WritePlan, options: Options) -> MirrorSets:
         pages = list(member_pages(members(reader, facts)))
         rows = _Rows(plan, IdentitySet(_together([page.people for page in pages])))
         frame, plan = sent_columns(df, plan)
-        for batch in encode_batches(blocks(frame), plan):
+        for batch in encode_batches(arrow_batches(frame), plan):
             rows.take(batch)
         most = ceiling(options.max_removals, facts.members)
         found = removals(pages, IdentitySet(_together(rows.people)), max(most, EXAMPLES))

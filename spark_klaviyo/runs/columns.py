@@ -23,7 +23,7 @@ def sent_columns(df: DataFrame, plan: WritePlan) -> tuple[DataFrame, WritePlan]:
     They are called c0, c1, ..., as a name may hold anything, and two names may differ in case alone; `mapInArrow` fails
     on a name with a dot. The encoder takes columns by their position.
     """
-    leaves = [param.leaf for param in plan.params] + [check.leaf for check in plan.checks.wanted if check.leaf]
+    leaves = [param.leaf for param in plan.params] + [check.leaf for check in plan.checks.fields if check.leaf]
     used = {leaf.source[0] for leaf in leaves} | {plan.record_column}
     if plan.record is not None:
         used |= column_names(plan.record)

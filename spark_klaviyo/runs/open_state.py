@@ -47,12 +47,12 @@ def open_state(spark: Any, plan: WritePlan, options: Options, contexts: SendCont
 
 def endpoint_of(plan: WritePlan) -> Mapping[str, object]:
     """What makes a delivery another one: the template and its settings; in manual mode the address."""
-    several = {setting.name for setting in plan.template.settings if setting.several}
+    several = {setting.name for setting in plan.template.settings if setting.takes_several}
     settings = {
         name: sorted(part.strip() for part in value.split(",")) if name in several else value
         for name, value in plan.settings.items()
     }
-    manual = plan.template.family == "manual"
+    manual = plan.template.is_manual
     address = [plan.base_url, [list(pair) for pair in plan.query], plan.body_text, str(plan.content_format)]
     return {
         "template": plan.template.name,

@@ -16,7 +16,15 @@ from spark_klaviyo.plan.forms import TEXT, TIME, WHOLE
 from spark_klaviyo.plan.model import FieldCheck, WritePlan
 from spark_klaviyo.plan.shape import Leaf, Node, Record, leaf_at, leaves_of, node_at
 from spark_klaviyo.plan.types import depth, holds
-from spark_klaviyo.screen.patterns import DATE, EMAIL, MAX_EMAIL, NOT_BLANK, TIME_WITH_OFFSET, UTC_TIME
+from spark_klaviyo.screen.patterns import (
+    DATE,
+    EMAIL,
+    MAX_EMAIL,
+    NOT_BLANK,
+    TIME_WITH_OFFSET,
+    UTC_TIME,
+)
+from spark_klaviyo.templates.model import FieldForm
 
 KEY_PARTS = "\x1f"  # stands between an identifier and what belongs to it in the column `key`
 
@@ -79,20 +87,22 @@ def compile_screen(plan: WritePlan) -> ScreenRules:
     key, key_with = _parts(plan, checks.key), _parts(plan, checks.key_with)
     if record is None or checks.validate is Validate.OFF:
         return ScreenRules(checks.every_row or record is None, numbers, key=key, key_with=key_with)
-    properties = node_at(record, checks.properties_at) if checks.properties_at else None
+    properties = node_at(record, checks.properties_path) if checks.properties_path else None
     return ScreenRules(
         every_row=checks.every_row,
         numbers=numbers,
-        values=tuple(filter(None, map(rule_for, checks.wanted))),
+        values=tuple(filter(None, map(rule_for, checks.fields))),
         identifiers=tuple(leaf for at in checks.identifiers if (leaf := leaf_at(record, at)) is not None),
-        exactly_one=checks.exactly_one,
-        deep=tuple(_too_deep(properties, checks.max_depth)),
-        arrays=tuple(leaf for leaf in leaves if checks.max_items is not None and holds(leaf.type, "array")),
-        max_items=checks.max_items or 0,
+        exactly_one=checks.exactly_one_identifier,
+        deep=tuple(_too_deep(properties, checks.record_limits.max_depth)),
+        arrays=tuple(
+            leaf for leaf in leaves if checks.record_limits.max_items is not None and holds(leaf.type, "array")
+        ),
+        max_items=checks.record_limits.max_items or 0,
         maps=_maps(properties),
         properties=tuple(node for node in _children(properties) if isinstance(node, Leaf)),
-        max_properties=_reachable(properties, checks.max_properties),
-        max_row_bytes=min(filter(None, (checks.max_row_bytes, checks.look_bytes)), default=None),
+        max_properties=_reachable(properties, checks.record_limits.max_properties),
+        max_row_bytes=min(filter(None, (checks.max_row_bytes, checks.max_unchecked_bytes)), default=None),
         key=key,
         key_with=key_with,
     )
@@ -109,9 +119,15 @@ def rule_for(check: FieldCheck) -> ScreenRule | None:
     if leaf.type.name in TEXT:
         rule = _text_rule(check, leaf)
     elif leaf.type.name in TIME:
-        rule = ScreenRule(leaf, required=check.required, bounds=_bounds(check) if check.form == "datetime" else None)
+        rule = ScreenRule(
+            leaf, required=check.required, bounds=_bounds(check) if check.form is FieldForm.DATETIME else None
+        )
     else:
-        strict = check.form in ("email", "phone") or bool(check.choices) or (leaf.type.name in WHOLE and _ruled(check))
+        strict = (
+            check.form in (FieldForm.EMAIL, FieldForm.PHONE)
+            or bool(check.choices)
+            or (leaf.type.name in WHOLE and _ruled(check))
+        )
         rule = ScreenRule(leaf, required=check.required, never=strict)
     return None if rule == ScreenRule(leaf) else rule
 
@@ -121,22 +137,22 @@ def _ruled(check: FieldCheck) -> bool:
 
 
 def _text_rule(check: FieldCheck, leaf: Leaf) -> ScreenRule:
-    limit, bounds = check.max_length, _bounds(check) if check.form == "datetime" else None
-    patterns = [NOT_BLANK] if check.required or check.identifies else []
-    if check.form == "email":
+    limit, bounds = check.max_length, _bounds(check) if check.form is FieldForm.DATETIME else None
+    patterns = [NOT_BLANK] if check.required or check.is_identifier else []
+    if check.form is FieldForm.EMAIL:
         patterns, limit = [EMAIL], min(limit or MAX_EMAIL, MAX_EMAIL)
-    elif check.form == "phone":
+    elif check.form is FieldForm.PHONE:
         patterns = []
-    elif check.form == "datetime":
+    elif check.form is FieldForm.DATETIME:
         patterns = [UTC_TIME if bounds else TIME_WITH_OFFSET]
-    elif check.form == "date":
+    elif check.form is FieldForm.DATE:
         patterns = [DATE]
     if check.choices:
         patterns.append("|".join(map(re.escape, check.choices)))
     readable = _same_in_re2(check.pattern)
     if check.pattern and readable:
         patterns.append(check.pattern)
-    phone = check.form == "phone"
+    phone = check.form is FieldForm.PHONE
     return ScreenRule(leaf, tuple(patterns), limit, check.required, never=not readable, bounds=bounds, phone=phone)
 
 
@@ -161,7 +177,7 @@ def _bounds(check: FieldCheck) -> Bounds | None:
 def _parts(plan: WritePlan, paths: Iterable[tuple[str, ...]]) -> tuple[KeyPart, ...]:
     if plan.record is None:
         return ()
-    emails = {check.at for check in plan.checks.wanted if check.form == "email"}
+    emails = {check.json_path for check in plan.checks.fields if check.form is FieldForm.EMAIL}
     found = ((at, leaf_at(plan.record, at)) for at in paths)
     return tuple(KeyPart(leaf, at in emails or at[-1] == "email") for at, leaf in found if leaf is not None)
 

@@ -51,7 +51,7 @@ def identifier_column(plan: WritePlan, record: str, content: Column) -> Column:
         f.when(value(path) != "", f.concat_ws(SEPARATOR, f.lit(path[-1]), value(path), *beside))
         for path in plan.checks.key
     ]
-    parts = [f.coalesce(value(path), f.lit("")) for path in plan.checks.unique_id_places] or [content]
+    parts = [f.coalesce(value(path), f.lit("")) for path in plan.checks.unique_id_sources] or [content]
     return f.coalesce(*named, f.concat_ws(SEPARATOR, f.lit(""), *parts))
 
 

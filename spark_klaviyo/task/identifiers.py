@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.plan.shape import value_at
-from spark_klaviyo.templates.model import Template
+from spark_klaviyo.templates.model import JsonPath, Template
 
 NAMES = ("email", "phone_number", "external_id", "id")
 
@@ -19,6 +19,6 @@ def identifiers_of(template: Template, record: str) -> dict[str, str | None]:
     return {name: None if text in (None, "") else str(text) for name, text in found.items()}
 
 
-def _paths(template: Template, name: str) -> list[tuple[str, ...]]:
-    paths = [known.at for known in template.fields if known.path.rpartition(".")[2] == name]
+def _paths(template: Template, name: str) -> list[JsonPath]:
+    paths = [known.json_path for known in template.fields if known.name.rpartition(".")[2] == name]
     return paths or [(name,)]

@@ -34,7 +34,7 @@ class RejectedRow:
         return f"RejectedRow({self.rejection!r})"
 
 
-def reject_row(plan: WritePlan, rejection: Rejection, report: TaskReport, partition_id: int) -> RejectedRow:
+def count_rejected(plan: WritePlan, rejection: Rejection, report: TaskReport, partition_id: int) -> RejectedRow:
     """Count a rejected row, and find the identifiers in its record."""
     identifiers = identifiers_of(plan.template, rejection.record)
     report.reject(rejection, partition_id=partition_id, identifiers=identifiers, run_id=plan.run_id)
@@ -66,7 +66,7 @@ def _reject_failed(plan: WritePlan, failed: RowsFailed, report: TaskReport) -> l
     report.delivered += len(gone)
     if gone:
         report.warn(NOTHING_TO_DELETE, len(gone))
-    return [reject_row(plan, one, report, failed.job.partition_id) for one in failed.rejections if one not in gone]
+    return [count_rejected(plan, one, report, failed.job.partition_id) for one in failed.rejections if one not in gone]
 
 
 def _count_end(end: JobEnded, report: TaskReport) -> None:

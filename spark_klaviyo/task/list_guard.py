@@ -49,7 +49,7 @@ def _barred(
     plan: WritePlan, reader: Reader, batch: Batch, list_id: str
 ) -> Mapping[int, tuple[RejectCode, str]] | Unread:
     """Rows (by position) that must not be sent, with code and detail."""
-    paths = {known.path: known.at for known in plan.template.fields}
+    paths = {known.name: known.json_path for known in plan.template.fields}
     records = [exact_json.loads(record) for record in batch.records()]
     barred: dict[int, tuple[RejectCode, str]] = {}
     for name in IDENTIFIERS:

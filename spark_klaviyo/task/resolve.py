@@ -51,7 +51,7 @@ def resolve_ids(
 
 def _ids_of(plan: WritePlan, reader: Reader, batch: Batch) -> tuple[list[str | None], Unread | None]:
     """Each row's profile id, by its first identifier that Klaviyo knows; and why a look-up failed, if one did."""
-    paths = {known.path: known.at for known in plan.template.fields}
+    paths = {known.name: known.json_path for known in plan.template.fields}
     records = [exact_json.loads(record) for record in batch.records()]
     ids = [_text(value_at(record, paths["id"])) for record in records]
     for name in IDENTIFIERS:

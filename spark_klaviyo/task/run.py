@@ -20,7 +20,7 @@ from spark_klaviyo.deliver.sender import deliver
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.task.context import TaskContext
-from spark_klaviyo.task.jobs import OPEN_JOB, RejectedRow, poll_jobs, reject_row
+from spark_klaviyo.task.jobs import OPEN_JOB, RejectedRow, count_rejected, poll_jobs
 from spark_klaviyo.task.list_guard import only_list_members
 from spark_klaviyo.task.resolve import resolve_ids
 from spark_klaviyo.task.resume import ResumeFilter
@@ -82,9 +82,9 @@ class _Task:
     def _requests(self, assembler: BatchAssembler, encoded: Iterator[pa.RecordBatch]) -> Iterator[Batch | None]:
         """The batches to send, with ids looked up and people who are not on the list left out where that is needed."""
         batches = assembler.batches(encoded)
-        if self.plan.template.resolve:
+        if self.plan.template.sends_profile_ids:
             batches = resolve_ids(self.plan, batches, self.context, assembler.reject, self.report)
-        if self.plan.template.consent == "UNSUBSCRIBED":
+        if self.plan.template.consent is not None and self.plan.template.consent.withdraws:
             batches = only_list_members(self.plan, batches, self.context, assembler.reject)
         return batches
 
@@ -112,7 +112,7 @@ class _Task:
 
     def _reject(self, rejections: Iterable[Rejection]) -> Iterator[RejectedRow]:
         for rejection in rejections:
-            yield reject_row(self.plan, rejection, self.report, self.context.partition_id)
+            yield count_rejected(self.plan, rejection, self.report, self.context.partition_id)
 
     def _checkpoint(self) -> None:
         """Show the progress, and stop sending once more rows are rejected than `max_rejects` allows."""

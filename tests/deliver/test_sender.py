@@ -18,6 +18,7 @@ from spark_klaviyo.deliver.delivery import Delivery
 from spark_klaviyo.deliver.sender import deliver
 from spark_klaviyo.plan.model import Policy
 from spark_klaviyo.ratelimit.limiter import LocalRateLimiter
+from spark_klaviyo.templates.profiles import IMPORT_JOB
 from tests.core.virtual_clock import VirtualClock
 from tests.deliver.scripted import Account, SendSpec, batches, delivered, line_to, numbers_of
 
@@ -36,8 +37,8 @@ def writes(draw: st.DrawFn) -> tuple[SendSpec, Account, list[int]]:
         max_rows=draw(st.sampled_from([3, 100])),
     )
     policy = Policy(attempts=4, idempotent=draw(st.booleans()), max_refusals=draw(st.sampled_from([2, 100])))
-    outcome = draw(st.sampled_from(["delivered", "accepted", "job"]))
-    return SendSpec(policy, draw(st.integers(1, 4)), outcome), account, sizes
+    confirmed, job = draw(st.sampled_from([(True, None), (False, None), (False, IMPORT_JOB)]))
+    return SendSpec(policy, draw(st.integers(1, 4)), job, confirmed), account, sizes
 
 
 @given(writes())
@@ -194,7 +195,7 @@ def test_a_request_too_large_for_the_server_is_halved() -> None:
 
 def test_a_job_is_accepted_with_its_id() -> None:
     account = Account(success=Reply(202, body=b'{"data":{"type":"job","id":"QUJj"}}'))
-    (delivery,) = delivered(SendSpec(outcome="job"), batches(2), line_to(account))
+    (delivery,) = delivered(SendSpec(job=IMPORT_JOB), batches(2), line_to(account))
     assert (delivery.accepted, delivery.delivered, delivery.job_id) == (2, 0, "QUJj")
     assert delivery.receipt is not None
     assert delivery.receipt.job_id == "QUJj"

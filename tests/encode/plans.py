@@ -11,11 +11,11 @@ from spark_klaviyo.options.secrets import Credentials
 from spark_klaviyo.plan.model import Checks, FieldCheck, Policy, RequestParam, WritePlan
 from spark_klaviyo.plan.shape import Fixed, Leaf, LeafForm, Node, Record
 from spark_klaviyo.plan.types import Field, Type, read_type
-from spark_klaviyo.templates.model import Template
+from spark_klaviyo.templates.model import Family, FieldForm, RecordLimits, Template
 
 OFF = Checks(Validate.OFF)
 LIMITS = Limits(10_000, 5_000_000)
-TEMPLATE = Template("t", "test", "", "POST", "/", None, (), LIMITS, Quota(()), "delivered")
+TEMPLATE = Template("t", Family.PROFILES, "", "POST", "/", None, (), LIMITS, Quota(()))
 
 
 def columns(**types: object) -> tuple[Field, ...]:
@@ -78,19 +78,19 @@ def profile_plan(fields: Sequence[Field], validate: Validate = Validate.STRICT) 
 
 def profile_checks(by_name: Mapping[str, Type], validate: Validate) -> Checks:
     """What the bulk import of profiles looks at."""
-    forms = {"email": "email", "phone_number": "phone", "external_id": "text"}
+    forms = {"email": FieldForm.EMAIL, "phone_number": FieldForm.PHONE, "external_id": FieldForm.TEXT}
     here = [name for name in forms if name in by_name]
     wanted = [
-        FieldCheck(("attributes", name), name, forms[name], Leaf((name,), by_name[name]), identifies=True)
+        FieldCheck(("attributes", name), name, forms[name], Leaf((name,), by_name[name]), is_identifier=True)
         for name in here
     ]
     places = tuple(("attributes", name) for name in forms)
     return Checks(
         validate,
-        tuple(wanted),
-        places,
+        fields=tuple(wanted),
+        identifiers=places,
         key=places,
         max_row_bytes=100_000,
-        properties_at=("attributes", "properties"),
-        max_properties=400,
+        properties_path=("attributes", "properties"),
+        record_limits=RecordLimits(max_properties=400),
     )

@@ -14,6 +14,7 @@ from spark_klaviyo.options.choices import Validate
 from spark_klaviyo.plan.model import Checks
 from spark_klaviyo.plan.shape import Leaf, Record
 from spark_klaviyo.plan.types import read_type
+from spark_klaviyo.templates.model import RecordLimits
 from tests.encode.plans import columns, flat, plan_of
 from tests.encode.values import arrow_type
 
@@ -61,7 +62,7 @@ def test_timestamps_of_any_unit(unit: str) -> None:
 
 def test_an_empty_batch_gives_an_empty_batch() -> None:
     kind = {"type": "struct", "fields": [{"name": "x", "type": {"type": "array", "elementType": "binary"}}]}
-    plan = flat(columns(a="string", b=kind), checks=Checks(Validate.STRICT, max_items=1))
+    plan = flat(columns(a="string", b=kind), checks=Checks(Validate.STRICT, record_limits=RecordLimits(max_items=1)))
     types = [arrow_type(field.type) for field in plan.columns]
     done = encode(pa.RecordBatch.from_arrays([pa.array([], kind) for kind in types], names=["a", "b"]), plan)
     assert (done.num_rows, done.schema.names) == (0, ["record", "verdict", "key", "params"])

@@ -11,6 +11,7 @@ from spark_klaviyo.options.choices import Validate
 from spark_klaviyo.plan.model import Checks, FieldCheck, WritePlan
 from spark_klaviyo.plan.shape import Leaf, Record
 from spark_klaviyo.plan.types import Field
+from spark_klaviyo.templates.model import FieldForm, RecordLimits
 from tests.encode.encoded import Made, by_arrow, by_rows
 from tests.encode.plans import columns, flat, plan_of, profile_checks, profile_plan
 from tests.encode.values import Value
@@ -38,7 +39,7 @@ class Case:
 def wanted(name: str, form: str, fields: tuple[Field, ...], **rules: object) -> FieldCheck:
     """A look at one column."""
     kind = next(field.type for field in fields if field.name == name)
-    return FieldCheck((name,), name, form, Leaf((name,), kind), **rules)  # type: ignore[arg-type]
+    return FieldCheck((name,), name, FieldForm(form), Leaf((name,), kind), **rules)  # type: ignore[arg-type]
 
 
 def one(kind: object, form: str, *rows: tuple[Value, int], **rules: object) -> Case:
@@ -75,10 +76,10 @@ CASES = {
     "phones none of which begins like one": one("string", "phone", ("x", 1), ("+0123456789", 1), ("", 1), (None, 0)),
     "phones that are numbers": one("long", "phone", (12015550123, 1), (None, 0)),
     "required": one("string", "text", ("x", 0), (None, 1), ("", 1), (" \t", 1), ("\u3000", 1), required=True),
-    "identifying and plain": one("string", "text", ("x ", 0), ("~", 0), (None, 0), identifies=True),
-    "identifying and empty": one("string", "text", ("x", 0), ("", 1), (None, 0), identifies=True),
-    "identifying and foreign": one("string", "text", ("é", 0), ("\u3000x", 1), (None, 0), identifies=True),
-    "identifying": one("string", "text", ("x", 0), (None, 0), (" ", 1), identifies=True),
+    "identifying and plain": one("string", "text", ("x ", 0), ("~", 0), (None, 0), is_identifier=True),
+    "identifying and empty": one("string", "text", ("x", 0), ("", 1), (None, 0), is_identifier=True),
+    "identifying and foreign": one("string", "text", ("é", 0), ("\u3000x", 1), (None, 0), is_identifier=True),
+    "identifying": one("string", "text", ("x", 0), (None, 0), (" ", 1), is_identifier=True),
     "choices": one("string", "text", ("a.b", 0), ("c", 0), ("axb", 1), (None, 0), ("c\n", 1), choices=("a.b", "c")),
     "choices of a list": one(
         {"type": "array", "elementType": "string"}, "texts", (["a"], 1), (None, 0), choices=("a",)
@@ -129,21 +130,25 @@ CASES = {
     ),
     "exactly one identifier": Case(
         IDS,
-        Checks(Validate.STRICT, identifiers=IDENTIFIERS, exactly_one=True),
+        Checks(Validate.STRICT, identifiers=IDENTIFIERS, exactly_one_identifier=True),
         [((None, None, None), 1), ((None, "x", None), 0), (("a", "x", None), 1)],
     ),
-    "items of an array": limited(LONGS, ([1, 2], 0), ([1, 2, 3], 1), (None, 0), max_items=2),
-    "items of arrays in a map": limited(
-        PAIRS, ({"a": [1], "b": [1, 2, 3]}, 1), ({"a": [1, 2]}, 0), (None, 0), max_items=2
+    "items of an array": limited(
+        LONGS, ([1, 2], 0), ([1, 2, 3], 1), (None, 0), record_limits=RecordLimits(max_items=2)
     ),
-    "items of an array in a struct": limited(BOX, ((0.0, [1, 2, 3]), 1), ((0.0, None), 0), (None, 0), max_items=2),
+    "items of arrays in a map": limited(
+        PAIRS, ({"a": [1], "b": [1, 2, 3]}, 1), ({"a": [1, 2]}, 0), (None, 0), record_limits=RecordLimits(max_items=2)
+    ),
+    "items of an array in a struct": limited(
+        BOX, ((0.0, [1, 2, 3]), 1), ((0.0, None), 0), (None, 0), record_limits=RecordLimits(max_items=2)
+    ),
     "long records": limited("string", ("x" * 90, 0), ("x" * 99, 1), (None, 0), max_row_bytes=100),
     "records longer than is looked at": limited(
-        "string", ("x" * 9, 0), ("x" * 99, 1), max_row_bytes=200, look_bytes=50
+        "string", ("x" * 9, 0), ("x" * 99, 1), max_row_bytes=200, max_unchecked_bytes=50
     ),
     "every row": limited("string", ("x", 1), (None, 1), every_row=True),
     "nothing": Case(
-        columns(v="string"), Checks(Validate.OFF, (), IDENTIFIERS, max_row_bytes=1), [(("x",), 0), ((None,), 0)]
+        columns(v="string"), Checks(Validate.OFF, identifiers=IDENTIFIERS, max_row_bytes=1), [(("x",), 0), ((None,), 0)]
     ),
     "NaN before all": Case(
         columns(s="string", x="double", box=BOX),
@@ -191,7 +196,7 @@ def properties_plan(*, spread: bool, **limits: object) -> WritePlan:
     fields = columns(a="string", m=PAIRS)
     a, m = (Leaf((field.name,), field.type) for field in fields)
     inner = Record((("a", a),), spread=(m,)) if spread else Record((("a", a), ("m", m)))
-    checks = Checks(Validate.STRICT, properties_at=("p",), **limits)  # type: ignore[arg-type]
+    checks = Checks(Validate.STRICT, properties_path=("p",), record_limits=RecordLimits(**limits))  # type: ignore[arg-type]
     return plan_of(fields, Record((("p", inner),)), checks)
 
 
@@ -267,4 +272,4 @@ def test_ready_made_records_are_all_looked_at() -> None:
 
 def test_a_profile_s_checks_look_at_what_identifies_it() -> None:
     checks = profile_checks({field.name: field.type for field in PEOPLE}, Validate.STRICT)
-    assert [want.path for want in checks.wanted] == ["email", "phone_number", "external_id"]
+    assert [want.name for want in checks.fields] == ["email", "phone_number", "external_id"]

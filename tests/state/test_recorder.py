@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spark_klaviyo.arrow.encoded import FINGERPRINT, ROW_STATUS
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.plan.model import WritePlan
@@ -106,7 +107,7 @@ def test_rows_that_stand_are_counted_and_not_sent(tmp_path: Path) -> None:
         plan = plan_with_state(klaviyo, state_at(tmp_path), NAMES)
         batch = next(compared(plan, people(4)))
         status = [RowStatus.TO_SEND, RowStatus.DELIVERED, RowStatus.REPLACED, RowStatus.DELIVERED]
-        from_spark = batch.set_column(5, "row_status", pa.array(status, pa.int32()))
+        from_spark = batch.set_column(5, ROW_STATUS, pa.array(status, pa.int32()))
         with SendContextFactory().open(plan, 0, 0) as context:
             *_, report = run_task(plan, iter([from_spark]), context)
     assert isinstance(report, TaskReport)
@@ -190,7 +191,7 @@ def cut_off(plan: WritePlan, rows: list[Row]) -> None:
     recorder = Recorder(plan.state, 0, 0, lambda *_: None)
     recorder.open(Stop().wait)
     for batch in compared(plan, rows):
-        recorder.record(fingerprints_of(batch["fingerprint"]), StateOutcome.INTENT, at_once=True)
+        recorder.record(fingerprints_of(batch[FINGERPRINT]), StateOutcome.INTENT, at_once=True)
     recorder.close()
 
 

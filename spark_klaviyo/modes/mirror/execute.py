@@ -44,9 +44,9 @@ from spark_klaviyo.runs import session
 from spark_klaviyo.runs.columns import sent_columns
 from spark_klaviyo.runs.execute import conclude, gathered, send
 from spark_klaviyo.runs.open_state import open_state
-from spark_klaviyo.runs.outputs.outcome import judged
-from spark_klaviyo.runs.outputs.results import RESULT, Results
-from spark_klaviyo.runs.outputs.session_outputs import Outputs
+from spark_klaviyo.runs.outputs.outcome import judge_run
+from spark_klaviyo.runs.outputs.results import RESULT_DDL, Results
+from spark_klaviyo.runs.outputs.session_outputs import SessionOutputs
 from spark_klaviyo.runs.rate_limit_session import rate_limit_session
 from spark_klaviyo.runs.send_task import SendTask
 from spark_klaviyo.task.context import SendContextFactory
@@ -73,8 +73,7 @@ def write_mirror(df: DataFrame, options: Options, run_id: str) -> WriteReport:
     session.choose_worker_python(df)
     with open_reader(options) as reader:
         facts = _before(reader, plan)
-        outputs = Outputs.of(session.session_of(df), options, plan.run_id)
-        outputs.prepare()
+        outputs = SessionOutputs.open(session.session_of(df), options, plan.run_id)
         with (
             rate_limit_session(df, plan, options) as contexts,
             open_state(session.session_of(df), plan, options, contexts) as plan,
@@ -84,7 +83,7 @@ def write_mirror(df: DataFrame, options: Options, run_id: str) -> WriteReport:
                 outputs.remove_staging()
                 raise SchemaError(EMPTY)
             total = gathered(results, plan, outputs, contexts)
-            if judged(total, plan, outputs.troubles).stopped is None:
+            if judge_run(total, plan, outputs.failures).stopped is None:
                 people, lost = _people(df, plan, options, results)
                 kept = all_kept(people, lost, total)
                 total = kept or _remove(reader, facts, people, total, plan, options, outputs, contexts)
@@ -142,10 +141,10 @@ def _watching(plan: WritePlan) -> type[WatchTask] | None:
 
 def _people(df: DataFrame, plan: WritePlan, options: Options, results: Results) -> tuple[IdentitySet, int]:
     """Who the rows are, and how many rows name nobody who could be compared."""
-    texts = results.people
+    texts = results.identities
     if plan.state is not None:
         frame, plan = sent_columns(df, plan)
-        texts = [row["body"] for row in frame.coalesce(options.tasks).mapInArrow(WhoTask(plan), RESULT).collect()]
+        texts = [row["body"] for row in frame.coalesce(options.tasks).mapInArrow(WhoTask(plan), RESULT_DDL).collect()]
     return unpacked(texts)
 
 
@@ -173,7 +172,7 @@ def _remove(
     total: TaskReport,
     plan: WritePlan,
     options: Options,
-    outputs: Outputs,
+    outputs: SessionOutputs,
     contexts: SendContextFactory,
 ) -> TaskReport:
     """Read the members and remove those that no row is about; the counts of both parts of the run."""
@@ -197,7 +196,7 @@ def too_many(found: Removals, facts: ListFacts, asked: str) -> str:
 
 
 def _removed(
-    found: Removals, plan: WritePlan, options: Options, outputs: Outputs, contexts: SendContextFactory
+    found: Removals, plan: WritePlan, options: Options, outputs: SessionOutputs, contexts: SendContextFactory
 ) -> TaskReport:
     if not found.ids:
         return TaskReport()
@@ -222,7 +221,7 @@ def _removed(
                 receipts.append(event)
             elif isinstance(event, TaskReport):
                 report = event
-    outputs.keep_receipts(receipts)
+    outputs.append_receipts(receipts)
     return beside(report)
 
 

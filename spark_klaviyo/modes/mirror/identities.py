@@ -25,7 +25,7 @@ from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.errors import SchemaError
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import value_at
-from spark_klaviyo.runs.outputs.results import IDENTITIES
+from spark_klaviyo.runs.outputs.results import ResultKind, result_batch
 from spark_klaviyo.screen import values
 
 KINDS = ("id", "email", "phone_number", "external_id")
@@ -108,7 +108,7 @@ class Seen:
 
     def people(self, batch: pa.RecordBatch) -> Hashes:
         """The hashes of each row's identifiers."""
-        places = {known.path: known.at for known in self.plan.template.fields if known.path in KINDS}
+        places = {known.name: known.json_path for known in self.plan.template.fields if known.name in KINDS}
         countries = self._countries(batch)
         rows = []
         for text, country in zip(record_texts(batch), countries, strict=True):
@@ -143,7 +143,7 @@ def lost(people: Hashes) -> int:
 
 def comparable(plan: WritePlan) -> WritePlan:
     """The plan, if its rows can name members at all; else a `SchemaError`."""
-    named = {wanted.path for wanted in plan.checks.wanted if wanted.leaf is not None}
+    named = {wanted.name for wanted in plan.checks.fields if wanted.leaf is not None}
     if plan.record_column is None and not named & set(KINDS):
         raise SchemaError(
             f"list_mode: mirror compares rows with members by {', '.join(KINDS)}, and the DataFrame has none of these "
@@ -181,5 +181,4 @@ class WhoTask:
 
 def result(bodies: list[str]) -> pa.RecordBatch:
     """Result rows that tell who was seen: kind, body."""
-    kinds = pa.array([IDENTITIES] * len(bodies), pa.string())
-    return pa.RecordBatch.from_arrays([kinds, pa.array(bodies, pa.string())], names=["kind", "body"])
+    return result_batch([(ResultKind.IDENTITIES, body) for body in bodies])
