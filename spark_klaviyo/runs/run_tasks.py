@@ -54,7 +54,7 @@ def run_tasks(
         stopped.set()
         if contexts.rate_limit_server is not None:
             link = RateLimitClient(contexts.rate_limit_server)
-            link.tell({"stop": [code, message]})
+            link.notify({"stop": [code, message]})
             link.close()
 
     hears = here or contexts.rate_limit_server is not None

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from spark_klaviyo.core.clock import ScaledClock
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Batch, EncodedRows, Envelope, Quota, Span
 from spark_klaviyo.core.stop import Stop
@@ -34,6 +33,7 @@ from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.templates import CURRENT
 from spark_klaviyo.templates.model import Template
 from tests.bench.stored import store
+from tests.core.scaled_clock import ScaledClock
 from tests.ratelimit.account_simulation import coalesced, ideal_seconds, spread
 
 M, L = Quota(((10, 1.0), (150, 60.0))), Quota(((75, 1.0), (700, 60.0)))

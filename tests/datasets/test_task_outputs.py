@@ -9,7 +9,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from spark_klaviyo.core.clock import ScaledClock
 from spark_klaviyo.encode import arrow
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.runs.outputs.task_outputs import OPEN, TaskOutputs
@@ -17,6 +16,7 @@ from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.run import TaskEvent, run_task
+from tests.core.scaled_clock import ScaledClock
 from tests.task.running import people, plan_for
 
 
