@@ -3,19 +3,16 @@
 KlaviyoError
   OptionError    the call is wrong; nothing was sent                       (also a ValueError)
   SchemaError    the DataFrame does not fit the endpoint; nothing was sent  (also a ValueError)
-  WriteStopped   sending ended midway; carries the report so far
+  WriteStopped   sending was stopped; carries the report so far
   RowsRejected   everything sendable was sent, some rows were refused; carries the report
 
+The last two are defined in `spark_klaviyo.report.errors`, beside the report, so that this module imports nothing.
 Messages say what was found, what was expected and what to do; none ever holds a key, a body or a value of a row.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from spark_klaviyo.report.report import WriteReport
 
 
 class KlaviyoError(Exception):
@@ -45,26 +42,6 @@ class SchemaError(_ComplaintsError):
     """The DataFrame's columns or types do not fit the endpoint; nothing was sent."""
 
     opening = "this DataFrame cannot be sent to Klaviyo"
-
-
-class _EndedError(KlaviyoError):
-    """An error that carries the report of what happened until then."""
-
-    def __init__(self, message: str, report: WriteReport | None = None) -> None:
-        super().__init__(message, report)
-        self.message = message
-        self.report = report
-
-    def __str__(self) -> str:
-        return self.message
-
-
-class WriteStopped(_EndedError):
-    """Sending ended midway: key or account refused, endpoint unreachable, too many rejects, or too long a wait."""
-
-
-class RowsRejected(_EndedError):
-    """Everything sendable was sent, and Klaviyo or the checks before sending refused some rows."""
 
 
 def complain(complaints: Sequence[str], error: type[_ComplaintsError] = OptionError) -> None:

@@ -1,7 +1,8 @@
-"""What several test files share: one local Spark session, in a zone that is not UTC."""
+"""Shared by all tests: one local Spark session, the `quick` marker, and the order in which files run."""
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Iterator
@@ -14,13 +15,14 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-REPOSITORY = str(Path(__file__).resolve().parent.parent)
-# No Spark of the tests lives long enough for the second compiler of its JVM to be worth its time.
+TESTS = Path(__file__).resolve().parent
+REPOSITORY = str(TESTS.parent)
+# The second compiler of the JVM costs more than it saves in sessions as short as those of tests.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
 
-# Files run side by side, so how long an example takes says nothing about the code.
-settings.register_profile("side by side", deadline=None)
-settings.load_profile("side by side")
+# Files run side by side, so the time that an example takes says nothing about the code.
+settings.register_profile("full", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=10)
 
 # pyspark 3.5 leaves the sockets of its collects to the garbage collector.
 SPARK_SOCKETS = (
@@ -28,23 +30,66 @@ SPARK_SOCKETS = (
     "ignore:unclosed <socket:ResourceWarning",
 )
 
-
-# Begun first, so that no core is left with one of them while the other has nothing to do.
+# Started first, so that neither of two processes is left with one of them at the end.
 LONGEST = ("test_notebooks.py", "test_connect.py", "test_kills.py", "test_channels.py", "test_datasets.py")
+
+# Folders and files whose tests start Spark, processes or browsers of their own, or play through minutes of traffic.
+NOT_QUICK = (
+    "cli",
+    "connect",
+    "faults",
+    "ratelimit/test_quota.py",
+    "report/test_browser.py",
+    "secrets",
+    "simulator/test_simulator_sdk.py",
+    "streams",
+    "task/test_every_row.py",
+    "test_floors.py",
+    "test_notebooks.py",
+    "test_packaging.py",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try fewer generated examples in a quick run; refuse a list of slow tests that has gone stale."""
+    settings.load_profile("quick" if config.option.markexpr == "quick" else "full")
+    missing = [path for path in NOT_QUICK if not (TESTS / path).exists()]
+    if missing:
+        raise pytest.UsageError(f"tests/conftest.py: NOT_QUICK names files that do not exist: {', '.join(missing)}")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out of a quick run what it would import and then not run."""
+    return True if config.option.markexpr == "quick" and listed(collection_path) else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first; bear with Spark's own sockets in the tests that use it, and nowhere else."""
+    """Put long files first, mark quick tests, and ignore Spark's own sockets in the tests that use it."""
     items.sort(key=lambda item: item.path.name not in LONGEST)
     for item in items:
         if "spark" in getattr(item, "fixturenames", ()):
             for rule in SPARK_SOCKETS:
                 item.add_marker(pytest.mark.filterwarnings(rule))
+        elif is_quick(item):
+            item.add_marker(pytest.mark.quick)
+
+
+def is_quick(item: pytest.Item) -> bool:
+    """Whether a test without a Spark session is quick: its file is not on the list, and it starts no process."""
+    function = getattr(item, "function", None)
+    starts_process = function is not None and "subprocess" in function.__code__.co_names
+    return not starts_process and not listed(item.path)
+
+
+@functools.cache
+def listed(path: Path) -> bool:
+    """Whether NOT_QUICK names the path or a folder above it."""
+    return any(path.is_relative_to(TESTS / name) for name in NOT_QUICK)
 
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
-    """A classic session with two cores. Its zone has half an hour and daylight saving, so no mistake can hide."""
+    """A classic session on two cores, in a time zone with half an hour and daylight saving, which hides no mistake."""
     from pyspark.sql import SparkSession
 
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable

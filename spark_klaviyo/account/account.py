@@ -1,104 +1,91 @@
-"""What one read of the account tells: is Klaviyo reached, is the key good, whose is it, is the revision alive."""
+"""The account that a key belongs to, by one read of `/api/accounts`.
+
+A state keeps accounts apart with it, and `check_klaviyo` shows its name.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, timezone
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field
 
-from spark_klaviyo.account.reads import Asking, ReadFailed, place
+from spark_klaviyo.account.reads import AccountReader, ReadFailed, attributes_of, open_reader, read_target
 from spark_klaviyo.core.codes import StopCode
-from spark_klaviyo.deliver.reads import Document
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.http.failures import TEXTS
 from spark_klaviyo.options.model import Options
-from spark_klaviyo.report.pages.check import CheckLine
+from spark_klaviyo.options.secrets import Credentials
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.report.errors import WriteStopped
+from spark_klaviyo.state.format import digest
 from spark_klaviyo.templates.model import XS
-from spark_klaviyo.templates.revisions import PINNED, warn_of
 
-# spec: get_accounts, scope accounts:read. One call a second is all it takes, so it is read once.
-ACCOUNTS = place("/api/accounts", XS)
-RETIREMENT = "x-klaviyo-api-retirement-date"  # recorded 2026-04, on replies to deprecated revisions
-NOBODY_ANSWERS = frozenset({StopCode.UNREACHABLE, StopCode.UNAVAILABLE, StopCode.LATE, StopCode.STOPPED})
-_ADVICE = {
-    "dns": "Look at the host's name, and whether there is internet at all; behind a proxy, give `proxy`.",
-    "blocked": "Ask whoever runs the resolver to allow the host: tracker blocklists carry `a.klaviyo.com`.",
-    "connect": "Look at firewalls and at `proxy`.",
-    "connect_timeout": "Look at firewalls and at `proxy`.",
-    "proxy": "Look at `proxy`, or at `HTTPS_PROXY` in the environment.",
-    "tls": "Behind a proxy that inspects TLS, name its CA file in `REQUESTS_CA_BUNDLE`.",
-}
+ACCOUNTS = read_target("/api/accounts", XS)  # spec: get_accounts, scope accounts:read
+TIED_TO_KEY = (
+    "state_path: the key may not read the account's id (scope accounts:read), so what was delivered is remembered for "
+    "this very key: with another key everything is sent again"
+)
+NO_SCOPE = (
+    "state_path: the access token may not read the account's id, and tokens change, so they cannot stand for the "
+    "account; give the token the scope accounts:read"
+)
+_account_ids: dict[bytes, str] = {}  # by a hash of address and key: a stream reads it once
 
 
 @dataclass(frozen=True)
 class Account:
-    """What was found; `usable` when more can be read with this key."""
+    """An account. `headers`: those of the reply, lower case."""
 
+    id: str = ""
     name: str = ""
-    lines: tuple[CheckLine, ...] = ()
-    usable: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def ask_account(ask: Asking, options: Options, origin: str) -> Account:
-    """Read the account once, and tell what that shows."""
-    host = urlsplit(origin).hostname or origin
-    try:
-        document = ask.one(ACCOUNTS)
-    except ReadFailed as failed:
-        return _refused(failed, host, options)
-    name = _name(document)
-    lines = (
-        CheckLine("address", True, f"{host} answers"),
-        CheckLine("key", True, "Klaviyo knows it"),
-        CheckLine("account", True, name),
-        revision_line(options.revision, document.headers),
-    )
-    return Account(name, lines, usable=True)
-
-
-def unreachable_line(host: str, message: str) -> CheckLine:
-    """The line for an address that nobody answers at."""
-    word = next((word for word, text in TEXTS.items() if text in message), "")
-    return CheckLine("address", False, f"{host}: {message}", _ADVICE.get(word, ""))
-
-
-def revision_line(revision: str, headers: Mapping[str, str], today: date | None = None) -> CheckLine:
-    """Whether the revision is alive, by its date and by what the reply says of it."""
-    now = today or datetime.now(timezone.utc).date()
-    try:
-        warning = warn_of(revision, now) or ""
-    except OptionError as error:
-        return CheckLine("revision", False, error.complaints[0].removeprefix("revision: "))
-    retires = headers.get(RETIREMENT, "")
-    gone = "was retired" in warning or (len(retires) == 10 and retires <= now.isoformat())
-    told = warning or (f"Klaviyo retires it on {retires}; use {PINNED}" if retires else "")
-    return CheckLine("revision", not gone, revision, told)
-
-
-def _name(document: Document) -> str:
+def read_account(reader: AccountReader) -> Account:
+    """The account of the reader's key; its id stands for a missing name. Raises `ReadFailed`."""
+    document = reader.read(ACCOUNTS)
     for resource in document.resources:
-        attributes = resource.get("attributes")
-        contact = attributes.get("contact_information") if isinstance(attributes, Mapping) else None
+        contact = attributes_of(resource).get("contact_information")
         name = contact.get("organization_name") if isinstance(contact, Mapping) else None
-        return str(name or resource.get("id") or "")
-    return ""
+        account_id = str(resource.get("id") or "")
+        return Account(account_id, str(name or account_id), document.headers)
+    return Account(headers=document.headers)
 
 
-def _refused(failed: ReadFailed, host: str, options: Options) -> Account:
-    if failed.code in NOBODY_ANSWERS:
-        return Account(lines=(unreachable_line(host, failed.message),))
-    address = CheckLine("address", True, f"{host} answers")
-    if failed.code is StopCode.UNAUTHORIZED:
-        advice = "Give the private key (`pk_...`) of the account, whole and not revoked."
-        return Account(lines=(address, CheckLine("key", False, failed.message, advice)))
-    if failed.code is StopCode.FORBIDDEN and "scope" in failed.message:
-        known = CheckLine("key", True, "Klaviyo knows it")
-        unnamed = CheckLine("account", None, failed.message, "Give the key `accounts:read` to see whose it is.")
-        return Account(lines=(address, known, unnamed, revision_line(options.revision, {})), usable=True)
-    if failed.code in (StopCode.NOT_FOUND, StopCode.RETIRED):
-        revision = revision_line(options.revision, {})
-        advice = "" if revision.ok is False else "Look at `base_url` and `revision`."
-        told = CheckLine("account", False, failed.message, advice)
-        return Account(lines=(address, revision, told))
-    return Account(lines=(address, CheckLine("key", False, failed.message)))
+def account_of(plan: WritePlan, options: Options) -> tuple[str, str]:
+    """A text that stands for the account in a state, and a warning, if any.
+
+    Klaviyo's own id; a hash of the key where that may not be read, and in manual mode, whose address may be any host.
+    Raises `WriteStopped` where the key is refused or the endpoint cannot be reached, `OptionError` for an access token
+    without the scope.
+    """
+    key = digest(f"{plan.base_url}\n{_secret(plan.credentials)}")
+    if plan.template.is_manual:
+        return key.hex(), ""
+    if key not in _account_ids:
+        account_id = _read_id(plan, options)
+        if not account_id and plan.credentials.access_token is not None:
+            raise OptionError(NO_SCOPE)
+        if not account_id:
+            return key.hex(), TIED_TO_KEY
+        _account_ids[key] = account_id
+    return _account_ids[key], ""
+
+
+def _read_id(plan: WritePlan, options: Options) -> str:
+    """The account's id; empty where the key may not read it."""
+    try:
+        with open_reader(options) as reader:
+            return read_account(reader).id
+    except ReadFailed as failed:
+        if failed.code.ends_every_write:
+            raise stopped(plan, failed.code, failed.message) from failed
+        return ""
+
+
+def stopped(plan: WritePlan, code: StopCode, message: str) -> WriteStopped:
+    """The error of a run that ended before anything was sent."""
+    return WriteStopped.before_sending(code, message, run_id=plan.run_id, template=plan.template.name)
+
+
+def _secret(credentials: Credentials) -> str:
+    secret = credentials.api_key or credentials.access_token
+    return secret.reveal() if secret is not None else ""

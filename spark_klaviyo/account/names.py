@@ -1,72 +1,76 @@
-"""`list_id=name:Newsletter`: names of lists, coupons, data sources and tags become ids in the calling process."""
+"""Replaces names in options by ids: `list_id=name:Newsletter` becomes the id of that list, before the run begins."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 
-from spark_klaviyo.account.reads import Asking, ReadFailed, asking
-from spark_klaviyo.account.resource_kinds import KINDS, Found, Kind, every
+from spark_klaviyo.account.reads import AccountReader, ReadFailed, open_reader
+from spark_klaviyo.account.resources import Resource, ResourceKind, kind_of, list_resources
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.settings import NAME, is_name, parts_of
-from spark_klaviyo.report.early_stop import stopped_before
+from spark_klaviyo.report.errors import WriteStopped
 from spark_klaviyo.templates import find_template
 from spark_klaviyo.templates.model import Setting
 
-IDS_FIRST = "; a name reaches to the end or to the next name:, so ids stand before names"
-SHOWN = 10  # candidates that a message names
+IDS_FIRST = "; a name reaches to the end or to the next name:, so put ids before names"
+MOST_SHOWN = 10  # candidates that a message lists
+MOST_NEAR = 3  # ... or similar names
 
 
-def parts_given(options: Options, setting: Setting) -> list[str]:
+def setting_values(options: Options, setting: Setting) -> list[str]:
     """The values of a setting: ids, `name:TEXT` or `column:NAME`; none where it was not given."""
     text = options.settings.get(setting.name, "")
-    return (parts_of(text) if setting.several else [text]) if text else []
+    return (parts_of(text) if setting.takes_several else [text]) if text else []
 
 
-def names_given(options: Options) -> dict[Setting, list[str]]:
-    """The settings of which a value is given by name, with all their values."""
+def named_settings(options: Options) -> dict[Setting, list[str]]:
+    """The settings that have a value given by name, with all their values."""
     if not options.template:
         return {}
     settings = find_template(options.template, options.api).settings
-    given = {setting: parts_given(options, setting) for setting in settings if setting.look_up}
-    return {setting: parts for setting, parts in given.items() if any(map(is_name, parts))}
+    values = {setting: setting_values(options, setting) for setting in settings if setting.lookup_kind}
+    return {setting: parts for setting, parts in values.items() if any(map(is_name, parts))}
 
 
-def with_ids(options: Options, run_id: str = "") -> Options:
-    """The options with every `name:TEXT` replaced by the id it stands for; nothing is read where there is none.
+def resolve_names(options: Options, run_id: str = "") -> Options:
+    """The options with every `name:TEXT` replaced by the id; nothing is read where there is none.
 
-    Raises `OptionError` for names that nothing, or more than one thing, is called by, with the candidates;
-    `WriteStopped`, with the report of this run, where the key is refused or nobody answers.
+    Raises `OptionError` for a name that no resource has, or more than one, with the candidates; `WriteStopped`, with
+    an empty report of this run, where the key is refused or the endpoint cannot be reached.
     """
-    named = names_given(options)
+    named = named_settings(options)
     if not named:
         return options
     try:
-        with asking(options) as ask:
+        with open_reader(options) as reader:
             ids = {
-                setting.name: ",".join(look_up(ask, setting, part) if is_name(part) else part for part in parts)
+                setting.name: ",".join(find_id(reader, setting, part) if is_name(part) else part for part in parts)
                 for setting, parts in named.items()
             }
     except ReadFailed as failed:
-        raise stopped_before(failed.code, failed.message, run_id=run_id, template=options.template or "") from failed
+        raise WriteStopped.before_sending(
+            failed.code, failed.message, run_id=run_id, template=options.template or ""
+        ) from failed
     return replace(options, settings={**options.settings, **ids})
 
 
-def look_up(ask: Asking, setting: Setting, named: str) -> str:
-    """The id of the one thing of the setting's kind that `name:TEXT` means.
+def find_id(reader: AccountReader, setting: Setting, named: str) -> str:
+    """The id of the one resource that `name:TEXT` names.
 
-    Raises `OptionError` with the candidates where there is none, and `ReadFailed` where no write could begin either.
+    Raises `OptionError` with the candidates where there is not exactly one, and `ReadFailed` for what would end any
+    write: a refused key, an endpoint that cannot be reached.
     """
-    kind, text = KINDS[setting.look_up.replace("_", "-")], named[len(NAME) :].strip()
+    kind, text = kind_of(setting), named[len(NAME) :].strip()
     try:
-        candidates = list(_called(ask, kind, text))
+        candidates = _with_name(reader, kind, text)
         if len(candidates) == 1:
             return candidates[0].id
-        hint = IDS_FIRST if setting.several and "," in text else ""
-        raise OptionError(f"{setting.name}: {_why_not(ask, kind, text, candidates)}{hint}")
+        hint = IDS_FIRST if setting.takes_several and "," in text else ""
+        raise OptionError(f"{setting.name}: {_not_one(reader, kind, text, candidates)}{hint}")
     except ReadFailed as failed:
         message = f"{setting.name}: {kind.word} {text!r} could not be looked up: {failed}"
         if failed.code.ends_every_write:
@@ -74,38 +78,23 @@ def look_up(ask: Asking, setting: Setting, named: str) -> str:
         raise OptionError(f"{message}; give the id itself, or the key the scope {kind.scope}") from failed
 
 
-def _called(ask: Asking, kind: Kind, text: str) -> Iterable[Found]:
-    """Exactly so called; what Klaviyo's filter brings is compared again, as nobody promises that it minds case."""
-    query = [("filter", f"equals({kind.named_by},{json.dumps(text, ensure_ascii=False)})")] if kind.filters else []
-    return (one for one in every(ask, kind, *query) if one.name == text)
+def _with_name(reader: AccountReader, kind: ResourceKind, text: str) -> list[Resource]:
+    """Resources of exactly this name; compared here too, as Klaviyo's filter may ignore case."""
+    name = json.dumps(text, ensure_ascii=False)
+    query = [("filter", f"equals({kind.name_attribute},{name})")] if kind.filters else []
+    return [one for one in list_resources(reader, kind, *query) if one.name == text]
 
 
-def _why_not(ask: Asking, kind: Kind, text: str, candidates: list[Found]) -> str:
+def _not_one(reader: AccountReader, kind: ResourceKind, text: str, candidates: Sequence[Resource]) -> str:
     if candidates:
-        shown = ", ".join(
-            one.id + (f" (created {one.created[:10]})" if one.created else "") for one in candidates[:SHOWN]
-        )
+        shown = "; ".join(one.details for one in candidates[:MOST_SHOWN])
         return f"{len(candidates)} {kind.word}s are called {text!r}: {shown}; give the id of the one you mean"
-    there = list(every(ask, kind))
-    near = _near(text, there)
+    existing = list(list_resources(reader, kind))
+    if not existing:
+        return f"the account has no {kind.word}"
+    matches = get_close_matches(text.casefold(), [one.name.casefold() for one in existing], MOST_SHOWN, 0.6)
+    near = [one for match in dict.fromkeys(matches) for one in existing if one.name.casefold() == match]
     if near:
-        return f"no {kind.word} is called {text!r}; did you mean {' or '.join(map(str, near))}?"
-    shown = ", ".join(map(str, there[:SHOWN])) + (f" and {len(there) - SHOWN:,} more" if len(there) > SHOWN else "")
-    return f"no {kind.word} is called {text!r}; there are: {shown}" if there else f"the account has no {kind.word}"
-
-
-def _dated(one: Found) -> str:
-    return one.id + (f" (created {one.created[:10]})" if one.created else "")
-
-
-def _near(text: str, there: Iterable[Found]) -> list[Found]:
-    folded: Mapping[str, list[Found]] = _by_folded_name(there)
-    matches = get_close_matches(text.casefold(), folded, 3, 0.6)
-    return [one for match in matches for one in folded[match]][:SHOWN]
-
-
-def _by_folded_name(there: Iterable[Found]) -> dict[str, list[Found]]:
-    folded: dict[str, list[Found]] = {}
-    for one in there:
-        folded.setdefault(one.name.casefold(), []).append(one)
-    return folded
+        return f"no {kind.word} is called {text!r}; did you mean {' or '.join(map(str, near[:MOST_NEAR]))}?"
+    more = f" and {len(existing) - MOST_SHOWN:,} more" if len(existing) > MOST_SHOWN else ""
+    return f"no {kind.word} is called {text!r}; there are: {', '.join(map(str, existing[:MOST_SHOWN]))}{more}"

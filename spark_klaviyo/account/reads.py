@@ -1,11 +1,13 @@
-"""A reader for the calling process: the options' address, key and patience; what cannot be read is raised."""
+"""Reads from the account in the calling process, with the options' address, key and retry settings.
+
+Knows no plan and no Spark. A read that brings no document raises `ReadFailed`.
+"""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from urllib.parse import quote
 
 from spark_klaviyo.core.clock import SystemClock
@@ -14,17 +16,18 @@ from spark_klaviyo.core.models import Quota
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.reads import Document, Reader, ReadTarget, Unread
+from spark_klaviyo.http.policy import Policy
 from spark_klaviyo.http.transport import Transport
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import JSON_API
 from spark_klaviyo.ratelimit.limiter import LocalRateLimiter, RateLimiter, Unlimited
 
-READERS = 8  # most reads under way at once
-MOST_PAGES = 1_000_000  # no collection has more; a circle of pages ends here at the latest
+READERS = 8  # most reads in flight at once
+MOST_PAGES = 1_000_000  # no collection has more; bounds a collection whose pages point at each other
 
 
 class ReadFailed(Exception):
-    """No document. `code` is one of `Unread`; the text is safe to repeat."""
+    """A read brought no document; the message is safe to show."""
 
     def __init__(self, code: StopCode, message: str) -> None:
         super().__init__(code, message)
@@ -34,58 +37,48 @@ class ReadFailed(Exception):
         return self.message
 
 
-@dataclass(frozen=True)
-class ReadPolicy:
-    """How long and how often a read is tried; reading twice is always harmless."""
-
-    attempts: int = 4
-    longest_wait_seconds: float = 120.0
-    first_wait_seconds: float = 0.5
-    idempotent: bool = True
-    success: tuple[int, ...] = (200,)
-
-
-@dataclass(frozen=True)
-class _SendSpec:
-    policy: ReadPolicy
-
-
-class Asking:
+class AccountReader:
     """Reads documents and whole collections; may be used by several threads at once."""
 
     def __init__(self, reader: Reader, stop: Stop) -> None:
         self._reader, self._stop = reader, stop
 
-    def one(self, place: ReadTarget) -> Document:
+    def read(self, target: ReadTarget) -> Document:
         """One document. Raises `ReadFailed`."""
-        return _read(self._reader.read(place))
+        return _document(self._reader.read(target))
 
-    def pages(self, place: ReadTarget) -> Iterator[Document]:
+    def pages(self, target: ReadTarget) -> Iterator[Document]:
         """Every page of a collection, in order. Raises `ReadFailed`."""
-        return map(_read, self._reader.pages(place, MOST_PAGES))
+        return map(_document, self._reader.pages(target, MOST_PAGES))
 
-    def end(self) -> None:
+    def stop(self) -> None:
         """Read nothing more; reads under way in other threads end with `ReadFailed`."""
         self._stop.set(StopCode.CLOSED, "the reading was ended")
 
 
-def _read(answer: Document | Unread) -> Document:
+def _document(answer: Document | Unread) -> Document:
     if isinstance(answer, Unread):
         raise ReadFailed(answer.code, answer.detail)
     return answer
 
 
-def place(path: str, quota: Quota, query: Sequence[tuple[str, str]] = (), **filled: str) -> ReadTarget:
-    """Where to read: `path` with each `{name}` filled in and percent-encoded."""
+def attributes_of(resource: Mapping[str, object]) -> Mapping[str, object]:
+    """The attributes of a JSON:API resource; empty where it has none."""
+    attributes = resource.get("attributes")
+    return attributes if isinstance(attributes, Mapping) else {}
+
+
+def read_target(path: str, quota: Quota, query: Sequence[tuple[str, str]] = (), **values: str) -> ReadTarget:
+    """An address to read: `path` with each `{name}` replaced by its value, percent-encoded."""
     address = path
-    for name, value in filled.items():
+    for name, value in values.items():
         address = address.replace("{" + name + "}", quote(value, safe=""))
     return ReadTarget(path, address, quota, tuple(query))
 
 
 @contextmanager
-def asking(options: Options, *, attempts: int | None = None, base_url: str = "") -> Iterator[Asking]:
-    """Open what reads need, and close it at the end. `base_url`: of another host than the option's."""
+def open_reader(options: Options, *, attempts: int | None = None, base_url: str = "") -> Iterator[AccountReader]:
+    """Open a reader, and close its connections at the end. `base_url`: another host than the option's."""
     transport = Transport(
         base_url or options.base_url,
         {"Accept": JSON_API, "revision": options.revision},
@@ -96,9 +89,10 @@ def asking(options: Options, *, attempts: int | None = None, base_url: str = "")
     )
     clock, stop = SystemClock(), Stop()
     limiter: RateLimiter = Unlimited() if options.rate_limit == Quota(()) else LocalRateLimiter(clock)
-    policy = ReadPolicy(attempts or options.attempts, options.longest_wait_seconds)
+    policy = Policy(attempts=attempts or options.attempts, longest_wait_seconds=options.longest_wait_seconds)
+    reader = AccountReader(Reader(policy, SendContext(transport, limiter, clock, stop, random.random)), stop)
     try:
-        yield Asking(Reader(_SendSpec(policy), SendContext(transport, limiter, clock, stop, random.random)), stop)
+        yield reader
     finally:
-        stop.set(StopCode.CLOSED, "the reading was ended")
+        reader.stop()
         transport.close()

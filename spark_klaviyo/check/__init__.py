@@ -1,1 +1,1 @@
-"""check_klaviyo: the Test button. Reads, and writes nothing."""
+"""check_klaviyo: checks address, key, ids and scopes before a write."""

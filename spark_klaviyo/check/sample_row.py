@@ -1,14 +1,16 @@
-"""One sample row, really sent: only when somebody asks for it."""
+"""Sends one sample row, only where the caller of `check_klaviyo` gives one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import cast
 from uuid import uuid4
 
-from spark_klaviyo.account.names import with_ids
-from spark_klaviyo.encode.inferred import inferred_columns
-from spark_klaviyo.encode.rows import row_encoder
+import pyarrow as pa
+
+from spark_klaviyo.account.names import resolve_names
+from spark_klaviyo.encode.encoder import encode
+from spark_klaviyo.encode.rows import Row, arrow_batches, columns_of
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.http.documents import safe_detail
 from spark_klaviyo.options.model import Options
@@ -19,37 +21,39 @@ from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.run import run_task
 
-NAME = "sample row"
+SAMPLE_ROW = "sample row"
 
 
-def send(options: Options, row: object) -> CheckLine:
-    """Send one row through the pipeline every write goes through, and tell what became of it.
+def send_sample_row(options: Options, row: object) -> CheckLine:
+    """Send one row through the pipeline that every write uses; the line says what became of it.
 
-    Raises `OptionError` for what is no row, and where the template deletes.
+    Raises `OptionError` for anything but a row, and where the template deletes.
     """
     if not (isinstance(row, Mapping) or hasattr(row, "__fields__")) or not row:
         raise OptionError("send_sample: expected one row: a dict of column and value, or a Spark Row")
-    resolved = with_ids(options)
+    resolved = resolve_names(options)
     plan = make_plan(resolved, (), uuid4().hex, schema_known=False)
     if plan.template.deletes:
-        raise OptionError(f"send_sample: template {plan.template.name} deletes; there is no sample of that")
-    return _told(_sent(with_columns(plan, resolved, inferred_columns([row])), row))
+        raise OptionError(f"send_sample: template {plan.template.name} deletes, so no sample of it is ever sent")
+    batch = next(arrow_batches([cast("Row", row)]))
+    return _line(_send(with_columns(plan, resolved, columns_of(batch)), batch))
 
 
-def _sent(plan: WritePlan, row: Any) -> TaskReport:
+def _send(plan: WritePlan, batch: pa.RecordBatch) -> TaskReport:
     report = TaskReport()
     with SendContextFactory().open(plan, 0, 0) as context:
-        for event in run_task(plan, iter(row_encoder(plan)([row])), context):
+        for event in run_task(plan, iter([encode(batch, plan)]), context):
             report = event if isinstance(event, TaskReport) else report
     return report
 
 
-def _told(report: TaskReport) -> CheckLine:
+def _line(report: TaskReport) -> CheckLine:
     statuses = ", ".join(f"HTTP {status}" for status in report.statuses if status)
     if report.stopped is not None:
-        return CheckLine(NAME, False, report.stopped[1])
+        return CheckLine(SAMPLE_ROW, False, report.stopped[1])
     if report.rejected:
-        reject = report.rejects[0]
-        return CheckLine(NAME, False, " ".join(filter(None, [statuses, reject.code, safe_detail(reject.detail)])))
-    taken = "delivered" if report.delivered else "accepted: " + ", ".join(report.accepted_because)
-    return CheckLine(NAME, True, f"{statuses}, {taken}")
+        reject = report.rejects_sample[0]
+        parts = [statuses, reject.code, safe_detail(reject.detail)]
+        return CheckLine(SAMPLE_ROW, False, " ".join(filter(None, parts)))
+    outcome = "delivered" if report.delivered else "accepted: " + ", ".join(report.accepted_because)
+    return CheckLine(SAMPLE_ROW, True, f"{statuses}, {outcome}")

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from spark_klaviyo.cli.options import given_options
 from spark_klaviyo.errors import OptionError
+from spark_klaviyo.options.entrypoints import EntryPoint
 
 if TYPE_CHECKING:
-    from spark_klaviyo.account.resource_kinds import Found
+    from spark_klaviyo.account.resources import Resource
 
 DONE, REFUSED = 0, 2
 
@@ -22,7 +23,7 @@ def run_check(given: argparse.Namespace) -> int:
     from spark_klaviyo.check.check import check
     from spark_klaviyo.entrypoints.read import options_at
 
-    options = options_at("check", given_options(given.option))
+    options = options_at(EntryPoint.CHECK, given_options(given.option))
     result = check(options, _sample(given.send_sample))
     _say(json.dumps(result.to_dict(), indent=2) if given.json else str(result))
     return DONE if result.ok else REFUSED
@@ -34,7 +35,7 @@ def run_preview(given: argparse.Namespace) -> int:
     from spark_klaviyo.entrypoints.read import options_at
     from spark_klaviyo.preview.preview import preview
 
-    options = options_at("preview", given_options(given.option))
+    options = options_at(EntryPoint.PREVIEW, given_options(given.option))
     with opened(given.input, given.format) as frame:
         seen = preview(frame, options, given.rows)
     if given.html:
@@ -45,15 +46,15 @@ def run_preview(given: argparse.Namespace) -> int:
 
 def run_lists(given: argparse.Namespace) -> int:
     """`lists`: ids and names, one list a line."""
-    from spark_klaviyo.account.lists import all_lists
+    from spark_klaviyo.account.resources import all_lists
     from spark_klaviyo.entrypoints.read import options_at
 
-    found = all_lists(options_at("check", given_options(given.option)))
+    found = all_lists(options_at(EntryPoint.CHECK, given_options(given.option)))
     _say(json.dumps([asdict(one) for one in found], indent=2) if given.json else _listed(found))
     return DONE
 
 
-def _listed(found: list[Found]) -> str:
+def _listed(found: list[Resource]) -> str:
     return "\n".join(f"{one.id}  {one.name}" for one in found) or "the account has no list"
 
 

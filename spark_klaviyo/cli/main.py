@@ -11,7 +11,9 @@ from importlib.metadata import version
 
 from spark_klaviyo.cli.commands import run_check, run_lists, run_preview
 from spark_klaviyo.cli.options import given_options
-from spark_klaviyo.errors import KlaviyoError, OptionError, RowsRejected, WriteStopped
+from spark_klaviyo.errors import KlaviyoError, OptionError
+from spark_klaviyo.options.entrypoints import EntryPoint
+from spark_klaviyo.report.errors import RowsRejected, WriteStopped
 from spark_klaviyo.report.report import WriteReport
 
 DONE, REJECTED, REFUSED, STOPPED = 0, 1, 2, 3
@@ -161,7 +163,7 @@ def run_write(given: argparse.Namespace) -> int:
     from spark_klaviyo.entrypoints.read import options_at
     from spark_klaviyo.modes.dispatch import write
 
-    options = options_at("command", given_options(given.option))
+    options = options_at(EntryPoint.COMMAND, given_options(given.option))
     with opened(given.input, given.format) as frame:
         report = write(frame, options)
     tell(report, as_json=given.json)
@@ -171,9 +173,9 @@ def run_write(given: argparse.Namespace) -> int:
 def run_follow(given: argparse.Namespace) -> int:
     """`follow`."""
     from spark_klaviyo.entrypoints.read import options_at
-    from spark_klaviyo.runs.follow.follow_later import settle_later
+    from spark_klaviyo.runs.follow.follow_receipts import follow_receipts
 
-    report = settle_later(given.receipts, options_at("follow", given_options(given.option)))
+    report = follow_receipts(given.receipts, options_at(EntryPoint.FOLLOW, given_options(given.option)))
     tell(report, as_json=given.json)
     return DONE
 

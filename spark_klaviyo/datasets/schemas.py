@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from spark_klaviyo.report.counters import COUNTERS
+
 
 @dataclass(frozen=True)
 class Column:
@@ -72,14 +74,10 @@ RECEIPTS = (
     ),
     Column("detail", "string", "why, in words; never a value of a row"),
 )
-COUNTS = (
-    "rows", "delivered", "accepted", "rejected", "skipped", "unsent",
-    "requests", "retries", "throttled", "resent", "bytes", "removed",
-)  # fmt: skip
 RUNS = (
     _RUN,
     Column("template", "string", "the endpoint template, or manual"),
-    *(Column(name, "bigint", f"the report's count `{name}`") for name in COUNTS),
+    *(Column(name, "bigint", text) for name, text in COUNTERS.items()),
     Column("seconds", "double", "from the first task's start to the last one's end"),
     Column("started_at", "timestamp", "when the first task began"),
     Column("ended_at", "timestamp", "when the run was over, its jobs followed"),

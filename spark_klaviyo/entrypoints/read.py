@@ -1,22 +1,23 @@
-"""Options as every door reads them: against the one table of templates."""
+"""Options as every entry point reads them: against the one table of templates."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from spark_klaviyo.errors import complain
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.parse import read_options
 from spark_klaviyo.plan.manual import manual_mode
 from spark_klaviyo.templates import find_template, templates
 
 
-def options_at(door: str, given: Mapping[str, object], *, recorded: bool = False) -> Options:
-    """The options given at a door, or an `OptionError` with every complaint.
+def options_at(entry_point: EntryPoint, given: Mapping[str, object], *, recorded: bool = False) -> Options:
+    """The options given at an entry point, or an `OptionError` with every complaint.
 
-    `recorded`: Spark writes this door's options down (plans, event log), so a literal key is refused.
+    `recorded`: Spark writes them down (plans, event log), so a literal key is refused.
     """
-    options = read_options(given, door, templates(), find_template, recorded=recorded)
+    options = read_options(given, entry_point, templates(), find_template, recorded=recorded)
     if options.url and not options.template:
         complain(list(manual_mode.complaints(options)))
     return options

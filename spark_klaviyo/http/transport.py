@@ -20,6 +20,7 @@ from requests.auth import AuthBase
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from spark_klaviyo.core.choices import KeyIn
 from spark_klaviyo.core.clock import Clock, SystemClock, rfc3339
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Reply
 from spark_klaviyo.http.body import Body, filled
@@ -135,7 +136,7 @@ class _Hush(logging.Filter):
 class Transport:
     """Pooled connections to one host, shared by the threads of a task.
 
-    `key_in`: authorization (or header), api-key (v2's header), query (`api_key=`), body (at KEY_PLACEHOLDER), none.
+    `key_in`: where the key travels; in a body it takes the place of KEY_PLACEHOLDER.
     """
 
     def __init__(
@@ -144,7 +145,7 @@ class Transport:
         headers: Mapping[str, str],
         credentials: Keys | None,
         *,
-        key_in: str = "authorization",
+        key_in: KeyIn = KeyIn.HEADER,
         timeout_seconds: float = 60.0,
         workers: int = 4,
         proxy: str | None = None,
@@ -157,8 +158,8 @@ class Transport:
         self._timeout = (min(timeout_seconds, CONNECT_SECONDS), timeout_seconds)
         self._clock: Clock = clock or SystemClock()
         self._session = _session(headers, workers)
-        in_header = key_in in ("authorization", "header", "api-key")
-        self._auth = _Authorization(credentials if in_header else None, own_header=key_in == "api-key")
+        in_header = key_in in (KeyIn.HEADER, KeyIn.API_KEY_HEADER)
+        self._auth = _Authorization(credentials if in_header else None, own_header=key_in is KeyIn.API_KEY_HEADER)
         self._settings = _settings(self._session, self._base_url, proxy)
         self._hush = _Hush()
         for name in CHATTY:
@@ -211,14 +212,14 @@ class Transport:
 
     def _url(self, path: str, query: Sequence[tuple[str, str]]) -> str:
         pairs = list(query)
-        if self._key_in == "query":
+        if self._key_in is KeyIn.QUERY:
             pairs.append(("api_key", self._key()))
         joint = "&" if "?" in path else "?"
         return self._base_url + path + (joint + urlencode(pairs) if pairs else "")
 
     def _marks(self) -> list[tuple[bytes, bytes]]:
         marks = [(NOW_PLACEHOLDER, rfc3339(self._clock.wall()).encode())]
-        if self._key_in == "body":
+        if self._key_in is KeyIn.BODY:
             marks.append((KEY_PLACEHOLDER, self._key().encode()))
         return marks
 

@@ -1,51 +1,72 @@
-"""The doors, and what those without a session before and after their tasks cannot take."""
+"""The ways to write as options see them, and what those without a session before and after their tasks refuse.
+
+What each of them can do is tabulated for users in `entrypoints.capabilities`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from spark_klaviyo.core.choices import Choice
 from spark_klaviyo.options.addresses import is_table
+from spark_klaviyo.options.choices import OnReject, SendFrom
 
-# How each door is called in messages.
-DOORS: dict[str, str] = {
-    "function": "write_klaviyo",
-    "source": 'df.write.format("klaviyo")',
-    "partition": "klaviyo_partition_writer",
-    "batch": "klaviyo_batch_writer",
-    "stream": 'writeStream.format("klaviyo")',
-    "command": "the command line",
-    "preview": "preview_klaviyo",
-    "check": "check_klaviyo",
-    "follow": "follow_klaviyo",
-}
-TASK_DOORS = frozenset({"source", "partition", "stream"})
-SESSION_DOORS = frozenset(DOORS) - TASK_DOORS
+
+class EntryPoint(Choice):
+    """A way to write, to preview or to check; its text is what it is called in messages."""
+
+    FUNCTION = "function", "write_klaviyo"
+    SOURCE = "source", 'df.write.format("klaviyo")'
+    PARTITION = "partition", "klaviyo_partition_writer"
+    BATCH = "batch", "klaviyo_batch_writer"
+    STREAM = "stream", 'writeStream.format("klaviyo")'
+    COMMAND = "command", "the command line"
+    PREVIEW = "preview", "preview_klaviyo"
+    CHECK = "check", "check_klaviyo"
+    FOLLOW = "follow", "follow_klaviyo"
+
+    @property
+    def has_session(self) -> bool:
+        """Whether code of this package runs in the driver before and after the tasks."""
+        return self not in TASK_ENTRY_POINTS
+
+    @property
+    def counts_rows_first(self) -> bool:
+        """Whether rows can be counted before any is sent, as deleting asks for."""
+        return self in (EntryPoint.FUNCTION, EntryPoint.COMMAND, EntryPoint.BATCH)
+
+    @property
+    def with_session(self) -> EntryPoint:
+        """The entry point with a session to use in place of this one."""
+        return EntryPoint.BATCH if self is EntryPoint.STREAM else EntryPoint.FUNCTION
+
+    @property
+    def default_on_reject(self) -> OnReject:
+        """`keep` where raising would run a task again, or stop a query for ever; else `fail`."""
+        keeps = self in (EntryPoint.PARTITION, EntryPoint.BATCH, EntryPoint.STREAM)
+        return OnReject.KEEP if keeps else OnReject.FAIL
+
+
+TASK_ENTRY_POINTS = frozenset({EntryPoint.SOURCE, EntryPoint.PARTITION, EntryPoint.STREAM})
+SESSION_ENTRY_POINTS = frozenset(EntryPoint) - TASK_ENTRY_POINTS
 
 # What Spark itself puts among the options of a streaming query.
-SPARKS_OWN: Mapping[str, frozenset[str]] = {"stream": frozenset({"checkpointlocation", "queryname"})}
+OPTIONS_OF_SPARK: Mapping[EntryPoint, frozenset[str]] = {
+    EntryPoint.STREAM: frozenset({"checkpointlocation", "queryname"})
+}
 
 
-def default_on_reject(door: str) -> str:
-    """`keep` where raising would run a task again, or stop a query for ever; else `fail`."""
-    return "keep" if door in ("partition", "batch", "stream") else "fail"
-
-
-def door_that_has_it(door: str) -> str:
-    """The session door to use instead of this task door."""
-    return DOORS["batch"] if door == "stream" else DOORS["function"]
-
-
-def refusals(door: str, given: Mapping[str, object]) -> Iterator[str]:
-    """Complaints about values that this door cannot keep its word on."""
-    if door == "partition" and given.get("on_reject") == "fail":
+def refusals(entry_point: EntryPoint, given: Mapping[str, object]) -> Iterator[str]:
+    """Complaints about values that this entry point cannot honour."""
+    if entry_point is EntryPoint.PARTITION and given.get("on_reject") is OnReject.FAIL:
         yield (
             "on_reject: fail is not possible at klaviyo_partition_writer, where Spark runs a task that raises again "
             "and sends its rows again; use keep, or write_klaviyo"
         )
-    if door not in TASK_DOORS:
+    if entry_point.has_session:
         return
-    instead = f"{DOORS[door]} has no session before and after its tasks; use {door_that_has_it(door)}"
-    if given.get("send_from") == "driver":
+    instead = f"{entry_point.text} has no session before and after its tasks; use {entry_point.with_session.text}"
+    if given.get("send_from") is SendFrom.DRIVER:
         yield f"send_from: driver is not possible here: {instead}"
     for name in ("rejects_path", "receipts_path", "runs_path"):
         if is_table(str(given.get(name, ""))):

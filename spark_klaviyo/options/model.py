@@ -4,8 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPMethod
 
+from spark_klaviyo.core.choices import Api, ContentFormat, KeyIn, OnDelete
 from spark_klaviyo.core.models import Quota
+from spark_klaviyo.options.choices import (
+    ListMode,
+    Nulls,
+    OnBadPhone,
+    OnReject,
+    OtherColumns,
+    Progress,
+    Resend,
+    SendFrom,
+    Validate,
+)
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.secrets import Credentials
 
 
@@ -18,7 +32,7 @@ class Options:
     Quota is no limit. `max_rows`, `max_bytes`: None: the endpoint's limit. `max_rejects`, `max_removals`: "100", "2%".
     """
 
-    door: str
+    entry_point: EntryPoint
     settings: Mapping[str, str]
     credentials: Credentials
     given: frozenset[str]
@@ -26,13 +40,13 @@ class Options:
     warnings: tuple[str, ...]
 
     template: str | None
-    api: str
+    api: Api
     url: str
-    method: str
+    method: HTTPMethod
     headers: Mapping[str, str]
-    content_format: str
+    content_format: ContentFormat
     body: str | None
-    key_in: str
+    key_in: KeyIn
     base_url: str
     allow_http: bool
     revision: str
@@ -46,20 +60,20 @@ class Options:
     timeout_seconds: float
     attempts: int
     longest_wait_seconds: float
-    resend: str
+    resend: Resend
     rate_limit: Quota | None
-    send_from: str
+    send_from: SendFrom
 
     fields: Mapping[str, str]
     record_column: str | None
-    other_columns: str
-    nulls: str
-    validate: str
+    other_columns: OtherColumns
+    nulls: Nulls
+    validate: Validate
     default_country: str | None
-    on_bad_phone: str
+    on_bad_phone: OnBadPhone
     unique_id_columns: tuple[str, ...]
 
-    on_reject: str
+    on_reject: OnReject
     max_rejects: str | None
     confirm_deletion: int | None
     rejects_path: str | None
@@ -68,12 +82,12 @@ class Options:
     state_path: str | None
     wait_for_jobs: bool
     job_timeout_seconds: float
-    progress: str
+    progress: Progress
 
     change_column: str | None
     change_order: str
-    on_delete: str | None
-    list_mode: str
+    on_delete: OnDelete | None
+    list_mode: ListMode
     max_removals: str
 
     @property
@@ -87,4 +101,4 @@ class Options:
 
     def __repr__(self) -> str:
         inside = ", ".join(f"{name}={value!r}" for name, value in self.shown.items())
-        return f"Options({self.door}: {inside})"
+        return f"Options({self.entry_point.value}: {inside})"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
-from spark_klaviyo.options.entrypoints import SPARKS_OWN
+from spark_klaviyo.options.entrypoints import OPTIONS_OF_SPARK, EntryPoint
 from spark_klaviyo.options.table import OPTIONS, plain
 
 _HEADER = re.compile(r"header[._-](?P<name>.+)", re.IGNORECASE | re.DOTALL)
@@ -25,13 +25,13 @@ class Sheet:
     complaints: list[str] = field(default_factory=list)
 
 
-def sorted_out(given: Mapping[str, object], door: str, settings: Iterable[str]) -> Sheet:
+def sorted_out(given: Mapping[str, object], entry_point: EntryPoint, settings: Iterable[str]) -> Sheet:
     """Sort what was given by what it is; a value of None is as good as not given."""
     known = {plain(name): name for name in settings} | {plain(option.name): option.name for option in OPTIONS}
     table, sheet, spelled = {option.name for option in OPTIONS}, Sheet(), dict[str, str]()
     for spelling, value in given.items():
         short = plain(spelling)
-        if value is None or short in SPARKS_OWN.get(door, ()):
+        if value is None or short in OPTIONS_OF_SPARK.get(entry_point, ()):
             continue
         name, header = known.get(short), _HEADER.fullmatch(spelling)
         if name is None:

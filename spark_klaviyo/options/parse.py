@@ -7,9 +7,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from spark_klaviyo.core.choices import Api, KeyIn
 from spark_klaviyo.errors import OptionError, complain
-from spark_klaviyo.options import entrypoints, names, read_credentials, readers, rules, settings
+from spark_klaviyo.options import names, read_credentials, readers, rules, settings
 from spark_klaviyo.options.addresses import KEY_PLACE, Unreadable, split_key
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.public import public_text, quoted
 from spark_klaviyo.options.secrets import MASK, Credentials, Secret, is_reference
@@ -25,20 +27,20 @@ _CREDENTIALS = ("api_key", "access_token")
 
 def read_options(
     given: Mapping[str, object],
-    door: str,
+    entry_point: EntryPoint,
     catalog: Iterable[Template],
-    find_template: Callable[[str, str], Template],
+    find_template: Callable[[str, Api], Template],
     *,
     recorded: bool = False,
 ) -> Options:
     """Check every option, then complain once about all that is wrong.
 
-    `given`: any spelling of names, values as text or Python's. `door`: a key of `entrypoints.DOORS`. `catalog`: all
-    templates; `find_template(name, api)` picks one, or raises OptionError. `recorded`: Spark writes this door's options
-    down, so a literal key is refused unless it is a `Secret`, which came by another way. Raises OptionError; no message
-    repeats a secret. References to secrets are resolved here, in the calling process.
+    `given`: any spelling of names, values as text or Python's. `catalog`: all templates;
+    `find_template(name, api)` picks one, or raises OptionError. `recorded`: Spark writes these options down, so a
+    literal key is refused unless it is a `Secret`, which came by another way. Raises OptionError; no message repeats a
+    secret. References to secrets are resolved here, in the calling process.
     """
-    reading = _Reading(given, door, tuple(catalog), recorded)
+    reading = _Reading(given, entry_point, tuple(catalog), recorded)
     reading.read_url_key()
     reading.read_template(find_template)
     reading.read_values()
@@ -52,10 +54,12 @@ def read_options(
 class _Reading:
     """One call being read; complaints gather until the end."""
 
-    def __init__(self, given: Mapping[str, object], door: str, catalog: tuple[Template, ...], recorded: bool) -> None:
+    def __init__(
+        self, given: Mapping[str, object], entry_point: EntryPoint, catalog: tuple[Template, ...], recorded: bool
+    ) -> None:
         every = {setting.name for template in catalog for setting in template.settings}
-        self.sheet = names.sorted_out(given, door, sorted(every))
-        self.door, self.catalog, self.recorded = door, catalog, recorded
+        self.sheet = names.sorted_out(given, entry_point, sorted(every))
+        self.entry_point, self.catalog, self.recorded = entry_point, catalog, recorded
         self.complaints: list[str] = list(self.sheet.complaints)
         self.template: Template | None = None
         self.url_key = ""
@@ -87,14 +91,14 @@ class _Reading:
         else:
             self.sheet.options["api_key"] = found
 
-    def read_template(self, find_template: Callable[[str, str], Template]) -> None:
+    def read_template(self, find_template: Callable[[str, Api], Template]) -> None:
         """Find the template, so that its settings and limits are known."""
         for name in ("template", "api"):
             self._read(BY_NAME[name])
         if self.mode != "template" or "template" not in self.values:
             return
         try:
-            self.template = find_template(self.values["template"], self.values.get("api", "current"))
+            self.template = find_template(self.values["template"], self.values.get("api", Api.CURRENT))
         except OptionError as error:
             self.complaints.extend(error.complaints)
 
@@ -110,7 +114,7 @@ class _Reading:
 
     def _bounded(self, option: Option) -> Option:
         """The endpoint's limits bound `max_rows` and `max_bytes`; no limit of the retired calls was published."""
-        if self.template is None or self.template.legacy or option.name not in ("max_rows", "max_bytes"):
+        if self.template is None or self.template.is_retired or option.name not in ("max_rows", "max_bytes"):
             return option
         return replace(option, reader=readers.whole(1, getattr(self.template.limits, option.name)))
 
@@ -145,16 +149,16 @@ class _Reading:
         given = {name: self.values[name] for name in _CREDENTIALS if name in self.values}
         if any(name in self.sheet.options and name not in given for name in _CREDENTIALS):
             return Credentials()  # complained about already
-        legacy = self.template is not None and bool(self.template.legacy)
-        what = "key" if legacy else "none" if self.values.get("key_in") == "none" else "any"
+        legacy = self.template is not None and self.template.is_retired
+        what = "key" if legacy else "none" if self.values.get("key_in") is KeyIn.NONE else "any"
         return read_credentials.read_credentials(
-            given, read_credentials.Need(what, self.door, self.recorded), self.complaints
+            given, read_credentials.Need(what, self.entry_point, self.recorded), self.complaints
         )
 
     def judge(self) -> None:
         """Look at the options together."""
         given = {**self.sheet.settings, **self.values, **self._given_settings()}
-        call = rules.Call(self.door, self.mode, self.template, given, self.recorded)
+        call = rules.Call(self.entry_point, self.mode, self.template, given, self.recorded)
         self.complaints.extend(rules.contradictions(call))
 
     def _given_settings(self) -> dict[str, str]:
@@ -172,14 +176,14 @@ class _Reading:
     def options(self, credentials: Credentials) -> Options:
         """The options, defaults filled in."""
         values = {option.name: _default(option) for option in OPTIONS}
-        values |= {"on_reject": entrypoints.default_on_reject(self.door), "headers": {}, "fields": {}, "url": ""}
+        values |= {"on_reject": self.entry_point.default_on_reject, "headers": {}, "fields": {}, "url": ""}
         values |= {"unique_id_columns": (), **self.values}
         for name in _CREDENTIALS:
             del values[name]
         warning = read_credentials.elsewhere(credentials, values["url"] or values["base_url"])
         shown = {name: public_text(name, value) for name, value in self.values.items()}
         return Options(
-            door=self.door,
+            entry_point=self.entry_point,
             settings=self.settings,
             credentials=credentials,
             given=frozenset({*self.values, *self._given_settings()}),

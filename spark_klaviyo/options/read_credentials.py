@@ -7,13 +7,17 @@ from dataclasses import dataclass
 
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import host_of, is_loopback
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.secrets import Credentials, Secret, is_reference, read_secret
 from spark_klaviyo.options.table import KEY_VARIABLE
 
 _REFERENCES = "env:NAME, file:PATH or secret:SCOPE/KEY"
 _MISSING = f"api_key: is required: set the environment variable {KEY_VARIABLE}, or give a reference ({_REFERENCES})"
 
-_PLANNERS = ("source", "stream")  # Spark plans these in a process of its own, which a notebook's variables never reach
+_PLANNERS = (
+    EntryPoint.SOURCE,
+    EntryPoint.STREAM,
+)  # Spark plans these in a process of its own, which a notebook's variables never reach
 _PLANNED_ELSEWHERE = "; or bind the key of this process with register(spark, api_key=...)"
 
 
@@ -22,7 +26,7 @@ class Need:
     """What the call needs of a key: `key` in its body (v1, v2), `any` credential, or `none`; and who reads options."""
 
     what: str
-    door: str
+    entry_point: EntryPoint
     recorded: bool
 
 
@@ -43,8 +47,8 @@ def _from_environment(need: Need, complaints: list[str]) -> Secret | None:
     try:
         return read_secret("api_key", f"env:{KEY_VARIABLE}")
     except OptionError:
-        if need.door != "preview":
-            complaints.append(_MISSING + (_PLANNED_ELSEWHERE if need.door in _PLANNERS else ""))
+        if need.entry_point is not EntryPoint.PREVIEW:
+            complaints.append(_MISSING + (_PLANNED_ELSEWHERE if need.entry_point in _PLANNERS else ""))
         return None
 
 
@@ -63,9 +67,9 @@ def _resolve(name: str, value: Secret | str, need: Need, complaints: list[str]) 
 
 def _in_the_open(name: str, need: Need) -> str:
     """Why this door takes no literal key; empty where it may."""
-    if need.door == "command":
+    if need.entry_point is EntryPoint.COMMAND:
         return f"{name}: a process list shows arguments, so the command line takes references only: {_REFERENCES}"
-    if need.recorded or need.door == "stream":
+    if need.recorded or need.entry_point is EntryPoint.STREAM:
         return (
             f"{name}: Spark records the options of this door in its event log and UI, and may have done so already: "
             f"rotate this key; then give a reference ({_REFERENCES}), or bind the key with register(spark, {name}=...)"

@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Generic, TypeAlias, TypeVar
 
 from spark_klaviyo.core.models import Quota
 from spark_klaviyo.options.addresses import Unreadable
 from spark_klaviyo.options.secrets import Secret
 
 Reader: TypeAlias = Callable[[object], object]
+Member = TypeVar("Member", bound=Enum)
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110: a header's name
@@ -45,17 +48,25 @@ def verbatim(given: object) -> str:
     return given if isinstance(given, str) and given else text(given)
 
 
-def choice(*names: str, upper: bool = False) -> Callable[[object], str]:
-    """One of these names, in any case."""
-    expected = f"one of {', '.join(names)}" if len(names) > 1 else names[0]
+@dataclass(frozen=True)
+class OneOf(Generic[Member]):
+    """Reads a member of a closed set from its text or from an older spelling, in any case of letters."""
 
-    def read(given: object) -> str:
-        name = text(given).upper() if upper else text(given).lower()
-        if name not in names:
-            raise Unreadable(expected)
-        return name
+    members: tuple[Member, ...]
+    aliases: Mapping[str, Member]
 
-    return read
+    def __call__(self, given: object) -> Member:
+        """The member that is meant."""
+        spellings = {str(member.value).lower(): member for member in self.members} | dict(self.aliases)
+        found = spellings.get(text(given).lower())
+        if found is None:
+            raise Unreadable(f"one of {', '.join(str(member.value) for member in self.members)}")
+        return found
+
+
+def choice(members: Iterable[Member], **aliases: Member) -> OneOf[Member]:
+    """A reader of one of these members; `aliases` are older spellings."""
+    return OneOf(tuple(members), aliases)
 
 
 def yes_no(given: object) -> bool:
@@ -64,11 +75,6 @@ def yes_no(given: object) -> bool:
     if word not in ("true", "false"):
         raise Unreadable("true or false")
     return word == "true"
-
-
-def progress(given: object) -> str:
-    """`auto`, `true` or `false`."""
-    return choice("auto", "true", "false")(given)
 
 
 def whole(least: int, most: int | None = None) -> Callable[[object], int]:

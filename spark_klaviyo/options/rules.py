@@ -6,8 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spark_klaviyo.core.choices import KeyIn, OnDelete
 from spark_klaviyo.options import entrypoints
 from spark_klaviyo.options.addresses import host_of, is_loopback
+from spark_klaviyo.options.choices import ListMode
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.names import masked
 from spark_klaviyo.options.settings import parts_of
 from spark_klaviyo.options.table import BY_NAME
@@ -15,9 +18,8 @@ from spark_klaviyo.options.table import BY_NAME
 if TYPE_CHECKING:
     from spark_klaviyo.templates.model import Template
 
-# Doors that can do without knowing an endpoint: they ask the account, or read receipts that name it.
-_NO_TARGET_NEEDED = frozenset({"check", "follow"})
-_DELETING = frozenset({"function", "command", "batch"})  # doors that can count the rows before
+# Entry points that can do without knowing an endpoint: they ask the account, or read receipts that name it.
+_NO_TARGET_NEEDED = frozenset({EntryPoint.CHECK, EntryPoint.FOLLOW})
 _OWN_HEADERS = {"authorization": "api_key or access_token", "revision": "revision", "content-type": "url"}
 
 
@@ -25,7 +27,7 @@ _OWN_HEADERS = {"authorization": "api_key or access_token", "revision": "revisio
 class Call:
     """What was asked for, as far as it could be read. `given` holds read values of table options and settings."""
 
-    door: str
+    entry_point: EntryPoint
     mode: str  # template | manual | both | neither
     template: Template | None
     given: Mapping[str, object]
@@ -38,14 +40,26 @@ class Call:
 
 def contradictions(call: Call) -> Iterator[str]:
     """One sentence for each thing that cannot be as the options say."""
-    for rule in (_target, _home, _door, _plain_http, _headers, _open_keys, _token, _rows, _changes, _mirror, _deletion):
+    for rule in (
+        _target,
+        _home,
+        _entry_point,
+        _plain_http,
+        _headers,
+        _open_keys,
+        _token,
+        _rows,
+        _changes,
+        _mirror,
+        _deletion,
+    ):
         yield from rule(call)
 
 
 def _target(call: Call) -> Iterator[str]:
     if call.mode == "both":
         yield "template: is given besides url; give one of them"
-    if call.mode == "neither" and call.door not in _NO_TARGET_NEEDED:
+    if call.mode == "neither" and call.entry_point not in _NO_TARGET_NEEDED:
         yield "template: is required: the name of an endpoint template, or url for manual mode"
 
 
@@ -59,14 +73,12 @@ def _home(call: Call) -> Iterator[str]:
             yield f"{name}: belongs to templates; in manual mode rows are sent as they are, leave it out"
 
 
-def _door(call: Call) -> Iterator[str]:
-    here = entrypoints.DOORS[call.door]
+def _entry_point(call: Call) -> Iterator[str]:
+    here, instead = call.entry_point.text, call.entry_point.with_session.text
     for name in call.has(*BY_NAME):
-        if call.door not in BY_NAME[name].doors:
-            yield (
-                f"{name}: {here} has no session before and after its tasks; use {entrypoints.door_that_has_it(call.door)}"
-            )
-    yield from entrypoints.refusals(call.door, call.given)
+        if call.entry_point not in BY_NAME[name].entry_points:
+            yield f"{name}: {here} has no session before and after its tasks; use {instead}"
+    yield from entrypoints.refusals(call.entry_point, call.given)
 
 
 def _plain_http(call: Call) -> Iterator[str]:
@@ -86,13 +98,13 @@ def _headers(call: Call) -> Iterator[str]:
             yield f"headers: {name} is set by the template; " + (
                 f"use {instead}" if instead != "url" else "leave it out"
             )
-    elif "authorization" in names and call.given.get("key_in", "header") == "header":
+    elif "authorization" in names and call.given.get("key_in", KeyIn.HEADER) is KeyIn.HEADER:
         yield "headers: authorization is set besides key_in=header; give key_in=none, or the key as api_key"
 
 
 def _open_keys(call: Call) -> Iterator[str]:
     """Keys inside other options, where Spark or a process list would show them."""
-    if not (call.recorded or call.door in ("command", "stream")):
+    if not (call.recorded or call.entry_point in (EntryPoint.COMMAND, EntryPoint.STREAM)):
         return
     for name in call.has("url", "body", "headers"):
         if masked(str(call.given[name])) != str(call.given[name]):
@@ -100,8 +112,8 @@ def _open_keys(call: Call) -> Iterator[str]:
 
 
 def _token(call: Call) -> Iterator[str]:
-    where = call.given.get("key_in", "header")
-    if "access_token" in call.given and where in ("query", "body"):
+    where = call.given.get("key_in")
+    if "access_token" in call.given and where in (KeyIn.QUERY, KeyIn.BODY):
         yield f"access_token: travels as a Bearer header alone, and key_in={where} says otherwise; leave key_in out"
 
 
@@ -111,7 +123,7 @@ def _rows(call: Call) -> Iterator[str]:
             yield f"{name}: has no meaning besides record_column, whose records are ready made; leave one of them out"
     if call.given.get("batch_mode") is False and call.given.get("max_rows", 1) != 1:
         yield "max_rows: contradicts batch_mode=false, which sends one row a request; leave one of them out"
-    if call.template and not call.template.unique_id and "unique_id_columns" in call.given:
+    if call.template and not call.template.unique_id_field and "unique_id_columns" in call.given:
         yield f"unique_id_columns: template {call.template.name} sends no unique_id; leave it out"
 
 
@@ -120,47 +132,49 @@ def _changes(call: Call) -> Iterator[str]:
         for name in call.has("change_order", "on_delete"):
             yield f"{name}: needs change_column, the column that holds the kind of change"
         return
-    if call.given.get("list_mode") == "mirror":
+    if call.given.get("list_mode") is ListMode.MIRROR:
         yield "list_mode: mirror needs the whole list, and change_column brings changes only; give one of them"
     if "state_path" in call.given:
         yield (
             "state_path: change data says itself what is new, and a delete would not be remembered; leave state_path "
             "or change_column out"
         )
-    yield from _deletes(call, str(call.given.get("on_delete", "")))
-
-
-def _deletes(call: Call, means: str) -> Iterator[str]:
-    """What change data's deletes cannot mean here."""
-    if not means:
+    means = call.given.get("on_delete")
+    if not isinstance(means, OnDelete):
         takes = "remove (from the list), suppress, delete or ignore"
         yield f"on_delete: is required with change_column: what a delete means: {takes}"
-    elif means != "ignore" and call.template and call.template.counterpart(means) is None:
-        possible = [word for word in ("remove", "suppress", "delete") if call.template.counterpart(word)]
-        choice = " or ".join([*possible, "ignore"])
-        yield f"on_delete: {means} has no meaning for template {call.template.name}; give {choice}"
-        return
-    if means == "delete" and call.door in _DELETING and "confirm_deletion" not in call.given:
-        number = "most deletes of a micro-batch" if call.door == "batch" else "exact number of deletes"
+    elif means is not OnDelete.IGNORE and call.template and call.template.counterpart(means) is None:
+        possible = [str(choice) for choice in OnDelete if call.template.counterpart(choice)]
+        choices = " or ".join([*possible, str(OnDelete.IGNORE)])
+        yield f"on_delete: {means} has no meaning for template {call.template.name}; give {choices}"
+    else:
+        yield from _deletes(call, means)
+
+
+def _deletes(call: Call, means: OnDelete) -> Iterator[str]:
+    """What deletes of change data need."""
+    if means is OnDelete.DELETE and call.entry_point.counts_rows_first and "confirm_deletion" not in call.given:
+        micro_batch = call.entry_point is EntryPoint.BATCH
+        number = "most deletes of a micro-batch" if micro_batch else "exact number of deletes"
         yield (
             "confirm_deletion: is required by on_delete=delete, as what it deletes cannot be brought back: give the "
             f"{number}; preview_klaviyo counts them"
         )
-    if means == "remove" and "list_id" not in call.given:
+    if means is OnDelete.REMOVE and "list_id" not in call.given:
         yield "on_delete: remove needs list_id, the list to remove from; or give suppress, delete or ignore"
-    elif means == "remove" and len(parts_of(str(call.given["list_id"]))) > 1:
+    elif means is OnDelete.REMOVE and len(parts_of(str(call.given["list_id"]))) > 1:
         yield "on_delete: remove needs a single list, and list_id names several"
 
 
 def _mirror(call: Call) -> Iterator[str]:
-    if call.given.get("list_mode") != "mirror":
+    if call.given.get("list_mode") is not ListMode.MIRROR:
         if "max_removals" in call.given:
             yield "max_removals: needs list_mode=mirror; nothing is removed otherwise"
         return
     if call.template is None:
         return
     list_id = str(call.given.get("list_id", ""))
-    if call.template.name != "add_profiles_to_list" or call.template.legacy:
+    if call.template.name != "add_profiles_to_list" or call.template.is_retired:
         yield "list_mode: mirror needs the template add_profiles_to_list with api=current"
     elif len(parts_of(list_id)) > 1 or list_id.startswith("column:"):
         yield "list_id: must be a single list where list_mode=mirror"
@@ -170,12 +184,12 @@ def _deletion(call: Call) -> Iterator[str]:
     if call.template is None:
         return
     name = call.template.name
-    if call.template.deletes and call.door in entrypoints.TASK_DOORS:
+    if call.template.deletes and not call.entry_point.has_session:
         yield (
-            f"template: {name} deletes, and {entrypoints.DOORS[call.door]} has no session to count the rows before; "
-            f"use {entrypoints.door_that_has_it(call.door)}"
+            f"template: {name} deletes, and {call.entry_point.text} has no session to count the rows before; "
+            f"use {call.entry_point.with_session.text}"
         )
-    if call.template.deletes and call.door in _DELETING and "confirm_deletion" not in call.given:
+    if call.template.deletes and call.entry_point.counts_rows_first and "confirm_deletion" not in call.given:
         yield (
             f"confirm_deletion: is required by template {name}, as what it deletes cannot be brought back: "
             "give the exact number of rows about to be deleted"

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPMethod
 
+from spark_klaviyo.core.choices import Api, ContentFormat, KeyIn, OnDelete
 from spark_klaviyo.options import addresses, readers
-from spark_klaviyo.options.entrypoints import DOORS, SESSION_DOORS
+from spark_klaviyo.options.choices import (
+    ListMode,
+    Nulls,
+    OnBadPhone,
+    OnReject,
+    OtherColumns,
+    Progress,
+    Resend,
+    SendFrom,
+    Validate,
+)
+from spark_klaviyo.options.entrypoints import SESSION_ENTRY_POINTS, EntryPoint
 from spark_klaviyo.options.readers import Reader
 
 BASE_URL = "https://a.klaviyo.com"
 REVISION = "2026-10-15"  # the newest that the package was tested with
 KEY_VARIABLE = "KLAVIYO_API_KEY"
+METHODS = (HTTPMethod.POST, HTTPMethod.PUT, HTTPMethod.PATCH, HTTPMethod.DELETE, HTTPMethod.GET)
 
-EVERYWHERE = frozenset(DOORS)
+EVERYWHERE = frozenset(EntryPoint)
 
 
 @dataclass(frozen=True)
@@ -28,7 +42,7 @@ class Option:
     default: str | None
     help: str
     mode: str = "both"
-    doors: frozenset[str] = EVERYWHERE
+    entry_points: frozenset[EntryPoint] = EVERYWHERE
     hidden: bool = False
 
 
@@ -37,7 +51,7 @@ _TARGET = (
     Option(
         "api",
         "target",
-        readers.choice("current", "v2", "v1"),
+        readers.choice(Api),
         "current",
         "form of the call: current, or a retired one where the template has it",
         "template",
@@ -54,7 +68,7 @@ _TARGET = (
     Option(
         "method",
         "target",
-        readers.choice("POST", "PUT", "PATCH", "DELETE", "GET", upper=True),
+        readers.choice(METHODS),
         "POST",
         "HTTP method",
         "manual",
@@ -70,7 +84,7 @@ _TARGET = (
     Option(
         "content_format",
         "target",
-        readers.choice("json", "ndjson", "form", "form-data-param", "xml", "csv", "text"),
+        readers.choice(ContentFormat),
         "json",
         "what rows are written as; form-data-param is data=<JSON>",
         "manual",
@@ -87,7 +101,7 @@ _TARGET = (
     Option(
         "key_in",
         "target",
-        readers.choice("header", "query", "body", "none"),
+        readers.choice((KeyIn.HEADER, KeyIn.QUERY, KeyIn.BODY, KeyIn.NONE)),
         "header",
         "where the key travels; {api_key} in body and api_key in the url's query say so themselves",
         "manual",
@@ -148,7 +162,7 @@ _REQUESTS = (
     Option(
         "resend",
         "requests",
-        readers.choice("auto", "always", "never"),
+        readers.choice(Resend),
         "auto",
         "a request whose answer was lost: auto sends again only where that is harmless, else in_doubt",
     ),
@@ -162,7 +176,7 @@ _REQUESTS = (
     Option(
         "send_from",
         "requests",
-        readers.choice("auto", "executors", "driver"),
+        readers.choice(SendFrom),
         "auto",
         "where requests leave from; driver: the calling process, for compute whose tasks have no internet",
     ),
@@ -174,16 +188,16 @@ _ROWS = (
     Option(
         "other_columns",
         "rows",
-        readers.choice("properties", "drop", "error"),
+        readers.choice(OtherColumns),
         "properties",
         "columns that are no known field",
         "template",
     ),
-    Option("nulls", "rows", readers.choice("omit", "send"), "omit", "what becomes of null values"),
+    Option("nulls", "rows", readers.choice(Nulls), "omit", "what becomes of null values"),
     Option(
         "validate",
         "rows",
-        readers.choice("strict", "warn", "off"),
+        readers.choice(Validate),
         "strict",
         "checks before sending: reject the row, send and say, or none",
     ),
@@ -198,7 +212,7 @@ _ROWS = (
     Option(
         "on_bad_phone",
         "rows",
-        readers.choice("reject", "drop"),
+        readers.choice(OnBadPhone),
         "reject",
         "a phone that is no possible number: reject the row, or drop the phone where another identifier stands",
         "template",
@@ -217,7 +231,7 @@ _OUTCOME = (
     Option(
         "on_reject",
         "outcome",
-        readers.choice("fail", "keep"),
+        readers.choice(OnReject),
         "fail",
         "fail: raise RowsRejected at the end; keep: report only (the default at streams and foreachPartition)",
     ),
@@ -229,7 +243,7 @@ _OUTCOME = (
         None,
         "exact number of rows about to be deleted; in streams a ceiling per micro-batch",
         "template",
-        SESSION_DOORS,
+        SESSION_ENTRY_POINTS,
     ),
     Option("rejects_path", "outcome", addresses.place, None, "where rejected rows are appended, as Parquet"),
     Option("receipts_path", "outcome", addresses.place, None, "where per-request receipts are appended"),
@@ -240,11 +254,17 @@ _OUTCOME = (
         addresses.directory,
         None,
         "durable record of what was delivered: a re-run sends only what is new, changed or undelivered",
-        doors=SESSION_DOORS,
+        entry_points=SESSION_ENTRY_POINTS,
     ),
     Option("wait_for_jobs", "outcome", readers.yes_no, "true", "follow asynchronous jobs to their end"),
     Option("job_timeout_seconds", "outcome", readers.seconds(), "3600", "longest wait for a job"),
-    Option("progress", "outcome", readers.progress, "auto", "a progress bar on a terminal or in a notebook"),
+    Option(
+        "progress",
+        "outcome",
+        readers.choice(Progress, on=Progress.ALWAYS, off=Progress.NEVER),
+        "auto",
+        "a progress bar on a terminal or in a notebook",
+    ),
 )
 
 _CHANGES = (
@@ -255,7 +275,7 @@ _CHANGES = (
         None,
         "column that holds the kind of change",
         "template",
-        SESSION_DOORS,
+        SESSION_ENTRY_POINTS,
     ),
     Option(
         "change_order",
@@ -264,25 +284,25 @@ _CHANGES = (
         "_commit_version",
         "column that orders changes; only the latest per identifier is sent",
         "template",
-        SESSION_DOORS,
+        SESSION_ENTRY_POINTS,
     ),
     Option(
         "on_delete",
         "changes",
-        readers.choice("remove", "suppress", "delete", "ignore"),
+        readers.choice(OnDelete),
         None,
         "what a delete means: remove (from the list), suppress, delete or ignore",
         "template",
-        SESSION_DOORS,
+        SESSION_ENTRY_POINTS,
     ),
     Option(
         "list_mode",
         "changes",
-        readers.choice("add", "mirror"),
+        readers.choice(ListMode),
         "add",
         "mirror: the list becomes exactly the DataFrame",
         "template",
-        SESSION_DOORS,
+        SESSION_ENTRY_POINTS,
     ),
     Option(
         "max_removals",
@@ -291,7 +311,7 @@ _CHANGES = (
         "10%",
         "most members that mirror may remove, a number or a share",
         "template",
-        SESSION_DOORS,
+        SESSION_ENTRY_POINTS,
     ),
 )
 

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from spark_klaviyo.account.names import names_given, with_ids
+from spark_klaviyo.account.names import named_settings, resolve_names
 from spark_klaviyo.account.reads import ReadFailed
 from spark_klaviyo.core.models import Rejection
-from spark_klaviyo.errors import OptionError, WriteStopped
+from spark_klaviyo.errors import OptionError
 from spark_klaviyo.modes.change_data.change_feed import DELETE, IGNORED, OLDER, PREIMAGE, UNKNOWN, UPSERT, read_changes
 from spark_klaviyo.modes.mirror.identities import comparable
+from spark_klaviyo.options.choices import ListMode, SendFrom
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.parse import read_options
 from spark_klaviyo.options.secrets import Credentials
@@ -31,6 +33,7 @@ from spark_klaviyo.preview.dry_run import Cut, Sample, routes
 from spark_klaviyo.preview.estimate import Expected, expect
 from spark_klaviyo.preview.mirror_preview import mirror_sets
 from spark_klaviyo.preview.render_request import shown
+from spark_klaviyo.report.errors import WriteStopped
 from spark_klaviyo.report.pages.preview import MirrorSets, Preview, PreviewRejection
 from spark_klaviyo.templates import find_template, templates
 
@@ -46,7 +49,7 @@ def preview_klaviyo(df: DataFrame, rows: int = 5, **options: object) -> Preview:
 
     Raises `OptionError` and `SchemaError` as a write would.
     """
-    return preview(df, read_options(options, "preview", templates(), find_template), rows)
+    return preview(df, read_options(options, EntryPoint.PREVIEW, templates(), find_template), rows)
 
 
 def preview(df: DataFrame, options: Options, rows: int = 5) -> Preview:
@@ -56,7 +59,7 @@ def preview(df: DataFrame, options: Options, rows: int = 5) -> Preview:
     given, unknown = _looked_up(options)
     if given.change_column is not None:
         return _changes(df, given, rows, unknown)
-    mirror = given.list_mode == "mirror"
+    mirror = given.list_mode is ListMode.MIRROR
     plan = make_plan(given, columns_of(df), uuid4().hex)
     plan = comparable(plan) if mirror else plan
     part = look(df, plan, rows)
@@ -67,13 +70,13 @@ def preview(df: DataFrame, options: Options, rows: int = 5) -> Preview:
 
 def _looked_up(options: Options) -> tuple[Options, list[str]]:
     """The options with the ids that names stand for, and what could not be looked up."""
-    named = ", ".join(setting.name for setting in names_given(options))
+    named = ", ".join(setting.name for setting in named_settings(options))
     if not named:
         return options, []
     if options.credentials == Credentials():
         return options, [f"{named}: a name is looked up when the write begins; without a key nobody can be asked"]
     try:
-        return with_ids(options), []
+        return resolve_names(options), []
     except WriteStopped as stopped:
         why = stopped.report.stopped[1] if stopped.report and stopped.report.stopped else stopped.message
         return options, [f"{why}; the write would stop"]
@@ -139,7 +142,7 @@ def made(
 
     `rows`: more than those of the parts.
     """
-    plan, tasks = parts[0].plan, 1 if options.send_from == "driver" else options.tasks
+    plan, tasks = parts[0].plan, 1 if options.send_from is SendFrom.DRIVER else options.tasks
     expected = [part.expected for part in parts]
     rejected = [rejection for part in parts for rejection in part.cut.rejections]
     return Preview(
@@ -171,7 +174,7 @@ def _warnings(options: Options, part: Part) -> Iterator[str]:
         yield f"{part.cut.skipped:,} of the first {looked:,} rows mean the same as a later row, which replaces them"
     if not part.sample.whole:
         yield f"sizes and rejections are those of the first {looked:,} rows"
-    if part.plan.template.resolve:
+    if part.plan.template.sends_profile_ids:
         yield "people are shown by their identifiers; the write asks Klaviyo for their ids first"
     if options.state_path is not None:
         yield "state_path: what was delivered before is not left out here; the write sends less"

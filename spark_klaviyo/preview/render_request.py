@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from urllib.parse import urlencode
 
 from spark_klaviyo.batching.assembler import key_length
+from spark_klaviyo.core.choices import KeyIn
 from spark_klaviyo.core.clock import rfc3339
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Batch
 from spark_klaviyo.options.names import masked
@@ -23,7 +24,7 @@ def shown(plan: WritePlan, batch: Batch) -> PreviewRequest:
     body = text.replace(KEY_PLACEHOLDER, HIDDEN.encode())
     longer = text.count(KEY_PLACEHOLDER) * ((key_length(plan) or len(HIDDEN)) - len(HIDDEN))
     body = body.replace(NOW_PLACEHOLDER, rfc3339(datetime.now(timezone.utc)).encode())
-    query = list(batch.envelope.query) + ([("api_key", HIDDEN)] if plan.key_in == "query" else [])
+    query = list(batch.envelope.query) + ([("api_key", HIDDEN)] if plan.key_in is KeyIn.QUERY else [])
     asked = "?" + urlencode(query, safe="*") if query else ""
     return PreviewRequest(
         method=plan.template.method,
@@ -39,9 +40,9 @@ def shown(plan: WritePlan, batch: Batch) -> PreviewRequest:
 def _headers(plan: WritePlan, *, has_body: bool) -> tuple[tuple[str, str], ...]:
     given = [(name, HIDDEN if _SECRET.search(name) else _hidden(plan, value)) for name, value in plan.headers.items()]
     sent = [pair for pair in given if has_body or pair[0].lower() != "content-type"]
-    if plan.key_in == "api-key":
+    if plan.key_in is KeyIn.API_KEY_HEADER:
         return ("api-key", HIDDEN), *sent
-    if plan.key_in not in ("header", "authorization"):
+    if plan.key_in is not KeyIn.HEADER:
         return tuple(sent)
     scheme = "Bearer" if plan.credentials.access_token is not None else "Klaviyo-API-Key"
     return ("Authorization", f"{scheme} {HIDDEN}"), *sent

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Protocol, TextIO
 
+from spark_klaviyo.options.choices import Progress as Choice
 from spark_klaviyo.report.pages.css import STYLE
 from spark_klaviyo.report.pages.html import Markup, element, join
 from spark_klaviyo.report.rate import Pulse, Snapshot, line
@@ -65,7 +66,7 @@ class TerminalProgress:
 
 
 class LoggedProgress:
-    """A line every half minute, for `progress=on` where nothing can be written over."""
+    """A line every half minute, for `progress=true` where nothing can be written over."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -120,20 +121,20 @@ def _framed(*inside: object) -> Markup:
     return join([Markup(f"<style>{STYLE}</style>"), element("div", *inside, kind="sk slim")])
 
 
-def progress(mode: str | bool = "auto", *, stream: TextIO | None = None, show: Show | None = None) -> Progress:
-    """The progress that suits the place: `auto` a notebook's bar, a terminal's line, or nothing; `on`, `off`.
+def progress(mode: Choice = Choice.AUTO, *, stream: TextIO | None = None, show: Show | None = None) -> Progress:
+    """The progress that suits the place: a notebook's bar, a terminal's line, or nothing (`ALWAYS`: log lines).
 
     `stream` is standard error unless given; `show` draws in a notebook, found through IPython unless given.
     """
     out = stream or sys.stderr
-    if mode in ("off", False):
+    if mode is Choice.NEVER:
         return Silent()
     show = show or notebook()
     if show is not None:
         return NotebookProgress(show)
     if out.isatty() and os.environ.get("TERM") != "dumb":
         return TerminalProgress(out)
-    return LoggedProgress(out) if mode in ("on", True) else Silent()
+    return LoggedProgress(out) if mode is Choice.ALWAYS else Silent()
 
 
 def notebook() -> Show | None:

@@ -8,32 +8,32 @@ from dataclasses import asdict
 from typing import Any
 
 from spark_klaviyo.core.models import Receipt
-from spark_klaviyo.report.sample import Job, RejectSample, SlowRequest
+from spark_klaviyo.report.samples import Job, RejectSample, SlowRequest
 from spark_klaviyo.report.series import Series
 
-_SAMPLES = {"rejects": RejectSample, "receipts": Receipt, "slowest": SlowRequest, "jobs": Job}
+_SAMPLES = {"rejects_sample": RejectSample, "receipts_sample": Receipt, "slowest": SlowRequest, "jobs": Job}
 _EMPTY: tuple[object, ...] = (0, None, {}, [])
 
 
-def write(members: Mapping[str, Any]) -> str:
+def write_members(members: Mapping[str, Any]) -> str:
     """One JSON object; samples are arrays of their fields' values in order, empty members are left out."""
-    forms = {name: _form(name, value) for name, value in members.items()}
+    forms = {name: _to_json(name, value) for name, value in members.items()}
     kept = {name: form for name, form in forms.items() if form not in _EMPTY}
     return json.dumps(kept, ensure_ascii=False, separators=(",", ":"))
 
 
-def read(text: str) -> dict[str, Any]:
-    """The members of a text that `write` made."""
-    return {name: _member(name, form) for name, form in json.loads(text).items()}
+def read_members(text: str) -> dict[str, Any]:
+    """The members of a text that `write_members` made."""
+    return {name: _from_json(name, form) for name, form in json.loads(text).items()}
 
 
-def _form(name: str, value: Any) -> Any:
+def _to_json(name: str, value: Any) -> Any:
     if name in _SAMPLES:
         return [list(asdict(entry).values()) for entry in value]
     return value.to_list() if isinstance(value, Series) else value
 
 
-def _member(name: str, form: Any) -> Any:
+def _from_json(name: str, form: Any) -> Any:
     if name in _SAMPLES:
         return [_SAMPLES[name](*entry) for entry in form]
     if name == "statuses":

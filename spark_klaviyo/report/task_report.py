@@ -1,15 +1,26 @@
-"""What one task, or many merged, has to say at its end: counts that add up, and small samples."""
+"""The report of one task, counted as its requests end, and the merging of many into one."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 
 from spark_klaviyo.core.models import Receipt, Rejection, Reply
-from spark_klaviyo.report import serialize, tally
-from spark_klaviyo.report.sample import Job, RejectSample, SlowRequest, Who, fair, slowest, telling
+from spark_klaviyo.report import tally
+from spark_klaviyo.report.counters import COUNTERS
+from spark_klaviyo.report.samples import (
+    Identifiers,
+    Job,
+    RejectSample,
+    SlowRequest,
+    sample_jobs,
+    sample_rejects,
+    sample_slowest,
+)
+from spark_klaviyo.report.serialize import read_members, write_members
 from spark_klaviyo.report.series import Series
+from spark_klaviyo.report.summary import Summary
 
 NO_ANSWER = 0  # stands among the statuses for attempts that no reply came to
 MAX_EXAMPLES = 5
@@ -17,46 +28,10 @@ MAX_RECEIPTS = 20
 _CODE = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
-@dataclass
-class TaskReport:
-    """The counts of one task; `merge` adds them up. Pickles, and goes through JSON, in a few kilobytes.
+class TaskReport(Summary):
+    """The summary of one task while it counts; it pickles and goes through JSON."""
 
-    `rows == delivered + accepted + rejected + skipped + unsent` once the task has ended. `requests` counts
-    batches, `retries` further attempts, `throttled` 429 replies, `resent` rows that may have arrived twice,
-    `bytes` those of bodies, `removed` members that a mirror took off the list, which are no rows. Times are epoch
-    seconds. `examples` are (partition, row) pairs by code. `rejects`
-    alone holds a person's data; `bare()` is the report without it.
-    """
-
-    rows: int = 0
-    delivered: int = 0
-    accepted: int = 0
-    rejected: int = 0
-    skipped: int = 0
-    unsent: int = 0
-    requests: int = 0
-    retries: int = 0
-    throttled: int = 0
-    resent: int = 0
-    bytes: int = 0
-    removed: int = 0
-    reasons: dict[str, int] = field(default_factory=dict)
-    examples: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
-    statuses: dict[int, int] = field(default_factory=dict)
-    accepted_because: dict[str, int] = field(default_factory=dict)
-    skipped_because: dict[str, int] = field(default_factory=dict)
-    warnings: dict[str, int] = field(default_factory=dict)
-    rejects: list[RejectSample] = field(default_factory=list, repr=False)
-    receipts: list[Receipt] = field(default_factory=list, repr=False)
-    slowest: list[SlowRequest] = field(default_factory=list, repr=False)
-    jobs: list[Job] = field(default_factory=list, repr=False)
-    job_states: dict[str, int] = field(default_factory=dict)
-    series: Series = field(default_factory=Series, repr=False)
-    stopped: tuple[str, str] | None = None
-    started: float = 0.0
-    ended: float = 0.0
-
-    def reject(self, rejection: Rejection, *, partition_id: int, who: Who, run_id: str = "") -> None:
+    def reject(self, rejection: Rejection, *, partition_id: int, identifiers: Identifiers, run_id: str = "") -> None:
         """Count a rejected row; the first few of each code go into the sample."""
         self.rejected += 1
         code = rejection.code if _CODE.fullmatch(rejection.code) else tally.OTHER
@@ -65,15 +40,16 @@ class TaskReport:
         if rejection.row >= 0 and len(shown) < MAX_EXAMPLES:  # a row that a job named has no number
             shown.append((partition_id, rejection.row))
         if self.reasons[code] <= MAX_EXAMPLES:
-            self.rejects = fair([*self.rejects, RejectSample.of(rejection, partition_id, who, run_id)])
+            sampled = RejectSample.of(rejection, partition_id, identifiers, run_id)
+            self.rejects_sample = sample_rejects([*self.rejects_sample, sampled])
 
     def accept(self, rows: int, because: str) -> None:
         """Count rows that were taken but cannot be confirmed, with the reason as a phrase."""
         self.accepted += rows
         tally.count(self.accepted_because, because, rows)
 
-    def take_back(self, rows: int, because: str) -> None:
-        """Uncount rows accepted for this reason: their job has told more, and they are counted anew."""
+    def uncount_accepted(self, rows: int, because: str) -> None:
+        """Take back rows accepted for this reason: their job's end is known now, and they are counted anew."""
         self.accepted -= rows
         name = because[: tally.MAX_NAME_LENGTH]
         name = name if name in self.accepted_because else tally.OTHER
@@ -90,82 +66,79 @@ class TaskReport:
         """Count a warning; its text holds no value of a row."""
         tally.count(self.warnings, warning, times)
 
-    def reply(self, reply: Reply, *, at: float, rows: int, size: int, taken: bool) -> None:
-        """Count one attempt of a request of `rows` rows and `size` bytes, over at epoch second `at`."""
-        status = reply.status or NO_ANSWER
-        hit = int(status == 429)
-        tally.count(self.statuses, status)
-        self.throttled += hit
-        self.series.add(at, rows if taken else 0, 1, hit)
-        mark = reply.headers.get("x-klaviyo-req-id", "")[:64]
-        self.slowest = slowest([*self.slowest, SlowRequest(reply.seconds, reply.status, rows, size, mark)])
+    def record_reply(self, reply: Reply, *, at: float, rows: int, size: int) -> None:
+        """Count one attempt of a request of `size` bytes: it ended at epoch second `at`, and `rows` were taken."""
+        throttled = int(reply.status == 429)
+        tally.count(self.statuses, reply.status or NO_ANSWER)
+        self.throttled += throttled
+        self.series.add(at, rows, 1, throttled)
+        request_id = reply.headers.get("x-klaviyo-req-id", "")[:64]
+        slow = SlowRequest(reply.seconds, reply.status, rows, size, request_id)
+        self.slowest = sample_slowest([*self.slowest, slow])
 
-    def job(self, job_id: str, state: str, rows: int) -> None:
-        """Note the state in which this run leaves a job; say it once a job."""
-        tally.count(self.job_states, state)
-        self.jobs = telling([*self.jobs, Job(job_id, state, rows)])
-
-    def outcome(self, job_id: str, outcome: str, detail: str) -> None:
-        """Put a job's end into the kept receipt of its request."""
-        self.receipts = [
-            replace(one, outcome=outcome, detail=detail) if one.job_id == job_id else one for one in self.receipts
-        ]
-
-    def receipt(self, receipt: Receipt) -> None:
-        """Count a request by its receipt (a 429 is none of its attempts); the first few receipts are kept."""
+    def record_receipt(self, receipt: Receipt) -> None:
+        """Count a request by its receipt, whose attempts leave out throttled ones; the first few are kept."""
         self.requests += 1
         self.retries += max(receipt.attempts - 1, 0)
         self.bytes += receipt.bytes
-        if len(self.receipts) < MAX_RECEIPTS:
-            self.receipts.append(receipt)
+        if len(self.receipts_sample) < MAX_RECEIPTS:
+            self.receipts_sample.append(receipt)
 
-    def bare(self) -> TaskReport:
-        """The same without rejected rows and receipts: what may stand in a commit message or a log."""
-        return replace(self, rejects=[], receipts=[])
+    def record_job(self, job_id: str, state: str, rows: int) -> None:
+        """Note the state in which this run leaves a job; called once a job."""
+        tally.count(self.job_states, state)
+        self.jobs = sample_jobs([*self.jobs, Job(job_id, state, rows)])
 
-    def adds_up(self) -> bool:
-        """Whether every row read is in exactly one count."""
-        return self.rows == self.delivered + self.accepted + self.rejected + self.skipped + self.unsent
+    def record_job_outcome(self, job_id: str, outcome: str, detail: str) -> None:
+        """Put the outcome of a job into the kept receipt of its request."""
+        self.receipts_sample = [
+            replace(receipt, outcome=outcome, detail=detail) if receipt.job_id == job_id else receipt
+            for receipt in self.receipts_sample
+        ]
+
+    def without_rows(self) -> TaskReport:
+        """The same without sampled rows and receipts: what may stand in a commit message or a log."""
+        return replace(self, rejects_sample=[], receipts_sample=[])
 
     def to_json(self) -> str:
         """All of it as JSON text, the sample of rejected rows included; `from_json` reads it."""
-        return serialize.write({field.name: getattr(self, field.name) for field in fields(self)})
+        return write_members(vars(self))
 
     @staticmethod
     def from_json(text: str) -> TaskReport:
-        """The report that `to_json` wrote."""
-        known = {field.name for field in fields(TaskReport)}
-        return TaskReport(**{name: value for name, value in serialize.read(text).items() if name in known})
+        """The report that `to_json` wrote; members that this version does not know are ignored."""
+        known = {member.name for member in fields(TaskReport)}
+        return TaskReport(**{name: value for name, value in read_members(text).items() if name in known})
 
 
-COUNTS = ("rows", "delivered", "accepted", "rejected", "skipped", "unsent",
-          "requests", "retries", "throttled", "resent", "bytes", "removed")  # fmt: skip
 TALLIES = ("reasons", "statuses", "accepted_because", "skipped_because", "warnings", "job_states")
 
 
 def merge(reports: Iterable[TaskReport]) -> TaskReport:
     """One report of several tasks: counts added, samples drawn fairly, earliest start, latest end."""
-    every = list(reports)
-    merged = TaskReport(series=Series.merge(one.series for one in every))
-    for name in COUNTS:
-        setattr(merged, name, sum(getattr(one, name) for one in every))
+    tasks = list(reports)
+    merged = TaskReport(
+        series=Series.merge(task.series for task in tasks),
+        rejects_sample=sample_rejects(row for task in tasks for row in task.rejects_sample),
+        receipts_sample=[receipt for task in tasks for receipt in task.receipts_sample][:MAX_RECEIPTS],
+        slowest=sample_slowest(request for task in tasks for request in task.slowest),
+        jobs=sample_jobs(job for task in tasks for job in task.jobs),
+        stopped=next((task.stopped for task in tasks if task.stopped), None),
+        started=min((task.started for task in tasks if task.started), default=0.0),
+        ended=max((task.ended for task in tasks), default=0.0),
+    )
+    for name in COUNTERS:
+        setattr(merged, name, sum(getattr(task, name) for task in tasks))
     for name in TALLIES:
-        setattr(merged, name, tally.total(getattr(one, name) for one in every))
-    merged.examples = _examples(every, merged.reasons)
-    merged.rejects = fair(row for one in every for row in one.rejects)
-    merged.receipts = [receipt for one in every for receipt in one.receipts][:MAX_RECEIPTS]
-    merged.slowest = slowest(request for one in every for request in one.slowest)
-    merged.jobs = telling(job for one in every for job in one.jobs)
-    merged.stopped = next((one.stopped for one in every if one.stopped), None)
-    merged.started = min((one.started for one in every if one.started), default=0.0)
-    merged.ended = max((one.ended for one in every), default=0.0)
+        setattr(merged, name, tally.total(getattr(task, name) for task in tasks))
+    merged.examples = _merge_examples(tasks, merged.reasons)
     return merged
 
 
-def _examples(every: list[TaskReport], reasons: Mapping[str, int]) -> dict[str, list[tuple[int, int]]]:
-    found: dict[str, list[tuple[int, int]]] = {}
-    for one in every:
-        for code, pairs in one.examples.items():
-            shown = found.setdefault(code if code in reasons else tally.OTHER, [])
+def _merge_examples(tasks: list[TaskReport], reasons: Mapping[str, int]) -> dict[str, list[tuple[int, int]]]:
+    merged: dict[str, list[tuple[int, int]]] = {}
+    for task in tasks:
+        for code, pairs in task.examples.items():
+            shown = merged.setdefault(code if code in reasons else tally.OTHER, [])
             shown.extend(pairs[: MAX_EXAMPLES - len(shown)])
-    return found
+    return merged

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow.compute as pc
 
-from spark_klaviyo.account.identity import account_of, stopped
+from spark_klaviyo.account.account import account_of, stopped
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.deliver.jobs.follow import OpenJob, follow
@@ -21,7 +21,7 @@ from spark_klaviyo.options.addresses import shown_place
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.state.compact import compact_held, compact_if_many
-from spark_klaviyo.state.compare import encoded_in_workers, live, standing, stored
+from spark_klaviyo.state.compare import encoded_in_tasks, live, standing, stored
 from spark_klaviyo.state.format import FORMAT, FORMAT_FILE, JOBS, PENDING, StateError, StatePlace, read_format, scope_of
 from spark_klaviyo.state.lease import Lease, living
 from spark_klaviyo.state.notes import notes, parsed, read_note, write_note
@@ -47,7 +47,7 @@ def resuming(spark: Any, plan: WritePlan, options: Options, contexts: SendContex
     if options.state_path is None:
         yield plan
         return
-    account, warning = account_of(plan, contexts)
+    account, warning = account_of(plan, options)
     if warning:
         plan = replace(plan, warnings=(*plan.warnings, warning))
     place = StatePlace(options.state_path, scope_of(account, endpoint_of(plan)), plan.run_id)
@@ -82,26 +82,26 @@ def compact_state(spark: Any, state_path: str) -> int:
         _given_back(lock)
 
 
-def remembered(df: DataFrame, encoded: DataFrame | None, plan: WritePlan) -> DataFrame:
-    """The encoded rows, each with its mark and whether it has to be sent; None: the JVM cannot make the records."""
+def remembered(frame: DataFrame, plan: WritePlan, *, encoded: bool) -> DataFrame:
+    """The encoded rows, each with its fingerprint and whether it has to be sent; `encoded`: the frame holds them."""
     if plan.state is None:
         raise AssertionError("the plan has no state")
-    rows = encoded if encoded is not None else encoded_in_workers(df, plan)
+    rows = frame if encoded else encoded_in_tasks(frame, plan)
     return standing(rows, plan, plan.state, jobs=_tells_of_jobs(Folder.at(plan.state.path)))
 
 
 def endpoint_of(plan: WritePlan) -> Mapping[str, object]:
     """What makes a delivery another one: the template and its settings; in manual mode the address."""
-    several = {setting.name for setting in plan.template.settings if setting.several}
+    several = {setting.name for setting in plan.template.settings if setting.takes_several}
     settings = {
         name: sorted(part.strip() for part in value.split(",")) if name in several else value
         for name, value in plan.settings.items()
     }
-    manual = plan.template.family == "manual"
-    address = [plan.base_url, [list(pair) for pair in plan.query], plan.body_text, plan.content_format]
+    manual = plan.template.is_manual
+    address = [plan.base_url, [list(pair) for pair in plan.query], plan.body_text, str(plan.content_format)]
     return {
         "template": plan.template.name,
-        "legacy": plan.template.legacy,
+        "legacy": str(plan.template.api) if plan.template.is_retired else "",
         "method": plan.template.method,
         "path": plan.template.path,
         "settings": settings,

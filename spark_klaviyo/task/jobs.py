@@ -37,7 +37,7 @@ class RejectedRow:
 def refuse(plan: WritePlan, rejection: Rejection, report: TaskReport, partition_id: int) -> RejectedRow:
     """Count a rejected row, and find the identifiers in its record."""
     refused = RejectedRow(rejection, who(plan.template, rejection.record), partition_id)
-    report.reject(rejection, partition_id=partition_id, who=refused.who, run_id=plan.run_id)
+    report.reject(rejection, partition_id=partition_id, identifiers=refused.who, run_id=plan.run_id)
     return refused
 
 
@@ -54,7 +54,7 @@ def settle(
         if context.recorder is not None:
             record_job_outcome(plan, piece, context.recorder)
         if isinstance(piece, RowsFailed):
-            report.take_back(len(piece.rejections), OPEN_JOB)
+            report.uncount_accepted(len(piece.rejections), OPEN_JOB)
             refused = [one for one in piece.rejections if not _is_done(plan, one, report)]
             yield from [refuse(plan, one, report, piece.job.partition_id) for one in refused]
         else:
@@ -73,9 +73,9 @@ def _is_done(plan: WritePlan, failed: Rejection, report: TaskReport) -> bool:
 
 def count_end(end: JobEnded, report: TaskReport) -> None:
     """Count the rows that a job has brought to an end, or left open for good."""
-    report.take_back(end.delivered + end.accepted, OPEN_JOB)
+    report.uncount_accepted(end.delivered + end.accepted, OPEN_JOB)
     report.delivered += end.delivered
     if end.accepted:
         report.accept(end.accepted, end.reason)
-    report.job(end.job.job_id, end.state, end.job.rows)
-    report.outcome(end.job.job_id, end.outcome, end.reason)
+    report.record_job(end.job.job_id, end.state, end.job.rows)
+    report.record_job_outcome(end.job.job_id, end.outcome, end.reason)

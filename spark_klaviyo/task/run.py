@@ -37,12 +37,14 @@ def run_task(
     early.
     """
     report = TaskReport(started=context.clock.wall().timestamp())
-    remembered = ResumeFilter(context.recorder, not plan.policy.idempotent) if context.recorder is not None else None
+    remembered = (
+        ResumeFilter(context.recorder, not plan.resend.allows_every_request) if context.recorder is not None else None
+    )
     assembler = BatchAssembler(plan, report, context.stop, remembered)
     batches = assembler.batches(encoded)
-    if plan.template.resolve:
+    if plan.template.sends_profile_ids:
         batches = resolved(plan, batches, context, assembler.reject, report)
-    if plan.template.consent == "UNSUBSCRIBED":
+    if plan.template.consent is not None and plan.template.consent.withdraws:
         batches = guarded(plan, batches, context, assembler.reject)
     jobs: list[OpenJob] = []
     record_intent = remembered.record_intent(batches) if remembered is not None and remembered.careful else batches
@@ -66,7 +68,7 @@ def run_task(
         _judge_rejects(plan, report, context)
     elif follows:
         for job in jobs:
-            report.job(job.job_id, "open", job.rows)
+            report.record_job(job.job_id, "open", job.rows)
     report.stopped = context.stop.reason
     report.ended = context.clock.wall().timestamp()
     yield report
@@ -83,9 +85,9 @@ def _count(plan: WritePlan, delivery: Delivery, report: TaskReport, context: Sen
     for number, attempt in enumerate(delivery.attempts, 1):
         last = number == len(delivery.attempts)
         size = delivery.receipt.bytes if delivery.receipt else 0
-        report.reply(attempt.reply, at=attempt.at, rows=taken if last else 0, size=size, taken=last and taken > 0)
+        report.record_reply(attempt.reply, at=attempt.at, rows=taken if last else 0, size=size)
     if delivery.receipt is not None:
-        report.receipt(delivery.receipt)
+        report.record_receipt(delivery.receipt)
         yield delivery.receipt
         yield from _open_jobs(delivery, context)
     yield from _refuse(plan, delivery.rejections, report, context)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
+from spark_klaviyo.core.choices import Api
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.templates import (
     catalog,
@@ -40,15 +41,15 @@ CURRENT: dict[str, Template] = {template.name: template for family in _FAMILIES 
 LEGACY: dict[str, Template] = {template.name: template for template in legacy.TEMPLATES}
 
 
-def find_template(name: str, api: str = "current") -> Template:
+def find_template(name: str, api: Api = Api.CURRENT) -> Template:
     """The template of this name in this api form; an `OptionError` with the nearest names where there is none."""
-    found = CURRENT.get(name) if api == "current" else LEGACY.get(name)
-    if found is not None and (found.legacy or "current") == api:
+    found = CURRENT.get(name) if api is Api.CURRENT else LEGACY.get(name)
+    if found is not None and found.api is api:
         return found
-    if name in LEGACY and (api == "current" or name not in CURRENT):
-        raise OptionError(f"template: {name!r} exists in the retired form only; give api={LEGACY[name].legacy}")
+    if name in LEGACY and (api is Api.CURRENT or name not in CURRENT):
+        raise OptionError(f"template: {name!r} exists in the retired form only; give api={LEGACY[name].api}")
     if name in CURRENT:
-        raise OptionError(f"api: template {name!r} has no {api!r} form; leave api out (current)")
+        raise OptionError(f"api: template {name!r} has no {str(api)!r} form; leave api out (current)")
     near = get_close_matches(name, dict.fromkeys([*CURRENT, *LEGACY]), 3, 0.5)
     hint = f" (did you mean {' or '.join(near)}?)" if near else ""
     raise OptionError(f"template: there is no {name!r}{hint}; `spark-klaviyo templates` lists them all")

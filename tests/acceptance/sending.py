@@ -9,9 +9,10 @@ from typing import Any
 import pyarrow as pa
 
 from spark_klaviyo.core.models import Receipt
-from spark_klaviyo.encode import arrow
-from spark_klaviyo.encode.rows import row_encoder
+from spark_klaviyo.encode.encoder import encode_batches
+from spark_klaviyo.encode.rows import arrow_batches
 from spark_klaviyo.entrypoints.read import options_at
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import Field, read_type
@@ -87,7 +88,7 @@ def _kind(values: Sequence[object]) -> str | dict[str, object]:
 
 def plan_for(columns: Sequence[Field], **options: Any) -> WritePlan:
     """A plan as `write_klaviyo` makes it."""
-    return make_plan(options_at("function", options), columns, "run")
+    return make_plan(options_at(EntryPoint.FUNCTION, options), columns, "run")
 
 
 def send(
@@ -113,7 +114,7 @@ def send(
 
 def _encoded(plan: WritePlan, rows: Sequence[Row], door: str) -> Iterator[pa.RecordBatch]:
     if door == "rows":
-        return row_encoder(plan)(dict(row) for row in rows)
+        return encode_batches(arrow_batches(dict(row) for row in rows), plan)
     names = [column.name for column in plan.columns]
     table = pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows])
-    return (arrow.encode(batch, plan) for batch in table.to_batches())
+    return encode_batches(table.to_batches(), plan)

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from spark_klaviyo.core.choices import ContentFormat
 from spark_klaviyo.options.table import BY_NAME
 from spark_klaviyo.plan.manual.formats import FORMATS
 from spark_klaviyo.simulator import KlaviyoSimulator
@@ -58,9 +59,9 @@ ALONE: dict[str, Read] = {
 
 
 def test_every_content_format_that_the_option_takes_is_written() -> None:
-    assert {*BATCHED, *ALONE} == set(FORMATS)
+    assert {*BATCHED, *ALONE} == {str(content_format) for content_format in FORMATS}
     for name in FORMATS:
-        assert BY_NAME["content_format"].reader(name.upper()) == name
+        assert BY_NAME["content_format"].reader(str(name).upper()) is name
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -69,7 +70,7 @@ def test_a_batch_arrives_in_the_format_asked_for(klaviyo: KlaviyoSimulator, cont
     read, expected = BATCHED[content_format]
     sent = send(klaviyo, ROWS, door=door, url=SINK, content_format=content_format)
     assert read(sent.only.body.decode()) == expected
-    assert sent.only.headers["Content-Type"] == FORMATS[content_format].media_type
+    assert sent.only.headers["Content-Type"] == FORMATS[ContentFormat(content_format)].media_type
     assert sent.report.delivered == 2
     assert sent.receipts[0].bytes == len(sent.only.body)
 

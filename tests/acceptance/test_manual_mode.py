@@ -12,6 +12,7 @@ import pytest
 
 from spark_klaviyo import klaviyo_batch_writer, klaviyo_partition_writer
 from spark_klaviyo.check.check import check_klaviyo
+from spark_klaviyo.core.choices import Api
 from spark_klaviyo.errors import OptionError, SchemaError
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
@@ -515,7 +516,7 @@ def test_an_accepted_answer_is_no_confirmed_one(klaviyo: KlaviyoSimulator) -> No
 def test_a_paths_likeness_to_an_old_one_does_not_make_it_old() -> None:
     plan = plan_for(columns_of([ANN]), url="https://a.klaviyo.com/api/tracking-settings/x", method="PATCH", api_key=KEY)
     assert plan.headers["revision"] == "2026-10-15"
-    assert plan.template.legacy == ""
+    assert plan.template.api is Api.CURRENT
 
 
 def test_the_test_button_tries_a_manual_url_without_writing(klaviyo: KlaviyoSimulator) -> None:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_klaviyo.account.members import ListFacts, cut, list_facts, members
-from spark_klaviyo.account.reads import ReadFailed, asking
+from spark_klaviyo.account.members import ListFacts, list_facts, members, slice_list
+from spark_klaviyo.account.reads import ReadFailed, open_reader
 from spark_klaviyo.modes.mirror.identities import (
     IdentitySet,
     hashed,
@@ -20,6 +20,7 @@ from spark_klaviyo.modes.mirror.identities import (
     unpacked,
 )
 from spark_klaviyo.modes.mirror.removals import ceiling, removals
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.parse import read_options
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
@@ -29,7 +30,7 @@ NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)
 
 
 def options_for(url: str) -> Options:
-    return read_options({"base_url": url, "api_key": "pk_test"}, "check", templates(), find_template)
+    return read_options({"base_url": url, "api_key": "pk_test"}, EntryPoint.CHECK, templates(), find_template)
 
 
 def test_slices_read_side_by_side_bring_every_member_once() -> None:
@@ -39,11 +40,11 @@ def test_slices_read_side_by_side_bring_every_member_once() -> None:
             elapsed[0] = 600.0 * step
             people = [{"email": f"p{step}-{number}@example.com"} for number in range(330)]
             klaviyo.add_profiles(people, "Y6nRLr")
-        with asking(options_for(klaviyo.url)) as ask:
-            facts = list_facts(ask, "Y6nRLr")
+        with open_reader(options_for(klaviyo.url)) as reader:
+            facts = list_facts(reader, "Y6nRLr")
             assert facts.members == 2_640
             now = datetime.now(timezone.utc) + timedelta(seconds=elapsed[0])
-            pages = list(members(ask, facts, now))
+            pages = list(members(reader, facts, now))
         ids = [str(one["id"]) for page in pages for one in page]
         assert sorted(ids) == sorted(klaviyo.lists["Y6nRLr"].joined)
         filters = {request.query.get("filter") for request in klaviyo.requests if "filter" in request.query}
@@ -51,17 +52,17 @@ def test_slices_read_side_by_side_bring_every_member_once() -> None:
 
 
 def test_a_small_list_is_read_without_slices() -> None:
-    assert len(cut(ListFacts("Y6nRLr", 900, "2020-01-01T00:00:00Z"), NOW)) == 1
-    assert len(cut(ListFacts("Y6nRLr", 1_000_000, ""), NOW)) == 1
-    assert len(cut(ListFacts("Y6nRLr", 1_000_000, "2020-01-01T00:00:00+00:00"), NOW)) == 64
+    assert len(slice_list(ListFacts("Y6nRLr", 900, "2020-01-01T00:00:00Z"), NOW)) == 1
+    assert len(slice_list(ListFacts("Y6nRLr", 1_000_000, ""), NOW)) == 1
+    assert len(slice_list(ListFacts("Y6nRLr", 1_000_000, "2020-01-01T00:00:00+00:00"), NOW)) == 64
 
 
 def test_a_page_that_cannot_be_read_ends_the_reading() -> None:
     with KlaviyoSimulator() as klaviyo:
         klaviyo.add_profiles(500, "Y6nRLr")
         klaviyo.inject(Fault("status", path="/api/lists/Y6nRLr/profiles", status=403, after=2))
-        with asking(options_for(klaviyo.url)) as ask, pytest.raises(ReadFailed):
-            list(members(ask, ListFacts("Y6nRLr", 500)))
+        with open_reader(options_for(klaviyo.url)) as reader, pytest.raises(ReadFailed):
+            list(members(reader, ListFacts("Y6nRLr", 500)))
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from spark_klaviyo.account.lists import all_lists
-from spark_klaviyo.account.names import with_ids
-from spark_klaviyo.errors import OptionError, WriteStopped
+from spark_klaviyo.account.names import resolve_names
+from spark_klaviyo.account.resources import all_lists
+from spark_klaviyo.errors import OptionError
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.parse import read_options
+from spark_klaviyo.report.errors import WriteStopped
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.templates import find_template, templates
 
@@ -17,7 +19,7 @@ MANY = {f"List{number:02d}": f"Shop {number}" for number in range(34)}
 
 def options_for(url: str, **given: object) -> Options:
     asked = {"base_url": url, "api_key": "pk_test", **given}
-    return read_options(asked, "function", templates(), find_template)
+    return read_options(asked, EntryPoint.FUNCTION, templates(), find_template)
 
 
 def asking(url: str, name: str) -> Options:
@@ -26,27 +28,27 @@ def asking(url: str, name: str) -> Options:
 
 def test_the_name_of_a_list_becomes_its_id() -> None:
     with KlaviyoSimulator(lists={"Y6nRLr": "Newsletter", "Lst1Aa": "Newsletter, old"}) as klaviyo:
-        assert with_ids(asking(klaviyo.url, "Newsletter")).settings["list_id"] == "Y6nRLr"
+        assert resolve_names(asking(klaviyo.url, "Newsletter")).settings["list_id"] == "Y6nRLr"
         assert [request.method for request in klaviyo.requests] == ["GET"]
 
 
 def test_a_name_is_taken_as_it_is_written_quotes_plus_signs_and_commas_included() -> None:
     name = 'A+B "gold", équipe (new) & more'
     with KlaviyoSimulator(lists={"Abc123": name, "Def456": "A B"}) as klaviyo:
-        assert with_ids(asking(klaviyo.url, name)).settings["list_id"] == "Abc123"
+        assert resolve_names(asking(klaviyo.url, name)).settings["list_id"] == "Abc123"
 
 
 def test_an_id_is_left_alone_and_nothing_is_read() -> None:
     with KlaviyoSimulator() as klaviyo:
         given = options_for(klaviyo.url, template="add_profiles_to_list", list_id="Y6nRLr")
-        assert with_ids(given) is given
+        assert resolve_names(given) is given
         assert klaviyo.requests == []
 
 
 def test_a_name_that_two_lists_have_is_refused_with_both_ids() -> None:
     with KlaviyoSimulator(lists={"Aaa111": "VIP", "Bbb222": "VIP", "Ccc333": "Rest"}) as klaviyo:
         with pytest.raises(OptionError, match="2 lists are called 'VIP'") as raised:
-            with_ids(asking(klaviyo.url, "VIP"))
+            resolve_names(asking(klaviyo.url, "VIP"))
         assert "Aaa111" in str(raised.value)
         assert "Bbb222" in str(raised.value)
         assert "Ccc333" not in str(raised.value)
@@ -57,7 +59,7 @@ def test_a_misspelt_name_is_refused_with_the_nearest_from_all_pages() -> None:
         KlaviyoSimulator(lists={**MANY, "Y6nRLr": "Newsletter"}) as klaviyo,
         pytest.raises(OptionError, match="did you mean 'Newsletter' \\(Y6nRLr"),
     ):
-        with_ids(asking(klaviyo.url, "newsleter"))
+        resolve_names(asking(klaviyo.url, "newsleter"))
 
 
 def test_a_name_in_another_case_is_refused_with_the_right_one() -> None:
@@ -65,7 +67,7 @@ def test_a_name_in_another_case_is_refused_with_the_right_one() -> None:
         KlaviyoSimulator(lists={"Y6nRLr": "Newsletter"}) as klaviyo,
         pytest.raises(OptionError, match="no list is called 'NEWSLETTER'; did you mean 'Newsletter'"),
     ):
-        with_ids(asking(klaviyo.url, "NEWSLETTER"))
+        resolve_names(asking(klaviyo.url, "NEWSLETTER"))
 
 
 def test_a_name_like_no_other_is_refused_with_what_there_is() -> None:
@@ -73,7 +75,7 @@ def test_a_name_like_no_other_is_refused_with_what_there_is() -> None:
         KlaviyoSimulator(lists={"Y6nRLr": "Newsletter"}) as klaviyo,
         pytest.raises(OptionError, match="there are: 'Newsletter'"),
     ):
-        with_ids(asking(klaviyo.url, "zzz"))
+        resolve_names(asking(klaviyo.url, "zzz"))
 
 
 def test_coupons_data_sources_and_tags_are_looked_up_too() -> None:
@@ -90,7 +92,7 @@ def test_coupons_data_sources_and_tags_are_looked_up_too() -> None:
         ]
         for template, setting, name, found in asked:
             options = options_for(klaviyo.url, template=template, **{setting: f"name:{name}"})
-            assert with_ids(options).settings[setting] == found
+            assert resolve_names(options).settings[setting] == found
 
 
 def test_a_key_without_the_scope_is_told_to_give_the_id() -> None:
@@ -98,13 +100,13 @@ def test_a_key_without_the_scope_is_told_to_give_the_id() -> None:
         KlaviyoSimulator(api_keys={"pk_test": ["profiles:write"]}) as klaviyo,
         pytest.raises(OptionError, match="give the id itself, or the key the scope lists:read"),
     ):
-        with_ids(asking(klaviyo.url, "Newsletter"))
+        resolve_names(asking(klaviyo.url, "Newsletter"))
 
 
 def test_a_refused_key_stops_the_write_with_a_report() -> None:
     with KlaviyoSimulator(api_keys=["pk_other"]) as klaviyo:
         with pytest.raises(WriteStopped, match="refuses this key") as raised:
-            with_ids(asking(klaviyo.url, "Newsletter"), run_id="r1")
+            resolve_names(asking(klaviyo.url, "Newsletter"), run_id="r1")
         report = raised.value.report
         assert report is not None
         assert (report.run_id, report.template, report.rows) == ("r1", "add_profiles_to_list", 0)
@@ -124,15 +126,15 @@ def test_a_refused_key_stops_the_write_with_a_report() -> None:
 def test_several_lists_are_given_by_ids_and_names(given: object, found: str) -> None:
     with KlaviyoSimulator(lists={"Vip111": "VIP", "Old222": "Old, and new"}) as klaviyo:
         options = options_for(klaviyo.url, template="add_profiles_to_list", list_id=given)
-        assert with_ids(options).settings["list_id"] == found
+        assert resolve_names(options).settings["list_id"] == found
 
 
 def test_an_id_behind_a_name_is_taken_for_part_of_it_and_the_complaint_says_so() -> None:
     with (
         KlaviyoSimulator(lists={"Vip111": "VIP"}) as klaviyo,
-        pytest.raises(OptionError, match=r"no list is called 'VIP,Abc123'.*ids stand before names"),
+        pytest.raises(OptionError, match=r"no list is called 'VIP,Abc123'.*put ids before names"),
     ):
-        with_ids(options_for(klaviyo.url, template="add_profiles_to_list", list_id="name:VIP,Abc123"))
+        resolve_names(options_for(klaviyo.url, template="add_profiles_to_list", list_id="name:VIP,Abc123"))
 
 
 def test_lists_that_a_refused_key_or_a_host_without_an_answer_keeps_are_no_matter_of_options() -> None:

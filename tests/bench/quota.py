@@ -23,9 +23,9 @@ from spark_klaviyo.core.models import Batch, EncodedRows, Envelope, Quota, Span
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.sender import deliver
+from spark_klaviyo.http.policy import RESEND, Policy, ResendRule
 from spark_klaviyo.http.transport import Transport
 from spark_klaviyo.options.secrets import Credentials, Secret
-from spark_klaviyo.plan.model import Policy
 from spark_klaviyo.ratelimit.client import RateLimitClient, RemoteRateLimiter
 from spark_klaviyo.ratelimit.limiter import LocalRateLimiter, RateLimiter
 from spark_klaviyo.ratelimit.server import RateLimitServer
@@ -107,6 +107,7 @@ class SendSpec:
     quota: Quota
     template: Template = CURRENT["bulk_import_profiles"]
     policy: Policy = field(default_factory=Policy)
+    resend: ResendRule = RESEND
     workers: int = 4
     run_id: str = "bench"
     params: tuple[object, ...] = ()

@@ -8,7 +8,7 @@ from datetime import date
 import pytest
 
 from spark_klaviyo import check_klaviyo
-from spark_klaviyo.account.account import revision_line
+from spark_klaviyo.check.account_lines import revision_line
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.report.pages.check import CheckLine, CheckResult
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator

@@ -17,6 +17,7 @@ import pytest
 
 from spark_klaviyo import OptionError
 from spark_klaviyo.entrypoints.read import options_at
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import Field, read_type
@@ -28,7 +29,7 @@ from tests.task.running import KEY, Ran, people, run_plan
 def plan_at(url: str, attempts: int = 2) -> WritePlan:
     given = {"template": "bulk_import_profiles", "api_key": KEY, "base_url": url, "attempts": attempts}
     fields = [Field(name, read_type("string")) for name in ("email", "first_name")]
-    return make_plan(options_at("function", {**given, "timeout_seconds": 5}), fields, "run")
+    return make_plan(options_at(EntryPoint.FUNCTION, {**given, "timeout_seconds": 5}), fields, "run")
 
 
 def sent(plan: WritePlan) -> Ran:

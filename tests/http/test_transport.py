@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from spark_klaviyo.core.choices import KeyIn
 from spark_klaviyo.core.clock import rfc3339
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER
 from spark_klaviyo.http.failures import blackholed
@@ -110,7 +111,7 @@ def test_netrc_never_replaces_the_key(tmp_path: Path) -> None:
     os.environ["NETRC"] = str(netrc)
     with Loopback() as server:
         transport(server.url).send("GET", "/a")
-        transport(server.url, key_in="none").send("GET", "/b")
+        transport(server.url, key_in=KeyIn.NONE).send("GET", "/b")
     assert [received.headers.get("authorization") for received in server.received] == [f"Klaviyo-API-Key {KEY}", None]
 
 
@@ -128,14 +129,15 @@ def test_proxies_are_honoured_and_the_option_goes_first(given: str) -> None:
 @pytest.mark.parametrize(
     ("key_in", "authorization", "query", "body"),
     [
-        ("authorization", f"Klaviyo-API-Key {KEY}", "a=b%2Bc", b"[\x00key\x00]"),
-        ("header", f"Klaviyo-API-Key {KEY}", "a=b%2Bc", b"[\x00key\x00]"),
-        ("query", None, f"a=b%2Bc&api_key={KEY}", b"[\x00key\x00]"),
-        ("body", None, "a=b%2Bc", f"[{KEY}]".encode()),
-        ("none", None, "a=b%2Bc", b"[\x00key\x00]"),
+        (KeyIn.HEADER, f"Klaviyo-API-Key {KEY}", "a=b%2Bc", b"[\x00key\x00]"),
+        (KeyIn.QUERY, None, f"a=b%2Bc&api_key={KEY}", b"[\x00key\x00]"),
+        (KeyIn.BODY, None, "a=b%2Bc", f"[{KEY}]".encode()),
+        (KeyIn.NONE, None, "a=b%2Bc", b"[\x00key\x00]"),
     ],
 )
-def test_the_key_travels_where_it_is_asked_to(key_in: str, authorization: str | None, query: str, body: bytes) -> None:
+def test_the_key_travels_where_it_is_asked_to(
+    key_in: KeyIn, authorization: str | None, query: str, body: bytes
+) -> None:
     with Loopback() as server:
         line = transport(server.url, key_in=key_in)
         line.send("POST", "/api/x", query=[("a", "b+c")], parts=[b"[" + KEY_PLACEHOLDER + b"]"])
@@ -250,7 +252,7 @@ def test_a_header_that_cannot_be_sent_is_a_failure_and_no_exception() -> None:
 def test_nothing_that_is_logged_holds_the_key_or_the_address(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with Loopback() as server:
-        line = transport(server.url, key_in="query")
+        line = transport(server.url, key_in=KeyIn.QUERY)
         line.send("GET", "/api/profiles/somebody%40example.com")
         text = repr(line)
         line.close()
@@ -264,7 +266,7 @@ def test_the_debug_output_of_the_http_library_never_shows_the_key(
 ) -> None:
     monkeypatch.setattr(http.client.HTTPConnection, "debuglevel", 1)
     with Loopback() as server:
-        got = transport(server.url, key_in="query").send("POST", "/x", parts=[b"someone@example.com"])
+        got = transport(server.url, key_in=KeyIn.QUERY).send("POST", "/x", parts=[b"someone@example.com"])
         transport(server.url).send("POST", "/x", parts=[b"someone@example.com"])
     assert got.status == 200
     told = "".join(capsys.readouterr())

@@ -13,9 +13,10 @@ import pyarrow as pa
 import pytest
 
 from spark_klaviyo import write_klaviyo
-from spark_klaviyo.errors import OptionError, RowsRejected, SchemaError, WriteStopped
+from spark_klaviyo.errors import OptionError, SchemaError
 from spark_klaviyo.modes.mirror.execute import all_kept
 from spark_klaviyo.modes.mirror.identities import of_people, packed, unpacked
+from spark_klaviyo.report.errors import RowsRejected, WriteStopped
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator

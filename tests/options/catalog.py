@@ -5,65 +5,80 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from spark_klaviyo.core.choices import Api
 from spark_klaviyo.core.models import Limits
 from spark_klaviyo.errors import OptionError
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.parse import Options, read_options
-from spark_klaviyo.templates.model import M, Setting, Template
+from spark_klaviyo.templates.model import Family, M, Setting, Template
 
 KEY = "pk_0123456789abcdef0123456789abcdef01"
-LIST = Setting("list_id", "id of the list", required=True, per_row=True, look_up="list", several=True)
+LIST = Setting("list_id", "id of the list", required=True, per_row=True, lookup_kind="list", takes_several=True)
 
 
 def _template(name: str, *settings: Setting, **more: object) -> Template:
-    fixed = {"family": "any", "summary": "", "method": "POST", "path": "/api/x", "body": "{rows}", "fields": ()}
-    known = {"limits": Limits(10_000, 5_000_000), "quota": M, "outcome": "job", "settings": settings}
+    fixed = {
+        "family": Family.PROFILES,
+        "summary": "",
+        "method": "POST",
+        "path": "/api/x",
+        "body": "{rows}",
+        "fields": (),
+    }
+    known = {"limits": Limits(10_000, 5_000_000), "quota": M, "settings": settings}
     return Template(name=name, **{**fixed, **known, **more})  # type: ignore[arg-type]
 
 
 CURRENT = (
-    _template("add_profiles_to_list", LIST, family="profiles"),
+    _template("add_profiles_to_list", LIST),
     _template(
         "subscribe",
         LIST,
-        Setting("channels", "what for", required=True, choices=("email", "sms"), per_row=True, several=True),
+        Setting("channels", "what for", required=True, choices=("email", "sms"), per_row=True, takes_several=True),
         Setting("historical_import", "past consent", default="false", choices=("true", "false")),
         Setting("custom_source", "where from"),
     ),
-    _template("suppress", Setting("reason", "why"), needs=(("reason", "nobody is lost by accident"),)),
+    _template("suppress", Setting("reason", "why")),
     _template("delete_people", deletes=True),
-    _template("create_events", unique_id="unique_id"),
+    _template("create_events", family=Family.EVENTS, unique_id_field="unique_id"),
 )
-RETIRED = (_template("add_profiles_to_list", LIST, legacy="v2", limits=Limits(100, 5_000_000)),)
+RETIRED = (_template("add_profiles_to_list", LIST, api=Api.V2, limits=Limits(100, 5_000_000)),)
 CATALOG = (*CURRENT, *RETIRED)
 
 
-def find(name: str, api: str) -> Template:
+def find(name: str, api: Api) -> Template:
     """The template of the catalog, or an OptionError."""
-    for template in CURRENT if api == "current" else RETIRED:
+    for template in CURRENT if api is Api.CURRENT else RETIRED:
         if template.name == name:
             return template
     raise OptionError(f"template: there is no {name!r}")
 
 
-def read(door: str = "function", *, recorded: bool = False, **given: Any) -> Options:
+def read(entry_point: EntryPoint = EntryPoint.FUNCTION, *, recorded: bool = False, **given: Any) -> Options:
     """Options read against the catalog, with a key unless one is given."""
-    return read_all({"api_key": KEY, **given}, door, recorded=recorded)
+    return read_all({"api_key": KEY, **given}, entry_point, recorded=recorded)
 
 
-def read_all(given: Mapping[str, object], door: str = "function", *, recorded: bool = False) -> Options:
+def read_all(
+    given: Mapping[str, object], entry_point: EntryPoint = EntryPoint.FUNCTION, *, recorded: bool = False
+) -> Options:
     """Options read against the catalog, with nothing added."""
-    return read_options(given, door, CATALOG, find, recorded=recorded)
+    return read_options(given, entry_point, CATALOG, find, recorded=recorded)
 
 
-def complaints(door: str = "function", *, recorded: bool = False, **given: Any) -> tuple[str, ...]:
+def complaints(
+    entry_point: EntryPoint = EntryPoint.FUNCTION, *, recorded: bool = False, **given: Any
+) -> tuple[str, ...]:
     """What is complained about; empty when nothing is."""
-    return complaints_of({"api_key": KEY, **given}, door, recorded=recorded)
+    return complaints_of({"api_key": KEY, **given}, entry_point, recorded=recorded)
 
 
-def complaints_of(given: Mapping[str, object], door: str = "function", *, recorded: bool = False) -> tuple[str, ...]:
+def complaints_of(
+    given: Mapping[str, object], entry_point: EntryPoint = EntryPoint.FUNCTION, *, recorded: bool = False
+) -> tuple[str, ...]:
     """What is complained about, with nothing added to what is given."""
     try:
-        read_all(given, door, recorded=recorded)
+        read_all(given, entry_point, recorded=recorded)
     except OptionError as error:
         return error.complaints
     return ()

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spark_klaviyo.core.choices import Api
 from spark_klaviyo.core.models import Quota
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.options.entrypoints import DOORS
+from spark_klaviyo.options.choices import Nulls, OtherColumns, Validate
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.secrets import Credentials, Secret
 from spark_klaviyo.options.table import OPTIONS
 from tests.options.catalog import KEY, complaints, complaints_of, read, read_all, to_list
@@ -22,12 +24,13 @@ pytestmark = pytest.mark.oldest
 
 def test_defaults_are_those_of_the_table() -> None:
     options = read(**to_list())
-    assert (options.template, options.api, options.url) == ("add_profiles_to_list", "current", "")
+    assert (options.template, options.api, options.url) == ("add_profiles_to_list", Api.CURRENT, "")
     assert (options.tasks, options.workers, options.attempts) == (8, 4, 8)
     assert (options.timeout_seconds, options.longest_wait_seconds, options.job_timeout_seconds) == (60.0, 120.0, 3600.0)
     assert (options.base_url, options.revision) == ("https://a.klaviyo.com", "2026-10-15")
     assert (options.max_rows, options.max_bytes, options.rate_limit) == (None, None, None)
-    assert (options.validate, options.nulls, options.other_columns) == ("strict", "omit", "properties")
+    assert (options.validate, options.nulls) == (Validate.STRICT, Nulls.OMIT)
+    assert options.other_columns is OtherColumns.PROPERTIES
     assert options.batch_mode
     assert options.wait_for_jobs
     assert not options.allow_http
@@ -99,7 +102,7 @@ def test_an_unknown_name_gets_the_nearest_of_table_and_template() -> None:
 
 def test_what_spark_adds_to_a_streaming_query_is_no_option_of_ours() -> None:
     sparks = {"checkpointlocation": "/x", "queryname": "q", "api_key": Secret(KEY)}
-    assert read_all(to_list(**sparks), "stream").given == {"template", "list_id", "api_key"}
+    assert read_all(to_list(**sparks), EntryPoint.STREAM).given == {"template", "list_id", "api_key"}
     assert len(complaints(**to_list(checkpointlocation="/x"))) == 1
 
 
@@ -147,18 +150,18 @@ def test_what_may_be_kept_is_what_was_given_without_secrets() -> None:
 
 
 secrets = st.from_regex(r"[A-Z]Q[a-z0-9]{8,30}Q", fullmatch=True)
-doors = st.sampled_from(sorted(DOORS))
+entry_points = st.sampled_from(EntryPoint)
 names = st.sampled_from([option.name for option in OPTIONS if option.hidden] + ["header.X-Key", "header.b d"])
 anywhere = st.sampled_from([option.name for option in OPTIONS] + ["list_id", "nope", "header.X"])
 
 
-@given(secrets, doors, names, st.booleans(), st.dictionaries(anywhere, st.text(max_size=10), max_size=4))
+@given(secrets, entry_points, names, st.booleans(), st.dictionaries(anywhere, st.text(max_size=10), max_size=4))
 def test_no_error_and_no_repr_shows_a_secret(
-    secret: str, door: str, name: str, recorded: bool, others: dict[str, str]
+    secret: str, entry_point: EntryPoint, name: str, recorded: bool, others: dict[str, str]
 ) -> None:
     given: dict[str, Any] = {"list_id": "L", "template": "add_profiles_to_list", **others, name: secret}
     try:
-        options = read_all(given, door, recorded=recorded)
+        options = read_all(given, entry_point, recorded=recorded)
     except OptionError as error:
         assert secret not in str(error)
         assert secret not in repr(error)
@@ -193,28 +196,28 @@ def test_the_environment_gives_the_key_where_nothing_else_does(monkeypatch: pyte
 
 def test_without_a_key_only_a_preview_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KLAVIYO_API_KEY", raising=False)
-    assert read_all(to_list(), "preview").credentials == Credentials()
-    for door in DOORS.keys() - {"preview"}:
-        assert complaints_of(to_list(), door)[0].startswith("api_key: is required: set the environment variable")
+    assert read_all(to_list(), EntryPoint.PREVIEW).credentials == Credentials()
+    for entry_point in set(EntryPoint) - {EntryPoint.PREVIEW}:
+        assert complaints_of(to_list(), entry_point)[0].startswith("api_key: is required: set the environment variable")
 
 
 def test_a_literal_key_is_refused_where_spark_or_a_process_list_would_show_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_KEY", KEY)
-    [recorded] = complaints("source", recorded=True, **to_list())
+    [recorded] = complaints(EntryPoint.SOURCE, recorded=True, **to_list())
     assert "rotate this key" in recorded
     assert "register(spark, api_key=...)" in recorded
-    assert complaints("stream", **to_list()) == (recorded,)
-    [listed] = complaints("command", **to_list())
+    assert complaints(EntryPoint.STREAM, **to_list()) == (recorded,)
+    [listed] = complaints(EntryPoint.COMMAND, **to_list())
     assert listed.startswith("api_key: a process list shows arguments")
-    assert complaints("source", **to_list()) == ()
+    assert complaints(EntryPoint.SOURCE, **to_list()) == ()
     for bound in ("env:SOME_KEY", Secret(KEY)):
-        assert read_all(to_list(api_key=bound), "stream").credentials == Credentials(Secret(KEY))
+        assert read_all(to_list(api_key=bound), EntryPoint.STREAM).credentials == Credentials(Secret(KEY))
 
 
 def test_a_key_inside_another_option_is_refused_there_too() -> None:
     given = {"url": f"https://a.b/c?token={KEY}", "key_in": "none"}
     assert complaints_of(given) == ()
-    assert [line.split(":")[0] for line in complaints_of(given, "command")] == ["url"]
+    assert [line.split(":")[0] for line in complaints_of(given, EntryPoint.COMMAND)] == ["url"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPMethod
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 from spark_klaviyo.core.models import Quota
 from spark_klaviyo.options import addresses, readers
 from spark_klaviyo.options.addresses import Unreadable
+from spark_klaviyo.options.choices import Nulls, Progress
 from spark_klaviyo.options.readers import Reader
+from spark_klaviyo.options.table import BY_NAME
 
 pytestmark = pytest.mark.oldest
 
@@ -33,9 +36,10 @@ LIST = ["a", " b "]
         (readers.ceiling, 100, "100"),
         (readers.ceiling, "1000000", "1000000"),
         (readers.ceiling, 0, "0"),
-        (readers.choice("POST", "PUT", upper=True), "put", "PUT"),
-        (readers.choice("omit", "send"), "Send", "send"),
-        (readers.progress, False, "false"),
+        (readers.choice((HTTPMethod.POST, HTTPMethod.PUT)), "put", HTTPMethod.PUT),
+        (readers.choice(Nulls), "Send", Nulls.SEND),
+        (BY_NAME["progress"].reader, False, Progress.NEVER),
+        (BY_NAME["progress"].reader, "On", Progress.ALWAYS),
         (readers.rate, "auto", None),
         (readers.rate, "none", Quota(())),
         (readers.rate, "150/m, 10/s", Quota(((10, 1.0), (150, 60.0)))),
@@ -83,7 +87,7 @@ def test_a_reader_reads_text_and_values_alike(reader: Reader, given: object, val
         (readers.ceiling, "-1", "a whole number or a percentage from 0% to 100%"),
         (readers.ceiling, "1.5", "a whole number or a percentage from 0% to 100%"),
         (readers.ceiling, "2%3", "a whole number or a percentage from 0% to 100%"),
-        (readers.choice("omit", "send"), "keep", "one of omit, send"),
+        (readers.choice(Nulls), "keep", "one of omit, send"),
         (readers.rate, "10", "auto, none, or requests per unit such as 10/s,150/m"),
         (readers.rate, "0/s", "auto, none, or requests per unit such as 10/s,150/m"),
         (readers.rate, "1/s,2/s", "auto, none, or requests per unit such as 10/s,150/m"),

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from spark_klaviyo.options.entrypoints import DOORS, SESSION_DOORS, TASK_DOORS
+from spark_klaviyo.options.choices import OnReject
+from spark_klaviyo.options.entrypoints import SESSION_ENTRY_POINTS, TASK_ENTRY_POINTS, EntryPoint
 from spark_klaviyo.options.secrets import Secret
 from spark_klaviyo.options.table import BY_NAME
 from tests.options.catalog import KEY, complaints, read, to_list
@@ -83,16 +84,17 @@ def test_what_cannot_be_is_refused(given: dict[str, Any], expected: str) -> None
     assert said.startswith(expected)
 
 
-def test_every_door_with_a_session_complains_at_once_of_change_data_that_cannot_be_written() -> None:
-    for door in ("function", "command", "batch", "check"):
-        said = complaints(door, **changes(state_path="/s", api_key=Secret(KEY)))
+def test_every_entry_point_with_a_session_complains_at_once_of_change_data_that_cannot_be_written() -> None:
+    for entry_point in (EntryPoint.FUNCTION, EntryPoint.COMMAND, EntryPoint.BATCH, EntryPoint.CHECK):
+        said = complaints(entry_point, **changes(state_path="/s", api_key=Secret(KEY)))
         assert [line.partition(":")[0] for line in said] == ["state_path", "on_delete"]
     guarded = changes(on_delete="delete", api_key=Secret(KEY))
-    for door, number in (("function", "exact number of deletes"), ("batch", "most deletes of a micro-batch")):
-        [missing] = complaints(door, **guarded)
+    numbers = {EntryPoint.FUNCTION: "exact number of deletes", EntryPoint.BATCH: "most deletes of a micro-batch"}
+    for entry_point, number in numbers.items():
+        [missing] = complaints(entry_point, **guarded)
         assert missing.startswith("confirm_deletion: is required by on_delete=delete")
         assert number in missing
-    assert complaints("preview", **guarded) == ()
+    assert complaints(EntryPoint.PREVIEW, **guarded) == ()
 
 
 def subscribe(**given: object) -> dict[str, Any]:
@@ -127,10 +129,6 @@ def test_a_setting_takes_what_its_template_says(given: dict[str, Any], expected:
     assert said.startswith(expected)
 
 
-def test_a_template_can_need_more_than_its_settings() -> None:
-    assert complaints(template="suppress") == ("reason: is required by template suppress: nobody is lost by accident",)
-
-
 NEEDS_A_SESSION = {
     "state_path": "/x",
     "list_mode": "add",
@@ -143,55 +141,55 @@ NEEDS_A_SESSION = {
 }
 
 
-@pytest.mark.parametrize("door", sorted(TASK_DOORS))
+@pytest.mark.parametrize("entry_point", TASK_ENTRY_POINTS, ids=lambda one: one.value)
 @pytest.mark.parametrize("name", sorted(NEEDS_A_SESSION))
-def test_a_task_door_refuses_what_needs_a_session_and_names_the_door_that_has_it(door: str, name: str) -> None:
+def test_without_a_session_an_option_that_needs_one_is_refused(entry_point: EntryPoint, name: str) -> None:
     given = to_list(**{name: NEEDS_A_SESSION[name], "api_key": Secret(KEY)})
-    said = [line for line in complaints(door, **given) if "has no session before and after its tasks" in line]
+    said = [line for line in complaints(entry_point, **given) if "has no session before and after its tasks" in line]
     assert [line.split(":")[0] for line in said] == [name]
-    assert ("klaviyo_batch_writer" if door == "stream" else "write_klaviyo") in said[0]
+    assert ("klaviyo_batch_writer" if entry_point is EntryPoint.STREAM else "write_klaviyo") in said[0]
 
 
-@pytest.mark.parametrize("door", sorted(SESSION_DOORS))
-def test_a_session_door_takes_every_option(door: str) -> None:
+@pytest.mark.parametrize("entry_point", SESSION_ENTRY_POINTS, ids=lambda one: one.value)
+def test_with_a_session_every_option_is_taken(entry_point: EntryPoint) -> None:
     given = to_list(**NEEDS_A_SESSION, api_key=Secret(KEY))
     del given["state_path"]  # which change data does not take
-    assert read(door, **given).change_column == "c"
-    assert read(door, **to_list(state_path="/x", api_key=Secret(KEY))).state_path == "/x"
+    assert read(entry_point, **given).change_column == "c"
+    assert read(entry_point, **to_list(state_path="/x", api_key=Secret(KEY))).state_path == "/x"
 
 
-def test_a_deletion_waits_for_a_door_that_can_count_first() -> None:
+def test_a_deletion_needs_an_entry_point_that_counts_rows_first() -> None:
     deletion: dict[str, Any] = {"template": "delete_people", "api_key": Secret(KEY)}
-    for door in TASK_DOORS:
-        [said] = complaints(door, **deletion)
+    for entry_point in TASK_ENTRY_POINTS:
+        [said] = complaints(entry_point, **deletion)
         assert said.startswith("template: delete_people deletes, and ")
-    assert read("batch", confirm_deletion="5", **deletion).confirm_deletion == 5
+    assert read(EntryPoint.BATCH, confirm_deletion="5", **deletion).confirm_deletion == 5
 
 
 @pytest.mark.parametrize(
-    ("door", "expected"),
+    ("entry_point", "expected"),
     [
-        ("function", "fail"),
-        ("source", "fail"),
-        ("command", "fail"),
-        ("partition", "keep"),
-        ("batch", "keep"),
-        ("stream", "keep"),
+        (EntryPoint.FUNCTION, OnReject.FAIL),
+        (EntryPoint.SOURCE, OnReject.FAIL),
+        (EntryPoint.COMMAND, OnReject.FAIL),
+        (EntryPoint.PARTITION, OnReject.KEEP),
+        (EntryPoint.BATCH, OnReject.KEEP),
+        (EntryPoint.STREAM, OnReject.KEEP),
     ],
 )
-def test_rejects_are_kept_where_raising_would_send_again(door: str, expected: str) -> None:
-    assert read(door, **to_list(api_key=Secret(KEY))).on_reject == expected
+def test_rejects_are_kept_where_raising_would_send_again(entry_point: EntryPoint, expected: OnReject) -> None:
+    assert read(entry_point, **to_list(api_key=Secret(KEY))).on_reject is expected
 
 
 def test_foreach_partition_cannot_fail_on_rejects() -> None:
-    [said] = complaints("partition", **to_list(on_reject="fail"))
+    [said] = complaints(EntryPoint.PARTITION, **to_list(on_reject="fail"))
     assert said.startswith("on_reject: fail is not possible at klaviyo_partition_writer")
-    assert read("stream", **to_list(on_reject="fail", api_key=Secret(KEY))).on_reject == "fail"
+    assert read(EntryPoint.STREAM, **to_list(on_reject="fail", api_key=Secret(KEY))).on_reject is OnReject.FAIL
 
 
-@pytest.mark.parametrize("door", ["check", "follow"])
-def test_an_account_can_be_asked_without_an_endpoint(door: str) -> None:
-    assert read(door).template is None
+@pytest.mark.parametrize("entry_point", [EntryPoint.CHECK, EntryPoint.FOLLOW])
+def test_an_account_can_be_asked_without_an_endpoint(entry_point: EntryPoint) -> None:
+    assert read(entry_point).template is None
 
 
 def test_plain_http_is_for_loopback_or_for_those_who_ask_for_it() -> None:
@@ -199,6 +197,6 @@ def test_plain_http_is_for_loopback_or_for_those_who_ask_for_it() -> None:
     assert read(**to_list(base_url="http://a.b", allow_http="true")).base_url == "http://a.b"
 
 
-def test_every_door_has_a_name_for_messages() -> None:
-    assert all(DOORS.values())
-    assert {door for option in BY_NAME.values() for door in option.doors} == set(DOORS)
+def test_every_entry_point_has_a_name_for_messages_and_takes_options() -> None:
+    assert all(entry_point.text for entry_point in EntryPoint)
+    assert {one for option in BY_NAME.values() for one in option.entry_points} == set(EntryPoint)

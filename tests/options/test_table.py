@@ -6,14 +6,14 @@ from dataclasses import fields
 
 import pytest
 
-from spark_klaviyo.options.entrypoints import DOORS
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.table import OPTIONS, REVISION, Option, plain
 from spark_klaviyo.templates import PINNED, templates
 
 pytestmark = pytest.mark.oldest
 
-OWN = {"door", "settings", "credentials", "given", "shown", "warnings"}
+OWN = {"entry_point", "settings", "credentials", "given", "shown", "warnings"}
 SPENT = {"api_key", "access_token"}  # they become credentials
 
 
@@ -30,7 +30,7 @@ def test_no_two_options_share_a_spelling() -> None:
 def test_an_option_explains_itself_and_can_read_its_own_default(option: Option) -> None:
     assert option.help
     assert option.mode in ("template", "manual", "both")
-    assert option.doors <= set(DOORS)
+    assert option.entry_points <= set(EntryPoint)
     if option.default is not None:
         option.reader(option.default)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from spark_klaviyo.entrypoints.read import options_at
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import Field, Type, read_type
@@ -25,7 +26,7 @@ def plan_of(columns: list[Field], **options: object) -> WritePlan:
     given = {"api_key": KEY, "template": "bulk_import_profiles", **options}
     if "url" in options:
         del given["template"]
-    return make_plan(options_at("function", given), columns, "run")
+    return make_plan(options_at(EntryPoint.FUNCTION, given), columns, "run")
 
 
 TEXT = Type("string")

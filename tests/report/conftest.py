@@ -29,19 +29,19 @@ def busy() -> TaskReport:
         status = 429 if number % 40 == 7 else 503 if number == 99 else 202
         mark = {"x-klaviyo-req-id": f"req-{number:04}"}
         reply = Reply(status, mark, b"", seconds=0.2 + number / 1000)
-        task.reply(reply, at=START + number * 0.75, rows=1000, size=5000, taken=status == 202)
+        task.record_reply(reply, at=START + number * 0.75, rows=1000 if status == 202 else 0, size=5000)
     for row in range(30):
         code = ("bad_email", "bad_email", "no_identifier")[row % 3]
         rejection = Rejection(row, f'{{"email":"{PERSON}"}}', code, f"{PERSON} is bad", "/data/0", 400)
-        task.reject(rejection, partition_id=3, who={"email": PERSON}, run_id="run-1")
-    task.receipt(
+        task.reject(rejection, partition_id=3, identifiers={"email": PERSON}, run_id="run-1")
+    task.record_receipt(
         Receipt("run-1", 3, 0, "bulk_import_profiles", "POST", "https://a.klaviyo.com/api/x", 202, 2, 1000, 5000,
                 "2026-01-01T00:00:00Z", 0.3, "job-1", "delivered", "")
     )  # fmt: skip
     task.accept(1000, "the job was not finished in time")
     task.skip(500, "delivered before")
-    task.job("job-1", "complete", 1000)
-    task.job("job-2", "processing", 1000)
+    task.record_job("job-1", "complete", 1000)
+    task.record_job("job-2", "processing", 1000)
     task.warn("a phone was <dropped>", 12)
     task.requests, task.bytes, task.delivered, task.rows = 389, 1_945_000, 388_000, 389_530
     return task

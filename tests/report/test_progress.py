@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spark_klaviyo.options.choices import Progress
 from spark_klaviyo.report.progress import TerminalProgress, progress
 from spark_klaviyo.report.rate import Pulse, Snapshot, bar, line
 
@@ -53,7 +54,7 @@ def test_a_terminal_shows_one_line_with_rows_time_left_rate_requests_and_quota()
 
 def test_the_report_takes_the_place_of_the_line() -> None:
     screen = Screen(terminal=True)
-    shown = progress("auto", stream=screen)
+    shown = progress(Progress.AUTO, stream=screen)
     shown.update(HALF)
     shown.update(Snapshot(9_000, 9, seconds=20.0))
     shown.done("9,000 rows: 9,000 delivered")
@@ -62,14 +63,14 @@ def test_the_report_takes_the_place_of_the_line() -> None:
 
 def test_a_write_that_raised_leaves_a_clean_line() -> None:
     screen = Screen(terminal=True)
-    shown = progress("auto", stream=screen)
+    shown = progress(Progress.AUTO, stream=screen)
     shown.update(HALF)
     shown.done(None)
     assert screen.lines() == [""]
 
 
-@pytest.mark.parametrize(("mode", "terminal"), [("auto", False), ("off", True), (False, True)])
-def test_logs_and_pipes_and_those_who_asked_for_it_get_silence(mode: str | bool, terminal: bool) -> None:
+@pytest.mark.parametrize(("mode", "terminal"), [(Progress.AUTO, False), (Progress.NEVER, True)])
+def test_logs_and_pipes_and_those_who_asked_for_it_get_silence(mode: Progress, terminal: bool) -> None:
     screen = Screen(terminal)
     shown = progress(mode, stream=screen)
     shown.update(HALF)
@@ -79,7 +80,7 @@ def test_logs_and_pipes_and_those_who_asked_for_it_get_silence(mode: str | bool,
 
 def test_a_pipe_gets_a_line_every_half_minute_when_progress_is_asked_for() -> None:
     screen = Screen(terminal=False)
-    shown = progress("on", stream=screen)
+    shown = progress(Progress.ALWAYS, stream=screen)
     for second in range(1, 70):
         shown.update(Snapshot(second * 10, second, seconds=float(second)))
     shown.done("690 rows: 690 delivered")
@@ -100,7 +101,7 @@ def test_a_terminal_that_knows_no_unicode_gets_plain_characters() -> None:
 
 def test_a_notebook_shows_a_bar_in_one_place_and_then_the_sentence() -> None:
     drawn: list[str] = []
-    shown = progress("auto", stream=Screen(terminal=True), show=drawn.append)
+    shown = progress(Progress.AUTO, stream=Screen(terminal=True), show=drawn.append)
     shown.update(HALF)
     shown.done("10,000 rows: <all> delivered")
     assert 'aria-valuenow="50"' in drawn[0]
@@ -111,7 +112,7 @@ def test_a_notebook_shows_a_bar_in_one_place_and_then_the_sentence() -> None:
 
 def test_without_a_known_total_there_is_no_bar_and_no_time_left() -> None:
     drawn: list[str] = []
-    progress("on", show=drawn.append).update(Snapshot(700, 7, seconds=7.0))
+    progress(Progress.ALWAYS, show=drawn.append).update(Snapshot(700, 7, seconds=7.0))
     assert "progressbar" not in drawn[0]
     assert " left<" not in drawn[0]
     assert "100 rows/s" in drawn[0]
@@ -152,11 +153,12 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 shell = InteractiveShell.instance()
 from spark_klaviyo.report.progress import Silent, notebook, progress
+from spark_klaviyo.options.choices import Progress
 from spark_klaviyo.report.rate import Snapshot
-assert notebook() is None and isinstance(progress("auto"), Silent)
+assert notebook() is None and isinstance(progress(Progress.AUTO), Silent)
 shell.kernel = "a kernel"
 with capture_output() as captured:
-    shown = progress("auto")
+    shown = progress(Progress.AUTO)
     shown.update(Snapshot(700, 7, seconds=7.0))
     shown.done("700 rows: 700 delivered")
 print(*(output.data["text/html"].rpartition("</style>")[2] for output in captured.outputs), sep="\\n")

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from spark_klaviyo.errors import OptionError, RowsRejected
+from spark_klaviyo.errors import OptionError
+from spark_klaviyo.report.errors import RowsRejected
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport
 
@@ -41,7 +42,7 @@ def test_a_report_survives_pickling_alone_and_in_an_error_without_its_live_reade
     report = WriteReport.of(busy, run_id="r", template="t", rejects=lambda: "a DataFrame")
     copy = pickle.loads(pickle.dumps(RowsRejected("rows were rejected", report))).report
     assert copy == report
-    assert copy.rejects == report.rejects_sample
+    assert copy.rejects == tuple(report.rejects_sample)
 
 
 def test_a_page_is_written_where_it_is_asked_for(report: WriteReport, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_klaviyo.core.models import Receipt, Rejection, Reply
-from spark_klaviyo.report.task_report import COUNTS, TALLIES, TaskReport, merge
+from spark_klaviyo.report.counters import COUNTERS
+from spark_klaviyo.report.task_report import TALLIES, TaskReport, merge
 
 codes = st.sampled_from(["bad_email", "invalid", "too_large"]) | st.text(max_size=80)
 replies = st.tuples(
@@ -23,13 +24,13 @@ def reports(draw: st.DrawFn) -> TaskReport:
     task = TaskReport(started=draw(st.floats(1, 9)), ended=draw(st.floats(9, 99)))
     for row, code in enumerate(draw(st.lists(codes, max_size=12))):
         rejection = Rejection(row, draw(words), code, draw(words), status=draw(st.sampled_from([None, 400])))
-        task.reject(rejection, partition_id=1, who={"email": draw(words), "id": None}, run_id="r")
+        task.reject(rejection, partition_id=1, identifiers={"email": draw(words), "id": None}, run_id="r")
     for status, at, rows, taken in draw(st.lists(replies, max_size=12)):
-        task.reply(Reply(status, seconds=rows / 7), at=at, rows=rows, size=rows * 3, taken=taken)
+        task.record_reply(Reply(status, seconds=rows / 7), at=at, rows=rows if taken else 0, size=rows * 3)
     for number, because in enumerate(draw(st.lists(words, max_size=4))):
         task.accept(number, because)
         task.skip(number, because)
-        task.job(because, "complete" if number else "processing", number)
+        task.record_job(because, "complete" if number else "processing", number)
     task.stopped = draw(st.none() | st.tuples(words, words))
     task.rows = task.rejected + task.accepted + task.skipped
     return task
@@ -44,12 +45,12 @@ def test_a_report_comes_back_from_json_and_pickle_as_it_was(task: TaskReport) ->
 @given(st.lists(reports(), max_size=4))
 def test_merging_loses_no_count_however_it_is_grouped(several: list[TaskReport]) -> None:
     merged = merge(several)
-    for name in COUNTS:
+    for name in COUNTERS:
         assert getattr(merged, name) == sum(getattr(one, name) for one in several)
     for name in TALLIES:
         assert sum(getattr(merged, name).values()) == sum(sum(getattr(one, name).values()) for one in several)
     one_by_one = reduce(lambda left, right: merge([left, right]), several, TaskReport())
-    assert [getattr(one_by_one, name) for name in COUNTS] == [getattr(merged, name) for name in COUNTS]
+    assert [getattr(one_by_one, name) for name in COUNTERS] == [getattr(merged, name) for name in COUNTERS]
     assert one_by_one.series == merged.series
     assert merged.adds_up()
 
@@ -59,43 +60,43 @@ def test_a_report_of_many_thousand_rejects_and_requests_stays_a_few_kilobytes() 
     receipt = Receipt("run", 0, 0, "t", "POST", "https://x", 202, 1, 1, 1, "2026-01-01T00:00:00Z", 0.1, None, "ok", "")
     for row in range(20_000):
         rejection = Rejection(row, '{"properties":"' + "x" * 900 + '"}', f"code_{row % 100}", "d" * 5000)
-        task.reject(rejection, partition_id=0, who={"email": "a@b.example"})
+        task.reject(rejection, partition_id=0, identifiers={"email": "a@b.example"})
     for number in range(5_000):
-        task.reply(Reply(200 + number % 90, seconds=1.0), at=1e9 + number * 3, rows=9, size=9, taken=True)
-        task.receipt(receipt)
-        task.job(f"job-{number}" * 4, f"state {number}", 5)
+        task.record_reply(Reply(200 + number % 90, seconds=1.0), at=1e9 + number * 3, rows=9, size=9)
+        task.record_receipt(receipt)
+        task.record_job(f"job-{number}" * 4, f"state {number}", 5)
     assert task.rejected == sum(task.reasons.values()) == 20_000
     assert sum(task.statuses.values()) == sum(task.job_states.values()) == task.requests == 5_000
     assert len(task.to_json()) < 24_000
-    assert len(task.bare().to_json()) < 10_000
+    assert len(task.without_rows().to_json()) < 10_000
     assert len(merge([task] * 64).to_json()) < 24_000
 
 
 def test_the_sample_holds_an_example_of_every_code_though_one_code_floods_it() -> None:
     task = TaskReport()
     for row in range(1000):
-        task.reject(Rejection(row, "{}", "invalid", ""), partition_id=2, who={})
-    task.reject(Rejection(1000, "{}", "too_large", ""), partition_id=2, who={})
-    assert {row.code for row in task.rejects} == {"invalid", "too_large"}
+        task.reject(Rejection(row, "{}", "invalid", ""), partition_id=2, identifiers={})
+    task.reject(Rejection(1000, "{}", "too_large", ""), partition_id=2, identifiers={})
+    assert {row.code for row in task.rejects_sample} == {"invalid", "too_large"}
     assert task.examples == {"invalid": [(2, row) for row in range(5)], "too_large": [(2, 1000)]}
 
 
 def test_a_record_too_large_for_the_sample_is_left_out_of_its_entry_alone() -> None:
     task = TaskReport()
-    task.reject(Rejection(0, "x" * 100_000, "too_large", "why"), partition_id=0, who={"email": "a@b.example"})
-    assert [(row.record, row.email, row.detail) for row in task.rejects] == [("", "a@b.example", "why")]
+    task.reject(Rejection(0, "x" * 100_000, "too_large", "why"), partition_id=0, identifiers={"email": "a@b.example"})
+    assert [(row.record, row.email, row.detail) for row in task.rejects_sample] == [("", "a@b.example", "why")]
 
 
 def test_a_sample_entry_reads_like_a_row_and_its_repr_shows_no_person(busy: TaskReport, person: str) -> None:
-    row = busy.rejects[0]
+    row = busy.rejects_sample[0]
     assert row["email"] == row.email == row.as_dict()["email"] == person
     assert person in row.record
-    assert person not in repr(busy) + repr(busy.rejects) + busy.bare().to_json()
+    assert person not in repr(busy) + repr(busy.rejects_sample) + busy.without_rows().to_json()
 
 
 def test_a_code_that_is_no_code_is_counted_as_other() -> None:
     task = TaskReport()
-    task.reject(Rejection(0, "{}", "Invalid email ann@example.com", ""), partition_id=0, who={})
+    task.reject(Rejection(0, "{}", "Invalid email ann@example.com", ""), partition_id=0, identifiers={})
     assert task.reasons == {"other": 1}
 
 

@@ -23,6 +23,7 @@ from pyspark import cloudpickle
 
 from spark_klaviyo import klaviyo_batch_writer, klaviyo_partition_writer, preview_klaviyo, register, write_klaviyo
 from spark_klaviyo.entrypoints.read import options_at
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.types import read_schema
 
@@ -142,14 +143,15 @@ def streamed(spark: SparkSession, one: dict[str, object], wrong: dict[str, objec
 
 def planned(df: DataFrame, one: dict[str, object]) -> None:
     """What plans show of themselves, and what `explain` prints."""
-    options = options_at("function", one)
+    options = options_at(EntryPoint.FUNCTION, one)
     plan = make_plan(options, read_schema(df.schema.jsonValue()), "run")
     say(repr(plan), str(options), repr(cloudpickle.loads(cloudpickle.dumps(plan))), repr(plan.credentials))
-    from spark_klaviyo.encode import jvm
+    from spark_klaviyo.runs.columns import sent_columns
+    from spark_klaviyo.state.compare import encoded_in_tasks
 
     told = io.StringIO()
     with redirect_stdout(told):
-        jvm.encoded(df, plan).explain("extended")
+        encoded_in_tasks(*sent_columns(df, plan)).explain("extended")
     say(told.getvalue())
 
 

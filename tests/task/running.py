@@ -11,8 +11,9 @@ import pyarrow as pa
 from spark_klaviyo.core.clock import Clock
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.deliver.jobs.follow import JobEnded, OpenJob
-from spark_klaviyo.encode import arrow
+from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.entrypoints.read import options_at
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
@@ -69,7 +70,7 @@ class Ran:
 def options_for(klaviyo: Served, **options: object) -> Options:
     """Options as `write_klaviyo` reads them; bulk import unless another template is named."""
     given: dict[str, object] = {"template": "bulk_import_profiles", "api_key": KEY, "base_url": klaviyo.url}
-    return options_at("function", {**given, **options})
+    return options_at(EntryPoint.FUNCTION, {**given, **options})
 
 
 def plan_for(klaviyo: Served, columns: Iterable[str], **options: object) -> WritePlan:
@@ -106,7 +107,7 @@ def run_plan(
     ran = Ran()
     contexts = SendContextFactory(clock or ScaledClock(60.0))
     with contexts.open(plan, 0, 0) as context:
-        for event in run_task(plan, (arrow.encode(batch, plan) for batch in batches), context, follows=follows):
+        for event in run_task(plan, encode_batches(batches, plan), context, follows=follows):
             ran.add(event)
     return ran
 

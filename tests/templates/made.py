@@ -12,9 +12,10 @@ import pyarrow as pa
 from spark_klaviyo.batching.assembler import BatchAssembler
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.core.stop import Stop
-from spark_klaviyo.encode import arrow
-from spark_klaviyo.encode.rows import row_encoder
+from spark_klaviyo.encode.encoder import encode_batches
+from spark_klaviyo.encode.rows import arrow_batches
 from spark_klaviyo.entrypoints.read import options_at
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import Field, read_type
@@ -71,19 +72,19 @@ def plan_of(template: str, example: Example, **options: str) -> WritePlan:
     """The plan of an example."""
     given = {"api_key": "pk_test", "base_url": "http://127.0.0.1:9", "template": template, **example.options, **options}
     columns = [Field(name, read_type(form)) for name, form in types_of(example).items()]  # type: ignore[arg-type]
-    return make_plan(options_at("function", given), columns, "run")
+    return make_plan(options_at(EntryPoint.FUNCTION, given), columns, "run")
 
 
 def by_rows(plan: WritePlan, example: Example) -> Iterator[pa.RecordBatch]:
-    """The rows as the row encoder makes them."""
-    yield from row_encoder(plan)(zip(*example.columns.values(), strict=True))
+    """The rows as `foreachPartition` hands them over."""
+    yield from encode_batches(arrow_batches(zip(*example.columns.values(), strict=True), plan.columns), plan)
 
 
 def by_arrow(plan: WritePlan, example: Example) -> Iterator[pa.RecordBatch]:
-    """The rows as the columnar encoder makes them."""
+    """The rows as Arrow columns."""
     types = types_of(example)
     arrays = [pa.array(values, arrow_type(types[name])) for name, values in example.columns.items()]
-    yield arrow.encode(pa.RecordBatch.from_arrays(arrays, names=list(example.columns)), plan)
+    yield from encode_batches([pa.RecordBatch.from_arrays(arrays, names=list(example.columns))], plan)
 
 
 def batches_of(
@@ -96,7 +97,7 @@ def batches_of(
 
 
 def body_of(batch: Batch) -> bytes:
-    """The body as it is sent, marks aside."""
+    """The body as it is sent, but for its marks."""
     return b"".join(map(bytes, batch.parts()))
 
 
@@ -105,7 +106,7 @@ def write(klaviyo: KlaviyoSimulator, template: str, example: Example, **options:
     for earlier in example.before:
         name, other = HELPERS.get(earlier, (earlier, EXAMPLES.get(earlier, example)))
         done = write(klaviyo, name, other)
-        assert done.rejected == 0, (name, done.rejects)
+        assert done.rejected == 0, (name, done.rejects_sample)
     told = _with_ids(klaviyo, example)
     plan = plan_of(template, told, base_url=klaviyo.url, **options)
     with SendContextFactory().open(plan, 0, 0) as context:

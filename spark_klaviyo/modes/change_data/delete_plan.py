@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from spark_klaviyo.core.choices import Api, OnDelete
 from spark_klaviyo.errors import OptionError
+from spark_klaviyo.options.choices import ListMode, Nulls, OtherColumns
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import FieldCheck, WritePlan
 
@@ -41,12 +43,12 @@ def counterpart(options: Options, plan: WritePlan) -> Counterpart | None:
 
     Raises `OptionError` where the columns, or the list, do not say what to delete.
     """
-    name = plan.template.counterpart(options.on_delete or "ignore")
+    name = plan.template.counterpart(options.on_delete or OnDelete.IGNORE)
     if name is None:
         return None
     if name not in _TAKES:
         return _made(name, options, plan, ("id", "external_id"), settings={})
-    if options.on_delete != "remove":
+    if options.on_delete is not OnDelete.REMOVE:
         return _made(name, options, plan, _TAKES[name], settings={})
     return _made(name, options, plan, _TAKES[name], {"list_id": options.settings["list_id"]})
 
@@ -54,26 +56,26 @@ def counterpart(options: Options, plan: WritePlan) -> Counterpart | None:
 def _made(
     name: str, options: Options, plan: WritePlan, takes: tuple[str, ...], settings: dict[str, str]
 ) -> Counterpart:
-    wanted = {one.path: one for one in plan.checks.wanted if one.leaf is not None or plan.record_column is not None}
+    wanted = {one.name: one for one in plan.checks.fields if one.leaf is not None or plan.record_column is not None}
     found = tuple(wanted[path] for path in takes if path in wanted)
     if not found:
         raise OptionError(f"on_delete: {options.on_delete} needs one of the columns {', '.join(takes)}")
     other = replace(
         options,
         template=name,
-        api="current",
+        api=Api.CURRENT,
         settings=settings,
         fields={},
-        other_columns="drop",
+        other_columns=OtherColumns.DROP,
         record_column=None,
         unique_id_columns=(),
-        nulls="omit",
+        nulls=Nulls.OMIT,
         change_column=None,
-        list_mode="add",
+        list_mode=ListMode.ADD,
         max_rows=None,
         max_bytes=None,
         rate_limit=options.rate_limit,
     )
     return Counterpart(
-        other, found, first_only=name == "request_profile_deletion", deletes=options.on_delete == "delete"
+        other, found, first_only=name == "request_profile_deletion", deletes=options.on_delete is OnDelete.DELETE
     )

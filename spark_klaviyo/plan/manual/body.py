@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import quote_plus
 
+from spark_klaviyo.core.choices import ContentFormat
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER
 from spark_klaviyo.plan.manual import formats
 
@@ -22,7 +23,7 @@ PLACEHOLDER = re.compile(r"\{([^{}\":,\s][^{}\":,]*)\}")
 _JSON_TOKEN = re.compile(r'(?P<text>"(?:[^"\\]|\\.)*")|' + PLACEHOLDER.pattern)
 _MARKS = {"api_key": KEY_PLACEHOLDER.decode(), "now": NOW_PLACEHOLDER.decode()}
 _MARK = re.compile("|".join(map(re.escape, _MARKS.values())))
-# Types whose values are bare in JSON; of an unknown type each value decides.
+# Types whose values are bare in JSON.
 _BARE = frozenset({"byte", "short", "integer", "long", "float", "double", "decimal", "boolean"})
 _NESTED = frozenset({"array", "map", "struct"})
 
@@ -39,7 +40,9 @@ def filled_text(text: str, values: Values, written: Callable[[str], str] = str) 
     return PLACEHOLDER.sub(lambda found: written(values.get(found[1], "")), text)
 
 
-def around(text: str, content_format: str, fields: list[str], values: Values, kinds: Values) -> tuple[bytes, bytes]:
+def around(
+    text: str, content_format: ContentFormat, fields: list[str], values: Values, kinds: Values
+) -> tuple[bytes, bytes]:
     """Head and tail of a body: what stands before and after its rows, with the marks for key and time.
 
     `fields` are the columns in order, for the header of CSV; `kinds` the names of their Spark types.
@@ -49,7 +52,7 @@ def around(text: str, content_format: str, fields: list[str], values: Values, ki
     before, after = formats.around_rows(content_format, fields, batched=token == ROWS, whole=bare)
     if bare:
         return before, after
-    wrapped = content_format == "form-data-param" and is_json(text.removeprefix(DATA))
+    wrapped = content_format is ContentFormat.FORM_DATA_PARAM and is_json(text.removeprefix(DATA))
     head, found, tail = (text.removeprefix(DATA) if wrapped else text).partition(token)
     if not found:
         before, after = b"", b""
@@ -60,8 +63,8 @@ def around(text: str, content_format: str, fields: list[str], values: Values, ki
     return start.encode() + before, after + end.encode()
 
 
-def _filled(text: str, content_format: str, values: Values, kinds: Values) -> str:
-    if content_format in ("json", "ndjson"):
+def _filled(text: str, content_format: ContentFormat, values: Values, kinds: Values) -> str:
+    if content_format in (ContentFormat.JSON, ContentFormat.NDJSON):
         return _filled_json(text, values, kinds)
 
     def put(found: re.Match[str]) -> str:
@@ -77,10 +80,10 @@ def _filled_json(text: str, values: Values, kinds: Values) -> str:
         name = found[2]
         if name in _MARKS:
             return f'"{_MARKS[name]}"'
-        return _json_value(values.get(name), kinds.get(name, "unknown"))
+        return _json_value(values.get(name), kinds.get(name, "string"))
 
     def inside(found: re.Match[str]) -> str:
-        return _MARKS.get(found[1]) or formats.quoted("json", values.get(found[1], ""))
+        return _MARKS.get(found[1]) or formats.quoted(ContentFormat.JSON, values.get(found[1], ""))
 
     return _JSON_TOKEN.sub(put, text)
 
@@ -89,15 +92,8 @@ def _json_value(text: str | None, kind: str) -> str:
     """A column's value as JSON; it comes as text."""
     if text is None:
         return "null"
-    as_it_is = kind in _BARE or kind in _NESTED or (kind == "unknown" and _says_itself(text))
+    as_it_is = kind in _BARE or kind in _NESTED
     return text if as_it_is else json.dumps(text, ensure_ascii=False)
-
-
-def _says_itself(text: str) -> bool:
-    try:
-        return not isinstance(json.loads(text), str)
-    except ValueError:
-        return False
 
 
 def _encoded(text: str) -> str:
@@ -109,17 +105,17 @@ def _encoded(text: str) -> str:
 # --- what a template may not say ------------------------------------------------------------------
 
 
-def complaints(text: str, content_format: str) -> Iterator[str]:
+def complaints(text: str, content_format: ContentFormat) -> Iterator[str]:
     """What is wrong with a body template; never its text, which may hold a key."""
     if text.count(ROWS) + text.count(ROW) > 1:
         yield "body: {rows} or {row} stands in it more than once; rows have one place"
         return
-    if content_format == "json" and not is_json(text):
+    if content_format is ContentFormat.JSON and not is_json(text):
         yield (
             "body: is no JSON once its placeholders are filled; "
-            "mend it, or give the content_format that it is (ndjson, form, xml, csv, text)"
+            "correct it, or give the content_format that it is (ndjson, form, xml, csv, text)"
         )
-    elif content_format == "json" and rows_place(text) is None and (ROWS in text or ROW in text):
+    elif content_format is ContentFormat.JSON and rows_place(text) is None and (ROWS in text or ROW in text):
         yield "body: {rows} stands inside quotes; it is JSON itself, so leave the quotes out"
 
 

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from spark_klaviyo.core.choices import Api, ContentFormat, KeyIn
 from spark_klaviyo.core.models import Limits
 from spark_klaviyo.plan.manual import body
 from spark_klaviyo.plan.manual.body import KEY, PLACEHOLDER, RESERVED, ROW, ROWS
 from spark_klaviyo.templates import CURRENT
-from spark_klaviyo.templates.model import MAX_BODY, M, Setting, Template
+from spark_klaviyo.templates.model import MAX_BODY, BodyLayout, Family, M, Setting, Template
 
 if TYPE_CHECKING:
     from spark_klaviyo.options.parse import Options
@@ -21,12 +22,12 @@ DEFAULT_ROWS = 100  # no endpoint, no limit known: what v2 members took; `max_ro
 OLD = re.compile(r"/api/(?:(v1|v2)/.*|(track|identify)/?)")
 # content format -> characters that a key in the body may not have, as it is written there as it is
 UNSAFE_KEYS = {
-    "json": '"\\',
-    "ndjson": '"\\',
-    "form": "%&+=;#",
-    "form-data-param": '"\\%&+=;#',
-    "xml": "<>&\"'",
-    "csv": ',"',
+    ContentFormat.JSON: '"\\',
+    ContentFormat.NDJSON: '"\\',
+    ContentFormat.FORM: "%&+=;#",
+    ContentFormat.FORM_DATA_PARAM: '"\\%&+=;#',
+    ContentFormat.XML: "<>&\"'",
+    ContentFormat.CSV: ',"',
 }
 JSON_FORM = '{"api_key":"{api_key}","profiles":{rows}}'  # v2: the key beside the rows
 
@@ -45,15 +46,15 @@ def query(url: str) -> tuple[tuple[str, str], ...]:
     return tuple(parse_qsl(urlsplit(url).query, keep_blank_values=True))
 
 
-def old_api(path: str) -> str:
-    """`v1` or `v2` where a path belongs to the retired APIs; track and identify are v1's. Else empty."""
+def api_of(path: str) -> Api:
+    """The generation of the API that a path belongs to; track and identify are v1's."""
     found = OLD.fullmatch(path)
-    return (found[1] or "v1") if found else ""
+    return Api(found[1] or "v1") if found else Api.CURRENT
 
 
 def is_old(path: str) -> bool:
     """Whether a path belongs to the retired v1 and v2 APIs, which know no `revision`."""
-    return bool(old_api(path))
+    return api_of(path) is not Api.CURRENT
 
 
 def takes_token(path: str) -> bool:
@@ -96,10 +97,10 @@ def template(options: Options) -> Template:
     """A template made of the manual options; a current endpoint's limits, quota and outcome where the URL is one's."""
     path, text = urlsplit(options.url).path, body_text(options)
     known = known_endpoint(options)
-    place = body.rows_place(text) if options.content_format == "json" and ROWS in text else None
+    place = body.rows_place(text) if options.content_format is ContentFormat.JSON and ROWS in text else None
     return Template(
         name="manual",
-        family="manual",
+        family=Family.MANUAL,
         summary="Any URL, method, headers, content format and body.",
         method=options.method,
         path=path,
@@ -107,39 +108,36 @@ def template(options: Options) -> Template:
         fields=(),
         limits=known.limits if known else Limits(DEFAULT_ROWS, MAX_BODY),
         quota=known.quota if known else M,
-        outcome=known.outcome if known else "accepted" if takes_token(path) else "delivered",
-        success=known.success if known else (200, 201, 202, 204),
+        confirmed_by_reply=known.confirmed_by_reply if known else not takes_token(path),
         job=known.job if known else None,
-        done=known.done if known else (),
+        already_satisfied=known.already_satisfied if known else (),
         settings=tuple(Setting(name, "column of the url", required=True) for name in url_columns(options)),
-        arrange=_arranged(options, text),
-        as_rows=True,
+        layout=_layout(options, text),
+        raw_rows=True,
         keep_empty=(),
-        pointer=place or "",
-        legacy=old_api(path),
+        rows_pointer=place or "",
+        api=api_of(path),
     )
 
 
-def _arranged(options: Options, text: str) -> str:
+def _layout(options: Options, text: str) -> BodyLayout:
     if _token_form(options):
-        return "form"
-    if not text:
-        return "nothing"
-    return "" if ROWS in text or ROW in text else "apart"
+        return BodyLayout.FORM
+    return BodyLayout.SEQUENCE if ROWS in text or ROW in text else BodyLayout.APART
 
 
 def _token_form(options: Options) -> bool:
     """v1's own form: `data=` and the row with the key beside its fields."""
-    ours = options.content_format == "form-data-param" and takes_token(urlsplit(options.url).path)
-    return ours and options.body is None and options.method != "GET" and key_in(options) == "body"
+    ours = options.content_format is ContentFormat.FORM_DATA_PARAM and takes_token(urlsplit(options.url).path)
+    return ours and options.body is None and options.method != "GET" and key_in(options) is KeyIn.BODY
 
 
-def content_format(options: Options) -> str:
+def content_format(options: Options) -> ContentFormat:
     """How rows are written; those of v1's own form stay JSON until the body is composed."""
-    return "json" if _token_form(options) else options.content_format
+    return ContentFormat.JSON if _token_form(options) else options.content_format
 
 
-def key_in(options: Options) -> str:
+def key_in(options: Options) -> KeyIn:
     """Where the key travels: as told; where `{api_key}` stands; else as the API of the URL has it.
 
     v2 takes a header of its own, v1 the query, track and identify a token in their payload.
@@ -147,12 +145,14 @@ def key_in(options: Options) -> str:
     path = urlsplit(options.url).path
     if "key_in" not in options.given:
         if KEY in (options.body or ""):
-            return "body"
+            return KeyIn.BODY
         if takes_token(path):
-            return "body" if options.content_format == "form-data-param" and options.body is None else "none"
-        if old_api(path) == "v1":
-            return "query"
-    return "api-key" if options.key_in == "header" and old_api(path) == "v2" else options.key_in
+            in_payload = options.content_format is ContentFormat.FORM_DATA_PARAM and options.body is None
+            return KeyIn.BODY if in_payload else KeyIn.NONE
+        if api_of(path) is Api.V1:
+            return KeyIn.QUERY
+    own_header = options.key_in is KeyIn.HEADER and api_of(path) is Api.V2
+    return KeyIn.API_KEY_HEADER if own_header else options.key_in
 
 
 def body_text(options: Options) -> str:
@@ -162,12 +162,12 @@ def body_text(options: Options) -> str:
     by_url = bool(url_columns(options))
     if options.method == "GET" or (options.method == "DELETE" and by_url):
         return ""
-    if options.key_in == "body" and options.content_format == "json":
+    if options.key_in is KeyIn.BODY and options.content_format is ContentFormat.JSON:
         return JSON_FORM
-    if options.key_in == "body" and options.content_format == "form":
+    if options.key_in is KeyIn.BODY and options.content_format is ContentFormat.FORM:
         return f"api_key={KEY}&{ROW}"
     # pairs of several rows in one form could not be told apart, and v1's payload is one object
-    single = by_url or options.content_format == "form" or _takes_one(options)
+    single = by_url or options.content_format is ContentFormat.FORM or _takes_one(options)
     return ROWS if options.batch_mode and not single else ROW
 
 
@@ -178,9 +178,9 @@ def _takes_one(options: Options) -> bool:
 
 def one_row_a_request(made: Template, options: Options) -> bool:
     """Whether URL or body hold one row: columns in the URL, `{row}`, or no rows at all."""
-    if made.family != "manual":
-        return bool(made.item_paths)
-    return bool(url_columns(options)) or bool(made.arrange) or ROWS not in body_text(options)
+    if not made.is_manual:
+        return bool(made.path_fields)
+    return bool(url_columns(options)) or made.layout is not BodyLayout.SEQUENCE or ROWS not in body_text(options)
 
 
 def complaints(options: Options) -> Iterator[str]:
@@ -194,15 +194,15 @@ def complaints(options: Options) -> Iterator[str]:
         yield f"url: {{{misplaced[0]}}} has its place in body; for the key in the query write ?api_key={{api_key}}"
     if text:
         yield from body.complaints(text, options.content_format)
-    if KEY in text and where != "body":
+    if KEY in text and where is not KeyIn.BODY:
         yield f"body: holds {{api_key}}, and key_in={options.key_in} sends the key elsewhere; leave key_in out"
     unsafe = UNSAFE_KEYS.get(options.content_format, "")
     key = options.credentials.api_key
-    if where == "body" and key is not None and set(unsafe) & set(key.reveal()):
+    if where is KeyIn.BODY and key is not None and set(unsafe) & set(key.reveal()):
         yield f"api_key: has characters that end a value in {options.content_format}; send it with key_in=header"
-    if where == "body" and KEY not in text and not _token_form(options):
+    if where is KeyIn.BODY and KEY not in text and not _token_form(options):
         yield "key_in: body needs a body that says where: put {api_key} into it"
-    if options.record_column is not None and options.content_format == "csv":
+    if options.record_column is not None and options.content_format is ContentFormat.CSV:
         yield "record_column: csv needs columns for its header; use another content_format, or columns"
 
 

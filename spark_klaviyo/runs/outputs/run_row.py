@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from spark_klaviyo.datasets.schemas import COUNTS
 from spark_klaviyo.options.model import Options
+from spark_klaviyo.report.counters import COUNTERS
 from spark_klaviyo.report.report import WriteReport
 
 
@@ -14,14 +14,14 @@ def run_row(report: WriteReport, options: Options) -> dict[str, object]:
     return {
         "run_id": report.run_id,
         "template": report.template,
-        **{name: getattr(report, name, 0) for name in COUNTS},
+        **{name: getattr(report, name) for name in COUNTERS},
         "seconds": report.seconds,
-        "started_at": _moment(report.started),
-        "ended_at": _moment(report.ended),
+        "started_at": _time(report.started),
+        "ended_at": _time(report.ended),
         "stopped": ": ".join(report.stopped) if report.stopped else None,
         "options": options.public(),
     }
 
 
-def _moment(epoch: float) -> datetime | None:
-    return datetime.fromtimestamp(epoch, timezone.utc) if epoch else None
+def _time(epoch_seconds: float) -> datetime | None:
+    return datetime.fromtimestamp(epoch_seconds, timezone.utc) if epoch_seconds else None

@@ -1,0 +1,135 @@
+"""The Arrow encoder takes batches as they come: empty, huge, with dictionaries, large types, broken texts."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+
+import pyarrow as pa
+import pytest
+
+from spark_klaviyo.encode.encoder import MAX_ROWS, MAX_VALUES, encode, encode_batches
+from spark_klaviyo.encode.rows import BATCH_BYTES, FIRST_ROWS, arrow_batches
+from spark_klaviyo.options.choices import Validate
+from spark_klaviyo.plan.model import Checks
+from spark_klaviyo.plan.shape import Leaf, Record
+from spark_klaviyo.plan.types import read_type
+from spark_klaviyo.templates.model import RecordLimits
+from tests.encode.plans import columns, flat, plan_of
+from tests.encode.values import arrow_type
+
+
+def records(batch: pa.RecordBatch) -> list[object]:
+    """The records parsed."""
+    return [json.loads(text[:-1]) for text in batch.column(0).to_pylist()]
+
+
+def encoded(array: pa.Array, kind: object) -> list[object]:
+    """One column `v` encoded."""
+    plan = flat(columns(v=kind))
+    return records(encode(pa.RecordBatch.from_arrays([array], names=["v"]), plan))
+
+
+TEXTS = ["a", None, 'b"', "a"]
+EXPECTED = [{"v": "a"}, {}, {"v": 'b"'}, {"v": "a"}]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())])
+def test_texts_of_any_arrow_type(kind: pa.DataType) -> None:
+    texts = pa.array(TEXTS)
+    array = texts.dictionary_encode() if pa.types.is_dictionary(kind) else texts.cast(kind)
+    assert encoded(array, "string") == EXPECTED
+
+
+def test_binary_of_any_arrow_type() -> None:
+    for kind in (pa.binary(), pa.large_binary(), pa.binary(2)):
+        assert encoded(pa.array([b"ab", None], kind), "binary") == [{"v": "YWI="}, {}]
+
+
+def test_large_lists() -> None:
+    values = pa.array([[1], None, [], [2, None]], pa.large_list(pa.int64()))
+    expected: list[object] = [{"v": [1]}, {}, {"v": []}, {"v": [2, None]}]
+    assert encoded(values, {"type": "array", "elementType": "long"}) == expected
+    assert encoded(values.slice(2), {"type": "array", "elementType": "long"}) == expected[2:]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_timestamps_of_any_unit(unit: str) -> None:
+    when = datetime(2026, 10, 15, 8, tzinfo=timezone.utc)
+    value = pa.array([when], pa.timestamp(unit, "Asia/Kolkata"))
+    assert encoded(value, "timestamp") == [{"v": "2026-10-15T08:00:00.000000Z"}]
+
+
+def test_an_empty_batch_gives_an_empty_batch() -> None:
+    kind = {"type": "struct", "fields": [{"name": "x", "type": {"type": "array", "elementType": "binary"}}]}
+    plan = flat(columns(a="string", b=kind), checks=Checks(Validate.STRICT, record_limits=RecordLimits(max_items=1)))
+    types = [arrow_type(field.type) for field in plan.columns]
+    done = encode(pa.RecordBatch.from_arrays([pa.array([], kind) for kind in types], names=["a", "b"]), plan)
+    assert (done.num_rows, done.schema.names) == (0, ["record", "verdict", "key", "params"])
+
+
+def test_null_structs_and_lists_hide_what_lies_under_them() -> None:
+    hidden = pa.array([False, True])
+    inner = pa.array([float("nan"), float("nan")])
+    struct = pa.StructArray.from_arrays([inner], names=["x"], mask=hidden)
+    kind = {"type": "struct", "fields": [{"name": "x", "type": "double"}]}
+    plan = flat(columns(v=kind))
+    done = encode(pa.RecordBatch.from_arrays([struct], names=["v"]), plan)
+    assert done.column(1).to_pylist() == [2, 0]
+    assert records(done)[1] == {}
+    path = plan_of(columns(v=kind), Record((("y", Leaf(("v", "x"), read_type("double"))),)))
+    done = encode(pa.RecordBatch.from_arrays([struct], names=["v"]), path)
+    assert (done.column(1).to_pylist(), records(done)[1]) == ([2, 0], {})
+
+
+def test_what_is_no_utf8_does_not_spoil_the_request() -> None:
+    broken = pa.array([b"ok", b"a\xffb", None], pa.binary())
+    texts = pa.StringArray.from_buffers(3, broken.buffers()[1], broken.buffers()[2], broken.buffers()[0])
+    assert encoded(texts, "string") == [{"v": "ok"}, {"v": "a\ufffdb"}, {}]
+
+
+def test_half_a_surrogate_pair_does_not_spoil_the_request() -> None:
+    plan = flat(columns(v="string", m={"type": "array", "elementType": "string"}))
+    (done,) = encode_batches(arrow_batches([("a\ud800", ["\udfff"])], plan.columns), plan)
+    assert records(done) == [{"v": "a?", "m": ["?"]}]
+
+
+def test_rows_come_in_batches_of_bounded_size() -> None:
+    small = [batch.num_rows for batch in arrow_batches((("x",) for _ in range(20_000)), columns(v="string"))]
+    assert small == [FIRST_ROWS, FIRST_ROWS * 8, 10_000, 20_000 - 10_000 - FIRST_ROWS * 9]
+    wide = [("x" * (BATCH_BYTES // 5),) for _ in range(FIRST_ROWS + 9)]
+    assert [batch.num_rows for batch in arrow_batches(wide, columns(v="string"))] == [FIRST_ROWS, 4, 4, 1]
+
+
+def test_no_rows_give_no_batch() -> None:
+    assert list(arrow_batches([], columns(v="string"))) == []
+
+
+def test_columns_are_taken_by_place_and_the_first_of_a_name_counts() -> None:
+    plan = flat(columns(a="string", b="string"))
+    batch = pa.RecordBatch.from_arrays([pa.array(["1"]), pa.array(["2"])], names=["c0", "c1"])
+    assert records(encode(batch, plan)) == [{"a": "1", "b": "2"}]
+
+
+def test_many_columns_are_encoded_in_pieces_and_in_order() -> None:
+    wide = {f"c{number}": pa.array(range(3_000)) for number in range(200)}
+    plan = flat(columns(**dict.fromkeys(wide, "long")))
+    pieces = list(encode_batches([pa.record_batch(wide), pa.record_batch(wide).slice(0, 0)], plan))
+    assert [piece.num_rows for piece in pieces] == [MAX_VALUES // 200, 3_000 - MAX_VALUES // 200]
+    assert [json.loads(text[:-1])["c7"] for piece in pieces for text in piece.column(0).to_pylist()] == [*range(3_000)]
+
+
+def test_many_rows_are_encoded_in_pieces_and_in_order() -> None:
+    given = pa.record_batch({"v": pa.array(range(2 * MAX_ROWS + 1))})
+    pieces = list(encode_batches([given, given.slice(0, 1)], flat(columns(v="long"))))
+    assert [piece.num_rows for piece in pieces] == [MAX_ROWS, MAX_ROWS, 1, 1]
+    assert [row for piece in pieces for row in records(piece)] == [{"v": n} for n in [*range(2 * MAX_ROWS + 1), 0]]
+
+
+def test_many_columns_with_nulls() -> None:
+    names = [f"c{number}" for number in range(300)]
+    kinds = [("string", "x"), ("long", 7), ("boolean", True)]
+    given = {name: [None, kinds[place % 3][1], None] for place, name in enumerate(names)}
+    plan = flat(columns(**{name: kinds[place % 3][0] for place, name in enumerate(names)}))
+    expected: list[object] = [{}, {name: values[1] for name, values in given.items()}, {}]
+    assert records(encode(pa.RecordBatch.from_pydict(given), plan)) == expected
