@@ -19,11 +19,11 @@ from spark_klaviyo.batching.dedupe import key_of
 from spark_klaviyo.batching.encoded_rows import encoded_rows_of, gathered, hashed, rebuilt, text_of, with_texts
 from spark_klaviyo.batching.groups import groups, params_of
 from spark_klaviyo.core import exact_json
+from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.core.models import EncodedRows, Rejection
 from spark_klaviyo.encode.formats import written
 from spark_klaviyo.plan.manual.formats import is_json, separator
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.plan.shape import value_at
 from spark_klaviyo.screen.validate_row import validate_row
 from spark_klaviyo.templates.model import Setting
 
@@ -131,7 +131,7 @@ def _by_path(plan: WritePlan, key: str, rows: EncodedRows) -> Iterator[tuple[str
         return
     for position in range(len(rows)):
         record = exact_json.loads(text_of(rows, position))
-        values = {name: str(value_at(record, (name,)) or "") for name in plan.template.path_fields}
+        values = {name: str(get(record, (name,)) or "") for name in plan.template.path_fields}
         alone = gathered(rows, np.array([position], dtype=np.int64))
         yield json.dumps({**params_of(key), **values}, ensure_ascii=False), alone
 

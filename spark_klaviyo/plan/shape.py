@@ -12,13 +12,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.plan.types import Type
-
-# The one field of a Record that stands for an array holding one item; without that item the array is left out.
-ONE_ITEM = "[]"
 
 
 class LeafForm(Enum):
@@ -86,17 +83,6 @@ class When:
 
 
 Node: TypeAlias = "Leaf | Fixed | Record | Each | When"
-
-
-def value_at(record: object, path: tuple[str, ...]) -> Json:
-    """The value at a path of a loaded JSON value; None where nothing is there."""
-    value = cast("Json", record)
-    for part in path:
-        if isinstance(value, list) and part == ONE_ITEM:
-            value = value[0] if value else None
-        else:
-            value = value.get(part) if isinstance(value, dict) else None
-    return value
 
 
 def leaves_of(node: Node) -> Iterator[Leaf]:

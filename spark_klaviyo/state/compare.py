@@ -41,7 +41,7 @@ def compare_with_state(encoded: DataFrame, plan: WritePlan, state: StateLocation
     rows = _with_keys(encoded, plan, state)
     rows = rows.join(_last_delivered(encoded.sparkSession, state), f.col("row_key") == f.col("known_key"), "left")
     status = f.when(f.col("rank") > 1, RowStatus.REPLACED)
-    if not plan.policy.idempotent:
+    if not plan.resend.allows_every_request:
         status = status.when(f.col("in_doubt"), RowStatus.IN_DOUBT)
     status = status.when(f.col("known_content") == f.col("content"), RowStatus.DELIVERED).otherwise(RowStatus.TO_SEND)
     rows = rows.withColumn(ROW_STATUS, status.cast("int"))

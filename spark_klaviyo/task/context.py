@@ -53,7 +53,7 @@ class SendContextFactory:
                 client = RateLimitClient(self.rate_limit_server)
                 held.callback(client.close)
                 if plan.quota.windows:
-                    limiter = RemoteRateLimiter(client, limiter, self.clock, learns=plan.learns_quota)
+                    limiter = RemoteRateLimiter(client, limiter, self.clock)
                 heartbeat = Heartbeat(client, f"{partition_id}.{attempt}", lambda: counts, stop).start()
                 held.callback(heartbeat.close)
             recorder = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spark_klaviyo.core import exact_json
-from spark_klaviyo.plan.shape import value_at
+from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.templates.model import JsonPath, Template
 
 NAMES = ("email", "phone_number", "external_id", "id")
@@ -15,7 +15,7 @@ def identifiers_of(template: Template, record: str) -> dict[str, str | None]:
         value = exact_json.loads(record)
     except (ValueError, RecursionError):
         return dict.fromkeys(NAMES)
-    found = {name: next((value_at(value, path) for path in _paths(template, name)), None) for name in NAMES}
+    found = {name: next((get(value, path) for path in _paths(template, name)), None) for name in NAMES}
     return {name: None if text in (None, "") else str(text) for name, text in found.items()}
 
 

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.identifiers import normalise_identifier
+from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.list_members import list_of, members
 from spark_klaviyo.deliver.reads import Reader, Unread
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.plan.shape import value_at
 
 IDENTIFIERS = ("email", "phone_number")
 UNREAD = "it could not be read whether the profile is on the list: {}"
@@ -27,7 +27,7 @@ def only_list_members(
     A row with both identifiers passes only if both are on the list. Where the list cannot be read at all,
     `context.stop` is set; the batch then passes, and is counted as unsent.
     """
-    reader = Reader(plan, context)
+    reader = Reader(plan.policy, context)
     for batch in batches:
         list_id = None if batch is None or context.stop.is_set() else list_of(batch.envelope)
         if batch is None or list_id is None:
@@ -53,7 +53,7 @@ def _barred(
     records = [exact_json.loads(record) for record in batch.records()]
     barred: dict[int, tuple[RejectCode, str]] = {}
     for name in IDENTIFIERS:
-        given = {row: value_at(record, paths[name]) for row, record in enumerate(records)}
+        given = {row: get(record, paths[name]) for row, record in enumerate(records)}
         values = {row: value for row, value in given.items() if isinstance(value, str)}
         found = members(reader, list_id, name, values.values()) if values else frozenset()
         if isinstance(found, Unread) and found.code.affects_every_request:

@@ -9,12 +9,12 @@ import numpy as np
 
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import RejectCode
+from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.core.models import Batch, EncodedRows, Rejection, Span
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.lookups import IDENTIFIERS, profile_ids, wanted_form
 from spark_klaviyo.deliver.reads import Reader, Unread
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.plan.shape import value_at
 from spark_klaviyo.report.task_report import TaskReport
 
 NOBODY_TO_REMOVE = "deletes of people whom Klaviyo does not know counted as delivered: there was nothing to remove"
@@ -34,7 +34,7 @@ def resolve_ids(
     look-up that would fail for every row (a refused key, say) sets `context.stop`; the batch then passes as it is, and
     is counted as unsent.
     """
-    reader = Reader(plan, context)
+    reader = Reader(plan.policy, context)
     for batch in batches:
         if batch is None or context.stop.is_set():
             yield batch
@@ -53,9 +53,9 @@ def _ids_of(plan: WritePlan, reader: Reader, batch: Batch) -> tuple[list[str | N
     """Each row's profile id, by its first identifier that Klaviyo knows; and why a look-up failed, if one did."""
     paths = {known.name: known.json_path for known in plan.template.fields}
     records = [exact_json.loads(record) for record in batch.records()]
-    ids = [_text(value_at(record, paths["id"])) for record in records]
+    ids = [_text(get(record, paths["id"])) for record in records]
     for name in IDENTIFIERS:
-        named = ((row, _text(value_at(record, paths[name]))) for row, record in enumerate(records) if ids[row] is None)
+        named = ((row, _text(get(record, paths[name]))) for row, record in enumerate(records) if ids[row] is None)
         values = {row: value for row, value in named if value}
         found = profile_ids(reader, name, values.values()) if values else {}
         if isinstance(found, Unread):

@@ -66,7 +66,7 @@ class ResumeFilter:
     def record_intent(self, batches: Iterator[Batch | None]) -> Iterator[Batch | None]:
         """The batches; where a second delivery could do harm, their rows are recorded before they are sent."""
         for batch in batches:
-            fingerprints = None if batch is None or self.plan.policy.idempotent else batch.fingerprints()
+            fingerprints = None if batch is None or self.plan.resend.allows_every_request else batch.fingerprints()
             if batch is not None and fingerprints is not None:
                 self.recorder.record(fingerprints, StateOutcome.INTENT, at_once=True)
                 self._intents.update(zip(batch.numbers().tolist(), fingerprints, strict=True))
@@ -98,7 +98,7 @@ class ResumeFilter:
             self.report.skip(rows, reason)
 
     def _in_doubt_since_an_earlier_attempt(self, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
-        in_doubt = set() if self.plan.policy.idempotent else self.recorder.earlier.in_doubt
+        in_doubt = set() if self.plan.resend.allows_every_request else self.recorder.earlier.in_doubt
         if not in_doubt:
             return np.zeros(batch.num_rows, dtype=bool)
         return np.array([one in in_doubt for one in batch.column(FINGERPRINT).to_pylist()], dtype=bool)
@@ -140,10 +140,10 @@ def record_job_outcome(plan: WritePlan, piece: Piece, recorder: Recorder | None)
     job_id = piece.job.job_id
     if isinstance(piece, RowsFailed):
         keys = [record_key(plan, rejection.record) for rejection in piece.rejections]
-        if None in keys and plan.policy.idempotent:
+        if None in keys and plan.resend.allows_every_request:
             recorder.record_job(job_id, StateOutcome.JOB_LOST)
         recorder.record_refused(job_id, [key for key in keys if key is not None])
-    elif piece.outcome is ReceiptOutcome.CANCELLED and plan.policy.idempotent:
+    elif piece.outcome is ReceiptOutcome.CANCELLED and plan.resend.allows_every_request:
         recorder.record_job(job_id, StateOutcome.JOB_LOST)
     elif piece.outcome is not ReceiptOutcome.ACCEPTED:
         recorder.record_job(job_id, StateOutcome.JOB_DONE)

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 
 from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.identifiers import normalise_identifier
+from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.http.documents import clean
-from spark_klaviyo.plan.shape import value_at
 from spark_klaviyo.templates.model import Template
 
 BESIDE = ("id", "type", "meta", "relationships")  # what stands beside the attributes of a record
@@ -98,7 +98,7 @@ def _names(record: Mapping[str, object], template: Template) -> Names:
     """All identifiers of a record, empty where it has them not; emails ignore case."""
     wanted = {*template.identifiers, *template.key}
     paths = (known.json_path for known in template.fields if known.name in wanted and known.json_path != ("id",))
-    return tuple(normalise_identifier(path[-1], value_at(record, path)) for path in (("id",), *paths))
+    return tuple(normalise_identifier(path[-1], get(record, path)) for path in (("id",), *paths))
 
 
 def _record(error: Mapping[str, object], template: Template) -> dict[str, object]:

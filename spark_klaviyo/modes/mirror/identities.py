@@ -21,10 +21,10 @@ import pyarrow as pa
 from spark_klaviyo.arrow.encoded import PARAMS, record_texts
 from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.core.identifiers import normalise_identifier
+from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.errors import SchemaError
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.plan.shape import value_at
 from spark_klaviyo.runs.outputs.results import ResultKind, result_batch
 from spark_klaviyo.screen import values
 
@@ -113,7 +113,7 @@ class Seen:
         rows = []
         for text, country in zip(record_texts(batch), countries, strict=True):
             record = _parsed(text)
-            told = [(kind, value_at(record, places.get(kind, ("",))), country) for kind in KINDS]
+            told = [(kind, get(record, places.get(kind, ("",))), country) for kind in KINDS]
             hashes = [hashed(*one) for one in told]
             if not any(names_somebody(*one) for one in told):
                 hashes[0] = LOST  # without an id, or it would name somebody
