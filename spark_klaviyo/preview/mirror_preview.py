@@ -30,7 +30,7 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.pages.preview import MirrorSets
 from spark_klaviyo.runs.send_from_driver import arrow_batches
 from spark_klaviyo.runs.spark.columns import sent_columns
-from spark_klaviyo.task.identifiers import who
+from spark_klaviyo.task.identifiers import identifiers_of
 from spark_klaviyo.templates.model import L
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class _Rows:
         if len(self.examples) < EXAMPLES:
             _, once = np.unique(first[added], return_index=True)
             texts = record_texts(batch.take(pa.array(added[np.sort(once)])))
-            shown = filter(None, (_shown(who(self.plan.template, text)) for text in texts))
+            shown = filter(None, (_shown(identifiers_of(self.plan.template, text)) for text in texts))
             self.examples = list(dict.fromkeys([*self.examples, *islice(shown, EXAMPLES)]))[:EXAMPLES]
 
     def count_added(self) -> int:

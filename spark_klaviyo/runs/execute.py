@@ -17,8 +17,8 @@ from spark_klaviyo.runs.outputs.results import Results
 from spark_klaviyo.runs.run import Run, open_run
 from spark_klaviyo.runs.send_from_driver import Task
 from spark_klaviyo.runs.send_task import SendTask
-from spark_klaviyo.runs.spark.columns import sent_columns
-from spark_klaviyo.state.session import remembered
+from spark_klaviyo.runs.spark.columns import encoded_in_tasks, sent_columns
+from spark_klaviyo.state.compare import compare_with_state
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -38,7 +38,7 @@ def send(run: Run, wrap: Callable[[SendTask], Task] | None = None) -> Results:
         rows = read_confirmed(frame, plan.template.name, run.options)
         frame = frame.sparkSession.createDataFrame(rows, frame.schema)
     if plan.state is not None:
-        frame = remembered(frame, plan, encoded=False)
+        frame = compare_with_state(encoded_in_tasks(frame, plan), plan, plan.state)
     task = SendTask(plan, run.contexts, run.outputs.kinds, plan.state is None, run.outputs.crash_receipts)
     return run.run_tasks(frame, task if wrap is None else wrap(task))
 

@@ -14,13 +14,13 @@ from spark_klaviyo.options.choices import SendFrom
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.runs.open_state import open_state
 from spark_klaviyo.runs.outputs.results import RESULT_DDL, Results
 from spark_klaviyo.runs.outputs.session_outputs import SessionOutputs
 from spark_klaviyo.runs.rate_limit_session import rate_limit_session
 from spark_klaviyo.runs.send_from_driver import MOST_IN_FLIGHT, Task, run_in_driver, sends_from_driver
 from spark_klaviyo.runs.spark import session
 from spark_klaviyo.runs.spark.interrupt import run_interruptibly
-from spark_klaviyo.state.session import resuming
 from spark_klaviyo.task.context import SendContextFactory
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def open_run(df: DataFrame, plan: WritePlan, options: Options) -> Iterator[Run]:
         plan = replace(plan, workers=min(options.workers * options.tasks, MOST_IN_FLIGHT))
     with (
         rate_limit_session(df, plan, options, tasks, from_driver=from_driver) as (contexts, stop),
-        resuming(spark, plan, options, contexts) as plan,
+        open_state(spark, plan, options, contexts) as plan,
     ):
         yield Run(df, plan, options, outputs, contexts, tasks, from_driver, stop)
 

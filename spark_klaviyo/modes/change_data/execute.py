@@ -33,7 +33,7 @@ from spark_klaviyo.runs.outputs.results import ResultKind, Results, result_batch
 from spark_klaviyo.runs.run import Run, open_run
 from spark_klaviyo.runs.spark.session import current_task
 from spark_klaviyo.task.context import SendContextFactory
-from spark_klaviyo.task.jobs import refuse
+from spark_klaviyo.task.jobs import count_rejected
 from spark_klaviyo.task.run import TaskEvent, run_task
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class ChangeTask:
         for batch in rows.of(ChangeKind.UNKNOWN):
             for number, record in enumerate(record_texts(encode(batch.select(columns), self.plan)), report.rows):
                 rejection = Rejection(number, record, RejectCode.BAD_VALUE, detail)
-                yield refuse(self.plan, rejection, report, partition)
+                yield count_rejected(self.plan, rejection, report, partition)
             report.rows += batch.num_rows
         for kind in ChangeKind:
             for batch in rows.of(kind) if kind.skipped_because else ():
