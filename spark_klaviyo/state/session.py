@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from spark_klaviyo.account.account import account_of, stopped
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.datasets.storage import Folder
-from spark_klaviyo.deliver.jobs.follow import OpenJob, follow
+from spark_klaviyo.deliver.jobs.poll import OpenJob, poll_jobs
 from spark_klaviyo.errors import KlaviyoError, OptionError
 from spark_klaviyo.options.addresses import shown_place
 from spark_klaviyo.options.model import Options
@@ -191,7 +191,7 @@ def settle_pending(spark: Any, plan: WritePlan, folder: Folder, contexts: SendCo
         return
     seconds = plan.job_timeout_seconds if plan.wait_for_jobs else ASK_SECONDS
     with contexts.open(plan, -1, 0) as context:
-        for piece in follow(jobs, plan, context, seconds):
+        for piece in poll_jobs(jobs, plan, context, seconds):
             if context.recorder is not None:
                 record_job_outcome(plan, piece, context.recorder)
         if context.stop.reason is not None:

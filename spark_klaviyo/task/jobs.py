@@ -10,7 +10,7 @@ from spark_klaviyo.core.codes import jobs_can_be_followed
 from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import SendContext
-from spark_klaviyo.deliver.jobs.follow import JobEnded, OpenJob, RowsFailed, follow
+from spark_klaviyo.deliver.jobs.poll import JobEnded, OpenJob, RowsFailed, poll_jobs
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.task.identifiers import who
@@ -50,7 +50,7 @@ def settle(
     """
     if context.stop.is_set() and jobs_can_be_followed(context.stop.code):
         context = replace(context, stop=Stop())
-    for piece in follow(jobs, plan, context, plan.job_timeout_seconds):
+    for piece in poll_jobs(jobs, plan, context, plan.job_timeout_seconds):
         if context.recorder is not None:
             record_job_outcome(plan, piece, context.recorder)
         if isinstance(piece, RowsFailed):

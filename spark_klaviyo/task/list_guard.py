@@ -8,9 +8,8 @@ from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.deliver.delivery import SendContext
-from spark_klaviyo.deliver.list_members import list_of, members
-from spark_klaviyo.deliver.lookups import folded
-from spark_klaviyo.deliver.reads import Reader, Unread
+from spark_klaviyo.deliver.lookups import folded, list_id_of, list_members
+from spark_klaviyo.deliver.reads import NoDocument, Reader
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.screen.validate_row import get
 
@@ -29,12 +28,12 @@ def guarded(
     """
     reader = Reader(plan.policy, context)
     for batch in batches:
-        list_id = None if batch is None or context.stop.is_set() else list_of(batch.envelope)
+        list_id = None if batch is None or context.stop.is_set() else list_id_of(batch.envelope)
         if batch is None or list_id is None:
             yield batch
             continue
         strangers = _strangers(plan, reader, batch, list_id)
-        if isinstance(strangers, Unread):
+        if isinstance(strangers, NoDocument):
             context.stop.set(strangers.code, NEEDS.format(strangers.detail))
             yield batch
             continue
@@ -46,7 +45,9 @@ def guarded(
             yield batch.without(set(strangers)) if strangers else batch
 
 
-def _strangers(plan: WritePlan, reader: Reader, batch: Batch, list_id: str) -> Mapping[int, tuple[str, str]] | Unread:
+def _strangers(
+    plan: WritePlan, reader: Reader, batch: Batch, list_id: str
+) -> Mapping[int, tuple[str, str]] | NoDocument:
     """Rows (by position) that may not be sent, with code and detail."""
     places = {known.name: known.json_path for known in plan.template.fields}
     records = [exact_json.loads(record) for record in batch.records()]
@@ -54,10 +55,10 @@ def _strangers(plan: WritePlan, reader: Reader, batch: Batch, list_id: str) -> M
     for kind in KINDS:
         named = {row: get(record, places[kind]) for row, record in enumerate(records)}
         values = {row: value for row, value in named.items() if isinstance(value, str)}
-        found = members(reader, list_id, kind, values.values()) if values else frozenset()
-        if isinstance(found, Unread) and found.code.affects_every_request:
+        found = list_members(reader, list_id, kind, values.values()) if values else frozenset()
+        if isinstance(found, NoDocument) and found.code.affects_every_request:
             return found
-        if isinstance(found, Unread):
+        if isinstance(found, NoDocument):
             strangers |= dict.fromkeys(values, (RejectCode.UNAVAILABLE, UNREAD.format(found.detail)))
         else:
             gone = [row for row, value in values.items() if folded(kind, value) not in found]

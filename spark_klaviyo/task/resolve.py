@@ -11,8 +11,8 @@ from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.models import Batch, EncodedRows, Rejection, Span
 from spark_klaviyo.deliver.delivery import SendContext
-from spark_klaviyo.deliver.lookups import KINDS, folded, profile_ids
-from spark_klaviyo.deliver.reads import Reader, Unread
+from spark_klaviyo.deliver.lookups import IDENTIFIERS, folded, profile_ids
+from spark_klaviyo.deliver.reads import NoDocument, Reader
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.screen.validate_row import get
@@ -41,7 +41,7 @@ def resolved(
             yield batch
             continue
         failed = people.find(batch)
-        if isinstance(failed, Unread) and failed.code.affects_every_request:
+        if isinstance(failed, NoDocument) and failed.code.affects_every_request:
             context.stop.set(failed.code, failed.detail)
             yield batch
             continue
@@ -60,18 +60,18 @@ class _People:
         self._gone_is_done = plan.missing_counts_as_deleted
         self._ids: list[str | None] = []
 
-    def find(self, batch: Batch) -> Unread | None:
+    def find(self, batch: Batch) -> NoDocument | None:
         """Find the id of every row: by its first identifier that Klaviyo knows."""
         loaded = [exact_json.loads(record) for record in batch.records()]
         self._ids = [_text(get(record, self._places["id"])) for record in loaded]
-        for kind in KINDS:
+        for kind in IDENTIFIERS:
             values = {
                 row: value
                 for row, record in enumerate(loaded)
                 if self._ids[row] is None and (value := _text(get(record, self._places[kind])))
             }
             found = profile_ids(self._reader, kind, values.values()) if values else {}
-            if isinstance(found, Unread):
+            if isinstance(found, NoDocument):
                 return found
             for row, value in values.items():
                 self._ids[row] = found.get(folded(kind, value))
@@ -80,7 +80,7 @@ class _People:
     def sendable(
         self,
         batch: Batch,
-        failed: Unread | None,
+        failed: NoDocument | None,
         reject: Callable[[Rejection], None],
         report: TaskReport,
     ) -> Batch | None:

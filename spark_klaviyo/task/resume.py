@@ -16,7 +16,7 @@ from spark_klaviyo.core.codes import ReceiptOutcome, RejectCode
 from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.deliver.delivery import Delivery
-from spark_klaviyo.deliver.jobs.follow import JobEnded, Piece, RowsFailed
+from spark_klaviyo.deliver.jobs.poll import JobEnded, JobEvent, RowsFailed
 from spark_klaviyo.plan.model import Checks, WritePlan
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.screen.validate_row import get
@@ -121,7 +121,7 @@ def _in_doubt(batch: pa.RecordBatch, doubtful: npt.NDArray[np.bool_], report: Ta
         report.rows += 1
 
 
-def record_job_outcome(plan: WritePlan, piece: Piece, recorder: Recorder) -> None:
+def record_job_outcome(plan: WritePlan, piece: JobEvent, recorder: Recorder) -> None:
     """Write down what a followed job says: the rows it refused are tried again, an end settles the others.
 
     A job that nobody could follow to its end stays pending, and the next run asks it. Where it cannot be told which

@@ -11,7 +11,7 @@ from spark_klaviyo.batching.assembler import BatchAssembler
 from spark_klaviyo.core.codes import StopCode, jobs_can_be_followed
 from spark_klaviyo.core.models import Receipt, Rejection
 from spark_klaviyo.deliver.delivery import Delivery, SendContext
-from spark_klaviyo.deliver.jobs.follow import JobEnded, OpenJob
+from spark_klaviyo.deliver.jobs.poll import JobEnded, OpenJob
 from spark_klaviyo.deliver.sender import deliver
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
