@@ -12,7 +12,6 @@ from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.http.policy import Policy, ResendRule
 from spark_klaviyo.http.transport import SupportsSend
 from spark_klaviyo.ratelimit.limiter import RateLimiter
-from spark_klaviyo.state.recorder import Recorder
 from spark_klaviyo.templates.model import Template
 
 
@@ -65,8 +64,6 @@ class SendContext:
     roll: Callable[[], float]
     partition_id: int = 0
     attempt: int = 0
-    # Where deliveries are recorded; None without a state.
-    recorder: Recorder | None = None
     # What the task has done so far, for the progress display.
     counts: dict[str, int] = field(default_factory=dict)
 

@@ -11,9 +11,11 @@ import json
 from collections.abc import Iterable
 from urllib.parse import quote
 
+from spark_klaviyo.core.identifiers import normalise_identifier
+from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.core.models import Envelope
 from spark_klaviyo.deliver.reads import NoDocument, Reader, ReadTarget, attributes_of
-from spark_klaviyo.http.documents import json_object, value_at
+from spark_klaviyo.http.documents import json_object
 from spark_klaviyo.templates.model import L
 
 IDENTIFIERS = ("email", "phone_number", "external_id")  # in order of preference
@@ -21,18 +23,21 @@ MOST_VALUES = 100
 MOST_PAGES = 50  # of one look-up: far more than profiles that share 100 identifiers
 
 
-def folded(identifier: str, value: str) -> str:
-    """An identifier as it is compared: emails ignore case."""
-    return value.lower() if identifier == "email" else value
+def wanted_form(identifier: str, value: str) -> str:
+    """An identifier as it is asked for and compared.
+
+    External ids stay as they are: another spelling may be another profile.
+    """
+    return value if identifier == "external_id" else normalise_identifier(identifier, value)
 
 
 def profile_ids(reader: Reader, identifier: str, values: Iterable[str]) -> dict[str, str] | NoDocument:
-    """The ids of the profiles that have these values of an identifier, by folded value."""
+    """The ids of the profiles that have these values of an identifier, by `wanted_form`."""
     return _find_profiles(reader, ReadTarget("/api/profiles", "/api/profiles", L), identifier, values)
 
 
 def list_members(reader: Reader, list_id: str, identifier: str, values: Iterable[str]) -> frozenset[str] | NoDocument:
-    """Those of these values of an identifier that belong to members of a list, folded."""
+    """Those of these values of an identifier that belong to members of a list, in `wanted_form`."""
     path = f"/api/lists/{quote(list_id, safe='')}/profiles"
     found = _find_profiles(reader, ReadTarget("/api/lists/{id}/profiles", path, L), identifier, values)
     return found if isinstance(found, NoDocument) else frozenset(found)
@@ -41,14 +46,14 @@ def list_members(reader: Reader, list_id: str, identifier: str, values: Iterable
 def list_id_of(envelope: Envelope) -> str | None:
     """The id of the list that a consent request names in its body; None without one."""
     path = ("data", "relationships", "list", "data", "id")
-    found = value_at(json_object(envelope.head + envelope.tail), path)
+    found = get(json_object(envelope.head + envelope.tail), path)
     return found if isinstance(found, str) else None
 
 
 def _find_profiles(
     reader: Reader, target: ReadTarget, identifier: str, values: Iterable[str]
 ) -> dict[str, str] | NoDocument:
-    wanted = list(dict.fromkeys(folded(identifier, value) for value in values))
+    wanted = list(filter(None, dict.fromkeys(wanted_form(identifier, value) for value in values)))
     found: dict[str, str] = {}
     for start in range(0, len(wanted), MOST_VALUES):
         listed = json.dumps(wanted[start : start + MOST_VALUES], ensure_ascii=False, separators=(",", ":"))
@@ -60,5 +65,5 @@ def _find_profiles(
             for profile in page.resources:
                 value, profile_id = attributes_of(profile).get(identifier), profile.get("id")
                 if isinstance(value, str) and isinstance(profile_id, str):
-                    found.setdefault(folded(identifier, value), profile_id)
+                    found.setdefault(wanted_form(identifier, value), profile_id)
     return found

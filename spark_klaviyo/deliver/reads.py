@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from spark_klaviyo.core.codes import StopCode
+from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.core.models import Quota, Reply
 from spark_klaviyo.deliver.delivery import SendContext
-from spark_klaviyo.http.documents import faults, first_detail, json_object, value_at
+from spark_klaviyo.http.documents import faults, first_detail, json_object
 from spark_klaviyo.http.judge import Done, Halt, Reject, RequestRefused, RetryState, Verdict, Wait, judge
 from spark_klaviyo.http.policy import Policy
 
@@ -58,7 +59,7 @@ class Document:
     @property
     def next_query(self) -> Query:
         """The query of `links.next`; empty on the last page."""
-        following = value_at(self.content, ("links", "next"))
+        following = get(self.content, ("links", "next"))
         return tuple(parse_qsl(urlsplit(following).query)) if isinstance(following, str) else ()
 
 

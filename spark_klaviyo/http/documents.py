@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from spark_klaviyo.core.json_paths import get
+
 MOST_DETAIL = 300  # characters
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
@@ -49,13 +51,6 @@ def json_object(text: str | bytes) -> dict[str, object]:
     return document if isinstance(document, dict) else {}
 
 
-def value_at(document: object, path: tuple[str, ...]) -> object:
-    """The value at a path of keys; None where there is none."""
-    for name in path:
-        document = document.get(name) if isinstance(document, dict) else None
-    return document
-
-
 def faults(body: bytes) -> tuple[Fault, ...]:
     """The faults that a body lists; none when it is empty, HTML, cut short or of no known form."""
     document = json_object(body)
@@ -68,7 +63,7 @@ def faults(body: bytes) -> tuple[Fault, ...]:
 
 def job_id(body: bytes) -> str | None:
     """`data.id` of a 202 with a job resource; None where there is none."""
-    found = value_at(json_object(body), ("data", "id"))
+    found = get(json_object(body), ("data", "id"))
     return found if isinstance(found, str) and found else None
 
 
@@ -110,7 +105,7 @@ def _fault(entry: Mapping[str, object]) -> Fault:
         code=clean(entry.get("code")),
         title=clean(entry.get("title")),
         detail=clean(detail) or clean(entry.get("title")),
-        pointer=clean(value_at(source, ("pointer",)) or value_at(source, ("parameter",))),
+        pointer=clean(get(source, ("pointer",)) or get(source, ("parameter",))),
         meta=meta if isinstance(meta, dict) else {},
         words=frozenset(_WORD_ENDS.split(detail)) - {""} if isinstance(detail, str) else frozenset(),
     )

@@ -13,8 +13,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from spark_klaviyo.core.codes import RejectCode
+from spark_klaviyo.core.identifiers import normalise_identifier
+from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.core.models import Rejection
-from spark_klaviyo.http.documents import clean, json_object, value_at
+from spark_klaviyo.http.documents import clean, json_object
 from spark_klaviyo.templates.model import Template
 
 BESIDE_ATTRIBUTES = ("id", "type", "meta", "relationships")
@@ -76,7 +78,7 @@ def _rejection(error: Mapping[str, object], record: str) -> Rejection:
         record=record,
         code=clean(error.get("code")) or RejectCode.REFUSED,
         detail=clean(error.get("detail")) or clean(error.get("title")) or "the row failed in Klaviyo's job",
-        pointer=clean(value_at(error, ("source", "pointer"))),
+        pointer=clean(get(error, ("source", "pointer"))),
     )
 
 
@@ -84,15 +86,10 @@ def _rejection(error: Mapping[str, object], record: str) -> Rejection:
 
 
 def _identifiers(record: Mapping[str, object], template: Template) -> Identifiers:
-    """All identifiers of a record, empty where it lacks them; emails ignore case."""
+    """All identifiers of a record as they are compared, empty where it lacks them."""
     wanted = {*template.identifiers, *template.key}
     paths = [spec.json_path for spec in template.fields if spec.name in wanted and spec.json_path != ("id",)]
-    return tuple(_shown(path, value_at(record, path)) for path in [("id",), *paths])
-
-
-def _shown(path: tuple[str, ...], value: object) -> str:
-    shown = str(value).strip() if isinstance(value, (str, int, float)) else ""
-    return shown.lower() if path[-1] == "email" else shown
+    return tuple(normalise_identifier(path[-1], get(record, path)) for path in [("id",), *paths])
 
 
 def _record(error: Mapping[str, object], template: Template) -> dict[str, object]:
@@ -100,7 +97,7 @@ def _record(error: Mapping[str, object], template: Template) -> dict[str, object
     payload = _payload(error.get("original_payload"))
     if payload:
         return _from_payload(payload, template)
-    named = value_at(error, ("meta", "id"))
+    named = get(error, ("meta", "id"))
     return _from_id(named, template) if isinstance(named, str) and named else {}
 
 

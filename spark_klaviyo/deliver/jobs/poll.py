@@ -68,7 +68,7 @@ class JobEnded:
 JobEvent = RowsFailed | JobEnded
 
 
-def poll_jobs(
+def job_events(
     jobs: Iterable[OpenJob], spec: SendSpec, context: SendContext, timeout_seconds: float
 ) -> Iterator[JobEvent]:
     """Poll until every job is final, within the status endpoint's own quota and `timeout_seconds` in all.
