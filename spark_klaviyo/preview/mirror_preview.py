@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from spark_klaviyo.account.members import IDENTIFIERS, list_facts, members
-from spark_klaviyo.account.reads import AccountReader, ReadFailed, attributes_of, open_reader, read_target
+from spark_klaviyo.account.reads import AccountReader, ReadFailed, attributes_of, open_reader
 from spark_klaviyo.arrow.encoded import record_texts
 from spark_klaviyo.batching.screening import screen
+from spark_klaviyo.deliver.reads import ReadTarget
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.modes.mirror.identities import (
     KINDS,
@@ -99,7 +100,7 @@ def _concatenate(hashes: list[Hashes]) -> Hashes:
 def _name_of(reader: AccountReader, profile_id: str) -> str:
     """The identifier that people know a member by; the profile's id where that cannot be read."""
     try:
-        document = reader.read(read_target("/api/profiles/{id}", L, [IDENTIFIERS], id=profile_id))
+        document = reader.read(ReadTarget.of("/api/profiles/{id}", L, [IDENTIFIERS], id=profile_id))
     except ReadFailed:
         return profile_id
     return next((_shown(attributes_of(resource)) for resource in document.resources), "") or profile_id
