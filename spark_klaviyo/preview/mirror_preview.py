@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from spark_klaviyo.account.members import IDENTIFIERS, list_facts, members
-from spark_klaviyo.account.reads import AccountReader, ReadFailed, attributes_of, open_reader
+from spark_klaviyo.account.reads import AccountReader, ReadFailed, open_reader
 from spark_klaviyo.arrow.encoded import record_texts
 from spark_klaviyo.batching.screening import screen
-from spark_klaviyo.deliver.reads import ReadTarget
+from spark_klaviyo.deliver.reads import ReadTarget, attributes_of
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.modes.mirror.identities import (
     KINDS,
