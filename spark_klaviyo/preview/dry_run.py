@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from spark_klaviyo.arrow.encoded import ENCODED
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.encode.encoder import encode_batches
@@ -20,24 +20,7 @@ from spark_klaviyo.task.assembler import BatchAssembler
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-SAMPLE_ROWS = 200  # rows from which rejections and sizes are told
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Encoded rows. `is_whole`: the DataFrame has no more."""
-
-    encoded: tuple[pa.RecordBatch, ...]
-    is_whole: bool
-
-    def __len__(self) -> int:
-        return sum(batch.num_rows for batch in self.encoded)
-
-    def first(self, rows: int) -> Iterator[pa.RecordBatch]:
-        """The first rows of it."""
-        for batch in self.encoded:
-            yield batch.slice(0, rows)
-            rows = max(rows - batch.num_rows, 0)
+SAMPLE_ROWS = 200  # rows from which rejections and sizes are estimated
 
 
 @dataclass(frozen=True)
@@ -65,16 +48,15 @@ class DryRun:
         return len({(batch.envelope.path, batch.envelope.head, batch.envelope.tail) for batch in self.batches})
 
 
-def collect_sample(df: DataFrame, plan: WritePlan, rows: int) -> Sample:
+def collect_sample(df: DataFrame, plan: WritePlan, rows: int) -> pa.Table:
     """Collect and encode the first `rows` rows; Spark reads no more of the DataFrame than that takes."""
     frame, plan = sent_columns(df, plan)
-    encoded = tuple(encode_batches(arrow_batches(frame.limit(rows)), plan))
-    return Sample(encoded, sum(batch.num_rows for batch in encoded) < rows)
+    return pa.Table.from_batches(encode_batches(arrow_batches(frame.limit(rows)), plan), ENCODED)
 
 
-def dry_run(plan: WritePlan, encoded: Iterator[pa.RecordBatch]) -> DryRun:
+def dry_run(plan: WritePlan, encoded: pa.Table) -> DryRun:
     """The batches and rejections that these rows become."""
     report = TaskReport()
     assembler = BatchAssembler(plan, report, Stop())
-    batches = tuple(batch for batch in assembler.batches(encoded) if batch is not None)
+    batches = tuple(batch for batch in assembler.batches(iter(encoded.to_batches())) if batch is not None)
     return DryRun(batches, tuple(assembler.taken_rejections()), report.skipped, tuple(report.warnings))

@@ -27,7 +27,7 @@ from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import columns_of
 from spark_klaviyo.preview.columns import mapped_columns
-from spark_klaviyo.preview.dry_run import SAMPLE_ROWS, DryRun, Sample, collect_sample, dry_run
+from spark_klaviyo.preview.dry_run import SAMPLE_ROWS, DryRun, collect_sample, dry_run
 from spark_klaviyo.preview.estimate import Estimate, estimate
 from spark_klaviyo.preview.mirror_preview import preview_mirror
 from spark_klaviyo.preview.render_request import render_request
@@ -119,10 +119,10 @@ def _mirror_sets(df: DataFrame, options: Options, plan: WritePlan, warnings: lis
 
 @dataclass(frozen=True)
 class PreviewPart:
-    """What one plan would send of a DataFrame of `total` rows: a sample, a dry run of it, and of the rows shown."""
+    """What one plan would send of a DataFrame of `total` rows: a dry run of the first `sampled`, and of those shown."""
 
     plan: WritePlan
-    sample: Sample
+    sampled: int
     dry_run: DryRun
     shown: DryRun
     total: int
@@ -130,7 +130,7 @@ class PreviewPart:
     @cached_property
     def estimate(self) -> Estimate:
         """What all rows would take."""
-        return estimate(self.plan, self.dry_run, len(self.sample), self.total)
+        return estimate(self.plan, self.dry_run, self.sampled, self.total)
 
     def more_requests(self, tasks: int) -> int:
         """How many more requests so many tasks may make, as each fills its own last one for each destination."""
@@ -141,16 +141,13 @@ class PreviewPart:
         """What the plan and the sample have to be said about them."""
         yield from self.plan.warnings
         yield from self.dry_run.warnings
-        found, sampled = len(self.dry_run.rejections), len(self.sample)
+        found, first = len(self.dry_run.rejections), f"the first {self.sampled:,} rows"
         if found > MOST_REJECTIONS:
-            yield f"{found:,} of the first {sampled:,} rows would be rejected; {MOST_REJECTIONS} are shown"
+            yield f"{found:,} of {first} would be rejected; {MOST_REJECTIONS} are shown"
         if self.dry_run.skipped:
-            yield (
-                f"{self.dry_run.skipped:,} of the first {sampled:,} rows mean the same as a later row, which replaces "
-                "them"
-            )
-        if not self.sample.is_whole:
-            yield f"sizes and rejections are those of the first {sampled:,} rows"
+            yield f"{self.dry_run.skipped:,} of {first} mean the same as a later row, which replaces them"
+        if self.sampled < self.total:
+            yield f"sizes and rejections are those of {first}"
         if self.plan.template.sends_profile_ids:
             yield "people are shown by their identifiers; the write asks Klaviyo for their ids first"
         if options.state_path is not None:
@@ -159,11 +156,12 @@ class PreviewPart:
 
 def preview_part(df: DataFrame, plan: WritePlan, rows: int, total: int | None = None) -> PreviewPart:
     """Collect the first rows of a DataFrame, and count it unless `total` says how many there are."""
-    sample = collect_sample(df, plan, max(rows, SAMPLE_ROWS))
-    if sample.is_whole:
-        total = len(sample)
-    sampled, shown = dry_run(plan, iter(sample.encoded)), dry_run(plan, sample.first(rows))
-    return PreviewPart(plan, sample, sampled, shown, df.count() if total is None else total)
+    most = max(rows, SAMPLE_ROWS)
+    sample = collect_sample(df, plan, most)
+    if sample.num_rows < most:
+        total = sample.num_rows
+    sampled, shown = dry_run(plan, sample), dry_run(plan, sample.slice(0, rows))
+    return PreviewPart(plan, sample.num_rows, sampled, shown, df.count() if total is None else total)
 
 
 def _build(

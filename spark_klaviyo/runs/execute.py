@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def write_rows(df: DataFrame, options: Options, run_id: str) -> WriteReport:
     """Write every row of a DataFrame with the template; the report, or the error that the options ask for."""
     with open_run(df, make_plan(options, columns_of(df), run_id), options) as run:
-        total = settle(run, send(run))
+        total = finish(run, send(run))
     return conclude(run, total)
 
 
@@ -43,7 +43,7 @@ def send(run: Run, wrap: Callable[[SendTask], Task] | None = None) -> Results:
     return run.run_tasks(frame, task if wrap is None else wrap(task))
 
 
-def settle(run: Run, results: Results) -> TaskReport:
+def finish(run: Run, results: Results) -> TaskReport:
     """After the tasks: fill the datasets and follow the jobs; the counts of all of it."""
     total = merge(results.reports)
     with_job = sum(job.sequence >= 0 for job in results.jobs)  # jobs of earlier attempts have no receipt here

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from spark_klaviyo.account.account import stopped
+from spark_klaviyo.account.account import stopped_before_sending
 from spark_klaviyo.account.members import ListFacts, list_facts, members
 from spark_klaviyo.account.reads import AccountReader, ReadFailed, open_reader
 from spark_klaviyo.core.codes import StopCode
@@ -38,7 +38,7 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import Field, Type, columns_of
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport, merge
-from spark_klaviyo.runs.execute import conclude, send, settle
+from spark_klaviyo.runs.execute import conclude, finish, send
 from spark_klaviyo.runs.outputs.outcome import judge_run
 from spark_klaviyo.runs.outputs.results import RESULT_DDL, Results
 from spark_klaviyo.runs.run import Run, open_run
@@ -74,7 +74,7 @@ def write_mirror(df: DataFrame, options: Options, run_id: str) -> WriteReport:
             if not any(report.rows or report.stopped for report in results.reports):
                 run.outputs.remove_staging()
                 raise SchemaError(EMPTY)
-            total = settle(run, results)
+            total = finish(run, results)
             if judge_run(total, run.plan, run.outputs.failures).stopped is None:
                 rows, unidentified = _identities(run, results)
                 kept = keep_all(rows, unidentified, total)
@@ -92,7 +92,9 @@ def _read_list(reader: AccountReader, plan: WritePlan) -> ListFacts:
             raise OptionError(f"list_id: the account has no list with the id {list_id}") from failed
         forbidden = failed.code is StopCode.FORBIDDEN
         hint = "; list_mode=mirror needs the scopes lists:read and profiles:read" if forbidden else ""
-        raise stopped(plan, failed.code, f"the list's members cannot be read: {failed}{hint}") from failed
+        raise stopped_before_sending(
+            plan, failed.code, f"the list's members cannot be read: {failed}{hint}"
+        ) from failed
 
 
 # --- who is in the DataFrame ----------------------------------------------------------------------
