@@ -92,9 +92,8 @@ def _read_list(reader: AccountReader, plan: WritePlan) -> ListFacts:
             raise OptionError(f"list_id: the account has no list with the id {list_id}") from failed
         forbidden = failed.code is StopCode.FORBIDDEN
         hint = "; list_mode=mirror needs the scopes lists:read and profiles:read" if forbidden else ""
-        raise stopped_before_sending(
-            plan, failed.code, f"the list's members cannot be read: {failed}{hint}"
-        ) from failed
+        message = f"the list's members cannot be read: {failed}{hint}"
+        raise stopped_before_sending(plan, failed.code, message) from failed
 
 
 # --- who is in the DataFrame ----------------------------------------------------------------------
