@@ -46,3 +46,11 @@ def current_task() -> tuple[int, int]:
 
     task = TaskContext.get()
     return (task.partitionId(), task.attemptNumber()) if task is not None else (0, 0)
+
+
+def known_row_count(df: DataFrame) -> int | None:
+    """How many rows a DataFrame has, where Spark knows it without counting: cached data, tables with statistics."""
+    if context_of(df) is None:
+        return None
+    count = df._jdf.queryExecution().optimizedPlan().stats().rowCount()
+    return int(str(count.get())) if count.isDefined() else None
