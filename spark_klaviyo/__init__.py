@@ -1,4 +1,4 @@
-"""spark_klaviyo: any Spark DataFrame into Klaviyo, and a word on what became of every row.
+"""spark_klaviyo writes any Spark DataFrame to Klaviyo, and reports what became of every row.
 
     from spark_klaviyo import write_klaviyo
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-# Not lazy: importing the room of this name later would put the room in the function's place.
+# Not lazy: importing the folder of this name later would put the folder in the function's place.
 from spark_klaviyo.templates import templates
 
 if TYPE_CHECKING:
@@ -27,22 +27,24 @@ if TYPE_CHECKING:
     from spark_klaviyo.preview.preview import preview_klaviyo
     from spark_klaviyo.report.errors import RowsRejected, WriteStopped
     from spark_klaviyo.report.report import WriteReport
+    from spark_klaviyo.state.session import compact_state
 
-_HOME = {
-    "write_klaviyo": "spark_klaviyo.entrypoints.function",
-    "preview_klaviyo": "spark_klaviyo.preview.preview",
-    "check_klaviyo": "spark_klaviyo.check.check",
-    "follow_klaviyo": "spark_klaviyo.entrypoints.follow",
-    "klaviyo_partition_writer": "spark_klaviyo.entrypoints.foreach_partition",
-    "klaviyo_batch_writer": "spark_klaviyo.entrypoints.foreach_batch",
-    "register": "spark_klaviyo.entrypoints.datasource",
-    "KlaviyoDataSource": "spark_klaviyo.entrypoints.datasource",
-    "WriteReport": "spark_klaviyo.report.report",
-    "KlaviyoError": "spark_klaviyo.errors",
-    "OptionError": "spark_klaviyo.errors",
-    "SchemaError": "spark_klaviyo.errors",
-    "WriteStopped": "spark_klaviyo.report.errors",
-    "RowsRejected": "spark_klaviyo.report.errors",
+_MODULES = {
+    "KlaviyoDataSource": "entrypoints.datasource",
+    "KlaviyoError": "errors",
+    "OptionError": "errors",
+    "RowsRejected": "report.errors",
+    "SchemaError": "errors",
+    "WriteReport": "report.report",
+    "WriteStopped": "report.errors",
+    "check_klaviyo": "check.check",
+    "compact_state": "state.session",
+    "follow_klaviyo": "entrypoints.follow",
+    "klaviyo_batch_writer": "entrypoints.foreach_batch",
+    "klaviyo_partition_writer": "entrypoints.foreach_partition",
+    "preview_klaviyo": "preview.preview",
+    "register": "entrypoints.datasource",
+    "write_klaviyo": "entrypoints.function",
 }
 
 __version__ = "0.1.0"
@@ -55,6 +57,7 @@ __all__ = [
     "WriteReport",
     "WriteStopped",
     "check_klaviyo",
+    "compact_state",
     "follow_klaviyo",
     "klaviyo_batch_writer",
     "klaviyo_partition_writer",
@@ -66,6 +69,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOME:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOME[name]), name)
+    return getattr(import_module(f"spark_klaviyo.{_MODULES[name]}"), name)

@@ -1,16 +1,19 @@
-"""The README's generated tables: `python -m tests.docs` writes them between their markers, a test compares them."""
+"""Generates the tables of README.md from the code: `python -m tests.docs` writes them between their markers.
+
+`test_docs.py` fails where a table differs from what this module generates. Nothing else in README.md is touched.
+"""
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Iterable
+from itertools import groupby
 from pathlib import Path
 
 from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.entrypoints import capabilities
 from spark_klaviyo.options.entrypoints import SESSION_ENTRY_POINTS, EntryPoint
-from spark_klaviyo.options.table import OPTIONS, Option
+from spark_klaviyo.options.table import BY_NAME, OPTIONS, Option
 from spark_klaviyo.plan.manual.formats import FORMATS
 from spark_klaviyo.plan.types import TYPE_TABLE
 from spark_klaviyo.preview.estimate import quota_seconds
@@ -20,8 +23,20 @@ from spark_klaviyo.templates.model import Template
 from tests.bench.stored import stored
 
 README = Path(__file__).resolve().parent.parent / "README.md"
-SIZES = (100_000, 1_000_000, 10_000_000, 100_000_000)
-ROW_BYTES = 500  # a profile with a handful of custom properties
+# The options that most jobs need; README.md shows them before all others.
+EVERYDAY = (
+    "template",
+    "url",
+    "api_key",
+    "fields",
+    "default_country",
+    "validate",
+    "on_reject",
+    "max_rejects",
+    "rejects_path",
+    "state_path",
+)
+# The sizing table: templates, numbers of rows, and the size of a row (a profile with a few custom properties).
 SIZED = (
     "add_profiles_to_list",
     "bulk_subscribe_profiles",
@@ -33,6 +48,13 @@ SIZED = (
     "create_or_update_profile",
     "create_event",
 )
+SIZES = {
+    "100 thousand rows": 100_000,
+    "1 million": 1_000_000,
+    "10 million": 10_000_000,
+    "100 million": 100_000_000,
+}
+ROW_BYTES = 500
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -42,31 +64,42 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def doors() -> str:
-    """Door by promise."""
+def ways_to_write() -> str:
+    """What each way to write supports."""
     return capabilities.markdown_table()
 
 
 def template_table() -> str:
-    """A row a template."""
+    """Every template, a row each."""
     return markdown_table(templates())
 
 
-def options() -> str:
-    """Every option, with what it takes unasked and where it belongs."""
-    return table(["option", "default", "meaning"], [_option(option) for option in OPTIONS])
+def everyday_options() -> str:
+    """The options that most jobs need."""
+    return option_table(BY_NAME[name] for name in EVERYDAY)
+
+
+def all_options() -> str:
+    """Every option, a table for each group."""
+    groups = groupby(OPTIONS, key=lambda option: option.group)
+    return "\n\n".join(f"**{group.capitalize()}**\n\n{option_table(options)}" for group, options in groups)
+
+
+def option_table(options: Iterable[Option]) -> str:
+    """Options with their default, their meaning and where they can be used."""
+    return table(["option", "default", "meaning"], [_option(option) for option in options])
 
 
 def _option(option: Option) -> tuple[str, str, str]:
     default = "–" if option.default is None else f"`{option.default}`"
-    words = [option.help]
+    notes = [option.help]
     if option.mode != "both":
-        words.append(f"{option.mode} mode only")
+        notes.append(f"{option.mode} mode only")
     if option.entry_points == SESSION_ENTRY_POINTS:
-        words.append("session doors only")
+        notes.append("needs a session")
     elif option.entry_points != frozenset(EntryPoint):
-        words.append(f"at {', '.join(one.call for one in EntryPoint if one in option.entry_points)}")
-    return f"`{option.name}`", default, "; ".join(words)
+        notes.append(f"at {', '.join(one.text for one in EntryPoint if one in option.entry_points)}")
+    return f"`{option.name}`", default, "; ".join(notes)
 
 
 def types() -> str:
@@ -77,9 +110,8 @@ def types() -> str:
 
 def formats() -> str:
     """Content formats of manual mode."""
-    return table(
-        ["content_format", "Content-Type"], [(f"`{name}`", f"`{f.media_type}`") for name, f in FORMATS.items()]
-    )
+    rows = [(f"`{name}`", f"`{content_format.media_type}`") for name, content_format in FORMATS.items()]
+    return table(["content_format", "Content-Type"], rows)
 
 
 def codes() -> str:
@@ -87,29 +119,32 @@ def codes() -> str:
     return table(["code", "the row was rejected because"], [(f"`{code}`", code.text) for code in RejectCode])
 
 
-def rows_a_request(template: Template) -> int:
-    """How many rows of `ROW_BYTES` fit into a request."""
+def rows_per_request(template: Template) -> int:
+    """How many rows of `ROW_BYTES` fit into a request, with a comma after each."""
     limits = template.limits
     return max(1, min(limits.max_rows, limits.max_bytes // (ROW_BYTES + 1)))
 
 
 def sizing() -> str:
     """The least time that Klaviyo's published limits allow, whatever the hardware."""
-    head = ["template", "rows a request", *(f"{size // 1_000:,} thousand rows" for size in SIZES[:1])]
-    head += [f"{size // 1_000_000:,} million" for size in SIZES[1:]]
-    return table(head, [_sized(CURRENT[name]) for name in SIZED])
+    return table(["template", "rows per request", *SIZES], [_sized(CURRENT[name]) for name in SIZED])
 
 
 def _sized(template: Template) -> list[str]:
-    fit = rows_a_request(template)
-    times = (quota_seconds(template.quota, -(-size // fit)) for size in SIZES)
-    return [f"`{template.name}`", f"{fit:,}", *(duration(seconds) if seconds >= 1 else "at once" for seconds in times)]
+    per_request = rows_per_request(template)
+    times = [quota_seconds(template.quota, -(-rows // per_request)) for rows in SIZES.values()]
+    return [
+        f"`{template.name}`",
+        f"{per_request:,}",
+        *(duration(seconds) if seconds >= 1 else "under 1 s" for seconds in times),
+    ]
 
 
 SECTIONS: dict[str, Callable[[], str]] = {
-    "doors": doors,
+    "ways": ways_to_write,
+    "everyday": everyday_options,
     "templates": template_table,
-    "options": options,
+    "options": all_options,
     "types": types,
     "formats": formats,
     "codes": codes,
@@ -118,25 +153,27 @@ SECTIONS: dict[str, Callable[[], str]] = {
 }
 
 
-def between(name: str) -> re.Pattern[str]:
-    """What stands between the markers of a section."""
-    return re.compile(f"(?<=<!-- {name} -->\n).*?(?=<!-- /{name} -->)", re.DOTALL)
+def section_of(text: str, name: str) -> tuple[int, int]:
+    """Where the text between the markers of a section begins and ends. Raises ValueError where there are none."""
+    opening = f"<!-- {name} -->\n"
+    start = text.index(opening) + len(opening)
+    return start, text.index(f"<!-- /{name} -->", start)
 
 
 def generated(text: str) -> str:
-    """The README with every table as the code says it now."""
-    for name, made in SECTIONS.items():
-        body = made().rstrip() + "\n"
-        text = between(name).sub(lambda _, body=body: body, text)  # type: ignore[misc]
+    """The README with every table generated anew."""
+    for name, make in SECTIONS.items():
+        start, end = section_of(text, name)
+        text = text[:start] + make().rstrip() + "\n" + text[end:]
     return text
 
 
 def main() -> int:
-    """Rewrite the README's tables; say whether they had changed."""
+    """Rewrite the tables of README.md, and say whether they changed."""
     before = README.read_text(encoding="utf-8")
     after = generated(before)
     README.write_text(after, encoding="utf-8")
-    sys.stdout.write("README.md: tables written anew\n" if after != before else "README.md: tables are as they were\n")
+    sys.stdout.write("README.md: tables updated\n" if after != before else "README.md: tables are up to date\n")
     return 0
 
 

@@ -58,7 +58,7 @@ def account_of(plan: WritePlan, options: Options) -> tuple[str, str]:
     without the scope.
     """
     key = digest(f"{plan.base_url}\n{_secret(plan.credentials)}")
-    if plan.template.family == "manual":
+    if plan.template.is_manual:
         return key.hex(), ""
     if key not in _account_ids:
         account_id = _read_id(plan, options)

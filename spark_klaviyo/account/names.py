@@ -24,7 +24,7 @@ MOST_NEAR = 3  # ... or similar names
 def setting_values(options: Options, setting: Setting) -> list[str]:
     """The values of a setting: ids, `name:TEXT` or `column:NAME`; none where it was not given."""
     text = options.settings.get(setting.name, "")
-    return (parts_of(text) if setting.several else [text]) if text else []
+    return (parts_of(text) if setting.takes_several else [text]) if text else []
 
 
 def named_settings(options: Options) -> dict[Setting, list[str]]:
@@ -32,7 +32,7 @@ def named_settings(options: Options) -> dict[Setting, list[str]]:
     if not options.template:
         return {}
     settings = find_template(options.template, options.api).settings
-    values = {setting: setting_values(options, setting) for setting in settings if setting.look_up}
+    values = {setting: setting_values(options, setting) for setting in settings if setting.lookup_kind}
     return {setting: parts for setting, parts in values.items() if any(map(is_name, parts))}
 
 
@@ -69,7 +69,7 @@ def find_id(reader: AccountReader, setting: Setting, named: str) -> str:
         candidates = _with_name(reader, kind, text)
         if len(candidates) == 1:
             return candidates[0].id
-        hint = IDS_FIRST if setting.several and "," in text else ""
+        hint = IDS_FIRST if setting.takes_several and "," in text else ""
         raise OptionError(f"{setting.name}: {_not_one(reader, kind, text, candidates)}{hint}")
     except ReadFailed as failed:
         message = f"{setting.name}: {kind.word} {text!r} could not be looked up: {failed}"

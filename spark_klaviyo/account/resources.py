@@ -73,7 +73,7 @@ class Resource:
 
 def kind_of(setting: Setting) -> ResourceKind:
     """What the names given for a setting are names of."""
-    return KINDS[setting.look_up.replace("_", "-")]
+    return KINDS[setting.lookup_kind.replace("_", "-")]
 
 
 def list_resources(reader: AccountReader, kind: ResourceKind, *query: tuple[str, str]) -> Iterator[Resource]:

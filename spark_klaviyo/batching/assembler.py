@@ -1,54 +1,57 @@
-"""Slabs in, batches out for every value of the per-row settings, with duplicates inside a batch taken out."""
+"""Groups encoded rows into requests."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import count
 
 import numpy as np
 import pyarrow as pa
 
-from spark_klaviyo.batching import columns
 from spark_klaviyo.batching.batcher import Batcher
 from spark_klaviyo.batching.dedupe import superseded
-from spark_klaviyo.batching.screening import rejected_as_too_large, route_values, screen
+from spark_klaviyo.batching.encoded_rows import gathered
+from spark_klaviyo.batching.groups import params_of
+from spark_klaviyo.batching.screening import rejected_as_too_large, screen
 from spark_klaviyo.core.models import Batch, EncodedRows, Rejection
 from spark_klaviyo.core.stop import Stop
-from spark_klaviyo.plan.manual import formats
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.task.resume import ResumeFilter
 
-MOST_OPEN = 500  # requests being filled at once, when rows go to many lists; the longest unused is sent as it is
-PAUSE = 1_000  # rejections held before the pipeline is given the word to pass them on
+MAX_OPEN = 500  # requests being filled at once, when rows go to many lists; the least recently used is sent as it is
+MAX_REJECTIONS = 1_000  # held before the caller gets a chance to drain them
 SUPERSEDED = "a later row of the same request has the same identifier"
 
 
 class BatchAssembler:
-    """Reads encoded batches and hands out requests to send; rejections gather in `rejections` until taken."""
+    """Groups encoded rows into requests.
 
-    def __init__(self, plan: WritePlan, report: TaskReport, stop: Stop, remembered: ResumeFilter | None = None) -> None:
+    Drops rows that an earlier run delivered, screens the rest, and yields one Batch per request, filled to the
+    endpoint's row and byte limits. Rows with different request parameters never share a request. Knows neither HTTP nor
+    Spark.
+    """
+
+    def __init__(self, plan: WritePlan, report: TaskReport, stop: Stop, resume: ResumeFilter | None = None) -> None:
         self.plan, self.report, self.stop = plan, report, stop
-        self._remembered = remembered
+        self._resume = resume
         self.rejections: list[Rejection] = []
         self._batchers: OrderedDict[str, Batcher] = OrderedDict()
         self._number = count().__next__
         self._key_length = key_length(plan)
-        self._separator = formats.separator(plan.content_format)
 
     def batches(self, encoded: Iterator[pa.RecordBatch]) -> Iterator[Batch | None]:
-        """Every request to send, in order; None now and then, so that many rejections never pile up."""
+        """Every request to send, in order; None between them lets the caller drain the rejections."""
         for batch in encoded:
             yield from self._read(batch)
             if self.stop.is_set():
                 break  # what was read is handed back as unsent
         for batcher in self._batchers.values():
-            yield from self._thinned(batcher.flush())
+            yield from self._deduplicated(batcher.flush())
 
     def reject(self, rejection: Rejection) -> None:
-        """Take a row that a later stage refused before it was sent."""
+        """Add a row that a later stage refused before it was sent."""
         self.rejections.append(rejection)
 
     def taken_rejections(self) -> list[Rejection]:
@@ -57,47 +60,46 @@ class BatchAssembler:
         return taken
 
     def _read(self, batch: pa.RecordBatch) -> Iterator[Batch | None]:
-        if self._remembered is not None:
-            batch, doubtful = self._remembered.left(batch, self.report, self._separator)
-            self.rejections += doubtful
+        if self._resume is not None:
+            batch, in_doubt = self._resume.left(batch, self.report)
+            self.rejections += in_doubt
         first = self.report.rows
         self.report.rows += batch.num_rows
-        taken = screen(self.plan, batch, self._separator, first)
-        self.rejections += taken.rejections
-        for warning in taken.warnings:
+        screened = screen(batch, self.plan, first)
+        self.rejections += screened.rejections
+        for warning in screened.warnings:
             self.report.warn(warning)
-        for route, encoded_rows in taken.encoded_groups:
-            yield from self._cut(route, encoded_rows)
-        if len(self.rejections) >= PAUSE:
+        for key, rows in screened.groups:
+            yield from self._cut(key, rows)
+        if len(self.rejections) >= MAX_REJECTIONS:
             yield None
 
-    def _cut(self, route: str, encoded_rows: EncodedRows) -> Iterator[Batch]:
-        batcher = self._batchers.get(route) or self._open(route)
-        self._batchers.move_to_end(route)
-        large = batcher.too_large(encoded_rows)
+    def _cut(self, key: str, rows: EncodedRows) -> Iterator[Batch]:
+        batcher = self._batchers.get(key) or self._open(key)
+        self._batchers.move_to_end(key)
+        large = batcher.too_large(rows)
         if len(large):
-            separator = batcher.envelope.separator
-            room = batcher.room - len(separator)  # of the one record, after which no separator is sent
+            room = batcher.room - len(batcher.envelope.separator)  # no separator is sent after a single record
             most = min(room, self.plan.limits.max_row_bytes or room)
-            self.rejections += rejected_as_too_large(encoded_rows, large, separator, most)
-            encoded_rows = columns.gathered(encoded_rows, np.setdiff1d(np.arange(len(encoded_rows)), large))
-        yield from self._thinned(batcher.cut(encoded_rows))
-        if len(self._batchers) > MOST_OPEN:
+            self.rejections += rejected_as_too_large(rows, large, most)
+            rows = gathered(rows, np.setdiff1d(np.arange(len(rows)), large))
+        yield from self._deduplicated(batcher.cut(rows))
+        if len(self._batchers) > MAX_OPEN:
             _, oldest = self._batchers.popitem(last=False)
-            yield from self._thinned(oldest.flush())
+            yield from self._deduplicated(oldest.flush())
 
-    def _open(self, route: str) -> Batcher:
-        envelope = self.plan.envelope(route_values(route))
-        self._batchers[route] = Batcher(envelope, self.plan.limits, self._number, self._key_length)
-        return self._batchers[route]
+    def _open(self, key: str) -> Batcher:
+        envelope = self.plan.envelope(params_of(key))
+        self._batchers[key] = Batcher(envelope, self.plan.limits, self._number, self._key_length)
+        return self._batchers[key]
 
-    def _thinned(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+    def _deduplicated(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """The batches without the rows that a later row of the same batch replaces."""
         for batch in batches:
-            gone = superseded(self.plan.checks, batch) if self.plan.checks.key else set()
-            if gone:
-                self.report.skip(len(gone), SUPERSEDED)
-            yield batch.without(gone) if gone else replace(batch)
+            positions = superseded(self.plan.checks, batch) if self.plan.checks.key else set()
+            if positions:
+                self.report.skip(len(positions), SUPERSEDED)
+            yield batch.without(positions) if positions else batch
 
 
 def key_length(plan: WritePlan) -> int:

@@ -1,7 +1,7 @@
-"""Slabs of encoded rows in, batches out: each as full as both limits allow, never a byte over.
+"""Encoded rows in, batches out: each as full as both limits allow, never a byte over.
 
-A slab is one buffer in which every row ends in the separator, so any run of rows is already the inside of a request.
-Cutting it is a binary search in its offsets; no row becomes an object here.
+Encoded rows are one buffer in which every row ends in the separator, so any run of rows is already the inside of a
+request. Cutting it is a binary search in its offsets; no row becomes an object here.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def filled_length(text: bytes, key_length: int) -> int:
 
 @dataclass
 class Batcher:
-    """Collects spans for one envelope and cuts a batch whenever the next row would pass a limit.
+    """Collects spans for one envelope and yields a batch whenever the next row would pass a limit.
 
-    `room` is what the limit leaves for rows once head and tail are written. `number` gives each batch its sequence.
+    `room` is what the byte limit leaves for rows beside head and tail. `number` gives each batch its sequence.
     """
 
     envelope: Envelope
@@ -42,32 +42,32 @@ class Batcher:
     def __post_init__(self) -> None:
         around = filled_length(self.envelope.head, self.key_length)
         around += filled_length(self.envelope.tail, self.key_length)
-        # n rows carry n separators in the slab, and the last one is not sent
+        # n rows carry n separators, and the last one is not sent
         self.room = self.limits.max_bytes - around + len(self.envelope.separator)
 
-    def too_large(self, encoded_rows: EncodedRows) -> npt.NDArray[np.int64]:
-        """Positions of the rows of a slab that no request, or no profile, could hold."""
-        sizes = np.diff(encoded_rows.offsets)
+    def too_large(self, encoded: EncodedRows) -> npt.NDArray[np.int64]:
+        """Positions of the rows that no request, or no profile, could hold."""
+        sizes = np.diff(encoded.offsets)
         largest = self.room
         if self.limits.max_row_bytes is not None:
             largest = min(largest, self.limits.max_row_bytes + len(self.envelope.separator))
         return np.flatnonzero(sizes > largest)
 
-    def cut(self, encoded_rows: EncodedRows) -> Iterator[Batch]:
-        """Add a slab without oversized rows; yield the batches that became full."""
-        start, rows = 0, len(encoded_rows)
+    def cut(self, encoded: EncodedRows) -> Iterator[Batch]:
+        """Add rows, none of them too large; yield the batches that became full."""
+        start, rows = 0, len(encoded)
         while start < rows:
-            reach = int(encoded_rows.offsets[start]) + self.room - self._bytes
-            stop = int(encoded_rows.offsets.searchsorted(reach, "right")) - 1
+            reach = int(encoded.offsets[start]) + self.room - self._bytes
+            stop = int(encoded.offsets.searchsorted(reach, "right")) - 1
             stop = min(stop, start + self.limits.max_rows - self._rows, rows)
             if stop > start:
-                self._add(Span(encoded_rows, start, stop))
+                self._add(Span(encoded, start, stop))
                 start = stop
             if start < rows:
                 yield from self.flush()
 
     def flush(self) -> Iterator[Batch]:
-        """The batch of what is held, if anything is."""
+        """The batch of the rows that are held, if there are any."""
         if self._spans:
             yield Batch(self.number(), tuple(self._spans), self.envelope)
         self._spans, self._rows, self._bytes = [], 0, 0

@@ -1,6 +1,7 @@
-"""Encoded Arrow batches in, slabs and rejections out: rows that need a look are decided here, all others untouched.
+"""Encoded batches in; rows to send, by group, and rejections out.
 
-A clean batch passes as it came: its buffer is the slab, and no row becomes an object.
+Rows that passed the rules for columns go on untouched: their buffer is the body of requests, and no row becomes an
+object. Only the others are decided one by one, by `screen.validate_row`.
 """
 
 from __future__ import annotations
@@ -13,166 +14,130 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from spark_klaviyo.batching import columns
+from spark_klaviyo.arrow.encoded import PARAMS, VERDICT, Verdict
 from spark_klaviyo.batching.dedupe import key_of
+from spark_klaviyo.batching.encoded_rows import encoded_rows_of, gathered, hashed, rebuilt, text_of, with_texts
+from spark_klaviyo.batching.groups import groups, params_of
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.models import EncodedRows, Rejection
-from spark_klaviyo.encode.formats import as_json, written
+from spark_klaviyo.encode.formats import written
+from spark_klaviyo.plan.manual.formats import is_json, separator
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.screen.validate_row import get, validate_row
 from spark_klaviyo.templates.model import Setting
 
-FINE, LOOK = 0, 1
-INFORMING = frozenset({"default_country"})  # asides that tell of a row without deciding where it goes
-
 
 @dataclass
 class Screened:
-    """What one Arrow batch gave: rows to send by the values of their per-row settings, and rows refused."""
+    """The rows of one encoded batch: those to send, by group key, and those that were rejected."""
 
-    encoded_groups: list[tuple[str, EncodedRows]] = field(default_factory=list)
+    groups: list[tuple[str, EncodedRows]] = field(default_factory=list)
     rejections: list[Rejection] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    superseded: int = 0
 
 
-def screen(plan: WritePlan, batch: pa.RecordBatch, separator: bytes, first_row: int) -> Screened:
-    """Turn one encoded batch into slabs, one for each value of the per-row settings that steer a request."""
-    taken = Screened()
-    whole = columns.encoded_rows_of(batch, first_row)
-    flags = columns.flags_of(batch)
-    if flags.any():
-        whole = _look(plan, batch, whole, flags, separator, taken)
-    if not as_json(plan.content_format):
-        whole = _written(plan, whole, separator)
-    for route, encoded_rows in _by_route(batch, whole, first_row):
-        empty = [setting for setting in _required(plan) if setting.name not in route_values(route)]
+def screen(batch: pa.RecordBatch, plan: WritePlan, first_row: int) -> Screened:
+    """Decide every row of an encoded batch; `first_row` is the number of its first row in the partition."""
+    screened = Screened()
+    rows = encoded_rows_of(batch, first_row)
+    verdicts = batch.column(VERDICT).to_numpy(zero_copy_only=False)
+    if verdicts.any():
+        rows = _decided(plan, batch, rows, verdicts, screened)
+    if not is_json(plan.content_format):
+        records = [text_of(rows, position) for position in range(len(rows))]
+        rows = replace(rows, records=np.array(records, dtype=np.object_))
+        rows = with_texts(rows, written(records, plan), separator(plan.content_format))
+    for key, group in groups(batch, rows, first_row):
+        empty = [setting for setting in _required(plan) if setting.name not in params_of(key)]
         if empty:
-            taken.rejections += _without_setting(encoded_rows, separator, empty[0])
+            screened.rejections += _without_setting(group, empty[0])
         else:
-            taken.encoded_groups += _by_record(plan, route, encoded_rows, separator)
-    return taken
+            screened.groups += _by_path(plan, key, group)
+    return screened
 
 
-def route_values(route: str) -> dict[str, str]:
-    """The values of the per-row settings that a route (their JSON text) stands for."""
-    values: dict[str, str] = json.loads(route) if route else {}
-    return values
+# --- rows that failed a rule ----------------------------------------------------------------------
 
 
-def _written(plan: WritePlan, whole: EncodedRows, separator: bytes) -> EncodedRows:
-    """The rows in the plan's content format; their JSON stays at hand, for rejections."""
-    records = [columns.text_of(whole, position, separator) for position in range(len(whole))]
-    texts = written(records, plan)
-    lengths = np.fromiter(map(len, texts), np.int64, len(texts)) + len(separator)
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-    body = memoryview(separator.join([*texts, b""]))
-    return replace(whole, body=body, offsets=offsets, records=np.array(records, dtype=np.object_))
-
-
-# --- rows that need a look ------------------------------------------------------------------------
-
-
-def _look(
+def _decided(
     plan: WritePlan,
     batch: pa.RecordBatch,
-    whole: EncodedRows,
-    flags: npt.NDArray[np.int32],
-    separator: bytes,
-    taken: Screened,
+    rows: EncodedRows,
+    verdicts: npt.NDArray[np.int32],
+    screened: Screened,
 ) -> EncodedRows:
-    """Decide every flagged row; the slab of what is left, rebuilt only where a row changed or went."""
-    params = columns.params_of(batch)
+    """Decide the rows that failed a rule; the rows that are left, rebuilt only where one changed or went."""
+    params = batch.column(PARAMS)
     replaced: dict[int, bytes | None] = {}
     named: dict[int, str] = {}
-    for position in map(int, np.flatnonzero(flags)):
-        text = columns.text_of(whole, position, separator)
-        aside = route_values(params[position]) if params is not None else {}
-        sent = _decide(plan, text, aside, int(flags[position]), int(whole.rows[position]), taken)
+    for position in map(int, np.flatnonzero(verdicts)):
+        text = text_of(rows, position)
+        verdict = int(verdicts[position])
+        if verdict >= Verdict.NOT_FINITE:
+            sent = None
+            column = plan.columns[verdict - Verdict.NOT_FINITE].name
+            detail = f"column {column!r} holds NaN or an infinity, which JSON cannot"
+            screened.rejections.append(_rejection(rows, position, text, "not_finite", detail))
+        else:
+            sent = _validated(plan, text, params_of(params[position].as_py()), rows, position, screened)
         if sent is not text:
             replaced[position] = sent
-        if sent is not None and (sent is not text or whole.keys[position] == 0):
+        if sent is not None and (sent is not text or rows.keys[position] == 0):
             named[position] = key_of(plan, sent)
     if named:
-        keys = whole.keys.copy()
-        keys[list(named)] = columns.hashed(pa.array(list(named.values()), pa.string()))
-        whole = replace(whole, keys=keys)
-    return columns.rebuilt(whole, replaced, separator) if replaced else whole
+        keys = rows.keys.copy()
+        keys[list(named)] = hashed(pa.array(list(named.values()), pa.string()))
+        rows = replace(rows, keys=keys)
+    return rebuilt(rows, replaced) if replaced else rows
 
 
-def _decide(
-    plan: WritePlan, text: bytes, aside: Mapping[str, str], flag: int, row: int, taken: Screened
+def _validated(
+    plan: WritePlan, text: bytes, params: Mapping[str, str], rows: EncodedRows, position: int, screened: Screened
 ) -> bytes | None:
-    if flag > LOOK:
-        name = plan.columns[flag - 2].name if flag - 2 < len(plan.columns) else "a column"
-        detail = f"column {name!r} holds NaN or an infinity, which JSON cannot"
-        taken.rejections.append(Rejection(row, text.decode("utf-8", "replace"), "not_finite", detail))
-        return None
-    judged = validate_row(plan, text, aside)
-    if judged.problem is None:
-        return judged.text
-    if judged.text is None:
-        record = text.decode("utf-8", "replace")
-        problem = judged.problem
-        taken.rejections.append(Rejection(row, record, problem.code, problem.detail, judged.pointer))
-    else:
-        taken.warnings.append(f"{judged.problem.code}: {judged.problem.detail}")
-    return judged.text
+    """The text to send of one row, repaired where that is possible; None where it is rejected."""
+    row = validate_row(plan, text, params)
+    if row.problem is not None and row.text is None:
+        screened.rejections.append(_rejection(rows, position, text, row.problem.code, row.problem.detail, row.pointer))
+    elif row.problem is not None:
+        screened.warnings.append(f"{row.problem.code}: {row.problem.detail}")
+    return row.text
+
+
+def _rejection(rows: EncodedRows, position: int, text: bytes, code: str, detail: str, pointer: str = "") -> Rejection:
+    return Rejection(int(rows.rows[position]), text.decode("utf-8", "replace"), code, detail, pointer)
 
 
 # --- per-row settings -----------------------------------------------------------------------------
 
 
-def _by_route(batch: pa.RecordBatch, whole: EncodedRows, first_row: int) -> list[tuple[str, EncodedRows]]:
-    if not len(whole):
-        return []
-    routes = columns.routes_of(batch, INFORMING)
-    if routes is None:
-        return [("", whole)]
-    values, codes = routes
-    mine = codes[whole.rows - first_row]
-    if len(values) == 1:
-        return [(values[0], whole)]
-    order = np.argsort(mine, kind="stable")
-    starts = np.flatnonzero(np.diff(mine[order], prepend=-1))
-    groups = np.split(order, starts[1:])
-    return [(values[int(mine[group[0]])], columns.gathered(whole, group)) for group in groups]
-
-
 def _required(plan: WritePlan) -> list[Setting]:
-    """Per-row settings without which there is no request, or one that does more than was asked for."""
-    params = {aside.name for aside in plan.params}
-    return [one for one in plan.template.settings if (one.required or one.no_gaps) and one.name in params]
+    """Settings from columns without which there is no request, or one that does more than was asked for."""
+    params = {param.name for param in plan.params}
+    return [one for one in plan.template.settings if (one.required or one.harm_if_empty) and one.name in params]
 
 
-def _without_setting(encoded_rows: EncodedRows, separator: bytes, setting: Setting) -> Iterator[Rejection]:
-    why = f"; {setting.no_gaps}" if setting.no_gaps else ""
-    for position in range(len(encoded_rows)):
-        record = columns.text_of(encoded_rows, position, separator).decode("utf-8", "replace")
-        detail = f"{setting.name}: the column that gives it is empty in this row{why}"
-        yield Rejection(int(encoded_rows.rows[position]), record, "missing_field", detail)
+def _without_setting(rows: EncodedRows, setting: Setting) -> Iterator[Rejection]:
+    why = f"; {setting.harm_if_empty}" if setting.harm_if_empty else ""
+    detail = f"{setting.name}: the column that gives it is empty in this row{why}"
+    for position in range(len(rows)):
+        yield _rejection(rows, position, text_of(rows, position), "missing_field", detail)
 
 
-def _by_record(
-    plan: WritePlan, route: str, encoded_rows: EncodedRows, separator: bytes
-) -> Iterator[tuple[str, EncodedRows]]:
-    """Ready-made records bring the id of their path with them."""
-    if plan.record_column is None or not plan.template.item_paths:
-        yield route, encoded_rows
+def _by_path(plan: WritePlan, key: str, rows: EncodedRows) -> Iterator[tuple[str, EncodedRows]]:
+    """Ready-made records bring the id that stands in their path."""
+    if plan.record_column is None or not plan.template.path_fields:
+        yield key, rows
         return
-    for position in range(len(encoded_rows)):
-        record = exact_json.loads(columns.text_of(encoded_rows, position, separator))
-        values = {name: str(get(record, (name,)) or "") for name in plan.template.item_paths}
-        alone = columns.gathered(encoded_rows, np.array([position], dtype=np.int64))
-        yield json.dumps({**route_values(route), **values}, ensure_ascii=False), alone
+    for position in range(len(rows)):
+        record = exact_json.loads(text_of(rows, position))
+        values = {name: str(get(record, (name,)) or "") for name in plan.template.path_fields}
+        alone = gathered(rows, np.array([position], dtype=np.int64))
+        yield json.dumps({**params_of(key), **values}, ensure_ascii=False), alone
 
 
-def rejected_as_too_large(
-    encoded_rows: EncodedRows, positions: npt.NDArray[np.int64], separator: bytes, most: int
-) -> Iterator[Rejection]:
-    """Rejections of rows that no request could hold; `most` is what one row may have."""
-    fits = f"at most {most:,} fit" if most > 0 else "what stands around it fills max_bytes already"
+def rejected_as_too_large(rows: EncodedRows, positions: npt.NDArray[np.int64], max_bytes: int) -> Iterator[Rejection]:
+    """Rejections of rows that no request could hold; `max_bytes` is what one row may have."""
+    fits = f"at most {max_bytes:,} fit" if max_bytes > 0 else "the rest of the request fills max_bytes already"
     for position in map(int, positions):
-        text = columns.text_of(encoded_rows, position, separator)
-        detail = f"the record has {len(text):,} bytes; {fits}"
-        yield Rejection(int(encoded_rows.rows[position]), text.decode("utf-8", "replace"), "too_large", detail)
+        text = text_of(rows, position)
+        yield _rejection(rows, position, text, "too_large", f"the record has {len(text):,} bytes; {fits}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import cast
 from uuid import uuid4
 
+import pyarrow as pa
+
 from spark_klaviyo.account.names import resolve_names
-from spark_klaviyo.encode.inferred import inferred_columns
-from spark_klaviyo.encode.rows import row_encoder
+from spark_klaviyo.encode.encoder import encode
+from spark_klaviyo.encode.rows import Row, arrow_batches, columns_of
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.http.documents import safe_detail
 from spark_klaviyo.options.model import Options
@@ -33,13 +35,14 @@ def send_sample_row(options: Options, row: object) -> CheckLine:
     plan = make_plan(resolved, (), uuid4().hex, schema_known=False)
     if plan.template.deletes:
         raise OptionError(f"send_sample: template {plan.template.name} deletes, so no sample of it is ever sent")
-    return _line(_send(with_columns(plan, resolved, inferred_columns([row])), row))
+    batch = next(arrow_batches([cast("Row", row)]))
+    return _line(_send(with_columns(plan, resolved, columns_of(batch)), batch))
 
 
-def _send(plan: WritePlan, row: Any) -> TaskReport:
+def _send(plan: WritePlan, batch: pa.RecordBatch) -> TaskReport:
     report = TaskReport()
     with SendContextFactory().open(plan, 0, 0) as context:
-        for event in run_task(plan, iter(row_encoder(plan)([row])), context):
+        for event in run_task(plan, iter([encode(batch, plan)]), context):
             report = event if isinstance(event, TaskReport) else report
     return report
 

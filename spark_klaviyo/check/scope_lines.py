@@ -11,7 +11,7 @@ from spark_klaviyo.options.choices import ListMode
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.pages.check import CheckLine
 from spark_klaviyo.templates import find_template
-from spark_klaviyo.templates.model import L, S, Template
+from spark_klaviyo.templates.model import JobErrors, L, S, Template
 
 REMOVING = "remove_profile_ids_from_list"  # the template with which a mirror removes members
 ONE = (("page[size]", "1"),)
@@ -39,7 +39,7 @@ def scope_lines(reader: AccountReader, options: Options, template: Template) -> 
     jobs = [one.job for one in called if one.job is not None and one.job.list_path and options.wait_for_jobs]
     if jobs:
         # recorded: job listings take no page size, those of imports excepted
-        listings = [read_target(job.list_path, job.quota, ONE if job.errors == "pages" else ()) for job in jobs]
+        listings = [read_target(job.list_path, job.quota, ONE if job.errors is JobErrors.PAGES else ()) for job in jobs]
         advice = "Without them rows end as accepted; give the key the scopes, or `wait_for_jobs=false`."
         needed_scopes = [scope for job in jobs for scope in job.scopes]
         yield _probe(reader, "scopes for following jobs", listings, needed_scopes, advice)

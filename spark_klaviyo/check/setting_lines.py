@@ -20,7 +20,7 @@ COLUMN = "column:"
 def setting_lines(reader: AccountReader, options: Options, template: Template) -> Iterator[CheckLine]:
     """A line for each id or name; several for a setting with several."""
     for setting in template.settings:
-        for value in setting_values(options, setting) if setting.look_up else ():
+        for value in setting_values(options, setting) if setting.lookup_kind else ():
             if is_name(value):
                 yield _name_line(reader, setting, value)
             elif value.startswith(COLUMN):
@@ -34,10 +34,10 @@ def _name_line(reader: AccountReader, setting: Setting, named: str) -> CheckLine
     try:
         found = f"{named[len(NAME) :].strip()!r} is {find_id(reader, setting, named)}"
     except OptionError as error:
-        return CheckLine(setting.look_up, False, "; ".join(error.complaints))
+        return CheckLine(setting.lookup_kind, False, "; ".join(error.complaints))
     except ReadFailed as failed:
-        return CheckLine(setting.look_up, False, failed.message)
-    return CheckLine(setting.look_up, True, found)
+        return CheckLine(setting.lookup_kind, False, failed.message)
+    return CheckLine(setting.lookup_kind, True, found)
 
 
 def _id_line(reader: AccountReader, kind: ResourceKind, resource_id: str) -> CheckLine:

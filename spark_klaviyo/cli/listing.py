@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.templates import CURRENT, LEGACY, describe, find_template, templates
-from spark_klaviyo.templates.describe import OUTCOMES, quota_of, size_of
+from spark_klaviyo.templates.describe import quota_of, size_of
 from spark_klaviyo.templates.model import Template
 
 
@@ -37,12 +37,12 @@ def facts(template: Template) -> dict[str, object]:
         "path": template.path,
         "limits": asdict(template.limits),
         "quota": [list(window) for window in template.quota.windows],
-        "outcome": template.outcome,
+        "outcome": str(template.confirmation),
         "harmless": template.idempotent,
         "scopes": list(template.scopes),
         "settings": [asdict(setting) for setting in template.settings],
         "columns": [
-            {"name": known.path, "form": known.form, "required": known.required, "identifier": known.path in ids}
+            {"name": known.name, "form": str(known.form), "required": known.required, "identifier": known.name in ids}
             for ids in [template.identifiers]
             for known in template.fields
         ],
@@ -57,7 +57,7 @@ def _table(found: Iterable[Template]) -> str:
             template.name + (f" (api={template.api})" if template.is_retired else ""),
             size_of(template),
             quota_of(template),
-            OUTCOMES[template.outcome].partition(":")[0].removesuffix(" that is followed to its end"),
+            template.confirmation.text.partition(":")[0].removesuffix(" that is followed to its end"),
             template.summary,
         )
         for template in found

@@ -173,9 +173,9 @@ def run_write(given: argparse.Namespace) -> int:
 def run_follow(given: argparse.Namespace) -> int:
     """`follow`."""
     from spark_klaviyo.entrypoints.read import options_at
-    from spark_klaviyo.runs.follow.follow_later import settle_later
+    from spark_klaviyo.runs.follow.follow_receipts import follow_receipts
 
-    report = settle_later(given.receipts, options_at(EntryPoint.FOLLOW, given_options(given.option)))
+    report = follow_receipts(given.receipts, options_at(EntryPoint.FOLLOW, given_options(given.option)))
     tell(report, as_json=given.json)
     return DONE
 

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import Self
 
 
 class Choice(Enum):
-    """Base of closed sets of texts: shown as its text, and never equal to a bare string."""
+    """Base of closed sets of texts, written as `NAME = value` or `NAME = value, text`.
+
+    A member prints as its value and never equals a bare string; `text` says in words what it means.
+    """
+
+    _value_: str
+    text: str
+
+    def __new__(cls, value: str, text: str = "") -> Self:
+        """A member with this value and text."""
+        member = object.__new__(cls)
+        member._value_ = value
+        member.text = text
+        return member
 
     def __str__(self) -> str:
         return str(self.value)

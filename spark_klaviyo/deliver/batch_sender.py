@@ -30,6 +30,7 @@ from spark_klaviyo.http.judge import (
     may_have_committed,
     took,
 )
+from spark_klaviyo.templates.model import Confirmation
 
 ONE_OR_ZERO = ("/api/track", "/api/identify")  # v1: the text 1 or 0
 PIECE = 1_000_000  # pieces of batch 7 are numbered 1,000,007, 2,000,007 and so on
@@ -58,9 +59,10 @@ class Sending:
         """Whether some attempt may have been done, though no answer says so."""
         return any(attempt.doubtful for attempt in self.attempts)
 
-    def arrivals(self, success: tuple[int, ...]) -> int:
+    @property
+    def arrivals(self) -> int:
         """How often the rows may have arrived; of a server error nobody knows how far the request came."""
-        may = (one.doubtful or one.reply.status == 500 or took(one.reply.status, success) for one in self.attempts)
+        may = (one.doubtful or one.reply.status == 500 or took(one.reply.status) for one in self.attempts)
         return self.doubted + sum(may)
 
 
@@ -71,11 +73,11 @@ class BatchSender:
         self._order, self._context, self._stop = order, context, stop
         template = order.template
         self._route = f"{template.method} {template.path}"
-        self._row_paths = "{" in template.path and bool(order.params or template.item_paths)
-        self._pages = template.family == "manual"
+        self._row_paths = "{" in template.path and bool(order.params or template.path_fields)
+        self._pages = template.is_manual
         self._says_one = template.path.rstrip("/") in ONE_OR_ZERO
         old = str(template.api) if template.is_retired else ""
-        self._legacy = "template" if old and template.family != "manual" else old
+        self._legacy = "template" if old and not template.is_manual else old
         self._proven = False  # some request has passed, so the address is right
 
     def carry(self, batch: Batch, hand_over: Callable[[Delivery], None]) -> None:
@@ -112,12 +114,20 @@ class BatchSender:
         endpoint = self._order.template
         while self._context.limiter.acquire(self._route, self._order.quota, self._stop):
             self._attempt(sending)
-            done = endpoint.done if sending.batch.rows == 1 else ()  # of several rows, a refusal settles none
+            done = (
+                endpoint.already_satisfied if sending.batch.rows == 1 else ()
+            )  # of several rows, a refusal settles none
             if sending.batch.rows == 1 and sending.doubtful and not endpoint.idempotent:
                 done = (*done, *ARRIVED_AFTER_ALL)
-            ways = ReplyRules(done, self._about_a_row(sending), self._legacy, self._pages, self._says_one)
-            policy = self._order.policy.about(sending.batch)
-            verdict = judge(sending.reply, sending.tries, policy, self._context.roll(), ways)
+            rules = ReplyRules(
+                done,
+                self._about_a_row(sending),
+                self._legacy,
+                self._pages,
+                self._says_one,
+                self._order.resend.allows(sending.batch),
+            )
+            verdict = judge(sending.reply, sending.tries, self._order.policy, self._context.roll(), rules)
             if isinstance(verdict, Wait):
                 self._wait(sending, verdict)
                 continue
@@ -166,7 +176,9 @@ class BatchSender:
 
     def _parted(self, piece: Batch, verdict: RequestRefused | TooLarge) -> Isolated:
         if isinstance(verdict, RequestRefused):
-            return isolate(piece, verdict.faults, self._order.template.pointer, self._order.template.unique_id)
+            return isolate(
+                piece, verdict.faults, self._order.template.rows_pointer, self._order.template.unique_id_field
+            )
         if piece.rows > 1:
             return Isolated({}, piece.halves())
         return Isolated(
@@ -180,7 +192,7 @@ class BatchSender:
         if not parted.there:
             return ended
         held = sending.batch.pick(np.array(sorted(parted.there), dtype=np.int64))
-        if self._order.template.outcome == "delivered":
+        if self._order.template.confirmation is Confirmation.REPLY:
             return replace(ended, batch=held, delivered=held.rows)
         return replace(ended, batch=held, accepted=held.rows)
 
@@ -189,16 +201,16 @@ class BatchSender:
             fault = Fault(verdict.code, detail=verdict.detail)
             rejected = rejections(sending.batch, dict.fromkeys(range(sending.batch.rows), fault), sending.reply.status)
             return replace(self._ended(sending, ReceiptOutcome(verdict.code), verdict.detail), rejections=rejected)
-        outcome, rows = self._outcome(sending.reply), sending.batch.rows
-        if outcome == "delivered" or not took(sending.reply.status, self._order.policy.success):
+        confirmation, rows = self._confirmation(sending.reply), sending.batch.rows
+        if confirmation is Confirmation.REPLY or not took(sending.reply.status):
             return replace(self._ended(sending, ReceiptOutcome.DELIVERED), delivered=rows, batch=sending.batch)
-        job = job_id(sending.reply.body) if outcome == "job" else None
+        job = job_id(sending.reply.body) if confirmation is Confirmation.JOB else None
         return replace(self._ended(sending, ReceiptOutcome.ACCEPTED, job=job), accepted=rows, batch=sending.batch)
 
-    def _outcome(self, reply: Reply) -> str:
+    def _confirmation(self, reply: Reply) -> Confirmation:
         """What a success means; 202 never says more than that it was taken."""
-        outcome = self._order.template.outcome
-        return "accepted" if outcome == "delivered" and reply.status == 202 else outcome
+        confirmation = self._order.template.confirmation
+        return Confirmation.NONE if confirmation is Confirmation.REPLY and reply.status == 202 else confirmation
 
     def _stopped(self, sending: Sending, verdict: Halt | None, rest: int) -> Delivery:
         """The write was stopped: what may have arrived is in doubt, what did not is unsent."""
@@ -242,7 +254,7 @@ class BatchSender:
             receipt,
             retries=max(sending.tries.attempts - 1, 0),
             throttled=sending.tries.throttles,
-            resent=sending.batch.rows if sending.arrivals(order.policy.success) > 1 else 0,
+            resent=sending.batch.rows if sending.arrivals > 1 else 0,
             requests=len(sending.attempts),
             bytes=sending.size * sum(attempt.reply.sent for attempt in sending.attempts),
             job_id=job,

@@ -1,7 +1,7 @@
-"""Records as JSON in, records in the content format of manual mode out.
+"""Records as JSON in, records in a content format of manual mode other than JSON out, row by row.
 
-`plan.manual.formats` says what separates and surrounds them. JSON and NDJSON rows are taken as they are, all at once;
-the other formats are made row by row. In forms, CSV and text a nested value is JSON text; numbers keep every digit.
+`plan.manual.formats` says what separates and surrounds them. In forms, CSV and text a nested value is JSON text;
+numbers keep every digit.
 """
 
 from __future__ import annotations
@@ -10,40 +10,16 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 from urllib.parse import quote, quote_plus
-
-import numpy as np
-import pyarrow as pa
+from xml.etree import ElementTree
 
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.choices import ContentFormat
 from spark_klaviyo.core.exact_json import Json
-from spark_klaviyo.encode.buffers import bytes_and_offsets, strings
-from spark_klaviyo.plan.manual.formats import csv_cell, separator, xml_text
+from spark_klaviyo.plan.manual.formats import csv_cell, xml_characters
 from spark_klaviyo.plan.model import WritePlan
 
 Object: TypeAlias = "dict[str, Json]"
 Rewrite: TypeAlias = "Callable[[Object], str]"
-
-
-def rewrite(records: pa.Array, plan: WritePlan) -> pa.Array:
-    """The encoded records, each still followed by the separator, in the plan's content format.
-
-    A record that is no JSON object (a ready-made one) stays as it is.
-    """
-    if as_json(plan.content_format):
-        return records
-    after = separator(plan.content_format)
-    content, offsets = bytes_and_offsets(records)
-    text, ends = content.tobytes(), (offsets[1:] - len(after)).tolist()
-    rows = written([text[start:end] for start, end in zip(offsets.tolist(), ends, strict=False)], plan)
-    lengths = np.fromiter(map(len, rows), np.int64, len(rows)) + len(after)
-    places = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-    return strings(np.frombuffer(after.join([*rows, b""]), np.uint8), places)
-
-
-def as_json(content_format: ContentFormat) -> bool:
-    """Whether rows of this format are sent as the JSON they are encoded as."""
-    return content_format in (ContentFormat.JSON, ContentFormat.NDJSON)
 
 
 def written(records: Sequence[bytes], plan: WritePlan) -> list[bytes]:
@@ -102,17 +78,22 @@ _START = re.compile(f"[{_LETTER}]")
 
 def element(name: str, value: Json) -> str:
     """An element for a value: an object's fields inside, a list's items as repeated elements, nothing for null."""
-    tag = _tag(name)
-    if isinstance(value, dict):
-        return f"<{tag}>{''.join(_elements(value))}</{tag}>"
+    texts = [ElementTree.tostring(one, "unicode", short_empty_elements=False) for one in _elements(name, value)]
+    return "".join(texts).replace("\r", "&#13;")  # a parser would read it as a line feed
+
+
+def _elements(name: str, value: Json) -> Iterator[ElementTree.Element]:
     if isinstance(value, list):
-        return "".join(element(name, {"item": item} if isinstance(item, list) else item) for item in value)
-    return "" if value is None else f"<{tag}>{xml_text(_text(value))}</{tag}>"
-
-
-def _elements(record: Object) -> Iterator[str]:
-    for name, value in record.items():
-        yield element(name, value)
+        for item in value:
+            yield from _elements(name, {"item": item} if isinstance(item, list) else item)
+    elif value is not None:
+        made = ElementTree.Element(_tag(name))
+        if isinstance(value, dict):
+            for inner, held in value.items():
+                made.extend(_elements(inner, held))
+        else:
+            made.text = xml_characters(_text(value))
+        yield made
 
 
 def _tag(name: str) -> str:

@@ -1,131 +1,208 @@
-"""Python rows and a plan in, encoded rows out: the door for `foreachPartition` and for any iterable of rows.
+"""Python rows in, Arrow batches out: what Spark hands to `foreachPartition`, and rows as dicts.
 
-Rows are pyspark's `Row`, tuples in the order of the plan's columns, or dicts. What comes out are Arrow batches with the
-columns of every encoder: `record` (JSON and the separator), `flag`, `key`, and `aside` where the plan has any.
+Where no schema is given, types are those of the Python values: a `datetime` without zone is Spark's timestamp, in the
+worker's local zone. Values of types without a JSON form (intervals, VARIANT, user-defined types) are refused by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime, timezone
+from decimal import Decimal
+from itertools import chain, islice
+from typing import Any, TypeAlias
 
 import numpy as np
-import orjson
 import pyarrow as pa
 
-from spark_klaviyo.encode.buffers import strings
-from spark_klaviyo.encode.row_columns import Row, RowColumns
-from spark_klaviyo.encode.row_flags import RowFlags
-from spark_klaviyo.encode.row_records import Make, Maker, RowValues
-from spark_klaviyo.encode.row_values import Value
-from spark_klaviyo.plan.manual.formats import separator
-from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.plan.shape import Leaf
-from spark_klaviyo.plan.types import Type
-from spark_klaviyo.screen.rules import compile_screen
+from spark_klaviyo.arrow.arrays import grouped
+from spark_klaviyo.errors import SchemaError
+from spark_klaviyo.plan.types import Field, Type
 
-MAX_ROWS, MAX_BYTES = 8_192, 4_000_000  # of one batch
-
-
-def row_encoder(plan: WritePlan) -> Callable[[Iterable[Row]], Iterator[pa.RecordBatch]]:
-    """The function that encodes rows of this plan, in order. A type `unknown` is told by each value."""
-    return RowEncoder(plan).batches
-
-
-class RowEncoder:
-    """One plan's rows to encoded batches."""
-
-    def __init__(self, plan: WritePlan) -> None:
-        self._columns = RowColumns(plan)
-        rules = compile_screen(plan)
-        maker = Maker(self._columns.places, self._columns.flags)
-        self._bad = maker.bad
-        self._typed = bool(plan.columns) and all(column.type.name != "unknown" for column in plan.columns)
-        self._flags = RowFlags(maker, plan.checks, rules, typed=self._typed)
-        self._record = maker.node(plan.record) if plan.record is not None else None
-        self._given = maker.raw(Leaf((plan.record_column or "",), Type("string"))) if plan.record is None else None
-        self._asides = [(aside.name, maker.leaf(replace(aside.leaf, keep_null=False))) for aside in plan.params]
-        self._after = separator(plan.content_format)
-
-    def batches(self, rows: Iterable[Row]) -> Iterator[pa.RecordBatch]:
-        """Encoded batches of at most 8,192 rows and about 4 MB."""
-        held, size = _Held(bool(self._asides)), 0
-        for row in self._columns.values(rows):
-            body = self._add(row, held)
-            size += len(body)
-            if len(held.bodies) == MAX_ROWS or size >= MAX_BYTES:
-                yield held.batch(self._after)
-                held, size = _Held(bool(self._asides)), 0
-        if held.bodies:
-            yield held.batch(self._after)
-
-    def _add(self, row: RowValues, held: _Held) -> bytes:
-        record = self._record(row) if self._record is not None else None
-        body = _dumps(record) if self._given is None else _given(self._given, row)
-        flag = self._flags.flag(row, record, len(body) + len(self._after))
-        if self._bad:
-            flag = self._bad[0]
-            self._bad.clear()
-        held.bodies.append(body)
-        held.flags.append(flag)
-        held.keys.append(self._flags.key(row))
-        if self._asides:
-            held.params.append(_aside(self._asides, row))
-            self._bad.clear()
-        return body
+Row: TypeAlias = "tuple[Any, ...] | Mapping[str, Any]"
+FIRST_ROWS, MAX_ROWS, BATCH_BYTES = 256, 10_000, 8_000_000  # batches grow until they hold about so many bytes
+SCALARS = (str, bool, int, float, Decimal, date, bytes, bytearray)  # a datetime is a date
+# What Spark's types are in Arrow; decimals have the scale of their values.
+ARROW_TYPES: dict[str, pa.DataType | None] = {
+    **dict.fromkeys(("varchar", "char", "string"), pa.string()),
+    **dict.fromkeys(("byte", "short", "integer", "long"), pa.int64()),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "decimal": None,
+    "boolean": pa.bool_(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", "UTC"),
+    "timestamp_ntz": pa.timestamp("us"),
+    "binary": pa.binary(),
+}
 
 
-class _Held:
-    """Rows encoded so far."""
+def arrow_batches(rows: Iterable[Row], columns: Sequence[Field] = ()) -> Iterator[pa.RecordBatch]:
+    """The rows as Arrow batches of at most 10,000 rows and about 8 MB.
 
-    def __init__(self, with_asides: bool) -> None:
-        self.bodies: list[bytes] = []
-        self.flags: list[int] = []
-        self.keys: list[str | None] = []
-        self.params: list[str] = []
-        self._with_asides = with_asides
-
-    def batch(self, after: bytes) -> pa.RecordBatch:
-        """The rows as one Arrow batch, each record followed by `after`."""
-        content = np.frombuffer(after.join([*self.bodies, b""]), np.uint8)
-        offsets = np.zeros(len(self.bodies) + 1, np.int64)
-        np.cumsum(np.fromiter(map(len, self.bodies), np.int64, len(self.bodies)) + len(after), out=offsets[1:])
-        arrays = {
-            "record": strings(content, offsets),
-            "flag": pa.array(self.flags, pa.int32()),
-            "key": pa.array(self.keys, pa.string()),
-        }
-        if self._with_asides:
-            arrays["aside"] = pa.array(self.params, pa.string())
-        return pa.RecordBatch.from_arrays(list(arrays.values()), names=list(arrays))
+    `columns` are the DataFrame's, where its schema is known; else names and types are told by the rows. Raises
+    `SchemaError` for values that cannot be sent.
+    """
+    rest, size = iter(rows), FIRST_ROWS
+    while some := list(islice(rest, size)):
+        batch = _batch(some, columns)
+        yield batch
+        size = int(min(MAX_ROWS, size * 8, max(BATCH_BYTES * len(some) // max(batch.nbytes, 1), 1)))
 
 
-def _given(get: Make, row: RowValues) -> bytes:
-    value = get(row)
-    return b"" if value is None else str(value).encode("utf-8", "replace")
+def _batch(rows: Sequence[Row], columns: Sequence[Field]) -> pa.RecordBatch:
+    names = [column.name for column in columns] or _names(rows[0])
+    kinds: Sequence[Type | None] = [column.type for column in columns] or [None] * len(names)
+    arrays = []
+    for name, kind, values in zip(names, kinds, _values(rows, names), strict=True):
+        try:
+            arrays.append(to_arrow(values, kind))
+        except (_UnsendableError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            found = error if isinstance(error, _UnsendableError) else "its values are of several types"
+            raise SchemaError([f"column {name!r}: {found}; cast it to string or drop it"]) from None
+    return pa.RecordBatch.from_arrays(arrays, names=names)
 
 
-def _aside(makes: list[tuple[str, Make]], row: RowValues) -> str:
-    """`{name: text of the value}` of a row."""
-    values = [(name, make(row)) for name, make in makes]
-    texts = {
-        name: value if isinstance(value, str) else _dumps(value).decode() for name, value in values if value is not None
-    }
-    return _dumps(texts).decode()
+def _names(row: Row) -> list[str]:
+    fields = getattr(row, "__fields__", None)
+    if fields is not None:
+        return list(fields)
+    if isinstance(row, Mapping):
+        return list(row)
+    message = f"expected rows of a DataFrame or dicts, found {type(row).__name__}"
+    raise TypeError(message)
 
 
-def _dumps(value: Value) -> bytes:
+def _values(rows: Sequence[Row], names: Sequence[str]) -> list[Sequence[Any]]:
+    """The values of each column. Rows are told apart by their first: those of one DataFrame are alike."""
+    first = rows[0]
+    if isinstance(first, Mapping):
+        return [[row.get(name) for row in rows] for name in names]  # type: ignore[union-attr]
+    columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
+    fields = list(getattr(first, "__fields__", names))
+    if fields == list(names):
+        return columns
+    nulls = [None] * len(rows)
+    return [columns[fields.index(name)] if name in fields else nulls for name in names]
+
+
+# --- values of one column -------------------------------------------------------------------------
+
+
+class _UnsendableError(TypeError):
+    """The type of a value has no JSON form."""
+
+
+def to_arrow(values: Sequence[Any], kind: Type | None = None) -> pa.Array:
+    """Values of one column as an Arrow array; `kind` is the column's type, where it is known."""
+    sample = next((value for value in values if value is not None), None)
+    if sample is None:
+        return pa.nulls(len(values))
+    if kind.name == "struct" if kind is not None else hasattr(sample, "__fields__"):
+        return _struct(values, kind, sample)
+    if isinstance(sample, Mapping):
+        return _map(values, kind)
+    if isinstance(sample, list | tuple):
+        items = list(chain.from_iterable(value for value in values if value is not None))
+        held = to_arrow(items, kind.element if kind is not None else None)
+        return grouped(_present(values), pa.list_(held.type), _groups(values), held)
+    if not isinstance(sample, SCALARS):
+        raise _UnsendableError(f"Python's {type(sample).__name__} has no JSON form")
+    return _scalars(values, sample, kind.name if kind is not None else "")
+
+
+def _struct(values: Sequence[Any], kind: Type | None, sample: Any) -> pa.Array:
+    names = [field.name for field in kind.fields] if kind is not None else list(sample.__fields__)
+    kinds: Sequence[Type | None] = [f.type for f in kind.fields] if kind is not None else [None] * len(names)
+    blank = dict[str, Any]() if isinstance(sample, Mapping) else (None,) * len(sample)
+    columns = _values([blank if value is None else value for value in values], names)
+    parts = [to_arrow(column, part) for column, part in zip(columns, kinds, strict=True)]
+    if not parts:
+        return pa.array([None if value is None else {} for value in values], pa.struct([]))
+    fields = [pa.field(name, part.type) for name, part in zip(names, parts, strict=True)]
+    return pa.StructArray.from_arrays(parts, fields=fields, mask=pa.array(~_present(values)))
+
+
+def _map(values: Sequence[Any], kind: Type | None) -> pa.Array:
+    held = [value for value in values if value is not None]
+    keys = to_arrow(list(chain.from_iterable(held)), kind.key if kind is not None else None)
+    items = to_arrow(
+        list(chain.from_iterable(value.values() for value in held)), kind.value if kind is not None else None
+    )
+    keys = keys.cast(pa.string()) if pa.types.is_null(keys.type) else keys
+    fields = [pa.field("key", keys.type, nullable=False), pa.field("value", items.type)]
+    entries = pa.StructArray.from_arrays([keys, items], fields=fields)
+    return grouped(_present(values), pa.map_(keys.type, items.type), _groups(values), entries)
+
+
+def _present(values: Sequence[Any]) -> np.ndarray:
+    return np.fromiter((value is not None for value in values), np.bool_, len(values))
+
+
+def _groups(values: Sequence[Any]) -> np.ndarray:
+    lengths = np.fromiter((0 if value is None else len(value) for value in values), np.int64, len(values))
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+
+
+def _scalars(values: Sequence[Any], sample: Any, name: str) -> pa.Array:
+    if isinstance(sample, datetime) and name != "timestamp_ntz":
+        return pa.array(values if _local_is_utc() else list(map(_utc, values)), ARROW_TYPES["timestamp"])
     try:
-        return orjson.dumps(value)
-    except TypeError:  # half a surrogate pair is in a text
-        return orjson.dumps(_whole_text(value))
+        return pa.array(values, ARROW_TYPES.get(name))
+    except UnicodeEncodeError:  # half a surrogate pair
+        return pa.array([text and text.encode("utf-8", "replace").decode() for text in values], pa.string())
+    except OverflowError:  # more than 64 bits
+        return pa.array([value if value is None else Decimal(value) for value in values])
 
 
-def _whole_text(value: Value) -> Value:
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, list):
-        return [_whole_text(item) for item in value]
-    if isinstance(value, dict):
-        return {_whole_text(key): _whole_text(item) for key, item in value.items()}
-    return value
+def _local_is_utc() -> bool:
+    return time.timezone == 0 and not time.daylight
+
+
+def _utc(value: datetime | None) -> datetime | None:
+    """The time in UTC; one without zone is in the worker's local zone, as Spark makes it."""
+    try:
+        return value and value.astimezone(timezone.utc)
+    except OverflowError:  # the first and the last day that Python knows
+        return value and value.replace(tzinfo=timezone.utc)
+
+
+# --- columns told by rows -------------------------------------------------------------------------
+
+
+def columns_of(batch: pa.RecordBatch) -> tuple[Field, ...]:
+    """The columns of a batch without a schema of Spark's; a column of nulls alone is `void`."""
+    return tuple(Field(field.name, type_of(field.type)) for field in batch.schema)
+
+
+def type_of(kind: pa.DataType) -> Type:
+    """The Spark type of an Arrow type that `to_arrow` makes."""
+    if pa.types.is_struct(kind):
+        return Type("struct", fields=tuple(Field(field.name, type_of(field.type)) for field in kind))
+    if pa.types.is_map(kind):
+        return Type("map", key=type_of(kind.key_type), value=type_of(kind.item_type))
+    if pa.types.is_list(kind):
+        return Type("array", element=type_of(kind.value_type))
+    if pa.types.is_decimal(kind):
+        return Type("decimal", scale=kind.scale)
+    names = {"null": "void", **{str(arrow): name for name, arrow in ARROW_TYPES.items()}}
+    return Type(names[str(kind)])
+
+
+def widened(columns: Sequence[Field], further: Sequence[Field]) -> tuple[Field, ...]:
+    """The columns with the types of further rows where they were void."""
+    return tuple(Field(one.name, _wider(one.type, other.type)) for one, other in zip(columns, further, strict=True))
+
+
+def has_gaps(columns: Sequence[Field]) -> bool:
+    """Whether a column, or a field of a struct, is void."""
+    return any(column.type.name == "void" or has_gaps(column.type.fields) for column in columns)
+
+
+def _wider(known: Type, other: Type) -> Type:
+    if known.name == "void":
+        return other
+    if known.name == other.name == "struct" and len(known.fields) == len(other.fields):
+        return Type("struct", fields=widened(known.fields, other.fields))
+    return known

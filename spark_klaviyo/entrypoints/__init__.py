@@ -1,1 +1,1 @@
-"""The ways to write: function, data source, streams, foreachPartition. Each reads options and calls runs or task."""
+"""The ways to write: function, data source, streams, foreachPartition. Each reads options and calls modes or runs."""

@@ -1,4 +1,4 @@
-"""Task reports added up by Spark on the way to the driver, where Spark has accumulators (not under Connect)."""
+"""Adds task reports up in the driver with a Spark accumulator, where Spark has accumulators (not under Connect)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ def accumulator() -> Any | None:
     from pyspark.accumulators import AccumulatorParam
     from pyspark.sql.utils import is_remote
 
-    if is_remote():  # a local Connect server leaves its own SparkContext lying about in this process
+    if is_remote():  # a local Connect server leaves its own SparkContext in this process
         return None
 
     class Reports(AccumulatorParam[TaskReport]):  # type: ignore[misc]  # untyped where pyspark is absent
         """Adds task reports up."""
 
         def zero(self, value: TaskReport) -> TaskReport:  # noqa: ARG002  Spark asks with the initial value
-            """Nothing written yet."""
+            """A report that counts nothing."""
             return TaskReport()
 
         def addInPlace(self, one: TaskReport, other: TaskReport) -> TaskReport:  # noqa: N802  Spark's name

@@ -1,8 +1,8 @@
-"""What makes Spark 4 find `format("klaviyo")` unasked: the distribution installs this file as `pyspark_klaviyo`.
+"""Lets Spark 4 find `format("klaviyo")` without registering: the distribution installs this file as `pyspark_klaviyo`.
 
 Spark imports every top-level module named `pyspark_*` and takes its `DefaultSource`, in each session that uses any
-Python source. So this imports nothing that Spark has not imported already, and raises nothing: one broken module of
-that name hides all sources. The rest of the package is imported when somebody writes.
+Python data source. So this imports nothing that Spark has not imported already, and raises nothing: one broken module
+of that name hides all sources. The rest of the package is imported with the first write.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 try:
     from pyspark.sql.datasource import DataSource
-except ImportError:  # Spark 3.5: there is nothing to be found by
+except ImportError:  # Spark 3.5 has no data sources to find
     pass
 else:
 
@@ -24,7 +24,7 @@ else:
 
         @classmethod
         def name(cls) -> str:
-            """What `format(...)` says."""
+            """The name that `format(...)` takes."""
             return "klaviyo"
 
         def writer(self, schema: StructType, overwrite: bool) -> DataSourceWriter:

@@ -1,6 +1,6 @@
-"""The door for `foreachBatch`: every micro-batch of a stream is one run of the same pipeline, on any Spark.
+"""`klaviyo_batch_writer`: every micro-batch of a stream is one run of the pipeline of `write_klaviyo`, on any Spark.
 
-Under Spark Connect Spark calls it in a process of the server, so it holds nothing live, and its `report` stays there.
+Under Spark Connect Spark calls it in a process of the server, so it is picklable, and its `report` stays there.
 """
 
 from __future__ import annotations
@@ -11,31 +11,39 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spark_klaviyo.entrypoints.read import options_at
+from spark_klaviyo.modes.dispatch import write
 from spark_klaviyo.options.choices import Progress
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.report.errors import RowsRejected, WriteStopped
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.runs import session
+from spark_klaviyo.runs.session import query_id_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-QUERY_PROPERTY = "sql.streaming.queryId"  # Spark's own, the same for a checkpoint's whole life
 log = logging.getLogger("spark_klaviyo")
 
 
 def klaviyo_batch_writer(**options: object) -> BatchWriter:
-    """A function for `stream.writeStream.foreachBatch`.
+    """Make a function for `stream.writeStream.foreachBatch`.
 
-    It takes every option of `write_klaviyo`; `on_reject` is `keep` unless given, since one bad row would stop the query
-    for ever, and a progress bar is drawn only where asked for. Raises `OptionError` at once; in a micro-batch what
-    `write_klaviyo` raises, which ends the query: started again, Spark repeats that micro-batch.
+    Args:
+        **options: Every option of `write_klaviyo`. `on_reject` is `keep` unless given, since one bad row would stop the
+            query for ever; a progress bar is shown only with `progress="true"`.
+
+    Returns:
+        The function, called by Spark with each micro-batch. Its `report` is that of the last micro-batch; under Spark
+        Connect it stays None. It raises what `write_klaviyo` raises, which ends the query: started again, Spark
+        repeats that micro-batch.
+
+    Raises:
+        OptionError: The options are wrong, with every complaint.
     """
     return BatchWriter(options)
 
 
 class BatchWriter:
-    """What `foreachBatch` calls with each micro-batch. `report` is the last one's, where that is in this process."""
+    """What `foreachBatch` calls with each micro-batch; `report` is that of the last one."""
 
     def __init__(self, given: dict[str, object]) -> None:
         options = options_at(EntryPoint.BATCH, given)
@@ -45,28 +53,22 @@ class BatchWriter:
 
     def __call__(self, df: DataFrame, batch_id: int) -> None:
         """Write one micro-batch, in one action."""
-        from spark_klaviyo.modes.dispatch import write
-
+        # Spark may repeat a micro-batch, so its runs also need a part of their own
+        run_id = f"{batch_run_id(query_id_of(df) or self._name, batch_id)}_{uuid.uuid4().hex[:8]}"
         try:
-            self.report = write(df, self._options, run_id=self._run_id(df, batch_id))
+            self.report = write(df, self._options, run_id)
         except (WriteStopped, RowsRejected) as error:
             self.report = error.report
             raise
-        tell(self.report, batch_id)
-
-    def _run_id(self, df: DataFrame, batch_id: int) -> str:
-        """Query and micro-batch, and something of its own: a micro-batch that Spark repeats is another run."""
-        context = session.context_of(df)
-        query = context.getLocalProperty(QUERY_PROPERTY) if context is not None else None
-        return f"{batch_run_id(query or self._name, batch_id)}_{uuid.uuid4().hex[:8]}"
+        log_report(self.report, batch_id)
 
 
 def batch_run_id(query_id: str, batch_id: int | str) -> str:
-    """The name that the runs of one micro-batch share or begin with; letters, digits and `_` only."""
+    """The name that the runs of one micro-batch have, or begin with; letters, digits and `_` only."""
     return f"{query_id.replace('-', '')}_{batch_id}"
 
 
-def tell(report: WriteReport, batch_id: int) -> None:
-    """A line in the log: counts and codes, never a value of a row; a warning where rows were rejected."""
+def log_report(report: WriteReport, batch_id: int) -> None:
+    """Log counts and codes, never a value of a row; as a warning where rows were rejected."""
     level = logging.WARNING if report.rejected or report.stopped else logging.INFO
     log.log(level, "micro-batch %d, run %s: %s", batch_id, report.run_id, report)

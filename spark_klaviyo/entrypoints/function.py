@@ -1,10 +1,11 @@
-"""The door for notebooks and jobs: a DataFrame and options in, a report out."""
+"""`write_klaviyo`: a DataFrame and options in, a report out; for notebooks and jobs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from spark_klaviyo.entrypoints.read import options_at
+from spark_klaviyo.modes.dispatch import write
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.report.report import WriteReport
 
@@ -13,12 +14,27 @@ if TYPE_CHECKING:
 
 
 def write_klaviyo(df: DataFrame, **options: object) -> WriteReport:
-    """Write every row of a DataFrame to Klaviyo and say what became of each.
+    """Write every row of a DataFrame to Klaviyo.
 
     Works on classic Spark and Spark Connect, 3.5 and later. The DataFrame is evaluated exactly once, by at most `tasks`
-    sending tasks, without a shuffle. Raises `OptionError` or `SchemaError` before anything is sent, `WriteStopped` when
-    the key or the account is refused midway, and `RowsRejected` when rows were refused (`on_reject=keep` only reports).
-    """
-    from spark_klaviyo.modes.dispatch import write
+    sending tasks, without a shuffle. Interrupting the call stops new requests within 5 seconds.
 
+    Args:
+        df: The rows to write, a record each.
+        **options: The options of the README's table, names in any case, with or without `_`. Either `template` or
+            `url` says what to write; `api_key` is read from the environment variable `KLAVIYO_API_KEY` unless given.
+
+    Returns:
+        The report: every row in exactly one of the counts `delivered`, `accepted`, `rejected`, `skipped`, `unsent`;
+        requests, bytes, seconds, and samples of rejected rows and receipts, or the DataFrames at `rejects_path` and
+        `receipts_path`.
+
+    Raises:
+        OptionError: The options are wrong, with every complaint; nothing was sent.
+        SchemaError: The DataFrame does not fit the endpoint; nothing was sent.
+        WriteStopped: The key or account was refused, the endpoint cannot be reached, too many rows were rejected, or
+            the call was interrupted. Carries the report so far.
+        RowsRejected: Rows were rejected, after everything sendable was sent; `on_reject="keep"` only reports them.
+            Carries the report.
+    """
     return write(df, options_at(EntryPoint.FUNCTION, options))

@@ -6,6 +6,7 @@ Every way to write that has a Spark session calls `write`. Options were read bef
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from spark_klaviyo.account.names import resolve_names
 from spark_klaviyo.modes.change_data.execute import write_changes
@@ -13,7 +14,7 @@ from spark_klaviyo.modes.mirror.execute import write_mirror
 from spark_klaviyo.options.choices import ListMode
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.runs.execute import new_run_id, write_rows
+from spark_klaviyo.runs.execute import write_rows
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def write(df: DataFrame, options: Options, run_id: str = "") -> WriteReport:
     """Write a DataFrame; the report, or the error that the options ask for. `run_id` names the run, else a new name."""
-    run_id = run_id or new_run_id()
+    run_id = run_id or uuid4().hex
     options = resolve_names(options, run_id)
     if options.change_column is not None:
         return write_changes(df, options, run_id)

@@ -6,17 +6,14 @@ What each of them can do is tabulated for users in `entrypoints.capabilities`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from enum import Enum
-from typing import Self
 
+from spark_klaviyo.core.choices import Choice
 from spark_klaviyo.options.addresses import is_table
 from spark_klaviyo.options.choices import OnReject, SendFrom
 
 
-class EntryPoint(Enum):
-    """A way to write, to preview or to check; `call` is what it is called in messages."""
-
-    call: str
+class EntryPoint(Choice):
+    """A way to write, to preview or to check; its text is what it is called in messages."""
 
     FUNCTION = "function", "write_klaviyo"
     SOURCE = "source", 'df.write.format("klaviyo")'
@@ -27,13 +24,6 @@ class EntryPoint(Enum):
     PREVIEW = "preview", "preview_klaviyo"
     CHECK = "check", "check_klaviyo"
     FOLLOW = "follow", "follow_klaviyo"
-
-    def __new__(cls, value: str, call: str = "") -> Self:
-        """A member whose value is its short name."""
-        member = object.__new__(cls)
-        member._value_ = value
-        member.call = call
-        return member
 
     @property
     def has_session(self) -> bool:
@@ -75,7 +65,7 @@ def refusals(entry_point: EntryPoint, given: Mapping[str, object]) -> Iterator[s
         )
     if entry_point.has_session:
         return
-    instead = f"{entry_point.call} has no session before and after its tasks; use {entry_point.with_session.call}"
+    instead = f"{entry_point.text} has no session before and after its tasks; use {entry_point.with_session.text}"
     if given.get("send_from") is SendFrom.DRIVER:
         yield f"send_from: driver is not possible here: {instead}"
     for name in ("rejects_path", "receipts_path", "runs_path"):

@@ -74,7 +74,7 @@ def _home(call: Call) -> Iterator[str]:
 
 
 def _entry_point(call: Call) -> Iterator[str]:
-    here, instead = call.entry_point.call, call.entry_point.with_session.call
+    here, instead = call.entry_point.text, call.entry_point.with_session.text
     for name in call.has(*BY_NAME):
         if call.entry_point not in BY_NAME[name].entry_points:
             yield f"{name}: {here} has no session before and after its tasks; use {instead}"
@@ -123,7 +123,7 @@ def _rows(call: Call) -> Iterator[str]:
             yield f"{name}: has no meaning besides record_column, whose records are ready made; leave one of them out"
     if call.given.get("batch_mode") is False and call.given.get("max_rows", 1) != 1:
         yield "max_rows: contradicts batch_mode=false, which sends one row a request; leave one of them out"
-    if call.template and not call.template.unique_id and "unique_id_columns" in call.given:
+    if call.template and not call.template.unique_id_field and "unique_id_columns" in call.given:
         yield f"unique_id_columns: template {call.template.name} sends no unique_id; leave it out"
 
 
@@ -186,8 +186,8 @@ def _deletion(call: Call) -> Iterator[str]:
     name = call.template.name
     if call.template.deletes and not call.entry_point.has_session:
         yield (
-            f"template: {name} deletes, and {call.entry_point.call} has no session to count the rows before; "
-            f"use {call.entry_point.with_session.call}"
+            f"template: {name} deletes, and {call.entry_point.text} has no session to count the rows before; "
+            f"use {call.entry_point.with_session.text}"
         )
     if call.template.deletes and call.entry_point.counts_rows_first and "confirm_deletion" not in call.given:
         yield (

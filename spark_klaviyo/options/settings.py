@@ -32,15 +32,15 @@ def parts_of(text: str) -> list[str]:
 
 def read_setting(setting: Setting, given: object) -> str:
     """The setting's value as one text; ids are comma-separated. Raises `Unreadable` with what it takes."""
-    if isinstance(given, list | tuple) and setting.several:
+    if isinstance(given, list | tuple) and setting.takes_several:
         given = ",".join(sorted(map(readers.text, given), key=is_name))
     word = readers.text(given)
     kind, colon, rest = word.partition(":")
     if colon and kind.lower() == "column":
         return _from_column(setting, rest.strip())
-    if colon and kind.lower() == "name" and not setting.look_up:
+    if colon and kind.lower() == "name" and not setting.lookup_kind:
         raise Unreadable("the value itself: it cannot be looked up by name")
-    if setting.several:
+    if setting.takes_several:
         return ",".join(_one(setting, part) for part in parts_of(word))
     return _one(setting, word)
 
@@ -72,10 +72,6 @@ def missing(template: Template, given: Iterable[str]) -> Iterator[str]:
     for setting in template.settings:
         if setting.required and setting.default is None and setting.name not in there:
             yield f"{setting.name}: is required by template {template.name}: {setting.help}"
-    required = {setting.name for setting in template.settings if setting.required}
-    for name, why in template.needs:
-        if name not in there and name not in required:
-            yield f"{name}: is required by template {template.name}: {why}"
 
 
 def homeless(

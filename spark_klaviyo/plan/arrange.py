@@ -14,6 +14,7 @@ from urllib.parse import quote_plus
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.core.models import Arrangement
+from spark_klaviyo.templates.model import BodyLayout
 
 _GROUP = re.compile(r"/(\d{1,9})(?:/attributes/events/data/(\d{1,9}))?(?:/|$)")
 
@@ -92,12 +93,12 @@ class Form:
         return [[] for _ in rests]
 
 
-ARRANGEMENTS: dict[str, Arrangement] = {
-    "nothing": Nothing(),
-    "apart": Apart(),
-    "events": EventGroups(),
-    "identifiers": Identifiers(),
-    "form": Form(),
+NOTHING = Nothing()
+ARRANGEMENTS: dict[BodyLayout, Arrangement] = {
+    BodyLayout.APART: Apart(),
+    BodyLayout.EVENT_GROUPS: EventGroups(),
+    BodyLayout.IDENTIFIERS: Identifiers(),
+    BodyLayout.FORM: Form(),
 }
 
 

@@ -9,28 +9,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from spark_klaviyo.plan.forms import TIME
 from spark_klaviyo.plan.mapping import ColumnMap
 from spark_klaviyo.plan.model import Checks, FieldCheck, RequiresField
-from spark_klaviyo.plan.shape import ONE_ITEM, Fixed, Leaf, Node, Record, When
-from spark_klaviyo.templates.model import Channel, FieldSpec, Template
+from spark_klaviyo.plan.shape import ONE_ITEM, Fixed, Leaf, LeafForm, Node, Record, When
+from spark_klaviyo.templates.model import Channel, Consent, FieldSpec, Template
 
 CHANNELS, CONSENTED_AT = "channels", "consented_at"
 OWN = frozenset({CHANNELS, CONSENTED_AT})  # fields that this module places and checks
 MARK = "channels"  # where a column's words stand in `subscriptions` until the exact check takes them out
 
 
-def place_channels(template: Template, settings: Mapping[str, str], found: ColumnMap) -> None:
+def place_channels(template: Template, consent: Consent, settings: Mapping[str, str], found: ColumnMap) -> None:
     """Put the consents of every record into its places; complain about what cannot be."""
-    root = next(known.at for known in template.fields if known.path == CHANNELS)
+    root = next(known.json_path for known in template.fields if known.name == CHANNELS)
     tokens = {at: found.places.pop(at) for at in list(found.places) if at[: len(root)] == root}
     leaf, when = found.leaves.get(CHANNELS), found.leaves.get(CONSENTED_AT)
-    chosen = _chosen(template, settings)
-    found.complaints += _complaints(template, settings, found, {at[-1] for at in tokens if at[-2] == ONE_ITEM})
+    chosen = _chosen(consent, settings)
+    found.complaints += _complaints(
+        template.name, consent, settings, found, {at[-1] for at in tokens if at[-2] == ONE_ITEM}
+    )
     groups: dict[str, list[tuple[str, Node]]] = {}
-    for channel in template.channels if leaf is not None else chosen:
-        group, name = channel.at[len(root) :]
-        consent = Record((("consent", Fixed(template.consent)), *_dated(channel, when)))
-        groups.setdefault(group, []).append((name, _only_with(leaf, channel.word, consent)))
+    for channel in consent.channels if leaf is not None else chosen:
+        group, name = channel.json_path[len(root) :]
+        given = Record((("consent", Fixed(consent.status)), *_consented_at(channel, when)))
+        groups.setdefault(group, []).append((name, _only_with(leaf, channel.name, given)))
     if "push" in groups:
         inner = tuple((at[-1], node) for at, node in tokens.items() if at[-2] == ONE_ITEM)
         held = Record(((ONE_ITEM, Record(inner, omit_empty=True)),), omit_empty=True)
@@ -39,50 +42,56 @@ def place_channels(template: Template, settings: Mapping[str, str], found: Colum
     found.places[root] = Record((*fields, *([(MARK, leaf)] if leaf is not None else [])))
 
 
-def check_channels(checks: Checks, template: Template, settings: Mapping[str, str], found: ColumnMap | None) -> Checks:
+def check_channels(
+    checks: Checks, template: Template, consent: Consent, settings: Mapping[str, str], found: ColumnMap | None
+) -> Checks:
     """The checks with what channels ask of a row: their identifiers, and the time of an earlier consent."""
-    chosen = _chosen(template, settings)
+    chosen = _chosen(consent, settings)
     fixed = found is not None and CHANNELS not in found.leaves
-    among = chosen if fixed else template.channels
+    among = chosen if fixed else consent.channels
     dated = settings.get("historical_import") == "true"
-    places = {known.path: known.at for known in template.fields}
+    places = {known.name: known.json_path for known in template.fields}
     needs = [
-        RequiresField(channel.at, places[channel.needs], f"the channel {channel.word} needs {channel.needs}")
+        RequiresField(
+            channel.json_path, places[channel.identifier], f"the channel {channel.name} needs {channel.identifier}"
+        )
         for channel in among
-        if channel.needs
+        if channel.identifier
     ]
-    times = [(channel, (*channel.at, CONSENTED_AT)) for channel in among if channel.dated]
+    times = [(channel, (*channel.json_path, CONSENTED_AT)) for channel in among if channel.takes_consented_at]
     if dated:
-        needs += [RequiresField(channel.at, at, "historical_import=true needs consented_at") for channel, at in times]
-    sure = {channel.needs for channel in among} if fixed else set()
-    wanted = tuple(replace(one, required=True) if one.path in sure else one for one in checks.wanted)
+        needs += [
+            RequiresField(channel.json_path, at, "historical_import=true needs consented_at") for channel, at in times
+        ]
+    sure = {channel.identifier for channel in among} if fixed else set()
+    fields = tuple(replace(one, required=True) if one.name in sure else one for one in checks.fields)
     leaf = found.leaves.get(CONSENTED_AT) if found is not None else None
-    known = next((known for known in template.fields if known.path == CONSENTED_AT), None)
+    known = next((known for known in template.fields if known.name == CONSENTED_AT), None)
     if known is not None:
-        wanted += tuple(
+        fields += tuple(
             _time(known, at, leaf if number == 0 else None, required=fixed and dated)
             for number, (_, at) in enumerate(times)
         )
     return replace(
         checks,
-        wanted=wanted,
-        needs=checks.needs + tuple(needs),
+        fields=fields,
+        requires=checks.requires + tuple(needs),
         every_row=checks.every_row or not fixed,
-        channels_at=places[CHANNELS],
-        channels=tuple(channel.word for channel in template.channels),
+        channels_path=places[CHANNELS],
+        channels=tuple(channel.name for channel in consent.channels),
     )
 
 
-def _chosen(template: Template, settings: Mapping[str, str]) -> list[Channel]:
+def _chosen(consent: Consent, settings: Mapping[str, str]) -> list[Channel]:
     words = settings.get(CHANNELS, "").split(",")
-    return [channel for channel in template.channels if channel.word in words]
+    return [channel for channel in consent.channels if channel.name in words]
 
 
-def _dated(channel: Channel, when: Leaf | None) -> list[tuple[str, Node]]:
-    if not channel.dated or when is None:
+def _consented_at(channel: Channel, when: Leaf | None) -> list[tuple[str, Node]]:
+    if not channel.takes_consented_at or when is None:
         return []
-    kind = "datetime" if when.type.name in ("timestamp", "timestamp_ntz", "date", "unknown") else "text"
-    return [(CONSENTED_AT, Leaf(when.source, when.type, kind))]
+    form = LeafForm.DATETIME if when.type.name in TIME else LeafForm.TEXT
+    return [(CONSENTED_AT, Leaf(when.source, when.type, form))]
 
 
 def _only_with(leaf: Leaf | None, word: str, node: Node) -> Node:
@@ -90,21 +99,23 @@ def _only_with(leaf: Leaf | None, word: str, node: Node) -> Node:
 
 
 def _time(known: FieldSpec, at: tuple[str, ...], leaf: Leaf | None, *, required: bool) -> FieldCheck:
-    return FieldCheck(at, known.path, known.form, leaf, required=required, latest_days=known.latest_days)
+    return FieldCheck(at, known.name, known.form, leaf, required=required, latest_days=known.latest_days)
 
 
-def _complaints(template: Template, settings: Mapping[str, str], found: ColumnMap, tokens: set[str]) -> list[str]:
+def _complaints(
+    template: str, consent: Consent, settings: Mapping[str, str], found: ColumnMap, tokens: set[str]
+) -> list[str]:
     said: list[str] = []
-    words = ", ".join(channel.word for channel in template.channels)
+    words = ", ".join(channel.name for channel in consent.channels)
     chosen = [word for word in settings.get(CHANNELS, "").split(",") if word]
     if not chosen and CHANNELS not in found.leaves:
-        said.append(f"channels: is required by {template.name}: some of {words}, or column:NAME")
-    late = set(chosen) - {channel.word for channel in template.channels}
+        said.append(f"channels: is required by {template}: some of {words}, or column:NAME")
+    late = set(chosen) - {channel.name for channel in consent.channels}
     said += [f"channels: {word} belongs to a newer revision; leave revision out" for word in sorted(late)]
-    for channel in _chosen(template, settings):
-        if channel.needs and channel.needs not in found.leaves:
+    for channel in _chosen(consent, settings):
+        if channel.identifier and channel.identifier not in found.leaves:
             said.append(
-                f"no column for {channel.needs}, which the channel {channel.word} needs; rename one, or use fields"
+                f"no column for {channel.identifier}, which the channel {channel.name} needs; rename one, or use fields"
             )
     if tokens and chosen and "push" not in chosen:
         said.append("columns hold push tokens, and channels does not name push; add it, or drop the columns")

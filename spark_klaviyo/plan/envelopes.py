@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Envelope
-from spark_klaviyo.plan.arrange import ARRANGEMENTS
+from spark_klaviyo.plan.arrange import ARRANGEMENTS, NOTHING
 from spark_klaviyo.plan.manual import formats, manual_mode
+from spark_klaviyo.templates.model import BodyLayout
 
 if TYPE_CHECKING:
     from spark_klaviyo.plan.model import WritePlan
@@ -26,18 +27,18 @@ class _MissingError(Exception):
 def envelope(plan: WritePlan, values: Mapping[str, str]) -> Envelope:
     """The envelope of rows with these per-row values; the plan's settings fill the rest."""
     settings = _prefixed(plan, {**plan.settings, **values})
-    path, query, by_hand = plan.template.path, plan.query, plan.template.family == "manual"
+    path, query, by_hand = plan.template.path, plan.query, plan.template.is_manual
     path = manual_mode.filled_path(path, values) if by_hand else fill_path(path, settings)
-    if plan.template.arrange == "form":
+    if plan.template.layout is BodyLayout.FORM:
         head, tail = _form(plan.template.body)
     elif by_hand:
         head, tail, query = *manual_mode.around(plan, values), manual_mode.filled_query(query, values)
     elif plan.template.body is None:
         head, tail = b"", b""
     else:
-        several = {setting.name for setting in plan.template.settings if setting.several}
+        several = {setting.name for setting in plan.template.settings if setting.takes_several}
         head, tail = around_rows(plan.template.body, settings, several)
-    arrangement = ARRANGEMENTS.get(plan.template.arrange)
+    arrangement = NOTHING if plan.template.body is None else ARRANGEMENTS.get(plan.template.layout)
     of_a_row = by_hand and bool(plan.template.settings)
     return Envelope(path, head, tail, formats.separator(plan.content_format), query, arrangement, of_a_row)
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from spark_klaviyo.core.choices import ContentFormat, KeyIn
 from spark_klaviyo.core.models import Limits, Quota
 from spark_klaviyo.errors import SchemaError, complain
+from spark_klaviyo.http.policy import Policy, ResendRule
 from spark_klaviyo.options.choices import Nulls, Resend, Validate
 from spark_klaviyo.plan.channels import place_channels
 from spark_klaviyo.plan.checks import make_checks
 from spark_klaviyo.plan.manual import formats, manual_mode
 from spark_klaviyo.plan.mapping import ColumnMap, MappingOptions, map_columns, near_misses
-from spark_klaviyo.plan.model import Policy, RequestParam, WritePlan
+from spark_klaviyo.plan.model import RequestParam, WritePlan
 from spark_klaviyo.plan.settings import (
     appends,
     cautions,
@@ -33,16 +34,16 @@ from spark_klaviyo.plan.settings import (
     settled_fields,
 )
 from spark_klaviyo.plan.tree import build_record
-from spark_klaviyo.plan.types import UNKNOWN, Field
+from spark_klaviyo.plan.types import Field
 from spark_klaviyo.templates import at_revision, find_template, warn_of
-from spark_klaviyo.templates.model import Template
+from spark_klaviyo.templates.model import BodyLayout, Template
 
 if TYPE_CHECKING:
     from spark_klaviyo.options.parse import Options
 
 JSON_API = "application/vnd.api+json"
-READY_MADE = frozenset({"string", "char", "varchar", "void", UNKNOWN})  # types that can hold a record as JSON
-HARMLESS_METHODS = frozenset({"PUT", "DELETE", "GET"})
+READY_MADE = frozenset({"string", "char", "varchar", "void"})  # types that can hold a record as JSON
+IDEMPOTENT_METHODS = frozenset({"PUT", "DELETE", "GET"})
 
 
 def template_of(options: Options) -> Template:
@@ -74,7 +75,7 @@ def with_columns(plan: WritePlan, options: Options, columns: Sequence[Field]) ->
 
 
 def _options_part(options: Options, template: Template, run_id: str) -> WritePlan:
-    by_hand = template.family == "manual"
+    by_hand = template.is_manual
     headers = _headers(options, template)
     return WritePlan(
         run_id=run_id,
@@ -87,7 +88,8 @@ def _options_part(options: Options, template: Template, run_id: str) -> WritePla
         params=(),
         limits=_limits(options, template),
         quota=_quota(options, template),
-        policy=_policy(options, template),
+        policy=_policy(options),
+        resend=resend_rule(options, template, None),
         base_url=options.base_url if options.template else manual_mode.origin(options.url),
         headers=headers,
         credentials=options.credentials,
@@ -107,8 +109,8 @@ def _options_part(options: Options, template: Template, run_id: str) -> WritePla
 
 def _headers(options: Options, template: Template) -> dict[str, str]:
     """All headers but credentials; one that is given takes the place of ours, in any case of letters."""
-    by_hand, legacy = template.family == "manual", template.is_retired
-    written = options.content_format if by_hand else template.content_format
+    by_hand, legacy = template.is_manual, template.is_retired
+    written = options.content_format if by_hand else _written_as(template)
     media = formats.media_type(written) if by_hand or legacy else JSON_API
     if by_hand and written is ContentFormat.JSON and manual_mode.known_endpoint(options) is not None:
         media = JSON_API
@@ -119,19 +121,23 @@ def _headers(options: Options, template: Template) -> dict[str, str]:
     return {name: text for name, text in ours.items() if name.lower() not in given} | dict(options.headers)
 
 
+def _written_as(template: Template) -> ContentFormat:
+    return ContentFormat.FORM_DATA_PARAM if template.layout is BodyLayout.FORM else ContentFormat.JSON
+
+
 def _about_revision(revision: str | None) -> tuple[str, ...]:
     said = warn_of(revision, datetime.now(timezone.utc).date()) if revision is not None else None
     return () if said is None else (said,)
 
 
 def _key_in(options: Options, template: Template) -> KeyIn:
-    if template.family == "manual":
+    if template.is_manual:
         return manual_mode.key_in(options)
     return KeyIn.BODY if template.is_retired else KeyIn.HEADER
 
 
 def _limits(options: Options, template: Template) -> Limits:
-    published = template.family != "manual" and not template.is_retired  # of the others, limits are but defaults
+    published = not template.is_manual and not template.is_retired  # of the others, limits are but defaults
     rows = options.max_rows or template.limits.max_rows
     if published or template.limits.max_rows == 1:
         rows = min(rows, template.limits.max_rows)
@@ -146,20 +152,23 @@ def _quota(options: Options, template: Template) -> Quota:
     return template.quota if options.rate_limit is None else options.rate_limit
 
 
-def _policy(options: Options, template: Template) -> Policy:
-    by_nature = template.idempotent if template.family != "manual" else template.method in HARMLESS_METHODS
-    adding = b""
-    if options.record_column is not None and may_append(template):  # a second sending would add again
-        adding, by_nature = (b'"append"' if by_nature else b""), False
-    idempotent = {Resend.ALWAYS: True, Resend.NEVER: False}.get(options.resend, by_nature)
+def _policy(options: Options) -> Policy:
     return Policy(
         timeout_seconds=options.timeout_seconds,
         attempts=options.attempts,
         longest_wait_seconds=options.longest_wait_seconds,
-        idempotent=idempotent,
-        idempotent_unless_contains=adding if options.resend is Resend.AUTO else b"",
-        success=template.success,
     )
+
+
+def resend_rule(options: Options, template: Template, found: ColumnMap | None) -> ResendRule:
+    """Which requests may be sent twice. `found`: where columns go; None for ready-made records, or no columns yet."""
+    if options.resend is not Resend.AUTO:
+        return ResendRule(allowed=options.resend is Resend.ALWAYS)
+    idempotent = template.method in IDEMPOTENT_METHODS if template.is_manual else template.idempotent
+    if found is not None:
+        return ResendRule(idempotent and not appends(found))
+    unless_contains = b'"append"' if options.record_column is not None and may_append(template) else b""
+    return ResendRule(idempotent, unless_contains)
 
 
 # --- what the columns add -------------------------------------------------------------------------
@@ -169,7 +178,7 @@ def _columns_part(plan: WritePlan, options: Options, columns: Sequence[Field]) -
     template = plan.template
     params, complaints = request_params(options, template, columns)
     complaints[:0] = _twins(columns)
-    if template.arrange == "form" and any(column.name == "token" for column in columns):
+    if template.layout is BodyLayout.FORM and any(column.name == "token" for column in columns):
         complaints.append("column 'token': the key stands there (form-data-param); rename or drop it, or give body")
     if plan.record_column is not None:
         complaints += _about_ready_made(plan.record_column, columns)
@@ -185,12 +194,12 @@ def _columns_part(plan: WritePlan, options: Options, columns: Sequence[Field]) -
     found.complaints[:0] = complaints
     found.complaints += _missing_fields(options, template, found)
     checks = make_checks(options, template, found)
-    if template.channels:
-        place_channels(template, fixed_settings(options, template), found)
+    if template.consent:
+        place_channels(template, template.consent, fixed_settings(options, template), found)
     complain(list(dict.fromkeys(found.complaints)), SchemaError)
     record = build_record(template, found.places, tuple(found.spread), lambda name: constant(name, options, template))
     settled = settled_fields(options, template)
-    near = near_misses(found.unmapped, template, settled) if template.properties_at else {}
+    near = near_misses(found.unmapped, template, settled) if template.properties_path else {}
     likely = tuple(f"column {name!r} became a custom property; did you mean {path}?" for name, path in near.items())
     return replace(
         plan,
@@ -201,9 +210,7 @@ def _columns_part(plan: WritePlan, options: Options, columns: Sequence[Field]) -
         mapped=tuple(found.mapped),
         unmapped=tuple(found.unmapped),
         warnings=plan.warnings + cautions(options, template, found.leaves) + likely,
-        policy=replace(plan.policy, idempotent=False)
-        if options.resend is Resend.AUTO and appends(found)
-        else plan.policy,
+        resend=resend_rule(options, template, found),
     )
 
 
@@ -228,7 +235,7 @@ def _about_ready_made(name: str, columns: Sequence[Field]) -> list[str]:
 
 def _wishes(options: Options, template: Template, params: Sequence[RequestParam]) -> MappingOptions:
     # a template's settings are no part of the record; in manual mode rows are sent as they are
-    steering = set() if template.family == "manual" else {aside.leaf.source[0] for aside in params}
+    steering = set() if template.is_manual else {aside.leaf.source[0] for aside in params}
     return MappingOptions(
         fields=fields_with_settings(options, template),
         other_columns=options.other_columns,
@@ -239,7 +246,7 @@ def _wishes(options: Options, template: Template, params: Sequence[RequestParam]
 
 
 def _keep_null(options: Options, template: Template) -> bool:
-    return options.nulls is Nulls.SEND and (template.clears_nulls or template.as_rows)
+    return options.nulls is Nulls.SEND and (template.null_clears_field or template.raw_rows)
 
 
 def _missing_fields(options: Options, template: Template, found: ColumnMap) -> list[str]:
@@ -253,13 +260,13 @@ def _missing_fields(options: Options, template: Template, found: ColumnMap) -> l
             'rename one, or say which in fields, e.g. fields={"email":"mail"}'
         )
     for known in template.fields:
-        if known.required and known.at not in found.places and known.path not in settled:
-            setting = next((name for name, path in fields_of_settings(template).items() if path == known.path), "")
+        if known.required and known.json_path not in found.places and known.name not in settled:
+            setting = next((name for name, path in fields_of_settings(template).items() if path == known.name), "")
             complaints.append(
-                f"no column for {known.path}, which {template.name} requires; "
+                f"no column for {known.name}, which {template.name} requires; "
                 + (f"give {setting} for all rows, " if setting else "")
                 + "rename one, or say which in fields"
             )
-        lacking = [path for path in known.together if known.path in found.leaves and path not in found.leaves]
-        complaints += [f"no column for {path}, which {known.path} needs; add one, or drop it" for path in lacking]
+        lacking = [path for path in known.requires if known.name in found.leaves and path not in found.leaves]
+        complaints += [f"no column for {path}, which {known.name} needs; add one, or drop it" for path in lacking]
     return complaints

@@ -14,7 +14,7 @@ from spark_klaviyo.options.choices import OtherColumns
 from spark_klaviyo.plan.forms import misfit, node_for
 from spark_klaviyo.plan.shape import Leaf, Node
 from spark_klaviyo.plan.types import Field, unsendable
-from spark_klaviyo.templates.model import FieldSpec, Template
+from spark_klaviyo.templates.model import FieldForm, FieldSpec, Template
 
 
 def folded(name: str) -> str:
@@ -59,9 +59,9 @@ class _Mapper:
         self.template = template
         self.wishes = wishes
         self.found = ColumnMap()
-        open_fields = [known for known in template.fields if known.path not in wishes.settled]
+        open_fields = [known for known in template.fields if known.name not in wishes.settled]
         self.by_name = {folded(name): known for known in reversed(open_fields) for name in _names(known)}
-        self.loose = template.properties_at[-1] if template.properties_at else ""
+        self.loose = template.properties_path[-1] if template.properties_path else ""
         self.used: set[str] = set(wishes.taken)
 
     def run(self) -> ColumnMap:
@@ -89,9 +89,9 @@ class _Mapper:
             self._place_path(path, name, source)
 
     def _place_path(self, path: str, name: str, source: Leaf) -> None:
-        known = next((k for k in self.template.fields if k.path == path), None)
-        known = known or next((k for k in self.template.fields if path in k.names), None)
-        if known is not None and known.path in self.wishes.settled:
+        known = next((k for k in self.template.fields if k.name == path), None)
+        known = known or next((k for k in self.template.fields if path in k.other_names), None)
+        if known is not None and known.name in self.wishes.settled:
             self.found.complaints.append(
                 f"fields: {path} <- {name!r}: a setting gives it for all rows; give one of them"
             )
@@ -100,7 +100,7 @@ class _Mapper:
         elif self.loose and path == self.loose:
             self._spread(name, source)
         elif self.loose and path.startswith(self.loose + "."):
-            self._put((*self.template.properties_at, path.removeprefix(self.loose + ".")), path, name, source)
+            self._put((*self.template.properties_path, path.removeprefix(self.loose + ".")), path, name, source)
         elif self._inside(path):
             self._struct(path, name, source)
         else:
@@ -109,11 +109,11 @@ class _Mapper:
     def _open_object(self, path: str, name: str, source: Leaf) -> None:
         """`meta.patch_properties.append.KEY`: a key of a known object; otherwise the path is unknown."""
         for known in self.template.fields:
-            if known.form == "object" and path.startswith(known.path + "."):
-                key = path.removeprefix(known.path + ".")
-                self._put((*known.at, key), path, name, source)
+            if known.form is FieldForm.OBJECT and path.startswith(known.name + "."):
+                key = path.removeprefix(known.name + ".")
+                self._put((*known.json_path, key), path, name, source)
                 return
-        paths = [known.path for known in self.template.fields]
+        paths = [known.name for known in self.template.fields]
         near = get_close_matches(path, paths, 1, 0.5)
         hint = f" (did you mean {near[0]}?)" if near else ""
         self.found.complaints.append(f"fields: {self.template.name} has no field {path!r}{hint}")
@@ -150,7 +150,7 @@ class _Mapper:
 
     def _head(self, name: str, column: Field) -> str:
         """The part of the record that a whole struct column is, such as `location` or `profile`; else empty."""
-        heads = {known.path.partition(".")[0] for known in self.template.fields if "." in known.path}
+        heads = {known.name.partition(".")[0] for known in self.template.fields if "." in known.name}
         head = next((head for head in heads if folded(head) == name), "")
         if not head or head == "location":
             return head
@@ -159,19 +159,19 @@ class _Mapper:
 
     def _inside(self, path: str) -> bool:
         """Whether fields of the endpoint stand below a path."""
-        return any(known.path.startswith(path + ".") for known in self.template.fields)
+        return any(known.name.startswith(path + ".") for known in self.template.fields)
 
     def _known(self, prefix: str, part: Field) -> FieldSpec | None:
         """The field that a part of a struct column is."""
         name = folded(part.name).removeprefix("$")
-        inner = {k.path[len(prefix) + 1 :]: k for k in self.template.fields if k.path.startswith(prefix + ".")}
+        inner = {k.name[len(prefix) + 1 :]: k for k in self.template.fields if k.name.startswith(prefix + ".")}
         return next((known for rest, known in inner.items() if folded(rest) == name), None)
 
     def _shadowed(self, known: FieldSpec, name: str) -> bool:
         """A flat `city` is a custom property where a whole `location` column exists; so is what `fields` overrides."""
-        nested = known.path.startswith("location.") and folded(name) != folded(known.path)
+        nested = known.name.startswith("location.") and folded(name) != folded(known.name)
         whole = nested and any(folded(column) == "location" for column in self.columns)
-        return whole or known.path in self.wishes.fields
+        return whole or known.name in self.wishes.fields
 
     def _struct(self, prefix: str, name: str, source: Leaf) -> None:
         if source.type.name == "void":  # nulls alone: there is nothing to send
@@ -191,7 +191,7 @@ class _Mapper:
                 self.found.mapped.append((f"{name}.{part.name}", "dropped"))
             else:
                 takes = ", ".join(
-                    k.path[len(prefix) + 1 :] for k in self.template.fields if k.path.startswith(prefix + ".")
+                    k.name[len(prefix) + 1 :] for k in self.template.fields if k.name.startswith(prefix + ".")
                 )
                 self.found.complaints.append(
                     f"column {name!r} has a field {part.name!r} that {prefix} does not take (it takes {takes}); "
@@ -206,7 +206,7 @@ class _Mapper:
             for part in source.type.fields:
                 leaf = Leaf((*source.source, part.name), part.type)
                 self._put(
-                    (*self.template.properties_at, part.name),
+                    (*self.template.properties_path, part.name),
                     f"{self.loose}.{part.name}",
                     f"{name}.{part.name}",
                     leaf,
@@ -222,11 +222,11 @@ class _Mapper:
 
     def _other(self, column: Field) -> None:
         wish = self.wishes.other_columns
-        takes = bool(self.template.properties_at) or self.template.as_rows
+        takes = bool(self.template.properties_path) or self.template.raw_rows
         if wish is OtherColumns.DROP:
             self.found.mapped.append((column.name, "dropped"))
         elif wish is OtherColumns.ERROR or not takes:
-            known = [known.path for known in self.template.fields]
+            known = [known.name for known in self.template.fields]
             near = get_close_matches(column.name, known, 1, 0.6)
             hint = f" (did you mean {near[0]}?)" if near else ""
             why = "is no field of Klaviyo's" if takes else f"has no place in {self.template.name}"
@@ -235,47 +235,56 @@ class _Mapper:
             )
         else:
             self.found.unmapped.append(column.name)
-            place = (*self.template.properties_at, column.name)
+            place = (*self.template.properties_path, column.name)
             path = f"{self.loose}.{column.name}" if self.loose else column.name
             self._put(place, path, column.name, Leaf((column.name,), column.type))
 
     def _overlaps(self) -> None:
         """A whole object and one of its keys cannot both come from columns."""
         whole = [
-            known for path, known in self.found.known.items() if known.form == "object" and path in self.found.leaves
+            known
+            for path, known in self.found.known.items()
+            if known.form is FieldForm.OBJECT and path in self.found.leaves
         ]
         for known in whole:
-            if any(len(at) > len(known.at) and at[: len(known.at)] == known.at for at in self.found.places):
-                self.found.complaints.append(f"fields: {known.path} is given whole and by its keys; give one of them")
+            if any(
+                len(at) > len(known.json_path) and at[: len(known.json_path)] == known.json_path
+                for at in self.found.places
+            ):
+                self.found.complaints.append(f"fields: {known.name} is given whole and by its keys; give one of them")
 
     # --- placing --------------------------------------------------------------------------------
 
     def _place(self, known: FieldSpec, name: str, source: Leaf) -> None:
-        twin = next((path for path, other in self.found.known.items() if other.at == known.at), known.path)
+        twin = next(
+            (path for path, other in self.found.known.items() if other.json_path == known.json_path), known.name
+        )
         before = {at: column for column, at in self.found.mapped}.get(twin)
         if before is not None:
             self.found.complaints.append(
-                f"columns {before!r} and {name!r} both mean {known.path}; drop one, or name one in fields"
+                f"columns {before!r} and {name!r} both mean {known.name}; drop one, or name one in fields"
             )
             return
         why = misfit(known, source.type)
         if why is not None:
             self.found.complaints.append(f"column {name!r}: {why}")
             return
-        self.found.leaves[known.path] = source
-        self.found.known[known.path] = known
-        self.found.places[known.at] = node_for(known, source, keep_null=self._keeps_null(known))
-        self.found.mapped.append((name, known.path))
+        self.found.leaves[known.name] = source
+        self.found.known[known.name] = known
+        self.found.places[known.json_path] = node_for(known, source, keep_null=self._keeps_null(known))
+        self.found.mapped.append((name, known.name))
 
     def _keeps_null(self, known: FieldSpec) -> bool:
-        return self.wishes.keep_null and known.at[0] == "attributes" and known.path not in self.template.identifiers
+        return (
+            self.wishes.keep_null and known.json_path[0] == "attributes" and known.name not in self.template.identifiers
+        )
 
     def _put(self, at: tuple[str, ...], path: str, name: str, source: Leaf) -> None:
         if at in self.found.places:
             self.found.complaints.append(f"two columns mean {path}: {name!r} is the second; drop or rename one")
             return
         self._say(name, path, unsendable(source.type))
-        keep = self.wishes.keep_null and bool(self.template.properties_at or self.template.as_rows)
+        keep = self.wishes.keep_null and bool(self.template.properties_path or self.template.raw_rows)
         self.found.places[at] = Leaf(source.source, source.type, keep_null=keep)
 
     def _say(self, name: str, path: str, why: str | None) -> None:
@@ -285,9 +294,9 @@ class _Mapper:
 
 
 def _names(known: FieldSpec) -> Iterator[str]:
-    yield known.path
-    yield known.path.rpartition(".")[2] if known.path.startswith("location.") else known.path
-    yield from known.names
+    yield known.name
+    yield known.name.rpartition(".")[2] if known.name.startswith("location.") else known.name
+    yield from known.other_names
 
 
 def near_misses(unmapped: Iterable[str], template: Template, settled: Collection[str]) -> dict[str, str]:
@@ -295,6 +304,6 @@ def near_misses(unmapped: Iterable[str], template: Template, settled: Collection
 
     A field that a setting gives for all rows is none that a column could have meant.
     """
-    known = {folded(name): k.path for k in template.fields if k.path not in settled for name in _names(k)}
+    known = {folded(name): k.name for k in template.fields if k.name not in settled for name in _names(k)}
     near = {name: get_close_matches(folded(name).replace("-", ""), known, 1, 0.8) for name in unmapped}
     return {name: known[match[0]] for name, match in near.items() if match}

@@ -3,76 +3,85 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from spark_klaviyo.core.choices import ContentFormat, KeyIn
-from spark_klaviyo.core.models import Batch, Envelope, Limits, Quota
+from spark_klaviyo.core.models import Envelope, Limits, Quota
+from spark_klaviyo.http.policy import Policy, ResendRule
 from spark_klaviyo.options.choices import OnBadPhone, Validate
 from spark_klaviyo.options.secrets import Credentials
 from spark_klaviyo.plan.shape import Leaf, Record
 from spark_klaviyo.plan.types import Field
 from spark_klaviyo.state.format import StatePlace
-from spark_klaviyo.templates.model import Template
+from spark_klaviyo.templates.model import NO_LIMITS, FieldForm, JsonPath, RecordLimits, Template
 
 
 @dataclass(frozen=True)
 class FieldCheck:
-    """One field that is looked at before sending: where it stands in the record, and what it has to be.
+    """What one field of a record has to be; rules that are empty or None do not apply."""
 
-    `at` is its place in the record, `leaf` its column (None where `record_column` brings the record ready made).
-    """
-
-    at: tuple[str, ...]
-    path: str
-    form: str
+    json_path: JsonPath
+    name: str
+    form: FieldForm
+    # The column that it comes from; None where `record_column` holds the record ready made.
     leaf: Leaf | None
     required: bool = False
-    identifies: bool = False
+    is_identifier: bool = False
     choices: tuple[str, ...] = ()
     max_length: int | None = None
     pattern: str = ""
+    # Stands before the value and is no part of what is checked.
     prefix: str = ""
-    earliest: str = ""  # RFC 3339: no time before it
-    latest_days: int | None = None  # no time further ahead than this
-    max_bytes: int | None = None  # of the value as JSON
+    # RFC 3339; times before it, and times further ahead than so many days, are refused.
+    earliest: str = ""
+    latest_days: int | None = None
+    # Of the value as JSON.
+    max_bytes: int | None = None
 
 
 @dataclass(frozen=True)
 class RequiresField:
-    """Where something stands at `when`, something must stand at `at`; `says` why."""
+    """Where a record has a value at `if_present`, it must have one at `json_path`; `reason` says why."""
 
-    when: tuple[str, ...]
-    at: tuple[str, ...]
-    says: str
+    if_present: JsonPath
+    json_path: JsonPath
+    reason: str
 
 
 @dataclass(frozen=True)
 class Checks:
-    """What is checked before sending. `every_row`: each row meets the exact check (derived ids, ready-made records)."""
+    """What is checked before sending."""
 
     validate: Validate
-    wanted: tuple[FieldCheck, ...] = ()
-    identifiers: tuple[tuple[str, ...], ...] = ()  # places in the record, at least one needed
-    exactly_one: bool = False
-    key: tuple[tuple[str, ...], ...] = ()  # places that make two rows the same thing, in order of preference
-    key_with: tuple[tuple[str, ...], ...] = ()  # ... together with all of these
+    fields: tuple[FieldCheck, ...] = ()
+    requires: tuple[RequiresField, ...] = ()
+    # At least one of them must have a value, or exactly one.
+    identifiers: tuple[JsonPath, ...] = ()
+    exactly_one_identifier: bool = False
+    # What makes two rows the same thing: the first of `key` that has a value, with all of `key_with`.
+    key: tuple[JsonPath, ...] = ()
+    key_with: tuple[JsonPath, ...] = ()
+    record_limits: RecordLimits = NO_LIMITS
     max_row_bytes: int | None = None
-    max_properties: int | None = None
-    properties_at: tuple[str, ...] = ()
-    max_items: int | None = None
-    max_depth: int | None = None
-    default_country: str = ""  # ISO 3166, or "column:NAME"
+    # A longer record may hold a value that is too large, and goes through the exact check.
+    max_unchecked_bytes: int | None = None
+    properties_path: JsonPath = ()
+    # ISO 3166, or "column:NAME".
+    default_country: str = ""
     on_bad_phone: OnBadPhone = OnBadPhone.REJECT
+    # Whether each row goes through the exact check (derived ids, ready-made records).
     every_row: bool = False
-    unique_id: tuple[str, ...] = ()  # place of the id that is derived from the row's content
-    unique_id_places: tuple[tuple[str, ...], ...] = ()  # what it is derived from; empty: all of
-    unique_id_content: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (path, place) of what the event is
-    ready_made: bool = False  # the record comes as JSON from the user
-    look_bytes: int | None = None  # a longer record is looked at
-    max_string_bytes: int | None = None
-    needs: tuple[RequiresField, ...] = ()
-    channels_at: tuple[str, ...] = ()  # where consents stand; the words of a column stand there too, until looked at
-    channels: tuple[str, ...] = ()  # the words there are
+    # Whether users give the record as JSON text.
+    ready_made: bool = False
+    # The id that is derived from a row's content, the columns it is derived from (empty: all that follows), and
+    # (name, path) of everything that an event is.
+    unique_id_path: JsonPath = ()
+    unique_id_sources: tuple[JsonPath, ...] = ()
+    unique_id_content: tuple[tuple[str, JsonPath], ...] = ()
+    # Where consents stand, and the channels there are; the text of a column of channels stands there too until the
+    # exact check.
+    channels_path: JsonPath = ()
+    channels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,30 +94,6 @@ class RequestParam:
 
     name: str
     leaf: Leaf
-
-
-@dataclass(frozen=True)
-class Policy:
-    """How long and how often. Seconds; `harmless` says whether a request whose answer was lost may be sent again.
-
-    `idempotent_unless_contains`: where it is not, a request whose rows do not hold these bytes is so all the same.
-    """
-
-    timeout_seconds: float = 60.0
-    attempts: int = 8
-    longest_wait_seconds: float = 120.0
-    first_wait_seconds: float = 0.5
-    idempotent: bool = True
-    idempotent_unless_contains: bytes = b""
-    max_refusals: int = 100
-    success: tuple[int, ...] = (200, 201, 202, 204)
-
-    def about(self, batch: Batch) -> Policy:
-        """The policy as it is for this batch, whose rows may not hold what could do harm."""
-        mark = self.idempotent_unless_contains
-        if not mark or any(mark in bytes(part) for part in batch.parts()):
-            return self
-        return replace(self, idempotent=True)
 
 
 @dataclass(frozen=True)
@@ -126,6 +111,7 @@ class WritePlan:
     limits: Limits
     quota: Quota
     policy: Policy
+    resend: ResendRule
     base_url: str  # scheme, host and port; manual mode: the same of the given URL
     headers: Mapping[str, str] = field(repr=False)  # all but credentials; a given one may hold a token
     credentials: Credentials

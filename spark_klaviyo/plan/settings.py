@@ -14,7 +14,7 @@ from spark_klaviyo.plan.envelopes import with_prefix
 from spark_klaviyo.plan.manual import manual_mode
 from spark_klaviyo.plan.mapping import ColumnMap
 from spark_klaviyo.plan.model import RequestParam
-from spark_klaviyo.plan.shape import Fixed, Leaf, Node
+from spark_klaviyo.plan.shape import Fixed, Leaf, LeafForm, Node
 from spark_klaviyo.plan.tree import setting_places
 from spark_klaviyo.plan.types import Field
 from spark_klaviyo.templates.model import Template
@@ -40,10 +40,10 @@ def fixed_settings(options: Options, template: Template) -> dict[str, str]:
 
 def fields_of_settings(template: Template) -> dict[str, str]:
     """Settings that stand for a field of the record: name of the setting -> path of the field."""
-    by_place = {known.at: known.path for known in template.fields}
+    by_place = {known.json_path: known.name for known in template.fields}
     placed = {name: by_place[at] for name, at in setting_places(template.record).items() if at in by_place}
     names = {setting.name for setting in template.settings}
-    return placed | {known.path: known.path for known in template.fields if known.path in names}
+    return placed | {known.name: known.name for known in template.fields if known.name in names}
 
 
 def fields_with_settings(options: Options, template: Template) -> dict[str, str]:
@@ -65,9 +65,9 @@ def constant(name: str, options: Options, template: Template) -> Node | None:
     setting = next((setting for setting in template.settings if setting.name == name), None)
     if value is None or setting is None:
         return None
-    if setting.several:
+    if setting.takes_several:
         return Fixed([with_prefix(part.strip(), setting.prefix) for part in value.split(",")])
-    return Fixed(value == "true") if setting.choices == ("true", "false") else Fixed(with_prefix(value, setting.prefix))
+    return Fixed(value == "true") if setting.is_flag else Fixed(with_prefix(value, setting.prefix))
 
 
 def request_params(
@@ -76,11 +76,11 @@ def request_params(
     """Per-row values that stand outside the record, and complaints about columns that are not there."""
     inside = fields_of_settings(template)
     wanted = {name: column for name, column in _per_row(options, template).items() if name not in inside}
-    if template.family == "manual":
+    if template.is_manual:
         wanted |= {name: name for name in manual_mode.placeholders(options)}
     if (options.default_country or "").startswith(COLUMN):
         wanted["default_country"] = str(options.default_country).removeprefix(COLUMN)
-    free = set(manual_mode.names_in_body(options)) if template.family == "manual" else set()  # JSON of any type
+    free = set(manual_mode.names_in_body(options)) if template.is_manual else set()  # JSON of any type
     by_name = {column.name: column for column in columns}
     complaints = [
         f"{name}: the DataFrame has no column {column!r}; it has {', '.join(list(by_name)[:20])}"
@@ -93,7 +93,7 @@ def request_params(
         if column in by_name and by_name[column].type.name in MANY_VALUED and name not in free
     ]
     params = [
-        RequestParam(name, Leaf((column,), by_name[column].type, "text"))
+        RequestParam(name, Leaf((column,), by_name[column].type, LeafForm.TEXT))
         for name, column in wanted.items()
         if column in by_name
     ]
@@ -102,10 +102,12 @@ def request_params(
 
 def path_params(template: Template, found: ColumnMap) -> tuple[RequestParam, ...]:
     """The `{id}` of a single-record path, from the field that stands at this place of the record."""
-    by_place = {known.at: known for known in found.known.values()}
+    by_place = {known.json_path: known for known in found.known.values()}
     return tuple(
-        RequestParam(name, Leaf(found.leaves[known.path].source, found.leaves[known.path].type, "text", known.prefix))
-        for name in template.item_paths
+        RequestParam(
+            name, Leaf(found.leaves[known.name].source, found.leaves[known.name].type, LeafForm.TEXT, known.prefix)
+        )
+        for name in template.path_fields
         if (known := by_place.get((name,))) is not None
     )
 
@@ -117,7 +119,7 @@ def appends(found: ColumnMap) -> bool:
 
 def may_append(template: Template) -> bool:
     """Whether ready-made records could do so: what is in them is not known when the write is planned."""
-    return any(APPEND in known.path for known in template.fields)
+    return any(APPEND in known.name for known in template.fields)
 
 
 def cautions(options: Options, template: Template, fields: Mapping[str, object]) -> tuple[str, ...]:
@@ -125,7 +127,7 @@ def cautions(options: Options, template: Template, fields: Mapping[str, object])
     there = {name for name, value in given_settings(options, template).items() if value != "false"}
     there |= {f"column:{path}" for path in fields} | ({"column:record"} if options.record_column else set())
     said = [caution.text for caution in template.cautions if not there & set(caution.unless)]
-    if options.nulls is Nulls.SEND and not (template.clears_nulls or template.as_rows or template.family == "manual"):
+    if options.nulls is Nulls.SEND and not (template.null_clears_field or template.raw_rows or template.is_manual):
         said.append(f"nulls=send means nothing to {template.name}: nulls are left out")
     return tuple(said)
 

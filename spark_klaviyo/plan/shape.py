@@ -9,7 +9,9 @@ A node says where a value of the record comes from. Encoders turn (node, row) in
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeAlias
 
 from spark_klaviyo.core.exact_json import Json
@@ -17,6 +19,14 @@ from spark_klaviyo.plan.types import Type
 
 # The one field of a Record that stands for an array holding one item; without that item the array is left out.
 ONE_ITEM = "[]"
+
+
+class LeafForm(Enum):
+    """How a column is written."""
+
+    JSON = "json"  # by the type table (`plan.types`)
+    TEXT = "text"  # whole numbers become text
+    DATETIME = "datetime"  # RFC 3339; a date is midnight, timestamp_ntz is UTC
 
 
 @dataclass(frozen=True)
@@ -31,7 +41,7 @@ class Leaf:
 
     source: tuple[str, ...]
     type: Type
-    form: str = "json"
+    form: LeafForm = LeafForm.JSON
     prefix: str = ""
     keep_null: bool = False
 
@@ -76,3 +86,41 @@ class When:
 
 
 Node: TypeAlias = "Leaf | Fixed | Record | Each | When"
+
+
+def leaves_of(node: Node) -> Iterator[Leaf]:
+    """Every column that a node writes, in order."""
+    if isinstance(node, Leaf):
+        yield node
+    elif isinstance(node, Each):
+        yield node.leaf
+    elif isinstance(node, When):
+        yield from leaves_of(node.then)
+    elif isinstance(node, Record):
+        for _, child in node.fields:
+            yield from leaves_of(child)
+        yield from node.spread
+
+
+def column_names(node: Node) -> set[str]:
+    """The names of all columns that a node reads."""
+    if isinstance(node, When):
+        return {node.leaf.source[0]} | column_names(node.then)
+    if isinstance(node, Record):
+        return {leaf.source[0] for leaf in node.spread}.union(*(column_names(child) for _, child in node.fields))
+    return {leaf.source[0] for leaf in leaves_of(node)}
+
+
+def node_at(record: Record, at: Iterable[str]) -> Node | None:
+    """What stands at a place of the record."""
+    node: Node | None = record
+    for part in at:
+        inner = node.then if isinstance(node, When) else node
+        node = dict(inner.fields).get(part) if isinstance(inner, Record) else None
+    return node
+
+
+def leaf_at(record: Record, at: Iterable[str]) -> Leaf | None:
+    """The column at a place of the record, if it is one."""
+    node = node_at(record, at)
+    return node if isinstance(node, Leaf) else None

@@ -23,14 +23,14 @@ def build_record(
     """
     root: Branch = {}
     _constants(root, template.record, resolve)
-    order = {known.at: number for number, known in enumerate(template.fields)}
+    order = {known.json_path: number for number, known in enumerate(template.fields)}
     loose = len(order)
-    ranked = list(places) if template.as_rows else sorted(places, key=lambda at: (_rank(at, order, loose), at))
+    ranked = list(places) if template.raw_rows else sorted(places, key=lambda at: (_rank(at, order, loose), at))
     for at in ranked:
         _branch(root, at[:-1])[at[-1]] = places[at]
     if spread:
-        _branch(root, template.properties_at)
-    for at in template.keep_empty if not template.as_rows else ():
+        _branch(root, template.properties_path)
+    for at in template.keep_empty if not template.raw_rows else ():
         if at not in places:
             _branch(root, at)
     return _record((), root, template, spread)
@@ -100,7 +100,7 @@ def _record(at: tuple[str, ...], branch: Branch, template: Template, spread: tup
         (name, _record((*at, name), node, template, spread) if isinstance(node, dict) else node)
         for name, node in branch.items()
     )
-    mine = spread if at == template.properties_at and at else ()
+    mine = spread if at == template.properties_path and at else ()
     constant = any(isinstance(node, Fixed) for _, node in fields)
     kept = not at or at in template.keep_empty or constant
     return Record(fields, omit_empty=not kept, spread=mine)

@@ -57,7 +57,6 @@ TYPE_TABLE: dict[str, tuple[str, str]] = {
     "void": ("nothing: a column of nulls is left out", ""),
 }
 _DECIMAL = re.compile(r"decimal\((\d+),\s*(-?\d+)\)")
-UNKNOWN = "unknown"  # rows without a schema: each value decides
 # How a type may be written as the key of a JSON object.
 KEY_TYPES = frozenset({"string", "char", "varchar", "byte", "short", "integer", "long", "boolean", "date"})
 
@@ -105,8 +104,6 @@ def unsendable(kind: Type) -> str | None:
     """Why a type cannot be sent, as a phrase that ends in what to do; None where it can."""
     if kind.name == "map" and kind.key is not None and kind.key.name not in KEY_TYPES:
         return f"a map with {kind.key.name} keys has no JSON form; cast its keys to string"
-    if kind.name == UNKNOWN:
-        return None
     if kind.name not in TYPE_TABLE:
         return f"Spark's {kind.name} has no JSON form; cast it to string or drop it"
     children = [field.type for field in kind.fields] + [t for t in (kind.element, kind.key, kind.value) if t]
@@ -117,3 +114,9 @@ def depth(kind: Type) -> int:
     """How many JSON levels a value of this type opens: 0 for a scalar, 1 for a flat array, map or struct."""
     children = [field.type for field in kind.fields] + [t for t in (kind.element, kind.value) if t]
     return 1 + max(map(depth, children), default=0) if kind.name in ("array", "map", "struct") else 0
+
+
+def holds(kind: Type, *names: str) -> bool:
+    """Whether a type is, or holds anywhere inside, one of these."""
+    children = [field.type for field in kind.fields] + [t for t in (kind.element, kind.value) if t]
+    return kind.name in names or any(holds(child, *names) for child in children)

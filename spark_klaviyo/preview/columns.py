@@ -23,7 +23,7 @@ def _lines(plan: WritePlan) -> Iterator[MappedColumn]:
     settings = fields_of_settings(plan.template)
     near = near_misses(asking, plan.template, {settings[name] for name in plan.settings if name in settings})
     for column, becomes in plan.mapped:
-        loose = column in plan.unmapped and bool(plan.template.properties_at)
+        loose = column in plan.unmapped and bool(plan.template.properties_path)
         hint = f"did you mean {near[column]}?" if column in near else ""
         yield MappedColumn(column, CUSTOM_PROPERTY if loose else becomes, hint)
     for aside in plan.params:

@@ -12,10 +12,11 @@ import pyarrow as pa
 from spark_klaviyo.batching.assembler import BatchAssembler
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.core.stop import Stop
-from spark_klaviyo.encode import jvm
-from spark_klaviyo.encode.rows import row_encoder
+from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.runs.columns import sent_columns
+from spark_klaviyo.runs.send_from_driver import arrow_batches
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -62,24 +63,9 @@ class Cut:
 
 def take(df: DataFrame, plan: WritePlan, rows: int) -> Sample:
     """Collect and encode the first `rows` rows; Spark reads no more of the DataFrame than that takes."""
-    first = df.limit(rows)
-    if jvm.encodable(plan):
-        found = jvm.encoded(first, plan).collect()
-        encoded = (batch_of([tuple(row) for row in found], params=bool(plan.params)),) if found else ()
-    else:
-        encoded = tuple(row_encoder(plan)(first.collect()))
+    frame, plan = sent_columns(df, plan)
+    encoded = tuple(encode_batches(arrow_batches(frame.limit(rows)), plan))
     return Sample(encoded, sum(batch.num_rows for batch in encoded) < rows)
-
-
-def batch_of(rows: list[tuple[object, ...]], *, params: bool) -> pa.RecordBatch:
-    """Collected rows of an encoded frame as the batch that they were."""
-    columns = list(zip(*rows, strict=True))
-    names = ["record", "flag", "key", *(["aside"] if params else [])]
-    types = [pa.string(), pa.int32(), None, pa.string()]
-    arrays = [pa.array(values, kind) for values, kind in zip(columns, types, strict=False)]
-    if arrays[2].type == pa.null():
-        arrays[2] = arrays[2].cast(pa.int64())
-    return pa.RecordBatch.from_arrays(arrays, names)
 
 
 def cut(plan: WritePlan, encoded: Iterator[pa.RecordBatch]) -> Cut:

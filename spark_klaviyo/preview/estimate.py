@@ -37,7 +37,7 @@ def expect(plan: WritePlan, made: Cut, looked_at: int, rows: int) -> Expected:
     around = sum(filled_length(text, key_length(plan)) for text in (envelope.head, envelope.tail))
     size = round(sent * mean) + requests * (around - len(envelope.separator))
     seconds = quota_seconds(plan.quota, requests)
-    if plan.template.resolve:  # people are looked up before, whose ids then go into the requests
+    if plan.template.sends_profile_ids:  # people are looked up before, whose ids then go into the requests
         seconds = max(seconds, quota_seconds(LOOK_UPS, -(-sent // MOST_VALUES)))
     return Expected(sent, requests, size, seconds)
 

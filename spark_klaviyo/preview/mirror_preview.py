@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -12,23 +12,22 @@ import pyarrow as pa
 
 from spark_klaviyo.account.members import list_facts, members
 from spark_klaviyo.account.reads import AccountReader, ReadFailed, open_reader, read_target
+from spark_klaviyo.arrow.encoded import record_texts
 from spark_klaviyo.batching.screening import screen
-from spark_klaviyo.encode import jvm
-from spark_klaviyo.encode.rows import row_encoder
+from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.modes.mirror.identities import KINDS, LOST, NOBODY, Hashes, IdentitySet, Seen, lost, member_pages
 from spark_klaviyo.modes.mirror.removals import ceiling, removals
 from spark_klaviyo.options.model import Options
-from spark_klaviyo.plan.manual import formats
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.preview import dry_run
 from spark_klaviyo.report.pages.preview import MirrorSets
+from spark_klaviyo.runs.columns import sent_columns
+from spark_klaviyo.runs.send_from_driver import arrow_batches
 from spark_klaviyo.task.identifiers import who
 from spark_klaviyo.templates.model import L
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-CHUNK = 5_000
 EXAMPLES = 5
 SHOWN = ("email", "phone_number", "external_id", "id")  # by which a person is shown, in order of preference
 
@@ -43,7 +42,8 @@ def mirror_sets(df: DataFrame, plan: WritePlan, options: Options) -> MirrorSets:
         facts = list_facts(reader, plan.settings["list_id"])
         pages = list(member_pages(members(reader, facts)))
         rows = _Rows(plan, IdentitySet(_together([page.people for page in pages])))
-        for batch in _encoded(df, plan):
+        frame, plan = sent_columns(df, plan)
+        for batch in encode_batches(arrow_batches(frame), plan):
             rows.take(batch)
         most = ceiling(options.max_removals, facts.members)
         found = removals(pages, IdentitySet(_together(rows.people)), max(most, EXAMPLES))
@@ -67,7 +67,7 @@ class _Rows:
         people = Seen(self.plan).people(batch)
         self.people.append(people)
         self.lost += lost(people)
-        refused = screen(self.plan, batch, formats.separator(self.plan.content_format), 0).rejections
+        refused = screen(batch, self.plan, 0).rejections
         fine = np.ones(len(people), dtype=bool)
         fine[[rejection.row for rejection in refused]] = False
         first = _first(people)
@@ -75,8 +75,8 @@ class _Rows:
         _, once = np.unique(first[new], return_index=True)
         self._new.append(first[new])
         if len(self.coming) < EXAMPLES:
-            texts = batch.column(0).take(pa.array(new[np.sort(once)])).to_pylist()
-            shown = (_shown(who(self.plan.template, _text(one))) for one in texts)
+            texts = record_texts(batch.take(pa.array(new[np.sort(once)])))
+            shown = (_shown(who(self.plan.template, text)) for text in texts)
             self.coming = list(dict.fromkeys([*self.coming, *islice(filter(None, shown), EXAMPLES)]))[:EXAMPLES]
 
     @property
@@ -95,15 +95,6 @@ def _together(people: list[Hashes]) -> Hashes:
     return np.concatenate(people) if people else np.empty((0, len(KINDS)), dtype=np.int64)
 
 
-def _encoded(df: DataFrame, plan: WritePlan) -> Iterator[pa.RecordBatch]:
-    if not jvm.encodable(plan):
-        yield from row_encoder(plan)(df.toLocalIterator())
-        return
-    rows = iter(jvm.encoded(df, plan).toLocalIterator())
-    while chunk := [tuple(row) for row in islice(rows, CHUNK)]:
-        yield dry_run.batch_of(chunk, params=bool(plan.params))
-
-
 def _named(reader: AccountReader, profile_id: str) -> str:
     """How a member is called by people; the id where that cannot be read."""
     asked = [("fields[profile]", "email,phone_number,external_id")]
@@ -117,8 +108,3 @@ def _named(reader: AccountReader, profile_id: str) -> str:
 
 def _shown(person: Mapping[str, object]) -> str:
     return next((str(person[kind]) for kind in SHOWN if person.get(kind)), "")
-
-
-def _text(record: str | bytes) -> str:
-    text = record if isinstance(record, str) else record.decode("utf-8", "replace")
-    return text.rstrip(",")

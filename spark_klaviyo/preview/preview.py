@@ -174,7 +174,7 @@ def _warnings(options: Options, part: Part) -> Iterator[str]:
         yield f"{part.cut.skipped:,} of the first {looked:,} rows mean the same as a later row, which replaces them"
     if not part.sample.whole:
         yield f"sizes and rejections are those of the first {looked:,} rows"
-    if part.plan.template.resolve:
+    if part.plan.template.sends_profile_ids:
         yield "people are shown by their identifiers; the write asks Klaviyo for their ids first"
     if options.state_path is not None:
         yield "state_path: what was delivered before is not left out here; the write sends less"

@@ -6,6 +6,7 @@ It shows counters that it is given; it knows neither tasks nor threads.
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 import warnings
@@ -19,7 +20,7 @@ from spark_klaviyo.report.text import counted, duration
 LOG_SECONDS = 30.0
 COUNT_FORMAT = "klaviyo: {n:,} rows [{elapsed}, {rate_noinv_fmt}{postfix}]"
 BAR_FORMAT = (
-    "klaviyo: {percentage:3.0f}%|{bar}| {n:,}/{total:,} rows [{elapsed}<{remaining}, {rate_noinv_fmt}{postfix}]"
+    "klaviyo: {percentage:3.0f}%|{bar:10}| {n:,}/{total:,} rows [{elapsed}<{remaining}, {rate_noinv_fmt}{postfix}]"
 )
 
 
@@ -42,13 +43,16 @@ class ProgressBar:
             warnings.simplefilter("ignore")  # a notebook without ipywidgets gets text, which needs no warning
             from tqdm.auto import tqdm
 
+        # A notebook gives the width; of terminals tqdm would draw nothing where they do not tell their size.
+        columns, lines = shutil.get_terminal_size()
+        width = {"dynamic_ncols": True} if in_notebook() else {"ncols": columns - 1, "nrows": lines}
         self._bar = tqdm(
             total=total_rows,
             bar_format=BAR_FORMAT if total_rows else COUNT_FORMAT,
-            unit=" rows",
+            unit="",
             unit_scale=True,
             file=stream,
-            dynamic_ncols=True,
+            **width,
             leave=False,
             mininterval=0,  # the caller decides how often
             miniters=1,
@@ -123,6 +127,7 @@ def in_notebook() -> bool:
 
 
 def _details(counters: Counters, quota_used: float | None) -> list[str]:
-    details = [counted(counters.requests, "request")]
-    details += [f"quota {quota_used:.0%}"] if quota_used is not None else []
-    return [*details, f"{counters.throttled:,} throttled"] if counters.throttled else details
+    """The most wanted first, as a narrow terminal cuts the rest off."""
+    details = [f"quota {quota_used:.0%}"] if quota_used is not None else []
+    details += [f"{counters.throttled:,} throttled"] if counters.throttled else []
+    return [*details, counted(counters.requests, "request")]

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from spark_klaviyo.encode import arrow
+from spark_klaviyo.arrow.encoded import ENCODED_DDL, SPARK_ENCODED
+from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
@@ -21,11 +22,8 @@ from spark_klaviyo.plan.model import WritePlan
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-ENCODED = "record string, flag int, key string, aside string"
-COUNTED = f"{ENCODED}, rows bigint"
-_SCHEMA = pa.schema(
-    [("record", pa.string()), ("flag", pa.int32()), ("key", pa.string()), ("aside", pa.string()), ("rows", pa.int64())]
-)
+COUNTED_DDL = f"{ENCODED_DDL}, rows bigint"
+COUNTED = pa.schema([*SPARK_ENCODED, ("rows", pa.int64())])
 CEILING_ENTRY_POINTS = frozenset({EntryPoint.BATCH})  # the number of rows of a micro-batch is not known before
 
 
@@ -35,35 +33,27 @@ class CountTask:
 
     plan: WritePlan
     most: int
-    encode: bool
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """What `mapInArrow` calls."""
         rows = 0
-        for batch in batches:
-            encoded = arrow.encode(batch, self.plan) if self.encode else batch
-            left = encoded.slice(0, max(self.most - rows, 0))
+        for encoded in encode_batches(batches, self.plan):
+            kept = encoded.slice(0, max(self.most - rows, 0))
             rows += encoded.num_rows
-            if left.num_rows:
-                yield _held(left)
-        yield pa.RecordBatch.from_pylist([{"rows": rows}], schema=_SCHEMA)
+            if kept.num_rows:
+                columns = [column.cast(field.type) for column, field in zip(kept.columns, SPARK_ENCODED, strict=True)]
+                yield pa.RecordBatch.from_arrays([*columns, pa.nulls(kept.num_rows, pa.int64())], schema=COUNTED)
+        yield pa.RecordBatch.from_pylist([{"rows": rows}], schema=COUNTED)
 
 
-def _held(encoded: pa.RecordBatch) -> pa.RecordBatch:
-    names = ("record", "flag", "key", "aside")
-    columns = [column.cast(_SCHEMA.field(name).type) for name, column in zip(names, encoded.columns, strict=False)]
-    columns += [pa.nulls(encoded.num_rows, field.type) for field in list(_SCHEMA)[len(columns) :]]
-    return pa.RecordBatch.from_arrays(columns, schema=_SCHEMA)
-
-
-def confirmed(frame: DataFrame, plan: WritePlan, options: Options, *, encode: bool) -> DataFrame:
+def confirmed(frame: DataFrame, plan: WritePlan, options: Options) -> DataFrame:
     """The encoded rows, if they are as many as the caller confirmed; else an `OptionError` before anything is sent.
 
-    `frame` is evaluated exactly once, here. `encode`: it holds the user's columns.
+    `frame` holds the user's columns; it is evaluated exactly once, here.
     """
     most = options.confirm_deletion or 0
-    task = CountTask(plan, most, encode)
-    held = frame.coalesce(options.tasks).mapInArrow(task, COUNTED).collect()
+    task = CountTask(plan, most)
+    held = frame.coalesce(options.tasks).mapInArrow(task, COUNTED_DDL).collect()
     rows = sum(row["rows"] for row in held if row["rows"] is not None)
     if rows > most or (rows != most and options.entry_point not in CEILING_ENTRY_POINTS):
         raise OptionError(
@@ -72,4 +62,4 @@ def confirmed(frame: DataFrame, plan: WritePlan, options: Options, *, encode: bo
             f"confirm_deletion={rows}"
         )
     kept = [tuple(row)[:4] for row in held if row["rows"] is None]
-    return frame.sparkSession.createDataFrame(kept, ENCODED)
+    return frame.sparkSession.createDataFrame(kept, ENCODED_DDL)

@@ -1,4 +1,4 @@
-"""Whether tasks can reach the endpoint at all: one small task tries to open a connection to its host."""
+"""Whether tasks can reach the endpoint: one small task tries to open a connection to its host, and sends nothing."""
 
 from __future__ import annotations
 
@@ -15,34 +15,30 @@ import pyarrow as pa
 from spark_klaviyo.datasets.spark_storage import spark_errors
 from spark_klaviyo.plan.model import WritePlan
 
-SECONDS = 2.0  # for name and connection; where there is no internet, both may hang
+CONNECT_SECONDS = 2.0  # for looking up the name and connecting; without internet both may hang
 PROXIES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
 PORTS = {"http": 80, "https": 443}
-_known: dict[tuple[str, str], bool] = {}  # by session and address: a stream asks once
+_results: dict[tuple[str, str], bool] = {}  # by session and address: a stream tries once
 
 
-def tasks_reach(spark: Any, plan: WritePlan) -> bool:
-    """Whether a task of this session gets through to the plan's host, or to a proxy on the way. Sends nothing."""
-    asked = (str(getattr(spark, "session_id", id(spark))), plan.base_url)
-    if asked not in _known:
-        _known[asked] = _asked(spark, plan)
-    return _known[asked]
+def tasks_can_connect(spark: Any, plan: WritePlan) -> bool:
+    """Whether a task of this session can connect to the plan's host, or to a proxy on the way."""
+    key = (str(getattr(spark, "session_id", id(spark))), plan.base_url)
+    if key not in _results:
+        _results[key] = _try_in_task(spark, ConnectTask(plan.base_url, plan.proxy))
+    return _results[key]
 
 
-def _asked(spark: Any, plan: WritePlan) -> bool:
+def _try_in_task(spark: Any, task: ConnectTask) -> bool:
     try:
-        rows = (
-            spark.range(1, numPartitions=1)
-            .mapInArrow(ReachTask(plan.base_url, plan.proxy), "reached boolean")
-            .collect()
-        )
+        rows = spark.range(1, numPartitions=1).mapInArrow(task, "connected boolean").collect()
     except spark_errors():  # a task that cannot even run sends nothing either
         return False
-    return bool(rows[0]["reached"])
+    return bool(rows[0]["connected"])
 
 
 @dataclass(frozen=True)
-class ReachTask:
+class ConnectTask:
     """Tries the addresses from inside a task; picklable."""
 
     url: str
@@ -52,25 +48,26 @@ class ReachTask:
         """What `mapInArrow` calls."""
         for _ in batches:
             proxies = [self.proxy, *(os.environ.get(name) for name in PROXIES)]
-            yield pa.RecordBatch.from_pydict({"reached": [any_reached([self.url, *filter(None, proxies)])]})
+            yield pa.RecordBatch.from_pydict({"connected": [can_connect([self.url, *filter(None, proxies)])]})
 
 
-def any_reached(urls: list[str], seconds: float = SECONDS) -> bool:
-    """Whether a connection to one of these hosts opens in time. Looking up a name has no limit, so threads do it."""
-    reached = threading.Event()
-    threads = [threading.Thread(target=_try, args=(url, seconds, reached), daemon=True) for url in dict.fromkeys(urls)]
+def can_connect(urls: list[str], seconds: float = CONNECT_SECONDS) -> bool:
+    """Whether a connection to one of these hosts opens in time; in threads, as looking up a name has no time limit."""
+    connected = threading.Event()
+    calls = [(url, seconds, connected) for url in dict.fromkeys(urls)]
+    threads = [threading.Thread(target=_try, args=call, daemon=True) for call in calls]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(0.0 if reached.is_set() else seconds)
-    return reached.is_set()
+        thread.join(0.0 if connected.is_set() else seconds)
+    return connected.is_set()
 
 
-def _try(url: str, seconds: float, reached: threading.Event) -> None:
+def _try(url: str, seconds: float, connected: threading.Event) -> None:
     parts = urlsplit(url if "//" in url else f"//{url}")
     try:
         address = (parts.hostname or "", parts.port or PORTS.get(parts.scheme, 443))
         with socket.create_connection(address, seconds):
-            reached.set()
+            connected.set()
     except (OSError, ValueError):
         return

@@ -1,7 +1,7 @@
-"""A run that can be interrupted: Ctrl-C, or a cancelled cell, stops new requests and still gets the report.
+"""Runs work that Ctrl-C or a cancelled notebook cell interrupts: requests stop, and the caller still gets the report.
 
-The work goes on in a thread of its own while the calling one waits: the interruption reaches the one that waits, who
-tells the senders to stop, lets them hand back what they did, and cancels Spark's jobs if that takes too long.
+The work runs in another thread while the calling one waits and receives the interruption. It then stops the senders,
+lets them hand back what they did, and cancels Spark's jobs if that takes too long.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.deliver.pool import Caught
@@ -20,40 +21,40 @@ from spark_klaviyo.runs import session
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-CODE, MESSAGE = StopCode.INTERRUPTED, StopCode.INTERRUPTED.text
-GRACE_SECONDS = 3.0  # for the senders to hand back what they did, before Spark's jobs are cancelled
 LEFT_SECONDS = 6.0  # for what a cancelled job hands back
-BEAT_SECONDS = 0.2  # a thread that waits longer in one go hears no interruption on some systems
-UNKNOWN = f"{MESSAGE}; requests under way were left, so nobody can say what became of the rows"
+POLL_SECONDS = 0.2  # on some systems a thread that waits longer in one go is not interrupted
+UNKNOWN = f"{StopCode.INTERRUPTED.text}; requests in flight were abandoned, so it is unknown what became of the rows"
 Value = TypeVar("Value")
 
 
-def attended(
-    df: DataFrame, run_id: str, work: Callable[[], Value], tell: Callable[[StopCode, str], None], grace_seconds: float
+def run_interruptibly(
+    df: DataFrame, run_id: str, work: Callable[[], Value], stop: Callable[[], None], grace_seconds: float
 ) -> Value:
-    """What `work` returns, also when it is interrupted: then `tell` is given the word to stop, a code and a message.
+    """What `work` returns. When it is interrupted, `stop` is called, and Spark's jobs are cancelled if the work has not
+    ended `grace_seconds` later.
 
-    Spark's jobs are cancelled if the work has not ended `grace_seconds` later. Only the main thread is ever
-    interrupted, so elsewhere the work is simply done. Raises `WriteStopped` where an interrupted work had to be
-    abandoned; a second interruption goes through as it is.
+    Only the main thread is ever interrupted, so elsewhere the work is simply done. Raises `WriteStopped` where
+    interrupted work had to be abandoned; a second interruption is not handled.
     """
     if threading.current_thread() is not threading.main_thread():
         return work()
-    working = _Working(df, f"klaviyo_{run_id}", work)
+    tag = f"klaviyo_{run_id}"
+    running = _start(df, tag, work)
     try:
-        with _only_interrupted():
-            return working.result()
+        with _plain_interrupts():
+            while not _ends(running, POLL_SECONDS):
+                continue
     except KeyboardInterrupt as interruption:
-        tell(CODE, MESSAGE)
-        if not working.ended(grace_seconds):
-            working.cancel()
-        if not working.ended(LEFT_SECONDS) or working.error is not None:
+        stop()
+        if not _ends(running, grace_seconds):
+            _cancel_jobs(df, tag)
+        if not _ends(running, LEFT_SECONDS) or running.exception() is not None:
             raise WriteStopped(f"{UNKNOWN} (run {run_id})") from interruption
-        return working.result()
+    return running.result()
 
 
 @contextmanager
-def _only_interrupted() -> Iterator[None]:
+def _plain_interrupts() -> Iterator[None]:
     """Ctrl-C raises KeyboardInterrupt and no more; classic Spark would cancel all jobs, and lose their reports."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -62,49 +63,34 @@ def _only_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-class _Working(Generic[Value]):
-    """Work in a thread that has the caller's Spark settings, its jobs tagged."""
+def _start(df: DataFrame, tag: str, work: Callable[[], Value]) -> Future[Value]:
+    """Run the work in a thread that has the caller's Spark settings, its jobs tagged."""
+    from pyspark.util import InheritableThread
 
-    def __init__(self, df: DataFrame, tag: str, work: Callable[[], Value]) -> None:
-        self._df, self._tag, self._work = df, tag, work
-        self._value: list[Value] = []
-        self._over = threading.Event()  # an interrupted `join` leaves a thread that says it has ended
-        self.error: BaseException | None = None
-        self._made().start()
+    spark, context = session.session_of(df), session.context_of(df)
+    running: Future[Value] = Future()
 
-    def result(self) -> Value:
-        """Wait for the end, and return or raise what the work did."""
-        while not self.ended(BEAT_SECONDS):
-            continue
-        if self.error is not None:
-            raise self.error
-        return self._value[0]
-
-    def ended(self, seconds: float) -> bool:
-        """Whether the work ends within these seconds."""
-        return self._over.wait(seconds)
-
-    def cancel(self) -> None:
-        """Cancel the work's Spark jobs; their tasks are killed within seconds."""
-        context = session.context_of(self._df)
-        if context is None:
-            session.session_of(self._df).interruptTag(self._tag)
-        else:
-            context.cancelJobsWithTag(self._tag)
-
-    def _made(self) -> threading.Thread:
-        from pyspark.util import InheritableThread
-
-        connect = session.context_of(self._df) is None
-        own = {"session": session.session_of(self._df)} if connect else {}
-        thread: threading.Thread = InheritableThread(self._run, name="klaviyo-write", daemon=True, **own)
-        return thread
-
-    def _run(self) -> None:
+    def run() -> None:
         caught = Caught(BaseException)
         with caught:
-            context = session.context_of(self._df)
-            (session.session_of(self._df).addTag if context is None else context.addJobTag)(self._tag)
-            self._value.append(self._work())
-        self.error = caught.error
-        self._over.set()
+            (spark.addTag if context is None else context.addJobTag)(tag)
+            running.set_result(work())
+        if caught.error is not None:
+            running.set_exception(caught.error)
+
+    settings = {"session": spark} if context is None else {}
+    InheritableThread(run, name="klaviyo-write", daemon=True, **settings).start()
+    return running
+
+
+def _ends(running: Future[Value], seconds: float) -> bool:
+    return bool(wait([running], seconds).done)
+
+
+def _cancel_jobs(df: DataFrame, tag: str) -> None:
+    """Cancel the work's Spark jobs; their tasks are killed within seconds."""
+    context = session.context_of(df)
+    if context is None:
+        session.session_of(df).interruptTag(tag)
+    else:
+        context.cancelJobsWithTag(tag)

@@ -1,4 +1,8 @@
-"""The keeper of a run, where the driver can be reached: turns for all tasks, progress, and one word to stop for all."""
+"""The rate-limit server of one run: grants send permits to all its tasks, collects their progress, and stops them.
+
+It listens in the driver, where tasks can connect to it (classic Spark). Elsewhere each task keeps to a share of the
+account's quota.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ from spark_klaviyo.ratelimit.server import RateLimitServer
 from spark_klaviyo.report.counters import Counters
 from spark_klaviyo.report.progress import ProgressDisplay, open_progress
 from spark_klaviyo.runs import session
-from spark_klaviyo.runs.send_from_driver import sends_here
+from spark_klaviyo.runs.send_from_driver import sends_from_driver
 from spark_klaviyo.task.context import SendContextFactory
 
 if TYPE_CHECKING:
@@ -27,57 +31,54 @@ if TYPE_CHECKING:
 UPDATE_SECONDS = 1.0
 GRACE_SECONDS = 1.5
 MINUTE = 60.0
-ALONE_TASKS, SMALL_QUOTA = 2, 10  # tasks without a keeper; requests a second that so few tasks can make
-PORT = "spark.klaviyo.keeper.port"  # a fixed port where a firewall lets only declared ones through
+SHARING_TASKS, SMALL_QUOTA = 2, 10  # tasks without a server; requests a second that so few tasks can make
+PORT = "spark.klaviyo.rateLimitServer.port"  # a fixed port, for firewalls that pass declared ports only
 
 
 def sending_tasks(df: DataFrame, plan: WritePlan, options: Options) -> int:
-    """How many tasks send at once: fewer where nobody hands out their turns.
+    """How many tasks send at once: fewer where they share a small quota without a server.
 
-    Two tasks fill the quota of a bulk endpoint, and two halves of it waste less than eight eighths when rows lie
-    unevenly (`python -m tests.bench quota`).
+    Two tasks fill the quota of a bulk endpoint, and two halves of it waste less than eight eighths when rows are
+    distributed unevenly (`python -m tests.bench quota`).
     """
     second = min((count for count, seconds in plan.quota.windows if seconds == 1), default=None)
     small = second is not None and second <= SMALL_QUOTA
-    return min(options.tasks, ALONE_TASKS) if session.context_of(df) is None and small else options.tasks
+    return min(options.tasks, SHARING_TASKS) if session.context_of(df) is None and small else options.tasks
 
 
 @contextmanager
 def rate_limit_session(df: DataFrame, plan: WritePlan, options: Options) -> Iterator[SendContextFactory]:
-    """Lines whose turns come from one keeper in this process; under Connect lines that keep to a share each.
-
-    While they are open a progress bar follows the tasks, where one is wanted.
-    """
-    context = session.context_of(df)
-    here = sends_here(df, plan, options)
-    share = 1.0 if here else 1.0 / max(sending_tasks(df, plan, options), 1)
-    rate_limit_server = None
-    if here:
-        rate_limit_server = RateLimitServer(learns=plan.learns_quota).start()
-    elif context is not None:
-        rate_limit_server = _started(session.session_of(df).conf, plan)
-    if rate_limit_server is None:
+    """What the tasks of a run send through; meanwhile a progress bar shows their progress, where one is wanted."""
+    from_driver = sends_from_driver(df, plan, options)
+    share = 1.0 if from_driver else 1.0 / max(sending_tasks(df, plan, options), 1)
+    server = _start_server(df, plan, from_driver=from_driver)
+    if server is None:
         yield SendContextFactory(share=share)
         return
-    progress = _show_progress(rate_limit_server, df, plan, options)
+    progress = _show_progress(server, df, plan, options)
     try:
-        address = rate_limit_server.address
-        if context is not None and not here:
+        address = server.address
+        if not from_driver:
             host = session.session_of(df).conf.get("spark.driver.host", address.host)
             address = replace(address, host=str(host))
         yield SendContextFactory(rate_limit_server=address, share=share)
     except BaseException:
-        rate_limit_server.stop.set(StopCode.INTERRUPTED, "the write was interrupted")
-        time.sleep(GRACE_SECONDS)  # every task hears it with its next beat, before the line is cut
+        server.stop.set(StopCode.INTERRUPTED, StopCode.INTERRUPTED.text)
+        time.sleep(GRACE_SECONDS)  # every task sees it with its next heartbeat, before the server is gone
         raise
     finally:
         if progress is not None:
             progress.close()
-        rate_limit_server.close()
+        server.close()
 
 
-def _started(conf: Any, plan: WritePlan) -> RateLimitServer | None:
-    """A keeper that listens on the driver's own interface; None where it cannot. `conf` is the session's."""
+def _start_server(df: DataFrame, plan: WritePlan, *, from_driver: bool) -> RateLimitServer | None:
+    """A server on the loopback or, for tasks, on the driver's own interface; None where tasks cannot connect to it."""
+    if from_driver:
+        return RateLimitServer(learns=plan.learns_quota).start()
+    if session.context_of(df) is None:
+        return None
+    conf: Any = session.session_of(df).conf
     host = conf.get("spark.driver.bindAddress", None) or conf.get("spark.driver.host", None) or "127.0.0.1"
     try:
         return RateLimitServer(host=host, port=int(conf.get(PORT, "0")), learns=plan.learns_quota).start()

@@ -1,14 +1,14 @@
-"""Sending from the calling process, for compute whose tasks have no internet: the tasks' own function, over their rows.
+"""Sends from the calling process, for compute whose tasks have no internet: the tasks' own function, over their rows.
 
-The rows come back as blocks of Arrow, as Spark made them: on classic Spark a partition at a time, under Connect as the
-partitions end. So memory stays flat, and all of it counts as one task with as many requests in flight as all together.
+The rows arrive as Arrow blocks: on classic Spark a partition at a time, under Connect as the partitions end. So memory
+stays flat. This process counts as one task, with as many requests in flight as all tasks would have.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
@@ -18,9 +18,9 @@ from spark_klaviyo.options.choices import SendFrom
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.runs import session
-from spark_klaviyo.runs.connectivity import tasks_reach
-from spark_klaviyo.runs.outputs.results import RECEIPT, REJECT, RESULT, Results
-from spark_klaviyo.runs.outputs.session_outputs import Outputs
+from spark_klaviyo.runs.connectivity import tasks_can_connect
+from spark_klaviyo.runs.outputs.results import RESULT_DDL, Results
+from spark_klaviyo.runs.outputs.session_outputs import SessionOutputs
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -29,36 +29,45 @@ Task: TypeAlias = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 BLOCK_BYTES = 2_000_000  # Connect sends blocks of up to 4 MB
 MOST_IN_FLIGHT = 64
 STAGED_ROWS = 5_000
-A_MOMENT = 0.5  # in which the word to stop follows a cancelled job
+STOP_SECONDS = 0.5  # within which `stopped` is set after a job was cancelled
 
 
-def sends_here(df: DataFrame, plan: WritePlan, options: Options) -> bool:
-    """Whether the calling process sends: asked to, or under Connect where the tasks cannot reach the endpoint."""
+def sends_from_driver(df: DataFrame, plan: WritePlan, options: Options) -> bool:
+    """Whether the calling process sends: asked to, or under Connect where tasks cannot reach the endpoint."""
     if options.send_from is not SendFrom.AUTO:
         return options.send_from is SendFrom.DRIVER
-    return session.context_of(df) is None and not tasks_reach(session.session_of(df), plan)
+    return session.context_of(df) is None and not tasks_can_connect(session.session_of(df), plan)
 
 
-def widened(df: DataFrame, plan: WritePlan, options: Options) -> WritePlan:
-    """The plan with as many requests in flight as all tasks would have, where this process takes their place."""
-    if not sends_here(df, plan, options):
+def with_all_workers(df: DataFrame, plan: WritePlan, options: Options) -> WritePlan:
+    """The plan with as many requests in flight as all tasks would have, where this process sends for them."""
+    if not sends_from_driver(df, plan, options):
         return plan
     return replace(plan, workers=min(options.workers * options.tasks, MOST_IN_FLIGHT))
 
 
-def ran_here(frame: DataFrame, task: Task, outputs: Outputs, stopped: threading.Event) -> Results:
+def run_in_driver(frame: DataFrame, task: Task, outputs: SessionOutputs, stopped: threading.Event) -> Results:
     """Run the task in this process over all rows of the frame, which is evaluated exactly once.
 
-    `stopped` is set when the run is interrupted: rows that end in an error then have simply ended.
+    Result rows are staged where datasets were asked for. `stopped` is set when the run is interrupted: an error of
+    Spark's then ends the rows.
     """
-    kept = _Kept(outputs)
-    for told in task(_until(stopped, blocks(frame))):
-        kept.add(told)
-    kept.stage()
-    return kept.results
+    results, staging = Results(), outputs.staging
+    staged: list[tuple[str, str]] = []
+    for batch in task(_until_stopped(arrow_batches(frame), stopped)):
+        rows = list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
+        for kind, body in rows:
+            results.add(kind, body)
+        staged += rows if staging is not None else []
+        if staging is not None and len(staged) >= STAGED_ROWS:
+            staging.add(staged, RESULT_DDL)
+            staged = []
+    if staging is not None and staged:
+        staging.add(staged, RESULT_DDL)
+    return results
 
 
-def blocks(frame: DataFrame) -> Iterator[pa.RecordBatch]:
+def arrow_batches(frame: DataFrame) -> Iterator[pa.RecordBatch]:
     """The rows of a frame as the Arrow batches that its tasks would see, streamed through this process."""
     for row in frame.mapInArrow(as_blocks, "block binary").toLocalIterator(prefetchPartitions=True):
         with pa.ipc.open_stream(row["block"]) as stream:
@@ -77,35 +86,9 @@ def as_blocks(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             yield pa.RecordBatch.from_pydict({"block": [sink.getvalue().to_pybytes()]})
 
 
-def _until(stopped: threading.Event, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _until_stopped(batches: Iterator[pa.RecordBatch], stopped: threading.Event) -> Iterator[pa.RecordBatch]:
     try:
         yield from batches
     except spark_errors():
-        if not stopped.wait(A_MOMENT):
+        if not stopped.wait(STOP_SECONDS):
             raise
-
-
-@dataclass
-class _Kept:
-    """The result rows as tasks hand them back: read here, and staged where datasets are asked for."""
-
-    outputs: Outputs
-    results: Results = field(default_factory=Results)
-    rows: list[tuple[str, str]] = field(default_factory=list)
-
-    def add(self, told: pa.RecordBatch) -> None:
-        """Take result rows."""
-        rows = list(zip(*(column.to_pylist() for column in told.columns), strict=True))
-        for kind, body in rows:
-            if kind not in (REJECT, RECEIPT):
-                self.results.add(kind, body)
-        if self.outputs.staging is not None:
-            self.rows += rows
-            if len(self.rows) >= STAGED_ROWS:
-                self.stage()
-
-    def stage(self) -> None:
-        """Write the held rows to the staging place."""
-        if self.rows and self.outputs.staging is not None:
-            self.outputs.staging.add(self.rows, RESULT)
-        self.rows = []

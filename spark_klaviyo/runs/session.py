@@ -1,13 +1,17 @@
-"""What kind of Spark a DataFrame lives in, found out by what it can do and never by its version."""
+"""What kind of Spark a DataFrame belongs to, and the Spark task that code runs in; features decide, never a version."""
 
 from __future__ import annotations
 
 import os
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+QUERY_ID = "sql.streaming.queryId"  # Spark's local property; the same for a checkpoint's whole life
+BATCH_ID = "streaming.sql.batchId"
 
 
 def session_of(df: DataFrame) -> Any:
@@ -21,7 +25,7 @@ def context_of(df: DataFrame) -> Any | None:
 
 
 def choose_worker_python(df: DataFrame) -> None:
-    """Make the workers' Python the driver's where nobody chose one and the workers are on this machine.
+    """Make the workers' Python the driver's where none was chosen and the workers are on this machine.
 
     Otherwise Spark takes `python3` from the PATH, which in a virtual environment is another one, without pyarrow.
     """
@@ -33,19 +37,31 @@ def choose_worker_python(df: DataFrame) -> None:
         context.pythonExec = sys.executable
 
 
-def describe_job(df: DataFrame, text: str) -> None:
-    """Name what runs in Spark's UI; the text holds no option."""
+def query_id_of(df: DataFrame) -> str:
+    """The id of the streaming query that a micro-batch belongs to; empty outside a stream and under Connect."""
     context = context_of(df)
-    if context is not None:
-        context.setJobDescription(text)
+    return str(context.getLocalProperty(QUERY_ID) or "") if context is not None else ""
 
 
-def current_task() -> tuple[int, int]:
-    """Partition number and attempt number of the Spark task that this code runs in; (0, 0) outside one."""
-    from pyspark import TaskContext
+@dataclass(frozen=True)
+class SparkTask:
+    """A Spark task. `query_id` and `batch_id`: of the micro-batch it belongs to, empty outside a stream."""
+
+    partition_id: int = 0
+    attempt: int = 0
+    query_id: str = ""
+    batch_id: str = ""
+
+
+def current_task() -> SparkTask:
+    """The Spark task that this code runs in; partition 0 and attempt 0 outside one."""
+    from pyspark import TaskContext  # late: following jobs needs no Spark
 
     task = TaskContext.get()
-    return (task.partitionId(), task.attemptNumber()) if task is not None else (0, 0)
+    if task is None:
+        return SparkTask()
+    names = (task.getLocalProperty(name) or "" for name in (QUERY_ID, BATCH_ID))
+    return SparkTask(task.partitionId(), task.attemptNumber(), *names)
 
 
 def known_row_count(df: DataFrame) -> int | None:

@@ -1,6 +1,7 @@
-"""A plan in, what the columnar check of each encoder asks of a row out: `ScreenRules`.
+"""Compiles a plan's checks into rules for whole columns.
 
-The answer "fine" must be certain, "look" may be wrong: such a row meets `screen.validate_row`.
+A row that passes every rule is certainly valid and is sent as encoded. Any other row goes to `screen.validate_row`, so
+a rule may be too strict, never too lax. Knows neither values nor records.
 """
 
 from __future__ import annotations
@@ -11,18 +12,26 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from spark_klaviyo.options.choices import Validate
-from spark_klaviyo.plan.forms import TEXT, TIME, UNKNOWN, WHOLE
+from spark_klaviyo.plan.forms import TEXT, TIME, WHOLE
 from spark_klaviyo.plan.model import FieldCheck, WritePlan
-from spark_klaviyo.plan.shape import Each, Leaf, Node, Record, When
-from spark_klaviyo.plan.types import Type, depth
-from spark_klaviyo.screen.patterns import DATE, EMAIL, MAX_EMAIL, MOMENT, NOT_BLANK, UTC_MOMENT, cheap_phone_pattern
+from spark_klaviyo.plan.shape import Leaf, Node, Record, leaf_at, leaves_of, node_at
+from spark_klaviyo.plan.types import depth, holds
+from spark_klaviyo.screen.patterns import (
+    DATE,
+    EMAIL,
+    MAX_EMAIL,
+    NOT_BLANK,
+    TIME_WITH_OFFSET,
+    UTC_TIME,
+)
+from spark_klaviyo.templates.model import FieldForm
 
 KEY_PARTS = "\x1f"  # stands between an identifier and what belongs to it in the column `key`
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """The moments between which a time is clearly fine."""
+    """The times between which a time is certainly valid."""
 
     earliest: datetime | None
     latest: datetime | None
@@ -30,76 +39,70 @@ class Bounds:
 
 @dataclass(frozen=True)
 class ScreenRule:
-    """What one column must be to be clearly fine. `always`: any value is looked at; None of `bounds`: any time.
-
-    `rules` are patterns; a phone number (`phone`) must match `cheap_phone_pattern`, too.
-    """
+    """What every value of one column must be."""
 
     leaf: Leaf
-    rules: tuple[str, ...] = ()
-    max_length: int | None = None
-    required: bool = False
-    always: bool = False
+    patterns: tuple[str, ...] = ()  # regular expressions that a text matches as a whole
+    max_length: int | None = None  # characters
+    required: bool = False  # null fails
+    never: bool = False  # any value fails
     bounds: Bounds | None = None
-    phone: bool = False
-
-    @property
-    def patterns(self) -> tuple[str, ...]:
-        """All patterns that a text must match as a whole."""
-        return (cheap_phone_pattern(), *self.rules) if self.phone else self.rules
+    phone: bool = False  # an E.164 number of a possible length
 
 
 @dataclass(frozen=True)
-class Part:
-    """One column of the identifier that makes two rows the same thing."""
+class KeyPart:
+    """One column of the identifier that makes two rows the same profile, event or item."""
 
     leaf: Leaf
-    lower: bool
+    lower: bool  # compared without case
 
 
 @dataclass(frozen=True)
 class ScreenRules:
-    """The columnar check of a plan. `numbers` are the leaves that can hold NaN, with the flag of their column."""
+    """The rules of a plan."""
 
-    every_row: bool
-    numbers: tuple[tuple[Leaf, int], ...]
+    every_row: bool  # every row goes to `validate_row`
+    numbers: tuple[tuple[Leaf, int], ...]  # columns that can hold NaN, with their index in the plan
     values: tuple[ScreenRule, ...] = ()
-    identifiers: tuple[Leaf, ...] = ()
-    exactly_one: bool = False
-    deep: tuple[Leaf, ...] = ()  # nested too deep where present
-    arrays: tuple[Leaf, ...] = ()  # hold arrays, which hold at most `max_items`
+    identifiers: tuple[Leaf, ...] = ()  # at least one is present ...
+    exactly_one: bool = False  # ... or exactly one
+    deep: tuple[Leaf, ...] = ()  # nested too deep wherever present
+    arrays: tuple[Leaf, ...] = ()  # their arrays hold at most `max_items`
     max_items: int = 0
     maps: tuple[Leaf, ...] = ()  # their sizes count as properties
     properties: tuple[Leaf, ...] = ()  # columns that are properties
     max_properties: int | None = None  # None: too few columns to reach the limit
-    max_row_bytes: int | None = None  # a longer record, its separator included, is looked at
-    key: tuple[Part, ...] = ()  # the first of these that is present ...
-    key_with: tuple[Part, ...] = ()  # ... together with all of these
+    max_row_bytes: int | None = None  # of the record with its separator
+    key: tuple[KeyPart, ...] = ()  # the first of these that is present ...
+    key_with: tuple[KeyPart, ...] = ()  # ... together with all of these
 
 
 def compile_screen(plan: WritePlan) -> ScreenRules:
-    """What has to be asked of each row of a plan with a record."""
+    """The rules of a plan; made once and used for every batch."""
     checks, record = plan.checks, plan.record
     index = {column.name: number for number, column in reversed(list(enumerate(plan.columns)))}
     leaves = tuple(leaves_of(record)) if record is not None else ()
-    numbers = tuple((leaf, 2 + index.get(leaf.source[0], 0)) for leaf in leaves if holds(leaf.type, "float", "double"))
+    numbers = tuple((leaf, index[leaf.source[0]]) for leaf in leaves if holds(leaf.type, "float", "double"))
     key, key_with = _parts(plan, checks.key), _parts(plan, checks.key_with)
     if record is None or checks.validate is Validate.OFF:
         return ScreenRules(checks.every_row or record is None, numbers, key=key, key_with=key_with)
-    properties = node_at(record, checks.properties_at) if checks.properties_at else None
+    properties = node_at(record, checks.properties_path) if checks.properties_path else None
     return ScreenRules(
         every_row=checks.every_row,
         numbers=numbers,
-        values=tuple(filter(None, map(rule_for, checks.wanted))),
+        values=tuple(filter(None, map(rule_for, checks.fields))),
         identifiers=tuple(leaf for at in checks.identifiers if (leaf := leaf_at(record, at)) is not None),
-        exactly_one=checks.exactly_one,
-        deep=tuple(_too_deep(properties, checks.max_depth)),
-        arrays=tuple(leaf for leaf in leaves if checks.max_items is not None and holds(leaf.type, "array", UNKNOWN)),
-        max_items=checks.max_items or 0,
+        exactly_one=checks.exactly_one_identifier,
+        deep=tuple(_too_deep(properties, checks.record_limits.max_depth)),
+        arrays=tuple(
+            leaf for leaf in leaves if checks.record_limits.max_items is not None and holds(leaf.type, "array")
+        ),
+        max_items=checks.record_limits.max_items or 0,
         maps=_maps(properties),
         properties=tuple(node for node in _children(properties) if isinstance(node, Leaf)),
-        max_properties=_reachable(properties, checks.max_properties),
-        max_row_bytes=min(filter(None, (checks.max_row_bytes, checks.look_bytes)), default=None),
+        max_properties=_reachable(properties, checks.record_limits.max_properties),
+        max_row_bytes=min(filter(None, (checks.max_row_bytes, checks.max_unchecked_bytes)), default=None),
         key=key,
         key_with=key_with,
     )
@@ -108,78 +111,75 @@ def compile_screen(plan: WritePlan) -> ScreenRules:
 # --- one value ------------------------------------------------------------------------------------
 
 
-def rule_for(wanted: FieldCheck, kind: Type | None = None) -> ScreenRule | None:
-    """What makes this field clearly fine in a column of this type; None where anything does."""
-    leaf = wanted.leaf
+def rule_for(check: FieldCheck) -> ScreenRule | None:
+    """The rule for one field's column; None where any value of its type is valid."""
+    leaf = check.leaf
     if leaf is None:
         return None
-    name = (kind or leaf.type).name
-    if name == UNKNOWN:
-        return None
-    if name in TEXT:
-        look = _text_look(wanted, leaf)
-    elif name in TIME:
-        look = ScreenRule(leaf, required=wanted.required, bounds=_bounds(wanted) if wanted.form == "datetime" else None)
+    if leaf.type.name in TEXT:
+        rule = _text_rule(check, leaf)
+    elif leaf.type.name in TIME:
+        rule = ScreenRule(
+            leaf, required=check.required, bounds=_bounds(check) if check.form is FieldForm.DATETIME else None
+        )
     else:
-        strict = wanted.form in ("email", "phone") or bool(wanted.choices) or (name in WHOLE and _ruled(wanted))
-        look = ScreenRule(leaf, required=wanted.required, always=strict)
-    asks = look.rules or look.phone or look.required or look.always or look.bounds or look.max_length is not None
-    return look if asks else None
+        strict = (
+            check.form in (FieldForm.EMAIL, FieldForm.PHONE)
+            or bool(check.choices)
+            or (leaf.type.name in WHOLE and _ruled(check))
+        )
+        rule = ScreenRule(leaf, required=check.required, never=strict)
+    return None if rule == ScreenRule(leaf) else rule
 
 
-def _ruled(wanted: FieldCheck) -> bool:
-    return bool(wanted.choices or wanted.pattern) or wanted.max_length is not None
+def _ruled(check: FieldCheck) -> bool:
+    return bool(check.choices or check.pattern) or check.max_length is not None
 
 
-def _text_look(wanted: FieldCheck, leaf: Leaf) -> ScreenRule:
-    limit, bounds = wanted.max_length, _bounds(wanted) if wanted.form == "datetime" else None
-    patterns = [NOT_BLANK] if wanted.required or wanted.identifies else []
-    if wanted.form == "email":
+def _text_rule(check: FieldCheck, leaf: Leaf) -> ScreenRule:
+    limit, bounds = check.max_length, _bounds(check) if check.form is FieldForm.DATETIME else None
+    patterns = [NOT_BLANK] if check.required or check.is_identifier else []
+    if check.form is FieldForm.EMAIL:
         patterns, limit = [EMAIL], min(limit or MAX_EMAIL, MAX_EMAIL)
-    elif wanted.form == "phone":
+    elif check.form is FieldForm.PHONE:
         patterns = []
-    elif wanted.form == "datetime":
-        patterns = [UTC_MOMENT if bounds else MOMENT]
-    elif wanted.form == "date":
+    elif check.form is FieldForm.DATETIME:
+        patterns = [UTC_TIME if bounds else TIME_WITH_OFFSET]
+    elif check.form is FieldForm.DATE:
         patterns = [DATE]
-    if wanted.choices:
-        patterns.append("|".join(map(re.escape, wanted.choices)))
-    known = readable(wanted.pattern)
-    return ScreenRule(
-        leaf,
-        tuple(patterns) + ((wanted.pattern,) if wanted.pattern and known else ()),
-        limit,
-        wanted.required,
-        always=not known,
-        bounds=bounds,
-        phone=wanted.form == "phone",
-    )
+    if check.choices:
+        patterns.append("|".join(map(re.escape, check.choices)))
+    readable = _same_in_re2(check.pattern)
+    if check.pattern and readable:
+        patterns.append(check.pattern)
+    phone = check.form is FieldForm.PHONE
+    return ScreenRule(leaf, tuple(patterns), limit, check.required, never=not readable, bounds=bounds, phone=phone)
 
 
-def readable(pattern: str) -> bool:
-    """Whether a template's own pattern means the same to all matchers: no look-around, no back reference."""
+def _same_in_re2(pattern: str) -> bool:
+    """Whether pyarrow's matcher, RE2, reads a template's pattern as Python does: no look-around, no back reference."""
     return not re.search(r"\(\?(?!:)|\\[1-9]|\\[wdsbWDSBAZzpP]", pattern)
 
 
-def _bounds(wanted: FieldCheck) -> Bounds | None:
-    if not wanted.earliest and wanted.latest_days is None:
+def _bounds(check: FieldCheck) -> Bounds | None:
+    if not check.earliest and check.latest_days is None:
         return None
-    earliest = datetime.fromisoformat(wanted.earliest.replace("Z", "+00:00")) if wanted.earliest else None
-    if earliest is not None and earliest.tzinfo is None:
-        earliest = earliest.replace(tzinfo=timezone.utc)
-    ahead = None if wanted.latest_days is None else datetime.now(timezone.utc) + timedelta(days=wanted.latest_days)
-    return Bounds(earliest and earliest.astimezone(timezone.utc), ahead)
+    earliest = datetime.fromisoformat(check.earliest) if check.earliest else None
+    if earliest is not None:
+        earliest = (earliest if earliest.tzinfo else earliest.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
+    ahead = None if check.latest_days is None else datetime.now(timezone.utc) + timedelta(days=check.latest_days)
+    return Bounds(earliest, ahead)
 
 
 # --- the whole record -----------------------------------------------------------------------------
 
 
-def _parts(plan: WritePlan, places: Iterable[tuple[str, ...]]) -> tuple[Part, ...]:
+def _parts(plan: WritePlan, paths: Iterable[tuple[str, ...]]) -> tuple[KeyPart, ...]:
     if plan.record is None:
         return ()
-    emails = {wanted.at for wanted in plan.checks.wanted if wanted.form == "email"}
-    found = ((at, leaf_at(plan.record, at)) for at in places)
-    return tuple(Part(leaf, at in emails or at[-1] == "email") for at, leaf in found if leaf is not None)
+    emails = {check.json_path for check in plan.checks.fields if check.form is FieldForm.EMAIL}
+    found = ((at, leaf_at(plan.record, at)) for at in paths)
+    return tuple(KeyPart(leaf, at in emails or at[-1] == "email") for at, leaf in found if leaf is not None)
 
 
 def key_places(plan: WritePlan) -> tuple[tuple[str, ...], ...]:
@@ -214,41 +214,3 @@ def _reachable(properties: Node | None, limit: int | None) -> int | None:
 
 def _children(node: Node | None) -> tuple[Node, ...]:
     return tuple(child for _, child in node.fields) if isinstance(node, Record) else ()
-
-
-# --- walking the tree -----------------------------------------------------------------------------
-
-
-def leaves_of(node: Node) -> Iterator[Leaf]:
-    """Every column that a node writes, in order."""
-    if isinstance(node, Leaf):
-        yield node
-    elif isinstance(node, Each):
-        yield node.leaf
-    elif isinstance(node, When):
-        yield from leaves_of(node.then)
-    elif isinstance(node, Record):
-        for _, child in node.fields:
-            yield from leaves_of(child)
-        yield from node.spread
-
-
-def node_at(record: Record, at: Iterable[str]) -> Node | None:
-    """What stands at a place of the record."""
-    node: Node | None = record
-    for part in at:
-        inner = node.then if isinstance(node, When) else node
-        node = dict(inner.fields).get(part) if isinstance(inner, Record) else None
-    return node
-
-
-def leaf_at(record: Record, at: Iterable[str]) -> Leaf | None:
-    """The column at a place of the record, if it is one."""
-    node = node_at(record, at)
-    return node if isinstance(node, Leaf) else None
-
-
-def holds(kind: Type, *names: str) -> bool:
-    """Whether a type is, or holds anywhere inside, one of these."""
-    children = [field.type for field in kind.fields] + [t for t in (kind.element, kind.value) if t]
-    return kind.name in names or any(holds(child, *names) for child in children)

@@ -20,7 +20,7 @@ from spark_klaviyo.plan.model import Checks, FieldCheck, WritePlan
 from spark_klaviyo.plan.shape import ONE_ITEM
 from spark_klaviyo.screen import values
 from spark_klaviyo.screen.values import Problem
-from spark_klaviyo.templates.model import Template
+from spark_klaviyo.templates.model import FieldForm, Template
 
 Object = dict[str, Json]
 
@@ -64,17 +64,17 @@ def _problems(plan: WritePlan, record: Object, aside: Mapping[str, str]) -> Iter
     checks = plan.checks
     if checks.ready_made:
         yield from _shape(plan, record)
-    for wanted in checks.wanted:
+    for wanted in checks.fields:
         problem = _value(wanted, record, checks, aside)
         if problem is not None:
-            yield problem, "/" + "/".join(wanted.at)
+            yield problem, "/" + "/".join(wanted.json_path)
     if checks.channels:
         yield from _channels(checks, record)
     yield from _needed(checks, record)
     yield from _identified(checks, record)
     yield from _within_limits(checks, record)
-    if checks.unique_id and get(record, checks.unique_id) is None:
-        put(record, checks.unique_id, _digest(checks, record))
+    if checks.unique_id_path and get(record, checks.unique_id_path) is None:
+        put(record, checks.unique_id_path, _digest(checks, record))
     prune(record, plan.template.keep_empty)
 
 
@@ -82,37 +82,41 @@ def _problems(plan: WritePlan, record: Object, aside: Mapping[str, str]) -> Iter
 
 
 def _value(wanted: FieldCheck, record: Object, checks: Checks, aside: Mapping[str, str]) -> Problem | None:
-    value = get(record, wanted.at)
-    if isinstance(value, str) and not value.strip() and (wanted.identifies or wanted.required):
-        remove(record, wanted.at)
+    value = get(record, wanted.json_path)
+    if isinstance(value, str) and not value.strip() and (wanted.is_identifier or wanted.required):
+        remove(record, wanted.json_path)
         value = None
     if value is None:
-        return Problem("missing_field", f"{wanted.path} is required and empty") if wanted.required else None
+        return Problem("missing_field", f"{wanted.name} is required and empty") if wanted.required else None
     judged = _judge(wanted, value, checks, aside)
     if not isinstance(judged, Problem):
-        put(record, wanted.at, judged)
+        put(record, wanted.json_path, judged)
         return None
-    if wanted.form == "phone" and checks.on_bad_phone is OnBadPhone.DROP and _other_identifier(checks, record, wanted):
-        remove(record, wanted.at)
+    if (
+        wanted.form is FieldForm.PHONE
+        and checks.on_bad_phone is OnBadPhone.DROP
+        and _other_identifier(checks, record, wanted)
+    ):
+        remove(record, wanted.json_path)
         return None
-    return Problem(judged.code, f"{wanted.path}: {judged.detail}")
+    return Problem(judged.code, f"{wanted.name}: {judged.detail}")
 
 
 def _judge(wanted: FieldCheck, value: Json, checks: Checks, aside: Mapping[str, str]) -> Json | Problem:
     if not isinstance(value, str) or exact_json.is_number(value):
         return _not_text(wanted, value)
-    if wanted.form == "email":
+    if wanted.form is FieldForm.EMAIL:
         return values.email(value)
-    if wanted.form == "phone":
+    if wanted.form is FieldForm.PHONE:
         country = aside.get("default_country") or ("" if ":" in checks.default_country else checks.default_country)
         return values.phone(value, country)
-    if wanted.form == "datetime":
+    if wanted.form is FieldForm.DATETIME:
         return values.moment(value, wanted.earliest, wanted.latest_days)
     return _text(wanted, value)
 
 
 def _not_text(wanted: FieldCheck, value: Json) -> Json | Problem:
-    if wanted.form in ("email", "phone"):
+    if wanted.form in (FieldForm.EMAIL, FieldForm.PHONE):
         return Problem("bad_value", f"expected text, not {type(value).__name__}")
     values = value if isinstance(value, list) else [value]
     if wanted.choices and any(str(each) not in wanted.choices for each in values if not isinstance(each, dict)):
@@ -143,14 +147,14 @@ def _identified(checks: Checks, record: Object) -> Iterator[tuple[Problem, str]]
     if checks.identifiers and not present:
         names = ", ".join(at[-1] for at in checks.identifiers)
         yield Problem("no_identifier", f"the row has none of {names}"), ""
-    if checks.exactly_one and len(present) > 1:
+    if checks.exactly_one_identifier and len(present) > 1:
         names = " and ".join(at[-1] for at in present)
         yield Problem("bad_record", f"exactly one identifier is taken, found {names}"), ""
 
 
 def _channels(checks: Checks, record: Object) -> Iterator[tuple[Problem, str]]:
     """The words of a column are read and taken out."""
-    held, pointer = get(record, checks.channels_at), "/" + "/".join(checks.channels_at)
+    held, pointer = get(record, checks.channels_path), "/" + "/".join(checks.channels_path)
     given = held.pop(MARK, None) if isinstance(held, dict) else None
     texts = given if isinstance(given, list) else [given]
     words = re.split(r"[,\s]+", ",".join(str(text) for text in texts if text is not None).lower())
@@ -162,29 +166,37 @@ def _channels(checks: Checks, record: Object) -> Iterator[tuple[Problem, str]]:
 
 def _needed(checks: Checks, record: Object) -> Iterator[tuple[Problem, str]]:
     """What is there without something that it needs: a channel without its identifier, half of a pair."""
-    for need in checks.needs:
-        if get(record, need.when) is not None and get(record, need.at) in (None, ""):
-            yield Problem("missing_field", need.says), "/" + "/".join(need.at)
+    for need in checks.requires:
+        if get(record, need.if_present) is not None and get(record, need.json_path) in (None, ""):
+            yield Problem("missing_field", need.reason), "/" + "/".join(need.json_path)
 
 
 def _other_identifier(checks: Checks, record: Object, wanted: FieldCheck) -> bool:
-    return any(get(record, at) not in (None, "") for at in checks.identifiers if at != wanted.at)
+    return any(get(record, at) not in (None, "") for at in checks.identifiers if at != wanted.json_path)
 
 
 def _within_limits(checks: Checks, record: Object) -> Iterator[tuple[Problem, str]]:
-    properties = get(record, checks.properties_at) if checks.properties_at else None
-    if checks.max_properties is not None and isinstance(properties, dict) and len(properties) > checks.max_properties:
-        detail = f"{len(properties):,} properties; at most {checks.max_properties:,} are taken"
-        yield Problem("too_many_properties", detail), "/" + "/".join(checks.properties_at)
-    if checks.max_depth is not None and isinstance(properties, dict) and _depth(properties) > checks.max_depth:
+    properties = get(record, checks.properties_path) if checks.properties_path else None
+    if (
+        checks.record_limits.max_properties is not None
+        and isinstance(properties, dict)
+        and len(properties) > checks.record_limits.max_properties
+    ):
+        detail = f"{len(properties):,} properties; at most {checks.record_limits.max_properties:,} are taken"
+        yield Problem("too_many_properties", detail), "/" + "/".join(checks.properties_path)
+    if (
+        checks.record_limits.max_depth is not None
+        and isinstance(properties, dict)
+        and _depth(properties) > checks.record_limits.max_depth
+    ):
         yield (
-            Problem("too_deep", f"nested deeper than {checks.max_depth} levels"),
-            "/" + "/".join(checks.properties_at),
+            Problem("too_deep", f"nested deeper than {checks.record_limits.max_depth} levels"),
+            "/" + "/".join(checks.properties_path),
         )
-    if checks.max_items is not None and _longest(record) > checks.max_items:
-        yield Problem("too_many_items", f"an array has more than {checks.max_items:,} items"), ""
-    if checks.max_string_bytes is not None and _largest(record) > checks.max_string_bytes:
-        yield Problem("too_large", f"a text has more than {checks.max_string_bytes:,} bytes"), ""
+    if checks.record_limits.max_items is not None and _longest(record) > checks.record_limits.max_items:
+        yield Problem("too_many_items", f"an array has more than {checks.record_limits.max_items:,} items"), ""
+    if checks.record_limits.max_string_bytes is not None and _largest(record) > checks.record_limits.max_string_bytes:
+        yield Problem("too_large", f"a text has more than {checks.record_limits.max_string_bytes:,} bytes"), ""
     size = len(exact_json.dumps(record)) if checks.max_row_bytes is not None else 0
     if checks.max_row_bytes is not None and size > checks.max_row_bytes:
         yield Problem("too_large", f"{size:,} bytes; at most {checks.max_row_bytes:,} are taken"), ""
@@ -214,7 +226,7 @@ def _shape(plan: WritePlan, record: Object) -> Iterator[tuple[Problem, str]]:
     expected = plan.template.record.get("type")
     if expected is not None and record.get("type") != expected:
         yield Problem("bad_record", f'expected a record with "type": "{expected}"'), "/type"
-    if plan.template.as_rows:
+    if plan.template.raw_rows:
         return
     for at in _unknown(plan, record):
         several = isinstance(get(record, at), list) and (*at, ONE_ITEM) in _ways(plan.template)
@@ -230,7 +242,9 @@ def _unknown(plan: WritePlan, record: Object) -> Iterator[tuple[str, ...]]:
 
 def _places(template: Template) -> set[tuple[str, ...]]:
     """Every place of a record that may hold a value."""
-    places = [known.at for known in template.fields] + ([template.properties_at] if template.properties_at else [])
+    places = [known.json_path for known in template.fields] + (
+        [template.properties_path] if template.properties_path else []
+    )
     return set(places) | _constant_places(template.record, ())
 
 
@@ -270,8 +284,8 @@ def _digest(checks: Checks, record: Object) -> str:
 
     Fields go by their paths, so that the same event has the same id in every layout and revision of a record.
     """
-    chosen: Json = [get(record, at) for at in checks.unique_id_places]
-    if not checks.unique_id_places:
+    chosen: Json = [get(record, at) for at in checks.unique_id_sources]
+    if not checks.unique_id_sources:
         told = {path: get(record, at) for path, at in checks.unique_id_content}
         chosen = {path: value for path, value in told.items() if value not in (None, {}, [])}
     text = exact_json.dumps(exact_json.canonical(chosen), sort_keys=True)

@@ -13,8 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from spark_klaviyo.arrow.encoded import (
+    ENCODED_DDL,
+    FINGERPRINT,
+    KEY,
+    PARAMS,
+    RECORD,
+    ROW_STATUS,
+    SPARK_ENCODED,
+    VERDICT,
+)
 from spark_klaviyo.datasets.storage import is_local, local_path
-from spark_klaviyo.encode import arrow
+from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.state.format import DDL, INTENT, LOST, PENDING, REFUSED, RESOLVED, SENT, StatePlace
 from spark_klaviyo.task.resume import DELIVERED, DOUBTFUL, REPLACED, TO_SEND, steered
@@ -22,7 +32,6 @@ from spark_klaviyo.task.resume import DELIVERED, DOUBTFUL, REPLACED, TO_SEND, st
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-ENCODED = "record string, flag int, key string, aside string"
 # A row of the state in the order in which rows of one key count, and all else of it.
 ORDERED = "struct(run_number, at, fingerprint, outcome, job_id, run_id, partition_id)"
 NEWEST = (
@@ -37,28 +46,24 @@ US = "\x1f"
 
 @dataclass(frozen=True)
 class EncodeTask:
-    """Makes records in the workers, where the JVM cannot; picklable."""
+    """Encodes the rows of one partition; picklable."""
 
     plan: WritePlan
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """What `mapInArrow` calls."""
-        types = [pa.string(), pa.int32(), pa.string(), pa.string()]
-        names = ["record", "flag", "key", "aside"]
-        for batch in batches:
-            made = arrow.encode(batch, self.plan)
-            arrays = [made.column(i).cast(types[i]) for i in range(made.num_columns)]
-            arrays += [pa.nulls(made.num_rows, pa.string())] * (len(names) - made.num_columns)
-            yield from pa.Table.from_arrays(arrays, names=names).to_batches()
+        for encoded in encode_batches(batches, self.plan):
+            columns = [column.cast(field.type) for column, field in zip(encoded.columns, SPARK_ENCODED, strict=True)]
+            yield pa.RecordBatch.from_arrays(columns, schema=SPARK_ENCODED)
 
 
-def encoded_in_workers(df: DataFrame, plan: WritePlan) -> DataFrame:
-    """The encoded rows of a DataFrame whose records the JVM cannot make."""
-    return df.mapInArrow(EncodeTask(plan), ENCODED)
+def encoded_in_tasks(df: DataFrame, plan: WritePlan) -> DataFrame:
+    """The encoded rows of a DataFrame; nothing is evaluated yet."""
+    return df.mapInArrow(EncodeTask(plan), ENCODED_DDL)
 
 
 def standing(encoded: DataFrame, plan: WritePlan, place: StatePlace, *, jobs: bool) -> DataFrame:
-    """The encoded rows with `mark` and `standing`; rows that need no sending come without their record.
+    """The encoded rows with `fingerprint` and `row_status`; rows that need no sending come without their record.
 
     `jobs`: the state tells of ended jobs. A shuffle by key brings all rows of one identifier together.
     """
@@ -70,17 +75,17 @@ def standing(encoded: DataFrame, plan: WritePlan, place: StatePlace, *, jobs: bo
     )
     joined = rows.join(known, f.col("row_key") == f.col("known_key"), "left")
     code = f.when(f.col("rank") > 1, REPLACED)
-    if not plan.policy.idempotent:
+    if not plan.resend.allows_every_request:
         code = code.when(f.col("doubtful"), DOUBTFUL)
-    code = code.when(f.col("known_fingerprint") == f.col("fingerprint"), DELIVERED).otherwise(TO_SEND)
-    told = joined.withColumn("standing", code.cast("int"))
+    code = code.when(f.col("known_fingerprint") == f.col("content"), DELIVERED).otherwise(TO_SEND)
+    told = joined.withColumn(ROW_STATUS, code.cast("int"))
     return told.select(
-        f.when(f.col("standing").isin(TO_SEND, DOUBTFUL), f.col("record")).otherwise(f.lit("")).alias("record"),
-        "flag",
-        "key",
-        "aside",
-        f.concat("row_key", "fingerprint").alias("mark"),
-        "standing",
+        f.when(f.col(ROW_STATUS).isin(TO_SEND, DOUBTFUL), f.col(RECORD)).otherwise(f.lit("")).alias(RECORD),
+        VERDICT,
+        KEY,
+        PARAMS,
+        f.concat("row_key", "content").alias(FINGERPRINT),
+        ROW_STATUS,
     )
 
 
@@ -125,18 +130,16 @@ def for_spark(place: str) -> str:
 
 
 def _keyed(encoded: DataFrame, plan: WritePlan, place: StatePlace) -> DataFrame:
-    """The encoded rows with `fingerprint`, `row_key`, and `rank`: 1 for the last row of each key."""
+    """The encoded rows with `content` (hash of what is sent), `row_key`, and `rank`: 1 for the last row of a key."""
     from pyspark.sql import functions as f
 
     salt = place.scope.hex() + "\n"
-    if "aside" not in encoded.columns:
-        encoded = encoded.withColumn("aside", f.lit(None).cast("string"))
-    beside = f.coalesce(f.col("aside"), f.lit(""))
-    rows = encoded.withColumn("fingerprint", _hash(f.concat(f.lit(salt), f.col("record"), f.lit(US), beside)))
+    beside = f.coalesce(f.col(PARAMS), f.lit(""))
+    rows = encoded.withColumn("content", _hash(f.concat(f.lit(salt), f.col(RECORD), f.lit(US), beside)))
     rows = rows.withColumn("place", f.monotonically_increasing_id())
     if not plan.checks.key:  # nothing tells rows apart but what they hold: the second of two equal ones is another row
-        rows = rows.withColumn("rank", _expr("row_number() OVER (PARTITION BY fingerprint ORDER BY place)"))
-        text = f.concat(f.lit(salt), f.hex("fingerprint"), f.lit(US), f.col("rank").cast("string"))
+        rows = rows.withColumn("rank", _expr("row_number() OVER (PARTITION BY content ORDER BY place)"))
+        text = f.concat(f.lit(salt), f.hex("content"), f.lit(US), f.col("rank").cast("string"))
         return rows.withColumn("row_key", _hash(text)).withColumn("rank", f.lit(1))
     text = f.concat(f.lit(salt), _identifier(plan), *([f.lit(US), beside] if steered(plan) else []))
     rows = rows.withColumn("row_key", _hash(text))
@@ -155,8 +158,8 @@ def _identifier(plan: WritePlan) -> Column:
     for at in plan.checks.key:
         value = _value(at)
         named.append(f.when(value != "", f.concat_ws(US, f.lit(at[-1]), value, *beside)))
-    places = [f.coalesce(_value(at), f.lit("")) for at in plan.checks.unique_id_places]
-    return f.coalesce(*named, f.concat_ws(US, f.lit(""), *(places or [f.hex("fingerprint")])))
+    places = [f.coalesce(_value(at), f.lit("")) for at in plan.checks.unique_id_sources]
+    return f.coalesce(*named, f.concat_ws(US, f.lit(""), *(places or [f.hex("content")])))
 
 
 def _value(at: tuple[str, ...]) -> Column:
@@ -164,7 +167,7 @@ def _value(at: tuple[str, ...]) -> Column:
     from pyspark.sql import functions as f
 
     path = "$" + "".join("[0]" if part == "[]" else f"['{part}']" for part in at)
-    value = f.trim(f.get_json_object("record", path))
+    value = f.trim(f.get_json_object(RECORD, path))
     if at[-1] == "email":
         return f.lower(value)
     return f.regexp_replace(value, "[^+0-9]", "") if at[-1] == "phone_number" else value

@@ -21,7 +21,7 @@ from spark_klaviyo.options.addresses import shown_place
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.state.compact import compact_held, compact_if_many
-from spark_klaviyo.state.compare import encoded_in_workers, live, standing, stored
+from spark_klaviyo.state.compare import encoded_in_tasks, live, standing, stored
 from spark_klaviyo.state.format import FORMAT, FORMAT_FILE, JOBS, PENDING, StateError, StatePlace, read_format, scope_of
 from spark_klaviyo.state.lease import Lease, living
 from spark_klaviyo.state.notes import notes, parsed, read_note, write_note
@@ -82,22 +82,22 @@ def compact_state(spark: Any, state_path: str) -> int:
         _given_back(lock)
 
 
-def remembered(df: DataFrame, encoded: DataFrame | None, plan: WritePlan) -> DataFrame:
-    """The encoded rows, each with its mark and whether it has to be sent; None: the JVM cannot make the records."""
+def remembered(frame: DataFrame, plan: WritePlan, *, encoded: bool) -> DataFrame:
+    """The encoded rows, each with its fingerprint and whether it has to be sent; `encoded`: the frame holds them."""
     if plan.state is None:
         raise AssertionError("the plan has no state")
-    rows = encoded if encoded is not None else encoded_in_workers(df, plan)
+    rows = frame if encoded else encoded_in_tasks(frame, plan)
     return standing(rows, plan, plan.state, jobs=_tells_of_jobs(Folder.at(plan.state.path)))
 
 
 def endpoint_of(plan: WritePlan) -> Mapping[str, object]:
     """What makes a delivery another one: the template and its settings; in manual mode the address."""
-    several = {setting.name for setting in plan.template.settings if setting.several}
+    several = {setting.name for setting in plan.template.settings if setting.takes_several}
     settings = {
         name: sorted(part.strip() for part in value.split(",")) if name in several else value
         for name, value in plan.settings.items()
     }
-    manual = plan.template.family == "manual"
+    manual = plan.template.is_manual
     address = [plan.base_url, [list(pair) for pair in plan.query], plan.body_text, str(plan.content_format)]
     return {
         "template": plan.template.name,

@@ -20,5 +20,5 @@ def who(template: Template, record: str) -> dict[str, str | None]:
 
 
 def _places(template: Template, name: str) -> list[tuple[str, ...]]:
-    places = [known.at for known in template.fields if known.path.rpartition(".")[2] == name]
+    places = [known.json_path for known in template.fields if known.name.rpartition(".")[2] == name]
     return places or [(name,)]

@@ -27,7 +27,7 @@ def guarded(
     A row with both identifiers passes only if both are on the list. Where the list cannot be read at all, `line.stop`
     is set; the batch then goes on, and is handed back as unsent.
     """
-    reader = Reader(plan, context)
+    reader = Reader(plan.policy, context)
     for batch in batches:
         list_id = None if batch is None or context.stop.is_set() else list_of(batch.envelope)
         if batch is None or list_id is None:
@@ -48,7 +48,7 @@ def guarded(
 
 def _strangers(plan: WritePlan, reader: Reader, batch: Batch, list_id: str) -> Mapping[int, tuple[str, str]] | Unread:
     """Rows (by position) that may not be sent, with code and detail."""
-    places = {known.path: known.at for known in plan.template.fields}
+    places = {known.name: known.json_path for known in plan.template.fields}
     records = [exact_json.loads(record) for record in batch.records()]
     strangers: dict[int, tuple[str, str]] = {}
     for kind in KINDS:

@@ -35,7 +35,7 @@ def resolved(
     A look-up that no row would survive (a refused key, say) sets `line.stop`; the batch then goes on as it is, and is
     handed back as unsent.
     """
-    people = _People(plan, Reader(plan, context))
+    people = _People(plan, Reader(plan.policy, context))
     for batch in batches:
         if batch is None or context.stop.is_set():
             yield batch
@@ -54,7 +54,7 @@ class _People:
     """Looks up the rows of one batch after the other."""
 
     def __init__(self, plan: WritePlan, reader: Reader) -> None:
-        self._places = {known.path: known.at for known in plan.template.fields}
+        self._places = {known.name: known.json_path for known in plan.template.fields}
         self._constants = dict(plan.template.record)
         self._reader = reader
         self._gone_is_done = plan.missing_counts_as_deleted

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from spark_klaviyo.batching.columns import MARK_COLUMN, STANDING_COLUMN
+from spark_klaviyo.arrow.encoded import FINGERPRINT, ROW_STATUS, record_texts
 from spark_klaviyo.core.codes import ReceiptOutcome, RejectCode
 from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.core.models import Batch, Rejection
@@ -46,18 +46,16 @@ class ResumeFilter:
     jobs: Counter[str] = field(default_factory=Counter)
     _begun: dict[int, Marks] = field(default_factory=dict)
 
-    def left(
-        self, batch: pa.RecordBatch, report: TaskReport, separator: bytes
-    ) -> tuple[pa.RecordBatch, list[Rejection]]:
+    def left(self, batch: pa.RecordBatch, report: TaskReport) -> tuple[pa.RecordBatch, list[Rejection]]:
         """The rows of an encoded batch that are to be sent, and those in doubt; all others are counted."""
-        standing = batch.column(STANDING_COLUMN).to_numpy(zero_copy_only=False)
+        standing = batch.column(ROW_STATUS).to_numpy(zero_copy_only=False)
         for code, why in SKIPPED.items():
             found = int((standing == code).sum())
             if found:
                 report.rows += found
                 report.skip(found, why)
         doubtful = (standing == DOUBTFUL) | self._cut_off(batch)
-        rejections = list(_in_doubt(batch, doubtful, report, separator)) if doubtful.any() else []
+        rejections = list(_in_doubt(batch, doubtful, report)) if doubtful.any() else []
         left = (standing == TO_SEND) & ~doubtful
         if not left.all():
             batch = batch.filter(pa.array(left))
@@ -68,11 +66,11 @@ class ResumeFilter:
         doubtful = self.recorder.earlier.doubtful if self.careful else ()
         if not doubtful:
             return np.zeros(batch.num_rows, dtype=bool)
-        return np.array([mark in doubtful for mark in batch.column(MARK_COLUMN).to_pylist()], dtype=bool)
+        return np.array([mark in doubtful for mark in batch.column(FINGERPRINT).to_pylist()], dtype=bool)
 
     def _not_done(self, batch: pa.RecordBatch, report: TaskReport) -> pa.RecordBatch:
         """Without the rows that an earlier attempt of the task has delivered: they count as what they were."""
-        places = self.recorder.earlier.place_of(marks_of(batch.column(MARK_COLUMN)))
+        places = self.recorder.earlier.place_of(marks_of(batch.column(FINGERPRINT)))
         done = places >= 0
         for job_id, rows in self.recorder.earlier.jobs_of(places[done]):
             report.rows += rows
@@ -117,12 +115,9 @@ class ResumeFilter:
             report.warn(UNRECORDED, self.recorder.unrecorded)
 
 
-def _in_doubt(
-    batch: pa.RecordBatch, doubtful: npt.NDArray[np.bool_], report: TaskReport, separator: bytes
-) -> Iterator[Rejection]:
-    for text in batch.column(0).filter(pa.array(doubtful)).to_pylist():
-        record = text if isinstance(text, str) else text.decode("utf-8", "replace")
-        yield Rejection(report.rows, record.removesuffix(separator.decode()), RejectCode.IN_DOUBT, IN_DOUBT)
+def _in_doubt(batch: pa.RecordBatch, doubtful: npt.NDArray[np.bool_], report: TaskReport) -> Iterator[Rejection]:
+    for record in record_texts(batch.filter(pa.array(doubtful))):
+        yield Rejection(report.rows, record, RejectCode.IN_DOUBT, IN_DOUBT)
         report.rows += 1
 
 
@@ -136,10 +131,10 @@ def record_job_outcome(plan: WritePlan, piece: Piece, recorder: Recorder) -> Non
         return
     if isinstance(piece, RowsFailed):
         keys = [_key(plan, rejection.record) for rejection in piece.rejections]
-        if None in keys and plan.policy.idempotent:
+        if None in keys and plan.resend.allows_every_request:
             recorder.job(piece.job.job_id, LOST)
         recorder.job(piece.job.job_id, "", [key for key in keys if key is not None])
-    elif piece.outcome is ReceiptOutcome.CANCELLED and plan.policy.idempotent:
+    elif piece.outcome is ReceiptOutcome.CANCELLED and plan.resend.allows_every_request:
         recorder.job(piece.job.job_id, LOST)
     elif piece.outcome is not ReceiptOutcome.ACCEPTED:
         recorder.job(piece.job.job_id, TAKEN)

@@ -37,12 +37,14 @@ def run_task(
     early.
     """
     report = TaskReport(started=context.clock.wall().timestamp())
-    remembered = ResumeFilter(context.recorder, not plan.policy.idempotent) if context.recorder is not None else None
+    remembered = (
+        ResumeFilter(context.recorder, not plan.resend.allows_every_request) if context.recorder is not None else None
+    )
     assembler = BatchAssembler(plan, report, context.stop, remembered)
     batches = assembler.batches(encoded)
-    if plan.template.resolve:
+    if plan.template.sends_profile_ids:
         batches = resolved(plan, batches, context, assembler.reject, report)
-    if plan.template.consent == "UNSUBSCRIBED":
+    if plan.template.consent is not None and plan.template.consent.withdraws:
         batches = guarded(plan, batches, context, assembler.reject)
     jobs: list[OpenJob] = []
     record_intent = remembered.record_intent(batches) if remembered is not None and remembered.careful else batches

@@ -9,7 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from spark_klaviyo.core.models import Limits
-from spark_klaviyo.templates.model import KILOBYTE, MAX_BODY, XL, FieldSpec, Job, L, Setting, Template
+from spark_klaviyo.templates.model import (
+    KILOBYTE,
+    MAX_BODY,
+    XL,
+    Family,
+    FieldForm,
+    FieldSpec,
+    Job,
+    JobErrors,
+    L,
+    Setting,
+    Template,
+)
 from spark_klaviyo.templates.parts import CATALOG_ID, GONE, GONE_IN_JOB, ONE, ONE_ROW, job_body
 
 _URL = "URL of its page"
@@ -17,7 +29,7 @@ _OWN_ID = FieldSpec(
     "id",
     ("id",),
     required=True,
-    names=("external_id",),
+    other_names=("external_id",),
     prefix=CATALOG_ID,
     help="your own id, or the compound one",
 )
@@ -25,17 +37,17 @@ _NEW_ID = FieldSpec("external_id", ("attributes", "external_id"), required=True,
 _INTEGRATION = FieldSpec("integration_type", ("attributes", "integration_type"), choices=("$custom",))
 _TYPE = FieldSpec("catalog_type", ("attributes", "catalog_type"), choices=("$default",))
 _PAGE = (
-    FieldSpec("image_full_url", ("attributes", "image_full_url"), names=("image_url",)),
+    FieldSpec("image_full_url", ("attributes", "image_full_url"), other_names=("image_url",)),
     FieldSpec("image_thumbnail_url", ("attributes", "image_thumbnail_url")),
-    FieldSpec("images", ("attributes", "images"), "texts", help="URLs of further pictures"),
+    FieldSpec("images", ("attributes", "images"), FieldForm.TEXTS, help="URLs of further pictures"),
     FieldSpec(
         "custom_metadata",
         ("attributes", "custom_metadata"),
-        "object",
+        FieldForm.OBJECT,
         max_bytes=100 * KILOBYTE,
         help="a flat struct or map, 100 KB",
     ),
-    FieldSpec("published", ("attributes", "published"), "boolean"),
+    FieldSpec("published", ("attributes", "published"), FieldForm.BOOLEAN),
 )
 
 
@@ -47,8 +59,10 @@ def _page(*, required: bool) -> tuple[FieldSpec, ...]:
 
 
 def _ids(name: str, word: str, text: str) -> FieldSpec:
-    place, names = ("relationships", name, "data"), (word, f"{word}_id", f"{word}_ids")
-    return FieldSpec(name, place, "ids", names=names, kind=f"catalog-{word}", prefix=CATALOG_ID, help=text)
+    path, names = ("relationships", name, "data"), (word, f"{word}_id", f"{word}_ids")
+    return FieldSpec(
+        name, path, FieldForm.IDS, other_names=names, resource_type=f"catalog-{word}", prefix=CATALOG_ID, help=text
+    )
 
 
 def _variant(*, required: bool) -> tuple[FieldSpec, ...]:
@@ -58,9 +72,9 @@ def _variant(*, required: bool) -> tuple[FieldSpec, ...]:
         description,
         FieldSpec("sku", ("attributes", "sku"), required=required),
         # spec: 1 hides a variant that is out of stock from recommendations; 0 and 2 do not
-        FieldSpec("inventory_policy", ("attributes", "inventory_policy"), "integer", choices=("0", "1", "2")),
-        FieldSpec("inventory_quantity", ("attributes", "inventory_quantity"), "number", required=required),
-        FieldSpec("price", ("attributes", "price"), "number", required=required),
+        FieldSpec("inventory_policy", ("attributes", "inventory_policy"), FieldForm.INTEGER, choices=("0", "1", "2")),
+        FieldSpec("inventory_quantity", ("attributes", "inventory_quantity"), FieldForm.NUMBER, required=required),
+        FieldSpec("price", ("attributes", "price"), FieldForm.NUMBER, required=required),
         url,
         *_PAGE,
     )
@@ -80,8 +94,8 @@ class _Kind:
 _ITEM = _Kind(
     "item",
     "items",
-    (*_page(required=True), FieldSpec("price", ("attributes", "price"), "number"), *_PAGE),
-    (*_page(required=False), FieldSpec("price", ("attributes", "price"), "number"), *_PAGE),
+    (*_page(required=True), FieldSpec("price", ("attributes", "price"), FieldForm.NUMBER), *_PAGE),
+    (*_page(required=False), FieldSpec("price", ("attributes", "price"), FieldForm.NUMBER), *_PAGE),
     {},
 )
 _CATEGORIES = _ids("categories", "category", "categories it is in: your own ids, an array or one")
@@ -96,7 +110,7 @@ VARIANT = _Kind(
             "item",
             ("relationships", "item", "data", "id"),
             required=True,
-            names=("item_id", "item_external_id", "catalog_item_id"),
+            other_names=("item_id", "item_external_id", "catalog_item_id"),
             prefix=CATALOG_ID,
             help="your own id of the item it is a variant of",
         ),
@@ -124,17 +138,22 @@ def _bulk(kind: _Kind, verb: str) -> Template:
     tier = XL if kind is CATEGORY or verb == "delete" else L
     return Template(
         name=f"bulk_{verb}_catalog_{kind.plural}",
-        family="catalog",
+        family=Family.CATALOG,
         summary=f"{verb.capitalize()} catalog {kind.plural} in bulk.",
         method="POST",
         path=path,
         body=job_body(f"catalog-{kind.word}-bulk-{verb}-job", kind.plural),
         limits=Limits(100, MAX_BODY),
         quota=L,
-        outcome="job",
-        success=(202,),
-        job=Job(path + "/{job_id}", tier, "inline", path, ("catalogs:read",), GONE_IN_JOB if verb == "delete" else ""),
-        pointer=f"/data/attributes/{kind.plural}/data",
+        job=Job(
+            path + "/{job_id}",
+            tier,
+            JobErrors.INLINE,
+            path,
+            ("catalogs:read",),
+            GONE_IN_JOB if verb == "delete" else "",
+        ),
+        rows_pointer=f"/data/attributes/{kind.plural}/data",
         idempotent=verb != "create",
         notes=(_DONE_BEFORE if verb != "delete" else ()) + ("At most 500 jobs of a kind at a time.",),
         **_about(kind, verb),  # type: ignore[arg-type]
@@ -147,17 +166,15 @@ def _single(kind: _Kind, verb: str) -> Template:
     plural_path = f"/api/catalog-{kind.plural}"
     return Template(
         name=f"{verb}_catalog_{kind.word}",
-        family="catalog",
+        family=Family.CATALOG,
         summary=f"{verb.capitalize()} a catalog {kind.word} a request.",
         method=method,
         path=plural_path if verb == "create" else plural_path + "/{id}",
         body=None if verb == "delete" else ONE,
         limits=ONE_ROW,
         quota=L,
-        outcome="delivered",
-        arrange="nothing" if verb == "delete" else "",
-        item_paths=() if verb == "create" else ("id",),
-        done=GONE if verb == "delete" else (),
+        path_fields=() if verb == "create" else ("id",),
+        already_satisfied=GONE if verb == "delete" else (),
         idempotent=verb != "create",
         notes=_DONE_BEFORE[:1] if verb == "create" else (),
         **_about(kind, verb),  # type: ignore[arg-type]
@@ -167,9 +184,9 @@ def _single(kind: _Kind, verb: str) -> Template:
 def _about(kind: _Kind, verb: str) -> dict[str, object]:
     """What bulk and single calls of a verb share."""
     constant = dict(kind.record) if verb == "create" else {}
-    own_id = replace(_OWN_ID, names=(*_OWN_ID.names, f"{kind.word}_id"))
+    own_id = replace(_OWN_ID, other_names=(*_OWN_ID.other_names, f"{kind.word}_id"))
     fields = {
-        "create": (replace(_NEW_ID, names=(f"{kind.word}_id",)), _INTEGRATION, _TYPE, *kind.created),
+        "create": (replace(_NEW_ID, other_names=(f"{kind.word}_id",)), _INTEGRATION, _TYPE, *kind.created),
         "update": (own_id, *kind.updated),
         "delete": (own_id,),
     }[verb]
@@ -197,21 +214,26 @@ def _links(name: str, summary: str, method: str, near: _Kind, far: _Kind) -> Tem
     )
     whole = method == "PATCH"  # the request is the whole set, so that a row must hold all of it
     each = FieldSpec(
-        "id", ("id",), required=True, names=("external_id", f"{far.word}_id"), prefix=CATALOG_ID, help="your own id"
+        "id",
+        ("id",),
+        required=True,
+        other_names=("external_id", f"{far.word}_id"),
+        prefix=CATALOG_ID,
+        help="your own id",
     )
     every = FieldSpec(
         far.plural,
         ("data",),
-        "ids",
+        FieldForm.IDS,
         required=True,
-        names=(far.word, f"{far.word}_id", f"{far.word}_ids"),
-        kind=f"catalog-{far.word}",
+        other_names=(far.word, f"{far.word}_id", f"{far.word}_ids"),
+        resource_type=f"catalog-{far.word}",
         prefix=CATALOG_ID,
         help=f"all its {far.plural}: an array of your own ids; an empty one leaves none",
     )
     return Template(
         name=name,
-        family="catalog",
+        family=Family.CATALOG,
         summary=summary,
         method=method,
         path=f"/api/catalog-{near.plural}/{{{near.word}_id}}/relationships/{far.plural}",
@@ -222,9 +244,8 @@ def _links(name: str, summary: str, method: str, near: _Kind, far: _Kind) -> Tem
         keep_empty=(),
         limits=ONE_ROW if whole else Limits(100, MAX_BODY),
         quota=L,
-        outcome="delivered",
-        pointer="" if whole else "/data",
-        done=((409, "conflict"),) if method == "POST" else (),
+        rows_pointer="" if whole else "/data",
+        already_satisfied=((409, "conflict"),) if method == "POST" else (),
         scopes=("catalogs:write",),
         settings=(setting,),
         notes=("A row is the whole set: what it does not name is unlinked.",) if whole else (),

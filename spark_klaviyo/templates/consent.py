@@ -5,7 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from spark_klaviyo.core.models import Limits
-from spark_klaviyo.templates.model import MAX_BODY, Caution, Channel, FieldSpec, Job, L, Setting, Template
+from spark_klaviyo.templates.model import (
+    MAX_BODY,
+    Caution,
+    Channel,
+    Consent,
+    Family,
+    FieldForm,
+    FieldSpec,
+    Job,
+    JobErrors,
+    L,
+    Setting,
+    Template,
+)
 from spark_klaviyo.templates.parts import job_body, linked
 from spark_klaviyo.templates.profiles import EMAIL, PHONE, PROFILE_ID
 
@@ -13,8 +26,14 @@ _AT = ("attributes", "subscriptions")
 _PUSH = (*_AT, "push", "tokens", "[]")
 CHANNELS = (
     Channel("email", (*_AT, "email", "marketing"), "email"),
-    Channel("email.open_tracking", (*_AT, "email", "open_tracking"), "email", dated=False),
-    Channel("email.click_tracking", (*_AT, "email", "click_tracking"), "email", dated=False, since="2026-10-15"),
+    Channel("email.open_tracking", (*_AT, "email", "open_tracking"), "email", takes_consented_at=False),
+    Channel(
+        "email.click_tracking",
+        (*_AT, "email", "click_tracking"),
+        "email",
+        takes_consented_at=False,
+        since="2026-10-15",
+    ),
     Channel("sms", (*_AT, "sms", "marketing"), "phone_number"),
     Channel("sms.transactional", (*_AT, "sms", "transactional"), "phone_number"),
     Channel("whatsapp", (*_AT, "whatsapp", "marketing"), "phone_number"),
@@ -26,25 +45,27 @@ ENABLEMENT = ("AUTHORIZED", "DENIED", "NOT_DETERMINED", "PROVISIONAL", "UNAUTHOR
 BACKGROUND = ("AVAILABLE", "DENIED", "RESTRICTED")
 PUSH_TOKEN = (
     FieldSpec("push_token", (*_PUSH, "token"), help="device token, for the channel push"),
-    FieldSpec("push_platform", (*_PUSH, "platform"), names=("platform",), choices=PLATFORMS),
-    FieldSpec("push_vendor", (*_PUSH, "vendor"), names=("vendor",), choices=VENDORS),
+    FieldSpec("push_platform", (*_PUSH, "platform"), other_names=("platform",), choices=PLATFORMS),
+    FieldSpec("push_vendor", (*_PUSH, "vendor"), other_names=("vendor",), choices=VENDORS),
     FieldSpec("push_enablement_status", (*_PUSH, "enablement_status"), choices=ENABLEMENT),
     FieldSpec("push_background", (*_PUSH, "background"), choices=BACKGROUND),
 )
 _CHANNELS_FIELD = FieldSpec(
-    "channels", _AT, "words", help="channels of this person, where the setting gives none for all"
+    "channels", _AT, FieldForm.WORDS, help="channels of this person, where the setting gives none for all"
 )
-_LIST = Setting("list_id", "id of the list", per_row=True, look_up="list")
+_LIST = Setting("list_id", "id of the list", per_row=True, lookup_kind="list")
 
 
 def _channels(channels: tuple[Channel, ...]) -> Setting:
-    words = tuple(channel.word for channel in channels)
-    return Setting("channels", "what the consent is about, comma-separated", choices=words, per_row=True, several=True)
+    words = tuple(channel.name for channel in channels)
+    return Setting(
+        "channels", "what the consent is about, comma-separated", choices=words, per_row=True, takes_several=True
+    )
 
 
 SUBSCRIBE = Template(
     name="bulk_subscribe_profiles",
-    family="consent",
+    family=Family.CONSENT,
     summary="Record consent: subscribe people to channels, with or without a list.",
     method="POST",
     path="/api/profile-subscription-bulk-create-jobs",
@@ -67,13 +88,17 @@ SUBSCRIBE = Template(
         FieldSpec(
             "age_gated_date_of_birth",
             ("attributes", "age_gated_date_of_birth"),
-            "date",
-            names=("date_of_birth",),
+            FieldForm.DATE,
+            other_names=("date_of_birth",),
             help="where SMS consent asks for an age",
         ),
         _CHANNELS_FIELD,
         FieldSpec(
-            "consented_at", (*_AT, "consented_at"), "datetime", latest_days=0, help="only with historical_import"
+            "consented_at",
+            (*_AT, "consented_at"),
+            FieldForm.DATETIME,
+            latest_days=0,
+            help="only with historical_import",
         ),
         *PUSH_TOKEN,
     ),
@@ -82,12 +107,10 @@ SUBSCRIBE = Template(
     keep_empty=(("attributes",), _AT),
     limits=Limits(1_000, MAX_BODY),
     quota=L,
-    outcome="accepted",
-    success=(202,),
-    pointer="/data/attributes/profiles/data",
+    confirmed_by_reply=False,
+    rows_pointer="/data/attributes/profiles/data",
     scopes=("lists:write", "profiles:write", "subscriptions:write"),
-    channels=CHANNELS,
-    consent="SUBSCRIBED",
+    consent=Consent("SUBSCRIBED", CHANNELS),
     settings=(
         _channels(CHANNELS),
         replace(_LIST, help="id of the list people are added to; its opt-in setting applies"),
@@ -120,14 +143,15 @@ UNSUBSCRIBE = replace(
     identifiers=("email", "phone_number"),
     key=("email", "phone_number"),
     limits=Limits(100, MAX_BODY),
-    channels=tuple(replace(channel, dated=False) for channel in (*CHANNELS, _MORE)),
-    consent="UNSUBSCRIBED",
+    consent=Consent(
+        "UNSUBSCRIBED", tuple(replace(channel, takes_consented_at=False) for channel in (*CHANNELS, _MORE))
+    ),
     settings=(
         _channels((*CHANNELS, _MORE)),
         replace(
             _LIST,
             help="id of the list to unsubscribe from; without one, from everything",
-            no_gaps="without a list the person would be unsubscribed from everything",
+            harm_if_empty="without a list the person would be unsubscribed from everything",
         ),
     ),
     cautions=(),
@@ -143,7 +167,7 @@ def _suppression(name: str, kind: str, summary: str, scopes: tuple[str, ...]) ->
     """spec: bulk_suppress_profiles, bulk_unsuppress_profiles; 100 emails, nothing else names a person."""
     return Template(
         name=name,
-        family="consent",
+        family=Family.CONSENT,
         summary=summary,
         method="POST",
         path=f"/api/{kind}s",
@@ -154,10 +178,8 @@ def _suppression(name: str, kind: str, summary: str, scopes: tuple[str, ...]) ->
         key=("email",),
         limits=Limits(100, MAX_BODY),
         quota=L,
-        outcome="job",
-        success=(202,),
-        job=Job(f"/api/{kind}s/{{job_id}}", L, "", f"/api/{kind}s", ("subscriptions:read",)),
-        pointer="/data/attributes/profiles/data",
+        job=Job(f"/api/{kind}s/{{job_id}}", L, JobErrors.NONE, f"/api/{kind}s", ("subscriptions:read",)),
+        rows_pointer="/data/attributes/profiles/data",
         scopes=scopes,
     )
 

@@ -5,17 +5,31 @@ from __future__ import annotations
 from dataclasses import replace
 
 from spark_klaviyo.core.models import Limits
-from spark_klaviyo.templates.model import MAX_BODY, XL, FieldSpec, Job, L, S, Setting, Template
+from spark_klaviyo.templates.model import (
+    MAX_BODY,
+    XL,
+    Family,
+    FieldForm,
+    FieldSpec,
+    Job,
+    JobErrors,
+    L,
+    S,
+    Setting,
+    Template,
+)
 from spark_klaviyo.templates.parts import GONE, ONE, ONE_ROW, job_body
 
 # recorded refusal: `'external_id' must match regex '^[0-9_A-z]+$'`; A-z holds the signs between Z and a as well
 COUPON_ID = "[0-9_A-z]+"
-_EXPIRES = FieldSpec("expires_at", ("attributes", "expires_at"), "datetime", help="one year from now where empty")
+_EXPIRES = FieldSpec(
+    "expires_at", ("attributes", "expires_at"), FieldForm.DATETIME, help="one year from now where empty"
+)
 _COUPON = FieldSpec(
     "coupon",
     ("relationships", "coupon", "data", "id"),
     required=True,
-    names=("coupon_id",),
+    other_names=("coupon_id",),
     pattern=COUPON_ID,
     help="id of the coupon, where the setting gives none for all",
 )
@@ -23,7 +37,7 @@ _COUPON = FieldSpec(
 _PATH = "/api/coupon-code-bulk-create-jobs"
 BULK = Template(
     name="bulk_create_coupon_codes",
-    family="coupons",
+    family=Family.COUPONS,
     summary="Add codes to coupons.",
     method="POST",
     path=_PATH,
@@ -37,7 +51,7 @@ BULK = Template(
             "unique_code",
             ("attributes", "unique_code"),
             required=True,
-            names=("code", "coupon_code"),
+            other_names=("code", "coupon_code"),
             help="the code itself",
         ),
         _EXPIRES,
@@ -47,13 +61,11 @@ BULK = Template(
     key_with=("coupon",),
     limits=Limits(1_000, MAX_BODY),
     quota=L,
-    outcome="job",
-    success=(202,),
-    job=Job(_PATH + "/{job_id}", L, "inline", _PATH, ("coupon-codes:read",)),
-    pointer="/data/attributes/coupon-codes/data",
+    job=Job(_PATH + "/{job_id}", L, JobErrors.INLINE, _PATH, ("coupon-codes:read",)),
+    rows_pointer="/data/attributes/coupon-codes/data",
     idempotent=False,
     scopes=("coupon-codes:write",),
-    settings=(Setting("coupon_id", "id of the coupon", per_row=True, look_up="coupon"),),
+    settings=(Setting("coupon_id", "id of the coupon", per_row=True, lookup_kind="coupon"),),
     notes=("The coupon must exist. At most 100 jobs are queued at a time.",),
 )
 CREATE_CODE = replace(
@@ -64,17 +76,15 @@ CREATE_CODE = replace(
     body=ONE,
     limits=ONE_ROW,
     quota=XL,
-    outcome="delivered",
-    success=(200, 201, 202, 204),
     job=None,
-    pointer="",
+    rows_pointer="",
     notes=("The coupon must exist.",),
 )
 # spec: the id of a code is made of its coupon's id and the code
-_CODE_ID = FieldSpec("id", ("id",), required=True, names=("coupon_code_id",), help="<coupon>-<code>")
+_CODE_ID = FieldSpec("id", ("id",), required=True, other_names=("coupon_code_id",), help="<coupon>-<code>")
 UPDATE_CODE = Template(
     name="update_coupon_code",
-    family="coupons",
+    family=Family.COUPONS,
     summary="Change the status or the end of coupon codes.",
     method="PATCH",
     path="/api/coupon-codes/{id}",
@@ -92,8 +102,7 @@ UPDATE_CODE = Template(
     key=("id",),
     limits=ONE_ROW,
     quota=XL,
-    outcome="delivered",
-    item_paths=("id",),
+    path_fields=("id",),
     scopes=("coupon-codes:write",),
 )
 DELETE_CODE = replace(
@@ -104,17 +113,16 @@ DELETE_CODE = replace(
     body=None,
     fields=(_CODE_ID,),
     keep_empty=(),
-    arrange="nothing",
     deletes=True,
-    done=GONE,
+    already_satisfied=GONE,
     notes=("Klaviyo keeps a code that was assigned to a profile.",),
 )
 
 _THRESHOLD = FieldSpec(
     "monitor_configuration.low_balance_threshold",
     ("attributes", "monitor_configuration", "low_balance_threshold"),
-    "integer",
-    names=("low_balance_threshold",),
+    FieldForm.INTEGER,
+    other_names=("low_balance_threshold",),
     help="codes left when a warning is sent, 100 at least",
 )
 _ASSIGN, _BOTH = "assigner_configuration", ("ALWAYS_ASSIGN", "NEVER_ASSIGN")
@@ -128,7 +136,7 @@ _ABOUT = (
             ("attributes", _ASSIGN, name),
             choices=choices,
             since="2026-10-15",
-            together=(f"{_ASSIGN}.{other}",),
+            requires=(f"{_ASSIGN}.{other}",),
             help=text,
         )
         for name, other, choices, text in (
@@ -139,7 +147,7 @@ _ABOUT = (
 )
 CREATE = Template(
     name="create_coupon",
-    family="coupons",
+    family=Family.COUPONS,
     summary="Create coupons.",
     method="POST",
     path="/api/coupons",
@@ -151,7 +159,7 @@ CREATE = Template(
             ("attributes", "external_id"),
             required=True,
             pattern=COUPON_ID,
-            names=("id", "coupon_id"),
+            other_names=("id", "coupon_id"),
             help="letters, digits and _ (no hyphen)",
         ),
         *_ABOUT,
@@ -159,7 +167,6 @@ CREATE = Template(
     key=("external_id",),
     limits=ONE_ROW,
     quota=S,
-    outcome="delivered",
     idempotent=False,
     scopes=("coupons:write",),
 )
@@ -171,12 +178,17 @@ UPDATE = replace(
     path="/api/coupons/{id}",
     fields=(
         FieldSpec(
-            "id", ("id",), required=True, names=("external_id", "coupon_id"), pattern=COUPON_ID, help="id of the coupon"
+            "id",
+            ("id",),
+            required=True,
+            other_names=("external_id", "coupon_id"),
+            pattern=COUPON_ID,
+            help="id of the coupon",
         ),
         *_ABOUT,
     ),
     key=("id",),
-    item_paths=("id",),
+    path_fields=("id",),
     idempotent=True,
 )
 DELETE = replace(
@@ -187,9 +199,8 @@ DELETE = replace(
     body=None,
     fields=UPDATE.fields[:1],
     keep_empty=(),
-    arrange="nothing",
     deletes=True,
-    done=GONE,
+    already_satisfied=GONE,
 )
 
 TEMPLATES = (BULK, CREATE_CODE, UPDATE_CODE, DELETE_CODE, CREATE, UPDATE, DELETE)

@@ -6,29 +6,6 @@ from collections.abc import Iterable, Iterator
 
 from spark_klaviyo.templates.model import MAX_BODY, Caution, FieldSpec, Setting, Template
 
-# form -> what a column of it may be
-FORMS: dict[str, str] = {
-    "text": "text or whole number",
-    "email": "text",
-    "phone": "text or whole number",
-    "number": "number",
-    "coordinate": "number or text",
-    "integer": "whole number",
-    "boolean": "boolean",
-    "datetime": "timestamp, date or RFC 3339 text",
-    "date": "date or text",
-    "json": "anything",
-    "ids": "text or array of text",
-    "words": "text or array of text",
-    "texts": "array of text, or text",
-    "object": "struct or map",
-}
-OUTCOMES: dict[str, str] = {
-    "delivered": "confirmed by the answer",
-    "job": "confirmed by a job that is followed to its end",
-    "accepted": "accepted only: Klaviyo offers no way to confirm",
-}
-
 
 def describe(template: Template) -> str:
     """All there is to know of a template: settings, columns with types, limits, outcome, resending, scopes."""
@@ -47,7 +24,7 @@ def _row(template: Template) -> str:
         template.summary,
         size_of(template),
         quota_of(template),
-        template.outcome if template.outcome != "job" else "delivered (job)",
+        "delivered (job)" if template.job else str(template.confirmation),
         "harmless" if template.idempotent else "in doubt",
         ", ".join(template.scopes) or "–",
     )
@@ -74,7 +51,7 @@ def _lines(template: Template) -> Iterator[str]:
     yield f"{template.name}{api}: {template.summary}"
     yield f"  {template.method} {template.path}"
     yield f"  a request   {size_of(template)}; {quota_of(template)}"
-    yield f"  a row is    {OUTCOMES[template.outcome]}"
+    yield f"  a row is    {template.confirmation.text}"
     yield f"  a resend    {_resend(template)}"
     yield f"  scopes      {', '.join(template.scopes) or 'none named'}"
     if template.deletes:
@@ -102,36 +79,36 @@ def _setting(setting: Setting) -> tuple[str, str]:
     words = [setting.help, "required" if setting.required else ""]
     words.append(f"one of {', '.join(setting.choices)}" if setting.choices else "")
     words.append("column:NAME takes it from each row" if setting.per_row else "")
-    words.append("a row without a value is refused" if setting.no_gaps else "")
-    words.append("name:TEXT looks it up" if setting.look_up else "")
+    words.append("a row without a value is refused" if setting.harm_if_empty else "")
+    words.append("name:TEXT looks it up" if setting.lookup_kind else "")
     return setting.name, "; ".join(filter(None, words))
 
 
 def _column(known: FieldSpec, template: Template) -> tuple[str, str]:
-    words = [FORMS[known.form], "required" if known.required else ""]
-    words.append("identifier" if known.path in template.identifiers else "")
+    words = [known.form.text, "required" if known.required else ""]
+    words.append("identifier" if known.name in template.identifiers else "")
     words.append(f"one of {', '.join(known.choices)}" if known.choices else "")
     words.append(f"at most {known.max_length} characters" if known.max_length else "")
     words.append(f"at most {_bytes(known.max_bytes)}" if known.max_bytes else "")
     words.append(f"matches {known.pattern}" if known.pattern else "")
     words.append(f"from revision {known.since} on" if known.since else "")
-    words.append(f"needs {', '.join(known.together)}" if known.together else "")
-    words.append(f"also {', '.join(known.names)}" if known.names else "")
+    words.append(f"needs {', '.join(known.requires)}" if known.requires else "")
+    words.append(f"also {', '.join(known.other_names)}" if known.other_names else "")
     words.append(known.help)
-    return known.path, "; ".join(filter(None, words))
+    return known.name, "; ".join(filter(None, words))
 
 
 def _loose(template: Template) -> str:
-    if template.as_rows:
+    if template.raw_rows:
         return "are sent as they are"
-    if not template.properties_at:
+    if not template.properties_path:
         return "have no place: a SchemaError, unless other_columns=drop"
-    most = f" (at most {template.max_properties})" if template.max_properties else ""
-    return f"become {'.'.join(template.properties_at[-1:])}{most}"
+    most = f" (at most {template.record_limits.max_properties})" if template.record_limits.max_properties else ""
+    return f"become {'.'.join(template.properties_path[-1:])}{most}"
 
 
 def _resend(template: Template) -> str:
-    if template.idempotent and any("patch_properties.append" in known.path for known in template.fields):
+    if template.idempotent and any("patch_properties.append" in known.name for known in template.fields):
         return "is harmless, unless rows add to arrays (patch_properties.append), as any of record_column may"
     if template.idempotent:
         return "is harmless"

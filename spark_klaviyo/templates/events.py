@@ -5,7 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from spark_klaviyo.core.models import Limits
-from spark_klaviyo.templates.model import KILOBYTE, MAX_BODY, XL, Caution, FieldSpec, M, Setting, Template
+from spark_klaviyo.templates.model import (
+    KILOBYTE,
+    MAX_BODY,
+    XL,
+    BodyLayout,
+    Caution,
+    Family,
+    FieldForm,
+    FieldSpec,
+    M,
+    RecordLimits,
+    Setting,
+    Template,
+)
 from spark_klaviyo.templates.parts import MAX_DEPTH, MAX_ITEMS, ONE, inside
 from spark_klaviyo.templates.profiles import ATTRIBUTES, EXCHANGE_ID, PATCH, PROFILE_ID
 
@@ -19,10 +32,10 @@ def profile_at(at: tuple[str, ...]) -> tuple[FieldSpec, ...]:
 
     Until 2026-10-15 single events had the profile's `meta` inside its attributes.
     """
-    held = inside((replace(PROFILE_ID, names=()), *ATTRIBUTES, _ANONYMOUS, EXCHANGE_ID), "profile", at, _NAMED)
-    own_id = replace(held[0], names=("profile_id",))
+    held = inside((replace(PROFILE_ID, other_names=()), *ATTRIBUTES, _ANONYMOUS, EXCHANGE_ID), "profile", at, _NAMED)
+    own_id = replace(held[0], other_names=("profile_id",))
     properties = FieldSpec(
-        "profile.properties", (*at, "attributes", "properties"), "object", help="the person's, not the event's"
+        "profile.properties", (*at, "attributes", "properties"), FieldForm.OBJECT, help="the person's, not the event's"
     )
     return (own_id, *held[1:], properties, *inside(PATCH, "profile", at))
 
@@ -33,22 +46,28 @@ def _event_at(at: tuple[str, ...]) -> tuple[FieldSpec, ...]:
         FieldSpec(
             "time",
             (*at, "time"),
-            "datetime",
+            FieldForm.DATETIME,
             earliest="1990-01-01T00:00:00+00:00",
             latest_days=365,
             help="when it happened; the moment of arrival where empty",
         ),
-        FieldSpec("value", (*at, "value"), "number", names=("$value",), help="worth of the event, a number"),
         FieldSpec(
-            "value_currency", (*at, "value_currency"), pattern="[A-Z]{3}", names=("currency",), help="ISO 4217, USD"
+            "value", (*at, "value"), FieldForm.NUMBER, other_names=("$value",), help="worth of the event, a number"
+        ),
+        FieldSpec(
+            "value_currency",
+            (*at, "value_currency"),
+            pattern="[A-Z]{3}",
+            other_names=("currency",),
+            help="ISO 4217, USD",
         ),
         FieldSpec(
             "unique_id",
             (*at, "unique_id"),
-            names=("$event_id", "event_id"),
+            other_names=("$event_id", "event_id"),
             help="same profile, metric and unique_id: the same event; made from the row where no column gives it",
         ),
-        FieldSpec("backfill", (*at, "backfill"), "boolean", since="2026-04-15", help="true: starts no flow"),
+        FieldSpec("backfill", (*at, "backfill"), FieldForm.BOOLEAN, since="2026-04-15", help="true: starts no flow"),
         FieldSpec(
             "metric",
             (*at, "metric", "data", "attributes", "name"),
@@ -82,7 +101,7 @@ _EVENT = ("attributes", "events", "data", "[]", "attributes")
 _PROFILE = ("attributes", "profile", "data")
 BULK = Template(
     name="bulk_create_events",
-    family="events",
+    family=Family.EVENTS,
     summary="Record events, up to 1,000 in a request, grouped by profile.",
     method="POST",
     path="/api/event-bulk-create-jobs",
@@ -99,23 +118,19 @@ BULK = Template(
         },
     },
     fields=(*profile_at(_PROFILE), *_event_at(_EVENT)),
-    properties_at=(*_EVENT, "properties"),
+    properties_path=(*_EVENT, "properties"),
     identifiers=IDENTIFIERS,
     key=("unique_id",),
     key_with=("metric", *IDENTIFIERS),
     keep_empty=((*_PROFILE, "attributes"), (*_EVENT, "properties")),
     limits=Limits(1_000, MAX_BODY),
-    max_properties=400,
-    max_depth=MAX_DEPTH,
-    max_items=MAX_ITEMS,
-    max_string_bytes=100 * KILOBYTE,
+    record_limits=RecordLimits(400, MAX_DEPTH, MAX_ITEMS, max_string_bytes=100 * KILOBYTE),
     quota=M,
-    outcome="accepted",
-    success=(202,),
-    pointer="/data/attributes/events-bulk-create/data",
+    confirmed_by_reply=False,
+    rows_pointer="/data/attributes/events-bulk-create/data",
     scopes=("events:write",),
-    arrange="events",
-    unique_id="unique_id",
+    layout=BodyLayout.EVENT_GROUPS,
+    unique_id_field="unique_id",
     # spec: a repeat of (profile, metric, unique_id) fails the request, in one body; across requests nothing is known
     idempotent=True,
     settings=_SETTINGS,
@@ -139,19 +154,19 @@ ONE_BY_ONE = replace(
     },
     fields=(
         *(
-            replace(known, before=("2026-10-15", (*_ALONE, "attributes", *known.at[len(_ALONE) :])))
-            if known.path.startswith("profile.meta.")
+            replace(known, earlier_path=("2026-10-15", (*_ALONE, "attributes", *known.json_path[len(_ALONE) :])))
+            if known.name.startswith("profile.meta.")
             else known
             for known in profile_at(_ALONE)
         ),
         *_event_at(("attributes",)),
     ),
-    properties_at=("attributes", "properties"),
+    properties_path=("attributes", "properties"),
     keep_empty=((*_ALONE, "attributes"), ("attributes", "properties")),
     limits=Limits(1, MAX_BODY),
     quota=XL,
-    pointer="",
-    arrange="",
+    rows_pointer="",
+    layout=BodyLayout.SEQUENCE,
     notes=_NOTES,
 )
 

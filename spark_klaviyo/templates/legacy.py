@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spark_klaviyo.core.choices import Api, ContentFormat
+from spark_klaviyo.core.choices import Api
 from spark_klaviyo.core.models import Limits
-from spark_klaviyo.templates.model import MAX_BODY, MEGABYTE, FieldSpec, M, Setting, Template
+from spark_klaviyo.templates.model import (
+    MAX_BODY,
+    MEGABYTE,
+    BodyLayout,
+    Family,
+    FieldForm,
+    FieldSpec,
+    M,
+    Setting,
+    Template,
+)
 
 _MEMBERS = (
-    FieldSpec("email", ("email",), "email"),
-    FieldSpec("phone_number", ("phone_number",), "phone"),
+    FieldSpec("email", ("email",), FieldForm.EMAIL),
+    FieldSpec("phone_number", ("phone_number",), FieldForm.PHONE),
     FieldSpec("push_token", ("push_token",)),
 )
 _NAMES = ("email", "phone_number", "push_token")
-_LIST = Setting("list_id", "id of the list", required=True, per_row=True, look_up="list")
+_LIST = Setting("list_id", "id of the list", required=True, per_row=True, lookup_kind="list")
 _RETIRED = "Retired by Klaviyo on 2024-06-30: every call is answered 410."
 
 ADD = Template(
     name="add_profiles_to_list",
-    family="legacy",
+    family=Family.LEGACY,
     summary="Add profiles to a list through the retired v2 call.",
     method="POST",
     path="/api/v2/list/{list_id}/members",
@@ -30,13 +40,11 @@ ADD = Template(
     # 100 is documented for membership checks only, and what connectors used; `max_rows` changes it
     limits=Limits(100, MAX_BODY),
     quota=M,
-    outcome="delivered",
-    success=(200, 202),
     settings=(_LIST,),
     api=Api.V2,
-    as_rows=True,
+    raw_rows=True,
     keep_empty=(),
-    pointer="/profiles",
+    rows_pointer="/profiles",
     notes=(_RETIRED + " Set api=current.",),
 )
 REMOVE = replace(
@@ -46,9 +54,9 @@ REMOVE = replace(
     method="DELETE",
     # `arrange` closes this list and opens those of phone numbers and push tokens where there are any
     body={"api_key": "{api_key}", "emails": "{rows}"},
-    arrange="identifiers",
-    as_rows=False,
-    pointer="",
+    layout=BodyLayout.IDENTIFIERS,
+    raw_rows=False,
+    rows_pointer="",
 )
 SUBSCRIBE = replace(
     ADD,
@@ -60,37 +68,38 @@ SUBSCRIBE = replace(
 
 # v1: standard fields of a person wear a `$`
 _PERSON = (
-    ("email", "$email", "email"),
-    ("phone_number", "$phone_number", "phone"),
-    ("external_id", "$id", "text"),
-    *((name, f"${name}", "text") for name in ("first_name", "last_name", "title", "organization", "image")),
-    *((name, f"${name}", "text") for name in ("address1", "address2", "city", "region", "country", "zip", "timezone")),
+    ("email", "$email", FieldForm.EMAIL),
+    ("phone_number", "$phone_number", FieldForm.PHONE),
+    ("external_id", "$id", FieldForm.TEXT),
+    *((name, f"${name}", FieldForm.TEXT) for name in ("first_name", "last_name", "title", "organization", "image")),
+    *(
+        (name, f"${name}", FieldForm.TEXT)
+        for name in ("address1", "address2", "city", "region", "country", "zip", "timezone")
+    ),
 )
 
 
 def _person(at: str) -> tuple[FieldSpec, ...]:
-    return tuple(FieldSpec(path, (at, key), form, names=(key,)) for path, key, form in _PERSON)
+    return tuple(FieldSpec(path, (at, key), form, other_names=(key,)) for path, key, form in _PERSON)
 
 
 _V1 = Template(
     name="identify",
-    family="legacy",
+    family=Family.LEGACY,
     summary="Set properties of people through the retired v1 call.",
     method="POST",
     path="/api/identify",
     body={"token": "{api_key}"},
     fields=_person("properties"),
-    properties_at=("properties",),
+    properties_path=("properties",),
     identifiers=("email", "phone_number", "external_id"),
     key=("email", "phone_number", "external_id"),
     limits=Limits(1, MEGABYTE),  # retired SDKs: about 1 MB
     quota=M,
-    outcome="accepted",  # its answer 1 says nothing of the key or the row
-    success=(200,),
+    confirmed_by_reply=False,  # its answer 1 says nothing of the key or the row
     api=Api.V1,
     keep_empty=(("properties",),),
-    arrange="form",
-    content_format=ContentFormat.FORM_DATA_PARAM,
+    layout=BodyLayout.FORM,
     notes=(_RETIRED, "The key is the public one, and travels inside the form field `data`."),
 )
 TRACK = replace(
@@ -101,13 +110,13 @@ TRACK = replace(
     record={"event": "{event}"},
     fields=(
         *_person("customer_properties"),
-        FieldSpec("event", ("event",), required=True, names=("metric",), help="name of the metric"),
-        FieldSpec("event_id", ("properties", "$event_id"), names=("$event_id", "unique_id")),
-        FieldSpec("value", ("properties", "$value"), "number", names=("$value",)),
-        FieldSpec("time", ("time",), "integer", help="Unix seconds; the moment of arrival where empty"),
+        FieldSpec("event", ("event",), required=True, other_names=("metric",), help="name of the metric"),
+        FieldSpec("event_id", ("properties", "$event_id"), other_names=("$event_id", "unique_id")),
+        FieldSpec("value", ("properties", "$value"), FieldForm.NUMBER, other_names=("$value",)),
+        FieldSpec("time", ("time",), FieldForm.INTEGER, help="Unix seconds; the moment of arrival where empty"),
     ),
     key=(),
-    unique_id="event_id",
+    unique_id_field="event_id",
     settings=(Setting("event", "name of the metric", per_row=True),),
 )
 

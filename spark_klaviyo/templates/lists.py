@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from spark_klaviyo.core.models import Limits
-from spark_klaviyo.templates.model import M_DAILY, MAX_BODY, FieldSpec, M, Setting, Template
+from spark_klaviyo.templates.model import M_DAILY, MAX_BODY, Family, FieldSpec, M, Setting, Template
 from spark_klaviyo.templates.parts import GONE, MANY, ONE, ONE_ROW
 from spark_klaviyo.templates.profiles import EMAIL, EXTERNAL_ID, PHONE, PROFILE_ID
 
-_LIST = Setting("list_id", "id of the list", required=True, per_row=True, look_up="list")
+_LIST = Setting("list_id", "id of the list", required=True, per_row=True, lookup_kind="list")
 _NO_CONSENT = "Membership only: consent stays as it is."
 
 
@@ -17,7 +17,7 @@ def _members(name: str, summary: str, method: str) -> Template:
     """spec: add_profiles_to_list and remove_profiles_from_list take at most 1,000 profile ids."""
     return Template(
         name=name,
-        family="lists",
+        family=Family.LISTS,
         summary=summary,
         method=method,
         path="/api/lists/{list_id}/relationships/profiles",
@@ -28,8 +28,7 @@ def _members(name: str, summary: str, method: str) -> Template:
         keep_empty=(),
         limits=Limits(1_000, MAX_BODY),
         quota=M,
-        outcome="delivered",
-        pointer="/data",
+        rows_pointer="/data",
         scopes=("lists:write", "profiles:write"),
         settings=(_LIST,),
         notes=(_NO_CONSENT, "Klaviyo refuses a request that holds an id it does not know."),
@@ -44,7 +43,7 @@ REMOVE = replace(
     fields=(PROFILE_ID, EMAIL, PHONE, EXTERNAL_ID),
     identifiers=("id", "email", "phone_number", "external_id"),
     key=("id", "email", "phone_number", "external_id"),
-    resolve="profile",
+    sends_profile_ids=True,
     scopes=("lists:write", "profiles:read", "profiles:write"),
     notes=(_NO_CONSENT, "Klaviyo is asked for the ids first; a row that it knows nobody for is rejected as not_found."),
 )
@@ -58,7 +57,7 @@ _OPT_IN = FieldSpec(
 )
 CREATE = Template(
     name="create_list",
-    family="lists",
+    family=Family.LISTS,
     summary="Create lists.",
     method="POST",
     path="/api/lists",
@@ -67,7 +66,6 @@ CREATE = Template(
     fields=(_NAME, _OPT_IN),
     limits=ONE_ROW,
     quota=M_DAILY,
-    outcome="delivered",
     idempotent=False,  # a second call makes a second list of the same name
     scopes=("lists:write",),
     notes=("At most 150 lists a day.",),
@@ -79,11 +77,11 @@ UPDATE = replace(
     method="PATCH",
     path="/api/lists/{id}",
     fields=(
-        FieldSpec("id", ("id",), required=True, names=("list_id",), help="id of the list"),
+        FieldSpec("id", ("id",), required=True, other_names=("list_id",), help="id of the list"),
         replace(_NAME, required=False),
         _OPT_IN,
     ),
-    item_paths=("id",),
+    path_fields=("id",),
     key=("id",),
     quota=M,
     idempotent=True,
@@ -97,9 +95,8 @@ DELETE = replace(
     body=None,
     fields=UPDATE.fields[:1],
     keep_empty=(),
-    arrange="nothing",
     deletes=True,
-    done=GONE,
+    already_satisfied=GONE,
 )
 
 TEMPLATES = (

@@ -1,12 +1,20 @@
-"""What an endpoint template is: one declarative entry, read by the planner, the README and `templates NAME` alike."""
+"""What an endpoint template is: one declarative entry, read by the planner, the README and `templates NAME` alike.
+
+Templates hold Klaviyo's facts and know neither Spark nor HTTP. "docs", "spec" and "recorded" in comments name where a
+fact comes from: Klaviyo's guides, its OpenAPI document, or an observed answer.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
-from spark_klaviyo.core.choices import Api, ContentFormat, OnDelete
+from spark_klaviyo.core.choices import Api, Choice, OnDelete
 from spark_klaviyo.core.models import Limits, Quota
+
+# The keys that lead to a value in a JSON document: ("attributes", "location", "city").
+JsonPath: TypeAlias = tuple[str, ...]
 
 # The tiers of Klaviyo's fixed windows: requests per second and per minute (docs: rate limits; L is 750 since 2026-04).
 XS = Quota(((1, 1.0), (15, 60.0)))
@@ -21,80 +29,158 @@ MEGABYTE = 1_000_000  # Klaviyo prints MB without saying which; decimal is the s
 KILOBYTE = 1_000
 MAX_BODY = 5 * MEGABYTE  # endpoints without a published size: the largest size published anywhere
 
-PEOPLE = frozenset({"profiles", "consent"})  # families whose rows are people
-OF_PEOPLE: Mapping[OnDelete, str] = {  # what a delete of a person means -> the template that does it
-    OnDelete.REMOVE: "remove_profiles_from_list",
-    OnDelete.SUPPRESS: "bulk_suppress_profiles",
-    OnDelete.DELETE: "request_profile_deletion",
-}
+
+class Family(Choice):
+    """What the rows of a template are about."""
+
+    PROFILES = "profiles"
+    LISTS = "lists"
+    CONSENT = "consent"
+    EVENTS = "events"
+    PUSH = "push"
+    CATALOG = "catalog"
+    COUPONS = "coupons"
+    OBJECTS = "objects"
+    TAGS = "tags"
+    REVIEWS = "reviews"
+    LEGACY = "legacy"
+    MANUAL = "manual"
+
+
+class FieldForm(Choice):
+    """The form of a field's values; its text says what a column of it may be."""
+
+    TEXT = "text", "text or a whole number"
+    EMAIL = "email", "text"
+    PHONE = "phone", "text or a whole number"
+    NUMBER = "number", "a number"
+    COORDINATE = "coordinate", "a number or text"
+    INTEGER = "integer", "a whole number"
+    BOOLEAN = "boolean", "a boolean"
+    DATETIME = "datetime", "a timestamp, a date or text in RFC 3339"
+    DATE = "date", "a date or text"
+    JSON = "json", "anything"
+    IDS = "ids", "text or an array of text"  # becomes an array of resource identifiers
+    WORDS = "words", "text or an array of text"  # sent as it is
+    TEXTS = "texts", "an array of text, or text"  # becomes an array
+    OBJECT = "object", "a struct or a map"  # also addressed key by key as NAME.KEY
+
+
+class Confirmation(Choice):
+    """How it is known that a row arrived; its value is what listings print."""
+
+    REPLY = "delivered", "confirmed by the answer"
+    JOB = "job", "confirmed by a job that is followed to its end"
+    NONE = "accepted", "accepted only: Klaviyo offers no way to confirm"
+
+
+class BodyLayout(Choice):
+    """How rows become the inside of a body; see `plan.arrange`."""
+
+    SEQUENCE = "sequence"  # one after the other
+    EVENT_GROUPS = "events"  # events of one profile in one group
+    IDENTIFIERS = "identifiers"  # v2: a list for each kind of identifier
+    FORM = "form"  # v1: fields of one record beside the key, in the form field `data`
+    APART = "apart"  # not at all: the body says everything of the row by itself (manual mode)
+
+
+class JobErrors(Choice):
+    """Where a job says which of its rows failed."""
+
+    PAGES = "pages"  # a paged list of import errors
+    INLINE = "inline"  # attributes.errors of the job
+    NONE = ""  # it has counts only
 
 
 @dataclass(frozen=True)
 class Setting:
-    """An option that belongs to a template.
-
-    `per_row`: may be `column:NAME`; `look_up`: the kind of thing that `name:TEXT` finds, if any. `no_gaps` says what a
-    row without a value would do where a column gives an optional setting: such a row is refused.
-    """
+    """An option that belongs to a template."""
 
     name: str
     help: str
     required: bool = False
     default: str | None = None
     choices: tuple[str, ...] = ()
+    # Whether it may be `column:NAME`: each row's own value.
     per_row: bool = False
-    look_up: str = ""
-    several: bool = False  # comma-separated ids
-    prefix: str = ""  # goes before the value, unless it is there already ("$custom:::$default:::")
-    no_gaps: str = ""
+    # The kind of resource whose id `name:TEXT` finds; empty: it cannot be looked up.
+    lookup_kind: str = ""
+    # Whether it takes several values, comma-separated.
+    takes_several: bool = False
+    # Goes before the value, unless it is there already ("$custom:::$default:::").
+    prefix: str = ""
+    # What a row without a value would do where a column gives an optional setting; such a row is rejected with it.
+    harm_if_empty: str = ""
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether it is true or false."""
+        return self.choices == ("true", "false")
 
 
 @dataclass(frozen=True)
 class FieldSpec:
-    """A field of Klaviyo's record that columns are matched to.
+    """A field of Klaviyo's record that columns are matched to."""
 
-    `path` is how `fields` spells it ("location.city"); `at` where it stands in the record (("attributes", "location",
-    "city")). `form`: text, email, phone, number, coordinate (number or text), integer, boolean, datetime, date, json,
-    ids (array of resource ids), words (text or array of text), object (a struct or map, also addressed key by key as
-    PATH.KEY). `names` are further column names it is recognised by; `together` are fields that must be there with it.
-    """
-
-    path: str
-    at: tuple[str, ...]
-    form: str = "text"
+    # How the option `fields` spells it ("location.city"), and where it stands in the record.
+    name: str
+    json_path: JsonPath
+    form: FieldForm = FieldForm.TEXT
     required: bool = False
-    names: tuple[str, ...] = ()
-    prefix: str = ""  # goes before the value ("$custom:::$default:::")
-    kind: str = ""  # resource type of an `ids` field
+    # Further column names that it is recognised by.
+    other_names: tuple[str, ...] = ()
+    # Goes before the value, unless it is there already.
+    prefix: str = ""
+    # Type of the resources that the form `IDS` names.
+    resource_type: str = ""
     choices: tuple[str, ...] = ()
     max_length: int | None = None
-    max_bytes: int | None = None  # of the value as JSON
+    # Of the value as JSON.
+    max_bytes: int | None = None
+    # Regular expression of the whole value.
     pattern: str = ""
-    earliest: str = ""  # RFC 3339: times before it are refused
-    latest_days: int | None = None  # times further ahead are refused
-    since: str = ""  # first revision that has the field
-    together: tuple[str, ...] = ()
-    before: tuple[str, tuple[str, ...]] = ("", ())  # (revision, place): where it stood in older revisions
+    # RFC 3339; times before it, and times further ahead than so many days, are refused.
+    earliest: str = ""
+    latest_days: int | None = None
+    # First revision that has the field.
+    since: str = ""
+    # Names of fields that must be present where this one is.
+    requires: tuple[str, ...] = ()
+    # (revision, path): where it stood in revisions before that one.
+    earlier_path: tuple[str, JsonPath] = ("", ())
     help: str = ""
 
 
 @dataclass(frozen=True)
 class Channel:
-    """A way to reach people that consent is about: its word in `channels`, its place, the identifier it needs.
+    """A way to reach people that consent is about."""
 
-    `dated`: takes `consented_at`.
-    """
-
-    word: str
-    at: tuple[str, ...]
-    needs: str = ""
-    dated: bool = True
+    # Its name in the setting `channels`, and where it stands in the record.
+    name: str
+    json_path: JsonPath
+    # The identifier that a row must have for it.
+    identifier: str = ""
+    takes_consented_at: bool = True
+    # First revision that has the channel.
     since: str = ""
 
 
 @dataclass(frozen=True)
+class Consent:
+    """What a template does to consent: the status that it sets, and the channels it can be set for."""
+
+    status: str
+    channels: tuple[Channel, ...]
+
+    @property
+    def withdraws(self) -> bool:
+        """Whether people are unsubscribed."""
+        return self.status == "UNSUBSCRIBED"
+
+
+@dataclass(frozen=True)
 class Caution:
-    """What is said before a write, unless one of these is given: a setting that is not "false", or `column:PATH`."""
+    """A warning before a write, unless one of these is given: a setting that is not "false", or `column:FIELD`."""
 
     unless: tuple[str, ...]
     text: str
@@ -102,82 +188,129 @@ class Caution:
 
 @dataclass(frozen=True)
 class Job:
-    """How an accepted job is followed.
-
-    `errors`: 'pages' (import errors), 'inline' (attributes.errors), '' (counts only). `done`: a pattern of the
-    detail of errors that mean the wanted state is reached.
-    """
+    """How an accepted job is followed. Paths hold `{job_id}`; `list_path` is that of the job's kind."""
 
     path: str
     quota: Quota
-    errors: str
+    errors: JobErrors
     list_path: str
     scopes: tuple[str, ...] = ()
-    done: str = ""
+    # Pattern of the detail of errors that mean the wanted state is reached already.
+    already_satisfied: str = ""
+
+
+@dataclass(frozen=True)
+class RecordLimits:
+    """What one record may hold; None: no limit is known."""
+
+    max_properties: int | None = None
+    max_depth: int | None = None
+    # Most items of one array.
+    max_items: int | None = None
+    # Of any single text.
+    max_string_bytes: int | None = None
+
+
+NO_LIMITS = RecordLimits()
 
 
 @dataclass(frozen=True)
 class Template:
-    """One endpoint: everything that a family of code needs to write rows to it.
-
-    `body` is the JSON around the rows, with the string "{rows}" (a list) or "{row}" (one record) where they go and
-    "{setting}" where a setting goes; a key that ends in "?" is left out when its setting is not given. `record` is the
-    constant part of each record. `outcome`: 'delivered' (a success is final), 'job' (followed), 'accepted' (taken, and
-    no way to confirm). `done` are refusals that mean the wanted state is reached ((status, code), ...).
-    """
+    """One endpoint: everything that is needed to write rows to it."""
 
     name: str
-    family: str
+    family: Family
     summary: str
     method: str
     path: str
+    # The JSON around the rows: the string "{rows}" (a list) or "{row}" (one record) where they go, "{setting}" where a
+    # setting goes. A key that ends in "?" is left out when its setting is not given. None: requests have no body.
     body: object
     fields: tuple[FieldSpec, ...]
     limits: Limits
     quota: Quota
-    outcome: str
-    success: tuple[int, ...] = (200, 201, 202, 204)
+
+    # --- the record of a row ---
+
+    # Its constant part, with "{setting}" and "?" as in `body`.
     record: Mapping[str, object] = field(default_factory=dict)
+    # Where loose columns go; empty: nowhere.
+    properties_path: JsonPath = ()
+    record_limits: RecordLimits = NO_LIMITS
+    # Objects that are sent even when nothing is in them.
+    keep_empty: tuple[JsonPath, ...] = (("attributes",),)
+    # Whether rows are sent as they are, columns by their own names (v2 and manual mode).
+    raw_rows: bool = False
+    # Whether null clears a field (single-profile endpoints), so that `nulls=send` means something.
+    null_clears_field: bool = False
+    # Fields whose value takes the place of `{name}` in the path.
+    path_fields: tuple[str, ...] = ()
     settings: tuple[Setting, ...] = ()
-    identifiers: tuple[str, ...] = ()  # paths of Known of which a row needs at least one
-    exactly_one: bool = False  # ... of which it needs exactly one
-    key: tuple[str, ...] = ()  # paths that make two rows of a batch the same thing, in order of preference
-    key_with: tuple[str, ...] = ()  # ... together with all of these
-    properties_at: tuple[str, ...] = ()  # where loose columns go; empty: nowhere
-    idempotent: bool = True  # sending the same request twice does no harm
-    scopes: tuple[str, ...] = ()
-    job: Job | None = None
-    done: tuple[tuple[int, str], ...] = ()
-    pointer: str = ""  # JSON pointer of the list of rows in the body ("/data/attributes/profiles/data")
-    clears_nulls: bool = False  # null clears a field here (single-profile endpoints), so `nulls=send` means something
-    needs: tuple[tuple[str, str], ...] = ()  # (option that must be given, why): consent guardrails
-    deletes: bool = False  # asks for confirm_deletion
-    unique_id: str = ""  # path of the field derived from the row's content when no column gives it
+
+    # --- who or what a row is ---
+
+    # Fields of which a row needs at least one, or exactly one.
+    identifiers: tuple[str, ...] = ()
+    exactly_one_identifier: bool = False
+    # Fields that make two rows of a batch the same thing: the first that is present, with all of `key_with`.
+    key: tuple[str, ...] = ()
+    key_with: tuple[str, ...] = ()
+    # The field that is derived from the row's content when no column gives it.
+    unique_id_field: str = ""
+    # Whether rows hold identifiers, and are sent with the ids that Klaviyo knows for them.
+    sends_profile_ids: bool = False
+
+    # --- the request and its reply ---
+
+    layout: BodyLayout = BodyLayout.SEQUENCE
     api: Api = Api.CURRENT
-    notes: tuple[str, ...] = ()
-    keep_empty: tuple[tuple[str, ...], ...] = (("attributes",),)  # objects that are sent even when nothing is in them
-    as_rows: bool = False  # rows are sent as they are, columns by their own names (legacy and manual)
-    max_properties: int | None = None
-    max_depth: int | None = None
-    max_items: int | None = None  # most items of one array
-    max_string_bytes: int | None = None  # of any single text of a record
-    arrange: str = ""  # how rows become the body where not one after the other: events | identifiers | nothing
-    item_paths: tuple[str, ...] = ()  # `{id}` of a single-record path comes from the field that stands at this place
-    resolve: str = ""  # "profile": rows hold identifiers, and are sent with the ids that Klaviyo knows for them
-    channels: tuple[Channel, ...] = ()
-    consent: str = ""  # the word for every channel: SUBSCRIBED | UNSUBSCRIBED
+    scopes: tuple[str, ...] = ()
+    # Whether sending the same request twice has the effect of sending it once.
+    idempotent: bool = True
+    # Whether a successful reply means that rows were stored; otherwise they were taken, and only a job may tell more.
+    confirmed_by_reply: bool = True
+    job: Job | None = None
+    # (status, code) of refusals that mean the wanted state is reached already.
+    already_satisfied: tuple[tuple[int, str], ...] = ()
+    # JSON pointer of the list of rows in the body, as errors name it ("/data/attributes/profiles/data").
+    rows_pointer: str = ""
+
+    # --- what users must know ---
+
+    # Whether it deletes, and so asks for `confirm_deletion`.
+    deletes: bool = False
+    consent: Consent | None = None
     cautions: tuple[Caution, ...] = ()
-    content_format: ContentFormat = ContentFormat.JSON
+    notes: tuple[str, ...] = ()
 
     @property
     def is_retired(self) -> bool:
         """Whether it belongs to v1 or v2: the key travels in the body, rows are sent as they are."""
         return self.api is not Api.CURRENT
 
+    @property
+    def is_manual(self) -> bool:
+        """Whether it was made of the options of manual mode."""
+        return self.family is Family.MANUAL
+
+    @property
+    def confirmation(self) -> Confirmation:
+        """How it is known that a row arrived."""
+        if self.job is not None:
+            return Confirmation.JOB
+        return Confirmation.REPLY if self.confirmed_by_reply else Confirmation.NONE
+
     def counterpart(self, on_delete: OnDelete) -> str | None:
         """The template that deletes go to where change data is written with this one; None where there is none."""
-        if self.family in PEOPLE:
-            return OF_PEOPLE.get(on_delete)
-        if self.family == "catalog" and on_delete is OnDelete.DELETE and self.name.startswith("bulk_"):
+        if self.family in (Family.PROFILES, Family.CONSENT):
+            return _DELETES_OF_PEOPLE.get(on_delete)
+        if self.family is Family.CATALOG and on_delete is OnDelete.DELETE and self.name.startswith("bulk_"):
             return "bulk_delete_" + self.name.split("_", 2)[2]
         return None
+
+
+_DELETES_OF_PEOPLE = {
+    OnDelete.REMOVE: "remove_profiles_from_list",
+    OnDelete.SUPPRESS: "bulk_suppress_profiles",
+    OnDelete.DELETE: "request_profile_deletion",
+}

@@ -40,9 +40,9 @@ def inside(
     return tuple(
         replace(
             known,
-            path=f"{path}.{known.path}",
-            at=(*at, *known.at),
-            names=(known.path, *known.names) if known.path in bare else (),
+            name=f"{path}.{known.name}",
+            json_path=(*at, *known.json_path),
+            other_names=(known.name, *known.other_names) if known.name in bare else (),
         )
         for known in fields
     )

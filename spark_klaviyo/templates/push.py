@@ -7,7 +7,7 @@ from dataclasses import replace
 from spark_klaviyo.core.models import Limits
 from spark_klaviyo.templates.consent import BACKGROUND, ENABLEMENT, PLATFORMS, VENDORS
 from spark_klaviyo.templates.events import IDENTIFIERS, profile_at
-from spark_klaviyo.templates.model import KILOBYTE, FieldSpec, L, S, Template
+from spark_klaviyo.templates.model import KILOBYTE, Family, FieldSpec, L, S, Template
 from spark_klaviyo.templates.parts import GONE, ONE, ONE_ROW
 
 _AT = ("attributes",)
@@ -32,17 +32,19 @@ _DEVICE = {
         (),
     ),
 }
-_TOKEN = FieldSpec("token", (*_AT, "token"), required=True, names=("push_token",), help="device token of APNs or FCM")
+_TOKEN = FieldSpec(
+    "token", (*_AT, "token"), required=True, other_names=("push_token",), help="device token of APNs or FCM"
+)
 _PERSON = tuple(
-    replace(known, before=("2026-10-15", (*_PROFILE, "attributes", *known.at[len(_PROFILE) :])))
-    if known.path.startswith("profile.meta.")
+    replace(known, earlier_path=("2026-10-15", (*_PROFILE, "attributes", *known.json_path[len(_PROFILE) :])))
+    if known.name.startswith("profile.meta.")
     else known
     for known in profile_at(_PROFILE)
-    if known.path != "profile.anonymous_id"
+    if known.name != "profile.anonymous_id"
 )
 CREATE = Template(
     name="create_push_token",
-    family="push",
+    family=Family.PUSH,
     summary="Store push tokens of people's devices, one a request.",
     method="POST",
     path="/api/push-tokens",
@@ -65,28 +67,26 @@ CREATE = Template(
     keep_empty=((*_PROFILE, "attributes"),),
     limits=Limits(1, 100 * KILOBYTE),
     quota=L,
-    outcome="accepted",
+    confirmed_by_reply=False,
     scopes=("profiles:write", "push-tokens:write"),
     notes=("An account without push refuses every call (403). Attributes of the profile are updated too.",),
 )
 DELETE = Template(
     name="delete_push_token",
-    family="push",
+    family=Family.PUSH,
     summary="Delete push tokens.",
     method="DELETE",
     path="/api/push-tokens/{id}",
     body=None,
     record={"type": "push-token"},
-    fields=(FieldSpec("token", ("id",), required=True, names=("id", "push_token"), help="the token itself"),),
+    fields=(FieldSpec("token", ("id",), required=True, other_names=("id", "push_token"), help="the token itself"),),
     key=("token",),
     keep_empty=(),
     limits=ONE_ROW,
     quota=S,
-    outcome="delivered",
-    arrange="nothing",
-    item_paths=("id",),
+    path_fields=("id",),
     deletes=True,
-    done=GONE,
+    already_satisfied=GONE,
     scopes=("push-tokens:write",),
 )
 

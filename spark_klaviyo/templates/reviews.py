@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from spark_klaviyo.templates.model import FieldSpec, M, Template
+from spark_klaviyo.templates.model import Family, FieldSpec, M, Template
 from spark_klaviyo.templates.parts import ONE, ONE_ROW
 
 _STATUS = ("attributes", "status")
 
 UPDATE = Template(
     name="update_review",
-    family="reviews",
+    family=Family.REVIEWS,
     summary="Publish, feature, unpublish or reject reviews.",
     method="PATCH",
     path="/api/reviews/{id}",
     body=ONE,
     record={"type": "review"},
     fields=(
-        FieldSpec("id", ("id",), required=True, names=("review_id",), help="id of the review"),
+        FieldSpec("id", ("id",), required=True, other_names=("review_id",), help="id of the review"),
         FieldSpec(
             "status",
             (*_STATUS, "value"),
@@ -43,8 +43,7 @@ UPDATE = Template(
     key=("id",),
     limits=ONE_ROW,
     quota=M,
-    outcome="delivered",
-    item_paths=("id",),
+    path_fields=("id",),
     scopes=("reviews:write",),
 )
 

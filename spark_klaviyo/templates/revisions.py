@@ -53,10 +53,10 @@ def at_revision(template: Template, revision: str) -> Template:
     """The template as this revision takes it: fields that came later left out, fields that moved in their old place."""
     made = date_of(revision).isoformat()
     fields = tuple(_moved(known, made) for known in template.fields if _there(known, made))
-    channels = tuple(channel for channel in template.channels if _there(channel, made))
-    if fields == template.fields and channels == template.channels:
-        return template
-    return replace(template, fields=fields, channels=channels)
+    consent = template.consent
+    if consent is not None:
+        consent = replace(consent, channels=tuple(channel for channel in consent.channels if _there(channel, made)))
+    return replace(template, fields=fields, consent=consent)
 
 
 def _there(part: FieldSpec | Channel, made: str) -> bool:
@@ -64,8 +64,8 @@ def _there(part: FieldSpec | Channel, made: str) -> bool:
 
 
 def _moved(known: FieldSpec, made: str) -> FieldSpec:
-    since, place = known.before
-    return replace(known, at=place) if made < since else known
+    since, place = known.earlier_path
+    return replace(known, json_path=place) if made < since else known
 
 
 def _years_on(day: date, years: int) -> date:

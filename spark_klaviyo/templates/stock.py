@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spark_klaviyo.templates.model import XL, FieldSpec, Setting, Template
+from spark_klaviyo.templates.model import XL, Family, FieldForm, FieldSpec, Setting, Template
 from spark_klaviyo.templates.parts import CATALOG_ID, ONE, ONE_ROW
 from spark_klaviyo.templates.profiles import EMAIL, EXTERNAL_ID, PHONE, PROFILE_ID
 
@@ -13,7 +13,7 @@ _WORDS = ("EMAIL", "SMS", "PUSH", "WHATSAPP")
 
 SUBSCRIBE = Template(
     name="create_back_in_stock_subscription",
-    family="catalog",
+    family=Family.CATALOG,
     summary="Tell people when a variant is back in stock, one a request.",
     method="POST",
     path="/api/back-in-stock-subscriptions",
@@ -25,17 +25,24 @@ SUBSCRIBE = Template(
     },
     fields=(
         FieldSpec(
-            "channels", ("attributes", "channels"), "texts", required=True, choices=_WORDS, help="array of channels"
+            "channels",
+            ("attributes", "channels"),
+            FieldForm.TEXTS,
+            required=True,
+            choices=_WORDS,
+            help="array of channels",
         ),
         *(
-            replace(known, path=f"profile.{known.path}", at=(*_PROFILE, *known.at), names=(known.path,))
+            replace(
+                known, name=f"profile.{known.name}", json_path=(*_PROFILE, *known.json_path), other_names=(known.name,)
+            )
             for known in (PROFILE_ID, EMAIL, PHONE, EXTERNAL_ID)
         ),
         FieldSpec(
             "variant",
             ("relationships", "variant", "data", "id"),
             required=True,
-            names=("variant_id", "variant_external_id"),
+            other_names=("variant_id", "variant_external_id"),
             prefix=CATALOG_ID,
             help="your own id of the variant, or the compound one",
         ),
@@ -46,10 +53,10 @@ SUBSCRIBE = Template(
     keep_empty=((*_PROFILE, "attributes"),),
     limits=ONE_ROW,
     quota=XL,
-    outcome="accepted",
+    confirmed_by_reply=False,
     scopes=("catalogs:write", "profiles:write"),
     settings=(
-        Setting("channels", "how people are told, comma-separated", choices=_WORDS, per_row=True, several=True),
+        Setting("channels", "how people are told, comma-separated", choices=_WORDS, per_row=True, takes_several=True),
         Setting("variant_id", "id of the variant: your own, or the compound one", per_row=True, prefix=CATALOG_ID),
     ),
     notes=("The variant must exist: Klaviyo refuses others as variant_not_found.",),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spark_klaviyo.templates.model import FieldSpec, S, Setting, Template
+from spark_klaviyo.templates.model import Family, FieldForm, FieldSpec, S, Setting, Template
 from spark_klaviyo.templates.parts import GONE, MANY, NO_MAXIMUM, ONE, ONE_ROW, SOME_IDS
 
-_TAG = Setting("tag_id", "id of the tag", required=True, per_row=True, look_up="tag")
+_TAG = Setting("tag_id", "id of the tag", required=True, per_row=True, lookup_kind="tag")
 _NAME = FieldSpec("name", ("attributes", "name"), required=True)
 
 
@@ -15,19 +15,18 @@ def _tagging(word: str, *, remove: bool) -> Template:
     """spec: tag_lists and remove_tag_from_lists, and the same of segments, campaigns, flows."""
     return Template(
         name=f"remove_tag_from_{word}s" if remove else f"tag_{word}s",
-        family="tags",
+        family=Family.TAGS,
         summary=f"Take a tag off {word}s." if remove else f"Put a tag on {word}s.",
         method="DELETE" if remove else "POST",
         path=f"/api/tags/{{tag_id}}/relationships/{word}s",
         body=MANY,
         record={"type": word},
-        fields=(FieldSpec("id", ("id",), required=True, names=(f"{word}_id",), help=f"id of the {word}"),),
+        fields=(FieldSpec("id", ("id",), required=True, other_names=(f"{word}_id",), help=f"id of the {word}"),),
         key=("id",),
         keep_empty=(),
         limits=SOME_IDS,
         quota=S,
-        outcome="delivered",
-        pointer="/data",
+        rows_pointer="/data",
         scopes=(f"{word}s:write", "tags:write"),
         settings=(_TAG,),
         notes=(NO_MAXIMUM, *(() if remove else (f"At most 100 tags on one {word}.",))),
@@ -37,10 +36,10 @@ def _tagging(word: str, *, remove: bool) -> Template:
 def _owned(kind: str, word: str, most: int) -> tuple[Template, Template, Template]:
     """spec: create, update, delete of tags and of tag groups; all that can change is the name."""
     path, name = f"/api/{kind}s", kind.replace("-", "_")
-    own_id = FieldSpec("id", ("id",), required=True, names=(f"{name}_id",), help=f"id of the {word}")
+    own_id = FieldSpec("id", ("id",), required=True, other_names=(f"{name}_id",), help=f"id of the {word}")
     create = Template(
         name=f"create_{name}",
-        family="tags",
+        family=Family.TAGS,
         summary=f"Create {word}s.",
         method="POST",
         path=path,
@@ -49,7 +48,6 @@ def _owned(kind: str, word: str, most: int) -> tuple[Template, Template, Templat
         fields=(_NAME,),
         limits=ONE_ROW,
         quota=S,
-        outcome="delivered",
         idempotent=False,
         scopes=("tags:read", "tags:write"),
         notes=(f"At most {most} {word}s in an account.",),
@@ -62,7 +60,7 @@ def _owned(kind: str, word: str, most: int) -> tuple[Template, Template, Templat
         path=path + "/{id}",
         fields=(own_id, _NAME),
         key=("id",),
-        item_paths=("id",),
+        path_fields=("id",),
         idempotent=True,
         notes=(),
     )
@@ -74,9 +72,8 @@ def _owned(kind: str, word: str, most: int) -> tuple[Template, Template, Templat
         body=None,
         fields=(own_id,),
         keep_empty=(),
-        arrange="nothing",
         deletes=True,
-        done=GONE,
+        already_satisfied=GONE,
     )
     return create, update, delete
 
@@ -95,7 +92,7 @@ CREATE_GROUP = replace(
     _CREATE_GROUP,
     fields=(
         _NAME,
-        FieldSpec("exclusive", ("attributes", "exclusive"), "boolean", help="one tag of it per thing at most"),
+        FieldSpec("exclusive", ("attributes", "exclusive"), FieldForm.BOOLEAN, help="one tag of it per thing at most"),
     ),
 )
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from spark_klaviyo.core.clock import ScaledClock
 from spark_klaviyo.core.models import Receipt
-from spark_klaviyo.encode import arrow
-from spark_klaviyo.encode.rows import row_encoder
+from spark_klaviyo.encode.encoder import encode_batches
+from spark_klaviyo.encode.rows import arrow_batches
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
@@ -24,6 +23,7 @@ from spark_klaviyo.simulator.recorded import RecordedRequest
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.jobs import RejectedRow
 from spark_klaviyo.task.run import TaskEvent, run_task
+from tests.core.scaled_clock import ScaledClock
 
 KEY = "pk_test_0123456789abcdef"
 LIST = "Y6nRLr"
@@ -114,7 +114,7 @@ def send(
 
 def _encoded(plan: WritePlan, rows: Sequence[Row], door: str) -> Iterator[pa.RecordBatch]:
     if door == "rows":
-        return row_encoder(plan)(dict(row) for row in rows)
+        return encode_batches(arrow_batches(dict(row) for row in rows), plan)
     names = [column.name for column in plan.columns]
     table = pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows])
-    return (arrow.encode(batch, plan) for batch in table.to_batches())
+    return encode_batches(table.to_batches(), plan)

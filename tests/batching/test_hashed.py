@@ -6,7 +6,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_klaviyo.batching.columns import hashed
+from spark_klaviyo.batching.encoded_rows import hashed
 
 TEXTS = st.lists(st.none() | st.text(max_size=40) | st.text("ab\x00", max_size=20), max_size=30)
 

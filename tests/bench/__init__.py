@@ -1,1 +1,1 @@
-"""Benchmarks: commands of their own, never part of the tests. `python -m tests.bench speed|quota`."""
+"""Benchmarks, run by `python -m tests.bench`; never part of the test suite."""

@@ -1,6 +1,6 @@
-"""`python -m tests.bench` runs every benchmark and keeps the tables that the README quotes (`tests.docs` puts them in).
+"""`python -m tests.bench` runs every benchmark and stores the tables that `tests.docs` copies into README.md.
 
-`python -m tests.bench speed|shapes|quota [--help]` runs one of them, and keeps its table only with `--store`.
+`python -m tests.bench speed|shapes|quota [--help]` runs one of them, and stores its table only with `--store`.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def tree(root: int) -> list[Process]:
 def cpu_seconds(root: int) -> float:
     """User and system time of a tree, ended children included.
 
-    The JVM reaps nobody: its Python workers' ended children are counted by the workers' daemon.
+    The JVM does not count its ended children: the daemon of the Python workers counts theirs.
     """
     return sum(p.own + (0.0 if p.name.startswith("java") else p.gone) for p in tree(root))
 
@@ -66,7 +66,7 @@ class Peak(threading.Thread):
         self.root, self.worker, self._over = root, 0, threading.Event()
 
     def run(self) -> None:
-        """Look ten times a second."""
+        """Read the memory ten times a second."""
         while not self._over.wait(0.1):
             workers = [p.memory for p in tree(self.root) if p.pid != self.root and not p.name.startswith("java")]
             self.worker = max([self.worker, *workers])

@@ -1,7 +1,7 @@
-"""One measurement in a process of its own: warm up, wait for the word, run, say how long it took.
+"""One measurement in a process of its own: warm up, wait for a line on standard input, run, print the time.
 
-A JVM compiles what it runs often; that costs as much as sending a million rows, whichever way they are sent. So every
-way warms up twice over half of the files before it is measured.
+A JVM compiles what it runs often, which costs as much as sending a million rows. So each way warms up twice over half
+of the files before it is measured.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ def main() -> None:
     frame = frame.coalesce(asked["partitions"]) if asked["partitions"] else frame
     for _ in range(WARM_UPS):
         WAYS[asked["way"]](spark.read.parquet(*files[: -(-len(files) // 2)]), asked["url"])
-    for word in ("ready", "done"):
-        print(json.dumps({"word": word, "at": time.perf_counter()}), flush=True)
+    for step in ("ready", "done"):
+        print(json.dumps({"reached": step, "at": time.perf_counter()}), flush=True)
         sys.stdin.readline()
-        if word == "ready":
+        if step == "ready":
             WAYS[asked["way"]](frame, asked["url"])
     spark.stop()
 

@@ -1,4 +1,4 @@
-"""What the shape of the data does to a worker's memory and to the CPU: rows in one partition, batches, columns."""
+"""How a worker's memory and CPU depend on the data: rows in one partition, size of Arrow batches, number of columns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.bench.stored import store
 
 ROWS = (100_000, 1_000_000, 4_000_000)
 COLUMNS = (10, 50, 200)
-BATCHES = (1_000, 100_000)  # rows of an Arrow batch of Spark's; 10,000 unless told
+BATCHES = (1_000, 100_000)  # rows of an Arrow batch of Spark's, whose default is 10,000
 OF_BATCHES = 1_000_000
 OF_COLUMNS = 200_000  # rows, where columns are varied
 WAYS = ("write_klaviyo", "df.write")
@@ -53,7 +53,7 @@ class Shape:
 
 
 def shapes(place: Path, sizes: Sequence[int]) -> Iterator[Shape]:
-    """Every shape, its data written when it is its turn."""
+    """Every shape; its data is written when the iterator reaches it."""
     for rows in sizes:
         folder = place / f"rows-{rows}"
         write_profiles(folder, rows, files=4)
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str]) -> int:
     """`python -m tests.bench shapes [--rows N ...] [--store]`."""
     parser = argparse.ArgumentParser(prog="tests.bench shapes", description=__doc__)
     parser.add_argument("--rows", type=int, nargs="*", default=list(ROWS))
-    parser.add_argument("--store", action="store_true", help="keep the table for the README")
+    parser.add_argument("--store", action="store_true", help="store the table for README.md")
     given = parser.parse_args(arguments)
     lines = [
         "All rows in one partition; CPU of the whole process tree, memory of the largest Python worker.",

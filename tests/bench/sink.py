@@ -1,7 +1,7 @@
-"""A server that swallows requests as fast as it can and says 202: what is measured is the client, not the simulator.
+"""A server that discards requests as fast as it can and answers 202, so that the client is measured, not the simulator.
 
-Run as a process of its own: it prints its port, then serves until its standard input ends. GET /count tells how many
-requests and bytes came.
+Runs as a process of its own: it prints its port, then serves until its standard input ends. GET /count returns how many
+requests and bytes were received.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BLOCK = 1 << 20
 
 
 class Connection:
-    """One client: reads heads, counts bodies away, answers each."""
+    """One client: reads each head, skips and counts the body, and answers."""
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
@@ -28,8 +28,8 @@ class Connection:
         self.missing = 0
         self.get = False
 
-    def assembler(self, block: memoryview, totals: list[int]) -> None:
-        """Take what was received; answer every request that is whole."""
+    def receive(self, block: memoryview, totals: list[int]) -> None:
+        """Take a block of bytes; answer every request that is complete."""
         while block:
             if self.missing:
                 used = min(self.missing, len(block))
@@ -88,7 +88,7 @@ def _receive(ready: selectors.BaseSelector, client: Connection, block: bytearray
     except ConnectionError:
         size = 0
     if size:
-        client.assembler(memoryview(block)[:size], totals)
+        client.receive(memoryview(block)[:size], totals)
     else:
         ready.unregister(client.sock)
         client.sock.close()

@@ -1,7 +1,7 @@
-"""Speed beside what users would do instead: CPU of the whole process tree, rows a second, memory of a worker.
+"""Compares ways to write by CPU of the whole process tree, rows per second, and memory of a Python worker.
 
-Every round runs all ways one after the other, so that a noisy minute hits all alike; figures are medians, and only
-ratios of one run are worth quoting.
+Every round runs all ways one after the other, so that other load on the machine affects all alike. Figures are medians;
+compare only ratios within one run.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ def measure(way: str, path: Path, rows: int, partitions: int = 0, conf: Mapping[
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
         assert process.stdin is not None
-        _word(process)
+        _reached(process)
         before, cpu, peak = _count(url), cpu_seconds(process.pid), Peak(process.pid)
         peak.start()
         start = _go(process)
-        seconds = _word(process) - start
+        seconds = _reached(process) - start
         spent, worker = cpu_seconds(process.pid) - cpu, peak.stop()
         requests = _count(url) - before
         process.stdin.write("go\n")
@@ -80,10 +80,10 @@ def _go(process: subprocess.Popen[str]) -> float:
     return time.perf_counter()
 
 
-def _word(process: subprocess.Popen[str]) -> float:
+def _reached(process: subprocess.Popen[str]) -> float:
     assert process.stdout is not None
     for line in process.stdout:
-        if line.startswith('{"word"'):
+        if line.startswith('{"reached"'):
             return float(json.loads(line)["at"])
     message = "the measured process ended early"
     raise RuntimeError(message)
@@ -95,17 +95,17 @@ def _count(url: str) -> int:
 
 
 def table(found: dict[str, list[Measured]]) -> str:
-    """A Markdown table of medians, with ratios to the hand-written way and to the floor."""
+    """A Markdown table of medians, with ratios to the json.dumps loop and to no work."""
     middle = {way: _median(runs) for way, runs in found.items()}
-    hand, floor = middle.get("by hand"), middle.get("Arrow, nothing done")
+    loop, least = middle.get("json.dumps loop"), middle.get("Arrow, no work")
     lines = [
-        "| way | CPU-s per million rows | × less CPU than by hand | × the rows/s | × the do-nothing CPU | worker MB |"
+        "| way | CPU-s per million rows | × less CPU than the loop | × its rows/s | × the CPU of no work | worker MB |"
     ]
     lines.append("|---|---|---|---|---|---|")
     for way, one in middle.items():
-        less = f"{hand.cpu / one.cpu:.1f}" if hand else "–"
-        more = f"{one.rate / hand.rate:.1f}" if hand else "–"
-        above = f"{one.cpu / floor.cpu:.2f}" if floor else "–"
+        less = f"{loop.cpu / one.cpu:.1f}" if loop else "–"
+        more = f"{one.rate / loop.rate:.1f}" if loop else "–"
+        above = f"{one.cpu / least.cpu:.2f}" if least else "–"
         lines.append(f"| {way} | {one.cpu:.1f} | {less} | {more} | {above} | {one.worker:.0f} |")
     return "\n".join(lines)
 
@@ -116,24 +116,24 @@ def _median(runs: Sequence[Measured]) -> Measured:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`python -m tests.bench speed [--rows N] [--rounds N] [--ways "by hand" "df.write" ...] [--partitions N]`."""
+    """`python -m tests.bench speed [--rows N] [--rounds N] [--ways "orjson loop" "df.write" ...] [--partitions N]`."""
     parser = argparse.ArgumentParser(prog="tests.bench speed", description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--partitions", type=int, default=0, help="coalesce to so many (memory of one large partition)")
     parser.add_argument("--ways", nargs="*", choices=list(WAYS), default=list(WAYS))
-    parser.add_argument("--store", action="store_true", help="keep the table for the README")
+    parser.add_argument("--store", action="store_true", help="store the table for README.md")
     given = parser.parse_args(arguments)
     ways = list(given.ways)
     found: dict[str, list[Measured]] = {way: [] for way in ways}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "profiles"
         write_profiles(path, given.rows)
-        for turn in range(given.rounds):
+        for number in range(given.rounds):
             for way in ways:
                 one = measure(way, path, given.rows, given.partitions)
                 found[way].append(one)
-                print(f"round {turn + 1} {way}: {one.cpu:.1f} CPU-s/M, {one.rate:,.0f} rows/s, "
+                print(f"round {number + 1} {way}: {one.cpu:.1f} CPU-s/M, {one.rate:,.0f} rows/s, "
                       f"{one.requests} requests, worker {one.worker:.0f} MB", flush=True)  # fmt: skip
     print("\n" + table(found))
     if given.store:
@@ -147,6 +147,6 @@ def about(rows: int, rounds: int) -> str:
 
     return (
         f"{rows:,} profiles of 18 columns, about 600 bytes of JSON each, as Parquet to a sink on the same machine; "
-        f"`local[2]`, pyspark {pyspark.__version__}, every way warmed up twice over half of the files. CPU of the "
-        f"whole process tree, medians of {rounds} rounds in which the ways take turns."
+        f"`local[2]`, pyspark {pyspark.__version__}, each way warmed up twice over half of the files. CPU of the "
+        f"whole process tree, medians of {rounds} rounds in which the ways alternate."
     )

@@ -1,4 +1,4 @@
-"""The ways that are compared: what one writes by hand, what Spark costs by itself, and ours."""
+"""The ways that are compared: plain loops, what Spark costs by itself, and those of this package."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ HEADERS = {
 PATH = "/api/profile-bulk-import-jobs"
 
 
-def by_hand(df: Any, url: str) -> None:
-    """`foreachPartition`, `asDict`, `json.dumps`, 1,000 rows a request, eight threads: what a good engineer writes."""
+def json_loop(df: Any, url: str) -> None:
+    """`foreachPartition` with `asDict` and `json.dumps`, 1,000 rows per request, eight threads."""
 
     def part(rows: Iterable[Any]) -> None:
         _pooled(rows, url, 1_000, lambda chunk: json.dumps(_body(chunk), default=_text).encode())
@@ -30,8 +30,8 @@ def by_hand(df: Any, url: str) -> None:
     df.foreachPartition(part)
 
 
-def by_hand_orjson(df: Any, url: str) -> None:
-    """The same with orjson and full requests: the best a row-at-a-time door can do."""
+def orjson_loop(df: Any, url: str) -> None:
+    """The same with orjson and full requests: the best that a loop over rows can do."""
 
     def part(rows: Iterable[Any]) -> None:
         import orjson
@@ -41,8 +41,8 @@ def by_hand_orjson(df: Any, url: str) -> None:
     df.foreachPartition(part)
 
 
-def nothing(df: Any, url: str) -> None:  # noqa: ARG001  every way has the same form
-    """Spark hands Arrow to Python, which does nothing with it: the floor."""
+def no_work(df: Any, url: str) -> None:  # noqa: ARG001  every way has the same signature
+    """Spark hands Arrow batches to Python, which only counts their rows: the least that any way costs."""
 
     def count(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows = sum(batch.num_rows for batch in batches)
@@ -52,14 +52,14 @@ def nothing(df: Any, url: str) -> None:  # noqa: ARG001  every way has the same 
 
 
 def function(df: Any, url: str) -> None:
-    """`write_klaviyo`, mapping, checks and accounting on."""
+    """`write_klaviyo` with its defaults."""
     from spark_klaviyo import write_klaviyo
 
     write_klaviyo(df, **_options(url))
 
 
-def unchecked(df: Any, url: str) -> None:
-    """`write_klaviyo` with `validate=off`: what the checks cost."""
+def without_checks(df: Any, url: str) -> None:
+    """`write_klaviyo` with `validate=off`, which shows what the checks cost."""
     from spark_klaviyo import write_klaviyo
 
     write_klaviyo(df, validate="off", **_options(url))
@@ -82,18 +82,18 @@ def partition(df: Any, url: str) -> None:
 
 
 WAYS: dict[str, Callable[[Any, str], None]] = {
-    "by hand": by_hand,
-    "by hand, orjson": by_hand_orjson,
-    "Arrow, nothing done": nothing,
+    "json.dumps loop": json_loop,
+    "orjson loop": orjson_loop,
+    "Arrow, no work": no_work,
     "write_klaviyo": function,
-    "write_klaviyo, unchecked": unchecked,
+    "write_klaviyo, validate=off": without_checks,
     "df.write": source,
     "foreachPartition": partition,
 }
 
 
 def _options(url: str) -> dict[str, str]:
-    # the sink knows no jobs; the account's quota is measured elsewhere
+    # The sink has no jobs, and the rate limits are measured by tests.bench.quota.
     return {
         "template": "bulk_import_profiles",
         "api_key": KEY,

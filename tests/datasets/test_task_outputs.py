@@ -9,14 +9,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from spark_klaviyo.core.clock import ScaledClock
-from spark_klaviyo.encode import arrow
+from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.report.task_report import TaskReport
-from spark_klaviyo.runs.outputs.task_outputs import OPEN, TaskOutputs
+from spark_klaviyo.runs.outputs.crash_receipts import OPEN_RECEIPTS
+from spark_klaviyo.runs.outputs.task_outputs import TaskOutputs
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.run import TaskEvent, run_task
+from tests.core.scaled_clock import ScaledClock
 from tests.task.running import people, plan_for
 
 
@@ -29,11 +30,11 @@ def klaviyo() -> Iterator[KlaviyoSimulator]:
 def send(klaviyo: KlaviyoSimulator, folder: Path, *, cut: bool = False, **options: object) -> TaskReport:
     """Send a hundred people, ten a request; `cut`: the task dies when its first job has ended."""
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=10, **options)
-    outputs = TaskOutputs(plan.run_id, str(folder / "rejects"), str(folder / "receipts"))
+    outputs = TaskOutputs(str(folder / "rejects"), str(folder / "receipts"))
     rows = pa.Table.from_pylist(people(100)).to_batches(max_chunksize=30)
     with SendContextFactory(ScaledClock(60.0)).open(plan, 7, 2) as context:
-        happened = run_task(plan, (arrow.encode(batch, plan) for batch in rows), context, follows=True)
-        return outputs.open(context).all_of(cut_off(happened) if cut else happened)
+        happened = run_task(plan, encode_batches(rows, plan), context, follows=True)
+        return outputs.open(plan.run_id, context).write_all(cut_off(happened) if cut else happened)
 
 
 def cut_off(happened: Iterator[TaskEvent]) -> Iterator[TaskEvent]:
@@ -50,7 +51,7 @@ def test_every_request_has_one_receipt_with_its_final_outcome(klaviyo: KlaviyoSi
     assert len(receipts) == report.requests == 10
     assert sorted(row["outcome"] for row in receipts) == ["cancelled"] + ["delivered"] * 9
     assert {row["job_id"] for row in receipts} == set(klaviyo.jobs)
-    assert list((tmp_path / "receipts" / OPEN).iterdir()) == []
+    assert list((tmp_path / "receipts" / OPEN_RECEIPTS).iterdir()) == []
     assert pq.read_table(tmp_path / "rejects").num_rows == 0
 
 
@@ -62,7 +63,7 @@ def test_files_name_the_run_the_partition_and_the_attempt(klaviyo: KlaviyoSimula
 def test_a_task_that_is_cut_off_leaves_its_receipts(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         send(klaviyo, tmp_path, cut=True)
-    left = pq.read_table(tmp_path / "receipts" / OPEN).to_pylist()
+    left = pq.read_table(tmp_path / "receipts" / OPEN_RECEIPTS).to_pylist()
     assert {row["job_id"] for row in left} == set(klaviyo.jobs)
     assert {row["outcome"] for row in left} == {"accepted"}
 
@@ -90,13 +91,13 @@ def test_a_place_that_cannot_be_written_fails_before_anything_is_sent(
 
 def test_a_place_that_fails_later_stops_the_sending_and_says_so(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=1, workers=1)
-    outputs = TaskOutputs(plan.run_id, None, str(tmp_path / "receipts"))
+    outputs = TaskOutputs(None, str(tmp_path / "receipts"))
     rows = pa.Table.from_pylist(people(200)).to_batches()
     with SendContextFactory(ScaledClock(600.0)).open(plan, 0, 0) as context:
-        writing = outputs.open(context)
+        writing = outputs.open(plan.run_id, context)
         (tmp_path / "receipts").rmdir()
         (tmp_path / "receipts").write_text("now a file")
-        report = writing.all_of(run_task(plan, (arrow.encode(batch, plan) for batch in rows), context, follows=True))
+        report = writing.write_all(run_task(plan, encode_batches(rows, plan), context, follows=True))
     assert report.stopped is not None
     assert report.stopped[0] == "not_written"
     assert report.adds_up()

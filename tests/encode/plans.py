@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from spark_klaviyo.core.choices import ContentFormat
 from spark_klaviyo.core.models import Limits, Quota
+from spark_klaviyo.http.policy import RESEND, Policy
 from spark_klaviyo.options.choices import Validate
 from spark_klaviyo.options.secrets import Credentials
-from spark_klaviyo.plan.model import Checks, FieldCheck, Policy, RequestParam, WritePlan
-from spark_klaviyo.plan.shape import Each, Fixed, Leaf, Node, Record, When
+from spark_klaviyo.plan.model import Checks, FieldCheck, RequestParam, WritePlan
+from spark_klaviyo.plan.shape import Fixed, Leaf, LeafForm, Node, Record
 from spark_klaviyo.plan.types import Field, Type, read_type
-from spark_klaviyo.templates.model import Template
+from spark_klaviyo.templates.model import Family, FieldForm, RecordLimits, Template
 
 OFF = Checks(Validate.OFF)
 LIMITS = Limits(10_000, 5_000_000)
-TEMPLATE = Template("t", "test", "", "POST", "/", None, (), LIMITS, Quota(()), "delivered")
+TEMPLATE = Template("t", Family.PROFILES, "", "POST", "/", None, (), LIMITS, Quota(()))
 
 
 def columns(**types: object) -> tuple[Field, ...]:
@@ -45,6 +45,7 @@ def plan_of(
         limits=LIMITS,
         quota=Quota(()),
         policy=Policy(),
+        resend=RESEND,
         base_url="http://127.0.0.1",
         headers={},
         credentials=Credentials(),
@@ -58,36 +59,6 @@ def flat(fields: Sequence[Field], **kwargs: object) -> WritePlan:
     return plan_of(fields, Record(leaves), **kwargs)  # type: ignore[arg-type]
 
 
-def without_schema(plan: WritePlan) -> WritePlan:
-    """The same plan where no schema is known: every leaf is of an unknown type."""
-    assert plan.record is not None
-    wanted = [replace(want, leaf=want.leaf and _unknown_leaf(want.leaf)) for want in plan.checks.wanted]
-    checks = replace(plan.checks, wanted=tuple(wanted))
-    params = tuple(replace(aside, leaf=_unknown_leaf(aside.leaf)) for aside in plan.params)
-    return replace(plan, columns=(), record=_unknown_record(plan.record), checks=checks, params=params)
-
-
-def _unknown_record(node: Record) -> Record:
-    children = tuple((name, _unknown(child)) for name, child in node.fields)
-    return replace(node, fields=children, spread=tuple(map(_unknown_leaf, node.spread)))
-
-
-def _unknown(node: Node) -> Node:
-    if isinstance(node, Leaf):
-        return _unknown_leaf(node)
-    if isinstance(node, Record):
-        return _unknown_record(node)
-    if isinstance(node, Each):
-        return replace(node, leaf=_unknown_leaf(node.leaf))
-    if isinstance(node, When):
-        return replace(node, leaf=_unknown_leaf(node.leaf), then=_unknown(node.then))
-    return node
-
-
-def _unknown_leaf(leaf: Leaf) -> Leaf:
-    return replace(leaf, type=Type("unknown"))
-
-
 PROFILE_TEXTS = ("email", "phone_number", "external_id", "first_name", "last_name", "organization", "title")
 
 
@@ -95,7 +66,7 @@ def profile_plan(fields: Sequence[Field], validate: Validate = Validate.STRICT) 
     """Profiles as the bulk import takes them: known columns are attributes, the rest custom properties."""
     by_name: Mapping[str, Type] = {field.name: field.type for field in fields}
     attributes: list[tuple[str, Node]] = [
-        (name, Leaf((name,), by_name[name], "text")) for name in PROFILE_TEXTS if name in by_name
+        (name, Leaf((name,), by_name[name], LeafForm.TEXT)) for name in PROFILE_TEXTS if name in by_name
     ]
     if "location" in by_name:
         inside = tuple((part.name, Leaf(("location", part.name), part.type)) for part in by_name["location"].fields)
@@ -109,19 +80,19 @@ def profile_plan(fields: Sequence[Field], validate: Validate = Validate.STRICT) 
 
 def profile_checks(by_name: Mapping[str, Type], validate: Validate) -> Checks:
     """What the bulk import of profiles looks at."""
-    forms = {"email": "email", "phone_number": "phone", "external_id": "text"}
+    forms = {"email": FieldForm.EMAIL, "phone_number": FieldForm.PHONE, "external_id": FieldForm.TEXT}
     here = [name for name in forms if name in by_name]
     wanted = [
-        FieldCheck(("attributes", name), name, forms[name], Leaf((name,), by_name[name]), identifies=True)
+        FieldCheck(("attributes", name), name, forms[name], Leaf((name,), by_name[name]), is_identifier=True)
         for name in here
     ]
     places = tuple(("attributes", name) for name in forms)
     return Checks(
         validate,
-        tuple(wanted),
-        places,
+        fields=tuple(wanted),
+        identifiers=places,
         key=places,
         max_row_bytes=100_000,
-        properties_at=("attributes", "properties"),
-        max_properties=400,
+        properties_path=("attributes", "properties"),
+        record_limits=RecordLimits(max_properties=400),
     )

@@ -144,7 +144,7 @@ def meaning(kind: Type, value: Value) -> Value:
     if kind.element is not None:
         return [meaning(kind.element, item) for item in value]
     if kind.key is not None and kind.value is not None:
-        return {key_text(key): meaning(kind.value, item) for key, item in value.items()}
+        return {key_text(key): meaning(kind.value, item) for key, item in value.items() if item is not None}
     if kind.name == "struct":
         pairs = zip(kind.fields, value, strict=True)
         return {field.name: meaning(field.type, item) for field, item in pairs if item is not None}
@@ -153,7 +153,7 @@ def meaning(kind: Type, value: Value) -> Value:
 
 def _scalar_meaning(name: str, value: Value) -> Value:
     if name in ("float", "double") and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        return None
     if name == "timestamp":
         return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     if name == "timestamp_ntz":
@@ -213,7 +213,7 @@ def finite(kind: Type, value: Value) -> bool:
     return inner is None or all(finite(inner, item) for item in items)
 
 
-# --- the forms of the doors -----------------------------------------------------------------------
+# --- the forms that rows come in -----------------------------------------------------------------------
 
 
 def arrow_type(kind: Type) -> pa.DataType:

@@ -1,4 +1,4 @@
-"""Each door driven the same way: rows in, and what the door gives back."""
+"""Every way to write, called with the same arguments."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from spark_klaviyo import klaviyo_batch_writer, klaviyo_partition_writer, register, write_klaviyo
 from spark_klaviyo.cli.main import main
+from spark_klaviyo.options.entrypoints import EntryPoint
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -19,10 +20,10 @@ Options = dict[str, str]
 
 
 class Ended(Exception):
-    """What the command line says by its exit status."""
+    """The command line ended with an exit status other than 0."""
 
 
-def function(df: DataFrame, options: Options, place: Path) -> None:  # noqa: ARG001  one form for all doors
+def function(df: DataFrame, options: Options, place: Path) -> None:  # noqa: ARG001  one signature for all
     write_klaviyo(df, api_key=KEY, **options)
 
 
@@ -57,12 +58,11 @@ def stream(df: DataFrame, options: Options, place: Path) -> None:
     writer.option("checkpointLocation", str(place / uuid4().hex)).start().awaitTermination()
 
 
-DRIVEN: dict[str, Callable[[DataFrame, Options, Path], None]] = {
-    "function": function,
-    "command": command,
-    "batch": batch,
-    "source": source,
-    "partition": partition,
-    "stream": stream,
+DRIVEN: dict[EntryPoint, Callable[[DataFrame, Options, Path], None]] = {
+    EntryPoint.FUNCTION: function,
+    EntryPoint.COMMAND: command,
+    EntryPoint.BATCH: batch,
+    EntryPoint.SOURCE: source,
+    EntryPoint.PARTITION: partition,
+    EntryPoint.STREAM: stream,
 }
-KEEPS = frozenset({"batch", "partition", "stream"})  # doors where rejected rows raise only when asked

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from pyspark.sql import Row
 
-from spark_klaviyo import klaviyo_partition_writer
-from spark_klaviyo.encode.inferred import has_gaps, inferred_columns, widened
-from spark_klaviyo.entrypoints.foreach_partition import PEEKED
+from spark_klaviyo import SchemaError, klaviyo_partition_writer
+from spark_klaviyo.encode.rows import FIRST_ROWS, arrow_batches, columns_of, has_gaps, widened
 from spark_klaviyo.plan.types import Field, Type
 from spark_klaviyo.simulator import KlaviyoSimulator
 
 KEY = "pk_test_0123456789abcdef"
-LATE = 2 * PEEKED + 5  # the first row with all its values
+LATE = 2 * FIRST_ROWS + 5  # the first row with all its values
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def rows() -> Iterator[Row]:
     """Rows whose structs, maps and numbers are null at first, in their depth too."""
     for number in range(LATE + 1):
         late = number == LATE
-        place = Row(city="Graz" if late else None, zip="8010") if number > PEEKED else None
+        place = Row(city="Graz" if late else None, zip="8010") if number > FIRST_ROWS else None
         more = {"plan": "gold"} if late else None
         yield Row(email=f"p{number}@example.com", location=place, properties=more, score=number if late else None)
 
@@ -40,7 +40,7 @@ def test_columns_that_are_null_at_first_are_sent_when_they_have_values(klaviyo: 
     sent = [json.loads(request.body) for request in klaviyo.requests if request.method == "POST"]
     people = [one["attributes"] for body in sent for one in body["data"]["attributes"]["profiles"]["data"]]
     assert people[0] == {"email": "p0@example.com"}
-    assert people[PEEKED + 1] == {"email": f"p{PEEKED + 1}@example.com", "location": {"zip": "8010"}}
+    assert people[FIRST_ROWS + 1] == {"email": f"p{FIRST_ROWS + 1}@example.com", "location": {"zip": "8010"}}
     assert people[LATE] == {
         "email": f"p{LATE}@example.com",
         "location": {"city": "Graz", "zip": "8010"},
@@ -48,12 +48,24 @@ def test_columns_that_are_null_at_first_are_sent_when_they_have_values(klaviyo: 
     }
 
 
+def told_by(row: Row) -> tuple[Field, ...]:
+    return columns_of(next(arrow_batches([row])))
+
+
 def test_types_are_kept_once_they_are_known() -> None:
-    unknown, nothing = Type("unknown"), Type("void")
-    first = inferred_columns([Row(a=None, b=1, c=Row(d=None))])
-    assert first == [Field("a", nothing), Field("b", unknown), Field("c", Type("struct", (Field("d", nothing),)))]
+    number, nothing = Type("long"), Type("void")
+    first = told_by(Row(a=None, b=1, c=Row(d=None)))
+    assert first == (Field("a", nothing), Field("b", number), Field("c", Type("struct", (Field("d", nothing),))))
     assert has_gaps(first)
-    then = widened(first, inferred_columns([Row(a="x", b=None, c=None)]))
-    assert then == [Field("a", unknown), *first[1:]]
+    then = widened(first, told_by(Row(a="x", b=None, c=None)))
+    assert then == (Field("a", Type("string")), *first[1:])
     assert has_gaps(then)
-    assert not has_gaps(widened(then, inferred_columns([Row(a=None, b=None, c=Row(d=2))])))
+    assert not has_gaps(widened(then, told_by(Row(a=None, b=None, c=Row(d=2)))))
+
+
+@pytest.mark.parametrize("value", [timedelta(hours=1), object()])
+def test_a_type_without_a_json_form_is_refused_by_name(value: object, klaviyo: KlaviyoSimulator) -> None:
+    writer = klaviyo_partition_writer(template="bulk_import_profiles", api_key=KEY, base_url=klaviyo.url)
+    with pytest.raises(SchemaError, match=f"column 'span'.*{type(value).__name__} has no JSON form"):
+        writer([Row(email="a@example.com", span=value)])
+    assert not klaviyo.requests

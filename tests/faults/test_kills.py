@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from spark_klaviyo import follow_klaviyo
-from spark_klaviyo.runs.outputs.task_outputs import OPEN
+from spark_klaviyo.runs.outputs.crash_receipts import OPEN_RECEIPTS
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.state.format import PART
 from spark_klaviyo.task.resume import RESUMED
@@ -146,4 +146,4 @@ def test_the_jobs_of_a_run_whose_driver_was_killed_while_it_sent_are_followed_la
     assert {row["outcome"] for row in receipts} == {"delivered"}
     assert {row["job_id"] for row in receipts} <= set(klaviyo.jobs)
     assert sum(row["rows"] for row in receipts) == report.rows
-    assert list((tmp_path / "receipts" / OPEN).glob("*.parquet")) == []
+    assert list((tmp_path / "receipts" / OPEN_RECEIPTS).glob("*.parquet")) == []

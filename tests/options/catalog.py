@@ -10,30 +10,37 @@ from spark_klaviyo.core.models import Limits
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.parse import Options, read_options
-from spark_klaviyo.templates.model import M, Setting, Template
+from spark_klaviyo.templates.model import Family, M, Setting, Template
 
 KEY = "pk_0123456789abcdef0123456789abcdef01"
-LIST = Setting("list_id", "id of the list", required=True, per_row=True, look_up="list", several=True)
+LIST = Setting("list_id", "id of the list", required=True, per_row=True, lookup_kind="list", takes_several=True)
 
 
 def _template(name: str, *settings: Setting, **more: object) -> Template:
-    fixed = {"family": "any", "summary": "", "method": "POST", "path": "/api/x", "body": "{rows}", "fields": ()}
-    known = {"limits": Limits(10_000, 5_000_000), "quota": M, "outcome": "job", "settings": settings}
+    fixed = {
+        "family": Family.PROFILES,
+        "summary": "",
+        "method": "POST",
+        "path": "/api/x",
+        "body": "{rows}",
+        "fields": (),
+    }
+    known = {"limits": Limits(10_000, 5_000_000), "quota": M, "settings": settings}
     return Template(name=name, **{**fixed, **known, **more})  # type: ignore[arg-type]
 
 
 CURRENT = (
-    _template("add_profiles_to_list", LIST, family="profiles"),
+    _template("add_profiles_to_list", LIST),
     _template(
         "subscribe",
         LIST,
-        Setting("channels", "what for", required=True, choices=("email", "sms"), per_row=True, several=True),
+        Setting("channels", "what for", required=True, choices=("email", "sms"), per_row=True, takes_several=True),
         Setting("historical_import", "past consent", default="false", choices=("true", "false")),
         Setting("custom_source", "where from"),
     ),
-    _template("suppress", Setting("reason", "why"), needs=(("reason", "nobody is lost by accident"),)),
+    _template("suppress", Setting("reason", "why")),
     _template("delete_people", deletes=True),
-    _template("create_events", unique_id="unique_id"),
+    _template("create_events", family=Family.EVENTS, unique_id_field="unique_id"),
 )
 RETIRED = (_template("add_profiles_to_list", LIST, api=Api.V2, limits=Limits(100, 5_000_000)),)
 CATALOG = (*CURRENT, *RETIRED)

@@ -129,10 +129,6 @@ def test_a_setting_takes_what_its_template_says(given: dict[str, Any], expected:
     assert said.startswith(expected)
 
 
-def test_a_template_can_need_more_than_its_settings() -> None:
-    assert complaints(template="suppress") == ("reason: is required by template suppress: nobody is lost by accident",)
-
-
 NEEDS_A_SESSION = {
     "state_path": "/x",
     "list_mode": "add",
@@ -202,5 +198,5 @@ def test_plain_http_is_for_loopback_or_for_those_who_ask_for_it() -> None:
 
 
 def test_every_entry_point_has_a_name_for_messages_and_takes_options() -> None:
-    assert all(entry_point.call for entry_point in EntryPoint)
+    assert all(entry_point.text for entry_point in EntryPoint)
     assert {one for option in BY_NAME.values() for one in option.entry_points} == set(EntryPoint)

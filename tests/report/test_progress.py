@@ -37,6 +37,11 @@ class Stream(io.StringIO):
         return line.rstrip()
 
 
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
+
+
 class Clock:
     """Seconds that pass when a test says so."""
 
@@ -80,7 +85,7 @@ def test_the_bar_fills_and_shows_rows_rate_requests_quota_and_throttling() -> No
     shown = stream.visible()
     assert shown.startswith("klaviyo:  50%|█████")
     assert "| 5,000/10,000 rows [" in shown
-    assert " rows/s, 5 requests, quota 97%, 1 throttled]" in shown
+    assert "/s, quota 97%, 1 throttled, 5 requests]" in shown
     display.update(Counters(rows=10_000, requests=10), None)
     assert stream.visible().startswith("klaviyo: 100%|██████████| 10,000/10,000 rows [")
     assert "quota" not in stream.visible()
@@ -101,7 +106,20 @@ def test_numbers_that_stay_are_shown_again_with_new_details() -> None:
     display = ProgressBar(stream)
     display.update(HALF, 0.5)
     display.update(Counters(rows=5_000, requests=5, throttled=2), 0.6)
-    assert "5 requests, quota 60%, 2 throttled]" in stream.visible()
+    assert "quota 60%, 2 throttled, 5 requests]" in stream.visible()
+    display.close()
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"), [("80", "/s, quota 97%"), ("40", "5,000/10,000 rows"), ("10", "klaviyo:")]
+)
+def test_a_narrow_terminal_cuts_details_off(columns: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    stream = Stream(terminal=True)
+    display = ProgressBar(stream, total_rows=10_000)
+    display.update(HALF, 0.97)
+    assert len(stream.visible()) < int(columns)
+    assert shown in stream.visible()
     display.close()
 
 
@@ -130,9 +148,9 @@ def test_a_log_gets_a_line_every_half_minute_and_one_at_the_end() -> None:
         display.update(Counters(rows=second * 10, requests=second), 0.1)
     display.close()
     assert stream.getvalue().splitlines() == [
-        "klaviyo: 300 rows, 30 s, 10 rows/s, 30 requests, quota 10%",
-        "klaviyo: 600 rows, 1 min, 10 rows/s, 60 requests, quota 10%",
-        "klaviyo: 690 rows, 1 min 9 s, 10 rows/s, 69 requests, quota 10%",
+        "klaviyo: 300 rows, 30 s, 10 rows/s, quota 10%, 30 requests",
+        "klaviyo: 600 rows, 1 min, 10 rows/s, quota 10%, 60 requests",
+        "klaviyo: 690 rows, 1 min 9 s, 10 rows/s, quota 10%, 69 requests",
     ]
 
 

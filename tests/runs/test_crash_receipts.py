@@ -8,15 +8,14 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from spark_klaviyo.core.clock import ScaledClock
 from spark_klaviyo.core.models import Receipt
-from spark_klaviyo.encode import arrow
+from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.report.task_report import TaskReport
-from spark_klaviyo.runs.outputs.crash_receipts import UNWRITTEN, EarlyReceipts
-from spark_klaviyo.runs.outputs.task_outputs import OPEN
+from spark_klaviyo.runs.outputs.crash_receipts import OPEN_RECEIPTS, UNWRITTEN, CrashReceipts
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.run import TaskEvent, run_task
+from tests.core.scaled_clock import ScaledClock
 from tests.task.running import batches_of, people, plan_for
 
 
@@ -26,31 +25,31 @@ def klaviyo() -> Iterator[KlaviyoSimulator]:
         yield simulator
 
 
-def sent(klaviyo: KlaviyoSimulator, early: EarlyReceipts) -> Iterator[TaskEvent]:
+def sent(klaviyo: KlaviyoSimulator, early: CrashReceipts) -> Iterator[TaskEvent]:
     """A hundred people, ten a request."""
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=10)
     with SendContextFactory(ScaledClock(60.0)).open(plan, 0, 0) as context:
-        encoded = (arrow.encode(batch, plan) for batch in batches_of(people(100), 50))
-        yield from early.told(run_task(plan, encoded, context), context)
+        encoded = encode_batches(batches_of(people(100), 50), plan)
+        yield from early.record(run_task(plan, encoded, context), context)
 
 
 def test_a_job_is_on_record_before_anybody_hears_of_it(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
-    early = EarlyReceipts("run", str(tmp_path))
+    early = CrashReceipts("run", str(tmp_path))
     told = []
     for event in sent(klaviyo, early):
         if isinstance(event, Receipt):
             told.append(event.job_id)
-            assert sorted(pq.read_table(tmp_path / OPEN)["job_id"].to_pylist()) == sorted(map(str, told))
+            assert sorted(pq.read_table(tmp_path / OPEN_RECEIPTS)["job_id"].to_pylist()) == sorted(map(str, told))
     assert set(told) == set(klaviyo.jobs)
-    EarlyReceipts("another", str(tmp_path)).remove()
-    assert len(list((tmp_path / OPEN).iterdir())) == 10
+    CrashReceipts("another", str(tmp_path)).remove()
+    assert len(list((tmp_path / OPEN_RECEIPTS).iterdir())) == 10
     early.remove()
-    assert list((tmp_path / OPEN).iterdir()) == []
+    assert list((tmp_path / OPEN_RECEIPTS).iterdir()) == []
 
 
 def test_a_place_that_fails_does_not_stop_the_sending(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    early = EarlyReceipts("run", str(tmp_path / "file" / "receipts"))
+    early = CrashReceipts("run", str(tmp_path / "file" / "receipts"))
     *events, report = sent(klaviyo, early)
     assert isinstance(report, TaskReport)
     assert (report.accepted, report.stopped, report.warnings) == (100, None, {UNWRITTEN: 1})
@@ -59,8 +58,8 @@ def test_a_place_that_fails_does_not_stop_the_sending(klaviyo: KlaviyoSimulator,
 
 @pytest.mark.parametrize("place", [None, "nosuchscheme://somewhere/receipts", "/no/such/folder/on/this/machine"])
 def test_nothing_is_written_early_where_only_spark_can_write(klaviyo: KlaviyoSimulator, place: str | None) -> None:
-    early = EarlyReceipts("run", place).checked()
-    assert early.place is None
+    early = CrashReceipts("run", place).if_usable()
+    assert early.location is None
     *_, report = sent(klaviyo, early)
     assert isinstance(report, TaskReport)
     assert report.warnings == {}

@@ -22,8 +22,8 @@ from spark_klaviyo import (
     write_klaviyo,
 )
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS
+from spark_klaviyo.runs.outputs.crash_receipts import OPEN_RECEIPTS
 from spark_klaviyo.runs.outputs.session_outputs import CHUNK_ROWS
-from spark_klaviyo.runs.outputs.task_outputs import OPEN
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 
@@ -92,7 +92,7 @@ def test_every_row_and_every_request_is_in_the_datasets(
     assert line["options"]["template"] == "bulk_import_profiles"
     assert KEY not in str(line)
     assert not (tmp_path / "receipts" / "_staging").exists()
-    assert list((tmp_path / "receipts" / OPEN).iterdir()) == []
+    assert list((tmp_path / "receipts" / OPEN_RECEIPTS).iterdir()) == []
     assert {stat.S_IMODE(place.stat().st_mode) for place in tmp_path.iterdir()} == {0o700}
 
 

@@ -14,21 +14,22 @@ import pytest
 
 from spark_klaviyo import OptionError, RowsRejected, follow_klaviyo
 from spark_klaviyo.cli.main import main
-from spark_klaviyo.core.clock import ScaledClock
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.datasets.spark_storage import STAGING
-from spark_klaviyo.encode import arrow
+from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.runs.follow.follow_later import WAITING, settle_later
-from spark_klaviyo.runs.outputs.results import JOB, RECEIPT, REJECT, REPORT, result_batches
-from spark_klaviyo.runs.outputs.task_outputs import OPEN, TaskOutputs
+from spark_klaviyo.runs.follow.follow_receipts import WAITING, follow_receipts
+from spark_klaviyo.runs.outputs.crash_receipts import OPEN_RECEIPTS
+from spark_klaviyo.runs.outputs.results import ResultKind, result_batches
+from spark_klaviyo.runs.outputs.task_outputs import TaskOutputs
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.run import TaskEvent, run_task
+from tests.core.scaled_clock import ScaledClock
 from tests.task.running import KEY, people, plan_for
 
 FAST = SendContextFactory(ScaledClock(60.0))
@@ -43,12 +44,12 @@ def klaviyo() -> Iterator[KlaviyoSimulator]:
 def leave_open(klaviyo: KlaviyoSimulator, place: Path, *, cut: bool = False) -> None:
     """Send a hundred people in ten jobs that nobody follows; `cut`: by a task that dies."""
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=10, wait_for_jobs=cut)
-    outputs = TaskOutputs(plan.run_id, None, str(place))
+    outputs = TaskOutputs(None, str(place))
     rows = pa.Table.from_pylist(people(100)).to_batches()
     with FAST.open(plan, 0, 0) as context:
-        happened = run_task(plan, (arrow.encode(batch, plan) for batch in rows), context, follows=True)
+        happened = run_task(plan, encode_batches(rows, plan), context, follows=True)
         try:
-            outputs.open(context).all_of(dying(happened) if cut else happened)
+            outputs.open(plan.run_id, context).write_all(dying(happened) if cut else happened)
         except KeyboardInterrupt:
             assert cut
 
@@ -62,7 +63,7 @@ def dying(happened: Iterator[TaskEvent]) -> Iterator[TaskEvent]:
 
 def follow(klaviyo: KlaviyoSimulator, place: Path, **options: object) -> WriteReport:
     given = {"api_key": KEY, "base_url": klaviyo.url, **options}
-    return settle_later(str(place), options_at(EntryPoint.FOLLOW, given), FAST)
+    return follow_receipts(str(place), options_at(EntryPoint.FOLLOW, given), FAST)
 
 
 def settled(place: Path) -> list[str]:
@@ -94,7 +95,7 @@ def test_a_run_that_was_cut_off_is_found_and_has_one_row_a_request_afterwards(
     assert follow(klaviyo, tmp_path).delivered == 100
     assert len(pq.read_table(tmp_path)) == 10
     assert settled(tmp_path) == ["delivered"] * 10
-    assert list((tmp_path / OPEN).iterdir()) == []
+    assert list((tmp_path / OPEN_RECEIPTS).iterdir()) == []
 
 
 def test_a_run_cut_off_while_it_followed_its_jobs_is_found_in_its_staging_place(
@@ -103,8 +104,8 @@ def test_a_run_cut_off_while_it_followed_its_jobs_is_found_in_its_staging_place(
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=10)
     rows = pa.Table.from_pylist(people(100)).to_batches()
     with FAST.open(plan, 0, 0) as context:
-        happened = run_task(plan, (arrow.encode(batch, plan) for batch in rows), context)
-        results = list(result_batches(happened, "run", 0, frozenset({RECEIPT, REPORT, JOB})))
+        happened = run_task(plan, encode_batches(rows, plan), context)
+        results = list(result_batches(happened, "run", frozenset(ResultKind) - {ResultKind.REJECT}))
     (tmp_path / STAGING / "run").mkdir(parents=True)
     pq.write_table(pa.Table.from_batches(results), tmp_path / STAGING / "run" / "part-0.parquet")
     assert follow(klaviyo, tmp_path).delivered == 100
@@ -119,8 +120,8 @@ def test_rejected_rows_of_a_run_that_was_cut_off_are_recovered_from_its_staging_
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=10)
     rows = pa.Table.from_pylist([*people(20), {"email": "bad", "first_name": "B"}]).to_batches()
     with FAST.open(plan, 0, 0) as context:
-        happened = run_task(plan, (arrow.encode(batch, plan) for batch in rows), context)
-        results = list(result_batches(happened, "run", 0, frozenset({RECEIPT, REPORT, JOB, REJECT})))
+        happened = run_task(plan, encode_batches(rows, plan), context)
+        results = list(result_batches(happened, "run", frozenset(ResultKind)))
     (receipts / STAGING / "run").mkdir(parents=True)
     pq.write_table(pa.Table.from_batches(results), receipts / STAGING / "run" / "part-0.parquet")
 
@@ -167,7 +168,7 @@ def test_rejected_rows_are_on_disk_before_a_receipt_says_that_their_job_has_ende
         leave_open(one, receipts)
         given = options_at(EntryPoint.FOLLOW, {"api_key": KEY, "base_url": one.url, "rejects_path": str(rejects)})
         with pytest.raises(KeyboardInterrupt):
-            settle_later(str(receipts), given, SendContextFactory(Dying(receipts, files=2)))
+            follow_receipts(str(receipts), given, SendContextFactory(Dying(receipts, files=2)))
     ended = [row for row in pq.read_table(receipts).to_pylist() if row["outcome"] == "rejected"]
     assert ended
     assert len(pq.read_table(rejects)) >= sum(row["rows"] for row in ended)

@@ -11,8 +11,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from spark_klaviyo.arrow.encoded import FINGERPRINT, KEY, RECORD, ROW_STATUS
 from spark_klaviyo.datasets.storage import Folder
-from spark_klaviyo.encode import arrow
+from spark_klaviyo.encode.encoder import encode
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.state.format import StatePlace
@@ -53,20 +54,15 @@ def marked(plan: WritePlan, rows: Sequence[Row], encoded_rows: int = 1_000) -> I
     """Encoded batches with their marks, all rows to be sent."""
     schema = pa.schema([(name, pa.string()) for name in rows[0]])
     for batch in pa.Table.from_pylist(list(rows), schema).to_batches(max_chunksize=encoded_rows):
-        yield with_marks(arrow.encode(batch, plan))
+        yield with_marks(encode(batch, plan))
 
 
 def with_marks(encoded: pa.RecordBatch, standing: Sequence[int] = ()) -> pa.RecordBatch:
-    marks = [mark(key, record) for key, record in zip(encoded["key"].to_pylist(), encoded[0].to_pylist(), strict=True)]
-    columns = [
-        encoded[0],
-        encoded[1],
-        encoded[2],
-        pa.nulls(encoded.num_rows, pa.string()),
-        pa.array(marks, pa.binary()),
-        pa.array(list(standing) or [0] * encoded.num_rows, pa.int32()),
-    ]
-    return pa.RecordBatch.from_arrays(columns, names=["record", "flag", "key", "aside", "mark", "standing"])
+    held = zip(encoded[KEY].to_pylist(), encoded[RECORD].to_pylist(), strict=True)
+    marks = pa.array([mark(key, record) for key, record in held], pa.binary())
+    statuses = pa.array(list(standing) or [0] * encoded.num_rows, pa.int32())
+    names = [*encoded.schema.names, FINGERPRINT, ROW_STATUS]
+    return pa.RecordBatch.from_arrays([*encoded.columns, marks, statuses], names=names)
 
 
 def mark(key: object, record: object) -> bytes:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from spark_klaviyo.encode import jvm
+from spark_klaviyo.arrow.encoded import FINGERPRINT
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.types import read_schema
-from spark_klaviyo.state.compare import for_spark, standing
+from spark_klaviyo.runs.columns import sent_columns
+from spark_klaviyo.state.compare import encoded_in_tasks, for_spark, standing
 from spark_klaviyo.state.format import StatePlace
 
 if TYPE_CHECKING:
@@ -45,8 +46,9 @@ def test_marks_are_the_same_everywhere(spark: SparkSession, tmp_path: Path, colu
     options = options_at(EntryPoint.FUNCTION, {"template": "bulk_import_profiles", "api_key": "pk_x"})
     place = StatePlace(str(tmp_path), b"s" * 16, "r", 1)
     plan = replace(make_plan(options, read_schema(df.schema.jsonValue()), "r"), state=place)
-    rows = standing(jvm.encoded(df, plan), plan, place, jobs=False).select("mark").collect()
-    assert hashlib.sha256(b"".join(sorted(bytes(row["mark"]) for row in rows))).hexdigest()[:20] == DIGEST
+    encoded = encoded_in_tasks(*sent_columns(df, plan))
+    rows = standing(encoded, plan, place, jobs=False).select(FINGERPRINT).collect()
+    assert hashlib.sha256(b"".join(sorted(bytes(row[FINGERPRINT]) for row in rows))).hexdigest()[:20] == DIGEST
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from spark_klaviyo.core.clock import Clock, ScaledClock
+from spark_klaviyo.core.clock import Clock
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.deliver.jobs.follow import JobEnded, OpenJob
-from spark_klaviyo.encode import arrow
+from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
@@ -23,6 +23,7 @@ from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.jobs import RejectedRow
 from spark_klaviyo.task.run import TaskEvent, run_task
+from tests.core.scaled_clock import ScaledClock
 
 KEY = "pk_test_key_of_the_simulator"
 Row = dict[str, object]
@@ -106,7 +107,7 @@ def run_plan(
     ran = Ran()
     contexts = SendContextFactory(clock or ScaledClock(60.0))
     with contexts.open(plan, 0, 0) as context:
-        for event in run_task(plan, (arrow.encode(batch, plan) for batch in batches), context, follows=follows):
+        for event in run_task(plan, encode_batches(batches, plan), context, follows=follows):
             ran.add(event)
     return ran
 

@@ -16,8 +16,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from spark_klaviyo.core.clock import ScaledClock
-from spark_klaviyo.encode import arrow
+from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.runs.outputs.task_outputs import TaskOutputs
@@ -25,6 +24,7 @@ from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.run import run_task
+from tests.core.scaled_clock import ScaledClock
 from tests.task.running import Row, plan_for, run
 
 MAY_HAVE_ARRIVED = {"in_doubt", "unavailable"}
@@ -52,10 +52,10 @@ def tag(record: str) -> str:
 def told(plan: WritePlan, rows: list[Row], folder: Path) -> Told:
     schema = pa.schema([(name, pa.string()) for name in rows[0]])
     batches = pa.Table.from_pylist(rows, schema).to_batches(max_chunksize=7)
-    outputs = TaskOutputs(plan.run_id, str(folder / "rejects"), str(folder / "receipts"))
+    outputs = TaskOutputs(str(folder / "rejects"), str(folder / "receipts"))
     with SendContextFactory(ScaledClock(400.0)).open(plan, 3, 0) as context:
-        encoded = (arrow.encode(batch, plan) for batch in batches)
-        report = outputs.open(context).all_of(run_task(plan, encoded, context, follows=True))
+        encoded = encode_batches(batches, plan)
+        report = outputs.open(plan.run_id, context).write_all(run_task(plan, encoded, context, follows=True))
     return Told(report, *(pq.read_table(folder / name).to_pylist() for name in ("rejects", "receipts")))
 
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 from spark_klaviyo.batching.assembler import BatchAssembler
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.core.stop import Stop
-from spark_klaviyo.encode import arrow
-from spark_klaviyo.encode.rows import row_encoder
+from spark_klaviyo.encode.encoder import encode_batches
+from spark_klaviyo.encode.rows import arrow_batches
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
@@ -76,15 +76,15 @@ def plan_of(template: str, example: Example, **options: str) -> WritePlan:
 
 
 def by_rows(plan: WritePlan, example: Example) -> Iterator[pa.RecordBatch]:
-    """The rows as the row encoder makes them."""
-    yield from row_encoder(plan)(zip(*example.columns.values(), strict=True))
+    """The rows as `foreachPartition` hands them over."""
+    yield from encode_batches(arrow_batches(zip(*example.columns.values(), strict=True), plan.columns), plan)
 
 
 def by_arrow(plan: WritePlan, example: Example) -> Iterator[pa.RecordBatch]:
-    """The rows as the columnar encoder makes them."""
+    """The rows as Arrow columns."""
     types = types_of(example)
     arrays = [pa.array(values, arrow_type(types[name])) for name, values in example.columns.items()]
-    yield arrow.encode(pa.RecordBatch.from_arrays(arrays, names=list(example.columns)), plan)
+    yield from encode_batches([pa.RecordBatch.from_arrays(arrays, names=list(example.columns))], plan)
 
 
 def batches_of(
@@ -97,7 +97,7 @@ def batches_of(
 
 
 def body_of(batch: Batch) -> bytes:
-    """The body as it is sent, marks aside."""
+    """The body as it is sent, but for its marks."""
     return b"".join(map(bytes, batch.parts()))
 
 

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from spark_klaviyo.plan.arrange import ARRANGEMENTS
 from spark_klaviyo.simulator import KlaviyoSimulator
+from spark_klaviyo.templates.model import BodyLayout
 from tests.templates.examples import ANN, BEA, NEWSLETTER, NOON, RETIRED, Columns, Example
 from tests.templates.made import batches_of, body_of, marked, plan_of, write
 
-EVENTS = ARRANGEMENTS["events"]
+EVENTS = ARRANGEMENTS[BodyLayout.EVENT_GROUPS]
 texts = st.text('ab"{}[]:,\\ é', max_size=6)
 values = st.recursive(texts | st.integers() | st.none() | st.booleans(), lambda inner: st.lists(inner, max_size=3))
 people = st.fixed_dictionaries(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from spark_klaviyo.http import judge
 from spark_klaviyo.templates import CURRENT
 from tests.templates.examples import EXAMPLES, Columns, Example
 from tests.templates.made import batches_of, by_arrow, by_rows, loaded, plan_of
 from tests.templates.oracle import OPERATIONS, operation, published_complaints, through_sdk
 
 # The rows of a template that resolves become ids only when they are sent.
-WITH_BODY = sorted(name for name, template in CURRENT.items() if template.body is not None and not template.resolve)
+WITH_BODY = sorted(
+    name for name, template in CURRENT.items() if template.body is not None and not template.sends_profile_ids
+)
 WITHOUT_BODY = sorted(name for name, template in CURRENT.items() if template.body is None)
 
 
@@ -68,9 +71,9 @@ def test_numbers_of_a_template_are_the_published_ones(name: str) -> None:
     assert template.limits.max_bytes == (known["bytes"] or 5_000_000)
     assert template.limits.max_row_bytes == known["row_bytes"]
     assert [count for count, _ in template.quota.windows] == [count for count in known["quota"] if count]
-    assert sorted(template.scopes) == sorted(known["scopes"] + (reads if template.resolve else []))
+    assert sorted(template.scopes) == sorted(known["scopes"] + (reads if template.sends_profile_ids else []))
     assert (template.job.path if template.job else None) == known["job"]
-    assert set(known["statuses"]) <= set(template.success)
+    assert set(known["statuses"]) <= judge.TAKEN
 
 
 @pytest.mark.parametrize("name", sorted(CURRENT))

@@ -11,8 +11,7 @@ from spark_klaviyo.plan.forms import misfit
 from spark_klaviyo.plan.settings import fields_of_settings
 from spark_klaviyo.plan.types import Type
 from spark_klaviyo.templates import CURRENT, LEGACY, describe, find_template, markdown_table, templates
-from spark_klaviyo.templates.describe import FORMS, OUTCOMES
-from spark_klaviyo.templates.model import Template
+from spark_klaviyo.templates.model import FieldForm, Template
 
 ALL = templates()
 
@@ -27,10 +26,10 @@ def test_a_description_names_every_setting_column_limit_and_scope(template: Temp
     for word in (
         template.summary,
         *(setting.name for setting in template.settings),
-        *(known.path for known in template.fields),
+        *(known.name for known in template.fields),
         *template.scopes,
         *template.notes,
-        OUTCOMES[template.outcome],
+        template.confirmation.text,
         f"{template.limits.max_rows:,} row",
     ):
         assert word in text
@@ -38,11 +37,10 @@ def test_a_description_names_every_setting_column_limit_and_scope(template: Temp
 
 @pytest.mark.parametrize("template", ALL, ids=_id)
 def test_what_a_template_refers_to_is_there(template: Template) -> None:
-    paths = [known.path for known in template.fields]
-    referred = (*template.identifiers, *template.key, *template.key_with, *filter(None, [template.unique_id]))
+    paths = [known.name for known in template.fields]
+    referred = (*template.identifiers, *template.key, *template.key_with, *filter(None, [template.unique_id_field]))
     assert set(referred) <= set(paths)
     assert len(set(paths)) == len(paths)
-    assert {known.form for known in template.fields} <= set(FORMS)
     assert not {setting.name for setting in template.settings} & set(BY_NAME)
     per_row = {setting.name for setting in template.settings if setting.per_row}
     outside = {name for name in per_row if "{" + name + "}" in template.path + str(template.body)}
@@ -56,8 +54,8 @@ def test_the_table_has_a_row_for_each_template() -> None:
     assert all(row.count("|") == 8 for row in rows)
 
 
-@pytest.mark.parametrize("form", sorted(FORMS))
-def test_every_form_says_what_it_refuses(form: str) -> None:
+@pytest.mark.parametrize("form", FieldForm)
+def test_every_form_says_what_it_refuses(form: FieldForm) -> None:
     known = CURRENT["create_event"].fields[0]
     complaint = misfit(type(known)("x", ("x",), form), Type("interval"))
     assert complaint is not None

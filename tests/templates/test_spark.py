@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
-from spark_klaviyo.encode import jvm
+from spark_klaviyo.arrow.encoded import SPARK_ENCODED
 from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.runs.columns import sent_columns
+from spark_klaviyo.state.compare import encoded_in_tasks
 from tests.templates.examples import EXAMPLES, Example
 from tests.templates.made import batches_of, loaded, plan_of, types_of
 
@@ -32,20 +34,19 @@ KINDS = (
     "bulk_create_data_source_records",
     "merge_profiles",
 )
-ENCODED = pa.schema([("record", pa.string()), ("flag", pa.int32()), ("key", pa.string()), ("aside", pa.string())])
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_the_jvm_makes_the_same_requests(spark: SparkSession, name: str) -> None:
+def test_columns_from_spark_make_the_same_requests(spark: SparkSession, name: str) -> None:
     example = EXAMPLES[name]
     plan = plan_of(name, example)
 
-    def by_jvm(plan: WritePlan, example: Example) -> Iterator[pa.RecordBatch]:
-        rows = jvm.encoded(_frame(spark, example).coalesce(1), plan).collect()
-        yield pa.RecordBatch.from_pylist([row.asDict() for row in rows], schema=ENCODED)
+    def by_spark(plan: WritePlan, example: Example) -> Iterator[pa.RecordBatch]:
+        frame, sent = sent_columns(_frame(spark, example).coalesce(1), plan)
+        rows = encoded_in_tasks(frame, sent).collect()
+        yield pa.RecordBatch.from_pylist([row.asDict() for row in rows], schema=SPARK_ENCODED)
 
-    assert jvm.encodable(plan)
-    made = [batches_of(plan, example, by_jvm)[0], batches_of(plan, example)[0]]
+    made = [batches_of(plan, example, by_spark)[0], batches_of(plan, example)[0]]
     assert made[0]
     assert [b.envelope.path for b in made[0]] == [b.envelope.path for b in made[1]]
     assert [b.parts() and loaded(b) for b in made[0]] == [b.parts() and loaded(b) for b in made[1]]

@@ -69,7 +69,7 @@ class Failures:
 
 def _is_done(error: Mapping[str, object], template: Template) -> bool:
     """Whether the error says that there is nothing to do: what should be deleted does not exist."""
-    wanted = template.job.done if template.job is not None else ""
+    wanted = template.job.already_satisfied if template.job is not None else ""
     return bool(wanted) and re.search(wanted, _text(error.get("detail"))) is not None
 
 
@@ -95,7 +95,10 @@ def _text(value: object) -> str:
 def _names(record: Mapping[str, object], template: Template) -> Names:
     """All identifiers of a record, empty where it has them not; emails ignore case."""
     wanted = {*template.identifiers, *template.key}
-    places = [("id",), *(known.at for known in template.fields if known.path in wanted and known.at != ("id",))]
+    places = [
+        ("id",),
+        *(known.json_path for known in template.fields if known.name in wanted and known.json_path != ("id",)),
+    ]
     return tuple(_shown(at, _at(record, at)) for at in places)
 
 
@@ -145,8 +148,8 @@ def _from_id(named: str, template: Template) -> dict[str, object]:
     """Only the id is known: as such, and as the field of the user's that it was made of."""
     record: dict[str, object] = {"type": template.record.get("type"), "id": named}
     for known in template.fields:
-        if known.path == "external_id":
+        if known.name == "external_id":
             record["attributes"] = {"external_id": named.rpartition(":::")[2]}
-        elif known.path == "unique_code":
+        elif known.name == "unique_code":
             record["attributes"] = {"unique_code": named.partition("-")[2]}
     return record

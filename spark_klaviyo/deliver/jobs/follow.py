@@ -18,7 +18,7 @@ from spark_klaviyo.deliver.delivery import SendContext, SendSpec
 from spark_klaviyo.deliver.jobs.counts import UNCOUNTED, Counts
 from spark_klaviyo.deliver.jobs.errors import Failures
 from spark_klaviyo.deliver.reads import Document, Reader, ReadTarget, Unread
-from spark_klaviyo.templates.model import Job
+from spark_klaviyo.templates.model import Job, JobErrors
 
 HANDFUL = 5  # open jobs that are asked one by one; more are asked by list
 SINGLES = 20  # most single reads in one round
@@ -86,7 +86,7 @@ class _Following:
         self._until = context.clock.now() + timeout_seconds
         self._unknown: dict[str, float] = {}  # jobs that Klaviyo says it does not know, and since when
         self._sure = min(SURE_SECONDS, timeout_seconds / 2)
-        self._reader = Reader(order, context, self._until)
+        self._reader = Reader(order.policy, context, self._until)
         self._misses = 0
         self._lists = True
         self._given_up = ""
@@ -198,8 +198,10 @@ class _Following:
             rejections = tuple(failures.take(page))
             if rejections:
                 yield RowsFailed(held, rejections)
-        silent = job.errors == "inline" and counts.failed is None and not isinstance(attributes.get("errors"), list)
-        doubt = UNCOUNTED if silent else counts.doubt(held.rows, failures, complete=job.errors != "")
+        silent = (
+            job.errors is JobErrors.INLINE and counts.failed is None and not isinstance(attributes.get("errors"), list)
+        )
+        doubt = UNCOUNTED if silent else counts.doubt(held.rows, failures, complete=job.errors is not JobErrors.NONE)
         yield self._ending(held, state, failures.named, doubt, trouble)
 
     def _ending(self, held: OpenJob, state: str, named: int, doubt: str, trouble: str) -> JobEnded:
@@ -226,9 +228,9 @@ class _Following:
         """Every page of the job's errors."""
         if failed == 0 and not attributes.get("errors"):
             return
-        if job.errors == "inline":
+        if job.errors is JobErrors.INLINE:
             yield _entries(attributes.get("errors"))
-        if job.errors != "pages":
+        if job.errors is not JobErrors.PAGES:
             return
         path = f"{job.path.replace('{job_id}', quote(held.job_id, safe=''))}/import-errors"
         place = ReadTarget(f"{job.path}/import-errors", path, job.quota, (("page[size]", "100"),))
@@ -250,7 +252,7 @@ def _by_id(jobs: Iterable[OpenJob]) -> dict[str, OpenJob]:
 
 def _queries(job: Job, states: Sequence[str]) -> Iterator[tuple[tuple[str, str], ...]]:
     """spec: import jobs filter by `any` and take a page size and a sort; all others by `equals` alone."""
-    if job.errors == "pages":
+    if job.errors is JobErrors.PAGES:
         named = ",".join(f'"{state}"' for state in states)
         yield (("filter", f"any(status,[{named}])"), ("page[size]", "100"), ("sort", "-created_at"))
     else:

@@ -18,7 +18,8 @@ from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import FieldCheck, WritePlan
 from spark_klaviyo.plan.shape import Leaf
 from spark_klaviyo.plan.types import Field, Type, columns_of
-from spark_klaviyo.screen.rules import Part, compile_screen
+from spark_klaviyo.screen.rules import KeyPart, compile_screen
+from spark_klaviyo.templates.model import FieldForm
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -107,7 +108,7 @@ def _own(options: Options) -> frozenset[str]:
 
 
 def _name(wanted: FieldCheck) -> str:
-    return "external_id" if wanted.at == ("id",) and wanted.prefix else wanted.path
+    return "external_id" if wanted.json_path == ("id",) and wanted.prefix else wanted.name
 
 
 class _Tagging:
@@ -164,7 +165,7 @@ class _Tagging:
             parts = [self._told(n, column, at[-1]) for n, (at, column) in enumerate(places)]
         else:
             rules = compile_screen(plan)
-            phones = [wanted.leaf for wanted in plan.checks.wanted if wanted.form == "phone"]
+            phones = [wanted.leaf for wanted in plan.checks.fields if wanted.form is FieldForm.PHONE]
             parts = [self._part(n, part, part.leaf in phones) for n, part in enumerate(rules.key)]
             beside = [self._column(part.leaf) for part in rules.key_with]
         if not parts:
@@ -172,7 +173,7 @@ class _Tagging:
         who = self.f.coalesce(*parts)
         return self.f.when(who.isNotNull(), self.f.concat_ws("\x1f", who, *(c.cast("string") for c in beside)))
 
-    def _part(self, number: int, part: Part, phone: bool) -> Column:
+    def _part(self, number: int, part: KeyPart, phone: bool) -> Column:
         return self._told(number, self._column(part.leaf), "phone_number" if phone else "email" if part.lower else "")
 
     def _told(self, number: int, column: Column, kind: str) -> Column:
@@ -197,7 +198,7 @@ class _Tagging:
     def _value(self, plan: WritePlan, wanted: FieldCheck) -> Column:
         if wanted.leaf is not None:
             return self._column(wanted.leaf)
-        return self._inside(plan.record_column or "", wanted.at)
+        return self._inside(plan.record_column or "", wanted.json_path)
 
     # --- columns --------------------------------------------------------------------------------
 

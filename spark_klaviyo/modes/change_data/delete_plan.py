@@ -56,7 +56,7 @@ def counterpart(options: Options, plan: WritePlan) -> Counterpart | None:
 def _made(
     name: str, options: Options, plan: WritePlan, takes: tuple[str, ...], settings: dict[str, str]
 ) -> Counterpart:
-    wanted = {one.path: one for one in plan.checks.wanted if one.leaf is not None or plan.record_column is not None}
+    wanted = {one.name: one for one in plan.checks.fields if one.leaf is not None or plan.record_column is not None}
     found = tuple(wanted[path] for path in takes if path in wanted)
     if not found:
         raise OptionError(f"on_delete: {options.on_delete} needs one of the columns {', '.join(takes)}")

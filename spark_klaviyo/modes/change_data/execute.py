@@ -7,16 +7,17 @@ its counterpart, then those that are only counted. One report covers all of them
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
+from spark_klaviyo.arrow.encoded import record_texts
 from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.core.stop import Stop
-from spark_klaviyo.deliver.jobs.follow import JobEnded, OpenJob
-from spark_klaviyo.encode import arrow
+from spark_klaviyo.deliver.jobs.follow import JobEnded
+from spark_klaviyo.encode.encoder import encode, encode_batches
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.modes.change_data.change_feed import (
     DELETE,
@@ -31,22 +32,21 @@ from spark_klaviyo.modes.change_data.change_feed import (
 )
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
-from spark_klaviyo.plan.manual import formats
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport, merge
 from spark_klaviyo.runs import session
 from spark_klaviyo.runs.execute import conclude
 from spark_klaviyo.runs.follow.follow_jobs import follow_jobs
-from spark_klaviyo.runs.outputs.crash_receipts import EarlyReceipts
-from spark_klaviyo.runs.outputs.results import Results, result_batches
-from spark_klaviyo.runs.outputs.session_outputs import Outputs
+from spark_klaviyo.runs.outputs.crash_receipts import CrashReceipts
+from spark_klaviyo.runs.outputs.results import ResultKind, Results, result_batches
+from spark_klaviyo.runs.outputs.session_outputs import SessionOutputs
 from spark_klaviyo.runs.rate_limit_session import rate_limit_session
 from spark_klaviyo.runs.run_tasks import run_tasks
-from spark_klaviyo.runs.send_from_driver import widened
+from spark_klaviyo.runs.send_from_driver import with_all_workers
 from spark_klaviyo.runs.session import current_task
 from spark_klaviyo.task.context import SendContextFactory
-from spark_klaviyo.task.jobs import RejectedRow, refuse
+from spark_klaviyo.task.jobs import refuse
 from spark_klaviyo.task.run import TaskEvent, run_task
 
 if TYPE_CHECKING:
@@ -73,13 +73,15 @@ def write_changes(df: DataFrame, options: Options, run_id: str) -> WriteReport:
     session.choose_worker_python(df)
     if changes.guarded:
         changes = _confirmed(changes, options)
-    outputs = Outputs.of(session.session_of(df), options, changes.plan.run_id)
-    outputs.prepare()
+    outputs = SessionOutputs.open(session.session_of(df), options, changes.plan.run_id)
     with rate_limit_session(df, changes.plan, options) as contexts:
         results = _send(changes, options, outputs, contexts)
-        total = merge(results.reports)
-        outputs.keep_rows(total.rejected)
-        _follow(changes, results.jobs, total, outputs, contexts)
+        total, ends = merge(results.reports), list[JobEnded]()
+        outputs.append_staged(total.rejected)
+        for plan, is_deletion in ((changes.plan, False), (changes.deletion, True)):
+            jobs = [job for job in results.jobs if (job.partition_id >= COUNTERPART) == is_deletion]
+            ends += follow_jobs(plan, jobs, total, contexts, outputs.add_reject) if plan is not None else []
+        outputs.append_ended(ends)
     return conclude(total, changes.plan, options, outputs)
 
 
@@ -101,43 +103,12 @@ def _confirmed(changes: Changes, options: Options) -> Changes:
     return changes.with_deletes(held)
 
 
-def _send(changes: Changes, options: Options, outputs: Outputs, contexts: SendContextFactory) -> Results:
-    plan, deletion = widened(changes.frame, changes.plan, options), changes.deletion
+def _send(changes: Changes, options: Options, outputs: SessionOutputs, contexts: SendContextFactory) -> Results:
+    plan, deletion = with_all_workers(changes.frame, changes.plan, options), changes.deletion
     if deletion is not None:
         deletion = replace(deletion, workers=plan.workers)
-    task = ChangeTask(plan, deletion, contexts, outputs.kinds, options.change_column or "", outputs.early)
+    task = ChangeTask(plan, deletion, contexts, outputs.kinds, options.change_column or "", outputs.crash_receipts)
     return run_tasks(changes.frame, task, changes.plan, options, outputs, contexts, sort=WHAT)
-
-
-# --- jobs -----------------------------------------------------------------------------------------
-
-
-@dataclass
-class _Gathering(Outputs):
-    """Outputs that hold the ends of jobs back, so that those of both plans are written at once."""
-
-    ends: list[JobEnded] = field(default_factory=list)
-    behind: Outputs | None = None
-
-    def keep_refused(self, refused: RejectedRow) -> None:
-        """Hand a refused row on."""
-        if self.behind is not None:
-            self.behind.keep_refused(refused)
-
-    def keep_ends(self, ends: list[JobEnded]) -> None:
-        """Hold the ends back."""
-        self.ends += ends
-
-
-def _follow(
-    changes: Changes, jobs: list[OpenJob], total: TaskReport, outputs: Outputs, contexts: SendContextFactory
-) -> None:
-    gathering = _Gathering(outputs.run_id, behind=outputs)
-    for plan, later in ((changes.plan, False), (changes.deletion, True)):
-        if plan is not None:
-            mine = [job for job in jobs if (job.partition_id >= COUNTERPART) == later]
-            follow_jobs(plan, mine, total, gathering, contexts)
-    outputs.keep_ends(gathering.ends)
 
 
 # --- inside a task --------------------------------------------------------------------------------
@@ -150,13 +121,14 @@ class ChangeTask:
     plan: WritePlan
     deletion: WritePlan | None
     contexts: SendContextFactory
-    kinds: frozenset[str]
+    kinds: frozenset[ResultKind]
     change_column: str
-    early: EarlyReceipts
+    crash_receipts: CrashReceipts
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """What `mapInArrow` calls."""
-        partition, attempt = current_task()
+        task = current_task()
+        partition, attempt = task.partition_id, task.attempt
         rows, stop = Runs(batches), Stop()
         width = len(self.plan.columns)
         sending = [(self.plan, UPSERT, range(width), partition)]
@@ -164,13 +136,13 @@ class ChangeTask:
             columns = range(width, width + len(self.deletion.columns))
             sending.append((self.deletion, DELETE, columns, partition + COUNTERPART))
         for plan, what, columns, number in sending:
-            encoded = arrow.encoded((batch.select(list(columns)) for batch in rows.of(what)), plan)
+            encoded = encode_batches((batch.select(list(columns)) for batch in rows.of(what)), plan)
             with self.contexts.open(plan, number, attempt, stop) as context:
-                happened = self.early.told(run_task(plan, encoded, context), context)
-                yield from result_batches(happened, plan.run_id, number, self.kinds)
+                events = self.crash_receipts.record(run_task(plan, encoded, context), context)
+                yield from result_batches(events, plan.run_id, self.kinds)
             if stop.is_set():
                 return
-        yield from result_batches(self._counted(rows, partition), self.plan.run_id, partition, self.kinds)
+        yield from result_batches(self._counted(rows, partition), self.plan.run_id, self.kinds)
 
     def _counted(self, rows: Runs, partition: int) -> Iterator[TaskEvent]:
         """The rows that are not sent: those of no known kind are rejected, the others skipped."""
@@ -178,7 +150,7 @@ class ChangeTask:
         for batch in rows.of(UNKNOWN):
             first = report.rows
             report.rows += batch.num_rows
-            encoded = arrow.encode(batch.select(list(range(len(self.plan.columns)))), self.plan)
+            encoded = encode(batch.select(list(range(len(self.plan.columns)))), self.plan)
             yield from (refuse(self.plan, one, report, partition) for one in self._strange(encoded, first))
         for what, because in sorted(BECAUSE.items()):
             for batch in rows.of(what):
@@ -187,10 +159,8 @@ class ChangeTask:
         yield report
 
     def _strange(self, encoded: pa.RecordBatch, first: int) -> Iterator[Rejection]:
-        cut = len(formats.separator(self.plan.content_format))
-        for number, record in enumerate(encoded.column(0).to_pylist(), first):
-            text = record if isinstance(record, str) else record.decode("utf-8", "replace")
-            yield Rejection(number, text[: len(text) - cut], "bad_value", STRANGE.format(self.change_column))
+        for number, record in enumerate(record_texts(encoded), first):
+            yield Rejection(number, record, "bad_value", STRANGE.format(self.change_column))
 
 
 class Runs:

@@ -19,8 +19,7 @@ from spark_klaviyo.account.members import ListFacts, list_facts, members
 from spark_klaviyo.account.reads import AccountReader, ReadFailed, open_reader
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Receipt
-from spark_klaviyo.encode import arrow, jvm
-from spark_klaviyo.encode.rows import row_encoder
+from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.errors import OptionError, SchemaError
 from spark_klaviyo.modes.mirror.identities import (
     MOST,
@@ -42,10 +41,11 @@ from spark_klaviyo.plan.types import Field, Type, columns_of
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport, merge
 from spark_klaviyo.runs import session
+from spark_klaviyo.runs.columns import sent_columns
 from spark_klaviyo.runs.execute import conclude, gathered, send
-from spark_klaviyo.runs.outputs.outcome import judged
-from spark_klaviyo.runs.outputs.results import RESULT, Results
-from spark_klaviyo.runs.outputs.session_outputs import Outputs
+from spark_klaviyo.runs.outputs.outcome import judge_run
+from spark_klaviyo.runs.outputs.results import RESULT_DDL, Results
+from spark_klaviyo.runs.outputs.session_outputs import SessionOutputs
 from spark_klaviyo.runs.rate_limit_session import rate_limit_session
 from spark_klaviyo.runs.send_task import SendTask
 from spark_klaviyo.state.session import resuming
@@ -73,8 +73,7 @@ def write_mirror(df: DataFrame, options: Options, run_id: str) -> WriteReport:
     session.choose_worker_python(df)
     with open_reader(options) as reader:
         facts = _before(reader, plan)
-        outputs = Outputs.of(session.session_of(df), options, plan.run_id)
-        outputs.prepare()
+        outputs = SessionOutputs.open(session.session_of(df), options, plan.run_id)
         with (
             rate_limit_session(df, plan, options) as contexts,
             resuming(session.session_of(df), plan, options, contexts) as plan,
@@ -84,7 +83,7 @@ def write_mirror(df: DataFrame, options: Options, run_id: str) -> WriteReport:
                 outputs.remove_staging()
                 raise SchemaError(EMPTY)
             total = gathered(results, plan, outputs, contexts)
-            if judged(total, plan, outputs.troubles).stopped is None:
+            if judge_run(total, plan, outputs.failures).stopped is None:
                 people, lost = _people(df, plan, options, results)
                 kept = all_kept(people, lost, total)
                 total = kept or _remove(reader, facts, people, total, plan, options, outputs, contexts)
@@ -123,8 +122,7 @@ class WatchTask:
         seen, told = Seen(plan), list[str]()
 
         def watched() -> Iterator[pa.RecordBatch]:
-            for batch in batches:
-                encoded = arrow.encode(batch, plan) if self.task.encode else batch
+            for encoded in encode_batches(batches, plan) if self.task.encode else batches:
                 told.append(packed(seen.people(encoded)))
                 yield encoded
 
@@ -143,11 +141,10 @@ def _watching(plan: WritePlan) -> type[WatchTask] | None:
 
 def _people(df: DataFrame, plan: WritePlan, options: Options, results: Results) -> tuple[IdentitySet, int]:
     """Who the rows are, and how many rows name nobody who could be compared."""
-    texts = results.people
+    texts = results.identities
     if plan.state is not None:
-        in_jvm = jvm.encodable(plan)
-        frame = (jvm.encoded(df, plan) if in_jvm else jvm.numbered(df, plan)).coalesce(options.tasks)
-        texts = [row["body"] for row in frame.mapInArrow(WhoTask(plan, not in_jvm), RESULT).collect()]
+        frame, plan = sent_columns(df, plan)
+        texts = [row["body"] for row in frame.coalesce(options.tasks).mapInArrow(WhoTask(plan), RESULT_DDL).collect()]
     return unpacked(texts)
 
 
@@ -175,7 +172,7 @@ def _remove(
     total: TaskReport,
     plan: WritePlan,
     options: Options,
-    outputs: Outputs,
+    outputs: SessionOutputs,
     contexts: SendContextFactory,
 ) -> TaskReport:
     """Read the members and remove those that no row is about; the counts of both parts of the run."""
@@ -199,7 +196,7 @@ def too_many(found: Removals, facts: ListFacts, asked: str) -> str:
 
 
 def _removed(
-    found: Removals, plan: WritePlan, options: Options, outputs: Outputs, contexts: SendContextFactory
+    found: Removals, plan: WritePlan, options: Options, outputs: SessionOutputs, contexts: SendContextFactory
 ) -> TaskReport:
     if not found.ids:
         return TaskReport()
@@ -218,12 +215,13 @@ def _removed(
     removing = make_plan(other, [Field("id", Type("string"))], plan.run_id)
     report, receipts = TaskReport(), list[Receipt]()
     with contexts.open(removing, REMOVALS, 0) as context:
-        for event in run_task(removing, iter(row_encoder(removing)([(one,) for one in found.ids])), context):
+        ids = pa.RecordBatch.from_arrays([pa.array(found.ids, pa.string())], names=["id"])
+        for event in run_task(removing, encode_batches([ids], removing), context):
             if isinstance(event, Receipt):
                 receipts.append(event)
             elif isinstance(event, TaskReport):
                 report = event
-    outputs.keep_receipts(receipts)
+    outputs.append_receipts(receipts)
     return beside(report)
 
 

@@ -18,12 +18,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from spark_klaviyo.arrow.encoded import PARAMS, record_texts
 from spark_klaviyo.core.exact_json import Json
-from spark_klaviyo.encode import arrow
+from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.errors import SchemaError
-from spark_klaviyo.plan.manual import formats
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.runs.outputs.results import IDENTITIES
+from spark_klaviyo.runs.outputs.results import ResultKind, result_batch
 from spark_klaviyo.screen import values
 from spark_klaviyo.screen.validate_row import get
 
@@ -108,13 +108,11 @@ class Seen:
 
     def people(self, batch: pa.RecordBatch) -> Hashes:
         """The hashes of each row's identifiers."""
-        places = {known.path: known.at for known in self.plan.template.fields if known.path in KINDS}
-        cut = len(formats.separator(self.plan.content_format))
-        records = batch.column(0).to_pylist()
+        places = {known.name: known.json_path for known in self.plan.template.fields if known.name in KINDS}
         countries = self._countries(batch)
         rows = []
-        for text, country in zip(records, countries, strict=True):
-            record = _parsed(text[: len(text) - cut])
+        for text, country in zip(record_texts(batch), countries, strict=True):
+            record = _parsed(text)
             told = [(kind, get(record, places.get(kind, ("",))), country) for kind in KINDS]
             hashes = [hashed(*one) for one in told]
             if not any(names_somebody(*one) for one in told):
@@ -124,9 +122,9 @@ class Seen:
 
     def _countries(self, batch: pa.RecordBatch) -> list[str]:
         country = self.plan.checks.default_country
-        if not country.startswith("column:") or batch.num_columns < 4:
-            return ["" if country.startswith("column:") else country] * batch.num_rows
-        params = (json.loads(text) if text else {} for text in batch.column(3).to_pylist())
+        if not country.startswith("column:"):
+            return [country] * batch.num_rows
+        params = (json.loads(text) if text else {} for text in batch.column(PARAMS).to_pylist())
         return [str(aside.get("default_country") or "") for aside in params]
 
 
@@ -145,7 +143,7 @@ def lost(people: Hashes) -> int:
 
 def comparable(plan: WritePlan) -> WritePlan:
     """The plan, if its rows can name members at all; else a `SchemaError`."""
-    named = {wanted.path for wanted in plan.checks.wanted if wanted.leaf is not None}
+    named = {wanted.name for wanted in plan.checks.fields if wanted.leaf is not None}
     if plan.record_column is None and not named & set(KINDS):
         raise SchemaError(
             f"list_mode: mirror compares rows with members by {', '.join(KINDS)}, and the DataFrame has none of these "
@@ -174,16 +172,13 @@ class WhoTask:
     """Rows of one partition in, who they are out, and nothing is sent; picklable."""
 
     plan: WritePlan
-    encode: bool
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """What `mapInArrow` calls."""
-        for batch in batches:
-            encoded = arrow.encode(batch, self.plan) if self.encode else batch
+        for encoded in encode_batches(batches, self.plan):
             yield result([packed(Seen(self.plan).people(encoded))])
 
 
 def result(bodies: list[str]) -> pa.RecordBatch:
     """Result rows that tell who was seen: kind, body."""
-    kinds = pa.array([IDENTITIES] * len(bodies), pa.string())
-    return pa.RecordBatch.from_arrays([kinds, pa.array(bodies, pa.string())], names=["kind", "body"])
+    return result_batch([(ResultKind.IDENTITIES, body) for body in bodies])

@@ -23,7 +23,7 @@ PLACEHOLDER = re.compile(r"\{([^{}\":,\s][^{}\":,]*)\}")
 _JSON_TOKEN = re.compile(r'(?P<text>"(?:[^"\\]|\\.)*")|' + PLACEHOLDER.pattern)
 _MARKS = {"api_key": KEY_PLACEHOLDER.decode(), "now": NOW_PLACEHOLDER.decode()}
 _MARK = re.compile("|".join(map(re.escape, _MARKS.values())))
-# Types whose values are bare in JSON; of an unknown type each value decides.
+# Types whose values are bare in JSON.
 _BARE = frozenset({"byte", "short", "integer", "long", "float", "double", "decimal", "boolean"})
 _NESTED = frozenset({"array", "map", "struct"})
 
@@ -80,7 +80,7 @@ def _filled_json(text: str, values: Values, kinds: Values) -> str:
         name = found[2]
         if name in _MARKS:
             return f'"{_MARKS[name]}"'
-        return _json_value(values.get(name), kinds.get(name, "unknown"))
+        return _json_value(values.get(name), kinds.get(name, "string"))
 
     def inside(found: re.Match[str]) -> str:
         return _MARKS.get(found[1]) or formats.quoted(ContentFormat.JSON, values.get(found[1], ""))
@@ -92,15 +92,8 @@ def _json_value(text: str | None, kind: str) -> str:
     """A column's value as JSON; it comes as text."""
     if text is None:
         return "null"
-    as_it_is = kind in _BARE or kind in _NESTED or (kind == "unknown" and _says_itself(text))
+    as_it_is = kind in _BARE or kind in _NESTED
     return text if as_it_is else json.dumps(text, ensure_ascii=False)
-
-
-def _says_itself(text: str) -> bool:
-    try:
-        return not isinstance(json.loads(text), str)
-    except ValueError:
-        return False
 
 
 def _encoded(text: str) -> str:

@@ -53,6 +53,11 @@ def media_type(content_format: ContentFormat) -> str:
     return FORMATS[content_format].media_type
 
 
+def is_json(content_format: ContentFormat) -> bool:
+    """Whether rows of this format are sent as the JSON they are encoded as."""
+    return content_format in (ContentFormat.JSON, ContentFormat.NDJSON)
+
+
 def separator(content_format: ContentFormat) -> bytes:
     """What follows each row; the last one of a request is dropped."""
     return FORMATS[content_format].separator
@@ -97,9 +102,13 @@ def csv_cell(text: str) -> str:
 
 
 def xml_text(text: str) -> str:
-    """Text or attribute content of XML 1.0; characters it cannot hold become U+FFFD."""
-    held = "".join(c if _in_xml(c) else "\ufffd" for c in text) if not text.isprintable() else text
-    return escape(held, {'"': "&quot;", "\r": "&#13;"})
+    """Text or attribute content of XML 1.0."""
+    return escape(xml_characters(text), {'"': "&quot;", "\r": "&#13;"})
+
+
+def xml_characters(text: str) -> str:
+    """The text with U+FFFD for characters that XML 1.0 cannot hold."""
+    return text if text.isprintable() else "".join(c if _in_xml(c) else "\ufffd" for c in text)
 
 
 def _in_xml(character: str) -> bool:

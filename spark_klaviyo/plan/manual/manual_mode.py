@@ -12,7 +12,7 @@ from spark_klaviyo.core.models import Limits
 from spark_klaviyo.plan.manual import body
 from spark_klaviyo.plan.manual.body import KEY, PLACEHOLDER, RESERVED, ROW, ROWS
 from spark_klaviyo.templates import CURRENT
-from spark_klaviyo.templates.model import MAX_BODY, M, Setting, Template
+from spark_klaviyo.templates.model import MAX_BODY, BodyLayout, Family, M, Setting, Template
 
 if TYPE_CHECKING:
     from spark_klaviyo.options.parse import Options
@@ -100,7 +100,7 @@ def template(options: Options) -> Template:
     place = body.rows_place(text) if options.content_format is ContentFormat.JSON and ROWS in text else None
     return Template(
         name="manual",
-        family="manual",
+        family=Family.MANUAL,
         summary="Any URL, method, headers, content format and body.",
         method=options.method,
         path=path,
@@ -108,25 +108,22 @@ def template(options: Options) -> Template:
         fields=(),
         limits=known.limits if known else Limits(DEFAULT_ROWS, MAX_BODY),
         quota=known.quota if known else M,
-        outcome=known.outcome if known else "accepted" if takes_token(path) else "delivered",
-        success=known.success if known else (200, 201, 202, 204),
+        confirmed_by_reply=known.confirmed_by_reply if known else not takes_token(path),
         job=known.job if known else None,
-        done=known.done if known else (),
+        already_satisfied=known.already_satisfied if known else (),
         settings=tuple(Setting(name, "column of the url", required=True) for name in url_columns(options)),
-        arrange=_arranged(options, text),
-        as_rows=True,
+        layout=_layout(options, text),
+        raw_rows=True,
         keep_empty=(),
-        pointer=place or "",
+        rows_pointer=place or "",
         api=api_of(path),
     )
 
 
-def _arranged(options: Options, text: str) -> str:
+def _layout(options: Options, text: str) -> BodyLayout:
     if _token_form(options):
-        return "form"
-    if not text:
-        return "nothing"
-    return "" if ROWS in text or ROW in text else "apart"
+        return BodyLayout.FORM
+    return BodyLayout.SEQUENCE if ROWS in text or ROW in text else BodyLayout.APART
 
 
 def _token_form(options: Options) -> bool:
@@ -181,9 +178,9 @@ def _takes_one(options: Options) -> bool:
 
 def one_row_a_request(made: Template, options: Options) -> bool:
     """Whether URL or body hold one row: columns in the URL, `{row}`, or no rows at all."""
-    if made.family != "manual":
-        return bool(made.item_paths)
-    return bool(url_columns(options)) or bool(made.arrange) or ROWS not in body_text(options)
+    if not made.is_manual:
+        return bool(made.path_fields)
+    return bool(url_columns(options)) or made.layout is not BodyLayout.SEQUENCE or ROWS not in body_text(options)
 
 
 def complaints(options: Options) -> Iterator[str]:

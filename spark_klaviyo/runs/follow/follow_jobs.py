@@ -1,53 +1,46 @@
-"""Following the jobs of a whole run from the calling process, once its tasks have sent everything."""
+"""Follows the jobs of a run from the calling process, once its tasks have sent everything."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 
-from spark_klaviyo.core.codes import ReceiptOutcome, jobs_can_be_followed
+from spark_klaviyo.core.codes import ReceiptOutcome, StopCode, jobs_can_be_followed
 from spark_klaviyo.deliver.jobs.follow import JobEnded, OpenJob
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
-from spark_klaviyo.runs.interrupt import CODE, MESSAGE
-from spark_klaviyo.runs.outputs.session_outputs import Outputs
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.jobs import RejectedRow, settle
 
+DRIVER = -1  # the partition number of what the calling process does
+
 
 def follow_jobs(
-    plan: WritePlan, jobs: Iterable[OpenJob], total: TaskReport, outputs: Outputs, contexts: SendContextFactory
-) -> None:
-    """Bring the run's jobs to their end: counts go to `total`, rows and receipts to `outputs`.
-
-    Jobs are left open where the caller does not wait for them, or where the write was stopped for a reason that would
-    meet the asking as well; their receipts stay `accepted`, and `follow_klaviyo` settles them later.
-    """
-    held = list(jobs)
-    follows = plan.wait_for_jobs and jobs_can_be_followed(total.stopped and total.stopped[0])
-    ends = _followed(plan, held, total, outputs, contexts) if follows and held else []
-    ended = {end.job.job_id for end in ends}
-    left = [job for job in held if job.job_id not in ended]
-    for job in left:
-        total.record_job(job.job_id, "open", job.rows)
-    outputs.keep_ends(ends + [JobEnded(job, "open", 0, job.rows, ReceiptOutcome.ACCEPTED) for job in left])
-
-
-def _followed(
-    plan: WritePlan, jobs: list[OpenJob], total: TaskReport, outputs: Outputs, contexts: SendContextFactory
+    plan: WritePlan,
+    jobs: Sequence[OpenJob],
+    total: TaskReport,
+    contexts: SendContextFactory,
+    add_reject: Callable[[RejectedRow], None],
 ) -> list[JobEnded]:
+    """Follow jobs to their end; counts go to `total`, rows that jobs refused to `add_reject`.
+
+    Returns an end for each job. Jobs are left open, and their rows `accepted`, where the caller does not wait for them
+    or where the write was stopped for a reason that also ends the following; `follow_klaviyo` settles them later.
+    """
     ends: list[JobEnded] = []
-    with contexts.open(plan, -1, 0) as context:
-        try:
-            _keep(settle(plan, jobs, context, total), outputs, ends)
-        except KeyboardInterrupt:  # the counts add up after every event
-            total.stopped = (CODE, MESSAGE)
-        total.ended = context.clock.wall().timestamp()
+    if jobs and plan.wait_for_jobs and jobs_can_be_followed(total.stopped and total.stopped[0]):
+        with contexts.open(plan, DRIVER, 0) as context:
+            try:
+                for event in settle(plan, jobs, context, total):
+                    if isinstance(event, RejectedRow):
+                        add_reject(event)
+                    else:
+                        ends.append(event)
+            except KeyboardInterrupt:  # the counts add up after every event
+                total.stopped = (StopCode.INTERRUPTED, StopCode.INTERRUPTED.text)
+            total.ended = context.clock.wall().timestamp()
+    ended = {end.job.job_id for end in ends}
+    for job in jobs:
+        if job.job_id not in ended:
+            total.record_job(job.job_id, "open", job.rows)
+            ends.append(JobEnded(job, "open", 0, job.rows, ReceiptOutcome.ACCEPTED))
     return ends
-
-
-def _keep(events: Iterable[RejectedRow | JobEnded], outputs: Outputs, ends: list[JobEnded]) -> None:
-    for event in events:
-        if isinstance(event, RejectedRow):
-            outputs.keep_refused(event)
-        else:
-            ends.append(event)

@@ -1,4 +1,4 @@
-"""Finds the receipts whose jobs are open: in a folder, hidden places of cut-off runs included, or among given rows."""
+"""Finds the receipts whose jobs are open: in a folder, hidden files of killed runs included, or among given rows."""
 
 from __future__ import annotations
 
@@ -9,106 +9,97 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from spark_klaviyo.core.codes import ReceiptOutcome
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.datasets.schemas import RECEIPTS
 from spark_klaviyo.datasets.spark_storage import STAGING
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import is_table
-from spark_klaviyo.runs.outputs.results import RECEIPT, REJECT
-from spark_klaviyo.runs.outputs.task_outputs import OPEN
+from spark_klaviyo.runs.outputs.crash_receipts import OPEN_RECEIPTS
+from spark_klaviyo.runs.outputs.results import ResultKind
 
 Row = Mapping[str, object]
-Key = tuple[object, ...]  # names a request that made a job
+Key = tuple[object, ...]  # names a request
 NAMES = [column.name for column in RECEIPTS]
-ACCEPTED = "accepted"
 STAGED_ROWS = 2_000  # result rows held at a time
 
 
 @dataclass
 class OpenReceipts:
-    """`hidden`: requests whose receipts no reader sees yet. `folder`: where further rows go, if anywhere."""
+    """Receipts of open jobs.
+
+    `folder`: where further rows are appended, if anywhere. `hidden`: requests whose receipts readers do not see yet.
+    """
 
     folder: Folder | None = None
     given: tuple[Row, ...] = ()
     hidden: set[Key] = field(default_factory=set)
-    _used: list[str] = field(default_factory=list)
+    _hidden_names: list[str] = field(default_factory=list)
 
     @staticmethod
     def of(receipts: object) -> OpenReceipts:
         """A path or URI; a DataFrame of receipts, or `report.receipts`, for which no further rows are written."""
         if isinstance(receipts, str | Path):
-            place = str(receipts)
-            if is_table(place):
+            if is_table(str(receipts)):
                 raise OptionError("receipts: a table needs a Spark session: give the DataFrame, spark.table(...)")
-            return OpenReceipts(Folder.at(place))
+            return OpenReceipts(Folder.at(str(receipts)))
         if hasattr(receipts, "where") and hasattr(receipts, "collect"):
-            rows = [row.asDict() for row in receipts.where("job_id IS NOT NULL").collect()]
-            return OpenReceipts(given=tuple(rows))
+            rows = receipts.where("job_id IS NOT NULL").collect()
+            return OpenReceipts(given=tuple(row.asDict() for row in rows))
         if isinstance(receipts, Iterable):
-            kept = (asdict(one) for one in receipts if isinstance(one, Receipt))
-            return OpenReceipts(given=tuple(kept))
+            return OpenReceipts(given=tuple(asdict(one) for one in receipts if isinstance(one, Receipt)))
         raise OptionError("receipts: must be the path of a receipts dataset, a DataFrame of it, or report.receipts")
 
     def rows(self) -> list[Row]:
         """One row for each request whose job is open."""
         if self.folder is None:
-            return list(_open_of(self.given, self.given).values())
+            return list(_open_rows(self.given, self.given).values())
         names = self.folder.names()
         folders = {folder.path.rpartition("/")[2]: folder for folder in self.folder.folders()}
         if not names and not folders:
             raise OptionError(f"receipts: there are none at {self.folder.path}")
-        visible = _open_of(self._read(self.folder, names), self._read(self.folder, names))
-        hidden = dict(self._hidden(folders))
-        for row in self._read(self.folder, names) if hidden else ():
+        visible = _open_rows(_read(self.folder, names), _read(self.folder, names))
+        hidden = {key_of(row): row for row in self._hidden_rows(folders)}
+        for row in _read(self.folder, names) if hidden else ():
             hidden.pop(key_of(row), None)
         self.hidden = set(hidden)
         return list({**hidden, **visible}.values())
 
     def staged_rejects(self) -> Iterator[tuple[str, Iterator[Row]]]:
-        """By run, the rejected rows of runs that were cut off before anything of theirs could be written."""
+        """By run, the rejected rows of runs that were killed before they wrote any dataset."""
         staging = self.folder.child(STAGING) if self.folder is not None else None
         for run in staging.folders() if staging is not None else ():
-            yield run.path.rpartition("/")[2], _told(run, REJECT)
+            yield run.path.rpartition("/")[2], _staged_rows(run, ResultKind.REJECT)
 
     def clear_hidden(self) -> None:
-        """Take away the hidden files of tasks that were cut off: their rows are in the dataset by now."""
-        for name in self._used:
+        """Delete the hidden files of killed tasks: their rows are in the dataset by now."""
+        for name in self._hidden_names:
             if self.folder is not None:
-                self.folder.child(OPEN).delete(name)
+                self.folder.child(OPEN_RECEIPTS).delete(name)
 
-    def _read(self, folder: Folder, names: Iterable[str]) -> Iterator[Row]:
-        """Receipts with a job, a file at a time."""
-        for name in names:
-            try:
-                table = folder.read(name, NAMES)
-            except (pa.ArrowException, OSError, KeyError) as error:
-                raise OptionError(f"receipts: {name} cannot be read as receipts: is this their folder?") from error
-            if set(table.column_names) != set(NAMES):
-                raise OptionError(f"receipts: {name} holds something else; expected {', '.join(NAMES)}")
-            for row in table.to_pylist():
-                if row["job_id"]:
-                    yield row
-
-    def _hidden(self, folders: Mapping[str, Folder]) -> Iterator[tuple[Key, Row]]:
-        """What cut-off tasks, and runs cut off while they followed their jobs, have left."""
-        if OPEN in folders:
-            self._used = folders[OPEN].names()
-            for row in self._read(folders[OPEN], self._used):
-                yield key_of(row), row
+    def _hidden_rows(self, folders: Mapping[str, Folder]) -> Iterator[Row]:
+        """Receipts with a job that killed tasks have left, and runs that were killed while they followed their jobs."""
+        if OPEN_RECEIPTS in folders:
+            self._hidden_names = folders[OPEN_RECEIPTS].names()
+            yield from _read(folders[OPEN_RECEIPTS], self._hidden_names)
         for run in folders[STAGING].folders() if STAGING in folders else ():
-            yield from _staged(run)
+            yield from (row for row in _staged_rows(run, ResultKind.RECEIPT) if row.get("job_id"))
 
 
-def _staged(run: Folder) -> Iterator[tuple[Key, Row]]:
-    """Receipts with a job among the result rows of a run that never came to write them."""
-    for row in _told(run, RECEIPT):
-        if row.get("job_id"):
-            yield key_of(row), row
+def _read(folder: Folder, names: Iterable[str]) -> Iterator[Row]:
+    """Receipts with a job, a file at a time."""
+    for name in names:
+        try:
+            table = folder.read(name, NAMES)
+        except (pa.ArrowException, OSError, KeyError) as error:
+            raise OptionError(f"receipts: {name} cannot be read as receipts: is this their folder?") from error
+        if set(table.column_names) != set(NAMES):
+            raise OptionError(f"receipts: {name} holds something else; expected {', '.join(NAMES)}")
+        yield from (row for row in table.to_pylist() if row["job_id"])
 
 
-def _told(run: Folder, kind: str) -> Iterator[Row]:
-    """Result rows of one kind."""
+def _staged_rows(run: Folder, kind: ResultKind) -> Iterator[Row]:
     for name in run.names():
         for piece in run.pieces(name, ["kind", "body"], STAGED_ROWS):
             kinds, bodies = (column.to_pylist() for column in piece.columns)
@@ -116,14 +107,14 @@ def _told(run: Folder, kind: str) -> Iterator[Row]:
 
 
 def key_of(row: Row) -> Key:
-    """What names a receipt's request; several may have been answered with the same job."""
+    """What names a receipt's request; several requests may have been answered with the same job."""
     return tuple(row[name] for name in ("job_id", "run_id", "partition_id", "sequence"))
 
 
-def _open_of(first: Iterable[Row], again: Iterable[Row]) -> dict[Key, Row]:
-    """Accepted rows by request, without those that a settled row replaces; read twice, so that few are held."""
-    found = {key_of(row): row for row in first if row["outcome"] == ACCEPTED and row["job_id"]}
+def _open_rows(rows: Iterable[Row], again: Iterable[Row]) -> dict[Key, Row]:
+    """Accepted rows by request, without those that a later row replaces; read twice, so that few are held."""
+    found = {key_of(row): row for row in rows if row["outcome"] == ReceiptOutcome.ACCEPTED and row["job_id"]}
     for row in again:
-        if row["outcome"] != ACCEPTED:
+        if row["outcome"] != ReceiptOutcome.ACCEPTED:
             found.pop(key_of(row), None)
     return found

@@ -1,9 +1,9 @@
-"""Receipts of accepted jobs that the tasks of a session door write at once, for a run that does not live to its end.
+"""Receipts of accepted jobs, written by the tasks at once, for a run that is killed before it writes its datasets.
 
-Spark shows what tasks hand back only when all of them have ended, so the ids of the jobs of a run that is killed while
-it sends would be lost. They stand in the hidden folder that task doors use, where `follow_klaviyo` looks, and go when
-the run has written its receipts. That takes a place that pyarrow or fsspec can open: a catalog's table is none, nor is
-a path without a scheme where Spark's own file system is not this machine's.
+Spark hands the tasks' results over only when all tasks have ended, so the job ids of a killed run would be lost. These
+receipts are in the hidden folder that entry points without a session use too, where `follow_klaviyo` finds them; a run
+that ends deletes its own. That takes a location that pyarrow or fsspec can open: no catalog table, and no path without
+a scheme where Spark's default file system is not this machine's.
 """
 
 from __future__ import annotations
@@ -21,60 +21,62 @@ from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.report.task_report import TaskReport
-from spark_klaviyo.runs.outputs.task_outputs import OPEN
 from spark_klaviyo.task.run import TaskEvent
 
-UNWRITTEN = "job ids could not be written to receipts_path as they came: a run that was cut off could not be followed"
-_TROUBLES = (OSError, pa.ArrowException, OptionError)
+OPEN_RECEIPTS = "_open"  # a folder inside the receipts; hidden from Spark's readers, like all names that begin so
+UNWRITTEN = "job ids could not be written to receipts_path at once: a run that was killed could not be followed"
+_ERRORS = (OSError, pa.ArrowException, OptionError)
+
+
+def part_stem(run_id: str, context: SendContext) -> str:
+    """How the names of the files of one attempt of a task begin."""
+    return f"part-{run_id}-{context.partition_id:05d}-{context.attempt}"
 
 
 @dataclass(frozen=True)
-class EarlyReceipts:
-    """Where the tasks of one run write them; picklable. `place` None: nowhere."""
+class CrashReceipts:
+    """Where the tasks of one run write them; picklable. `location`: the receipts' folder, None for nowhere."""
 
     run_id: str = ""
-    place: str | None = None
+    location: str | None = None
 
-    def checked(self) -> EarlyReceipts:
-        """The same, or nowhere if this process cannot open the place: then nobody could take them away again."""
+    def if_usable(self) -> CrashReceipts:
+        """The same, or nowhere if this process cannot open the location: it could not delete them at the end."""
         try:
             self._names()
-        except _TROUBLES:
-            return replace(self, place=None)
+        except _ERRORS:
+            return replace(self, location=None)
         return self
 
-    def told(self, happened: Iterator[TaskEvent], context: SendContext) -> Iterator[TaskEvent]:
-        """All that happens in a task, handed on; the receipt of a job is on disk before."""
+    def record(self, events: Iterator[TaskEvent], context: SendContext) -> Iterator[TaskEvent]:
+        """The events of a task, passed on; the receipt of a job is on disk before."""
         writer: PartWriter | None = None
-        trouble = self.place is None
-        for event in happened:
-            if isinstance(event, Receipt) and event.job_id is not None and not trouble:
+        failed = self.location is None
+        for event in events:
+            if isinstance(event, Receipt) and event.job_id is not None and not failed:
                 try:
-                    writer = writer or self._writer(context)
+                    writer = writer or PartWriter(self._folder(), RECEIPTS, part_stem(self.run_id, context))
                     writer.add(asdict(event), 0.0)
                     writer.flush()
-                except _TROUBLES:  # sending goes on: a run that ends has its receipts all the same
-                    trouble = True
-            elif isinstance(event, TaskReport) and trouble and self.place is not None:
+                except _ERRORS:  # sending goes on: a run that ends has its receipts all the same
+                    failed = True
+            elif isinstance(event, TaskReport) and failed and self.location is not None:
                 event.warn(UNWRITTEN)
             yield event
 
     def remove(self) -> None:
-        """Take them away: the run has written its receipts. Raises OSError."""
+        """Delete them: the run has written its receipts. Raises OSError."""
         for name in self._names():
             self._folder().delete(name)
 
     def _names(self) -> list[str]:
-        if self.place is None:
+        if self.location is None:
             return []
         return [name for name in self._folder().names() if name.startswith(f"part-{self.run_id}-")]
 
     def _folder(self) -> Folder:
-        """The hidden folder. OSError where Spark, which has made the place by now, means another file system's."""
-        place = Folder.at(self.place or "")
-        if place.is_local and not Path(place.path).is_dir():
-            raise FileNotFoundError(place.path)
-        return place.child(OPEN)
-
-    def _writer(self, context: SendContext) -> PartWriter:
-        return PartWriter(self._folder(), RECEIPTS, f"part-{self.run_id}-{context.partition_id:05d}-{context.attempt}")
+        """The hidden folder. OSError where Spark, which has made the location by now, uses another file system."""
+        folder = Folder.at(self.location or "")
+        if folder.is_local and not Path(folder.path).is_dir():
+            raise FileNotFoundError(folder.path)
+        return folder.child(OPEN_RECEIPTS)

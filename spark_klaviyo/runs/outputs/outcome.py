@@ -1,4 +1,4 @@
-"""How a run ends: judged as a whole, and raised where the caller asked for that."""
+"""How a run ends: whether it counts as stopped, and the error that the caller asked for."""
 
 from __future__ import annotations
 
@@ -14,18 +14,21 @@ from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.task.run import too_many
 
 
-def judged(total: TaskReport, plan: WritePlan, troubles: Sequence[str] = ()) -> TaskReport:
-    """The counts of all tasks with the whole run's reason to be called stopped, where one came only at its end."""
+def judge_run(total: TaskReport, plan: WritePlan, failures: Sequence[str] = ()) -> TaskReport:
+    """The counts of all tasks, stopped where only the whole run shows the reason.
+
+    That is more rejects than `max_rejects`, or `failures`: datasets that could not be written.
+    """
     if total.stopped is not None:
         return total
     if plan.max_rejects and too_many(plan.max_rejects, total.rejected, total.rows, settled=True):
         reason = f"more than {plan.max_rejects} of the rows were rejected (max_rejects)"
         return replace(total, stopped=(StopCode.TOO_MANY_REJECTS, reason))
-    return replace(total, stopped=(StopCode.NOT_WRITTEN, "; ".join(troubles))) if troubles else total
+    return replace(total, stopped=(StopCode.NOT_WRITTEN, "; ".join(failures))) if failures else total
 
 
-def ended(report: WriteReport, on_reject: OnReject) -> WriteReport:
-    """The report, or the `WriteStopped` or `RowsRejected` that carries it."""
+def return_or_raise(report: WriteReport, on_reject: OnReject) -> WriteReport:
+    """The report; raises `WriteStopped` or, with `on_reject=fail`, `RowsRejected`, which carry it."""
     if report.stopped is not None:
         raise WriteStopped(f"{report.stopped[1]} (run {report.run_id}): {report}", report)
     if report.rejected and on_reject is OnReject.FAIL:

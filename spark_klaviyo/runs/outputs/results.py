@@ -1,35 +1,52 @@
-"""What tasks hand back through Spark: rows of (kind, body), the body being JSON, and how the driver reads them."""
+"""Result rows: what tasks hand back to the driver through Spark, as (kind, body) with a JSON body."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 
 import pyarrow as pa
 
 from spark_klaviyo.core.models import Receipt
-from spark_klaviyo.deliver.jobs.follow import JobEnded, OpenJob
+from spark_klaviyo.deliver.jobs.follow import OpenJob
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.task.jobs import RejectedRow
 from spark_klaviyo.task.run import TaskEvent
 
-RESULT = "kind string, body string"
-SCHEMA = pa.schema([("kind", pa.string()), ("body", pa.string())])
-MOST_ROWS = 2_000  # result rows held before they are handed to Spark
-REPORT, REJECT, RECEIPT, JOB = "report", "reject", "receipt", "job"
-IDENTITIES = "identities"  # of a mirror: who the rows are
-_KINDS: dict[type, str] = {TaskReport: REPORT, Receipt: RECEIPT, OpenJob: JOB, JobEnded: "end"}
+MOST_ROWS = 2_000  # result rows of one Arrow batch
 
 
-def reject_body(run_id: str, partition_id: int, refused: RejectedRow) -> dict[str, object]:
+class ResultKind(StrEnum):
+    """What a result row holds."""
+
+    REPORT = "report"  # counts of a task
+    REJECT = "reject"  # a row of the rejects dataset
+    RECEIPT = "receipt"  # a row of the receipts dataset
+    JOB = "job"  # an asynchronous job that is still open
+    IDENTITIES = "identities"  # who the rows of a mirror are
+
+
+RESULT_DDL = "kind string, body string"
+RESULT_SCHEMA = pa.schema([("kind", pa.string()), ("body", pa.string())])
+# A JobEnded has no kind: entry points with a session follow jobs after the tasks.
+_KINDS: dict[type, ResultKind] = {
+    TaskReport: ResultKind.REPORT,
+    RejectedRow: ResultKind.REJECT,
+    Receipt: ResultKind.RECEIPT,
+    OpenJob: ResultKind.JOB,
+}
+
+
+def reject_row(run_id: str, rejected: RejectedRow) -> dict[str, object]:
     """A row of the rejects dataset."""
-    rejection = refused.rejection
+    rejection = rejected.rejection
     return {
         "run_id": run_id,
-        "partition_id": partition_id,
+        "partition_id": rejected.partition_id,
         "record": rejection.record,
-        **refused.who,
+        **rejected.who,
         "code": rejection.code,
         "detail": rejection.detail,
         "pointer": rejection.pointer,
@@ -37,50 +54,45 @@ def reject_body(run_id: str, partition_id: int, refused: RejectedRow) -> dict[st
     }
 
 
-def result_batches(
-    happened: Iterable[TaskEvent], run_id: str, partition_id: int, kinds: frozenset[str]
-) -> Iterator[pa.RecordBatch]:
-    """Arrow batches of what happened, only of the kinds that somebody reads, handed over as it happens."""
+def result_batches(events: Iterable[TaskEvent], run_id: str, kinds: frozenset[ResultKind]) -> Iterator[pa.RecordBatch]:
+    """Arrow batches of result rows, of the given kinds only, handed over as the events occur."""
     rows: list[tuple[str, str]] = []
-    for event in happened:
-        kind = _KINDS.get(type(event), REJECT)
+    for event in events:
+        kind = _KINDS.get(type(event))
         if kind in kinds:
-            rows.append((kind, _body(event, run_id, partition_id)))
+            rows.append((kind, _body(event, run_id)))
         if len(rows) >= MOST_ROWS:
-            yield _batch(rows)
+            yield result_batch(rows)
             rows = []
-    yield _batch(rows)
+    yield result_batch(rows)
 
 
-def _body(event: TaskEvent, run_id: str, partition_id: int) -> str:
+def result_batch(rows: list[tuple[str, str]]) -> pa.RecordBatch:
+    """Result rows as one Arrow batch."""
+    columns = [pa.array([row[position] for row in rows], pa.string()) for position in range(2)]
+    return pa.RecordBatch.from_arrays(columns, schema=RESULT_SCHEMA)
+
+
+def _body(event: TaskEvent, run_id: str) -> str:
     if isinstance(event, TaskReport):
         return event.to_json()
-    if isinstance(event, Receipt | OpenJob):
-        return json.dumps(asdict(event))
-    if isinstance(event, JobEnded):
-        return ""  # jobs of a session door are followed after the tasks
-    return json.dumps(reject_body(run_id, partition_id, event), ensure_ascii=False)
-
-
-def _batch(rows: list[tuple[str, str]]) -> pa.RecordBatch:
-    columns = [pa.array([kind for kind, _ in rows], pa.string()), pa.array([body for _, body in rows], pa.string())]
-    return pa.RecordBatch.from_arrays(columns, schema=SCHEMA)
+    row = reject_row(run_id, event) if isinstance(event, RejectedRow) else asdict(event)
+    return json.dumps(row, ensure_ascii=False)
 
 
 @dataclass
 class Results:
-    """What the driver keeps of a run: a report a task, the jobs left open, and for a mirror who the rows are."""
+    """What the driver keeps of a run: a report a task, the open jobs, and for a mirror who the rows are."""
 
     reports: list[TaskReport] = field(default_factory=list)
     jobs: list[OpenJob] = field(default_factory=list)
-    people: list[str] = field(default_factory=list)  # who the rows are, as a mirror packs them
+    identities: list[str] = field(default_factory=list)
 
     def add(self, kind: str, body: str) -> None:
         """Read one result row."""
-        if kind == REPORT:
+        if kind == ResultKind.REPORT:
             self.reports.append(TaskReport.from_json(body))
-        elif kind == JOB:
-            told = json.loads(body)
-            self.jobs.append(OpenJob(**told))
-        elif kind == IDENTITIES:
-            self.people.append(body)
+        elif kind == ResultKind.JOB:
+            self.jobs.append(OpenJob(**json.loads(body)))
+        elif kind == ResultKind.IDENTITIES:
+            self.identities.append(body)

@@ -16,12 +16,12 @@ def run_row(report: WriteReport, options: Options) -> dict[str, object]:
         "template": report.template,
         **{name: getattr(report, name) for name in COUNTERS},
         "seconds": report.seconds,
-        "started_at": _moment(report.started),
-        "ended_at": _moment(report.ended),
+        "started_at": _time(report.started),
+        "ended_at": _time(report.ended),
         "stopped": ": ".join(report.stopped) if report.stopped else None,
         "options": options.public(),
     }
 
 
-def _moment(epoch: float) -> datetime | None:
-    return datetime.fromtimestamp(epoch, timezone.utc) if epoch else None
+def _time(epoch_seconds: float) -> datetime | None:
+    return datetime.fromtimestamp(epoch_seconds, timezone.utc) if epoch_seconds else None

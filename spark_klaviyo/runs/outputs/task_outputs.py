@@ -1,7 +1,7 @@
-"""Rejects and receipts of a task door: each task writes its own as it goes, through pyarrow, as nobody comes after it.
+"""Rejects, receipts and runs of entry points without a session: each task writes its own through pyarrow as it sends.
 
-Receipts of requests with an open job stand in a hidden folder until the job has ended, so that every request has one
-row, and a task that is cut off leaves them for `follow_klaviyo`.
+Receipts of requests with an open job are in a hidden folder until the job has ended, so that every request has one row
+in the end, and a task that is killed leaves them for `follow_klaviyo`.
 """
 
 from __future__ import annotations
@@ -20,50 +20,48 @@ from spark_klaviyo.deliver.jobs.follow import JobEnded
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport
-from spark_klaviyo.runs.outputs.results import reject_body
+from spark_klaviyo.runs.outputs.crash_receipts import OPEN_RECEIPTS, part_stem
+from spark_klaviyo.runs.outputs.results import reject_row
 from spark_klaviyo.runs.outputs.run_row import run_row
 from spark_klaviyo.task.jobs import RejectedRow
 from spark_klaviyo.task.run import TaskEvent
 
-OPEN = "_open"  # hidden from Spark's readers, like all names that begin so
-
 
 @dataclass(frozen=True)
 class TaskOutputs:
-    """Where the tasks of a run write; picklable. Paths and URIs only: a catalog's table needs a session."""
+    """Where tasks write; picklable. Paths and URIs only: a catalog's table needs a session."""
 
-    run_id: str
     rejects_path: str | None = None
     receipts_path: str | None = None
     runs_path: str | None = None
 
     @staticmethod
-    def of(options: Options, run_id: str) -> TaskOutputs:
-        """What the options ask for. Raises `OptionError` where nothing here can open a path."""
-        made = TaskOutputs(run_id, options.rejects_path, options.receipts_path, options.runs_path)
-        for place in filter(None, (made.rejects_path, made.receipts_path, made.runs_path)):
-            Folder.at(place)
-        return made
+    def of(options: Options) -> TaskOutputs:
+        """What the options ask for. Raises `OptionError` where nothing installed here can open a path."""
+        paths = (options.rejects_path, options.receipts_path, options.runs_path)
+        for path in filter(None, paths):
+            Folder.at(path)
+        return TaskOutputs(*paths)
 
-    def open(self, context: SendContext) -> Writing:
-        """What a task tells everything to. Raises OSError, before anything is sent, where a folder cannot be made."""
-        stem = f"part-{self.run_id}-{context.partition_id:05d}-{context.attempt}"
-        rejects = _parts(self.rejects_path, REJECTS, stem)
-        # a receipt that says that a job has ended hides it from who follows later, so what it refused comes first
-        receipts = _parts(self.receipts_path, RECEIPTS, stem, before=rejects)
-        opened = _parts(self.receipts_path, RECEIPTS, stem, OPEN)
-        return Writing(self.run_id, context, rejects, receipts, opened)
+    def open(self, run_id: str, context: SendContext) -> TaskWriter:
+        """The writer of one task. Raises OSError, before anything is sent, where a folder cannot be made."""
+        stem = part_stem(run_id, context)
+        rejects = _part_writer(self.rejects_path, REJECTS, stem)
+        # a receipt says that a job has ended and need not be followed, so the rows that it refused are written first
+        receipts = _part_writer(self.receipts_path, RECEIPTS, stem, before=rejects)
+        open_receipts = _part_writer(self.receipts_path, RECEIPTS, stem, OPEN_RECEIPTS)
+        return TaskWriter(run_id, context, rejects, receipts, open_receipts)
 
-    def keep_run(self, report: WriteReport, options: Options) -> None:
-        """Append a line to the runs: one for a run where somebody sees its end, else one for each task."""
-        runs = _parts(self.runs_path, RUNS, f"part-{self.run_id}")
+    def append_run(self, report: WriteReport, options: Options) -> None:
+        """Append a row to the runs."""
+        runs = _part_writer(self.runs_path, RUNS, f"part-{report.run_id}")
         if runs is not None:
             runs.add(run_row(report, options), 0.0)
             runs.flush()
 
 
-class Writing:
-    """The writers of one task. What cannot be written stops the task's sending, and its report says so."""
+class TaskWriter:
+    """Writes the events of one task. A failed write stops the task's sending, and its report says so."""
 
     def __init__(
         self,
@@ -71,81 +69,73 @@ class Writing:
         context: SendContext,
         rejects: PartWriter | None,
         receipts: PartWriter | None,
-        opened: PartWriter | None,
+        open_receipts: PartWriter | None,
     ) -> None:
         self._run_id, self._context = run_id, context
-        self._rejects, self._receipts, self._opened = rejects, receipts, opened
-        self._held: dict[str, list[Receipt]] = {}  # by job
-        self._trouble = ""
+        self._rejects, self._receipts, self._open_receipts = rejects, receipts, open_receipts
+        self._held: dict[str, list[Receipt]] = {}  # by the job that is open
+        self._failure = ""
 
-    def all_of(self, happened: Iterable[TaskEvent]) -> TaskReport:
-        """Write down all that happens in a task; its report, at the end."""
+    def write_all(self, events: Iterable[TaskEvent]) -> TaskReport:
+        """Write every rejected row and receipt; the task's report, which is the last event."""
         report = TaskReport()
         try:
-            for event in happened:
+            for event in events:
                 if isinstance(event, TaskReport):
                     report = event
                 else:
-                    self._attempt(self._tell, event)
+                    self._attempt(self._write, event)
             self._attempt(self._finish)
         finally:
             self._attempt(self._flush)  # also where the task fails: what was sent is on record
-        if self._trouble and report.stopped is None:
-            report.stopped = (StopCode.NOT_WRITTEN, self._trouble)
+        if self._failure and report.stopped is None:
+            report.stopped = (StopCode.NOT_WRITTEN, self._failure)
         return report
 
-    def _attempt(self, write: Callable[..., None], *given: TaskEvent) -> None:
+    def _attempt(self, write: Callable[..., None], *events: TaskEvent) -> None:
         try:
-            write(*given)
+            write(*events)
         except OSError as error:
             reason = error.strerror or type(error).__name__
-            self._trouble = f"rejected rows and receipts could not be written ({reason}); all later ones are missing"
-            self._context.stop.set(StopCode.NOT_WRITTEN, self._trouble)
+            self._failure = f"rejected rows and receipts could not be written ({reason}); all later ones are missing"
+            self._context.stop.set(StopCode.NOT_WRITTEN, self._failure)
 
-    def _tell(self, event: TaskEvent) -> None:
-        """Write down a rejected row, a receipt, the end of a job."""
-        now = self._context.clock.now()
+    def _write(self, event: TaskEvent) -> None:
         if isinstance(event, RejectedRow) and self._rejects is not None:
-            self._rejects.add(reject_body(self._run_id, event.partition_id, event), now)
-        elif isinstance(event, Receipt) and self._receipts is not None:
-            self._receipt(event, now)
-        elif isinstance(event, JobEnded) and event.job.job_id in self._held:
-            for held in self._held.pop(event.job.job_id):
-                self._keep(replace(held, outcome=event.outcome, detail=event.reason), now)
+            self._rejects.add(reject_row(self._run_id, event), self._context.clock.now())
+        elif isinstance(event, Receipt) and event.job_id is None:
+            self._append(event)
+        elif isinstance(event, Receipt) and self._open_receipts is not None:
+            self._held.setdefault(str(event.job_id), []).append(event)
+            self._open_receipts.add(asdict(event), 0.0)
+            self._open_receipts.flush()  # at once: a task that is killed runs no more code
+        elif isinstance(event, JobEnded):
+            for held in self._held.pop(event.job.job_id, ()):
+                self._append(replace(held, outcome=event.outcome, detail=event.reason))
+
+    def _append(self, receipt: Receipt) -> None:
+        if self._receipts is not None:
+            self._receipts.add(asdict(receipt), self._context.clock.now())
 
     def _finish(self) -> None:
-        """All is told: receipts whose jobs stay open are written as they are, and no hidden ones are left."""
-        for held in chain.from_iterable(self._held.values()):
-            self._keep(held, self._context.clock.now())
-        self._held = {}
+        """Write the receipts whose jobs stay open as they are, and delete the hidden ones."""
+        for receipt in chain.from_iterable(self._held.values()):
+            self._append(receipt)
         for writer in filter(None, (self._rejects, self._receipts)):
             writer.appear()
-        if self._opened is not None:
-            self._opened.undo()
+        if self._open_receipts is not None:
+            self._open_receipts.undo()
 
     def _flush(self) -> None:
-        for writer in (self._rejects, self._receipts, self._opened):
-            if writer is not None:
-                writer.flush()
-
-    def _receipt(self, receipt: Receipt, now: float) -> None:
-        if receipt.job_id is None or self._opened is None:
-            self._keep(receipt, now)
-            return
-        self._held.setdefault(receipt.job_id, []).append(receipt)
-        self._opened.add(asdict(receipt), now)
-        self._opened.flush()  # at once: a task that is killed runs no code, and a job's id is lost with it
-
-    def _keep(self, receipt: Receipt, now: float) -> None:
-        if self._receipts is not None:
-            self._receipts.add(asdict(receipt), now)
+        for writer in filter(None, (self._rejects, self._receipts, self._open_receipts)):
+            writer.flush()
 
 
-def _parts(
-    place: str | None, columns: tuple[Column, ...], stem: str, inside: str = "", before: PartWriter | None = None
+def _part_writer(
+    path: str | None, columns: tuple[Column, ...], stem: str, inside: str = "", before: PartWriter | None = None
 ) -> PartWriter | None:
-    if place is None:
+    if path is None:
         return None
-    folder = Folder.at(place)
+    folder = Folder.at(path)
     folder.make()
     return PartWriter(folder.child(inside) if inside else folder, columns, stem, before)

@@ -1,4 +1,4 @@
-"""The batch doors, with real Spark and real HTTP: the same rows make the same requests, whichever way they come."""
+"""Batch writes with real Spark and real HTTP: the same rows make the same requests at every entry point."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def through_source(df: DataFrame, options: dict[str, str]) -> None:
     df.write.format("klaviyo").mode("append").options(**rest).save()
 
 
-DOORS = [
+WAYS = [
     pytest.param(through_function, id="write_klaviyo"),
     pytest.param(through_partition, id="foreachPartition"),
     pytest.param(through_source, id="df.write"),
 ]
-Door = Callable[["DataFrame", dict[str, str]], None]
+Way = Callable[["DataFrame", dict[str, str]], None]
 
 
 def arrived(klaviyo: KlaviyoSimulator) -> dict[str, Any]:
@@ -73,11 +73,11 @@ def arrived(klaviyo: KlaviyoSimulator) -> dict[str, Any]:
 
 
 @pytest.mark.oldest
-@pytest.mark.parametrize("door", DOORS)
-def test_fifty_thousand_rows_arrive_identical_through_every_door(
-    door: Door, many: DataFrame, klaviyo: KlaviyoSimulator
+@pytest.mark.parametrize("way", WAYS)
+def test_fifty_thousand_rows_arrive_identical_at_every_entry_point(
+    way: Way, many: DataFrame, klaviyo: KlaviyoSimulator
 ) -> None:
-    door(many, goal(klaviyo, on_reject="keep"))
+    way(many, goal(klaviyo, on_reject="keep"))
 
     found = arrived(klaviyo)
     assert len(found) == ROWS - BAD
@@ -99,12 +99,12 @@ def test_fifty_thousand_rows_arrive_identical_through_every_door(
 
 
 @pytest.mark.oldest
-def test_the_doors_send_the_same_records(many: DataFrame, klaviyo: KlaviyoSimulator) -> None:
+def test_entry_points_send_the_same_records(many: DataFrame, klaviyo: KlaviyoSimulator) -> None:
     some = many.where("external_id is not null").limit(3_000).cache()
     found = []
-    for door in (through_function, through_partition):
+    for way in (through_function, through_partition):
         klaviyo.reset()
-        door(some, goal(klaviyo, on_reject="keep"))
+        way(some, goal(klaviyo, on_reject="keep"))
         found.append(arrived(klaviyo))
     some.unpersist()
     assert found[0] == found[1]

@@ -1,33 +1,28 @@
-"""One set of rows through every encoder: what came out of each."""
+"""One set of rows through the encoder, as Arrow columns and as Python rows."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from spark_klaviyo.encode.arrow import encode
-from spark_klaviyo.encode.jvm import encodable, encoded
-from spark_klaviyo.encode.rows import row_encoder
+from spark_klaviyo.encode.encoder import encode, encode_batches
+from spark_klaviyo.encode.rows import arrow_batches
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import Field, Type
 from tests.encode.values import Value, batch_of, spark_value
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
 Rows = Sequence[Sequence[Value]]
 
 
 @dataclass(frozen=True)
 class Made:
-    """What one encoder made of the rows. Keys are compared by which rows share one."""
+    """Encoded rows. Keys are compared by which rows share one."""
 
     records: list[str]
-    flags: list[int]
+    verdicts: list[int]
     keys: list[object]
     params: list[str | None]
 
@@ -43,8 +38,8 @@ class Made:
 
     @property
     def values(self) -> list[object]:
-        """The asides parsed."""
-        return [json.loads(aside) if aside else None for aside in self.params]
+        """The request parameters parsed."""
+        return [json.loads(text) if text else None for text in self.params]
 
 
 def by_arrow(plan: WritePlan, rows: Rows) -> Made:
@@ -52,12 +47,13 @@ def by_arrow(plan: WritePlan, rows: Rows) -> Made:
     return _of([encode(batch_of(plan.columns, rows), plan)])
 
 
-def by_rows(plan: WritePlan, rows: Rows, handed_by: WritePlan | None = None) -> Made:
-    """Through Python rows; `handed_by` is the plan that knows the columns, where this one does not."""
-    return _of(list(row_encoder(plan)(handed((handed_by or plan).columns, rows))))
+def by_rows(plan: WritePlan, rows: Rows, *, typed: bool = True) -> Made:
+    """Through Python rows; not `typed`: without a schema."""
+    batches = arrow_batches(rows_of(plan.columns, rows), plan.columns if typed else ())
+    return _of(list(encode_batches(batches, plan)))
 
 
-def handed(fields: Sequence[Field], rows: Rows) -> list[tuple[Value, ...]]:
+def rows_of(fields: Sequence[Field], rows: Rows) -> list[tuple[Value, ...]]:
     """The rows as `foreachPartition` hands them out."""
     from pyspark.sql import Row
 
@@ -73,19 +69,9 @@ def _row(kind: Type, value: Value) -> Value:
     return spark_value(kind, value)
 
 
-def by_jvm(spark: SparkSession, plan: WritePlan, rows: Rows) -> Made:
-    """Through `to_json`."""
-    assert encodable(plan)
-    frame = spark.createDataFrame([tuple(row) for row in rows], schema=spark_schema(plan.columns))
-    made = encoded(frame.coalesce(1), plan).collect()
-    params = [row["aside"] if plan.params else None for row in made]
-    return Made([row["record"] for row in made], [r["flag"] for r in made], [r["key"] for r in made], params)
-
-
 def _of(batches: Sequence[pa.RecordBatch]) -> Made:
-    columns = [[value for batch in batches for value in batch.column(n).to_pylist()] for n in range(3)]
-    params = [value for batch in batches if batch.num_columns > 3 for value in batch.column(3).to_pylist()]
-    return Made(columns[0], columns[1], columns[2], params or [None] * len(columns[0]))
+    columns = [[value for batch in batches for value in batch.column(n).to_pylist()] for n in range(4)]
+    return Made(*columns)
 
 
 def spark_schema(fields: Sequence[Field]) -> object:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 from datetime import datetime, timezone
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
-from spark_klaviyo.encode import arrow
-from spark_klaviyo.encode.arrow import MAX_ROWS, MOST_ROWS, MOST_VALUES, encode
-from spark_klaviyo.encode.rows import MAX_BYTES, row_encoder
-from spark_klaviyo.encode.rows import MAX_ROWS as MAX_ROWS_OF_ROWS
+from spark_klaviyo.encode.encoder import MAX_ROWS, MAX_VALUES, encode, encode_batches
+from spark_klaviyo.encode.rows import BATCH_BYTES, FIRST_ROWS, arrow_batches
 from spark_klaviyo.options.choices import Validate
 from spark_klaviyo.plan.model import Checks
 from spark_klaviyo.plan.shape import Leaf, Record
 from spark_klaviyo.plan.types import read_type
+from spark_klaviyo.templates.model import RecordLimits
 from tests.encode.plans import columns, flat, plan_of
 from tests.encode.values import arrow_type
 
@@ -64,10 +62,10 @@ def test_timestamps_of_any_unit(unit: str) -> None:
 
 def test_an_empty_batch_gives_an_empty_batch() -> None:
     kind = {"type": "struct", "fields": [{"name": "x", "type": {"type": "array", "elementType": "binary"}}]}
-    plan = flat(columns(a="string", b=kind), checks=Checks(Validate.STRICT, max_items=1))
+    plan = flat(columns(a="string", b=kind), checks=Checks(Validate.STRICT, record_limits=RecordLimits(max_items=1)))
     types = [arrow_type(field.type) for field in plan.columns]
     done = encode(pa.RecordBatch.from_arrays([pa.array([], kind) for kind in types], names=["a", "b"]), plan)
-    assert (done.num_rows, done.schema.names) == (0, ["record", "flag", "key"])
+    assert (done.num_rows, done.schema.names) == (0, ["record", "verdict", "key", "params"])
 
 
 def test_null_structs_and_lists_hide_what_lies_under_them() -> None:
@@ -92,28 +90,19 @@ def test_what_is_no_utf8_does_not_spoil_the_request() -> None:
 
 def test_half_a_surrogate_pair_does_not_spoil_the_request() -> None:
     plan = flat(columns(v="string", m={"type": "array", "elementType": "string"}))
-    (done,) = row_encoder(plan)([("a\ud800", ["\udfff"])])
+    (done,) = encode_batches(arrow_batches([("a\ud800", ["\udfff"])], plan.columns), plan)
     assert records(done) == [{"v": "a?", "m": ["?"]}]
 
 
-def test_a_huge_batch_is_encoded_in_parts_and_comes_out_whole() -> None:
-    rows = 2 * MAX_ROWS + 1
-    done = encode(pa.RecordBatch.from_arrays([pa.array(np.arange(rows))], names=["v"]), flat(columns(v="long")))
-    assert done.num_rows == rows
-    assert records(done.slice(rows - 2)) == [{"v": rows - 2}, {"v": rows - 1}]
-    assert done.column(1).to_pylist()[-1] == 0
-
-
 def test_rows_come_in_batches_of_bounded_size() -> None:
-    encoder = row_encoder(flat(columns(v="string")))
-    small = [batch.num_rows for batch in encoder(("x",) for _ in range(MAX_ROWS_OF_ROWS + 1))]
-    assert small == [MAX_ROWS_OF_ROWS, 1]
-    wide = [batch.num_rows for batch in encoder(("x" * (MAX_BYTES // 2),) for _ in range(3))]
-    assert wide == [2, 1]
+    small = [batch.num_rows for batch in arrow_batches((("x",) for _ in range(20_000)), columns(v="string"))]
+    assert small == [FIRST_ROWS, FIRST_ROWS * 8, 10_000, 20_000 - 10_000 - FIRST_ROWS * 9]
+    wide = [("x" * (BATCH_BYTES // 5),) for _ in range(FIRST_ROWS + 9)]
+    assert [batch.num_rows for batch in arrow_batches(wide, columns(v="string"))] == [FIRST_ROWS, 4, 4, 1]
 
 
 def test_no_rows_give_no_batch() -> None:
-    assert list(row_encoder(flat(columns(v="string")))([])) == []
+    assert list(arrow_batches([], columns(v="string"))) == []
 
 
 def test_columns_are_taken_by_place_and_the_first_of_a_name_counts() -> None:
@@ -125,16 +114,16 @@ def test_columns_are_taken_by_place_and_the_first_of_a_name_counts() -> None:
 def test_many_columns_are_encoded_in_pieces_and_in_order() -> None:
     wide = {f"c{number}": pa.array(range(3_000)) for number in range(200)}
     plan = flat(columns(**dict.fromkeys(wide, "long")))
-    pieces = list(arrow.encoded([pa.record_batch(wide), pa.record_batch(wide).slice(0, 0)], plan))
-    assert [piece.num_rows for piece in pieces] == [MOST_VALUES // 200, 3_000 - MOST_VALUES // 200]
+    pieces = list(encode_batches([pa.record_batch(wide), pa.record_batch(wide).slice(0, 0)], plan))
+    assert [piece.num_rows for piece in pieces] == [MAX_VALUES // 200, 3_000 - MAX_VALUES // 200]
     assert [json.loads(text[:-1])["c7"] for piece in pieces for text in piece.column(0).to_pylist()] == [*range(3_000)]
 
 
 def test_many_rows_are_encoded_in_pieces_and_in_order() -> None:
-    given = pa.record_batch({"v": pa.array(range(2 * MOST_ROWS + 1))})
-    pieces = list(arrow.encoded([given, given.slice(0, 1)], flat(columns(v="long"))))
-    assert [piece.num_rows for piece in pieces] == [MOST_ROWS, MOST_ROWS, 1, 1]
-    assert [row for piece in pieces for row in records(piece)] == [{"v": n} for n in [*range(2 * MOST_ROWS + 1), 0]]
+    given = pa.record_batch({"v": pa.array(range(2 * MAX_ROWS + 1))})
+    pieces = list(encode_batches([given, given.slice(0, 1)], flat(columns(v="long"))))
+    assert [piece.num_rows for piece in pieces] == [MAX_ROWS, MAX_ROWS, 1, 1]
+    assert [row for piece in pieces for row in records(piece)] == [{"v": n} for n in [*range(2 * MAX_ROWS + 1), 0]]
 
 
 def test_many_columns_with_nulls() -> None:

@@ -1,10 +1,9 @@
-"""The columnar check: the same rows are looked at, and share keys, whichever encoder asks."""
+"""The check in columns: which rows fail a rule, and which rows share a key."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta, timezone
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,12 +11,10 @@ from spark_klaviyo.options.choices import Validate
 from spark_klaviyo.plan.model import Checks, FieldCheck, WritePlan
 from spark_klaviyo.plan.shape import Leaf, Record
 from spark_klaviyo.plan.types import Field
-from tests.encode.doors import Made, by_arrow, by_jvm, by_rows
-from tests.encode.plans import columns, flat, plan_of, profile_checks, profile_plan, without_schema
+from spark_klaviyo.templates.model import FieldForm, RecordLimits
+from tests.encode.encoded import Made, by_arrow, by_rows
+from tests.encode.plans import columns, flat, plan_of, profile_checks, profile_plan
 from tests.encode.values import Value
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
 LONGS = {"type": "array", "elementType": "long"}
 PAIRS = {"type": "map", "keyType": "string", "valueType": LONGS}
@@ -42,7 +39,7 @@ class Case:
 def wanted(name: str, form: str, fields: tuple[Field, ...], **rules: object) -> FieldCheck:
     """A look at one column."""
     kind = next(field.type for field in fields if field.name == name)
-    return FieldCheck((name,), name, form, Leaf((name,), kind), **rules)  # type: ignore[arg-type]
+    return FieldCheck((name,), name, FieldForm(form), Leaf((name,), kind), **rules)  # type: ignore[arg-type]
 
 
 def one(kind: object, form: str, *rows: tuple[Value, int], **rules: object) -> Case:
@@ -79,10 +76,10 @@ CASES = {
     "phones none of which begins like one": one("string", "phone", ("x", 1), ("+0123456789", 1), ("", 1), (None, 0)),
     "phones that are numbers": one("long", "phone", (12015550123, 1), (None, 0)),
     "required": one("string", "text", ("x", 0), (None, 1), ("", 1), (" \t", 1), ("\u3000", 1), required=True),
-    "identifying and plain": one("string", "text", ("x ", 0), ("~", 0), (None, 0), identifies=True),
-    "identifying and empty": one("string", "text", ("x", 0), ("", 1), (None, 0), identifies=True),
-    "identifying and foreign": one("string", "text", ("é", 0), ("\u3000x", 1), (None, 0), identifies=True),
-    "identifying": one("string", "text", ("x", 0), (None, 0), (" ", 1), identifies=True),
+    "identifying and plain": one("string", "text", ("x ", 0), ("~", 0), (None, 0), is_identifier=True),
+    "identifying and empty": one("string", "text", ("x", 0), ("", 1), (None, 0), is_identifier=True),
+    "identifying and foreign": one("string", "text", ("é", 0), ("\u3000x", 1), (None, 0), is_identifier=True),
+    "identifying": one("string", "text", ("x", 0), (None, 0), (" ", 1), is_identifier=True),
     "choices": one("string", "text", ("a.b", 0), ("c", 0), ("axb", 1), (None, 0), ("c\n", 1), choices=("a.b", "c")),
     "choices of a list": one(
         {"type": "array", "elementType": "string"}, "texts", (["a"], 1), (None, 0), choices=("a",)
@@ -133,21 +130,25 @@ CASES = {
     ),
     "exactly one identifier": Case(
         IDS,
-        Checks(Validate.STRICT, identifiers=IDENTIFIERS, exactly_one=True),
+        Checks(Validate.STRICT, identifiers=IDENTIFIERS, exactly_one_identifier=True),
         [((None, None, None), 1), ((None, "x", None), 0), (("a", "x", None), 1)],
     ),
-    "items of an array": limited(LONGS, ([1, 2], 0), ([1, 2, 3], 1), (None, 0), max_items=2),
-    "items of arrays in a map": limited(
-        PAIRS, ({"a": [1], "b": [1, 2, 3]}, 1), ({"a": [1, 2]}, 0), (None, 0), max_items=2
+    "items of an array": limited(
+        LONGS, ([1, 2], 0), ([1, 2, 3], 1), (None, 0), record_limits=RecordLimits(max_items=2)
     ),
-    "items of an array in a struct": limited(BOX, ((0.0, [1, 2, 3]), 1), ((0.0, None), 0), (None, 0), max_items=2),
+    "items of arrays in a map": limited(
+        PAIRS, ({"a": [1], "b": [1, 2, 3]}, 1), ({"a": [1, 2]}, 0), (None, 0), record_limits=RecordLimits(max_items=2)
+    ),
+    "items of an array in a struct": limited(
+        BOX, ((0.0, [1, 2, 3]), 1), ((0.0, None), 0), (None, 0), record_limits=RecordLimits(max_items=2)
+    ),
     "long records": limited("string", ("x" * 90, 0), ("x" * 99, 1), (None, 0), max_row_bytes=100),
     "records longer than is looked at": limited(
-        "string", ("x" * 9, 0), ("x" * 99, 1), max_row_bytes=200, look_bytes=50
+        "string", ("x" * 9, 0), ("x" * 99, 1), max_row_bytes=200, max_unchecked_bytes=50
     ),
     "every row": limited("string", ("x", 1), (None, 1), every_row=True),
     "nothing": Case(
-        columns(v="string"), Checks(Validate.OFF, (), IDENTIFIERS, max_row_bytes=1), [(("x",), 0), ((None,), 0)]
+        columns(v="string"), Checks(Validate.OFF, identifiers=IDENTIFIERS, max_row_bytes=1), [(("x",), 0), ((None,), 0)]
     ),
     "NaN before all": Case(
         columns(s="string", x="double", box=BOX),
@@ -171,26 +172,20 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_arrow_columns_are_flagged(name: str) -> None:
     case = CASES[name]
-    assert by_arrow(case.plan, [row for row, _ in case.rows]).flags == [flag for _, flag in case.rows]
+    assert by_arrow(case.plan, [row for row, _ in case.rows]).verdicts == [flag for _, flag in case.rows]
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_rows_are_flagged(name: str) -> None:
     case = CASES[name]
-    assert by_rows(case.plan, [row for row, _ in case.rows]).flags == [flag for _, flag in case.rows]
+    assert by_rows(case.plan, [row for row, _ in case.rows]).verdicts == [flag for _, flag in case.rows]
 
 
 @pytest.mark.parametrize("name", sorted(set(CASES) - {"naive times in a window"}))
 def test_rows_without_a_schema_are_flagged(name: str) -> None:
     case = CASES[name]
-    made = by_rows(without_schema(case.plan), [row for row, _ in case.rows], case.plan)
-    assert made.flags == [flag for _, flag in case.rows]
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_spark_s_rows_are_flagged(spark: SparkSession, name: str) -> None:
-    case = CASES[name]
-    assert by_jvm(spark, case.plan, [row for row, _ in case.rows]).flags == [flag for _, flag in case.rows]
+    made = by_rows(case.plan, [row for row, _ in case.rows], typed=False)
+    assert made.verdicts == [flag for _, flag in case.rows]
 
 
 # --- properties -----------------------------------------------------------------------------------
@@ -201,7 +196,7 @@ def properties_plan(*, spread: bool, **limits: object) -> WritePlan:
     fields = columns(a="string", m=PAIRS)
     a, m = (Leaf((field.name,), field.type) for field in fields)
     inner = Record((("a", a),), spread=(m,)) if spread else Record((("a", a), ("m", m)))
-    checks = Checks(Validate.STRICT, properties_at=("p",), **limits)  # type: ignore[arg-type]
+    checks = Checks(Validate.STRICT, properties_path=("p",), record_limits=RecordLimits(**limits))  # type: ignore[arg-type]
     return plan_of(fields, Record((("p", inner),)), checks)
 
 
@@ -214,21 +209,18 @@ ROWS: list[tuple[Value, ...]] = [
 
 
 @pytest.mark.parametrize("spread", [False, True])
-def test_properties_are_counted_with_the_entries_that_join_them(spark: SparkSession, spread: bool) -> None:
+def test_properties_are_counted_with_the_entries_that_join_them(spread: bool) -> None:
     plan = properties_plan(spread=spread, max_properties=2)
     flags = [int(spread), 0, 0, 0]
-    assert by_arrow(plan, ROWS).flags == flags
-    assert by_rows(plan, ROWS).flags == flags
-    if not spread:
-        assert by_jvm(spark, plan, ROWS).flags == flags
+    assert by_arrow(plan, ROWS).verdicts == flags
+    assert by_rows(plan, ROWS).verdicts == flags
 
 
-def test_properties_nested_too_deep_are_looked_at(spark: SparkSession) -> None:
+def test_properties_nested_too_deep_are_looked_at() -> None:
     for limit, flags in ((3, [0, 0, 0, 0]), (2, [1, 1, 1, 0])):
         plan = properties_plan(spread=False, max_depth=limit)
-        assert by_arrow(plan, ROWS).flags == flags
-        assert by_rows(plan, ROWS).flags == flags
-        assert by_jvm(spark, plan, ROWS).flags == flags
+        assert by_arrow(plan, ROWS).verdicts == flags
+        assert by_rows(plan, ROWS).verdicts == flags
 
 
 # --- keys -----------------------------------------------------------------------------------------
@@ -248,36 +240,36 @@ TWINS: list[tuple[Value, ...]] = [
 SAME = [0, 0, 2, 2, 4, 4, None, 7, 7]
 
 
-def test_rows_with_the_same_identifier_share_a_key(spark: SparkSession) -> None:
+def test_rows_with_the_same_identifier_share_a_key() -> None:
     plan = profile_plan(PEOPLE)
-    by_any: list[Made] = [by_arrow(plan, TWINS), by_rows(plan, TWINS), by_jvm(spark, plan, TWINS)]
-    assert [made.same for made in by_any] == [SAME] * 3
-    assert by_rows(without_schema(plan), TWINS, plan).same == SAME
+    by_any: list[Made] = [by_arrow(plan, TWINS), by_rows(plan, TWINS)]
+    assert [made.same for made in by_any] == [SAME] * 2
+    assert by_rows(plan, TWINS, typed=False).same == SAME
 
 
-def test_what_else_identifies_a_row_parts_its_key(spark: SparkSession) -> None:
+def test_what_else_identifies_a_row_parts_its_key() -> None:
     plan = profile_plan(columns(email="string", first_name="string"))
     plan = replace(plan, checks=replace(plan.checks, key_with=(("attributes", "first_name"),)))
     rows = [("a@b.co", "A"), ("A@b.co", "A "), ("a@b.co", "B"), ("a@b.co", None), (None, "A")]
-    for made in (by_arrow(plan, rows), by_rows(plan, rows), by_jvm(spark, plan, rows)):
+    for made in (by_arrow(plan, rows), by_rows(plan, rows)):
         assert made.same == [0, 0, 2, 3, None]
 
 
-def test_without_checks_no_row_has_a_key(spark: SparkSession) -> None:
+def test_without_checks_no_row_has_a_key() -> None:
     plan = flat(PEOPLE)
-    for made in (by_arrow(plan, TWINS), by_rows(plan, TWINS), by_jvm(spark, plan, TWINS)):
+    for made in (by_arrow(plan, TWINS), by_rows(plan, TWINS)):
         assert made.keys == [None] * len(TWINS)
 
 
-def test_ready_made_records_are_all_looked_at(spark: SparkSession) -> None:
+def test_ready_made_records_are_all_looked_at() -> None:
     fields = columns(n="long", record="string")
     plan = plan_of(fields, None, Checks(Validate.STRICT, every_row=True), record_column="record")
     rows = [(1, '{"a":1}'), (2, None), (3, "no json")]
-    for made in (by_arrow(plan, rows), by_rows(plan, rows), by_jvm(spark, plan, rows)):
+    for made in (by_arrow(plan, rows), by_rows(plan, rows)):
         assert made.records == ['{"a":1},', ",", "no json,"]
-        assert made.flags == [1, 1, 1]
+        assert made.verdicts == [1, 1, 1]
 
 
 def test_a_profile_s_checks_look_at_what_identifies_it() -> None:
     checks = profile_checks({field.name: field.type for field in PEOPLE}, Validate.STRICT)
-    assert [want.path for want in checks.wanted] == ["email", "phone_number", "external_id"]
+    assert [want.name for want in checks.fields] == ["email", "phone_number", "external_id"]

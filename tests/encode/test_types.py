@@ -1,20 +1,16 @@
-"""Each type of the type table has exactly the text that the table promises, through every encoder."""
+"""Each type of the type table has exactly the text that the table promises."""
 
 from __future__ import annotations
 
 from datetime import date, datetime, timezone
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 import pytest
 
 from spark_klaviyo.plan.types import TYPE_TABLE, Field, Type, read_type
-from tests.encode.doors import Made, by_arrow, by_jvm, by_rows
-from tests.encode.plans import flat, without_schema
+from tests.encode.encoded import Made, by_arrow, by_rows
+from tests.encode.plans import flat
 from tests.encode.values import Value
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
 # Type -> (Spark's JSON form of it, the value of the table's example)
 EXAMPLES: dict[str, tuple[object, Value]] = {
@@ -70,54 +66,47 @@ def test_rows_have_the_text_of_the_table(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(set(TYPE_TABLE) - {"float", "timestamp_ntz"}))
 def test_rows_without_a_schema_have_it_too_but_for_what_python_cannot_tell(name: str) -> None:
     plan = flat([field_of(name)])
-    assert by_rows(without_schema(plan), [(EXAMPLES[name][1],)], plan).records == [promised(name)]
+    assert by_rows(plan, [(EXAMPLES[name][1],)], typed=False).records == [promised(name)]
 
 
-def test_spark_has_the_text_of_the_table(spark: SparkSession) -> None:
-    plan = flat([Field(name, field_of(name).type) for name in TYPE_TABLE])
-    texts = [TYPE_TABLE[name][1].replace(", ", ",").replace(": ", ":") for name in TYPE_TABLE]
-    inside = ",".join(f'"{name}":{text}' for name, text in zip(TYPE_TABLE, texts, strict=True) if text)
-    assert by_jvm(spark, plan, [[value for _, value in EXAMPLES.values()]]).records == [f"{{{inside}}},"]
+# --- the edges of single types ---------------------------------------------
 
 
-# --- the edges of single types, everywhere the same ---------------------------------------------
-
-
-def everywhere(spark: SparkSession, kind: object, values: list[Value]) -> list[Made]:
-    """One column through all encoders."""
+def everywhere(kind: object, values: list[Value]) -> list[Made]:
+    """One column as Arrow and as rows."""
     plan = flat([Field("v", read_type(kind))])  # type: ignore[arg-type]
     rows = [(value,) for value in values]
-    return [by_arrow(plan, rows), by_rows(plan, rows), by_jvm(spark, plan, rows)]
+    return [by_arrow(plan, rows), by_rows(plan, rows)]
 
 
-def test_decimals_keep_every_digit(spark: SparkSession) -> None:
+def test_decimals_keep_every_digit() -> None:
     digits = "12345678901234567890123456789012345.678"
-    for made in everywhere(spark, "decimal(38,3)", [Decimal(digits), Decimal("0.000"), Decimal("-0.001")]):
+    for made in everywhere("decimal(38,3)", [Decimal(digits), Decimal("0.000"), Decimal("-0.001")]):
         assert made.records == [f'{{"v":{digits}}},', '{"v":0.000},', '{"v":-0.001},']
 
 
 @pytest.mark.parametrize("micros", [0, 1, 10, 999_999])
-def test_timestamps_always_have_six_digits(spark: SparkSession, micros: int) -> None:
+def test_timestamps_always_have_six_digits(micros: int) -> None:
     when = datetime(2026, 3, 8, 6, 30, 0, micros, tzinfo=timezone.utc)
-    for made in everywhere(spark, "timestamp", [when]):
+    for made in everywhere("timestamp", [when]):
         assert made.records == [f'{{"v":"2026-03-08T06:30:00.{micros:06d}Z"}},']
 
 
-def test_a_time_without_zone_that_the_session_zone_skips_stays_as_it_is(spark: SparkSession) -> None:
+def test_a_time_without_zone_that_the_session_zone_skips_stays_as_it_is() -> None:
     skipped = datetime(2026, 3, 8, 2, 30)  # noqa: DTZ001  (clocks in St. John's go from 2:00 to 3:00)
-    for made in everywhere(spark, "timestamp_ntz", [skipped]):
+    for made in everywhere("timestamp_ntz", [skipped]):
         assert made.records == ['{"v":"2026-03-08T02:30:00.000000"},']
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize("kind", ["double", "float"])
-def test_what_json_cannot_hold_is_flagged_and_still_json(spark: SparkSession, kind: str, value: float) -> None:
-    for made in everywhere(spark, kind, [1.5, value, None]):
-        assert made.flags == [0, 2, 0]
+def test_what_json_cannot_hold_is_flagged_and_still_json(kind: str, value: float) -> None:
+    for made in everywhere(kind, [1.5, value, None]):
+        assert made.verdicts == [0, 2, 0]
         assert [list(record) for record in made.meanings] == [["v"], ["v"], []]  # type: ignore[call-overload]
 
 
 def test_numbers_beyond_64_bits_keep_every_digit_without_a_schema() -> None:
     plan = flat([Field("v", Type("long"))])
-    made = by_rows(without_schema(plan), [(2**70,), (-(2**70),)], plan)
+    made = by_rows(plan, [(2**70,), (-(2**70),)], typed=False)
     assert made.records == [f'{{"v":{2**70}}},', f'{{"v":{-(2**70)}}},']

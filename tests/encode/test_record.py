@@ -1,25 +1,24 @@
-"""Every node of a record's shape gives the same JSON through every encoder."""
+"""Every node of a record becomes the JSON it stands for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 import pytest
 
-from spark_klaviyo.encode.jvm import encodable
+from spark_klaviyo.arrow.encoded import record_texts
+from spark_klaviyo.encode.encoder import encode_batches
+from spark_klaviyo.encode.rows import arrow_batches
 from spark_klaviyo.plan.model import RequestParam, WritePlan
-from spark_klaviyo.plan.shape import ONE_ITEM, Each, Fixed, Leaf, Node, Record, When
+from spark_klaviyo.plan.shape import ONE_ITEM, Each, Fixed, Leaf, LeafForm, Node, Record, When
 from spark_klaviyo.plan.types import Field, Type
-from tests.encode.doors import by_arrow, by_jvm, by_rows
-from tests.encode.plans import columns, plan_of, without_schema
+from tests.encode.encoded import by_arrow, by_rows
+from tests.encode.plans import columns, plan_of
 from tests.encode.values import Value
 
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
-
+TEXT, DATETIME = LeafForm.TEXT, LeafForm.DATETIME
 TEXTS = {"type": "array", "elementType": "string"}
 PAIRS = {"type": "map", "keyType": "string", "valueType": "long"}
 PLACE = {"type": "struct", "fields": [{"name": "city", "type": "string"}, {"name": "zip", "type": "integer"}]}
@@ -35,7 +34,7 @@ FULL: dict[str, Value] = {
 }  # fmt: skip
 
 
-def leaf(name: str, form: str = "json", prefix: str = "", *, keep_null: bool = False) -> Leaf:
+def leaf(name: str, form: LeafForm = LeafForm.JSON, prefix: str = "", *, keep_null: bool = False) -> Leaf:
     """A leaf of one of the columns above, or of a field of its struct."""
     source = tuple(name.split("."))
     kind = next(field.type for field in COLUMNS if field.name == source[0])
@@ -83,12 +82,10 @@ CASES = {
         {"type": "t", "attributes": {"y": True}, "last": 1},
     ),
     "null kept": Case(record(x=leaf("a", keep_null=True), y=leaf("b")), {"x": 'A"', "y": "B"}, {"x": None}),
-    "whole numbers as text": Case(
-        record(x=leaf("n", "text"), y=leaf("dec", "text")), {"x": "7", "y": "1" + "0" * 19}, {}
-    ),
-    "a prefix": Case(record(x=leaf("a", "text", 'p"::'), y=leaf("n", "text", "n:")), {"x": 'p"::A"', "y": "n:7"}, {}),
+    "whole numbers as text": Case(record(x=leaf("n", TEXT), y=leaf("dec", TEXT)), {"x": "7", "y": "1" + "0" * 19}, {}),
+    "a prefix": Case(record(x=leaf("a", TEXT, 'p"::'), y=leaf("n", TEXT, "n:")), {"x": 'p"::A"', "y": "n:7"}, {}),
     "times": Case(
-        record(x=leaf("d", "datetime"), y=leaf("t", "datetime"), z=leaf("when", "datetime"), a=leaf("a", "datetime")),
+        record(x=leaf("d", DATETIME), y=leaf("t", DATETIME), z=leaf("when", DATETIME), a=leaf("a", DATETIME)),
         {
             "x": "2026-01-02T00:00:00.000000Z",
             "y": "2026-03-08T02:30:00.000000Z",
@@ -97,9 +94,7 @@ CASES = {
         },
         {},
     ),
-    "a field of a struct": Case(
-        record(x=leaf("loc.city"), y=leaf("loc.zip", "text")), {"x": "Boston", "y": "2110"}, {}
-    ),
+    "a field of a struct": Case(record(x=leaf("loc.city"), y=leaf("loc.zip", TEXT)), {"x": "Boston", "y": "2110"}, {}),
     "a whole struct": Case(record(x=leaf("loc")), {"x": {"city": "Boston", "zip": 2110}}, {}),
     "an empty record kept": Case(record(x=record(y=leaf("a"))), {"x": {"y": 'A"'}}, {"x": {}}),
     "an empty record left out": Case(
@@ -112,7 +107,7 @@ CASES = {
     ),
     "no field at all": Case(record(), {}, {}),
     "identifiers": Case(
-        record(x=Each(leaf("ids", "text", "p:"), "tag")),
+        record(x=Each(leaf("ids", TEXT, "p:"), "tag")),
         {"x": [{"type": "tag", "id": "p:x"}, {"type": "tag", "id": 'p:y"'}]},
         {},
     ),
@@ -150,9 +145,6 @@ CASES = {
 }
 EMPTY = [None] * len(COLUMNS)
 ROWS = [[FULL[field.name] for field in COLUMNS], EMPTY]
-IN_WORKERS = {"null kept", "a constant null", "a mixed list"} | {
-    name for name in CASES if "map" in name or "entr" in name
-}
 
 
 def plan_for(name: str) -> WritePlan:
@@ -175,34 +167,21 @@ def test_a_node_from_rows(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(set(CASES) - {"times"}))
 def test_a_node_from_rows_without_a_schema(name: str) -> None:
     case, plan = CASES[name], plan_for(name)
-    assert by_rows(without_schema(plan), ROWS, plan).meanings == [case.full, case.empty]
-
-
-@pytest.mark.parametrize("name", sorted(set(CASES) - IN_WORKERS))
-def test_a_node_from_spark(spark: SparkSession, name: str) -> None:
-    case = CASES[name]
-    assert by_jvm(spark, plan_for(name), ROWS).meanings == [case.full, case.empty]
-
-
-@pytest.mark.parametrize("name", sorted(IN_WORKERS))
-def test_what_to_json_cannot_write_is_left_to_the_workers(name: str) -> None:
-    assert not encodable(plan_for(name))
+    assert by_rows(plan, ROWS, typed=False).meanings == [case.full, case.empty]
 
 
 def test_rows_may_be_dicts_and_rows_in_another_order() -> None:
     plan = plan_of(columns(a="string", b="long"), record(x=leaf("a"), y=Leaf(("b",), Type("long"))))
     from pyspark.sql import Row
 
-    from spark_klaviyo.encode.rows import row_encoder
-
-    rows = [("A", 1), {"b": 1, "a": "A"}, Row(b=1, a="A"), Row("a", "b")("A", 1)]
-    (batch,) = row_encoder(plan)(rows)
-    assert batch.column(0).to_pylist() == ['{"x":"A","y":1},'] * 4
+    for row in (("A", 1), {"b": 1, "a": "A"}, Row(b=1, a="A"), Row("a", "b")("A", 1)):
+        (batch,) = encode_batches(arrow_batches([row], plan.columns), plan)
+        assert record_texts(batch) == ['{"x":"A","y":1}']
 
 
-def test_asides_are_texts_beside_the_record(spark: SparkSession) -> None:
+def test_request_parameters_are_texts_beside_the_record() -> None:
     params = [
-        RequestParam(field.name, Leaf((field.name,), field.type, "text"))
+        RequestParam(field.name, Leaf((field.name,), field.type, TEXT))
         for field in COLUMNS
         if field.name not in ("ids", "m", "m2")
     ]
@@ -215,4 +194,3 @@ def test_asides_are_texts_beside_the_record(spark: SparkSession) -> None:
     }  # fmt: skip
     assert made.values == [expected, {}]
     assert by_rows(plan, ROWS).values == made.values
-    assert by_jvm(spark, plan, ROWS).values == made.values

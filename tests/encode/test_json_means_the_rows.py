@@ -1,4 +1,4 @@
-"""Every type, nested, with nulls, odd names and odd texts, means the same JSON through every encoder."""
+"""Every type, nested, with nulls, odd names and odd texts, becomes JSON that means the rows."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from spark_klaviyo.encode.arrow import encode
-from spark_klaviyo.encode.jvm import encodable, encoded, numbered
-from spark_klaviyo.encode.rows import row_encoder
+from spark_klaviyo.arrow.encoded import ENCODED_DDL
+from spark_klaviyo.encode.encoder import encode, encode_batches
+from spark_klaviyo.encode.rows import arrow_batches
 from spark_klaviyo.plan.types import Field, Type, read_schema
-from tests.encode.doors import spark_schema
+from spark_klaviyo.runs.columns import sent_columns
+from spark_klaviyo.state.compare import EncodeTask
+from tests.encode.encoded import spark_schema
 from tests.encode.plans import flat
 from tests.encode.values import Value, batch_of, flag_of, meaning, read, spark_value, tables
 
@@ -51,12 +53,12 @@ def check_batches(fields: Sequence[Field], rows: Rows, batches: Sequence[pa.Reco
 
 @given(tables())
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_arrow_columns_and_rows_mean_the_same_json(table: tuple[tuple[Field, ...], Rows]) -> None:
+def test_json_of_arrow_columns_and_of_rows_means_the_rows(table: tuple[tuple[Field, ...], Rows]) -> None:
     fields, rows = table
     plan = flat(fields)
     check_batches(fields, rows, [encode(batch_of(fields, rows), plan)])
     handed = [tuple(spark_value(f.type, v) for f, v in zip(fields, row, strict=True)) for row in rows]
-    check_batches(fields, rows, list(row_encoder(plan)(handed)))
+    check_batches(fields, rows, list(encode_batches(arrow_batches(handed, fields), plan)))
 
 
 @given(tables())
@@ -77,14 +79,7 @@ def test_spark_itself_means_the_same_json_in_every_way(
     frame = spark.createDataFrame([tuple(row) for row in rows], schema=spark_schema(fields))
     assert read_schema(frame.schema.jsonValue()) == tuple(fields)
     plan = flat(fields)
-    if encodable(plan):
-        made = encoded(frame, plan).collect()
-        check(fields, rows, [row["record"] for row in made], [row["flag"] for row in made])
-    check_batches(fields, rows, list(row_encoder(plan)(frame.collect())))
-    made = (
-        numbered(frame, plan).mapInArrow(lambda batches: (encode(batch, plan) for batch in batches), ENCODED).collect()
-    )
-    check(fields, rows, [row["record"] for row in made], [row["flag"] for row in made])
-
-
-ENCODED = "record string, flag int, key string"
+    check_batches(fields, rows, list(encode_batches(arrow_batches(frame.collect(), fields), plan)))
+    sent, plan = sent_columns(frame, plan)
+    made = sent.mapInArrow(EncodeTask(plan), ENCODED_DDL).collect()
+    check(fields, rows, [row["record"] for row in made], [row["verdict"] for row in made])

@@ -1,0 +1,121 @@
+"""Arrow arrays in the few forms that their readers know, and their buffers as numpy views.
+
+Nothing here makes a Python object per row. Slices, dictionaries, views and large types are all read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import reduce
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+Bytes: TypeAlias = "npt.NDArray[np.uint8]"
+Offsets: TypeAlias = "npt.NDArray[np.int64]"
+Mask: TypeAlias = "npt.NDArray[np.bool_]"
+Test: TypeAlias = Callable[[pa.Array], "Mask | None"]
+
+_LARGE = {pa.large_string().id, pa.large_binary().id, pa.large_list(pa.null()).id}
+
+
+def plain(column: pa.Array) -> pa.Array:
+    """The column without dictionaries and string views, which few functions of pyarrow take."""
+    if pa.types.is_dictionary(column.type):
+        return plain(column.dictionary_decode())
+    return column.cast(pa.string()) if str(column.type) == "string_view" else column
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a type is text of Spark's."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def is_list(kind: pa.DataType) -> bool:
+    """Whether a type is an array of Spark's."""
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
+
+
+def is_whole(kind: pa.DataType) -> bool:
+    """Whether values are whole numbers, which a text field takes as text."""
+    return bool(pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0))
+
+
+def to_mask(column: pa.Array) -> Mask:
+    """A boolean array as numpy has it; null is False."""
+    whole = column.fill_null(False) if column.null_count else column
+    mask: Mask = whole.to_numpy(zero_copy_only=False)
+    return mask
+
+
+def valid_rows(column: pa.Array) -> Mask:
+    """Which rows are not null."""
+    return to_mask(column.is_valid()) if column.null_count else np.ones(len(column), np.bool_)
+
+
+def bytes_and_offsets(texts: pa.Array) -> tuple[Bytes, Offsets]:
+    """The bytes of a string or binary array and where its rows begin (one more than rows); the first offset is 0."""
+    if len(texts) == 0:
+        return np.empty(0, np.uint8), np.zeros(1, np.int64)
+    _, _, held = texts.buffers()
+    offsets = offsets_of(texts)
+    content = np.frombuffer(held, np.uint8) if held is not None else np.empty(0, np.uint8)
+    return content[offsets[0] : offsets[-1]], offsets - offsets[0]
+
+
+def is_utf8(texts: pa.Array) -> bool:
+    """Whether the bytes of a string array are UTF-8; all of them are checked as one text, which is fastest."""
+    content, _ = bytes_and_offsets(texts)
+    ends = pa.py_buffer(np.array([0, len(content)], np.int64))
+    try:
+        pa.LargeStringArray.from_buffers(1, ends, pa.py_buffer(content)).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def offsets_of(column: pa.Array) -> Offsets:
+    """The offsets of a string, binary, list or map array, as they stand in its buffer."""
+    held = column.buffers()[1]
+    if held is None or len(column) == 0:
+        return np.zeros(1, np.int64)
+    raw = np.frombuffer(held, np.int64 if column.type.id in _LARGE else np.int32)
+    return raw[column.offset : column.offset + len(column) + 1].astype(np.int64)
+
+
+def children(column: pa.Array) -> tuple[tuple[pa.Array, ...], Offsets]:
+    """The child arrays of a list (its values) or map (keys and items), and where each row's begin; first is 0."""
+    offsets = offsets_of(column)
+    held = (column.keys, column.items) if pa.types.is_map(column.type) else (column.values,)
+    return tuple(child.slice(offsets[0], offsets[-1] - offsets[0]) for child in held), offsets - offsets[0]
+
+
+def grouped(valid: Mask, kind: pa.DataType, groups: npt.NDArray[np.integer[Any]], items: pa.Array) -> pa.Array:
+    """A list or map array: row i holds the items from `groups[i]` to `groups[i + 1]`, or is null where not valid."""
+    validity = None if valid.all() else pa.array(valid).buffers()[1]
+    buffers = [validity, pa.py_buffer(groups.astype(np.int32))]
+    return pa.Array.from_buffers(kind, len(valid), buffers, children=[items])
+
+
+def any_in_group(items: Mask, groups: Offsets) -> Mask:
+    """Which groups (offsets into the items) hold an item that is true."""
+    counts = np.concatenate([np.zeros(1, np.int64), np.cumsum(items)])
+    return np.asarray(counts[groups[1:]] > counts[groups[:-1]])
+
+
+def anywhere(column: pa.Array, test: Test) -> Mask | None:
+    """In which rows a value, or one anywhere inside it, passes the test; None: in no row, as the type cannot."""
+    column = plain(column)
+    found = [mask for mask in (test(column), *_inside(column, test)) if mask is not None]
+    return reduce(np.logical_or, found) & valid_rows(column) if found else None
+
+
+def _inside(column: pa.Array, test: Test) -> Iterator[Mask | None]:
+    if pa.types.is_struct(column.type):
+        yield from (anywhere(column.field(i), test) for i in range(column.type.num_fields))
+    elif pa.types.is_map(column.type) or is_list(column.type):
+        held, groups = children(column)
+        inner = anywhere(held[-1], test)
+        yield None if inner is None else any_in_group(inner, groups)

@@ -1,0 +1,156 @@
+"""Evaluates the rules of a screen on the columns of one batch: a verdict and a key for each row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spark_klaviyo.arrow.arrays import (
+    Mask,
+    anywhere,
+    bytes_and_offsets,
+    children,
+    is_list,
+    is_text,
+    plain,
+    to_mask,
+    valid_rows,
+)
+from spark_klaviyo.arrow.columns import Columns
+from spark_klaviyo.arrow.encoded import Verdict
+from spark_klaviyo.screen.patterns import NOT_BLANK, whole
+from spark_klaviyo.screen.phones import possible_numbers
+from spark_klaviyo.screen.rules import KEY_PARTS, KeyPart, ScreenRule, ScreenRules
+
+
+def verdicts(columns: Columns, rules: ScreenRules, record: pa.Array) -> pa.Array:
+    """A `Verdict` for each row, or NOT_FINITE plus the index of the column that holds NaN or an infinity."""
+    found = np.full(columns.rows, Verdict.CHECK if rules.every_row else Verdict.VALID, np.int32)
+    if not rules.every_row:
+        for failed in _failures(columns, rules, record):
+            found[failed] = Verdict.CHECK
+    for leaf, index in reversed(rules.numbers):
+        infinite = anywhere(columns.column(leaf), _not_finite)
+        if infinite is not None:
+            found[infinite] = Verdict.NOT_FINITE + index
+    return pa.array(found)
+
+
+def keys(columns: Columns, rules: ScreenRules) -> pa.Array:
+    """The first identifier that each row has, with what belongs to it; null where it has none."""
+    parts = [_key_part(columns, part) for part in rules.key]
+    if not parts:
+        return pa.nulls(columns.rows, pa.string())
+    beside = [_key_part(columns, part).fill_null("") for part in rules.key_with]
+    first = pc.coalesce(*parts)
+    return pc.binary_join_element_wise(first, *beside, KEY_PARTS) if beside else first
+
+
+def _key_part(columns: Columns, part: KeyPart) -> pa.Array:
+    text = plain(columns.column(part.leaf)).cast(pa.string())
+    content, _ = bytes_and_offsets(text)
+    if (content == ord(" ")).any():
+        text = pc.utf8_trim(text, " ")
+    if part.lower and ((content >= 0x80) | ((content >= ord("A")) & (content <= ord("Z")))).any():
+        text = pc.utf8_lower(text)
+    empty = np.diff(bytes_and_offsets(text)[1]) == 0
+    return pc.if_else(pa.array(empty), pa.scalar(None, pa.string()), text) if empty.any() else text
+
+
+# --- rows that fail a rule ------------------------------------------------------------------------
+
+
+def _failures(columns: Columns, rules: ScreenRules, record: pa.Array) -> Iterator[Mask]:
+    column = columns.column
+    if rules.identifiers:
+        counts = _count((column(leaf) for leaf in rules.identifiers), columns.rows)
+        yield counts != 1 if rules.exactly_one else counts == 0
+    for rule in rules.values:
+        yield from _value_failures(rule, plain(column(rule.leaf)))
+    for leaf in rules.deep:
+        yield valid_rows(column(leaf))
+    for leaf in rules.arrays:
+        found = anywhere(column(leaf), lambda items: _longer(items, rules.max_items))
+        yield from () if found is None else (found,)
+    if rules.max_properties is not None:
+        yield _properties(columns, rules) > rules.max_properties
+    if rules.max_row_bytes is not None:
+        yield np.diff(bytes_and_offsets(record)[1]) > rules.max_row_bytes
+
+
+def _value_failures(rule: ScreenRule, column: pa.Array) -> Iterator[Mask]:
+    if rule.required:
+        yield ~valid_rows(column)
+    if rule.never:
+        yield valid_rows(column)
+    if is_text(column.type):
+        yield from _text_failures(rule, column)
+    if rule.bounds is not None:
+        value = _comparable(column)
+        if rule.bounds.earliest is not None:
+            yield to_mask(pc.less(value, _bound(rule.bounds.earliest, value.type)))
+        if rule.bounds.latest is not None:
+            yield to_mask(pc.greater(value, _bound(rule.bounds.latest, value.type)))
+
+
+def _text_failures(rule: ScreenRule, column: pa.Array) -> Iterator[Mask]:
+    content, offsets = bytes_and_offsets(column)
+    lengths = np.diff(offsets)
+    # Most texts begin with a printing ASCII character, and few have many bytes: both are cheaper to see.
+    plainly = rule.patterns == (NOT_BLANK,) and _all_begin_plainly(content, offsets, column)
+    for pattern in () if plainly else rule.patterns:
+        yield to_mask(pc.invert(pc.match_substring_regex(column, whole(pattern))))
+    if rule.phone:
+        yield valid_rows(column) & ~possible_numbers(column)
+    if rule.max_length is not None and lengths.max(initial=0) > rule.max_length:
+        yield to_mask(pc.greater(pc.utf8_length(column), rule.max_length))
+
+
+def _all_begin_plainly(content: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], column: pa.Array) -> bool:
+    """Whether every text that is there begins with a printing ASCII character."""
+    filled = offsets[1:] > offsets[:-1]
+    first = content[offsets[:-1][filled]]
+    return bool((filled | ~valid_rows(column)).all() and ((first > ord(" ")) & (first < 0x7F)).all())
+
+
+def _comparable(column: pa.Array) -> pa.Array:
+    """Times as naive UTC, or the text of a time without its fraction and offset."""
+    if is_text(column.type):
+        return pc.utf8_slice_codeunits(column, 0, 19)
+    return column if pa.types.is_date(column.type) else column.cast(pa.timestamp("us"), safe=False)
+
+
+def _bound(time: datetime, kind: pa.DataType) -> pa.Scalar:
+    if is_text(kind):
+        return pa.scalar(time.strftime("%Y-%m-%dT%H:%M:%S"), kind)
+    return pa.scalar(time.date(), kind) if pa.types.is_date(kind) else pa.scalar(time.replace(tzinfo=None), kind)
+
+
+def _count(columns: Iterable[pa.Array], rows: int) -> npt.NDArray[np.int64]:
+    return sum((valid_rows(column).astype(np.int64) for column in columns), np.zeros(rows, np.int64))
+
+
+def _properties(columns: Columns, rules: ScreenRules) -> npt.NDArray[np.int64]:
+    counts = _count(map(columns.column, rules.properties), columns.rows)
+    for leaf in rules.maps:
+        column = columns.column(leaf)
+        counts = counts + np.where(valid_rows(column), np.diff(children(column)[1]), 0)
+    return counts
+
+
+def _longer(column: pa.Array, limit: int) -> Mask | None:
+    if not is_list(column.type):
+        return None
+    long: Mask = np.diff(children(column)[1]) > limit
+    return long
+
+
+def _not_finite(column: pa.Array) -> Mask | None:
+    if not pa.types.is_floating(column.type) or pc.all(pc.is_finite(column)).as_py() is not False:
+        return None
+    return to_mask(pc.invert(pc.is_finite(column)))
