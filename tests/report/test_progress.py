@@ -110,9 +110,7 @@ def test_numbers_that_stay_are_shown_again_with_new_details() -> None:
     display.close()
 
 
-@pytest.mark.parametrize(
-    ("columns", "shown"), [("80", "/s, quota 97%"), ("40", "5,000/10,000 rows"), ("10", "klaviyo:")]
-)
+@pytest.mark.parametrize(("columns", "shown"), [("80", "/s, quota 97%"), ("40", "5,000/10,000"), ("10", "klaviyo:")])
 def test_a_narrow_terminal_cuts_details_off(columns: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     stream = Stream(terminal=True)
