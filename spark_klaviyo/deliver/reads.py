@@ -12,11 +12,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Quota, Reply
+from spark_klaviyo.core.policy import Policy
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.http.documents import faults, safe_detail
 from spark_klaviyo.http.failures import UNREACHABLE
 from spark_klaviyo.http.judge import Done, Halt, Reject, RequestRefused, Tries, Verdict, Wait, judge
-from spark_klaviyo.http.policy import Policy
 
 ATTEMPTS = 4  # of one read; who reads again and again has bounds of its own
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from spark_klaviyo.core.codes import RejectCode, StopCode
 from spark_klaviyo.core.models import Reply
+from spark_klaviyo.core.policy import Policy
 from spark_klaviyo.http.documents import Fault, faults, is_html, safe_detail
 from spark_klaviyo.http.failures import TEXTS, UNREACHABLE
-from spark_klaviyo.http.policy import Policy
 from spark_klaviyo.http.retry_after import asked_wait
 
 LONGEST_THROTTLING = 5  # times `longest_wait_seconds`: what one request waits for 429s in all before the write stops
@@ -36,7 +36,7 @@ class ReplyRules:
     condemns the row, not the URL (its path holds a row's value, or the URL has worked before). `legacy`: v1, v2 or "".
     `pages`: a page may be a true answer, as the address is anybody's; Klaviyo's API never answers with one. `says_one`:
     the body of a success is the text 1, and 0 is a refusal (v1's track and identify). `may_resend`: the request may be
-    sent again although it may have arrived (`http.policy.ResendRule`).
+    sent again although it may have arrived (`core.policy.ResendRule`).
     """
 
     done: tuple[tuple[int, str], ...] = ()

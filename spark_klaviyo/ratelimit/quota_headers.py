@@ -1,4 +1,4 @@
-"""Quotas as text: what a `RateLimit-Limit` header lists, and what the option `rate_limit` says."""
+"""Quotas as the `RateLimit` headers of replies give them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from spark_klaviyo.core.models import Quota
 
 _PAIR = re.compile(r"^\s*(\d{1,9})\s*;\s*w\s*=\s*(\d{1,9})\s*$")
-_RATE = re.compile(r"^\s*(\d{1,9})\s*/\s*(s|sec|second|m|min|minute|h|hour|d|day)\s*$", re.IGNORECASE)
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 NO_QUOTA = Quota(())
 
 
@@ -41,19 +39,3 @@ def standing(headers: Mapping[str, str]) -> Standing | None:
     if not all(text.isascii() and text.isdigit() and len(text) < 10 for text in (named, remaining, reset)):
         return None
     return Standing(int(named), int(remaining), float(reset))
-
-
-def parse_rate_limit(text: str) -> Quota | None:
-    """`10/s,150/m` as a quota, `none` as no limit, `auto` (or nothing) as None; ValueError for anything else."""
-    if text.strip().lower() in ("", "auto"):
-        return None
-    if text.strip().lower() == "none":
-        return NO_QUOTA
-    windows: dict[float, int] = {}
-    for part in text.split(","):
-        rate = _RATE.match(part)
-        if not rate or int(rate[1]) == 0:
-            message = f"must be auto, none, or rates such as 10/s,150/m (not {part.strip()!r})"
-            raise ValueError(message)
-        windows[_SECONDS[rate[2][0].lower()]] = int(rate[1])
-    return Quota(tuple((requests, seconds) for seconds, requests in sorted(windows.items())))

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_klaviyo.core.models import Reply
+from spark_klaviyo.core.policy import Policy
 from spark_klaviyo.http.documents import is_html
 from spark_klaviyo.http.judge import (
     Done,
@@ -23,7 +24,6 @@ from spark_klaviyo.http.judge import (
     judge,
     took,
 )
-from spark_klaviyo.http.policy import Policy
 
 HTML = b"<!DOCTYPE html><html><body>Just a moment...</body></html>"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spark_klaviyo.core.models import Quota
-from spark_klaviyo.ratelimit.quota_headers import Standing, listed_quota, parse_rate_limit, standing
+from spark_klaviyo.ratelimit.quota_headers import Standing, listed_quota, standing
 
 
 @pytest.mark.parametrize(
@@ -31,24 +31,3 @@ def test_remaining_and_reset_belong_to_the_window_of_the_first_number() -> None:
     assert standing(headers) == Standing(700, 699, 10.0)
     assert standing({**headers, "ratelimit-remaining": "many"}) is None
     assert standing({}) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "quota"),
-    [
-        ("10/s,150/m", Quota(((10, 1.0), (150, 60.0)))),
-        (" 150/min , 10 / second", Quota(((10, 1.0), (150, 60.0)))),
-        ("5000/day", Quota(((5000, 86400.0),))),
-        ("none", Quota(())),
-        ("auto", None),
-        ("", None),
-    ],
-)
-def test_rate_limit_reads_as_written(text: str, quota: Quota | None) -> None:
-    assert parse_rate_limit(text) == quota
-
-
-@pytest.mark.parametrize("text", ["10", "0/s", "10/week", "10/s;150/m", "-1/s"])
-def test_rate_limit_refuses_what_is_no_rate(text: str) -> None:
-    with pytest.raises(ValueError, match="10/s,150/m"):
-        parse_rate_limit(text)
