@@ -145,7 +145,7 @@ def test_a_refused_row_is_kept_as_json_and_can_be_mended_in_any_format(
     refused = send(klaviyo, ROWS[1:], url="/api/profile-import", content_format=content_format)
     [kept] = refused.refused
     assert json.loads(kept.rejection.record) == FILLED[1]
-    assert kept.who["email"] == "bob@example.com"
+    assert kept.identifiers["email"] == "bob@example.com"
     if content_format == "csv":  # its header needs columns
         return
     mended = send(

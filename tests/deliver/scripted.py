@@ -16,11 +16,11 @@ from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import Delivery, SendContext
 from spark_klaviyo.deliver.sender import deliver
 from spark_klaviyo.ratelimit.limiter import RateLimiter, Unlimited
-from spark_klaviyo.ratelimit.quota_headers import NO_QUOTA
 from spark_klaviyo.templates.model import Family, Job, Template
 from tests.core.virtual_clock import VirtualClock
 
 POINTER = "/data/attributes/profiles/data"
+NO_QUOTA = Quota(())
 ENVELOPE = Envelope("/api/rows", b'{"data":[', b"]}")
 HTML = b"<!DOCTYPE html><html></html>"
 
