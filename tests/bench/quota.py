@@ -20,12 +20,12 @@ import numpy as np
 
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Batch, EncodedRows, Envelope, Quota, Span
+from spark_klaviyo.core.policy import RESEND, Policy
+from spark_klaviyo.core.secrets import Credentials, Secret
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.sender import deliver
-from spark_klaviyo.http.policy import RESEND, Policy
 from spark_klaviyo.http.transport import Transport
-from spark_klaviyo.options.secrets import Credentials, Secret
 from spark_klaviyo.plan.model import SendSpec
 from spark_klaviyo.ratelimit.client import RateLimitClient, RemoteRateLimiter
 from spark_klaviyo.ratelimit.limiter import LocalRateLimiter, RateLimiter
