@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from urllib.parse import quote
 
 from spark_klaviyo.core.clock import SystemClock
@@ -17,6 +16,7 @@ from spark_klaviyo.core.models import Quota
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.reads import Document, Reader, ReadTarget, Unread
+from spark_klaviyo.http.policy import Policy
 from spark_klaviyo.http.transport import Transport
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import JSON_API
@@ -35,22 +35,6 @@ class ReadFailed(Exception):
 
     def __str__(self) -> str:
         return self.message
-
-
-@dataclass(frozen=True)
-class ReadPolicy:
-    """How often a read is tried, and how long it may wait; repeating a read changes nothing."""
-
-    attempts: int = 4
-    longest_wait_seconds: float = 120.0
-    first_wait_seconds: float = 0.5
-    idempotent: bool = True
-    success: tuple[int, ...] = (200,)
-
-
-@dataclass(frozen=True)
-class _SendSpec:
-    policy: ReadPolicy
 
 
 class AccountReader:
@@ -105,8 +89,8 @@ def open_reader(options: Options, *, attempts: int | None = None, base_url: str 
     )
     clock, stop = SystemClock(), Stop()
     limiter: RateLimiter = Unlimited() if options.rate_limit == Quota(()) else LocalRateLimiter(clock)
-    spec = _SendSpec(ReadPolicy(attempts or options.attempts, options.longest_wait_seconds))
-    reader = AccountReader(Reader(spec, SendContext(transport, limiter, clock, stop, random.random)), stop)
+    policy = Policy(attempts=attempts or options.attempts, longest_wait_seconds=options.longest_wait_seconds)
+    reader = AccountReader(Reader(policy, SendContext(transport, limiter, clock, stop, random.random)), stop)
     try:
         yield reader
     finally:

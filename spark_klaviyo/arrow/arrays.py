@@ -45,7 +45,8 @@ def is_whole(kind: pa.DataType) -> bool:
 
 def to_mask(column: pa.Array) -> Mask:
     """A boolean array as numpy has it; null is False."""
-    mask: Mask = column.fill_null(False).to_numpy(zero_copy_only=False)
+    whole = column.fill_null(False) if column.null_count else column
+    mask: Mask = whole.to_numpy(zero_copy_only=False)
     return mask
 
 
@@ -62,6 +63,17 @@ def bytes_and_offsets(texts: pa.Array) -> tuple[Bytes, Offsets]:
     offsets = offsets_of(texts)
     content = np.frombuffer(held, np.uint8) if held is not None else np.empty(0, np.uint8)
     return content[offsets[0] : offsets[-1]], offsets - offsets[0]
+
+
+def is_utf8(texts: pa.Array) -> bool:
+    """Whether the bytes of a string array are UTF-8; all of them are checked as one text, which is fastest."""
+    content, _ = bytes_and_offsets(texts)
+    ends = pa.py_buffer(np.array([0, len(content)], np.int64))
+    try:
+        pa.LargeStringArray.from_buffers(1, ends, pa.py_buffer(content)).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
 
 
 def offsets_of(column: pa.Array) -> Offsets:

@@ -9,10 +9,10 @@ import numpy.typing as npt
 
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.exact_json import Json
+from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.core.models import Batch
 from spark_klaviyo.plan.model import Checks, WritePlan
 from spark_klaviyo.screen.rules import KEY_PARTS, key_places
-from spark_klaviyo.screen.validate_row import get
 
 
 def named(checks: Checks, text: bytes) -> tuple[str, ...] | None:

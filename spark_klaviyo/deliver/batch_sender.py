@@ -59,9 +59,10 @@ class Sending:
         """Whether some attempt may have been done, though no answer says so."""
         return any(attempt.doubtful for attempt in self.attempts)
 
-    def arrivals(self, success: tuple[int, ...]) -> int:
+    @property
+    def arrivals(self) -> int:
         """How often the rows may have arrived; of a server error nobody knows how far the request came."""
-        may = (one.doubtful or one.reply.status == 500 or took(one.reply.status, success) for one in self.attempts)
+        may = (one.doubtful or one.reply.status == 500 or took(one.reply.status) for one in self.attempts)
         return self.doubted + sum(may)
 
 
@@ -118,9 +119,15 @@ class BatchSender:
             )  # of several rows, a refusal settles none
             if sending.batch.rows == 1 and sending.doubtful and not endpoint.idempotent:
                 done = (*done, *ARRIVED_AFTER_ALL)
-            ways = ReplyRules(done, self._about_a_row(sending), self._legacy, self._pages, self._says_one)
-            policy = self._order.policy.about(sending.batch)
-            verdict = judge(sending.reply, sending.tries, policy, self._context.roll(), ways)
+            rules = ReplyRules(
+                done,
+                self._about_a_row(sending),
+                self._legacy,
+                self._pages,
+                self._says_one,
+                self._order.resend.allows(sending.batch),
+            )
+            verdict = judge(sending.reply, sending.tries, self._order.policy, self._context.roll(), rules)
             if isinstance(verdict, Wait):
                 self._wait(sending, verdict)
                 continue
@@ -195,7 +202,7 @@ class BatchSender:
             rejected = rejections(sending.batch, dict.fromkeys(range(sending.batch.rows), fault), sending.reply.status)
             return replace(self._ended(sending, ReceiptOutcome(verdict.code), verdict.detail), rejections=rejected)
         confirmation, rows = self._confirmation(sending.reply), sending.batch.rows
-        if confirmation is Confirmation.REPLY or not took(sending.reply.status, self._order.policy.success):
+        if confirmation is Confirmation.REPLY or not took(sending.reply.status):
             return replace(self._ended(sending, ReceiptOutcome.DELIVERED), delivered=rows, batch=sending.batch)
         job = job_id(sending.reply.body) if confirmation is Confirmation.JOB else None
         return replace(self._ended(sending, ReceiptOutcome.ACCEPTED, job=job), accepted=rows, batch=sending.batch)
@@ -247,7 +254,7 @@ class BatchSender:
             receipt,
             retries=max(sending.tries.attempts - 1, 0),
             throttled=sending.tries.throttles,
-            resent=sending.batch.rows if sending.arrivals(order.policy.success) > 1 else 0,
+            resent=sending.batch.rows if sending.arrivals > 1 else 0,
             requests=len(sending.attempts),
             bytes=sending.size * sum(attempt.reply.sent for attempt in sending.attempts),
             job_id=job,

@@ -9,22 +9,11 @@ from typing import Protocol
 from spark_klaviyo.core.clock import Clock
 from spark_klaviyo.core.models import Batch, Quota, Receipt, Rejection, Reply
 from spark_klaviyo.core.stop import Stop
-from spark_klaviyo.http.judge import Patience
+from spark_klaviyo.http.policy import Policy, ResendRule
 from spark_klaviyo.http.transport import Sends
 from spark_klaviyo.ratelimit.limiter import RateLimiter
 from spark_klaviyo.state.recorder import Recorder
 from spark_klaviyo.templates.model import Template
-
-
-class Bounds(Patience, Protocol):
-    """The plan's policy, as far as sending goes."""
-
-    @property
-    def max_refusals(self) -> int:
-        """Most refused requests while one batch is taken apart."""
-
-    def about(self, batch: Batch) -> Patience:
-        """The policy as it is for this batch."""
 
 
 class SendSpec(Protocol):
@@ -39,8 +28,12 @@ class SendSpec(Protocol):
         """The endpoint."""
 
     @property
-    def policy(self) -> Bounds:
+    def policy(self) -> Policy:
         """How long and how often."""
+
+    @property
+    def resend(self) -> ResendRule:
+        """Which requests may be sent twice."""
 
     @property
     def quota(self) -> Quota:

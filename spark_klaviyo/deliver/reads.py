@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from spark_klaviyo.core.codes import StopCode
@@ -16,7 +15,8 @@ from spark_klaviyo.core.models import Quota, Reply
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.http.documents import faults, safe_detail
 from spark_klaviyo.http.failures import UNREACHABLE
-from spark_klaviyo.http.judge import Done, Halt, Patience, Reject, RequestRefused, Tries, Verdict, Wait, judge
+from spark_klaviyo.http.judge import Done, Halt, Reject, RequestRefused, Tries, Verdict, Wait, judge
+from spark_klaviyo.http.policy import Policy
 
 ATTEMPTS = 4  # of one read; who reads again and again has bounds of its own
 
@@ -65,30 +65,11 @@ class Unread:
     word: str = ""
 
 
-@dataclass(frozen=True)
-class _Patience:
-    attempts: int
-    longest_wait_seconds: float
-    first_wait_seconds: float
-    idempotent: bool = True
-    success: tuple[int, ...] = (200,)
-
-
-class Patient(Protocol):
-    """What reading needs of a plan."""
-
-    @property
-    def policy(self) -> Patience:
-        """How long and how often."""
-
-
 class Reader:
     """Reads through a task's line. `until`: the moment of the line's clock after which nothing is read any more."""
 
-    def __init__(self, order: Patient, context: SendContext, until: float = float("inf")) -> None:
-        policy = order.policy
-        attempts = min(policy.attempts, ATTEMPTS)
-        self._patience = _Patience(attempts, policy.longest_wait_seconds, policy.first_wait_seconds)
+    def __init__(self, policy: Policy, context: SendContext, until: float = float("inf")) -> None:
+        self._policy = replace(policy, attempts=min(policy.attempts, ATTEMPTS))
         self._context, self._until = context, until
 
     def read(self, place: ReadTarget) -> Document | Unread:
@@ -119,16 +100,16 @@ class Reader:
             place = replace(place, query=page.next_query)
 
     def _outcome(self, reply: Reply, tries: Tries) -> Document | Unread | Wait:
-        verdict = judge(reply, tries, self._patience, self._context.roll())
+        verdict = judge(reply, tries, self._policy, self._context.roll())
         if not isinstance(verdict, Done):
             word = next((fault.code for fault in faults(reply.body)), "")
             return verdict if isinstance(verdict, Wait) else replace(_unread(verdict), word=word)
         content = _parsed(reply)
         if content is not None:
             return Document(content, reply.headers)
-        if tries.attempts >= self._patience.attempts:
+        if tries.attempts >= self._policy.attempts:
             return Unread(StopCode.UNAVAILABLE, "the answer was no JSON document")
-        return Wait(self._patience.first_wait_seconds * 2.0**tries.attempts)
+        return Wait(self._policy.first_wait_seconds * 2.0**tries.attempts)
 
     def _wait(self, verdict: Wait, tries: Tries) -> Tries:
         began = self._context.clock.now()

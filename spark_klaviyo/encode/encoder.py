@@ -11,14 +11,14 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_klaviyo.arrow.arrays import is_text, plain
+from spark_klaviyo.arrow.arrays import is_text, is_utf8, plain
 from spark_klaviyo.arrow.columns import Columns
 from spark_klaviyo.arrow.encoded import ENCODED
 from spark_klaviyo.core.choices import ContentFormat
 from spark_klaviyo.encode.json_rows import LINE_FEED, json_lines, json_texts, rows_of
-from spark_klaviyo.encode.json_values import leaf_values, valid_text
+from spark_klaviyo.encode.json_values import leaf_values, with_valid_text
 from spark_klaviyo.encode.record import RecordEncoder
-from spark_klaviyo.plan.model import RequestParam, WritePlan
+from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import Leaf
 from spark_klaviyo.screen.evaluate import keys, verdicts
 from spark_klaviyo.screen.rules import ScreenRules, compile_screen
@@ -42,12 +42,13 @@ def encode_batches(batches: Iterable[pa.RecordBatch], plan: WritePlan) -> Iterat
 def encode(batch: pa.RecordBatch, plan: WritePlan, rules: ScreenRules | None = None) -> pa.RecordBatch:
     """The encoded rows of one batch, in order. `rules` are the plan's, compiled once for many batches."""
     rules = rules or compile_screen(plan)
-    columns = Columns(valid_text(batch), plan.columns)
-    record = _records(columns, plan)
-    params = _params(columns, plan.params) if plan.params else pa.nulls(columns.rows, pa.string())
-    return pa.RecordBatch.from_arrays(
-        [record, verdicts(columns, rules, record), keys(columns, rules), params], schema=ENCODED
-    )
+    columns = Columns(batch, plan.columns)
+    record, params = _records(columns, plan), _params(columns, plan)
+    if not (is_utf8(record) and is_utf8(params)):  # one such text would make a whole request unreadable
+        columns = Columns(with_valid_text(batch), plan.columns)
+        record, params = _records(columns, plan), _params(columns, plan)
+    arrays = [record, verdicts(columns, rules, record), keys(columns, rules), params]
+    return pa.RecordBatch.from_arrays(arrays, schema=ENCODED)
 
 
 def _records(columns: Columns, plan: WritePlan) -> pa.Array:
@@ -60,10 +61,12 @@ def _records(columns: Columns, plan: WritePlan) -> pa.Array:
     return pc.binary_join_element_wise(given.fill_null(""), nothing, pa.scalar(chr(separator), pa.large_string()))
 
 
-def _params(columns: Columns, params: tuple[RequestParam, ...]) -> pa.Array:
+def _params(columns: Columns, plan: WritePlan) -> pa.Array:
     """`{name: text of the value}` of each row: a text as it is, any other value as its JSON."""
-    texts = [_as_text(leaf_values(param.leaf, columns.column(param.leaf))) for param in params]
-    rows = pa.StructArray.from_arrays(texts, names=[param.name for param in params])
+    if not plan.params:
+        return pa.nulls(columns.rows, pa.string())
+    texts = [_as_text(leaf_values(param.leaf, columns.column(param.leaf))) for param in plan.params]
+    rows = pa.StructArray.from_arrays(texts, names=[param.name for param in plan.params])
     return rows_of(json_lines(rows), LINE_FEED).cast(pa.string())
 
 

@@ -10,6 +10,7 @@ import json
 import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 
 import numpy as np
 import pyarrow as pa
@@ -17,18 +18,11 @@ import pyarrow.compute as pc
 
 from spark_klaviyo.arrow.arrays import Mask, any_in_group, children, grouped, is_list, plain, to_mask, valid_rows
 from spark_klaviyo.arrow.columns import Columns
+from spark_klaviyo.core.json_paths import ONE_ITEM
 from spark_klaviyo.encode.json_rows import json_lines, json_texts, replaced, spliced
 from spark_klaviyo.encode.json_values import leaf_values, prefixed
-from spark_klaviyo.plan.shape import ONE_ITEM, Each, Fixed, Leaf, Node, Record, When
+from spark_klaviyo.plan.shape import Each, Fixed, Leaf, Node, Record, When
 from spark_klaviyo.screen.patterns import word_pattern
-
-
-@dataclass(frozen=True)
-class Value:
-    """A node's values. `present`: in which rows there is one; None: in all."""
-
-    array: pa.Array
-    present: Mask | None
 
 
 @dataclass
@@ -45,39 +39,36 @@ class RecordEncoder:
 
     def lines(self, record: Record) -> memoryview:
         """Each row's record as JSON and a line feed."""
-        lines = json_lines(self.value(record).array)
+        lines = json_lines(self.array(record))
         for mark, text in self.fields.items():
             lines = replaced(lines, _field(mark, True), text)
         for mark, texts in self.entries.items():
             lines = spliced(lines, _field(mark, True), texts)
         return lines
 
-    def value(self, node: Node) -> Value:
-        """The values of a node."""
+    def array(self, node: Node) -> pa.Array:
+        """The values of a node; null where there is none."""
         if isinstance(node, Leaf):
-            column = leaf_values(node, self.columns.column(node))
-            return Value(column, valid_rows(column) if column.null_count else None)
+            return leaf_values(node, self.columns.column(node))
         if isinstance(node, Fixed):
-            return Value(_constant(node.value, self.columns.rows), None)
+            return _constant(node.value, self.columns.rows)
         if isinstance(node, Each):
             return self._resource_ids(node)
         if isinstance(node, When):
-            return _only(self.value(node.then), self._holds(node))
+            return _only(self.array(node.then), self._holds(node))
         return self._record(node)
 
-    def _record(self, node: Record) -> Value:
+    def _record(self, node: Record) -> pa.Array:
         fields = [field for name, child in node.fields for field in self._fields(name, child)]
         if [name for name, _ in fields] == [ONE_ITEM]:
             return _one_item(fields[0][1])
         if node.spread:
             fields.append(self._map_entries(node, fields))
-        if not fields:
-            return _empty(self.columns.rows, present=not node.omit_empty)
-        return _struct(fields, omit_empty=node.omit_empty)
+        return _struct(fields, self.columns.rows, omit_empty=node.omit_empty)
 
     # --- lists of resource identifiers, conditions ------------------------------------------------
 
-    def _resource_ids(self, node: Each) -> Value:
+    def _resource_ids(self, node: Each) -> pa.Array:
         column = plain(self.columns.column(node.leaf))
         items, groups = column, np.arange(self.columns.rows + 1)
         if is_list(column.type):
@@ -87,7 +78,7 @@ class RecordEncoder:
         groups = np.concatenate([np.zeros(1, np.int64), np.cumsum(some)])[groups]
         ids = ids.filter(pa.array(some))
         entries = pa.StructArray.from_arrays([_constant(node.kind, len(ids)), ids], names=["type", "id"])
-        return Value(grouped(valid_rows(column), pa.list_(entries.type), groups, entries), valid_rows(column))
+        return grouped(valid_rows(column), pa.list_(entries.type), groups, entries)
 
     def _holds(self, node: When) -> Mask:
         """In which rows the column of a condition holds its word."""
@@ -100,22 +91,22 @@ class RecordEncoder:
 
     # --- what a struct array cannot hold ----------------------------------------------------------
 
-    def _fields(self, name: str, child: Node) -> Iterator[tuple[str, Value]]:
+    def _fields(self, name: str, child: Node) -> Iterator[tuple[str, pa.Array]]:
         """A field, and where it has to be null or a constant object, a mark in its place."""
         if isinstance(child, Fixed) and (child.value is None or isinstance(child.value, dict | list)):
             yield self._marked(_field(name, child.value), np.ones(self.columns.rows, np.bool_))
             return
-        value = self.value(child)
-        yield name, value
-        if isinstance(child, Leaf) and child.keep_null and value.present is not None:
-            yield self._marked(_field(name, None), ~value.present)
+        array = self.array(child)
+        yield name, array
+        if isinstance(child, Leaf) and child.keep_null and array.null_count:
+            yield self._marked(_field(name, None), ~valid_rows(array))
 
-    def _marked(self, text: bytes, rows: Mask) -> tuple[str, Value]:
+    def _marked(self, text: bytes, rows: Mask) -> tuple[str, pa.Array]:
         mark = _new_mark()
         self.fields[mark] = text
         return mark, _flags(rows)
 
-    def _map_entries(self, node: Record, fields: Sequence[tuple[str, Value]]) -> tuple[str, Value]:
+    def _map_entries(self, node: Record, fields: Sequence[tuple[str, pa.Array]]) -> tuple[str, pa.Array]:
         """A field that stands where maps have entries whose names no field, and no map before, has in that row."""
         rows, parts, taken = np.arange(self.columns.rows), list[list[bytes]](), pa.array([], pa.string())
         nulls_sent = {name for name, child in node.fields if isinstance(child, Leaf) and child.keep_null}
@@ -124,10 +115,10 @@ class RecordEncoder:
             (keys, items), groups = children(column)
             names, owners = plain(keys).cast(pa.string()), np.repeat(rows, np.diff(groups))
             keep = valid_rows(column)[owners] & (valid_rows(items) | leaf.keep_null)
-            for name, value in fields:
+            for name, array in fields:
                 same = to_mask(pc.equal(names, name))
-                if value.present is not None and name not in nulls_sent:
-                    same &= value.present[owners]
+                if array.null_count and name not in nulls_sent:
+                    same &= valid_rows(array)[owners]
                 keep &= ~same
             pairs = pc.binary_join_element_wise(pa.array(owners).cast(pa.string()), names, "\x00")
             keep &= ~to_mask(pc.is_in(pairs, value_set=taken))
@@ -160,9 +151,9 @@ def _field(name: str, value: object) -> bytes:
     return json.dumps({name: value}, ensure_ascii=False, separators=(",", ":")).encode()[1:-1]
 
 
-def _flags(rows: Mask) -> Value:
+def _flags(rows: Mask) -> pa.Array:
     """True in these rows, null in the others."""
-    return Value(pa.array(np.ones(len(rows), np.bool_), mask=~rows), None if rows.all() else rows)
+    return pa.array(np.ones(len(rows), np.bool_), mask=~rows)
 
 
 def _constant(value: object, rows: int) -> pa.Array:
@@ -171,34 +162,26 @@ def _constant(value: object, rows: int) -> pa.Array:
     return pa.repeat(pa.scalar(value), rows)
 
 
-def _empty(rows: int, *, present: bool) -> Value:
-    array = pa.array([{} if present else None] * rows, pa.struct([]))
-    return Value(array, None if present else np.zeros(rows, np.bool_))
-
-
-def _struct(fields: Sequence[tuple[str, Value]], *, omit_empty: bool) -> Value:
+def _struct(fields: Sequence[tuple[str, pa.Array]], rows: int, *, omit_empty: bool) -> pa.Array:
     """An object; with `omit_empty` it is null where all its fields are."""
-    names, arrays = [name for name, _ in fields], [value.array for _, value in fields]
-    masks = [value.present for _, value in fields if value.present is not None]
-    if not omit_empty or len(masks) < len(fields):
-        return Value(pa.StructArray.from_arrays(arrays, names=names), None)
-    present = np.logical_or.reduce(masks)
-    return Value(pa.StructArray.from_arrays(arrays, names=names, mask=pa.array(~present)), present)
+    if not fields:
+        return pa.array([None if omit_empty else {}] * rows, pa.struct([]))
+    names, arrays = zip(*fields, strict=True)
+    if not omit_empty or not all(array.null_count for array in arrays):
+        return pa.StructArray.from_arrays(arrays, names=names)
+    empty = ~reduce(np.logical_or, map(valid_rows, arrays))
+    return pa.StructArray.from_arrays(arrays, names=names, mask=pa.array(empty))
 
 
-def _only(value: Value, rows: Mask) -> Value:
-    """The value in these rows alone."""
-    present = rows if value.present is None else rows & value.present
-    array, missing = value.array, pa.array(~present)
+def _only(array: pa.Array, rows: Mask) -> pa.Array:
+    """The values in these rows alone."""
     if not pa.types.is_struct(array.type):
-        return Value(pc.if_else(pa.array(present), array, pa.scalar(None, array.type)), present)
+        return pc.if_else(pa.array(rows), array, pa.scalar(None, array.type))
     parts = [array.field(i) for i in range(array.type.num_fields)]
-    return Value(pa.StructArray.from_arrays(parts, fields=list(array.type), mask=missing), present)
+    missing = pa.array(~(rows & valid_rows(array)))
+    return pa.StructArray.from_arrays(parts, fields=list(array.type), mask=missing)
 
 
-def _one_item(value: Value) -> Value:
+def _one_item(array: pa.Array) -> pa.Array:
     """A list that holds the value, null where there is none."""
-    rows = len(value.array)
-    present = np.ones(rows, np.bool_) if value.present is None else value.present
-    items = grouped(present, pa.list_(value.array.type), np.arange(rows + 1), value.array)
-    return Value(items, value.present)
+    return grouped(valid_rows(array), pa.list_(array.type), np.arange(len(array) + 1), array)

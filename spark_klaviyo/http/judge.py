@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from spark_klaviyo.core.codes import RejectCode, StopCode
 from spark_klaviyo.core.models import Reply
 from spark_klaviyo.http.documents import Fault, faults, is_html, safe_detail
 from spark_klaviyo.http.failures import TEXTS, UNREACHABLE
+from spark_klaviyo.http.policy import Policy
 from spark_klaviyo.http.retry_after import asked_wait
 
 LONGEST_THROTTLING = 5  # times `longest_wait_seconds`: what one request waits for 429s in all before the write stops
@@ -16,30 +16,6 @@ TRANSIENT = frozenset({408, 500, 502, 503, 504, 524})
 MAY_HAVE_COMMITTED = frozenset({502, 504, 524})
 # Says the same for every row, whatever it holds: the method, the media type, the reply's media type.
 CONDEMNS_ALL = frozenset({405, 406, 415})
-
-
-class Patience(Protocol):
-    """How long and how often, as in `plan.model.Policy`; seconds."""
-
-    @property
-    def attempts(self) -> int:
-        """Most attempts; a 429 is none."""
-
-    @property
-    def longest_wait_seconds(self) -> float:
-        """Longest wait that a reply may ask for."""
-
-    @property
-    def first_wait_seconds(self) -> float:
-        """First wait of the backoff."""
-
-    @property
-    def idempotent(self) -> bool:
-        """Whether a request whose answer was lost may be sent again."""
-
-    @property
-    def success(self) -> tuple[int, ...]:
-        """Statuses that mean the request was taken."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +35,8 @@ class ReplyRules:
     `done`: (status, code) that mean the wanted state is reached; an empty code is any. `not_found_is_a_row`: a 404
     condemns the row, not the URL (its path holds a row's value, or the URL has worked before). `legacy`: v1, v2 or "".
     `pages`: a page may be a true answer, as the address is anybody's; Klaviyo's API never answers with one. `says_one`:
-    the body of a success is the text 1, and 0 is a refusal (v1's track and identify).
+    the body of a success is the text 1, and 0 is a refusal (v1's track and identify). `may_resend`: the request may be
+    sent again although it may have arrived (`http.policy.ResendRule`).
     """
 
     done: tuple[tuple[int, str], ...] = ()
@@ -67,6 +44,7 @@ class ReplyRules:
     legacy: str = ""
     pages: bool = False
     says_one: bool = False
+    may_resend: bool = True
 
 
 @dataclass(frozen=True)
@@ -117,12 +95,12 @@ Verdict = Done | Wait | RequestRefused | TooLarge | Reject | Halt
 ANYWHERE = ReplyRules()
 
 
-def took(status: int | None, success: tuple[int, ...]) -> bool:
+def took(status: int | None) -> bool:
     """Whether a status says that the request was taken.
 
     Klaviyo has answered with another success than it publishes, so 200, 201, 202 and 204 are all taken for one.
     """
-    return status in success or status in TAKEN
+    return status in TAKEN
 
 
 def may_have_committed(reply: Reply) -> bool:
@@ -132,62 +110,62 @@ def may_have_committed(reply: Reply) -> bool:
     return reply.answer_lost or reply.status in MAY_HAVE_COMMITTED
 
 
-def judge(reply: Reply, tries: Tries, policy: Patience, roll: float, endpoint: ReplyRules = ANYWHERE) -> Verdict:
+def judge(reply: Reply, tries: Tries, policy: Policy, roll: float, rules: ReplyRules = ANYWHERE) -> Verdict:
     """Decide what a reply means. `roll` in [0, 1) is the jitter, so that a test can choose it."""
     if reply.status is None:
-        return _unanswered(reply, tries, policy, roll)
-    if took(reply.status, policy.success):
-        if endpoint.says_one and reply.body.strip() == b"0":
+        return _unanswered(reply, tries, policy, roll, rules)
+    if took(reply.status):
+        if rules.says_one and reply.body.strip() == b"0":
             return RequestRefused(reply.status, (Fault(RejectCode.REFUSED, detail=SAID_ZERO),))
-        return Done() if endpoint.pages or not is_html(reply.body) else _intercepted(tries, policy, roll)
+        return Done() if rules.pages or not is_html(reply.body) else _intercepted(tries, policy, roll, rules)
     if reply.status == 429:
         return _throttled(reply, tries, policy, roll)
     found = faults(reply.body)
-    if _wanted_state(reply.status, found, endpoint):
+    if _wanted_state(reply.status, found, rules):
         return Done()
     if reply.status in TRANSIENT:
-        return _transient(reply, tries, policy, roll)
+        return _transient(reply, tries, policy, roll, rules)
     if reply.status == 413:
         return TooLarge()
-    return _halting(reply, found, endpoint) or _refused(reply.status, found)
+    return _halting(reply, found, rules) or _refused(reply.status, found)
 
 
-def _intercepted(tries: Tries, policy: Patience, roll: float) -> Verdict:
+def _intercepted(tries: Tries, policy: Policy, roll: float, rules: ReplyRules) -> Verdict:
     """A page where success was announced: something in front of Klaviyo answered, and may have kept the request."""
     text = "a page came instead of an answer of Klaviyo's API: something in between answers for it"
-    if not policy.idempotent:
+    if not rules.may_resend:
         return Reject(RejectCode.IN_DOUBT, f"{text}; it may have been done, and sending it again could do it twice")
     return _again(text, tries, policy, roll)
 
 
-def _wanted_state(status: int, found: tuple[Fault, ...], endpoint: ReplyRules) -> bool:
+def _wanted_state(status: int, found: tuple[Fault, ...], rules: ReplyRules) -> bool:
     codes = {fault.code for fault in found} | {""}
-    return any(status == wanted and code in codes for wanted, code in endpoint.done)
+    return any(status == wanted and code in codes for wanted, code in rules.done)
 
 
-def _unanswered(reply: Reply, tries: Tries, policy: Patience, roll: float) -> Verdict:
+def _unanswered(reply: Reply, tries: Tries, policy: Policy, roll: float, rules: ReplyRules) -> Verdict:
     text = TEXTS.get(reply.failure, "no answer came")
     if reply.failure == "path":
         return Reject(RejectCode.REFUSED, text)
-    if reply.answer_lost and not policy.idempotent:
+    if reply.answer_lost and not rules.may_resend:
         return Reject(RejectCode.IN_DOUBT, f"{text}; it was sent, and sending it again could do it twice")
     if reply.failure in UNREACHABLE and (tries.unreachable >= policy.attempts or reply.failure == "tls"):
         return Halt(StopCode.UNREACHABLE, f"the endpoint cannot be reached: {text}")
     return _again(text, tries, policy, roll)
 
 
-def _again(text: str, tries: Tries, policy: Patience, roll: float) -> Verdict:
+def _again(text: str, tries: Tries, policy: Policy, roll: float) -> Verdict:
     if tries.attempts >= policy.attempts:
         return Reject(RejectCode.UNAVAILABLE, f"after {tries.attempts} attempts: {text}")
     return Wait(_backoff(tries.attempts, policy, roll))
 
 
-def _backoff(times: int, policy: Patience, roll: float) -> float:
+def _backoff(times: int, policy: Policy, roll: float) -> float:
     longest = min(policy.longest_wait_seconds, policy.first_wait_seconds * 2.0 ** min(times - 1, 30))
     return longest * (0.5 + roll / 2)
 
 
-def _throttled(reply: Reply, tries: Tries, policy: Patience, roll: float) -> Verdict:
+def _throttled(reply: Reply, tries: Tries, policy: Policy, roll: float) -> Verdict:
     asked = asked_wait(reply.headers)
     if asked is not None and asked > policy.longest_wait_seconds:
         return Halt(
@@ -206,17 +184,17 @@ def _throttled(reply: Reply, tries: Tries, policy: Patience, roll: float) -> Ver
     return Wait(max(_backoff(tries.throttles + 1, policy, roll), 1.0 + roll), throttled=True)
 
 
-def _transient(reply: Reply, tries: Tries, policy: Patience, roll: float) -> Verdict:
+def _transient(reply: Reply, tries: Tries, policy: Policy, roll: float, rules: ReplyRules) -> Verdict:
     # A 500 with Klaviyo's own document means that the application failed; any other may come from something in front
     # of it that lost the answer. 408 and 503 mean that the request was not taken at all.
-    if may_have_committed(reply) and not policy.idempotent:
+    if may_have_committed(reply) and not rules.may_resend:
         return Reject(
             RejectCode.IN_DOUBT, f"HTTP {reply.status}: it may have been done, and sending it again could do it twice"
         )
     return _again(f"HTTP {reply.status}", tries, policy, roll)
 
 
-def _halting(reply: Reply, found: tuple[Fault, ...], endpoint: ReplyRules) -> Halt | None:
+def _halting(reply: Reply, found: tuple[Fault, ...], rules: ReplyRules) -> Halt | None:
     status, said = reply.status or 0, _said(found)
     if status == 401:
         return Halt(StopCode.UNAUTHORIZED, f"Klaviyo refuses this key (HTTP 401{said}); check api_key, or access_token")
@@ -225,15 +203,13 @@ def _halting(reply: Reply, found: tuple[Fault, ...], endpoint: ReplyRules) -> Ha
             said = ": a page of the network in front of Klaviyo, not an answer of its API"
         return Halt(StopCode.FORBIDDEN, f"Klaviyo forbids this to the key or the account (HTTP 403{said})")
     if status == 410:
-        return Halt(
-            StopCode.RETIRED, f"Klaviyo has retired this endpoint (HTTP 410); {_retired_advice(endpoint.legacy)}"
-        )
+        return Halt(StopCode.RETIRED, f"Klaviyo has retired this endpoint (HTTP 410); {_retired_advice(rules.legacy)}")
     if 300 <= status < 400:
         return Halt(
             StopCode.REDIRECTED,
             f"HTTP {status} points elsewhere, and a key is never sent after it; give the final address",
         )
-    if status == 404 and not endpoint.not_found_is_a_row:
+    if status == 404 and not rules.not_found_is_a_row:
         return Halt(
             StopCode.NOT_FOUND,
             f"Klaviyo knows no such address (HTTP 404{said}); check the ids, the path and the revision",

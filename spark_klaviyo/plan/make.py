@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from spark_klaviyo.core.choices import ContentFormat, KeyIn
 from spark_klaviyo.core.models import Limits, Quota
 from spark_klaviyo.errors import SchemaError, complain
+from spark_klaviyo.http.policy import Policy, ResendRule
 from spark_klaviyo.options.choices import Nulls, Resend, Validate
 from spark_klaviyo.plan.channels import place_channels
 from spark_klaviyo.plan.checks import make_checks
 from spark_klaviyo.plan.manual import formats, manual_mode
 from spark_klaviyo.plan.mapping import ColumnMap, MappingOptions, map_columns, near_misses
-from spark_klaviyo.plan.model import Policy, RequestParam, WritePlan
+from spark_klaviyo.plan.model import RequestParam, WritePlan
 from spark_klaviyo.plan.settings import (
     appends,
     cautions,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 JSON_API = "application/vnd.api+json"
 READY_MADE = frozenset({"string", "char", "varchar", "void"})  # types that can hold a record as JSON
-HARMLESS_METHODS = frozenset({"PUT", "DELETE", "GET"})
+IDEMPOTENT_METHODS = frozenset({"PUT", "DELETE", "GET"})
 
 
 def template_of(options: Options) -> Template:
@@ -87,7 +88,8 @@ def _options_part(options: Options, template: Template, run_id: str) -> WritePla
         params=(),
         limits=_limits(options, template),
         quota=_quota(options, template),
-        policy=_policy(options, template),
+        policy=_policy(options),
+        resend=resend_rule(options, template, None),
         base_url=options.base_url if options.template else manual_mode.origin(options.url),
         headers=headers,
         credentials=options.credentials,
@@ -150,19 +152,23 @@ def _quota(options: Options, template: Template) -> Quota:
     return template.quota if options.rate_limit is None else options.rate_limit
 
 
-def _policy(options: Options, template: Template) -> Policy:
-    by_nature = template.method in HARMLESS_METHODS if template.is_manual else template.idempotent
-    adding = b""
-    if options.record_column is not None and may_append(template):  # a second sending would add again
-        adding, by_nature = (b'"append"' if by_nature else b""), False
-    idempotent = {Resend.ALWAYS: True, Resend.NEVER: False}.get(options.resend, by_nature)
+def _policy(options: Options) -> Policy:
     return Policy(
         timeout_seconds=options.timeout_seconds,
         attempts=options.attempts,
         longest_wait_seconds=options.longest_wait_seconds,
-        idempotent=idempotent,
-        idempotent_unless_contains=adding if options.resend is Resend.AUTO else b"",
     )
+
+
+def resend_rule(options: Options, template: Template, found: ColumnMap | None) -> ResendRule:
+    """Which requests may be sent twice. `found`: where columns go; None for ready-made records, or no columns yet."""
+    if options.resend is not Resend.AUTO:
+        return ResendRule(allowed=options.resend is Resend.ALWAYS)
+    idempotent = template.method in IDEMPOTENT_METHODS if template.is_manual else template.idempotent
+    if found is not None:
+        return ResendRule(idempotent and not appends(found))
+    unless_contains = b'"append"' if options.record_column is not None and may_append(template) else b""
+    return ResendRule(idempotent, unless_contains)
 
 
 # --- what the columns add -------------------------------------------------------------------------
@@ -204,9 +210,7 @@ def _columns_part(plan: WritePlan, options: Options, columns: Sequence[Field]) -
         mapped=tuple(found.mapped),
         unmapped=tuple(found.unmapped),
         warnings=plan.warnings + cautions(options, template, found.leaves) + likely,
-        policy=replace(plan.policy, idempotent=False)
-        if options.resend is Resend.AUTO and appends(found)
-        else plan.policy,
+        resend=resend_rule(options, template, found),
     )
 
 

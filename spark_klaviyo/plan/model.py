@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from spark_klaviyo.core.choices import ContentFormat, KeyIn
-from spark_klaviyo.core.models import Batch, Envelope, Limits, Quota
+from spark_klaviyo.core.models import Envelope, Limits, Quota
+from spark_klaviyo.http.policy import Policy, ResendRule
 from spark_klaviyo.options.choices import OnBadPhone, Validate
 from spark_klaviyo.options.secrets import Credentials
 from spark_klaviyo.plan.shape import Leaf, Record
@@ -96,30 +97,6 @@ class RequestParam:
 
 
 @dataclass(frozen=True)
-class Policy:
-    """How long and how often. Seconds; `harmless` says whether a request whose answer was lost may be sent again.
-
-    `idempotent_unless_contains`: where it is not, a request whose rows do not hold these bytes is so all the same.
-    """
-
-    timeout_seconds: float = 60.0
-    attempts: int = 8
-    longest_wait_seconds: float = 120.0
-    first_wait_seconds: float = 0.5
-    idempotent: bool = True
-    idempotent_unless_contains: bytes = b""
-    max_refusals: int = 100
-    success: tuple[int, ...] = (200, 201, 202, 204)
-
-    def about(self, batch: Batch) -> Policy:
-        """The policy as it is for this batch, whose rows may not hold what could do harm."""
-        mark = self.idempotent_unless_contains
-        if not mark or any(mark in bytes(part) for part in batch.parts()):
-            return self
-        return replace(self, idempotent=True)
-
-
-@dataclass(frozen=True)
 class WritePlan:
     """One write, decided: how rows become records, records become requests, and what replies mean."""
 
@@ -134,6 +111,7 @@ class WritePlan:
     limits: Limits
     quota: Quota
     policy: Policy
+    resend: ResendRule
     base_url: str  # scheme, host and port; manual mode: the same of the given URL
     headers: Mapping[str, str] = field(repr=False)  # all but credentials; a given one may hold a token
     credentials: Credentials

@@ -1,4 +1,4 @@
-"""A task's end of the keeper's line. Whatever goes wrong on it, the task goes on with its own share in seconds."""
+"""A task's connection to the rate-limit server. When it breaks, the task goes on with its share within seconds."""
 
 from __future__ import annotations
 
@@ -11,18 +11,16 @@ from spark_klaviyo.core.clock import Clock, SystemClock
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Quota, Reply
 from spark_klaviyo.core.stop import Stop
-from spark_klaviyo.ratelimit.endpoint_limiter import Seen
 from spark_klaviyo.ratelimit.limiter import RateLimiter
-from spark_klaviyo.ratelimit.server import RateLimitAddress, proof_of, seen_form
+from spark_klaviyo.ratelimit.server import REPLY_HEADERS, Message, RateLimitAddress, proof_of
 
 CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 3.0
-BEAT_SECONDS = 1.0
-Message = Mapping[str, object]
+HEARTBEAT_SECONDS = 1.0
 
 
 class RateLimitClient:
-    """One connection, shared by a task's threads. `lost` once it could not be made or broke; it is not made again."""
+    """One connection, shared by a task's threads. It is `lost` once it fails, and is never made again."""
 
     def __init__(self, address: RateLimitAddress) -> None:
         self._address = address
@@ -31,28 +29,26 @@ class RateLimitClient:
         self._unread = b""
         self.lost = False
 
-    def ask(self, message: Message) -> Message | None:
-        """Send a message and wait for its answer; None when the line is lost."""
+    def request(self, message: Message) -> Message | None:
+        """Send a message and wait for its answer; None when the connection is lost."""
         with self._lock:
-            if not self._sent(message):
-                return None
-            line = self._line()
+            line = self._read_line() if self._write(message) else None
         if line is None:
             return None
         answer: Message = json.loads(line)
         return answer
 
-    def tell(self, message: Message) -> None:
+    def notify(self, message: Message) -> None:
         """Send a message that has no answer."""
         with self._lock:
-            self._sent(message)
+            self._write(message)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         with self._lock:
             self._drop()
 
-    def _sent(self, message: Message) -> bool:
+    def _write(self, message: Message) -> bool:
         if self.lost:
             return False
         try:
@@ -60,20 +56,19 @@ class RateLimitClient:
             connection.sendall(json.dumps(message).encode() + b"\n")
         except OSError:
             self._drop()
-            return False
         return not self.lost
 
     def _connect(self) -> socket.socket:
         connection = socket.create_connection((self._address.host, self._address.port), CONNECT_SECONDS)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = connection
-        nonce = self._line()
+        nonce = self._read_line()
         if nonce is not None:
             connection.sendall(proof_of(self._address.secret, nonce).encode() + b"\n")
             connection.settimeout(ANSWER_SECONDS)
         return connection
 
-    def _line(self) -> bytes | None:
+    def _read_line(self) -> bytes | None:
         while b"\n" not in self._unread:
             try:
                 block = self._socket.recv(65536) if self._socket else b""
@@ -94,69 +89,69 @@ class RateLimitClient:
 
 
 class RemoteRateLimiter:
-    """Turns from the keeper, and from `fallback` once the keeper cannot be reached."""
+    """Permits from the server, and from `fallback` once the connection is lost."""
 
-    def __init__(
-        self, link: RateLimitClient, fallback: RateLimiter, clock: Clock | None = None, *, learns: bool = True
-    ) -> None:
-        self._link, self._fallback, self._learns = link, fallback, learns
+    def __init__(self, client: RateLimitClient, fallback: RateLimiter, clock: Clock | None = None) -> None:
+        self._client, self._fallback = client, fallback
         self._clock: Clock = clock or SystemClock()
 
     def acquire(self, route: str, quota: Quota, stop: Stop) -> bool:
-        """Wait for a turn; False when stopped meanwhile, here or by the keeper."""
+        """Wait for a permit; False when stopped first, here or by the server."""
         while not stop.is_set():
-            answer = self._link.ask({"take": route, "quota": quota.windows})
+            answer = self._client.request({"acquire": route, "quota": quota.windows})
             if answer is None:
                 return self._fallback.acquire(route, quota, stop)
-            if heard_stop(answer, stop):
+            if apply_stop(answer, stop):
                 break
-            wait = float(str(answer["wait"]))
-            if wait <= 0:
+            if answer["wait_seconds"] <= 0:
                 return True
-            self._clock.wait(wait, stop)
+            self._clock.wait(answer["wait_seconds"], stop)
         return False
 
     def observe(self, route: str, reply: Reply) -> None:
-        """Tell the keeper what the reply teaches; the fallback hears it too, in case the turn was its own."""
+        """Report the reply to the server; the fallback learns too, in case the permit was its own."""
         self._fallback.observe(route, reply)
-        seen = Seen.of(reply, learns=self._learns)
-        self._link.tell({"saw": route, "seen": seen_form(seen)})
+        headers = {name: reply.headers[name] for name in REPLY_HEADERS if name in reply.headers}
+        message = {"observe": route, "status": reply.status, "headers": headers, "seconds": reply.seconds}
+        self._client.notify(message)
 
 
 class Heartbeat:
-    """Tells the keeper every second what the task has counted, and hears the word to stop. A daemon thread."""
+    """A daemon thread that reports a task's counts every second, and stops the task when the server says so."""
 
-    def __init__(self, link: RateLimitClient, task: str, counts: Callable[[], Mapping[str, int]], stop: Stop) -> None:
-        self._link, self._task, self._counts, self._stop = link, task, counts, stop
-        self._over = Stop()
+    def __init__(self, client: RateLimitClient, task: str, counts: Callable[[], Mapping[str, int]], stop: Stop) -> None:
+        self._client, self._task, self._counts, self._stop = client, task, counts, stop
+        self._closed = Stop()
         self._thread = threading.Thread(target=self._run, name="klaviyo-heartbeat", daemon=True)
 
     def start(self) -> Heartbeat:
-        """Begin to beat."""
+        """Start the thread."""
         self._thread.start()
         return self
 
     def close(self) -> None:
-        """Beat a last time, and pass on why the task stopped."""
-        self._over.set(StopCode.CLOSED)
+        """Report a last time, and why the task stopped, if it did."""
+        self._closed.set(StopCode.CLOSED)
         self._thread.join(2 * ANSWER_SECONDS)
         if self._stop.is_set():
-            self._link.tell({"stop": self._stop.reason})
+            self._client.notify({"stop": self._stop.reason})
 
     def _run(self) -> None:
-        while not self._link.lost:
-            answer = self._link.ask({"progress": dict(self._counts()), "task": self._task})
-            if answer is not None:
-                heard_stop(answer, self._stop)
-            if self._over.wait(BEAT_SECONDS):
-                self._link.ask({"progress": dict(self._counts()), "task": self._task})
+        while not self._client.lost:
+            self._report()
+            if self._closed.wait(HEARTBEAT_SECONDS):
+                self._report()
                 return
 
+    def _report(self) -> None:
+        answer = self._client.request({"progress": dict(self._counts()), "task": self._task})
+        if answer is not None:
+            apply_stop(answer, self._stop)
 
-def heard_stop(answer: Message, stop: Stop) -> bool:
-    """Pass on the keeper's word to stop."""
-    word = answer.get("stop")
-    if isinstance(word, list) and len(word) == 2:
-        stop.set(StopCode(word[0]), str(word[1]))
-        return True
-    return False
+
+def apply_stop(answer: Message, stop: Stop) -> bool:
+    """Set `stop` where the server's answer says so; whether it did."""
+    reason = answer["stop"]
+    if reason is not None:
+        stop.set(StopCode(reason[0]), reason[1])
+    return reason is not None

@@ -1,4 +1,4 @@
-"""The account's quota: who may send when. Every request takes a turn first and reports its reply afterwards."""
+"""Rate limiters of one process: every request acquires a permit first, and its reply is observed afterwards."""
 
 from __future__ import annotations
 
@@ -8,37 +8,36 @@ from typing import Protocol
 from spark_klaviyo.core.clock import Clock, SystemClock
 from spark_klaviyo.core.models import Quota, Reply
 from spark_klaviyo.core.stop import Stop
-from spark_klaviyo.ratelimit.endpoint_limiter import EndpointLimiter, Seen
+from spark_klaviyo.ratelimit.endpoint_limiter import EndpointLimiter, Observation
 
 
 class RateLimiter(Protocol):
-    """Hands out turns. `route` names the endpoint: method and unfilled path."""
+    """Gives permits to send. `route` names the endpoint: method and unfilled path."""
 
     def acquire(self, route: str, quota: Quota, stop: Stop) -> bool:
-        """Wait for a turn; False when stopped meanwhile. `quota` holds until replies list the account's own."""
+        """Wait for a permit; False when stopped first. `quota` holds until replies list the account's own."""
 
     def observe(self, route: str, reply: Reply) -> None:
-        """Learn from the reply to a turn. Called once for each turn."""
+        """Learn from the reply to a permitted request; called once for each permit."""
 
 
 class Unlimited:
-    """No limit at all (`rate_limit=none`): throttling is met by waiting, as each 429 asks."""
+    """No limit (`rate_limit=none`): throttled requests wait as each 429 asks."""
 
     def acquire(self, route: str, quota: Quota, stop: Stop) -> bool:  # noqa: ARG002
-        """Always at once."""
+        """Give every permit at once."""
         return not stop.is_set()
 
     def observe(self, route: str, reply: Reply) -> None:
-        """Learns nothing."""
+        """Learn nothing."""
 
 
 class LocalRateLimiter:
-    """One pace for the threads of one process.
+    """The limiter that the threads of one process share.
 
-    `share` is the part of the quota that is certainly its own: 1.0 where it hands out turns for everybody (a
-    neighbour is yielded to all the same), k/n where it is one of several that cannot talk to each other, None where
-    nobody knows of how many (guessed from what replies give away). `learns=False` keeps the quotas that `take` is
-    given, whatever replies list.
+    `share` is the part of the quota that is certainly its own: 1.0 where it gives permits for a whole run, k/n where
+    it is one of n that cannot talk to each other, None where n is unknown. With `learns=False` the quotas that
+    `acquire` is given are kept, whatever replies list.
     """
 
     def __init__(self, clock: Clock | None = None, *, share: float | None = 1.0, learns: bool = True) -> None:
@@ -48,30 +47,23 @@ class LocalRateLimiter:
         self._endpoints: dict[str, EndpointLimiter] = {}
 
     def acquire(self, route: str, quota: Quota, stop: Stop) -> bool:
-        """Wait for a turn; False when stopped meanwhile."""
+        """Wait for a permit; False when stopped first."""
         while not stop.is_set():
-            wait = self.ask(route, quota)
-            if wait <= 0:
+            wait_seconds = self.try_acquire(route, quota)
+            if wait_seconds <= 0:
                 return True
-            self._clock.wait(wait, stop)
+            self._clock.wait(wait_seconds, stop)
         return False
 
-    def observe(self, route: str, reply: Reply) -> None:
-        """Count the answer and learn from it."""
-        self.learn(route, Seen.of(reply, learns=self._learns))
-
-    def ask(self, route: str, quota: Quota) -> float:
-        """0.0 when a turn begins now; else the seconds to stay away before asking again."""
+    def try_acquire(self, route: str, quota: Quota) -> float:
+        """0.0 when a permit is given; else the seconds to wait before asking again."""
         with self._lock:
-            return self._of(route, quota).ask(self._clock.now())
+            if route not in self._endpoints:
+                self._endpoints[route] = EndpointLimiter(quota, self._share)
+            return self._endpoints[route].try_acquire(self._clock.now())
 
-    def learn(self, route: str, seen: Seen) -> None:
-        """What a reply to a turn taught, wherever it was taken."""
+    def observe(self, route: str, reply: Reply) -> None:
+        """Count the reply and learn from it."""
         with self._lock:
             if route in self._endpoints:
-                self._endpoints[route].saw(seen, self._clock.now())
-
-    def _of(self, route: str, quota: Quota) -> EndpointLimiter:
-        if route not in self._endpoints:
-            self._endpoints[route] = EndpointLimiter(quota, self._share)
-        return self._endpoints[route]
+                self._endpoints[route].observe(Observation.of(reply, learns=self._learns), self._clock.now())

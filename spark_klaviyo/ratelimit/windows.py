@@ -1,84 +1,71 @@
-"""Rolling windows: never more than `q` requests in ANY `w` seconds, which fits fixed windows of whatever phase.
+"""Rolling windows: never more than `quota` requests in ANY `seconds`, which satisfies fixed windows of any phase.
 
-A request counts from its turn until `w` seconds after its answer, as it arrived somewhere between the two.
-Uploads take long, so the doubt is bounded: `slack` seconds after its turn it is taken to have arrived.
-Pure: the time is passed in. Not locked.
+A request counts from its permit until `seconds` after its reply, as it arrived somewhere between the two. Uploads can
+take long, so that uncertainty is bounded (`most_transit_seconds`). Pure: the time is passed in. Not thread-safe.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections import deque
-from itertools import islice
 
 
-def slack(seconds: float) -> float:
-    """How long after its turn a request may still be on its way, as a window of so many seconds takes it."""
+def most_transit_seconds(seconds: float) -> float:
+    """How long after its permit a request is still assumed to be on its way, for a window of so many seconds."""
     return min(0.25 * seconds, 1.5)
 
 
-class Rolling:
-    """One window: `quota` turns in any `seconds`, of which `ours` are for us."""
+class RollingWindow:
+    """One window of `quota` requests, of which `allowance` are for this limiter."""
 
     def __init__(self, quota: float, seconds: float) -> None:
         self.quota, self.seconds = quota, seconds
-        self.ours = quota
-        self._open: deque[float] = deque()  # turns without an answer, oldest first
-        self._closed: list[float] = []  # heap of arrivals still inside the window
-
-    @property
-    def inside(self) -> int:
-        """Our turns that count now (after `move`)."""
-        return len(self._open) + len(self._closed)
+        self.allowance = quota
+        self._pending: deque[float] = deque()  # permits without a reply, oldest first
+        self._arrived: deque[float] = deque()  # arrivals that still count, oldest first
 
     @property
     def pending(self) -> int:
-        """Our turns without an answer."""
-        return len(self._open)
-
-    def since(self, moment: float) -> int:
-        """Our turns that arrived since a moment and were answered."""
-        return sum(arrived >= moment for arrived in self._closed)
-
-    def move(self, now: float) -> None:
-        """Forget what lies behind."""
-        late = slack(self.seconds)
-        while self._open and self._open[0] + late <= now:
-            heapq.heappush(self._closed, self._open.popleft() + late)
-        while self._closed and self._closed[0] + self.seconds <= now:
-            heapq.heappop(self._closed)
-
-    def take(self, now: float) -> None:
-        """A turn begins."""
-        self._open.append(now)
-
-    def settle(self, now: float) -> None:
-        """Some turn was answered. Which one makes no difference to how many are inside at any time."""
-        if self._open:
-            self._open.popleft()
-            heapq.heappush(self._closed, now)
-
-    def forget(self, until: float) -> None:
-        """A fixed window of Klaviyo's ended then: what arrived before counts no more."""
-        self._closed = [arrived for arrived in self._closed if arrived > until]
-        heapq.heapify(self._closed)
+        """Permits without a reply."""
+        return len(self._pending)
 
     @property
     def free(self) -> int:
-        """Turns that may begin now (after `move`)."""
-        return max(int(self.ours), 1) - self.inside
+        """Permits that may be given now (after `advance`); negative after the allowance has shrunk."""
+        return max(int(self.allowance), 1) - len(self._pending) - len(self._arrived)
 
-    def openings(self, turns: int) -> list[float]:
-        """When each of the next so many turns may begin at the earliest; in the past for at once.
+    def arrived_since(self, moment: float) -> int:
+        """Answered requests that arrived since a moment."""
+        return sum(arrived >= moment for arrived in self._arrived)
 
-        Rather too early than too late: who comes early asks again, who comes late leaves a turn unused.
+    def advance(self, now: float) -> None:
+        """Drop what no longer counts."""
+        transit = most_transit_seconds(self.seconds)
+        while self._pending and self._pending[0] + transit <= now:
+            self._arrived.append(self._pending.popleft() + transit)
+        while self._arrived and self._arrived[0] + self.seconds <= now:
+            self._arrived.popleft()
+
+    def acquire(self, now: float) -> None:
+        """Give a permit."""
+        self._pending.append(now)
+
+    def release(self, now: float) -> None:
+        """Note a reply. Which request it belongs to makes no difference to how many count at any time."""
+        if self._pending:
+            self._pending.popleft()
+            self._arrived.append(now)
+
+    def restart(self, moment: float) -> None:
+        """One of Klaviyo's fixed windows ended: what arrived until then no longer counts."""
+        self._arrived = deque(arrived for arrived in self._arrived if arrived > moment)
+
+    def openings(self, permits: int) -> list[float]:
+        """The earliest moment for each of the next so many permits; 0.0 for at once.
+
+        Errs on the early side: an early caller asks again, a late one wastes a permit.
         """
-        free = self.free
-        times = [0.0] * min(max(free, 0), turns)
-        first, reach = max(-free, 0), turns + max(-free, 0)  # an allowance that shrank leaves a debt
-        ends = heapq.nsmallest(reach, self._closed) + list(islice(self._open, reach))
-        while len(times) < turns and ends:
-            ends = [end + self.seconds for end in ends]
-            times += ends[first:]
-            first = 0
-        return (times + [0.0] * turns)[:turns]
+        free, counted = self.free, [*self._arrived, *self._pending]
+        if not counted:
+            return [0.0] * permits
+        rounds = [divmod(permit - free, len(counted)) for permit in range(permits)]
+        return [counted[place] + self.seconds * (1 + wraps) if wraps >= 0 else 0.0 for wraps, place in rounds]

@@ -57,7 +57,7 @@ def run_tasks(
         stopped.set()
         if contexts.rate_limit_server is not None:
             link = RateLimitClient(contexts.rate_limit_server)
-            link.tell({"stop": [StopCode.INTERRUPTED, StopCode.INTERRUPTED.text]})
+            link.notify({"stop": [StopCode.INTERRUPTED, StopCode.INTERRUPTED.text]})
             link.close()
 
     can_stop = from_driver or contexts.rate_limit_server is not None

@@ -75,7 +75,7 @@ def standing(encoded: DataFrame, plan: WritePlan, place: StatePlace, *, jobs: bo
     )
     joined = rows.join(known, f.col("row_key") == f.col("known_key"), "left")
     code = f.when(f.col("rank") > 1, REPLACED)
-    if not plan.policy.idempotent:
+    if not plan.resend.allows_every_request:
         code = code.when(f.col("doubtful"), DOUBTFUL)
     code = code.when(f.col("known_fingerprint") == f.col("content"), DELIVERED).otherwise(TO_SEND)
     told = joined.withColumn(ROW_STATUS, code.cast("int"))

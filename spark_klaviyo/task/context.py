@@ -42,11 +42,8 @@ class SendContextFactory:
             if self.rate_limit_server is not None:
                 link = RateLimitClient(self.rate_limit_server)
                 held.callback(link.close)
-                limiter = (
-                    RemoteRateLimiter(link, limiter, self.clock, learns=plan.learns_quota)
-                    if plan.quota.windows
-                    else limiter
-                )
+                if plan.quota.windows:
+                    limiter = RemoteRateLimiter(link, limiter, self.clock)
                 beat = Heartbeat(link, f"{partition_id}.{attempt}", lambda: counts, stop).start()
                 held.callback(beat.close)
             recorder = self._recorder(plan, partition_id, attempt, stop, held)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spark_klaviyo.core import exact_json
-from spark_klaviyo.screen.validate_row import get
+from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.templates.model import Template
 
 NAMES = ("email", "phone_number", "external_id", "id")

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import RejectCode
+from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.list_members import list_of, members
 from spark_klaviyo.deliver.lookups import folded
 from spark_klaviyo.deliver.reads import Reader, Unread
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.screen.validate_row import get
 
 KINDS = ("email", "phone_number")
 UNREAD = "nobody could say whether the profile is on the list: {}"
@@ -27,7 +27,7 @@ def guarded(
     A row with both identifiers passes only if both are on the list. Where the list cannot be read at all, `line.stop`
     is set; the batch then goes on, and is handed back as unsent.
     """
-    reader = Reader(plan, context)
+    reader = Reader(plan.policy, context)
     for batch in batches:
         list_id = None if batch is None or context.stop.is_set() else list_of(batch.envelope)
         if batch is None or list_id is None:

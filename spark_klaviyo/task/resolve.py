@@ -9,13 +9,13 @@ import numpy as np
 
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import RejectCode
+from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.core.models import Batch, EncodedRows, Rejection, Span
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.lookups import KINDS, folded, profile_ids
 from spark_klaviyo.deliver.reads import Reader, Unread
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
-from spark_klaviyo.screen.validate_row import get
 
 GONE = "deletes of people whom Klaviyo does not know counted as delivered: there was nothing to remove"
 SAME = "another row of the same request means the same profile"
@@ -35,7 +35,7 @@ def resolved(
     A look-up that no row would survive (a refused key, say) sets `line.stop`; the batch then goes on as it is, and is
     handed back as unsent.
     """
-    people = _People(plan, Reader(plan, context))
+    people = _People(plan, Reader(plan.policy, context))
     for batch in batches:
         if batch is None or context.stop.is_set():
             yield batch

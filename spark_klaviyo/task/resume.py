@@ -14,12 +14,12 @@ import pyarrow as pa
 from spark_klaviyo.arrow.encoded import FINGERPRINT, ROW_STATUS, record_texts
 from spark_klaviyo.core.codes import ReceiptOutcome, RejectCode
 from spark_klaviyo.core.exact_json import Json
+from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.deliver.delivery import Delivery
 from spark_klaviyo.deliver.jobs.follow import JobEnded, Piece, RowsFailed
 from spark_klaviyo.plan.model import Checks, WritePlan
 from spark_klaviyo.report.task_report import TaskReport
-from spark_klaviyo.screen.validate_row import get
 from spark_klaviyo.state.format import INTENT, LOST, PENDING, RESOLVED, SENT, TAKEN, Marks, key_text, marks_of, salted
 from spark_klaviyo.state.recorder import Recorder
 
@@ -131,10 +131,10 @@ def record_job_outcome(plan: WritePlan, piece: Piece, recorder: Recorder) -> Non
         return
     if isinstance(piece, RowsFailed):
         keys = [_key(plan, rejection.record) for rejection in piece.rejections]
-        if None in keys and plan.policy.idempotent:
+        if None in keys and plan.resend.allows_every_request:
             recorder.job(piece.job.job_id, LOST)
         recorder.job(piece.job.job_id, "", [key for key in keys if key is not None])
-    elif piece.outcome is ReceiptOutcome.CANCELLED and plan.policy.idempotent:
+    elif piece.outcome is ReceiptOutcome.CANCELLED and plan.resend.allows_every_request:
         recorder.job(piece.job.job_id, LOST)
     elif piece.outcome is not ReceiptOutcome.ACCEPTED:
         recorder.job(piece.job.job_id, TAKEN)

@@ -7,7 +7,6 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
-from spark_klaviyo.batching.assembler import BatchAssembler
 from spark_klaviyo.core.codes import StopCode, jobs_can_be_followed
 from spark_klaviyo.core.models import Receipt, Rejection
 from spark_klaviyo.deliver.delivery import Delivery, SendContext
@@ -15,6 +14,7 @@ from spark_klaviyo.deliver.jobs.follow import JobEnded, OpenJob
 from spark_klaviyo.deliver.sender import deliver
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.task.assembler import BatchAssembler
 from spark_klaviyo.task.jobs import OPEN_JOB, RejectedRow, refuse, settle
 from spark_klaviyo.task.list_guard import guarded
 from spark_klaviyo.task.resolve import resolved
@@ -37,7 +37,9 @@ def run_task(
     early.
     """
     report = TaskReport(started=context.clock.wall().timestamp())
-    remembered = ResumeFilter(context.recorder, not plan.policy.idempotent) if context.recorder is not None else None
+    remembered = (
+        ResumeFilter(context.recorder, not plan.resend.allows_every_request) if context.recorder is not None else None
+    )
     assembler = BatchAssembler(plan, report, context.stop, remembered)
     batches = assembler.batches(encoded)
     if plan.template.sends_profile_ids:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from spark_klaviyo.core.clock import ScaledClock
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.encode.rows import arrow_batches
@@ -24,6 +23,7 @@ from spark_klaviyo.simulator.recorded import RecordedRequest
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.jobs import RejectedRow
 from spark_klaviyo.task.run import TaskEvent, run_task
+from tests.core.scaled_clock import ScaledClock
 
 KEY = "pk_test_0123456789abcdef"
 LIST = "Y6nRLr"

@@ -29,7 +29,9 @@ def items(spark: SparkSession) -> DataFrame:
     return spark.createDataFrame(rows, COLUMNS).coalesce(1)
 
 
-def test_every_way_to_write_fills_the_url_and_the_body_from_each_row_alike(items: DataFrame, klaviyo: KlaviyoSimulator) -> None:
+def test_every_way_to_write_fills_the_url_and_the_body_from_each_row_alike(
+    items: DataFrame, klaviyo: KlaviyoSimulator
+) -> None:
     goal: Options = {
         "url": f"{klaviyo.url}{SINK}/{{sku}}?api_key={KEY}",
         "method": "PUT",

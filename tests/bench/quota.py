@@ -1,7 +1,7 @@
 """The quota over real HTTP: how long against the ideal, and how many requests are refused for each accepted one.
 
-Real senders, a real keeper and the simulator with windows of random phase, all ten times as fast as real time: half
-an hour in all. A machine that is busy with other things shows as refusals, since its delays are stretched as well.
+Real senders, a real rate-limit server and the simulator with windows of random phase, all ten times as fast as real
+time: half an hour in all. A busy machine shows as refusals, since its delays are stretched as well.
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from spark_klaviyo.core.clock import ScaledClock
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Batch, EncodedRows, Envelope, Quota, Span
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.sender import deliver
+from spark_klaviyo.http.policy import RESEND, Policy, ResendRule
 from spark_klaviyo.http.transport import Transport
 from spark_klaviyo.options.secrets import Credentials, Secret
-from spark_klaviyo.plan.model import Policy
 from spark_klaviyo.ratelimit.client import RateLimitClient, RemoteRateLimiter
 from spark_klaviyo.ratelimit.limiter import LocalRateLimiter, RateLimiter
 from spark_klaviyo.ratelimit.server import RateLimitServer
@@ -34,6 +33,7 @@ from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.templates import CURRENT
 from spark_klaviyo.templates.model import Template
 from tests.bench.stored import store
+from tests.core.scaled_clock import ScaledClock
 from tests.ratelimit.account_simulation import coalesced, ideal_seconds, spread
 
 M, L = Quota(((10, 1.0), (150, 60.0))), Quota(((75, 1.0), (700, 60.0)))
@@ -50,7 +50,7 @@ ENVELOPE = Envelope(
 HEADERS = {"revision": "2026-10-15", "content-type": "application/vnd.api+json", "accept": "application/vnd.api+json"}
 KEY = Credentials(Secret("pk_bench"))
 RECORD = b'{"type":"profile","attributes":{"email":"bench@example.com"}},'
-SHARES = 2  # as many tasks send where none can reach a keeper
+SHARES = 2  # tasks that send where none can reach a rate-limit server
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Case:
     refused: float
     quota: Quota = M
     slots: int = 8
-    neighbour: float = 0.0
+    competing: float = 0.0  # requests a second of another sender
 
     @property
     def requests(self) -> int:
@@ -72,7 +72,7 @@ class Case:
 
     @property
     def ideal(self) -> float:
-        return ideal_seconds(self.requests, LEFT if self.neighbour else self.quota)
+        return ideal_seconds(self.requests, LEFT if self.competing else self.quota)
 
 
 FOUR = tuple(100 if place in (3, 9, 17, 30) else 0 for place in range(32))
@@ -94,8 +94,8 @@ def cases() -> Iterator[Case]:
     yield Case("evenly in 64, tasks=64, 640 requests", "classic", tuple(spread(640, 64)), 1.05, 0.005, slots=64)
     yield Case("2,000 requests at 75/s, 700/min", "classic", tuple(spread(2000, 32)), 1.05, 0.005, L)
     yield Case("2,000 requests at 75/s, 700/min", "connect", tuple(spread(2000, 32)), 1.10, 0.02, L)
-    yield Case("a neighbour using 30 %, 1,050 requests", "classic", tuple(spread(1050, 32)), 0.95, 0.03, neighbour=0.75)
-    yield Case("a neighbour using 30 %, 1,050 requests", "connect", tuple(spread(1050, 32)), 0.85, 0.05, neighbour=0.75)
+    yield Case("a neighbour using 30 %, 1,050 requests", "classic", tuple(spread(1050, 32)), 0.95, 0.03, competing=0.75)
+    yield Case("a neighbour using 30 %, 1,050 requests", "connect", tuple(spread(1050, 32)), 0.85, 0.05, competing=0.75)
     yield Case("df.write, 8 even partitions, 400 requests", "guess", tuple(spread(400, 8)), 1.25, 0.05)
 
 
@@ -107,6 +107,7 @@ class SendSpec:
     quota: Quota
     template: Template = CURRENT["bulk_import_profiles"]
     policy: Policy = field(default_factory=Policy)
+    resend: ResendRule = RESEND
     workers: int = 4
     run_id: str = "bench"
     params: tuple[object, ...] = ()
@@ -114,7 +115,7 @@ class SendSpec:
 
 @dataclass(frozen=True)
 class Measured:
-    """One run: simulated seconds, 429 replies, and the part of the neighbour's requests that was refused."""
+    """One run: simulated seconds, 429 replies, and the part of the competing sender's requests that was refused."""
 
     seconds: float
     refused: int
@@ -141,12 +142,12 @@ class Job:
             self.rate_limit_server = (
                 held.enter_context(RateLimitServer(self.clock)) if self.case.way == "classic" else None
             )
-            neighbour = _Neighbour(self) if self.case.neighbour else None
+            competing = _CompetingSender(self) if self.case.competing else None
             began = self.clock.now()
             self._send()
             seconds = self.clock.now() - began
             self.over.set(StopCode.CLOSED)
-            return Measured(seconds, self.refused, neighbour.result() if neighbour else 0.0)
+            return Measured(seconds, self.refused, competing.result() if competing else 0.0)
 
     def _send(self) -> None:
         connect = self.case.way == "connect"
@@ -177,27 +178,27 @@ class Job:
         transport = self.transport()
         with ExitStack() as held:
             held.callback(transport.close)
-            line = SendContext(transport, self._pace(held), self.clock, Stop(), random.random)
-            for delivery in deliver(SendSpec(self.url, self.case.quota), batches(requests), line):
+            context = SendContext(transport, self._limiter(held), self.clock, Stop(), random.random)
+            for delivery in deliver(SendSpec(self.url, self.case.quota), batches(requests), context):
                 if delivery is not None:
                     with self._lock:
                         self.taken += delivery.accepted
                         self.refused += delivery.throttled
 
-    def _pace(self, held: ExitStack) -> RateLimiter:
+    def _limiter(self, held: ExitStack) -> RateLimiter:
         if self.rate_limit_server is None:
             return LocalRateLimiter(self.clock, share=1 / SHARES if self.case.way == "connect" else None)
-        link = RateLimitClient(self.rate_limit_server.address)
-        held.callback(link.close)
-        return RemoteRateLimiter(link, LocalRateLimiter(self.clock, share=1 / self.case.slots), self.clock)
+        client = RateLimitClient(self.rate_limit_server.address)
+        held.callback(client.close)
+        return RemoteRateLimiter(client, LocalRateLimiter(self.clock, share=1 / self.case.slots), self.clock)
 
     def transport(self) -> Transport:
         """Connections of one task."""
         return Transport(self.url, HEADERS, KEY, clock=self.clock)
 
 
-class _Neighbour(threading.Thread):
-    """Somebody else who uses the account steadily."""
+class _CompetingSender(threading.Thread):
+    """Another sender that uses the account steadily."""
 
     def __init__(self, job: Job) -> None:
         super().__init__(daemon=True)
@@ -211,7 +212,7 @@ class _Neighbour(threading.Thread):
             body = [ENVELOPE.head, RECORD[:-1], ENVELOPE.tail]
             self._sent += 1
             self._refused += transport.send("POST", ENVELOPE.path, parts=body).status == 429
-            due += random.uniform(0.7, 1.3) / self._job.case.neighbour
+            due += random.uniform(0.7, 1.3) / self._job.case.competing
         transport.close()
 
     def result(self) -> float:
@@ -232,7 +233,7 @@ def row(case: Case, runs: Sequence[Measured]) -> str:
     """A line of the table: medians beside the targets."""
     seconds = statistics.median(run.seconds for run in runs)
     refused = statistics.median(run.refused for run in runs) / case.requests
-    if case.neighbour:
+    if case.competing:
         share = case.requests / (105 / 60 * seconds)
         starved = statistics.median(run.starved for run in runs)
         time = f"{share:.0%} of what it leaves (≥ {case.time:.0%}), {starved:.1%} of its own refused (≤ 10 %)"

@@ -1,4 +1,4 @@
-"""Stopping wakes sleepers, and time can be stretched."""
+"""A stop signal keeps its first reason, reaches children and wakes sleepers; clocks tell UTC."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ import threading
 
 import pytest
 
-from spark_klaviyo.core.clock import ScaledClock, SystemClock, rfc3339
+from spark_klaviyo.core.clock import SystemClock, rfc3339
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.stop import Stop
+from tests.core.scaled_clock import ScaledClock
 
 
-def test_the_first_reason_stays() -> None:
+def test_a_stop_keeps_its_first_reason() -> None:
     stop = Stop()
     stop.set(StopCode.UNAUTHORIZED, "the key is refused")
     stop.set(StopCode.CLOSED, "later")
     assert (stop.is_set(), stop.code, stop.message) == (True, "unauthorized", "the key is refused")
 
 
-def test_children_stop_with_their_parent_and_not_the_other_way_round() -> None:
+def test_children_stop_with_their_parent_and_a_parent_not_with_its_child() -> None:
     parent = Stop()
     child, sibling = Stop(parent), Stop(parent)
     child.set(StopCode.CLOSED)
@@ -40,7 +41,7 @@ def test_a_stop_wakes_a_sleeper_at_once(clock: SystemClock | ScaledClock) -> Non
     assert woken == [True]
 
 
-def test_a_scaled_clock_runs_faster_and_travels() -> None:
+def test_a_scaled_clock_runs_faster_and_can_be_pickled() -> None:
     clock = pickle.loads(pickle.dumps(ScaledClock(1000.0)))
     began, wall = clock.now(), clock.wall()
     assert clock.wait(5.0, Stop()) is False

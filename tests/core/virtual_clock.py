@@ -1,4 +1,4 @@
-"""Time that passes only when somebody waits."""
+"""A clock whose time passes only when it is waited on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from spark_klaviyo.core.stop import Stop
 
 
 class VirtualClock:
-    """Each wait moves time on at once. Thread-safe."""
+    """Each wait advances the time at once and returns. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

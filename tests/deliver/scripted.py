@@ -14,13 +14,13 @@ from spark_klaviyo.core.models import Batch, EncodedRows, Envelope, Limits, Quot
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import Delivery, SendContext
 from spark_klaviyo.deliver.sender import deliver
-from spark_klaviyo.plan.model import Policy
+from spark_klaviyo.http.policy import RESEND, Policy, ResendRule
 from spark_klaviyo.ratelimit.limiter import RateLimiter, Unlimited
-from spark_klaviyo.ratelimit.quota_headers import NO_QUOTA
 from spark_klaviyo.templates.model import Family, Job, Template
 from tests.core.virtual_clock import VirtualClock
 
 POINTER = "/data/attributes/profiles/data"
+NO_QUOTA = Quota(())
 ENVELOPE = Envelope("/api/rows", b'{"data":[', b"]}")
 HTML = b"<!DOCTYPE html><html></html>"
 
@@ -100,6 +100,7 @@ class SendSpec:
     workers: int = 3
     job: Job | None = None
     confirmed_by_reply: bool = True
+    resend: ResendRule = RESEND
     run_id: str = "run"
     quota: Quota = NO_QUOTA
     base_url: str = "https://a.klaviyo.com"

@@ -16,7 +16,7 @@ from spark_klaviyo.core.models import Batch, Quota, Reply
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import Delivery
 from spark_klaviyo.deliver.sender import deliver
-from spark_klaviyo.plan.model import Policy
+from spark_klaviyo.http.policy import Policy, ResendRule
 from spark_klaviyo.ratelimit.limiter import LocalRateLimiter
 from spark_klaviyo.templates.profiles import IMPORT_JOB
 from tests.core.virtual_clock import VirtualClock
@@ -36,9 +36,9 @@ def writes(draw: st.DrawFn) -> tuple[SendSpec, Account, list[int]]:
         script=iter(draw(st.lists(troubles, max_size=30))),
         max_rows=draw(st.sampled_from([3, 100])),
     )
-    policy = Policy(attempts=4, idempotent=draw(st.booleans()), max_refusals=draw(st.sampled_from([2, 100])))
+    policy, resend = Policy(attempts=4, max_refusals=draw(st.sampled_from([2, 100]))), ResendRule(draw(st.booleans()))
     confirmed, job = draw(st.sampled_from([(True, None), (False, None), (False, IMPORT_JOB)]))
-    return SendSpec(policy, draw(st.integers(1, 4)), job, confirmed), account, sizes
+    return SendSpec(policy, draw(st.integers(1, 4)), job, confirmed, resend=resend), account, sizes
 
 
 @given(writes())
@@ -66,7 +66,7 @@ def test_every_row_ends_in_exactly_one_count(write: tuple[SendSpec, Account, lis
     assert not set(taken) & account.bad
     assert unsent == 0 or line.stop.is_set()
     assert sum(delivery.requests for delivery in out) == len(account.sent)
-    if not order.policy.idempotent:
+    if not order.resend.allowed:
         assert max(account.stored.values(), default=1) == 1
     sequences = [delivery.receipt.sequence for delivery in out if delivery.receipt]
     assert len(sequences) == len(set(sequences))
@@ -142,14 +142,14 @@ def test_throttling_without_end_stops_the_write_after_a_bounded_wait() -> None:
     assert line.clock.now() - began < 700
 
 
-@pytest.mark.parametrize(("idempotent", "stored", "code"), [(True, 2, ""), (False, 1, "in_doubt")])
-def test_a_lost_answer_is_only_sent_again_where_that_is_harmless(idempotent: bool, stored: int, code: str) -> None:
+@pytest.mark.parametrize(("may_resend", "stored", "code"), [(True, 2, ""), (False, 1, "in_doubt")])
+def test_a_lost_answer_is_only_sent_again_where_that_is_harmless(may_resend: bool, stored: int, code: str) -> None:
     account = Account(script=iter(["reset after"]))
-    (delivery,) = delivered(SendSpec(Policy(idempotent=idempotent)), batches(3), line_to(account))
+    (delivery,) = delivered(SendSpec(resend=ResendRule(may_resend)), batches(3), line_to(account))
     assert account.stored == Counter({0: stored, 1: stored, 2: stored})
     assert {rejection.code for rejection in delivery.rejections} == ({code} if code else set())
-    assert delivery.resent == (3 if idempotent else 0)
-    assert delivery.delivered == (3 if idempotent else 0)
+    assert delivery.resent == (3 if may_resend else 0)
+    assert delivery.delivered == (3 if may_resend else 0)
 
 
 def test_what_may_have_arrived_when_the_write_stops_is_in_doubt() -> None:

@@ -16,13 +16,13 @@ import pyarrow as pa
 import pytest
 
 from spark_klaviyo import OptionError
-from spark_klaviyo.core.clock import ScaledClock
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import Field, read_type
 from spark_klaviyo.simulator import KlaviyoSimulator
+from tests.core.scaled_clock import ScaledClock
 from tests.task.running import KEY, Ran, people, run_plan
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
@@ -22,21 +21,15 @@ from spark_klaviyo.http.judge import (
     Verdict,
     Wait,
     judge,
+    took,
 )
+from spark_klaviyo.http.policy import Policy
 
 HTML = b"<!DOCTYPE html><html><body>Just a moment...</body></html>"
 
 
-@dataclass(frozen=True)
-class Patience:
-    attempts: int = 3
-    longest_wait_seconds: float = 120.0
-    first_wait_seconds: float = 0.5
-    idempotent: bool = True
-    success: tuple[int, ...] = (200, 201, 202, 204)
-
-
-HARMLESS, HARMFUL = Patience(), Patience(idempotent=False)
+POLICY = Policy(attempts=3)
+MAY_RESEND, NO_RESEND = ReplyRules(), ReplyRules(may_resend=False)
 
 
 def document(status: int, code: str, detail: str, pointer: str = "/data/", **more: object) -> bytes:
@@ -52,8 +45,8 @@ def unsent(failure: str) -> Reply:
     return Reply(None, failure=failure, sent=False)
 
 
-def verdict(reply: Reply, policy: Patience = HARMLESS, attempts: int = 1, **tries: float) -> Verdict:
-    return judge(reply, Tries(attempts, **tries), policy, 0.0)  # type: ignore[arg-type]
+def verdict(reply: Reply, rules: ReplyRules = MAY_RESEND, attempts: int = 1, **tries: float) -> Verdict:
+    return judge(reply, Tries(attempts, **tries), POLICY, 0.0, rules)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
@@ -65,10 +58,10 @@ def test_success_is_what_the_endpoint_says_whatever_the_body(status: int, body: 
 def test_a_page_is_no_success_where_klaviyo_would_have_answered() -> None:
     assert isinstance(verdict(Reply(200, body=HTML)), Wait)
     assert isinstance(verdict(Reply(200, body=HTML), attempts=3), Reject)
-    in_doubt = verdict(Reply(200, body=HTML), HARMFUL)
+    in_doubt = verdict(Reply(200, body=HTML), NO_RESEND)
     assert isinstance(in_doubt, Reject)
     assert in_doubt.code == "in_doubt"
-    assert judge(Reply(200, body=HTML), Tries(), HARMLESS, 0.0, ReplyRules(pages=True)) == Done()
+    assert judge(Reply(200, body=HTML), Tries(), POLICY, 0.0, ReplyRules(pages=True)) == Done()
 
 
 @pytest.mark.parametrize(
@@ -94,14 +87,14 @@ def test_what_every_further_request_would_meet_stops_the_write(reply: Reply, cod
 
 @pytest.mark.parametrize(("legacy", "advice"), [("template", "api=current"), ("v1", "url"), ("", "revision")])
 def test_a_retired_endpoint_names_the_one_option_to_change(legacy: str, advice: str) -> None:
-    got = judge(Reply(410), Tries(), HARMLESS, 0.0, ReplyRules(legacy=legacy))
+    got = judge(Reply(410), Tries(), POLICY, 0.0, ReplyRules(legacy=legacy))
     assert isinstance(got, Halt)
     assert advice in got.message
 
 
 def test_a_404_means_the_row_where_the_address_is_known_to_be_right() -> None:
     reply = Reply(404, body=document(404, "not_found", "A profile with id X does not exist."))
-    got = judge(reply, Tries(), HARMLESS, 0.0, ReplyRules(not_found_is_a_row=True))
+    got = judge(reply, Tries(), POLICY, 0.0, ReplyRules(not_found_is_a_row=True))
     assert isinstance(got, RequestRefused)
     assert got.faults[0].code == "not_found"
 
@@ -109,9 +102,9 @@ def test_a_404_means_the_row_where_the_address_is_known_to_be_right() -> None:
 def test_what_is_so_already_is_done() -> None:
     reply = Reply(404, body=document(404, "not_found", 'No profile with email "a@b.c" found.'))
     done = ReplyRules(done=((404, "not_found"),))
-    assert judge(reply, Tries(), HARMLESS, 0.0, done) == Done()
-    assert judge(Reply(404), Tries(), HARMLESS, 0.0, done) != Done()
-    assert judge(Reply(404), Tries(), HARMLESS, 0.0, ReplyRules(done=((404, ""),))) == Done()
+    assert judge(reply, Tries(), POLICY, 0.0, done) == Done()
+    assert judge(Reply(404), Tries(), POLICY, 0.0, done) != Done()
+    assert judge(Reply(404), Tries(), POLICY, 0.0, ReplyRules(done=((404, ""),))) == Done()
 
 
 @pytest.mark.parametrize("status", [400, 409, 422])
@@ -139,28 +132,28 @@ def test_a_400_without_a_readable_body_is_still_a_refusal(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "policy", "expected"),
+    ("reply", "rules", "expected"),
     [
-        (lost(), HARMLESS, "wait"),
-        (lost("timeout"), HARMLESS, "wait"),
-        (lost(), HARMFUL, "in_doubt"),
-        (lost("timeout"), HARMFUL, "in_doubt"),
-        (unsent("connect"), HARMFUL, "wait"),
-        (unsent("reset"), HARMFUL, "wait"),
-        (Reply(500, body=document(500, "error", "A server error occurred.")), HARMFUL, "wait"),
-        (Reply(500, body=HTML), HARMFUL, "in_doubt"),
-        (Reply(502), HARMFUL, "in_doubt"),
-        (Reply(504), HARMFUL, "in_doubt"),
-        (Reply(524), HARMFUL, "in_doubt"),
-        (Reply(503), HARMFUL, "wait"),
-        (Reply(408), HARMFUL, "wait"),
-        *((Reply(status, body=HTML), HARMLESS, "wait") for status in (408, 500, 502, 503, 504, 524)),
+        (lost(), MAY_RESEND, "wait"),
+        (lost("timeout"), MAY_RESEND, "wait"),
+        (lost(), NO_RESEND, "in_doubt"),
+        (lost("timeout"), NO_RESEND, "in_doubt"),
+        (unsent("connect"), NO_RESEND, "wait"),
+        (unsent("reset"), NO_RESEND, "wait"),
+        (Reply(500, body=document(500, "error", "A server error occurred.")), NO_RESEND, "wait"),
+        (Reply(500, body=HTML), NO_RESEND, "in_doubt"),
+        (Reply(502), NO_RESEND, "in_doubt"),
+        (Reply(504), NO_RESEND, "in_doubt"),
+        (Reply(524), NO_RESEND, "in_doubt"),
+        (Reply(503), NO_RESEND, "wait"),
+        (Reply(408), NO_RESEND, "wait"),
+        *((Reply(status, body=HTML), MAY_RESEND, "wait") for status in (408, 500, 502, 503, 504, 524)),
     ],
 )
 def test_what_may_have_been_done_is_only_sent_again_where_that_is_harmless(
-    reply: Reply, policy: Patience, expected: str
+    reply: Reply, rules: ReplyRules, expected: str
 ) -> None:
-    got = verdict(reply, policy)
+    got = verdict(reply, rules)
     assert (got.code if isinstance(got, Reject) else "wait" if isinstance(got, Wait) else got) == expected
 
 
@@ -231,19 +224,18 @@ replies = st.builds(
 
 @given(replies, st.integers(1, 5), st.floats(0, 0.999), st.booleans())
 def test_any_reply_gets_a_verdict_and_every_wait_is_bounded(
-    reply: Reply, attempts: int, roll: float, idempotent: bool
+    reply: Reply, attempts: int, roll: float, may_resend: bool
 ) -> None:
-    policy = Patience(idempotent=idempotent)
-    got = judge(reply, Tries(attempts, attempts), policy, roll)
+    got = judge(reply, Tries(attempts, attempts), POLICY, roll, ReplyRules(may_resend=may_resend))
     if isinstance(got, Wait):
-        assert 0 < got.seconds <= policy.longest_wait_seconds + 1
+        assert 0 < got.seconds <= POLICY.longest_wait_seconds + 1
         assert got.throttled == (reply.status == 429)
-        assert got.throttled or attempts < policy.attempts
-        assert got.throttled or idempotent or not reply.answer_lost
-    assert isinstance(got, Done) == (reply.status in policy.success and not is_html(reply.body))
+        assert got.throttled or attempts < POLICY.attempts
+        assert got.throttled or may_resend or not reply.answer_lost
+    assert isinstance(got, Done) == (took(reply.status) and not is_html(reply.body))
     assert "a@b.c" not in repr(got) or isinstance(got, RequestRefused)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 def test_any_success_is_one_whichever_the_endpoint_publishes(status: int) -> None:
-    assert isinstance(judge(Reply(status), Tries(attempts=1), Patience(success=(202,)), 0.0), Done)
+    assert isinstance(judge(Reply(status), Tries(attempts=1), POLICY, 0.0), Done)

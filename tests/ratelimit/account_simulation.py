@@ -1,6 +1,6 @@
-"""An account in virtual time: fixed windows of random phase with the headers as recorded, tasks, and a neighbour.
+"""An account in virtual time: fixed windows of random phase, tasks that send, and a competing sender.
 
-recorded: the second is described by the headers; a 429 carries nothing but Retry-After, and counts.
+recorded: headers describe the one-second window; a 429 carries nothing but Retry-After, and counts.
 """
 
 from __future__ import annotations
@@ -12,21 +12,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from spark_klaviyo.core.models import Quota
-from spark_klaviyo.ratelimit.endpoint_limiter import EndpointLimiter, Seen
-from spark_klaviyo.ratelimit.quota_headers import Standing
+from spark_klaviyo.ratelimit.endpoint_limiter import EndpointLimiter, Observation
+from spark_klaviyo.ratelimit.quota_headers import WindowStatus
 
 STARTS = 1000.0
 
 
 class Windows:
-    """Klaviyo's side."""
+    """Klaviyo's side: counts requests in its windows, and refuses those beyond a quota."""
 
     def __init__(self, quota: Quota, roll: random.Random, described: str, limited_counts: bool) -> None:
         self.quota, self._described, self._limited_counts = quota, described, limited_counts
         self._windows = [[requests, seconds, roll.random() * seconds, -1, 0] for requests, seconds in quota.windows]
 
-    def hit(self, now: float) -> Seen:
-        """Count a request; what its answer teaches."""
+    def hit(self, now: float) -> Observation:
+        """Count a request; what its reply says."""
         for window in self._windows:
             index = math.floor((now - window[2]) / window[1])
             if index != window[3]:
@@ -36,40 +36,40 @@ class Windows:
             window[4] += not full or self._limited_counts
         if full:
             waits = [math.ceil(window[2] + (window[3] + 1) * window[1] - now) for window in full]
-            return Seen(throttled=True, asked_seconds=float(max(1, *waits)))
-        return Seen(quota=self.quota, standing=self._standing(now))
+            return Observation(throttled=True, wait_seconds=float(max(1, *waits)))
+        return Observation(quota=self.quota, status=self._status(now))
 
-    def _standing(self, now: float) -> Standing:
+    def _status(self, now: float) -> WindowStatus:
         named = self._windows[-1] if self._described == "minute" else self._windows[0]
         if self._described == "fewest":
             named = min(self._windows, key=lambda window: window[0] - window[4])
         left = named[2] + (named[3] + 1) * named[1] - now
-        return Standing(int(named[0]), int(max(0, named[0] - named[4])), float(math.floor(left)))
+        return WindowStatus(int(named[0]), int(max(0, named[0] - named[4])), float(math.floor(left)))
 
 
 @dataclass
 class Outcome:
-    """What a run came to."""
+    """The result of a run."""
 
     seconds: float = 0.0
     accepted: int = 0
     throttled: int = 0
-    neighbour_accepted: int = 0
-    neighbour_refused: int = 0
+    competing_accepted: int = 0
+    competing_refused: int = 0
 
 
 @dataclass
 class Run:
-    """Tasks with so many requests each, `slots` at a time, each `workers` wide; `paces` gives a task its endpoint."""
+    """Tasks with so many requests each; `slots` run at once, each with `workers` threads and a new limiter."""
 
     quota: Quota
     tasks: Sequence[int]
     slots: int
-    paces: Callable[[], EndpointLimiter]
+    new_limiter: Callable[[], EndpointLimiter]
     seed: int
     workers: int = 4
     latency: float = 0.15
-    neighbour: float = 0.0  # requests a second of somebody else
+    competing: float = 0.0  # requests a second of another sender
     described: str = "second"  # the window that headers describe: second, minute, fewest
     limited_counts: bool = True  # whether a 429 counts
     outcome: Outcome = field(default_factory=Outcome)
@@ -81,41 +81,41 @@ class Run:
         self._count = 0
         self._waiting = [requests for requests in self.tasks if requests]
 
-    def at(self, moment: float, happen: Callable[[float], None]) -> None:
-        """Let something happen then."""
+    def at(self, moment: float, event: Callable[[float], None]) -> None:
+        """Schedule an event."""
         self._count += 1
-        heapq.heappush(self._events, (moment, self._count, happen))
+        heapq.heappush(self._events, (moment, self._count, event))
 
     def run(self) -> Outcome:
-        """Until every request is accepted."""
+        """Run until every request is accepted."""
         for _ in range(self.slots):
             self.start_one(STARTS + self.roll.random() * 0.5)
-        if self.neighbour:
-            self.at(STARTS - self.roll.random() * 60, self._neighbour)
+        if self.competing:
+            self.at(STARTS - self.roll.random() * 60, self._competing)
         total = sum(self.tasks)
         while self.outcome.accepted < total:
-            now, _, happen = heapq.heappop(self._events)
+            now, _, event = heapq.heappop(self._events)
             assert now < STARTS + 10_000, "the run does not end"
-            happen(now)
+            event(now)
         return self.outcome
 
     def start_one(self, moment: float) -> None:
-        """Give the next task a slot."""
+        """Start the next task, if any waits."""
         if self._waiting:
             self.at(moment, _Task(self, self._waiting.pop(0)).begin)
 
-    def _neighbour(self, now: float) -> None:
+    def _competing(self, now: float) -> None:
         if self.windows.hit(now).throttled:
-            self.outcome.neighbour_refused += 1
+            self.outcome.competing_refused += 1
         else:
-            self.outcome.neighbour_accepted += 1
-        self.at(now + self.roll.uniform(0.7, 1.3) / self.neighbour, self._neighbour)
+            self.outcome.competing_accepted += 1
+        self.at(now + self.roll.uniform(0.7, 1.3) / self.competing, self._competing)
 
 
 class _Task:
     def __init__(self, run: Run, requests: int) -> None:
         self._run, self._left, self._busy = run, requests, 0
-        self._pace = run.paces()
+        self._limiter = run.new_limiter()
         self._proven = False
 
     def begin(self, now: float) -> None:
@@ -123,7 +123,7 @@ class _Task:
         self._run.at(now, self._ask)
 
     def _ask(self, now: float) -> None:
-        wait, roll, latency = self._pace.ask(now), self._run.roll, self._run.latency
+        wait, roll, latency = self._limiter.try_acquire(now), self._run.roll, self._run.latency
         if wait > 0:
             self._run.at(now + wait + roll.random() * 0.01, self._ask)
             return
@@ -134,12 +134,12 @@ class _Task:
         back = now + self._run.roll.uniform(0.3, 0.7) * self._run.latency
         self._run.at(back, lambda then: self._answer(seen, sent, then))
 
-    def _answer(self, seen: Seen, sent: float, now: float) -> None:
+    def _answer(self, seen: Observation, sent: float, now: float) -> None:
         outcome = self._run.outcome
-        self._pace.saw(Seen(seen.throttled, seen.asked_seconds, seen.quota, seen.standing, now - sent), now)
+        self._limiter.observe(Observation(seen.throttled, seen.wait_seconds, seen.quota, seen.status, now - sent), now)
         if seen.throttled:
             outcome.throttled += 1
-            self._run.at(now + seen.asked_seconds + self._run.roll.random(), self._ask)
+            self._run.at(now + seen.wait_seconds + self._run.roll.random(), self._ask)
             return
         outcome.accepted += 1
         outcome.seconds = now - STARTS
@@ -166,11 +166,11 @@ def ideal_seconds(requests: int, quota: Quota) -> float:
 
 
 def spread(requests: int, tasks: int) -> list[int]:
-    """As evenly as can be."""
+    """So many requests spread evenly over tasks."""
     return [requests // tasks + (task < requests % tasks) for task in range(tasks)]
 
 
 def coalesced(partitions: Sequence[int], tasks: int) -> list[int]:
-    """Neighbouring partitions put together, as Spark's coalesce does."""
+    """Adjacent partitions merged, as Spark's coalesce does."""
     count = len(partitions)
     return [sum(partitions[task * count // tasks : (task + 1) * count // tasks]) for task in range(tasks)]

@@ -1,4 +1,4 @@
-"""The quota is filled and not flooded: the cases of the bench in virtual time, medians of several phases."""
+"""The quota is used up with few refusals: the cases of the benchmark in virtual time, medians of several phases."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.ratelimit.account_simulation import Outcome, Run, coalesced, ideal_se
 
 M = Quota(((10, 1.0), (150, 60.0)))
 L = Quota(((75, 1.0), (700, 60.0)))
-LEFT = Quota(((10, 1.0), (105, 60.0)))  # what a neighbour of 30 % leaves
+LEFT = Quota(((10, 1.0), (105, 60.0)))  # what a competing sender of 30 % leaves
 SEEDS = range(5)
 
 
@@ -29,14 +29,14 @@ class Case:
     refused: float
     quota: Quota = M
     slots: int = 8
-    neighbour: float = 0.0
+    competing: float = 0.0
     described: str = "second"
     limited_counts: bool = True
 
-    def run(self, tasks: Sequence[int], slots: int, paces: Callable[[], EndpointLimiter], seed: int) -> Outcome:
+    def run(self, tasks: Sequence[int], slots: int, new_limiter: Callable[[], EndpointLimiter], seed: int) -> Outcome:
         """One run of it."""
-        settings = {"described": self.described, "limited_counts": self.limited_counts, "neighbour": self.neighbour}
-        return Run(self.quota, tasks, slots, paces, seed, **settings).run()  # type: ignore[arg-type]
+        settings = {"described": self.described, "limited_counts": self.limited_counts, "competing": self.competing}
+        return Run(self.quota, tasks, slots, new_limiter, seed, **settings).run()  # type: ignore[arg-type]
 
 
 FOUR = tuple(100 if place in (3, 9, 17, 30) else 0 for place in range(32))
@@ -61,20 +61,20 @@ CONNECT = (
 )
 
 
-def rate_limit_server(case: Case, seed: int) -> Outcome:
-    """All tasks take their turns at one place."""
-    endpoint = EndpointLimiter(case.quota)
-    return case.run(case.partitions, case.slots, lambda: endpoint, seed)
+def one_limiter(case: Case, seed: int) -> Outcome:
+    """All tasks get their permits from one limiter, as from the rate-limit server."""
+    limiter = EndpointLimiter(case.quota)
+    return case.run(case.partitions, case.slots, lambda: limiter, seed)
 
 
 def shares(case: Case, seed: int) -> Outcome:
-    """Two tasks that know of how many they are one, and cannot talk to each other."""
+    """Two tasks that know their number and cannot talk to each other."""
     roll = random.Random(seed).random
     return case.run(coalesced(case.partitions, 2), 2, lambda: EndpointLimiter(case.quota, 0.5, roll), seed)
 
 
 def guesses(case: Case, seed: int) -> Outcome:
-    """Tasks that know nothing of each other."""
+    """Tasks that do not know their number."""
     roll = random.Random(seed).random
     return case.run(case.partitions, case.slots, lambda: EndpointLimiter(case.quota, None, roll), seed)
 
@@ -87,46 +87,46 @@ def holds(case: Case, outcomes: list[Outcome]) -> None:
 
 
 @pytest.mark.parametrize("case", CLASSIC, ids=lambda case: case.name)
-def test_a_keeper_fills_the_quota_with_hardly_a_refusal(case: Case) -> None:
-    holds(case, [rate_limit_server(case, seed) for seed in SEEDS])
+def test_one_limiter_uses_up_the_quota_with_hardly_a_refusal(case: Case) -> None:
+    holds(case, [one_limiter(case, seed) for seed in SEEDS])
 
 
 @pytest.mark.parametrize("case", CONNECT, ids=lambda case: case.name)
-def test_two_shares_fill_the_quota_without_talking(case: Case) -> None:
+def test_two_shares_use_up_the_quota_without_talking(case: Case) -> None:
     holds(case, [shares(case, seed) for seed in SEEDS])
 
 
 @pytest.mark.parametrize(("described", "limited_counts"), [("second", False), ("minute", True), ("fewest", True)])
-@pytest.mark.parametrize("way", [rate_limit_server, shares])
-def test_the_quota_is_filled_whatever_headers_describe_and_429s_count(
+@pytest.mark.parametrize("way", [one_limiter, shares])
+def test_the_quota_is_used_up_whichever_window_headers_describe_and_whether_429s_count(
     way: Callable[[Case, int], Outcome], described: str, limited_counts: bool
 ) -> None:
     case = replace(CONNECT[3], described=described, limited_counts=limited_counts)
-    if way is shares and described == "minute":  # nothing shows that the other one has ended: half a quota is left
+    if way is shares and described == "minute":  # nothing shows that the other task has ended: half the quota is left
         case = replace(case, time=1.95)
     holds(case, [way(case, seed) for seed in range(3)])
 
 
 @pytest.mark.parametrize("slots", [1, 2, 4, 8])
-def test_tasks_that_know_nothing_of_each_other_find_their_parts(slots: int) -> None:
+def test_tasks_that_do_not_know_their_number_find_their_shares(slots: int) -> None:
     case = Case("df.write", tuple(spread(400, 8)), 1.25, 0.05, slots=slots)
     holds(case, [guesses(case, seed) for seed in range(9)])
 
 
-@pytest.mark.parametrize(("way", "part", "refused"), [(rate_limit_server, 0.95, 0.03), (shares, 0.85, 0.05)])
-def test_a_neighbour_is_yielded_to_and_what_it_leaves_is_used(
+@pytest.mark.parametrize(("way", "part", "refused"), [(one_limiter, 0.95, 0.03), (shares, 0.85, 0.05)])
+def test_a_competing_sender_keeps_its_part_and_the_rest_is_used(
     way: Callable[[Case, int], Outcome], part: float, refused: float
 ) -> None:
-    case = Case("neighbour", tuple(spread(1050, 32)), 0.0, 0.0, neighbour=0.75)
+    case = Case("competing", tuple(spread(1050, 32)), 0.0, 0.0, competing=0.75)
     outcomes = [way(case, seed) for seed in range(9)]
     seconds = median(outcome.seconds for outcome in outcomes)
     assert part * 105 / 60 * seconds <= 1050
     assert median(outcome.throttled for outcome in outcomes) <= refused * 1050
-    starved = [o.neighbour_refused / (o.neighbour_refused + o.neighbour_accepted) for o in outcomes]
+    starved = [o.competing_refused / (o.competing_refused + o.competing_accepted) for o in outcomes]
     assert median(starved) <= 0.1
 
 
-def test_the_ideal_is_the_quota_spent_as_early_as_any_phase_allows() -> None:
+def test_the_ideal_time_uses_the_quota_as_early_as_any_phase_allows() -> None:
     assert ideal_seconds(400, M) == pytest.approx(129.0)
     assert ideal_seconds(120, M) == pytest.approx(11.0)
     assert ideal_seconds(315, LEFT) == pytest.approx(130.0)

@@ -1,11 +1,11 @@
-"""Quotas from headers and from options."""
+"""Quotas and what is left of them, read from the headers of replies."""
 
 from __future__ import annotations
 
 import pytest
 
 from spark_klaviyo.core.models import Quota
-from spark_klaviyo.ratelimit.quota_headers import Standing, listed_quota, parse_rate_limit, standing
+from spark_klaviyo.ratelimit.quota_headers import WindowStatus, listed_quota, window_status
 
 
 @pytest.mark.parametrize(
@@ -17,38 +17,17 @@ from spark_klaviyo.ratelimit.quota_headers import Standing, listed_quota, parse_
         ("150;w=60,10;w=1", ((10, 1.0), (150, 60.0))),
     ],
 )
-def test_every_window_of_the_header_counts(text: str, windows: tuple[tuple[int, float], ...]) -> None:
+def test_every_window_that_the_header_lists_is_read(text: str, windows: tuple[tuple[int, float], ...]) -> None:
     assert listed_quota({"ratelimit-limit": text}) == Quota(windows)
 
 
 @pytest.mark.parametrize("text", ["", "10", "ten, 10;x=1", "0;w=1", "10;w=0"])
-def test_a_header_without_windows_teaches_nothing(text: str) -> None:
+def test_a_header_without_windows_lists_no_quota(text: str) -> None:
     assert listed_quota({"ratelimit-limit": text}) is None
 
 
-def test_remaining_and_reset_belong_to_the_window_of_the_first_number() -> None:
+def test_remaining_and_reset_describe_the_window_that_comes_first() -> None:
     headers = {"ratelimit-limit": "700, 75;w=1, 700;w=60", "ratelimit-remaining": "699", "ratelimit-reset": "10"}
-    assert standing(headers) == Standing(700, 699, 10.0)
-    assert standing({**headers, "ratelimit-remaining": "many"}) is None
-    assert standing({}) is None
-
-
-@pytest.mark.parametrize(
-    ("text", "quota"),
-    [
-        ("10/s,150/m", Quota(((10, 1.0), (150, 60.0)))),
-        (" 150/min , 10 / second", Quota(((10, 1.0), (150, 60.0)))),
-        ("5000/day", Quota(((5000, 86400.0),))),
-        ("none", Quota(())),
-        ("auto", None),
-        ("", None),
-    ],
-)
-def test_rate_limit_reads_as_written(text: str, quota: Quota | None) -> None:
-    assert parse_rate_limit(text) == quota
-
-
-@pytest.mark.parametrize("text", ["10", "0/s", "10/week", "10/s;150/m", "-1/s"])
-def test_rate_limit_refuses_what_is_no_rate(text: str) -> None:
-    with pytest.raises(ValueError, match="10/s,150/m"):
-        parse_rate_limit(text)
+    assert window_status(headers) == WindowStatus(700, 699, 10.0)
+    assert window_status({**headers, "ratelimit-remaining": "many"}) is None
+    assert window_status({}) is None

@@ -8,7 +8,6 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from spark_klaviyo.core.clock import ScaledClock
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.report.task_report import TaskReport
@@ -16,6 +15,7 @@ from spark_klaviyo.runs.outputs.crash_receipts import OPEN_RECEIPTS, UNWRITTEN, 
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.run import TaskEvent, run_task
+from tests.core.scaled_clock import ScaledClock
 from tests.task.running import batches_of, people, plan_for
 
 

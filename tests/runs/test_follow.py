@@ -14,7 +14,6 @@ import pytest
 
 from spark_klaviyo import OptionError, RowsRejected, follow_klaviyo
 from spark_klaviyo.cli.main import main
-from spark_klaviyo.core.clock import ScaledClock
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.datasets.spark_storage import STAGING
@@ -30,6 +29,7 @@ from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.run import TaskEvent, run_task
+from tests.core.scaled_clock import ScaledClock
 from tests.task.running import KEY, people, plan_for
 
 FAST = SendContextFactory(ScaledClock(60.0))

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from spark_klaviyo.arrow.encoded import FINGERPRINT, ROW_STATUS
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
@@ -105,7 +106,7 @@ def test_rows_that_stand_are_counted_and_not_sent(tmp_path: Path) -> None:
     with KlaviyoSimulator() as klaviyo, locked(place_at(tmp_path)):
         plan = rate_limit_session(klaviyo, place_at(tmp_path), NAMES)
         batch = next(marked(plan, people(4)))
-        from_spark = batch.set_column(5, "standing", pa.array([0, 1, 2, 1], pa.int32()))
+        from_spark = batch.set_column(5, ROW_STATUS, pa.array([0, 1, 2, 1], pa.int32()))
         with SendContextFactory().open(plan, 0, 0) as context:
             *_, report = run_task(plan, iter([from_spark]), context)
     assert isinstance(report, TaskReport)
@@ -188,7 +189,7 @@ def cut_off(plan: WritePlan, rows: list[Row]) -> None:
     recorder = Recorder(plan.state, 0, 0, lambda *_: None)
     recorder.open(time.sleep)
     for batch in marked(plan, rows):
-        recorder.record(marks_of(batch["mark"]), INTENT, at_once=True)
+        recorder.record(marks_of(batch[FINGERPRINT]), INTENT, at_once=True)
     recorder.close()
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from spark_klaviyo.core.clock import Clock, ScaledClock
+from spark_klaviyo.core.clock import Clock
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.deliver.jobs.follow import JobEnded, OpenJob
 from spark_klaviyo.encode.encoder import encode_batches
@@ -23,6 +23,7 @@ from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.jobs import RejectedRow
 from spark_klaviyo.task.run import TaskEvent, run_task
+from tests.core.scaled_clock import ScaledClock
 
 KEY = "pk_test_key_of_the_simulator"
 Row = dict[str, object]

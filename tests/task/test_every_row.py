@@ -16,7 +16,6 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from spark_klaviyo.core.clock import ScaledClock
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
@@ -25,6 +24,7 @@ from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.run import run_task
+from tests.core.scaled_clock import ScaledClock
 from tests.task.running import Row, plan_for, run
 
 MAY_HAVE_ARRIVED = {"in_doubt", "unavailable"}

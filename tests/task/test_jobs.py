@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from spark_klaviyo.core.clock import ScaledClock
 from spark_klaviyo.deliver.jobs.follow import JobEnded, follow
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from spark_klaviyo.task.context import SendContextFactory
+from tests.core.scaled_clock import ScaledClock
 from tests.task.running import Ran, Row, people, plan_for, run
 
 ONE = "get_bulk_import_profiles_job"

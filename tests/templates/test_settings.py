@@ -316,20 +316,20 @@ def test_nulls_clear_where_a_null_does_and_only_if_asked() -> None:
     assert any("nulls=send" in warning for warning in plan.warnings)
 
 
-@pytest.mark.parametrize(("resend", "idempotent"), [("auto", False), ("always", True)])
-def test_adding_to_arrays_is_not_sent_twice_on_a_mere_doubt(resend: str, idempotent: bool) -> None:
+@pytest.mark.parametrize(("resend", "may_resend"), [("auto", False), ("always", True)])
+def test_adding_to_arrays_is_not_sent_twice_on_a_mere_doubt(resend: str, may_resend: bool) -> None:
     example = Example({"email": [ANN], "tags": [["vip"]]}, {"fields": '{"meta.patch_properties.append.tags": "tags"}'})
-    assert plan_of("bulk_import_profiles", example, resend=resend).policy.idempotent == idempotent
-    assert plan_of("bulk_import_profiles", Example({"email": [ANN]})).policy.idempotent
+    assert plan_of("bulk_import_profiles", example, resend=resend).resend.allows_every_request == may_resend
+    assert plan_of("bulk_import_profiles", Example({"email": [ANN]})).resend.allows_every_request
 
 
-@pytest.mark.parametrize(("resend", "idempotent"), [("auto", False), ("always", True), ("never", False)])
-def test_ready_made_profiles_may_add_to_arrays_and_are_not_sent_twice_either(resend: str, idempotent: bool) -> None:
+@pytest.mark.parametrize(("resend", "may_resend"), [("auto", False), ("always", True), ("never", False)])
+def test_ready_made_profiles_may_add_to_arrays_and_are_not_sent_twice_either(resend: str, may_resend: bool) -> None:
     example = Example({"record": ["{}"]}, {"record_column": "record", "resend": resend})
     for template in ("bulk_import_profiles", "create_or_update_profile", "bulk_create_events"):
-        assert plan_of(template, example).policy.idempotent == idempotent
-    assert plan_of("create_catalog_item", example).policy.idempotent == (resend == "always")
-    assert plan_of("update_catalog_item", example).policy.idempotent == (resend != "never")
+        assert plan_of(template, example).resend.allows_every_request == may_resend
+    assert plan_of("create_catalog_item", example).resend.allows_every_request == (resend == "always")
+    assert plan_of("update_catalog_item", example).resend.allows_every_request == (resend != "never")
 
 
 def test_a_ready_made_record_brings_the_id_of_its_path_with_it() -> None:
@@ -347,9 +347,9 @@ def test_a_ready_made_record_brings_the_id_of_its_path_with_it() -> None:
 def test_a_ready_made_batch_that_adds_to_no_array_is_as_harmless_as_any() -> None:
     adding = {"type": "profile", "attributes": {"email": ANN}, "meta": {"patch_properties": {"append": {"a": 1}}}}
     quiet = {"type": "profile", "attributes": {"email": ANN}}
-    for record, idempotent in ((adding, False), (quiet, True)):
+    for record, may_resend in ((adding, False), (quiet, True)):
         example = Example({"record": [json.dumps(record)]}, {"record_column": "record"})
         plan = plan_of("bulk_import_profiles", example)
         (batch,), rejected = batches_of(plan, example)
         assert not rejected
-        assert plan.policy.about(batch).idempotent == idempotent
+        assert plan.resend.allows(batch) == may_resend

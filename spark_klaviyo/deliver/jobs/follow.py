@@ -86,7 +86,7 @@ class _Following:
         self._until = context.clock.now() + timeout_seconds
         self._unknown: dict[str, float] = {}  # jobs that Klaviyo says it does not know, and since when
         self._sure = min(SURE_SECONDS, timeout_seconds / 2)
-        self._reader = Reader(order, context, self._until)
+        self._reader = Reader(order.policy, context, self._until)
         self._misses = 0
         self._lists = True
         self._given_up = ""

@@ -20,12 +20,12 @@ import pyarrow as pa
 
 from spark_klaviyo.arrow.encoded import PARAMS, record_texts
 from spark_klaviyo.core.exact_json import Json
+from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.errors import SchemaError
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.runs.outputs.results import ResultKind, result_batch
 from spark_klaviyo.screen import values
-from spark_klaviyo.screen.validate_row import get
 
 KINDS = ("id", "email", "phone_number", "external_id")
 NOBODY = 0  # the hash of an identifier that is missing

@@ -1,0 +1,50 @@
+"""How long and how often a request is tried, and whether it may be sent twice.
+
+Both are decided when a write is planned (`plan.make`), and `http.judge` applies them. Nothing here knows options.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from spark_klaviyo.core.models import Batch
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How long and how often a request is tried. Times are seconds."""
+
+    timeout_seconds: float = 60.0
+    # Most attempts; a 429 is none.
+    attempts: int = 8
+    # Longest wait that a reply may ask for.
+    longest_wait_seconds: float = 120.0
+    # First wait of the backoff, which doubles with each attempt.
+    first_wait_seconds: float = 0.5
+    # Most refused requests while one batch is taken apart to find the rows at fault.
+    max_refusals: int = 100
+
+
+@dataclass(frozen=True)
+class ResendRule:
+    """Whether a request that may have arrived may be sent again: by its task, by a later attempt of it, by a later run.
+
+    `unless_contains`: not a request whose body holds these bytes.
+    """
+
+    allowed: bool = True
+    unless_contains: bytes = b""
+
+    @property
+    def allows_every_request(self) -> bool:
+        """Whether any request may be sent again, whatever is in it."""
+        return self.allowed and not self.unless_contains
+
+    def allows(self, batch: Batch) -> bool:
+        """Whether the request of this batch may be sent again."""
+        if self.allows_every_request:
+            return True
+        return self.allowed and not any(self.unless_contains in bytes(part) for part in batch.parts())
+
+
+RESEND = ResendRule()
