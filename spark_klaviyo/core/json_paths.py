@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from spark_klaviyo.core.exact_json import Json
 
@@ -11,9 +11,9 @@ Path: TypeAlias = tuple[str, ...]
 ONE_ITEM = "[]"  # a list that holds exactly one item
 
 
-def get(record: Json, path: Path) -> Json:
+def get(record: object, path: Path) -> Json:
     """The value at a path; None where there is none."""
-    value = record
+    value = cast("Json", record)
     for part in path:
         if isinstance(value, list) and part == ONE_ITEM:
             value = value[0] if value else None

@@ -12,7 +12,6 @@ from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.http.policy import Policy, ResendRule
 from spark_klaviyo.http.transport import Sends
 from spark_klaviyo.ratelimit.limiter import RateLimiter
-from spark_klaviyo.state.recorder import Recorder
 from spark_klaviyo.templates.model import Template
 
 
@@ -63,7 +62,6 @@ class SendContext:
     roll: Callable[[], float]
     partition_id: int = 0
     attempt: int = 0
-    recorder: Recorder | None = None  # where there is a state
     counts: dict[str, int] = field(default_factory=dict)  # what the task has done so far, for whoever watches
 
 

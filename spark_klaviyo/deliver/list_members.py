@@ -9,8 +9,9 @@ import json
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
+from spark_klaviyo.core.identifiers import normalise_identifier
 from spark_klaviyo.core.models import Envelope
-from spark_klaviyo.deliver.lookups import MOST_PAGES, MOST_VALUES, folded
+from spark_klaviyo.deliver.lookups import MOST_PAGES, MOST_VALUES
 from spark_klaviyo.deliver.reads import Reader, ReadTarget, Unread
 from spark_klaviyo.templates.model import L
 
@@ -26,8 +27,8 @@ def list_of(envelope: Envelope) -> str | None:
 
 
 def members(reader: Reader, list_id: str, kind: str, values: Iterable[str]) -> frozenset[str] | Unread:
-    """Those of these emails (`kind` email) or phone numbers that are on the list, folded; or why nobody can say."""
-    wanted = list(dict.fromkeys(folded(kind, value) for value in values))
+    """Those of these emails (`kind` email) or phone numbers that are on the list, or why it could not be read."""
+    wanted = [one for one in dict.fromkeys(normalise_identifier(kind, value) for value in values) if one]
     found: set[str] = set()
     path = ROUTE.replace("{id}", quote(list_id, safe=""))
     for start in range(0, len(wanted), MOST_VALUES):
@@ -38,5 +39,5 @@ def members(reader: Reader, list_id: str, kind: str, values: Iterable[str]) -> f
                 return page
             held = (profile.get("attributes") for profile in page.resources)
             texts = (one.get(kind) for one in held if isinstance(one, Mapping))
-            found |= {folded(kind, text) for text in texts if isinstance(text, str)}
+            found |= {normalise_identifier(kind, text) for text in texts if isinstance(text, str)}
     return frozenset(found)

@@ -9,23 +9,27 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 
+from spark_klaviyo.core.identifiers import normalise_identifier
 from spark_klaviyo.deliver.reads import Document, Reader, ReadTarget, Unread
 from spark_klaviyo.templates.model import L
 
-KINDS = ("email", "phone_number", "external_id")  # in order of preference
+IDENTIFIERS = ("email", "phone_number", "external_id")  # in order of preference
 MOST_VALUES = 100
 MOST_PAGES = 50  # of one look-up: far more than profiles that share 100 identifiers
 PATH = "/api/profiles"
 
 
-def folded(kind: str, value: str) -> str:
-    """An identifier as it is compared: emails ignore case."""
-    return value.lower() if kind == "email" else value
+def wanted_form(field: str, value: str) -> str:
+    """An identifier as it is asked for and compared.
+
+    External ids stay as they are: another spelling may be another profile.
+    """
+    return value if field == "external_id" else normalise_identifier(field, value)
 
 
 def profile_ids(reader: Reader, kind: str, values: Iterable[str]) -> dict[str, str] | Unread:
-    """The ids of the profiles with these identifiers, by folded identifier; why there is no answer otherwise."""
-    wanted = list(dict.fromkeys(folded(kind, value) for value in values))
+    """The ids of the profiles with these identifiers, by `wanted_form`; why there is no answer otherwise."""
+    wanted = [one for one in dict.fromkeys(wanted_form(kind, value) for value in values) if one]
     found: dict[str, str] = {}
     for start in range(0, len(wanted), MOST_VALUES):
         for page in reader.pages(_place(kind, wanted[start : start + MOST_VALUES]), MOST_PAGES):
@@ -47,4 +51,4 @@ def _named(kind: str, page: Document) -> Iterator[tuple[str, str]]:
         attributes, profile_id = profile.get("attributes"), profile.get("id")
         value = attributes.get(kind) if isinstance(attributes, Mapping) else None
         if isinstance(value, str) and isinstance(profile_id, str):
-            yield folded(kind, value), profile_id
+            yield wanted_form(kind, value), profile_id

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from spark_klaviyo.core.choices import ContentFormat, KeyIn
-from spark_klaviyo.core.models import Envelope, Limits, Quota
+from spark_klaviyo.core.models import Envelope, Limits, Quota, StateLocation
 from spark_klaviyo.http.policy import Policy, ResendRule
 from spark_klaviyo.options.choices import OnBadPhone, Validate
 from spark_klaviyo.options.secrets import Credentials
 from spark_klaviyo.plan.shape import Leaf, Record
 from spark_klaviyo.plan.types import Field
-from spark_klaviyo.state.format import StatePlace
 from spark_klaviyo.templates.model import NO_LIMITS, FieldForm, JsonPath, RecordLimits, Template
 
 
@@ -84,6 +83,9 @@ class Checks:
     channels: tuple[str, ...] = ()
 
 
+NOT_OF_REQUEST = frozenset({"default_country"})  # parameters that say how to read a row, not where it goes
+
+
 @dataclass(frozen=True)
 class RequestParam:
     """A column whose value a row needs outside its record: a per-row setting, a path parameter, a body placeholder.
@@ -129,7 +131,7 @@ class WritePlan:
     proxy: str | None = field(default=None, repr=False)
     learns_quota: bool = True  # False: `rate_limit` was given and stands
     missing_counts_as_deleted: bool = False  # removes, and what Klaviyo knows nothing of is removed already
-    state: StatePlace | None = None  # where tasks write down what they delivered
+    state: StateLocation | None = None  # where tasks record what they delivered
 
     def envelope(self, values: Mapping[str, str]) -> Envelope:
         """Where rows with these aside values go, and what stands around them (see `plan.envelopes`)."""

@@ -22,7 +22,7 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.pages.preview import MirrorSets
 from spark_klaviyo.runs.columns import sent_columns
 from spark_klaviyo.runs.send_from_driver import arrow_batches
-from spark_klaviyo.task.identifiers import who
+from spark_klaviyo.task.identifiers import identifiers_of
 from spark_klaviyo.templates.model import L
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class _Rows:
         self._new.append(first[new])
         if len(self.coming) < EXAMPLES:
             texts = record_texts(batch.take(pa.array(new[np.sort(once)])))
-            shown = (_shown(who(self.plan.template, text)) for text in texts)
+            shown = (_shown(identifiers_of(self.plan.template, text)) for text in texts)
             self.coming = list(dict.fromkeys([*self.coming, *islice(filter(None, shown), EXAMPLES)]))[:EXAMPLES]
 
     @property

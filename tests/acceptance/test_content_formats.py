@@ -145,7 +145,7 @@ def test_a_rejected_row_is_kept_as_json_and_can_be_corrected_and_sent_in_any_for
     refused = send(klaviyo, ROWS[1:], url="/api/profile-import", content_format=content_format)
     [kept] = refused.refused
     assert json.loads(kept.rejection.record) == FILLED[1]
-    assert kept.who["email"] == "bob@example.com"
+    assert kept.identifiers["email"] == "bob@example.com"
     if content_format == "csv":  # its header needs columns
         return
     mended = send(

@@ -384,7 +384,7 @@ def test_a_v2_refusal_names_no_row_so_halving_finds_it(old_klaviyo: KlaviyoSimul
     sent = send(old_klaviyo, rows, url=MEMBERS, key_in="body")
     assert (sent.report.delivered, sent.report.rejected) == (8, 1)
     assert json.loads(sent.refused[0].rejection.record) == {"email": "no address"}
-    assert sent.refused[0].who["email"] == "no address"
+    assert sent.refused[0].identifiers["email"] == "no address"
 
 
 def test_a_bad_key_stops_a_v2_write_after_one_request(old_klaviyo: KlaviyoSimulator) -> None:

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from spark_klaviyo.core.codes import RejectCode
+from spark_klaviyo.core.identifiers import normalise_identifier
+from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.http.documents import clean
 from spark_klaviyo.templates.model import Template
@@ -95,22 +97,8 @@ def _text(value: object) -> str:
 def _names(record: Mapping[str, object], template: Template) -> Names:
     """All identifiers of a record, empty where it has them not; emails ignore case."""
     wanted = {*template.identifiers, *template.key}
-    places = [
-        ("id",),
-        *(known.json_path for known in template.fields if known.name in wanted and known.json_path != ("id",)),
-    ]
-    return tuple(_shown(at, _at(record, at)) for at in places)
-
-
-def _at(record: object, at: tuple[str, ...]) -> object:
-    for name in at:
-        record = record.get(name) if isinstance(record, dict) else None
-    return record
-
-
-def _shown(at: tuple[str, ...], value: object) -> str:
-    shown = str(value).strip() if isinstance(value, (str, int, float)) else ""
-    return shown.lower() if at[-1] == "email" else shown
+    paths = (known.json_path for known in template.fields if known.name in wanted and known.json_path != ("id",))
+    return tuple(normalise_identifier(path[-1], get(record, path)) for path in (("id",), *paths))
 
 
 def _record(error: Mapping[str, object], template: Template) -> dict[str, object]:

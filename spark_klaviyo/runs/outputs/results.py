@@ -46,7 +46,7 @@ def reject_row(run_id: str, rejected: RejectedRow) -> dict[str, object]:
         "run_id": run_id,
         "partition_id": rejected.partition_id,
         "record": rejection.record,
-        **rejected.who,
+        **rejected.identifiers,
         "code": rejection.code,
         "detail": rejection.detail,
         "pointer": rejection.pointer,

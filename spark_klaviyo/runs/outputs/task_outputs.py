@@ -122,7 +122,7 @@ class TaskWriter:
         for receipt in chain.from_iterable(self._held.values()):
             self._append(receipt)
         for writer in filter(None, (self._rejects, self._receipts)):
-            writer.appear()
+            writer.write_schema()
         if self._open_receipts is not None:
             self._open_receipts.undo()
 
