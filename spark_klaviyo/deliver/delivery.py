@@ -8,8 +8,8 @@ from typing import Protocol
 
 from spark_klaviyo.core.clock import Clock
 from spark_klaviyo.core.models import Batch, Quota, Receipt, Rejection, Reply
+from spark_klaviyo.core.policy import Policy, ResendRule
 from spark_klaviyo.core.stop import Stop
-from spark_klaviyo.http.policy import Policy, ResendRule
 from spark_klaviyo.http.transport import SupportsSend
 from spark_klaviyo.ratelimit.limiter import RateLimiter
 from spark_klaviyo.templates.model import Template

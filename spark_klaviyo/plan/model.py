@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from spark_klaviyo.core.choices import ContentFormat, KeyIn
 from spark_klaviyo.core.models import Envelope, Limits, Quota, StateLocation
-from spark_klaviyo.http.policy import Policy, ResendRule
+from spark_klaviyo.core.policy import Policy, ResendRule
 from spark_klaviyo.options.choices import OnBadPhone, Validate
 from spark_klaviyo.options.secrets import Credentials
 from spark_klaviyo.plan.shape import Leaf, Record

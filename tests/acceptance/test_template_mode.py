@@ -185,7 +185,7 @@ def test_invalid_options_are_refused_before_anything_is_sent(options: Options, s
 def test_all_complaints_come_at_once() -> None:
     with pytest.raises(OptionError) as caught:
         plan_for(columns_of(PEOPLE), template="add_profiles_to_list", api_key=KEY, tasks=0, workrs=4, nulls="x")
-    assert [line.partition(":")[0] for line in caught.value.complaints] == ["tasks", "nulls", "workrs", "list_id"]
+    assert [line.partition(":")[0] for line in caught.value.complaints] == ["nulls", "tasks", "workrs", "list_id"]
 
 
 def test_no_name_is_suggested_twice() -> None:

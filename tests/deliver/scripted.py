@@ -12,10 +12,10 @@ import numpy as np
 
 from spark_klaviyo.core.codes import Failure
 from spark_klaviyo.core.models import Batch, EncodedRows, Envelope, Limits, Quota, Reply, Span
+from spark_klaviyo.core.policy import RESEND, Policy, ResendRule
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import Delivery, SendContext
 from spark_klaviyo.deliver.sender import deliver
-from spark_klaviyo.http.policy import RESEND, Policy, ResendRule
 from spark_klaviyo.ratelimit.limiter import RateLimiter, Unlimited
 from spark_klaviyo.templates.model import Family, Job, Template
 from tests.core.virtual_clock import VirtualClock

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Batch, Quota, Reply
+from spark_klaviyo.core.policy import Policy, ResendRule
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import Delivery
 from spark_klaviyo.deliver.sender import deliver
-from spark_klaviyo.http.policy import Policy, ResendRule
 from spark_klaviyo.ratelimit.limiter import LocalRateLimiter
 from spark_klaviyo.templates.profiles import IMPORT_JOB
 from tests.core.virtual_clock import VirtualClock
