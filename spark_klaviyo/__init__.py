@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from spark_klaviyo.preview.preview import preview_klaviyo
     from spark_klaviyo.report.errors import RowsRejected, WriteStopped
     from spark_klaviyo.report.report import WriteReport
-    from spark_klaviyo.state.session import compact_state
+    from spark_klaviyo.state.compact import compact_state
 
 _MODULES = {
     "KlaviyoDataSource": "entrypoints.datasource",
@@ -38,7 +38,7 @@ _MODULES = {
     "WriteReport": "report.report",
     "WriteStopped": "report.errors",
     "check_klaviyo": "check.check",
-    "compact_state": "state.session",
+    "compact_state": "state.compact",
     "follow_klaviyo": "entrypoints.follow",
     "klaviyo_batch_writer": "entrypoints.foreach_batch",
     "klaviyo_partition_writer": "entrypoints.foreach_partition",

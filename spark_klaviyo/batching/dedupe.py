@@ -8,37 +8,23 @@ import numpy as np
 import numpy.typing as npt
 
 from spark_klaviyo.core import exact_json
-from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.core.models import Batch
+from spark_klaviyo.plan.identity import identifier_of
 from spark_klaviyo.plan.model import Checks, WritePlan
 from spark_klaviyo.screen.rules import KEY_PARTS, key_places
-from spark_klaviyo.screen.validate_row import get
 
 
-def named(checks: Checks, text: bytes) -> tuple[str, ...] | None:
-    """The first identifier a record has: its field, its value, and all that belongs to it; None where it has none.
-
-    Emails ignore case.
-    """
+def identifier_in(checks: Checks, text: bytes) -> tuple[str, ...] | None:
+    """The first identifier that the JSON text of a record has (`plan.identity.identifier_of`)."""
     try:
-        record = exact_json.loads(text)
+        return identifier_of(checks, exact_json.loads(text))
     except (ValueError, RecursionError):
         return None
-    for at in checks.key:
-        value = get(record, at)
-        if value not in (None, ""):
-            return at[-1], _shown(at, value), *(_shown(beside, get(record, beside)) for beside in checks.key_with)
-    return None
-
-
-def _shown(at: tuple[str, ...], value: Json) -> str:
-    shown = "" if value is None else str(value).strip()
-    return shown.lower() if at[-1] == "email" else shown
 
 
 def key_of(plan: WritePlan, text: bytes) -> str:
     """A record's identifier as the encoders write it into the column `key`; empty where it has none."""
-    found = named(replace(plan.checks, key_with=key_places(plan)), text)
+    found = identifier_in(replace(plan.checks, key_with=key_places(plan)), text)
     return KEY_PARTS.join(found[1:]) if found is not None else ""
 
 
@@ -55,7 +41,7 @@ def superseded(checks: Checks, batch: Batch) -> set[int]:
     last: dict[tuple[str, ...], int] = {}
     gone: set[int] = set()
     for position, text in zip(candidates.tolist(), records, strict=True):
-        name = named(checks, text)
+        name = identifier_in(checks, text)
         if name is not None and name in last:
             gone.add(last[name])
         if name is not None:

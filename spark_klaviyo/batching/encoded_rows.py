@@ -12,7 +12,7 @@ import pyarrow as pa
 from spark_klaviyo.arrow.arrays import bytes_and_offsets, offsets_of
 from spark_klaviyo.arrow.encoded import FINGERPRINT, KEY, RECORD
 from spark_klaviyo.core.models import EncodedRows
-from spark_klaviyo.state.format import marks_of
+from spark_klaviyo.state.format import fingerprints_of
 
 Ints: TypeAlias = "npt.NDArray[np.int64]"
 
@@ -26,7 +26,7 @@ def encoded_rows_of(batch: pa.RecordBatch, first_row: int) -> EncodedRows:
     record = batch.column(RECORD)
     held = record.buffers()[2]
     rows = np.arange(first_row, first_row + batch.num_rows, dtype=np.int64)
-    fingerprints = marks_of(batch.column(FINGERPRINT)) if FINGERPRINT in batch.schema.names else None
+    fingerprints = fingerprints_of(batch.column(FINGERPRINT)) if FINGERPRINT in batch.schema.names else None
     body = memoryview(held if held is not None else b"")
     return EncodedRows(body, offsets_of(record), rows, hashed(batch.column(KEY)), fingerprints)
 

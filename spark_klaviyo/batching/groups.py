@@ -11,8 +11,7 @@ import pyarrow as pa
 from spark_klaviyo.arrow.encoded import PARAMS
 from spark_klaviyo.batching.encoded_rows import gathered
 from spark_klaviyo.core.models import EncodedRows
-
-NOT_OF_REQUEST = frozenset({"default_country"})  # parameters that say how to read a row, not where it goes
+from spark_klaviyo.plan.model import NOT_OF_REQUEST
 
 
 def params_of(text: str | None) -> dict[str, str]:

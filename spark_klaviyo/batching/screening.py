@@ -19,11 +19,12 @@ from spark_klaviyo.batching.dedupe import key_of
 from spark_klaviyo.batching.encoded_rows import encoded_rows_of, gathered, hashed, rebuilt, text_of, with_texts
 from spark_klaviyo.batching.groups import groups, params_of
 from spark_klaviyo.core import exact_json
+from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.core.models import EncodedRows, Rejection
 from spark_klaviyo.encode.formats import written
 from spark_klaviyo.plan.manual.formats import is_json, separator
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.screen.validate_row import get, validate_row
+from spark_klaviyo.screen.validate_row import validate_row
 from spark_klaviyo.templates.model import Setting
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from spark_klaviyo.core.codes import Failure
 
 # Replaced in a body's head and tail by the API key and the time of sending. JSON never contains NUL.
 KEY_PLACEHOLDER = b"\x00key\x00"
@@ -32,6 +34,21 @@ class Quota:
     """Rate limits of an endpoint as fixed windows: (requests, seconds) each, shortest first. Empty: no limit."""
 
     windows: tuple[tuple[int, float], ...]
+
+
+@dataclass(frozen=True)
+class StateLocation:
+    """Where the tasks of one run record what they delivered (`state_path`).
+
+    `scope` is a hash that keeps accounts, templates and their settings apart. A holder that shows no sign of life for
+    `stale_seconds` counts as dead.
+    """
+
+    path: str = field(repr=False)  # a URI may hold the secrets of a store
+    scope: bytes
+    run_id: str
+    run_number: int = 0
+    stale_seconds: float = 15.0
 
 
 @dataclass(frozen=True)
@@ -187,7 +204,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     seconds: float = 0.0
-    failure: str = ""
+    failure: Failure | None = None
     sent: bool = True
 
     @property
@@ -215,25 +232,38 @@ class Rejection:
         return f"Rejection(row={self.row}, code={self.code}, status={self.status})"
 
 
+KEY = True  # marks a column of the receipts
+
+
 @dataclass(frozen=True)
 class Receipt:
-    """What became of one request; never holds a value of a row.
+    """What became of one request; never holds a value of a row. Times are UTC, RFC 3339.
 
-    Times are UTC, RFC 3339. `url` has no query, and its placeholders are not filled.
+    It is a row of the receipts dataset as well: each field says its type in Spark's DDL, what it holds, and whether it
+    is a `KEY`, one that every version has written (`datasets.schemas`).
     """
 
-    run_id: str
-    partition_id: int
-    sequence: int
-    template: str
-    method: str
-    url: str
-    status: int | None
-    attempts: int
-    rows: int
-    bytes: int
-    started_at: str
-    seconds: float
-    job_id: str | None
-    outcome: str
-    detail: str
+    run_id: Annotated[str, "string", "names the run", KEY]
+    partition_id: Annotated[int, "int", "Spark's partition the request belongs to", KEY]
+    sequence: Annotated[
+        int, "bigint", "number of the request in its partition; parts of batch 7 are 1000007, 2000007, ...", KEY
+    ]
+    template: Annotated[str, "string", "the endpoint template, or manual", KEY]
+    method: Annotated[str, "string", "HTTP method"]
+    url: Annotated[str, "string", "URL before anything is filled in, without query", KEY]
+    status: Annotated[int | None, "int", "HTTP status of the last attempt; null where no answer came"]
+    attempts: Annotated[int, "int", "how often it was tried; throttled attempts are not counted"]
+    rows: Annotated[int, "bigint", "rows in it", KEY]
+    bytes: Annotated[int, "bigint", "bytes of its body"]
+    started_at: Annotated[str, "timestamp", "when its first attempt began"]
+    seconds: Annotated[float, "double", "until its last answer, waits included"]
+    job_id: Annotated[str | None, "string", "Klaviyo's asynchronous job, where there is one", KEY]
+    outcome: Annotated[
+        str,
+        "string",
+        "delivered, accepted, rejected, refused (sent again without its bad rows, or in parts), in_doubt, unavailable, "
+        "unsent; of a job also cancelled, gone, unnamed (some rows failed, without being named); accepted with a "
+        "job_id is an open job",
+        KEY,
+    ]
+    detail: Annotated[str, "string", "why, in words; never a value of a row"]

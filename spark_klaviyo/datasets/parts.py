@@ -1,4 +1,4 @@
-"""Rows written as they come, a Parquet file now and then: bounded memory, unique names, no half file is ever seen."""
+"""Writes rows of a dataset as they come, in Parquet files of bounded size whose names no other writer uses."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from spark_klaviyo.datasets.storage import PARQUET, Folder
 
 MOST_ROWS = 5_000
 MOST_BYTES = 16_000_000  # of the texts in them
-MOST_SECONDS = 10.0  # after its first row a part is written at the latest when the next one comes
+MOST_SECONDS = 10.0  # a row that comes so long after the first one of its file makes the file be written
 
 
 class PartWriter:
-    """Appends rows of one dataset to a folder. `stem` begins the files' names and says who wrote them.
+    """Appends rows of one dataset to a folder.
 
-    `before`: a writer whose rows have to be on disk before any of ours is.
+    `stem` begins the names of the files; `before` is a writer whose rows have to be on disk before any of these is.
     """
 
     def __init__(
@@ -33,16 +33,16 @@ class PartWriter:
         self.names: list[str] = []
 
     def add(self, row: Mapping[str, object], now: float) -> None:
-        """Take a row; `now` is any clock's seconds."""
+        """Add a row, in which columns may be missing; `now` is any clock's seconds."""
         if not self._rows:
             self._since = now
-        self._rows.append({**row, **{name: _moment(row[name]) for name in self._times}})
+        self._rows.append({**row, **{name: _time(row.get(name)) for name in self._times}})
         self._size += sum(len(value) for value in row.values() if isinstance(value, str))
         if len(self._rows) >= MOST_ROWS or self._size >= MOST_BYTES or now - self._since >= MOST_SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is held."""
+        """Write the rows that are held."""
         if not self._rows:
             return
         if self._before is not None:
@@ -52,20 +52,19 @@ class PartWriter:
         self.names.append(name)
         self._rows, self._size = [], 0
 
-    def appear(self) -> None:
-        """Leave an empty part where the folder would hold none, as Spark reads no schema from an empty folder."""
+    def write_schema(self) -> None:
+        """Write an empty file where the folder holds none: Spark cannot read a schema from an empty folder."""
         self.flush()
         if not self.names and not self._folder.names():
             self._folder.write(f"{self._stem}-none{PARQUET}", self._schema.empty_table())
 
     def undo(self) -> None:
-        """Drop what is held, and take the written files away."""
+        """Drop the rows that are held, and delete the files written."""
         self._rows = []
         for name in self.names:
             self._folder.delete(name)
         self.names = []
 
 
-def _moment(value: object) -> object:
-    """RFC 3339 text as a moment; Python 3.10 reads no `Z`."""
-    return datetime.fromisoformat(value.replace("Z", "+00:00")) if isinstance(value, str) else value
+def _time(value: object) -> object:
+    return datetime.fromisoformat(value) if isinstance(value, str) else value

@@ -1,27 +1,36 @@
-"""The columns of the datasets, as one table that Spark's DDL, Arrow's schemas and the README are made of.
+"""The columns of the datasets; Spark's DDL, Arrow's schemas and the README are made from them.
 
-All three are Parquet, appended to, and readable with `spark.read.parquet(path)`. `run_id` joins them with a report.
+All datasets are Parquet, appended to, and joined with a report by `run_id`. Versions of this package add columns and
+never remove one: files of an older version lack the newer columns, which then read as null.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import get_type_hints
 
 import pyarrow as pa
 
+from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.report.counters import COUNTERS
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, its type as Spark's DDL says it, and what stands in it."""
+    """One column: its name, its type in Spark's DDL, and what it holds.
+
+    `key`: every version has written it, so files without it are those of something else.
+    """
 
     name: str
     type: str
     help: str
+    key: bool = False
 
 
 _ARROW = {
+    "binary": pa.binary(),
     "string": pa.string(),
     "int": pa.int32(),
     "bigint": pa.int64(),
@@ -30,67 +39,51 @@ _ARROW = {
     "map<string,string>": pa.map_(pa.string(), pa.string()),
 }
 
-_RUN = Column("run_id", "string", "names the run")
-_PARTITION = Column("partition_id", "int", "Spark's partition the row or the request belongs to")
-
+RECEIPTS = tuple(
+    Column(name, *hint.__metadata__) for name, hint in get_type_hints(Receipt, include_extras=True).items()
+)
 REJECTS = (
-    _RUN,
-    _PARTITION,
+    Column("run_id", "string", "names the run", key=True),
+    Column("partition_id", "int", "Spark's partition the row belongs to"),
     Column(
         "record",
         "string",
-        "the row as it was mapped, as JSON; mend it and write it with record_column=record (of a row that a catalog or "
-        "coupon job refused only the id is known)",
+        "the row as it was mapped, as JSON; repair it and write it with record_column=record (of a row that a catalog "
+        "or coupon job refused only the id is known)",
+        key=True,
     ),
     Column("email", "string", "identifier, where the row has it"),
     Column("phone_number", "string", "identifier, where the row has it"),
     Column("external_id", "string", "identifier, where the row has it"),
     Column("id", "string", "Klaviyo's id, where the row has it"),
-    Column("code", "string", "why, as one word: Klaviyo's or the package's"),
+    Column("code", "string", "why, as one word: Klaviyo's or the package's", key=True),
     Column("detail", "string", "why, in words; may repeat a value of the row"),
     Column("pointer", "string", "JSON pointer of the offence"),
     Column("status", "int", "HTTP status of the refusal; null where none refused it"),
 )
-RECEIPTS = (
-    _RUN,
-    _PARTITION,
-    Column("sequence", "bigint", "number of the request in its partition; parts of batch 7 are 1000007, 2000007, ..."),
-    Column("template", "string", "the endpoint template, or manual"),
-    Column("method", "string", "HTTP method"),
-    Column("url", "string", "URL before anything is filled in, without query"),
-    Column("status", "int", "HTTP status of the last attempt; null where no answer came"),
-    Column("attempts", "int", "how often it was tried; throttled attempts are not counted"),
-    Column("rows", "bigint", "rows in it"),
-    Column("bytes", "bigint", "bytes of its body"),
-    Column("started_at", "timestamp", "when its first attempt began"),
-    Column("seconds", "double", "until its last answer, waits included"),
-    Column("job_id", "string", "Klaviyo's asynchronous job, where there is one"),
-    Column(
-        "outcome",
-        "string",
-        "delivered, accepted, rejected, refused (sent again without its bad rows, or in parts), in_doubt, unavailable, "
-        "unsent; of a job also cancelled, gone, unnamed (some rows failed, nobody says which); accepted with a job_id "
-        "is an open job",
-    ),
-    Column("detail", "string", "why, in words; never a value of a row"),
-)
 RUNS = (
-    _RUN,
-    Column("template", "string", "the endpoint template, or manual"),
+    Column("run_id", "string", "names the run", key=True),
+    Column("template", "string", "the endpoint template, or manual", key=True),
     *(Column(name, "bigint", text) for name, text in COUNTERS.items()),
     Column("seconds", "double", "from the first task's start to the last one's end"),
     Column("started_at", "timestamp", "when the first task began"),
-    Column("ended_at", "timestamp", "when the run was over, its jobs followed"),
-    Column("stopped", "string", "why sending ended midway; null where it did not"),
+    Column("ended_at", "timestamp", "when the run was over, its jobs followed", key=True),
+    Column("stopped", "string", "why sending was stopped early; null where it was not"),
     Column("options", "map<string,string>", "the options given, without secrets"),
 )
 
 
-def ddl(columns: tuple[Column, ...]) -> str:
+def ddl(columns: Iterable[Column]) -> str:
     """The columns as Spark reads a schema."""
     return ", ".join(f"{column.name} {column.type}" for column in columns)
 
 
-def arrow_schema(columns: tuple[Column, ...]) -> pa.Schema:
-    """The columns as Arrow has them; Spark reads such Parquet as the same types."""
+def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
+    """The columns as an Arrow schema; Spark reads such Parquet as the types of `ddl`."""
     return pa.schema([(column.name, _ARROW[column.type]) for column in columns])
+
+
+def missing_keys(columns: Iterable[Column], names: Iterable[str]) -> list[str]:
+    """The key columns that are not among these names; with any, a file or table holds something else."""
+    present = set(names)
+    return [column.name for column in columns if column.key and column.name not in present]

@@ -1,4 +1,7 @@
-"""Where Spark writes for a session door: a path or a catalog table, appended to, and the staging place of one run."""
+"""Datasets that Spark writes for entry points with a session: a path or a catalog table, and one run's staging data.
+
+Knows nothing of what the rows mean; which columns a dataset has is in `datasets.schemas`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from spark_klaviyo.datasets.schemas import Column, ddl
+from spark_klaviyo.datasets.schemas import Column, ddl, missing_keys
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import is_table, shown_place
@@ -30,47 +33,68 @@ def spark_errors() -> tuple[type[Exception], ...]:
 
 
 @dataclass(frozen=True)
-class Dataset:
-    """One dataset: `option` names it in messages, `place` is a path, a URI or `table:NAME`."""
+class SparkLocation:
+    """Where Spark keeps rows: a path, a URI or `table:NAME`."""
 
     spark: Any
-    option: str
-    place: str
-    columns: tuple[Column, ...]
+    location: str
 
     @property
     def table(self) -> str:
         """The table's name; empty for a path."""
-        return self.place.partition(":")[2] if is_table(self.place) else ""
+        return self.location.partition(":")[2] if is_table(self.location) else ""
+
+    @property
+    def quoted_table(self) -> str:
+        """The table's name as SQL takes it."""
+        return ".".join(f"`{part}`" for part in self.table.split("."))
 
     @property
     def shown(self) -> str:
-        """The place as messages show it."""
-        return self.place if self.table else shown_place(self.place)
+        """The location as messages show it, without secrets."""
+        return self.location if self.table else shown_place(self.location)
 
-    def read(self) -> DataFrame:
-        """All of it, whatever run wrote it."""
-        found: DataFrame = self.spark.table(self.table) if self.table else self.spark.read.parquet(self.place)
+    def read(self, schema: str) -> DataFrame:
+        """All rows; of files that lack a column of `schema` it is null."""
+        found: DataFrame = (
+            self.spark.table(self.table) if self.table else self.spark.read.schema(schema).parquet(self.location)
+        )
         return found
 
-    def prepare(self) -> bool:
-        """Make sure before anything is sent that rows can be appended: `OptionError` otherwise.
 
-        Whether there is a dataset now; else an empty one has to be appended if no row ever is.
+@dataclass(frozen=True)
+class Dataset(SparkLocation):
+    """One dataset; `option` names it in messages."""
+
+    option: str
+    columns: tuple[Column, ...]
+
+    def rows(self) -> DataFrame:
+        """All of it, whatever run wrote it."""
+        return self.read(ddl(self.columns))
+
+    def prepare(self) -> bool:
+        """Make sure, before anything is sent, that rows can be appended: `OptionError` otherwise.
+
+        A table of an older version gets the columns that it lacks; files need not be changed. Returns whether there is
+        a dataset now; if not, an empty one has to be appended should no row follow.
         """
         try:
-            there = self._columns_there()
-            if there is None and (self.table or java(self.spark) is None):
+            found = self._found_columns()
+            if found is None and (self.table or jvm_of(self.spark) is None):
                 self.append_rows([])
                 return True
-            if there is None:
-                make_directory(self.spark, self.place)
+            if found is None:
+                make_directory(self.spark, self.location)
                 return False
+            missing = missing_keys(self.columns, found)
+            newer = [column for column in self.columns if column.name not in found]
+            if newer and self.table and not missing:
+                self.spark.sql(f"ALTER TABLE {self.quoted_table} ADD COLUMNS ({ddl(newer)})")
         except spark_errors() as error:
-            # Spark's own words quote the place whole, which may hold a store's secrets
-            why, chain = (_first_line(error), error) if self.shown == self.place else (type(error).__name__, None)
+            # Spark's message quotes the whole location, which may hold a store's secrets
+            why, chain = (_first_line(error), error) if self.shown == self.location else (type(error).__name__, None)
             raise OptionError(f"{self.option}: {self.shown} cannot be written: {why}") from chain
-        missing = [column.name for column in self.columns if column.name not in there]
         if missing:
             raise OptionError(
                 f"{self.option}: {self.shown} holds something else: it has no column {', '.join(missing)}; "
@@ -93,126 +117,100 @@ class Dataset:
         self.append(self.spark.createDataFrame(rows, ddl(self.columns)))
 
     def _append_files(self, rows: DataFrame) -> None:
-        """Append Parquet files, next to other runs that do the same at this moment.
+        """Append Parquet files, while other runs may append to the same directory.
 
         Hadoop's committer puts the files of every job into `_temporary/0` and clears `_temporary` at the end, which
-        would take another run's files along. Another number, cleared by us, keeps the runs apart.
+        would delete another run's files. A random number, cleared here, keeps the runs apart.
         """
         writer = rows.write.mode("append")
-        if java(self.spark) is None:
-            writer.parquet(self.place)
+        if jvm_of(self.spark) is None:
+            writer.parquet(self.location)
             return
         number = 1 + secrets.randbelow(2**31 - 2)
         apart = {
             "mapreduce.job.application.attempt.id": str(number),
             "mapreduce.fileoutputcommitter.cleanup.skipped": "true",
         }
-        writer.options(**apart).parquet(self.place)
-        remove_directory(self.spark, f"{self.place}/_temporary/{number}")
+        writer.options(**apart).parquet(self.location)
+        remove_directory(self.spark, f"{self.location}/_temporary/{number}")
 
-    def _columns_there(self) -> list[str] | None:
+    def _found_columns(self) -> list[str] | None:
         """Columns of what is there already; None where nothing is."""
         from pyspark.errors import AnalysisException
 
         try:
-            return list(self.read().columns)
+            found = self.spark.table(self.table) if self.table else self.spark.read.parquet(self.location)
+            return list(found.columns)
         except AnalysisException:  # no such path or table, or a directory without a single file
             return None
 
 
-def java(spark: Any) -> Any | None:
-    """The JVM's door of a classic session; None under Connect."""
+@dataclass(frozen=True)
+class Staging(SparkLocation):
+    """Where one run's result rows are kept between the tasks and the datasets."""
+
+    @staticmethod
+    def beside(spark: Any, location: str, run_id: str) -> Staging:
+        """The staging table or directory of a run that writes a dataset there."""
+        name = f"{location}_staging_{run_id}" if is_table(location) else f"{location}/{STAGING}/{run_id}"
+        return Staging(spark, name)
+
+    def write(self, frame: DataFrame, mode: str = "error") -> None:
+        """Run the frame, once, and keep its rows."""
+        writer = frame.write.mode(mode)
+        if self.table:
+            writer.saveAsTable(self.table)
+        else:
+            writer.parquet(self.location)
+
+    def add(self, rows: list[tuple[str, str]], schema: str) -> None:
+        """Keep a bounded number of rows of this process, besides those already kept."""
+        self.write(self.spark.createDataFrame(rows, schema), "append")
+
+    def remove(self) -> None:
+        """Delete it. Raises one of `spark_errors`."""
+        if self.table:
+            self.spark.sql(f"DROP TABLE IF EXISTS {self.quoted_table}")
+        else:
+            remove_directory(self.spark, self.location)
+
+
+def jvm_of(spark: Any) -> Any:
+    """The JVM gateway of a classic session; None under Connect."""
     context = getattr(spark, "_sc", None)
     return None if context is None else context._jvm
 
 
-def _hadoop(spark: Any, place: str) -> tuple[Any, Any]:
-    """A place's file system and path, as Spark's JVM knows them."""
-    path = java(spark).org.apache.hadoop.fs.Path(place)  # type: ignore[union-attr]
+def _hadoop(spark: Any, location: str) -> tuple[Any, Any]:
+    """A location's file system and path, as Spark's JVM knows them."""
+    path = jvm_of(spark).org.apache.hadoop.fs.Path(location)
     return path.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf()), path
 
 
-def make_directory(spark: Any, place: str) -> None:
-    """Create a directory for its owner alone, where it is not there and Spark's JVM can be asked."""
-    if java(spark) is None:
+def make_directory(spark: Any, location: str) -> None:
+    """Create a directory for its owner alone, where it does not exist and Spark's JVM can be asked."""
+    if jvm_of(spark) is None:
         return
-    system, path = _hadoop(spark, place)
+    system, path = _hadoop(spark, location)
     if not system.exists(path):
-        permission = java(spark).org.apache.hadoop.fs.permission.FsPermission(OWNER_ONLY)  # type: ignore[union-attr]
+        permission = jvm_of(spark).org.apache.hadoop.fs.permission.FsPermission(OWNER_ONLY)
         if not system.mkdirs(path, permission):
             raise OSError("the directory cannot be made")
 
 
-def remove_directory(spark: Any, place: str) -> None:
-    """Take a directory away, and the hidden one that held it once that is empty. Raises one of `spark_errors`."""
-    if java(spark) is None:
-        Folder.at(place).remove()
-        holder = Folder.at(place.rpartition("/")[0])
+def remove_directory(spark: Any, location: str) -> None:
+    """Delete a directory, and the hidden one that holds it once that is empty. Raises one of `spark_errors`."""
+    if jvm_of(spark) is None:
+        Folder.at(location).remove()
+        holder = Folder.at(location.rpartition("/")[0])
         if holder.is_empty():
             holder.remove()
         return
-    system, path = _hadoop(spark, place)
+    system, path = _hadoop(spark, location)
     system.delete(path, True)
     holder = path.getParent()
     if system.exists(holder) and len(system.listStatus(holder)) == 0:
         system.delete(holder, False)
-
-
-@dataclass(frozen=True)
-class Staging:
-    """Where one run's result rows stand between the tasks and their datasets."""
-
-    spark: Any
-    beside: str
-    run_id: str
-
-    @property
-    def place(self) -> str:
-        """The table or the directory."""
-        if is_table(self.beside):
-            return f"{self.beside}_staging_{self.run_id}"
-        return f"{self.beside}/{STAGING}/{self.run_id}"
-
-    @property
-    def shown(self) -> str:
-        """The place as messages show it."""
-        return self.place if self.table else shown_place(self.place)
-
-    @property
-    def table(self) -> str:
-        """The table's name; empty for a path."""
-        return self.place.partition(":")[2] if is_table(self.place) else ""
-
-    def write(self, frame: DataFrame) -> None:
-        """Run the frame, once, and keep its rows."""
-        writer = frame.write.mode("error")
-        if self.table:
-            writer.saveAsTable(self.table)
-        else:
-            writer.parquet(self.place)
-
-    def add(self, rows: list[tuple[str, str]], schema: str) -> None:
-        """Keep a bounded number of rows of this process, besides those already kept."""
-        writer = self.spark.createDataFrame(rows, schema).write.mode("append")
-        if self.table:
-            writer.saveAsTable(self.table)
-        else:
-            writer.parquet(self.place)
-
-    def read(self, schema: str) -> DataFrame:
-        """The rows."""
-        if self.table:
-            held: DataFrame = self.spark.table(self.table)
-            return held
-        found: DataFrame = self.spark.read.schema(schema).parquet(self.place)
-        return found
-
-    def remove(self) -> None:
-        """Take it away. Raises one of `spark_errors`."""
-        if self.table:
-            self.spark.sql(f"DROP TABLE IF EXISTS {'.'.join(f'`{part}`' for part in self.table.split('.'))}")
-        else:
-            remove_directory(self.spark, self.place)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,17 +1,21 @@
-"""The only opener of paths: a directory on whatever file system pyarrow, or an installed fsspec, knows.
+"""Directories on any file system that pyarrow, or an installed fsspec, can open. No other module opens a path.
 
-Files become visible whole or not at all, and where the system has permissions, they are their owner's alone: they hold
-people's data.
+Files become visible when they are complete. Where the file system has permissions, only their owner may read them:
+they hold personal data.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -22,46 +26,47 @@ from spark_klaviyo.errors import OptionError
 
 PARQUET = ".parquet"
 _RENAMING = frozenset({"local", "hdfs"})  # elsewhere an object appears when it is complete
+_REPLACING = frozenset({"local"})  # where a rename replaces a file of that name
 _HIDDEN = ("_", ".")
 
 
-def is_local(place: str) -> bool:
-    """Whether a place is on this machine's own file system, mounts included."""
-    return urlsplit(place).scheme in ("", "file") or _is_windows(place)
+def is_local(location: str) -> bool:
+    """Whether a path or URI is on this machine's own file system, mounts included."""
+    return urlsplit(location).scheme in ("", "file") or _is_windows(location)
 
 
-def local_path(place: str) -> str:
-    """The path of a local place; `dbfs:/x` is Databricks' mount of it."""
-    if place.startswith("dbfs:"):
-        return "/dbfs/" + place.removeprefix("dbfs:").lstrip("/")
-    return urlsplit(place).path if place.startswith("file:") else place
+def local_path(location: str) -> str:
+    """The path of a local location; `dbfs:/x` is Databricks' mount of it."""
+    if location.startswith("dbfs:"):
+        return "/dbfs/" + location.removeprefix("dbfs:").lstrip("/")
+    return urlsplit(location).path if location.startswith("file:") else location
 
 
-def _is_windows(place: str) -> bool:
-    return len(place) > 2 and place[1] == ":" and place[2] in "/\\"
+def _is_windows(location: str) -> bool:
+    return len(location) > 2 and location[1] == ":" and location[2] in "/\\"
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A directory that need not exist yet. Raises OSError as the file system does."""
+    """A directory that need not exist yet. Methods raise OSError as its file system does."""
 
     system: pafs.FileSystem
     path: str
 
     @staticmethod
-    def at(place: str) -> Folder:
+    def at(location: str) -> Folder:
         """The directory at a path or URI; `OptionError` where nothing installed here can open it."""
-        if is_local(place) or place.startswith("dbfs:"):
-            path = Path(local_path(place)).expanduser().absolute()
+        if is_local(location) or location.startswith("dbfs:"):
+            path = Path(local_path(location)).expanduser().absolute()
             return Folder(pafs.LocalFileSystem(), path.as_posix())
-        folder, reason = _by_arrow(place)
+        folder, reason = _by_arrow(location)
         if folder is None:
-            folder, reason = _by_fsspec(place, reason)
+            folder, reason = _by_fsspec(location, reason)
         if folder is None:
-            scheme = urlsplit(place).scheme
+            scheme = urlsplit(location).scheme
             message = f"no file system of this kind can be opened here with pyarrow {pa.__version__} or fsspec"
             # their errors quote the whole URI, which may hold a store's secrets
-            raise OptionError(f"{scheme}: {message}") from (None if set("@?") & set(place) else reason)
+            raise OptionError(f"{scheme}: {message}") from (None if set("@?") & set(location) else reason)
         return folder
 
     @property
@@ -74,75 +79,103 @@ class Folder:
         return Folder(self.system, f"{self.path}/{name}")
 
     def make(self) -> None:
-        """Create it, and its parents, where it is not there."""
+        """Create it, and its parents, where they do not exist."""
         if self.is_local:
             Path(self.path).mkdir(mode=0o700, parents=True, exist_ok=True)
         else:
             self.system.create_dir(self.path, recursive=True)
 
-    def names(self, ending: str = PARQUET) -> list[str]:
-        """Names of the visible files in it, sorted; none where it does not exist.
+    def names(self) -> list[str]:
+        """Names of the visible Parquet files, sorted; none where the directory does not exist.
 
-        A file without a byte is one whose writer was cut off: some object stores show it before it is complete.
+        An empty file is one whose writer was killed: some object stores show it before it is complete.
         """
-        selector = pafs.FileSelector(self.path, allow_not_found=True)
-        every = [entry.base_name for entry in self.system.get_file_info(selector) if entry.is_file and entry.size != 0]
-        return sorted(name for name in every if name.endswith(ending) and not name.startswith(_HIDDEN))
+        found = (entry.base_name for entry in self._entries() if entry.is_file and entry.size != 0)
+        return sorted(name for name in found if name.endswith(PARQUET) and not name.startswith(_HIDDEN))
+
+    def names_with(self, prefix: str) -> list[str]:
+        """Names of all files that begin so, hidden ones included, sorted."""
+        return sorted(e.base_name for e in self._entries() if e.is_file and e.base_name.startswith(prefix))
 
     def is_empty(self) -> bool:
-        """Whether nothing is in it, hidden or not."""
-        return not self.system.get_file_info(pafs.FileSelector(self.path, allow_not_found=True))
+        """Whether it holds nothing, hidden or not."""
+        return not self._entries()
 
     def folders(self) -> list[Folder]:
         """The directories in it, hidden ones included."""
-        selector = pafs.FileSelector(self.path, allow_not_found=True)
-        every = [entry for entry in self.system.get_file_info(selector) if entry.type == pafs.FileType.Directory]
-        return [self.child(entry.base_name) for entry in every]
+        return [self.child(entry.base_name) for entry in self._entries() if entry.type == pafs.FileType.Directory]
 
     def read(self, name: str, columns: list[str]) -> pa.Table:
-        """Some columns of a Parquet file."""
+        """Some columns of a Parquet file; those that it does not have are left out."""
         with self.system.open_input_file(f"{self.path}/{name}") as file:
             return pq.read_table(file, columns=columns)
 
-    def pieces(self, name: str, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
-        """Some columns of a Parquet file, so many rows at a time: for files that may not fit the memory."""
+    def read_batches(self, name: str, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
+        """Some columns of a Parquet file, `rows` rows at a time: for files that may not fit into memory."""
         with self.system.open_input_file(f"{self.path}/{name}") as file:
             yield from pq.ParquetFile(file).iter_batches(rows, columns=columns)
 
     def write(self, name: str, table: pa.Table) -> None:
-        """A Parquet file that is there when it is complete."""
+        """Write a new Parquet file."""
         self.make()
-        renamed = self.system.type_name in _RENAMING
-        path = f"{self.path}/_{name}.part" if renamed else f"{self.path}/{name}"
-        if self.is_local:
-            os.close(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
-        with self.system.open_output_stream(path) as file:
+        with self._new_file(name, _RENAMING) as file:
             pq.write_table(table, file)
-        if renamed:
-            self.system.move(path, f"{self.path}/{name}")
+
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """A JSON object; None where there is no such file, empty while it is being written."""
+        try:
+            with self.system.open_input_stream(f"{self.path}/{name}") as file:
+                found = json.loads(file.read())
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def write_json(self, name: str, content: Mapping[str, object]) -> None:
+        """Write a JSON object, replacing the file of this name; on a local file system in one step."""
+        with self._new_file(name, _REPLACING) as file:
+            file.write(json.dumps(content).encode())
 
     def delete(self, name: str) -> None:
-        """Take a file away, if it is still there."""
+        """Delete a file, if it is still there."""
         try:
             self.system.delete_file(f"{self.path}/{name}")
         except FileNotFoundError:
             return
 
     def remove(self) -> None:
-        """Take the directory away with all that is in it."""
+        """Delete the directory and everything in it."""
         self.system.delete_dir(self.path)
 
+    def _entries(self) -> list[pafs.FileInfo]:
+        found: list[pafs.FileInfo] = self.system.get_file_info(pafs.FileSelector(self.path, allow_not_found=True))
+        return found
 
-def _by_arrow(place: str) -> tuple[Folder | None, Exception | None]:
+    @contextmanager
+    def _new_file(self, name: str, renaming: frozenset[str]) -> Iterator[pa.NativeFile]:
+        """A file to write to; on the file systems in `renaming` it gets its name when it is complete."""
+        path = hidden = f"{self.path}/{name}"
+        if self.system.type_name in renaming:
+            hidden = f"{self.path}/_{uuid.uuid4().hex}.part"
+        if self.is_local:
+            os.close(os.open(hidden, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
+        with self.system.open_output_stream(hidden) as file:
+            yield file
+        if hidden != path:
+            self.system.move(hidden, path)
+
+
+def _by_arrow(location: str) -> tuple[Folder | None, Exception | None]:
     try:
-        return Folder(*pafs.FileSystem.from_uri(place.replace("s3a://", "s3://", 1))), None
+        return Folder(*pafs.FileSystem.from_uri(location.replace("s3a://", "s3://", 1))), None
     except (pa.ArrowException, ValueError, OSError, NotImplementedError) as error:
         return None, error
 
 
-def _by_fsspec(place: str, reason: Exception | None) -> tuple[Folder | None, Exception | None]:
+def _by_fsspec(location: str, reason: Exception | None) -> tuple[Folder | None, Exception | None]:
     try:
-        system, path = import_module("fsspec").core.url_to_fs(place)
+        system, path = import_module("fsspec").core.url_to_fs(location)
         return Folder(pafs.PyFileSystem(pafs.FSSpecHandler(system)), path), None
     except (ImportError, ValueError, OSError) as error:
         return None, error if "fsspec" in sys.modules else reason

@@ -18,9 +18,10 @@ import pyarrow.compute as pc
 
 from spark_klaviyo.arrow.arrays import Mask, any_in_group, children, grouped, is_list, plain, to_mask, valid_rows
 from spark_klaviyo.arrow.columns import Columns
+from spark_klaviyo.core.json_paths import ONE_ITEM
 from spark_klaviyo.encode.json_rows import json_lines, json_texts, replaced, spliced
 from spark_klaviyo.encode.json_values import leaf_values, prefixed
-from spark_klaviyo.plan.shape import ONE_ITEM, Each, Fixed, Leaf, Node, Record, When
+from spark_klaviyo.plan.shape import Each, Fixed, Leaf, Node, Record, When
 from spark_klaviyo.screen.patterns import word_pattern
 
 

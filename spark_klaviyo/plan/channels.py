@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from spark_klaviyo.core.json_paths import ONE_ITEM
 from spark_klaviyo.plan.forms import TIME
 from spark_klaviyo.plan.mapping import ColumnMap
 from spark_klaviyo.plan.model import Checks, FieldCheck, RequiresField
-from spark_klaviyo.plan.shape import ONE_ITEM, Fixed, Leaf, LeafForm, Node, Record, When
+from spark_klaviyo.plan.shape import Fixed, Leaf, LeafForm, Node, Record, When
 from spark_klaviyo.templates.model import Channel, Consent, FieldSpec, Template
 
 CHANNELS, CONSENTED_AT = "channels", "consented_at"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from spark_klaviyo.plan.shape import ONE_ITEM, Each, Leaf, LeafForm, Node, Record
+from spark_klaviyo.core.json_paths import ONE_ITEM
+from spark_klaviyo.plan.shape import Each, Leaf, LeafForm, Node, Record
 from spark_klaviyo.plan.types import Type, unsendable
 from spark_klaviyo.templates.model import FieldForm, FieldSpec
 

@@ -17,9 +17,6 @@ from typing import TypeAlias
 from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.plan.types import Type
 
-# The one field of a Record that stands for an array holding one item; without that item the array is left out.
-ONE_ITEM = "[]"
-
 
 class LeafForm(Enum):
     """How a column is written."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from spark_klaviyo.plan.shape import ONE_ITEM, Fixed, Leaf, Node, Record
+from spark_klaviyo.core.json_paths import ONE_ITEM
+from spark_klaviyo.plan.shape import Fixed, Leaf, Node, Record
 from spark_klaviyo.templates.model import Template
 
 Branch: TypeAlias = "dict[str, Branch | Node]"

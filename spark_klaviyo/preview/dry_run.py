@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from spark_klaviyo.batching.assembler import BatchAssembler
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.encode.encoder import encode_batches
@@ -17,6 +16,8 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.runs.columns import sent_columns
 from spark_klaviyo.runs.send_from_driver import arrow_batches
+from spark_klaviyo.runs.session import choose_worker_python
+from spark_klaviyo.task.assembler import BatchAssembler
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -63,6 +64,7 @@ class Cut:
 
 def take(df: DataFrame, plan: WritePlan, rows: int) -> Sample:
     """Collect and encode the first `rows` rows; Spark reads no more of the DataFrame than that takes."""
+    choose_worker_python(df)
     frame, plan = sent_columns(df, plan)
     encoded = tuple(encode_batches(arrow_batches(frame.limit(rows)), plan))
     return Sample(encoded, sum(batch.num_rows for batch in encoded) < rows)

@@ -12,9 +12,10 @@ from spark_klaviyo.plan.types import columns_of
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport, merge
 from spark_klaviyo.runs import session
-from spark_klaviyo.runs.columns import sent_columns
+from spark_klaviyo.runs.columns import encoded_in_tasks, sent_columns
 from spark_klaviyo.runs.confirm_deletion import confirmed
 from spark_klaviyo.runs.follow.follow_jobs import follow_jobs
+from spark_klaviyo.runs.open_state import open_state
 from spark_klaviyo.runs.outputs.outcome import judge_run, return_or_raise
 from spark_klaviyo.runs.outputs.results import Results
 from spark_klaviyo.runs.outputs.session_outputs import SessionOutputs
@@ -22,7 +23,7 @@ from spark_klaviyo.runs.rate_limit_session import rate_limit_session
 from spark_klaviyo.runs.run_tasks import run_tasks
 from spark_klaviyo.runs.send_from_driver import Task, with_all_workers
 from spark_klaviyo.runs.send_task import SendTask
-from spark_klaviyo.state.session import remembered, resuming
+from spark_klaviyo.state.compare import compare_with_state
 from spark_klaviyo.task.context import SendContextFactory
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def write_rows(df: DataFrame, options: Options, run_id: str) -> WriteReport:
     outputs = SessionOutputs.open(session.session_of(df), options, plan.run_id)
     with (
         rate_limit_session(df, plan, options) as contexts,
-        resuming(session.session_of(df), plan, options, contexts) as plan,
+        open_state(session.session_of(df), plan, options, contexts) as plan,
     ):
         results = send(df, plan, options, outputs, contexts)
         total = gathered(results, plan, outputs, contexts)
@@ -58,7 +59,8 @@ def send(
     if plan.template.deletes:
         frame = confirmed(frame, plan, options)
     if plan.state is not None:
-        frame = remembered(frame, plan, encoded=plan.template.deletes)
+        encoded = frame if plan.template.deletes else encoded_in_tasks(frame, plan)
+        frame = compare_with_state(encoded, plan, plan.state)
     task = SendTask(plan, contexts, outputs.kinds, encode, outputs.crash_receipts)
     work: Task = around(task) if around is not None else task
     return run_tasks(frame, work, plan, options, outputs, contexts)

@@ -1,334 +1,154 @@
-"""The exact check of one row: what the columnar check found suspicious is decided, repaired or rejected here.
+"""The exact check of one row that failed a rule for columns: it is repaired, found valid or rejected.
 
-Text of a record in, text of the record to send or the reason against it out. Every door uses this one, so that a row
-is judged the same whichever way it came.
+The text of a record in; the text to send, or the reason against it, out. Every way to write uses this one check.
 """
 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from spark_klaviyo.core import exact_json
+from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.exact_json import Json
+from spark_klaviyo.core.json_paths import Path, get, put, remove
 from spark_klaviyo.options.choices import OnBadPhone, Validate
-from spark_klaviyo.plan.channels import MARK
 from spark_klaviyo.plan.model import Checks, FieldCheck, WritePlan
-from spark_klaviyo.plan.shape import ONE_ITEM
 from spark_klaviyo.screen import values
+from spark_klaviyo.screen.record_checks import record_problems
+from spark_klaviyo.screen.record_shape import shape_problems
 from spark_klaviyo.screen.values import Problem
-from spark_klaviyo.templates.model import FieldForm, Template
-
-Object = dict[str, Json]
+from spark_klaviyo.templates.model import FieldForm
 
 
 @dataclass(frozen=True)
 class ValidatedRow:
-    """`text` to send (None: rejected), with the problem found, and where in the record it stands."""
+    """One row, decided. `pointer` says where in the record the problem is (RFC 6901)."""
 
-    text: bytes | None
+    text: bytes | None  # to send; None: rejected
     problem: Problem | None = None
     pointer: str = ""
 
 
-def validate_row(plan: WritePlan, text: bytes, aside: Mapping[str, str]) -> ValidatedRow:
-    """Decide one row. In the mode `warn` a problem is told and the row sent all the same; `off` does not tell."""
+def validate_row(plan: WritePlan, text: bytes, params: Mapping[str, str]) -> ValidatedRow:
+    """Decide one row; `params` are its request parameters.
+
+    With `validate=warn` a row with a problem is sent all the same, repaired where that is possible; with `off` its
+    problem is not reported either.
+    """
     try:
-        return _examined(plan, text, aside)
+        record = exact_json.loads(text)
+        if not isinstance(record, dict):
+            return ValidatedRow(None, Problem(RejectCode.BAD_RECORD, "not a JSON object"))
+        return _validated(plan, text, record, params)
     except ValueError:
-        return ValidatedRow(None, Problem("bad_record", "this is no JSON"))
+        return ValidatedRow(None, Problem(RejectCode.BAD_RECORD, "not JSON"))
     except RecursionError:
-        return ValidatedRow(None, Problem("bad_record", "nested far deeper than Klaviyo takes"))
+        return ValidatedRow(None, Problem(RejectCode.BAD_RECORD, "nested far deeper than Klaviyo takes"))
 
 
-def _examined(plan: WritePlan, text: bytes, aside: Mapping[str, str]) -> ValidatedRow:
-    record = exact_json.loads(text)
-    if not isinstance(record, dict):
-        return ValidatedRow(None, Problem("bad_record", "this is no JSON object"))
+def _validated(plan: WritePlan, text: bytes, record: dict[str, Json], params: Mapping[str, str]) -> ValidatedRow:
     before = exact_json.dumps(record)
-    # all of them, so that a row that is sent all the same is repaired as a whole
-    problem, pointer = next(iter(list(_problems(plan, record, aside))), (None, ""))
+    # The whole list, not the first problem alone: finding the others repairs what can be repaired.
+    problem, path = next(iter(list(_problems(plan, record, params))), (None, ()))
+    pointer = "".join(f"/{part}" for part in path)
     if problem is not None and plan.checks.validate is Validate.STRICT:
         return ValidatedRow(None, problem, pointer)
-    if plan.checks.validate is Validate.OFF:
-        problem, pointer = None, ""
     after = exact_json.dumps(record)
-    return ValidatedRow(text if after == before else after, problem, pointer)
+    sent = text if after == before else after
+    return ValidatedRow(sent) if plan.checks.validate is Validate.OFF else ValidatedRow(sent, problem, pointer)
 
 
-def _problems(plan: WritePlan, record: Object, aside: Mapping[str, str]) -> Iterator[tuple[Problem, str]]:
-    """Repair the record in place and tell what cannot be repaired."""
+def _problems(plan: WritePlan, record: dict[str, Json], params: Mapping[str, str]) -> Iterator[tuple[Problem, Path]]:
+    """Repair the record in place; the problems that cannot be repaired, each with its path."""
     checks = plan.checks
     if checks.ready_made:
-        yield from _shape(plan, record)
-    for wanted in checks.fields:
-        problem = _value(wanted, record, checks, aside)
+        yield from shape_problems(plan.template, record)
+    for field in checks.fields:
+        problem = _field_problem(field, record, checks, params)
         if problem is not None:
-            yield problem, "/" + "/".join(wanted.json_path)
-    if checks.channels:
-        yield from _channels(checks, record)
-    yield from _needed(checks, record)
-    yield from _identified(checks, record)
-    yield from _within_limits(checks, record)
+            yield problem, field.json_path
+    yield from record_problems(checks, record)
     if checks.unique_id_path and get(record, checks.unique_id_path) is None:
-        put(record, checks.unique_id_path, _digest(checks, record))
-    prune(record, plan.template.keep_empty)
+        put(record, checks.unique_id_path, _content_id(checks, record))
+    for name in ("location", "properties"):  # a repair may have emptied them
+        path = ("attributes", name)
+        if get(record, path) == {} and path not in plan.template.keep_empty:
+            remove(record, path)
 
 
-# --- one value ------------------------------------------------------------------------------------
+# --- one field ------------------------------------------------------------------------------------
 
 
-def _value(wanted: FieldCheck, record: Object, checks: Checks, aside: Mapping[str, str]) -> Problem | None:
-    value = get(record, wanted.json_path)
-    if isinstance(value, str) and not value.strip() and (wanted.is_identifier or wanted.required):
-        remove(record, wanted.json_path)
+def _field_problem(
+    field: FieldCheck, record: dict[str, Json], checks: Checks, params: Mapping[str, str]
+) -> Problem | None:
+    value = get(record, field.json_path)
+    if isinstance(value, str) and not value.strip() and (field.is_identifier or field.required):
+        remove(record, field.json_path)
         value = None
     if value is None:
-        return Problem("missing_field", f"{wanted.name} is required and empty") if wanted.required else None
-    judged = _judge(wanted, value, checks, aside)
-    if not isinstance(judged, Problem):
-        put(record, wanted.json_path, judged)
+        detail = f"{field.name} is required and empty"
+        return Problem(RejectCode.MISSING_FIELD, detail) if field.required else None
+    valid = _valid_value(field, value, checks, params)
+    if not isinstance(valid, Problem):
+        put(record, field.json_path, valid)
         return None
-    if (
-        wanted.form is FieldForm.PHONE
-        and checks.on_bad_phone is OnBadPhone.DROP
-        and _other_identifier(checks, record, wanted)
-    ):
-        remove(record, wanted.json_path)
+    others = (path for path in checks.identifiers if path != field.json_path)
+    droppable = field.form is FieldForm.PHONE and checks.on_bad_phone is OnBadPhone.DROP
+    if droppable and any(get(record, path) not in (None, "") for path in others):
+        remove(record, field.json_path)
         return None
-    return Problem(judged.code, f"{wanted.name}: {judged.detail}")
+    return Problem(valid.code, f"{field.name}: {valid.detail}")
 
 
-def _judge(wanted: FieldCheck, value: Json, checks: Checks, aside: Mapping[str, str]) -> Json | Problem:
+def _valid_value(field: FieldCheck, value: Json, checks: Checks, params: Mapping[str, str]) -> Json | Problem:
+    """The value as it is sent, or why it cannot be."""
     if not isinstance(value, str) or exact_json.is_number(value):
-        return _not_text(wanted, value)
-    if wanted.form is FieldForm.EMAIL:
+        return _valid_other(field, value)
+    if field.form is FieldForm.EMAIL:
         return values.email(value)
-    if wanted.form is FieldForm.PHONE:
-        country = aside.get("default_country") or ("" if ":" in checks.default_country else checks.default_country)
+    if field.form is FieldForm.PHONE:
+        country = params.get("default_country") or ("" if ":" in checks.default_country else checks.default_country)
         return values.phone(value, country)
-    if wanted.form is FieldForm.DATETIME:
-        return values.moment(value, wanted.earliest, wanted.latest_days)
-    return _text(wanted, value)
+    if field.form is FieldForm.DATETIME:
+        return values.time(value, field.earliest, field.latest_days)
+    return _valid_text(field, value)
 
 
-def _not_text(wanted: FieldCheck, value: Json) -> Json | Problem:
-    if wanted.form in (FieldForm.EMAIL, FieldForm.PHONE):
-        return Problem("bad_value", f"expected text, not {type(value).__name__}")
-    values = value if isinstance(value, list) else [value]
-    if wanted.choices and any(str(each) not in wanted.choices for each in values if not isinstance(each, dict)):
-        return Problem(
-            "bad_value", f"expected {'some' if isinstance(value, list) else 'one'} of {', '.join(wanted.choices)}"
-        )
-    if wanted.max_bytes is not None and (size := len(exact_json.dumps(value))) > wanted.max_bytes:
-        return Problem("too_large", f"{size:,} bytes; at most {wanted.max_bytes:,} are taken")
+def _valid_other(field: FieldCheck, value: Json) -> Json | Problem:
+    if field.form in (FieldForm.EMAIL, FieldForm.PHONE):
+        return Problem(RejectCode.BAD_VALUE, f"expected text, found {type(value).__name__}")
+    items = value if isinstance(value, list) else [value]
+    if field.choices and any(str(item) not in field.choices for item in items if not isinstance(item, dict)):
+        some = "some" if isinstance(value, list) else "one"
+        return Problem(RejectCode.BAD_VALUE, f"expected {some} of {', '.join(field.choices)}")
+    if field.max_bytes is not None and (size := len(exact_json.dumps(value))) > field.max_bytes:
+        return Problem(RejectCode.TOO_LARGE, f"{size:,} bytes; at most {field.max_bytes:,} are taken")
     return value
 
 
-def _text(wanted: FieldCheck, value: str) -> str | Problem:
-    bare = value.removeprefix(wanted.prefix)
-    if wanted.max_length is not None and len(bare) > wanted.max_length:
-        return Problem("bad_value", f"{len(bare):,} characters; at most {wanted.max_length:,} are taken")
-    if wanted.choices and bare not in wanted.choices:
-        return Problem("bad_value", f"expected one of {', '.join(wanted.choices)}")
-    if wanted.pattern and not re.fullmatch(wanted.pattern, bare):
-        return Problem("bad_value", f"expected text of the form {wanted.pattern}")
+def _valid_text(field: FieldCheck, value: str) -> str | Problem:
+    bare = value.removeprefix(field.prefix)
+    if field.max_length is not None and len(bare) > field.max_length:
+        return Problem(RejectCode.BAD_VALUE, f"{len(bare):,} characters; at most {field.max_length:,} are taken")
+    if field.choices and bare not in field.choices:
+        return Problem(RejectCode.BAD_VALUE, f"expected one of {', '.join(field.choices)}")
+    if field.pattern and not re.fullmatch(field.pattern, bare):
+        return Problem(RejectCode.BAD_VALUE, f"expected text of the form {field.pattern}")
     return value
 
 
-# --- the whole record -----------------------------------------------------------------------------
-
-
-def _identified(checks: Checks, record: Object) -> Iterator[tuple[Problem, str]]:
-    present = [at for at in checks.identifiers if get(record, at) is not None]
-    if checks.identifiers and not present:
-        names = ", ".join(at[-1] for at in checks.identifiers)
-        yield Problem("no_identifier", f"the row has none of {names}"), ""
-    if checks.exactly_one_identifier and len(present) > 1:
-        names = " and ".join(at[-1] for at in present)
-        yield Problem("bad_record", f"exactly one identifier is taken, found {names}"), ""
-
-
-def _channels(checks: Checks, record: Object) -> Iterator[tuple[Problem, str]]:
-    """The words of a column are read and taken out."""
-    held, pointer = get(record, checks.channels_path), "/" + "/".join(checks.channels_path)
-    given = held.pop(MARK, None) if isinstance(held, dict) else None
-    texts = given if isinstance(given, list) else [given]
-    words = re.split(r"[,\s]+", ",".join(str(text) for text in texts if text is not None).lower())
-    if any(word and word not in checks.channels for word in words):
-        yield Problem("bad_value", f"channels: expected some of {', '.join(checks.channels)}"), pointer
-    elif not held:
-        yield Problem("missing_field", f"channels: the row names none of {', '.join(checks.channels)}"), pointer
-
-
-def _needed(checks: Checks, record: Object) -> Iterator[tuple[Problem, str]]:
-    """What is there without something that it needs: a channel without its identifier, half of a pair."""
-    for need in checks.requires:
-        if get(record, need.if_present) is not None and get(record, need.json_path) in (None, ""):
-            yield Problem("missing_field", need.reason), "/" + "/".join(need.json_path)
-
-
-def _other_identifier(checks: Checks, record: Object, wanted: FieldCheck) -> bool:
-    return any(get(record, at) not in (None, "") for at in checks.identifiers if at != wanted.json_path)
-
-
-def _within_limits(checks: Checks, record: Object) -> Iterator[tuple[Problem, str]]:
-    properties = get(record, checks.properties_path) if checks.properties_path else None
-    if (
-        checks.record_limits.max_properties is not None
-        and isinstance(properties, dict)
-        and len(properties) > checks.record_limits.max_properties
-    ):
-        detail = f"{len(properties):,} properties; at most {checks.record_limits.max_properties:,} are taken"
-        yield Problem("too_many_properties", detail), "/" + "/".join(checks.properties_path)
-    if (
-        checks.record_limits.max_depth is not None
-        and isinstance(properties, dict)
-        and _depth(properties) > checks.record_limits.max_depth
-    ):
-        yield (
-            Problem("too_deep", f"nested deeper than {checks.record_limits.max_depth} levels"),
-            "/" + "/".join(checks.properties_path),
-        )
-    if checks.record_limits.max_items is not None and _longest(record) > checks.record_limits.max_items:
-        yield Problem("too_many_items", f"an array has more than {checks.record_limits.max_items:,} items"), ""
-    if checks.record_limits.max_string_bytes is not None and _largest(record) > checks.record_limits.max_string_bytes:
-        yield Problem("too_large", f"a text has more than {checks.record_limits.max_string_bytes:,} bytes"), ""
-    size = len(exact_json.dumps(record)) if checks.max_row_bytes is not None else 0
-    if checks.max_row_bytes is not None and size > checks.max_row_bytes:
-        yield Problem("too_large", f"{size:,} bytes; at most {checks.max_row_bytes:,} are taken"), ""
-
-
-def _children(value: Json) -> list[Json]:
-    return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
-
-
-def _depth(value: Json) -> int:
-    return 1 + max(map(_depth, _children(value)), default=0) if isinstance(value, dict | list) else 0
-
-
-def _longest(value: Json) -> int:
-    own = len(value) if isinstance(value, list) else 0
-    return max([own, *map(_longest, _children(value))])
-
-
-def _largest(value: Json) -> int:
-    """Bytes of the longest text."""
-    own = len(value.encode("utf-8", "surrogatepass")) if isinstance(value, str) else 0
-    return max([own, *map(_largest, _children(value))])
-
-
-def _shape(plan: WritePlan, record: Object) -> Iterator[tuple[Problem, str]]:
-    """A record that comes ready made must be one of this endpoint: its type, and no unknown field."""
-    expected = plan.template.record.get("type")
-    if expected is not None and record.get("type") != expected:
-        yield Problem("bad_record", f'expected a record with "type": "{expected}"'), "/type"
-    if plan.template.raw_rows:
-        return
-    for at in _unknown(plan, record):
-        several = isinstance(get(record, at), list) and (*at, ONE_ITEM) in _ways(plan.template)
-        said = (
-            f"{'/'.join(at)} must hold exactly one" if several else f"{plan.template.name} has no field {'/'.join(at)}"
-        )
-        yield Problem("bad_record", said), "/" + "/".join(at)
-
-
-def _unknown(plan: WritePlan, record: Object) -> Iterator[tuple[str, ...]]:
-    yield from _ends(record, (), _places(plan.template))
-
-
-def _places(template: Template) -> set[tuple[str, ...]]:
-    """Every place of a record that may hold a value."""
-    places = [known.json_path for known in template.fields] + (
-        [template.properties_path] if template.properties_path else []
-    )
-    return set(places) | _constant_places(template.record, ())
-
-
-def _ways(template: Template) -> set[tuple[str, ...]]:
-    """Every place on the way to one that may hold a value."""
-    return {place[:length] for place in _places(template) for length in range(1, len(place))}
-
-
-def _constant_places(constants: Mapping[str, object], at: tuple[str, ...]) -> set[tuple[str, ...]]:
-    places: set[tuple[str, ...]] = set()
-    for key, value in constants.items():
-        here = (*at, key.removesuffix("?"))
-        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], Mapping):
-            value, here = value[0], (*here, ONE_ITEM)  # noqa: PLW2901
-        places |= _constant_places(value, here) if isinstance(value, Mapping) else {here}
-    return places
-
-
-def _ends(value: Json, at: tuple[str, ...], known: set[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
-    """Places of the record that no known place leads to or covers."""
-    if at in known:
-        return
-    leads = any(place[: len(at)] == at for place in known)
-    if not leads:
-        yield at
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _ends(inner, (*at, key), known)
-    elif isinstance(value, list) and len(value) == 1:
-        yield from _ends(value[0], (*at, ONE_ITEM), known)
-    elif isinstance(value, list):
-        yield at
-
-
-def _digest(checks: Checks, record: Object) -> str:
-    """A stable id from what the event is (or the chosen columns): never from a clock or a random number.
+def _content_id(checks: Checks, record: dict[str, Json]) -> str:
+    """A `unique_id` made of the event's content, or of the chosen columns; never of a clock or a random number.
 
     Fields go by their paths, so that the same event has the same id in every layout and revision of a record.
     """
-    chosen: Json = [get(record, at) for at in checks.unique_id_sources]
+    chosen: Json = [get(record, path) for path in checks.unique_id_sources]
     if not checks.unique_id_sources:
-        told = {path: get(record, at) for path, at in checks.unique_id_content}
-        chosen = {path: value for path, value in told.items() if value not in (None, {}, [])}
+        content = {name: get(record, path) for name, path in checks.unique_id_content}
+        chosen = {name: value for name, value in content.items() if value not in (None, {}, [])}
     text = exact_json.dumps(exact_json.canonical(chosen), sort_keys=True)
     return hashlib.blake2b(text, digest_size=16).hexdigest()
-
-
-# --- places ---------------------------------------------------------------------------------------
-
-
-def get(record: Json, at: tuple[str, ...]) -> Json:
-    """The value at a place of a record; None where nothing is there."""
-    value = record
-    for part in at:
-        if isinstance(value, list) and part == ONE_ITEM:
-            value = value[0] if value else None
-        else:
-            value = value.get(part) if isinstance(value, dict) else None
-    return value
-
-
-def put(record: Object, at: tuple[str, ...], value: Json) -> None:
-    """Set the value at a place, making the objects on the way."""
-    inner: Json = record
-    for part, after in itertools.pairwise(at):
-        if isinstance(inner, list):
-            inner = inner[0] if inner else None
-        elif isinstance(inner, dict):
-            inner = inner.setdefault(part, [{}] if after == ONE_ITEM else {})
-    if isinstance(inner, dict):
-        inner[at[-1]] = value
-
-
-def remove(record: Object, at: tuple[str, ...]) -> None:
-    """Take the value at a place out of the record."""
-    holder = get(record, at[:-1])
-    if isinstance(holder, dict):
-        holder.pop(at[-1], None)
-
-
-def prune(record: Object, keep: tuple[tuple[str, ...], ...]) -> None:
-    """Leave out `location` and the like when a repair emptied them."""
-    attributes = record.get("attributes")
-    if isinstance(attributes, dict):
-        for name in ("location", "properties"):
-            if attributes.get(name) == {} and ("attributes", name) not in keep:
-                del attributes[name]

@@ -1,86 +1,53 @@
-"""Which rows of a DataFrame a state knows already: found with Spark, whatever the sizes; nothing is evaluated here.
+"""Compares the rows of a DataFrame with a state, in Spark, whatever the sizes; nothing is evaluated here.
 
-Every encoded row gets a mark (key and fingerprint, 16 bytes each, from the text of its record, so that one rule serves
-whoever made it) and is told to be sent, to stand as it is, or to be replaced by a later row with the same identifier.
+Every encoded row gets a fingerprint (key and hash of its record, 16 bytes each) and a `RowStatus`. The text of the
+record alone decides, so that all entry points compare alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
-from spark_klaviyo.arrow.encoded import (
-    ENCODED_DDL,
-    FINGERPRINT,
-    KEY,
-    PARAMS,
-    RECORD,
-    ROW_STATUS,
-    SPARK_ENCODED,
-    VERDICT,
-)
-from spark_klaviyo.datasets.storage import is_local, local_path
-from spark_klaviyo.encode.encoder import encode_batches
+from spark_klaviyo.arrow.encoded import FINGERPRINT, KEY, PARAMS, RECORD, ROW_STATUS, VERDICT
+from spark_klaviyo.core.identifiers import SEPARATOR
+from spark_klaviyo.core.models import StateLocation
+from spark_klaviyo.datasets.storage import Folder, is_local, local_path
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.state.format import DDL, INTENT, LOST, PENDING, REFUSED, RESOLVED, SENT, StatePlace
-from spark_klaviyo.task.resume import DELIVERED, DOUBTFUL, REPLACED, TO_SEND, steered
+from spark_klaviyo.state.format import DDL, JOBS, RowStatus, StateOutcome
+from spark_klaviyo.state.keys import depends_on_params, hash_column, identifier_column
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import DataFrame
 
-# A row of the state in the order in which rows of one key count, and all else of it.
+SENT, PENDING, INTENT = StateOutcome.SENT, StateOutcome.PENDING, StateOutcome.INTENT
+# A row of the state; structs compare by their first fields, so the greatest one of a key is the last one.
 ORDERED = "struct(run_number, at, fingerprint, outcome, job_id, run_id, partition_id)"
-NEWEST = (
-    f"max(CASE WHEN outcome IN ('{SENT}', '{PENDING}') THEN {ORDERED} END) AS newest",
-    f"max(CASE WHEN outcome = '{INTENT}' THEN {ORDERED} END) AS begun",
-    f"max(CASE WHEN outcome <> '{INTENT}' THEN {ORDERED} END) AS after",
+LAST_ROWS = (
+    f"max(CASE WHEN outcome IN ('{SENT}', '{PENDING}') THEN {ORDERED} END) AS delivered",
+    f"max(CASE WHEN outcome = '{INTENT}' THEN {ORDERED} END) AS intent",
+    f"max(CASE WHEN outcome <> '{INTENT}' THEN {ORDERED} END) AS final",
 )
-DOUBT = "(begun IS NOT NULL AND (after IS NULL OR begun > after)) AS doubtful"
-# What lies between the parts of an identifier.
-US = "\x1f"
+IN_DOUBT = "(intent IS NOT NULL AND (final IS NULL OR intent > final)) AS in_doubt"
 
 
-@dataclass(frozen=True)
-class EncodeTask:
-    """Encodes the rows of one partition; picklable."""
-
-    plan: WritePlan
-
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """What `mapInArrow` calls."""
-        for encoded in encode_batches(batches, self.plan):
-            columns = [column.cast(field.type) for column, field in zip(encoded.columns, SPARK_ENCODED, strict=True)]
-            yield pa.RecordBatch.from_arrays(columns, schema=SPARK_ENCODED)
-
-
-def encoded_in_tasks(df: DataFrame, plan: WritePlan) -> DataFrame:
-    """The encoded rows of a DataFrame; nothing is evaluated yet."""
-    return df.mapInArrow(EncodeTask(plan), ENCODED_DDL)
-
-
-def standing(encoded: DataFrame, plan: WritePlan, place: StatePlace, *, jobs: bool) -> DataFrame:
+def compare_with_state(encoded: DataFrame, plan: WritePlan, state: StateLocation) -> DataFrame:
     """The encoded rows with `fingerprint` and `row_status`; rows that need no sending come without their record.
 
-    `jobs`: the state tells of ended jobs. A shuffle by key brings all rows of one identifier together.
+    A shuffle by key brings all rows of one identifier together.
     """
     from pyspark.sql import functions as f
 
-    rows = _keyed(encoded, plan, place)
-    known = latest(encoded.sparkSession, place, jobs=jobs).withColumnsRenamed(
-        {"key": "known_key", "fingerprint": "known_fingerprint"}
-    )
-    joined = rows.join(known, f.col("row_key") == f.col("known_key"), "left")
-    code = f.when(f.col("rank") > 1, REPLACED)
+    rows = _with_keys(encoded, plan, state)
+    rows = rows.join(_last_delivered(encoded.sparkSession, state), f.col("row_key") == f.col("known_key"), "left")
+    status = f.when(f.col("rank") > 1, RowStatus.REPLACED)
     if not plan.resend.allows_every_request:
-        code = code.when(f.col("doubtful"), DOUBTFUL)
-    code = code.when(f.col("known_fingerprint") == f.col("content"), DELIVERED).otherwise(TO_SEND)
-    told = joined.withColumn(ROW_STATUS, code.cast("int"))
-    return told.select(
-        f.when(f.col(ROW_STATUS).isin(TO_SEND, DOUBTFUL), f.col(RECORD)).otherwise(f.lit("")).alias(RECORD),
+        status = status.when(f.col("in_doubt"), RowStatus.IN_DOUBT)
+    status = status.when(f.col("known_content") == f.col("content"), RowStatus.DELIVERED).otherwise(RowStatus.TO_SEND)
+    rows = rows.withColumn(ROW_STATUS, status.cast("int"))
+    needed = f.col(ROW_STATUS).isin(RowStatus.TO_SEND, RowStatus.IN_DOUBT)
+    return rows.select(
+        f.when(needed, f.col(RECORD)).otherwise(f.lit("")).alias(RECORD),
         VERDICT,
         KEY,
         PARAMS,
@@ -89,98 +56,82 @@ def standing(encoded: DataFrame, plan: WritePlan, place: StatePlace, *, jobs: bo
     )
 
 
-def latest(spark: Any, place: StatePlace, *, jobs: bool) -> DataFrame:
-    """For each key of the scope the `fingerprint` delivered last (null: none was), and whether it is `doubtful`."""
-    kept = live(spark, place.path, f"scope = X'{place.scope.hex()}'", jobs=jobs)
-    newest: DataFrame = kept.groupBy("key").agg(*(_expr(text) for text in NEWEST))
-    return newest.selectExpr("key", "newest.fingerprint AS fingerprint", DOUBT)
+def _with_keys(encoded: DataFrame, plan: WritePlan, state: StateLocation) -> DataFrame:
+    """The encoded rows with `content`, `row_key`, and `rank`: 1 for the last row of each key."""
+    from pyspark.sql import Window
+    from pyspark.sql import functions as f
+
+    salt = f.lit(state.scope.hex() + "\n")
+    separator, params = f.lit(SEPARATOR), f.coalesce(f.col(PARAMS), f.lit(""))
+    rows = encoded.withColumn("content", hash_column(f.concat(salt, f.col(RECORD), separator, params)))
+    rows = rows.withColumn("place", f.monotonically_increasing_id())
+    if not plan.checks.key:  # rows differ by what they hold alone: the second of two equal ones is another row
+        rows = rows.withColumn("rank", f.row_number().over(Window.partitionBy("content").orderBy("place")))
+        text = f.concat(salt, f.hex("content"), separator, f.col("rank").cast("string"))
+        return rows.withColumn("row_key", hash_column(text)).withColumn("rank", f.lit(1))
+    beside = [separator, params] if depends_on_params(plan) else []
+    text = f.concat(salt, identifier_column(plan, RECORD, f.hex("content")), *beside)
+    rows = rows.withColumn("row_key", hash_column(text))
+    return rows.withColumn("rank", f.row_number().over(Window.partitionBy("row_key").orderBy(f.desc("place"))))
 
 
-def live(spark: Any, path: str, condition: str, *, jobs: bool) -> DataFrame:
-    """The rows of a state about rows, but for those that their job has refused or lost."""
-    state: DataFrame = stored(spark, path).where(condition)
-    rows = state.where(f"key IS NOT NULL AND outcome IN ('{SENT}', '{PENDING}', '{INTENT}', '{RESOLVED}')")
-    if not jobs:
+def _last_delivered(spark: Any, state: StateLocation) -> DataFrame:
+    """For each key of the scope the content delivered last (null: none was), and whether it is in doubt."""
+    known = last_rows(live_rows(spark, state.path, _scope(state)))
+    return known.selectExpr("key AS known_key", "delivered.fingerprint AS known_content", IN_DOUBT)
+
+
+def last_rows(rows: DataFrame) -> DataFrame:
+    """For each scope and key the last row `delivered`, the last `intent`, and the last row that is no intent."""
+    from pyspark.sql import functions as f
+
+    return rows.groupBy("scope", "key").agg(*map(f.expr, LAST_ROWS))
+
+
+def live_rows(spark: Any, path: str, condition: str = "true") -> DataFrame:
+    """The rows of a state that are about rows, without those that their job has refused or lost."""
+    state = stored_rows(spark, path).where(condition)
+    rows = state.where(f"key IS NOT NULL AND outcome <> '{StateOutcome.REFUSED}'")
+    if not holds_jobs(path):
         return rows
-    lost = state.where(f"outcome = '{LOST}'").select("job_id").distinct()
-    refused = state.where(f"outcome = '{REFUSED}'").select("job_id", "key").distinct()
+    lost = state.where(f"outcome = '{StateOutcome.JOB_LOST}'").select("job_id").distinct()
+    refused = state.where(f"outcome = '{StateOutcome.REFUSED}'").select("job_id", "key").distinct()
     return rows.join(lost, ["job_id"], "left_anti").join(refused, ["job_id", "key"], "left_anti")
 
 
-def stored(spark: Any, path: str) -> DataFrame:
+def open_jobs(spark: Any, state: StateLocation) -> list[tuple[str, int]]:
+    """The jobs of the scope whose end no run has seen, and how many rows each has; few, as a job is a request."""
+    rows = live_rows(spark, state.path, f"{_scope(state)} AND job_id IS NOT NULL")
+    counted = rows.where(f"outcome = '{PENDING}'").groupBy("job_id").count()
+    if holds_jobs(state.path):
+        ended = stored_rows(spark, state.path).where(f"{_scope(state)} AND key IS NULL").select("job_id").distinct()
+        counted = counted.join(ended, ["job_id"], "left_anti")
+    return [(row["job_id"], row["count"]) for row in counted.collect()]
+
+
+def stored_rows(spark: Any, path: str) -> DataFrame:
     """All rows of a state."""
-    found: DataFrame = spark.read.schema(DDL).parquet(for_spark(path))
+    found: DataFrame = spark.read.schema(DDL).parquet(spark_path(path))
     return found
 
 
-def for_spark(place: str) -> str:
-    """A place as Spark calls it: a path without scheme is this machine's, whatever Spark's default file system is.
+def holds_jobs(path: str) -> bool:
+    """Whether a state says anything about jobs; most hold nothing, and need no joins for it."""
+    return bool(Folder.at(path).names_with(JOBS))
 
-    But Databricks' volumes are known to Spark by their paths, and its mount of DBFS by `dbfs:`.
+
+def spark_path(path: str) -> str:
+    """A path as Spark takes it: without a scheme it is this machine's, whatever Spark's default file system is.
+
+    Databricks' volumes, however, are known to Spark by their paths, and its mount of DBFS by `dbfs:`.
     """
-    if not is_local(place) or place.startswith("dbfs:"):
-        return place
-    path = Path(local_path(place)).expanduser().absolute().as_posix()
-    if path.startswith("/Volumes/"):
+    if not is_local(path) or path.startswith("dbfs:"):
         return path
-    return f"dbfs:/{path.removeprefix('/dbfs/')}" if path.startswith("/dbfs/") else f"file://{path}"
+    local = Path(local_path(path)).expanduser().absolute().as_posix()
+    if local.startswith("/Volumes/"):
+        return local
+    return f"dbfs:/{local.removeprefix('/dbfs/')}" if local.startswith("/dbfs/") else f"file://{local}"
 
 
-# --- keys -----------------------------------------------------------------------------------------
-
-
-def _keyed(encoded: DataFrame, plan: WritePlan, place: StatePlace) -> DataFrame:
-    """The encoded rows with `content` (hash of what is sent), `row_key`, and `rank`: 1 for the last row of a key."""
-    from pyspark.sql import functions as f
-
-    salt = place.scope.hex() + "\n"
-    beside = f.coalesce(f.col(PARAMS), f.lit(""))
-    rows = encoded.withColumn("content", _hash(f.concat(f.lit(salt), f.col(RECORD), f.lit(US), beside)))
-    rows = rows.withColumn("place", f.monotonically_increasing_id())
-    if not plan.checks.key:  # nothing tells rows apart but what they hold: the second of two equal ones is another row
-        rows = rows.withColumn("rank", _expr("row_number() OVER (PARTITION BY content ORDER BY place)"))
-        text = f.concat(f.lit(salt), f.hex("content"), f.lit(US), f.col("rank").cast("string"))
-        return rows.withColumn("row_key", _hash(text)).withColumn("rank", f.lit(1))
-    text = f.concat(f.lit(salt), _identifier(plan), *([f.lit(US), beside] if steered(plan) else []))
-    rows = rows.withColumn("row_key", _hash(text))
-    return rows.withColumn("rank", _expr("row_number() OVER (PARTITION BY row_key ORDER BY place DESC)"))
-
-
-def _identifier(plan: WritePlan) -> Column:
-    """What makes a row the same thing as another: as `task.resume.identifier` writes it.
-
-    A row without any is told by what it holds, or, where an event's id is made of some columns, by those.
-    """
-    from pyspark.sql import functions as f
-
-    beside = [f.coalesce(_value(at), f.lit("")) for at in plan.checks.key_with]
-    named = []
-    for at in plan.checks.key:
-        value = _value(at)
-        named.append(f.when(value != "", f.concat_ws(US, f.lit(at[-1]), value, *beside)))
-    places = [f.coalesce(_value(at), f.lit("")) for at in plan.checks.unique_id_sources]
-    return f.coalesce(*named, f.concat_ws(US, f.lit(""), *(places or [f.hex("content")])))
-
-
-def _value(at: tuple[str, ...]) -> Column:
-    """The value at a place of the record, in the one form that all its spellings share."""
-    from pyspark.sql import functions as f
-
-    path = "$" + "".join("[0]" if part == "[]" else f"['{part}']" for part in at)
-    value = f.trim(f.get_json_object(RECORD, path))
-    if at[-1] == "email":
-        return f.lower(value)
-    return f.regexp_replace(value, "[^+0-9]", "") if at[-1] == "phone_number" else value
-
-
-def _hash(text: Column) -> Column:
-    """The first 128 bits of SHA-256."""
-    from pyspark.sql import functions as f
-
-    return f.unhex(f.substring(f.sha2(text, 256), 1, 32))
-
-
-def _expr(text: str) -> Column:
-    from pyspark.sql import functions as f
-
-    return f.expr(text)
+def _scope(state: StateLocation) -> str:
+    return f"scope = X'{state.scope.hex()}'"

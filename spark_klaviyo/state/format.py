@@ -1,19 +1,8 @@
-"""What was delivered, kept between runs: the format of a state, its scope and its keys. Hashes only, nobody's data.
+"""The format of a state: its files, columns, scopes and hashes. It holds hashes only, no value of a row and no key.
 
-`state_path` is a folder of Parquet files, written side by side and never changed, one row for each row that reached its
-outcome:
-
-scope        hash of the account, the template and its settings
-key          hash of the row's identifier (of an event's unique id), salted with the scope; null where
-             the row tells of a job
-fingerprint  hash of the mapped record
-outcome      sent | pending (its job is not known to have ended) | refused (by its job);
-             where sending twice could do harm also: begun (written down before it is sent: with nothing after it, the
-             row is in doubt) | over (it was refused, or not sent at all);
-             of a job: taken | lost
-job_id, run_id, partition_id, run_number (counts the runs of a state: no clock orders them), at
-
-For each key the last row by (run_number, at) counts.
+`state_path` is a folder of Parquet files that are written side by side, once, under names that no two writers share,
+and never renamed. Each row says what became of one row of a write, or of one asynchronous job (`COLUMNS`). For each key
+the last row by (run_number, at) counts.
 """
 
 from __future__ import annotations
@@ -21,112 +10,77 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from spark_klaviyo.datasets.schemas import Column, arrow_schema, ddl
+
 FORMAT = 1
 FORMAT_FILE = "_format.json"
 PART = "part-"  # rows, written by tasks
 JOBS = "jobs-"  # ends of jobs, and the rows that they refused
-COMPACT = "compact-"  # rows that stand, gathered from many files
-DATASET = (PART, JOBS, COMPACT)
+COMPACT = "compact-"  # what is left of many files after compaction
 
-SENT, PENDING, REFUSED = "sent", "pending", "refused"
-INTENT, RESOLVED = "begun", "over"
-TAKEN, LOST = "taken", "lost"
-
-SCHEMA = pa.schema(
-    [
-        ("scope", pa.binary()),
-        ("key", pa.binary()),
-        ("fingerprint", pa.binary()),
-        ("outcome", pa.string()),
-        ("job_id", pa.string()),
-        ("run_id", pa.string()),
-        ("partition_id", pa.int32()),
-        ("run_number", pa.int64()),
-        ("at", pa.timestamp("us", tz="UTC")),
-    ]
+COLUMNS = (
+    Column("scope", "binary", "hash of the account, the template and its settings"),
+    Column("key", "binary", "hash of the row's identifier within the scope; null where the row describes a job"),
+    Column("fingerprint", "binary", "hash of the mapped record within the scope"),
+    Column("outcome", "string", "a `StateOutcome`"),
+    Column("job_id", "string", "Klaviyo's asynchronous job, where there is one"),
+    Column("run_id", "string", "names the run"),
+    Column("partition_id", "int", "Spark's partition; -1 for the calling process"),
+    Column("run_number", "bigint", "counts the runs of a state, so that no clock orders them"),
+    Column("at", "timestamp", "when it was recorded"),
 )
-DDL = (
-    "scope binary, key binary, fingerprint binary, outcome string, job_id string, run_id string, "
-    "partition_id int, run_number bigint, at timestamp"
-)
+SCHEMA = arrow_schema(COLUMNS)
+DDL = ddl(COLUMNS)
 
-HASH = 16  # bytes of a scope, a key, a fingerprint
-MARK = 2 * HASH  # a row's key and fingerprint, side by side
-Marks = npt.NDArray[np.uint8]  # shape (rows, MARK)
+HASH_BYTES = 16  # of a scope, a key, a fingerprint
+FINGERPRINT_BYTES = 2 * HASH_BYTES  # while rows travel, the hashes of their key and their record stand side by side
+Fingerprints = npt.NDArray[np.uint8]  # shape (rows, FINGERPRINT_BYTES)
 
 
-class StateError(ValueError):
-    """The state at `state_path` cannot be used; the text says why and what to do."""
+class StateOutcome(StrEnum):
+    """What a row of the state says. The values are those in the files."""
+
+    SENT = "sent"
+    PENDING = "pending"  # accepted by a job that is not known to have ended
+    REFUSED = "refused"  # by its job
+    INTENT = "begun"  # about to be sent where a second delivery does harm; in doubt while nothing later is recorded
+    RESOLVED = "over"  # after an intent: it was refused, or not sent at all
+    JOB_DONE = "taken"  # of a job: it has ended, and took all rows but the refused ones
+    JOB_LOST = "lost"  # of a job: its rows have to be sent again
 
 
-@dataclass(frozen=True)
-class StatePlace:
-    """Where the tasks of one run keep their record."""
+class RowStatus(IntEnum):
+    """What comparing a row with the state has found."""
 
-    path: str = field(repr=False)  # a URI may hold the secrets of a store
-    scope: bytes
-    run_id: str
-    run_number: int = 0
-    stale_seconds: float = 15.0  # a holder that gives no sign of life for so long is taken for dead
+    TO_SEND = 0
+    DELIVERED = 1
+    REPLACED = 2
+    IN_DOUBT = 3
 
 
 def scope_of(account: str, endpoint: Mapping[str, object]) -> bytes:
     """The hash that keeps accounts, templates and lists apart; the order of `endpoint` makes no difference."""
-    text = json.dumps([FORMAT, account, endpoint], sort_keys=True, ensure_ascii=False)
-    return digest(text)
-
-
-def key_text(parts: list[str]) -> str:
-    """An identifier as one text: its field, its value, and what belongs to it."""
-    return "\x1f".join(parts)
+    return digest(json.dumps([FORMAT, account, endpoint], sort_keys=True, ensure_ascii=False))
 
 
 def salted(scope: bytes, text: str) -> bytes:
-    """The hash of a key or a record within its scope."""
+    """The hash of a key within its scope; `state.keys` computes the same in Spark."""
     return digest(scope.hex() + "\n" + text)
 
 
 def digest(text: str) -> bytes:
     """The first 128 bits of SHA-256."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:HASH]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:HASH_BYTES]
 
 
-def read_format(content: bytes | None) -> int:
-    """How many runs a state has seen, from its format file; 0 where there is none yet.
-
-    Raises `StateError` for a format that is not ours.
-    """
-    if content is None:
-        return 0
-    try:
-        told = json.loads(content)
-        version, runs = told["format"], int(told["runs"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise StateError(f"its {FORMAT_FILE} cannot be read: is this a state_path?") from error
-    if version != FORMAT:
-        raise StateError(
-            f"its format is {version!r} and this version reads {FORMAT}: use the version of spark_klaviyo "
-            "that wrote it, or another folder"
-        )
-    return runs
-
-
-def format_content(runs: int) -> bytes:
-    """What stands in the format file."""
-    return json.dumps({"format": FORMAT, "runs": runs}).encode()
-
-
-def marks_of(column: pa.Array, width: int = MARK) -> Marks:
-    """The marks (or hashes) of an Arrow column of binary values without nulls, each `width` bytes long."""
-    if not len(column):
-        return np.empty((0, width), np.uint8)
-    _, starts, body = column.buffers()
-    first = int(np.frombuffer(starts, dtype=np.int32)[column.offset])
-    held = np.frombuffer(body, dtype=np.uint8)
-    return held[first : first + len(column) * width].reshape(-1, width)
+def fingerprints_of(column: pa.Array, width: int = FINGERPRINT_BYTES) -> Fingerprints:
+    """A binary Arrow column without nulls, each value `width` bytes long, as a matrix of bytes; not copied."""
+    fixed = column.cast(pa.binary(width))
+    held = np.frombuffer(fixed.buffers()[1], dtype=np.uint8)
+    return held[fixed.offset * width : (fixed.offset + len(fixed)) * width].reshape(-1, width)

@@ -1,7 +1,7 @@
-"""Who works here: a note that its holder renews every few seconds, and how others tell whether the holder lives.
+"""Leases: a small file that its holder renews every few seconds, and how others see whether the holder is alive.
 
-No clock is compared with another: an observer watches whether the note changes. Where holder and observer share a
-machine, a holder whose process has ended is dead at once.
+Clocks of different machines are not compared: an observer watches whether the file changes. Where holder and observer
+share a machine, a holder whose process has ended is dead at once.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from spark_klaviyo.datasets.storage import Folder
-from spark_klaviyo.state.notes import parsed, read_note, settled_note, write_note
 
-Sleep = Callable[[float], object]
+READ_ATTEMPTS, READ_SECONDS = 5, 0.1  # while a lease is being written
+TAKEN_OVER = "another run has taken it over"
 
 
 class Lease:
-    """A note held for as long as this process works.
+    """A lease held for as long as this process works.
 
-    `lost` is called, once, from a thread, when somebody else holds it, or when it could not be renewed for
-    `stale_seconds`; `each_beat` with every renewal.
+    `on_loss` is called, once, from a thread, when another holder has taken the lease, or when it could not be renewed
+    for `stale_seconds`; `on_renewal` with every renewal.
     """
 
     def __init__(
@@ -33,75 +33,89 @@ class Lease:
         name: str,
         owner: str,
         stale_seconds: float,
-        lost: Callable[[str], None],
-        each_beat: Callable[[], None] = lambda: None,
+        on_loss: Callable[[str], None] = lambda _: None,
+        on_renewal: Callable[[], None] = lambda: None,
     ) -> None:
-        self._folder, self.name, self._owner = folder, name, owner
-        self._beat_seconds = stale_seconds / 5
-        self._stale_seconds = stale_seconds
-        self._lost, self._each_beat = lost, each_beat
-        self._ended = threading.Event()
-        self._beats = 0
-        self._thread = threading.Thread(target=self._run, name="klaviyo-lease", daemon=True)
+        self._folder, self.name, self._owner, self._stale_seconds = folder, name, owner, stale_seconds
+        self._on_loss, self._on_renewal = on_loss, on_renewal
+        self._released = threading.Event()
+        self._renewals = 0
+        self._thread = threading.Thread(target=self._renew, name="klaviyo-lease", daemon=True)
 
-    def take(self) -> None:
-        """Write the note and begin to renew it. Raises OSError where it cannot be written."""
+    def acquire(self) -> None:
+        """Write the lease and begin to renew it. Raises OSError where it cannot be written."""
         self._write()
         self._thread.start()
 
     def release(self) -> None:
-        """Stop renewing, and take the note away where it is still ours."""
-        self._ended.set()
+        """Stop renewing, and delete the lease if it is still ours."""
+        self._released.set()
         self._thread.join()
         if self.is_ours():
             self._folder.delete(self.name)
 
     def is_ours(self) -> bool:
-        """Whether the note names us."""
-        return bool(settled_note(self._folder, self.name).get("owner") == self._owner)
+        """Whether the lease names us."""
+        return owner_of(self._folder, self.name) == self._owner
 
     def _write(self) -> None:
-        self._beats += 1
-        write_note(self._folder, self.name, {"owner": self._owner, **here(), "beat": self._beats, "at": time.time()})
+        self._renewals += 1
+        holder = {"owner": self._owner, **this_process(), "beat": self._renewals, "at": time.time()}
+        self._folder.write_json(self.name, holder)
 
-    def _run(self) -> None:
+    def _renew(self) -> None:
         renewed = time.monotonic()
-        while not self._ended.wait(self._beat_seconds):
+        while not self._released.wait(self._stale_seconds / 5):
             try:
                 if not self.is_ours():
-                    self._lost("another run has taken it over")
+                    self._on_loss(TAKEN_OVER)
                     return
                 self._write()
                 renewed = time.monotonic()
             except OSError as error:
                 if time.monotonic() - renewed > self._stale_seconds:
-                    self._lost(f"it could not be written to ({error.strerror or type(error).__name__})")
+                    self._on_loss(unwritable(error))
                     return
-            self._each_beat()
+            self._on_renewal()
 
 
 def owner_of(folder: Folder, name: str) -> str:
-    """Whom a note names; empty where there is none."""
-    return str(settled_note(folder, name).get("owner") or "")
+    """The owner that a lease names; empty where there is none, or it stays half written.
+
+    Some object stores and HDFS show a file that is written anew as missing or empty for an instant.
+    """
+    for _ in range(READ_ATTEMPTS):
+        holder = folder.read_json(name)
+        if holder or folder.is_local:
+            return str((holder or {}).get("owner") or "")
+        time.sleep(READ_SECONDS)
+    return ""
 
 
-def living(folder: Folder, names: Iterable[str], seconds: float, sleep: Sleep = time.sleep) -> list[str]:
-    """Which of these notes somebody still renews: watched until each has changed, gone, or `seconds` have passed."""
-    first = {name: read_note(folder, name) for name in names}
-    doubtful = [name for name, content in first.items() if content is not None and not _has_ended(parsed(content))]
-    alive: list[str] = []
+def active_leases(
+    folder: Folder, names: Iterable[str], seconds: float, wait: Callable[[float], object] = time.sleep
+) -> list[str]:
+    """The first of these leases that are seen to be renewed; none once all are dead, or `seconds` have passed."""
+    found = {name: folder.read_json(name) for name in names}
+    watched = {name: holder for name, holder in found.items() if holder is not None and not _has_ended(holder)}
+    active: list[str] = []
     until = time.monotonic() + seconds
-    while doubtful and not alive and time.monotonic() < until:
-        sleep(min(0.2, seconds / 10))
-        now = {name: read_note(folder, name) for name in doubtful}
-        alive = [name for name, content in now.items() if content is not None and content != first[name]]
-        doubtful = [name for name, content in now.items() if content is not None and name not in alive]
-    return alive
+    while watched and not active and time.monotonic() < until:
+        wait(min(0.2, seconds / 10))
+        now = {name: folder.read_json(name) for name in watched}
+        active = [name for name, holder in now.items() if holder is not None and holder != watched[name]]
+        watched = {name: holder for name, holder in watched.items() if now[name] is not None}
+    return active
 
 
-def here() -> dict[str, object]:
-    """Which process this is: the machine as far as process numbers are its own, and the number."""
-    return {"machine": _machine(), "process": os.getpid(), "began": _began(os.getpid())}
+def unwritable(error: OSError) -> str:
+    """Why a state cannot be used any more, from the error of its file system."""
+    return f"it could not be written to ({error.strerror or type(error).__name__})"
+
+
+def this_process() -> dict[str, object]:
+    """What names this process: the machine as far as process numbers are its own, the number, and its start."""
+    return {"machine": _machine(), "process": os.getpid(), "began": _start_of(os.getpid())}
 
 
 def _machine() -> str:
@@ -110,12 +124,12 @@ def _machine() -> str:
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
         parts.append(str(Path("/proc/self/ns/pid").readlink()))
     except OSError:
-        return ""  # process numbers cannot be told apart from another machine's
+        return ""  # its process numbers cannot be kept apart from another machine's
     return "/".join(parts)
 
 
-def _began(process: int) -> str:
-    """When a process began, as its system counts; empty where there is no such process, or it cannot be told."""
+def _start_of(process: int) -> str:
+    """When a process began, in its system's ticks; empty where there is no such process, or no /proc."""
     try:
         return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
     except (OSError, IndexError):
@@ -123,7 +137,7 @@ def _began(process: int) -> str:
 
 
 def _has_ended(holder: dict[str, Any]) -> bool:
-    """Whether the holder was a process of this machine that is no more."""
+    """Whether the holder was a process of this machine that no longer exists."""
     if not holder.get("machine") or holder.get("machine") != _machine():
         return False
-    return bool(_began(int(holder.get("process") or 0)) != holder.get("began"))
+    return bool(_start_of(int(holder.get("process") or 0)) != holder.get("began"))

@@ -1,6 +1,6 @@
-"""Writes down what was delivered while a task runs, and reads what earlier attempts of the same task have delivered.
+"""Records what a task delivers, while it runs, and reads what earlier attempts of the same task have delivered.
 
-One attempt at a time: a second one waits until the first gives no sign of life, then goes on where that one ended.
+One attempt works at a time: a second one waits until the first shows no sign of life, then continues where it ended.
 """
 
 from __future__ import annotations
@@ -9,209 +9,155 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import datetime, timezone
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from spark_klaviyo.core.codes import StopCode
+from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.datasets.storage import PARQUET, Folder
-from spark_klaviyo.state.earlier import EarlierAttempts
-from spark_klaviyo.state.format import (
-    HASH,
-    JOBS,
-    PART,
-    PENDING,
-    REFUSED,
-    SCHEMA,
-    SENT,
-    Marks,
-    StatePlace,
-)
-from spark_klaviyo.state.lease import Lease, living, owner_of
+from spark_klaviyo.state.earlier_attempts import EarlierAttempts
+from spark_klaviyo.state.format import HASH_BYTES, JOBS, PART, SCHEMA, Fingerprints, StateOutcome
+from spark_klaviyo.state.lease import TAKEN_OVER, Lease, active_leases, owner_of, unwritable
 
-NOT_HELD = "this run does not hold it here: is it one place for every machine?"
 LOCK = "_lock.json"
-LEASE = "_lease-"
-AT_ONCE = 1_000  # rows that are written down without waiting for more
+TASK_LEASE = "_lease-"
+NOT_HELD = "this run does not hold it: is it the same location for every task?"
+FLUSH_ROWS = 1_000  # rows that are written without waiting for more
 LONGEST_WAIT = 1.0  # seconds that fewer rows may wait for more
-FEW = 100  # files that are written without any waiting
-PATIENCE = 0.002  # seconds more of waiting for each further file: a million small requests do not get a file each
+UNDELAYED_FILES = 100  # files that are written without any wait
+DELAY_PER_FILE = 0.002  # further seconds of wait for each later file: a million small requests do not get a file each
 
-Fail = Callable[[StopCode, str], None]
-
-
-@dataclass(frozen=True)
-class Held:
-    """Rows with one outcome that are not written down yet."""
-
-    marks: Marks
-    outcome: str
-    job_id: str | None
-    at: int
+OnFailure = Callable[[StopCode, str], object]
 
 
 class Recorder:
-    """The record of one task, or of the calling process (`partition_id` -1). Locked: several threads may call it.
+    """The records of one task, or of the calling process (`partition_id` -1); several threads may call it.
 
-    `fail` is told, as (code, message), when the state cannot be written, or belongs to somebody else by now.
-    `unrecorded` counts rows that reached their outcome and could not be written down.
+    `on_failure` gets a code and a message when the state cannot be written, or another run has taken it over.
+    `unrecorded` counts rows that were sent and could not be recorded.
     """
 
-    def __init__(self, place: StatePlace, partition_id: int, attempt: int, fail: Fail) -> None:
-        self._place, self._partition = place, partition_id
-        self._folder = Folder.at(place.path)
-        self._owner = uuid.uuid4().hex
-        self._stem = f"{place.run_id}-{max(partition_id, 0):05d}-{attempt}-{self._owner[:8]}"
-        self._fail = fail
+    def __init__(self, state: StateLocation, partition_id: int, attempt: int, on_failure: OnFailure) -> None:
+        self._state, self._partition_id, self._on_failure = state, partition_id, on_failure
+        self._folder = Folder.at(state.path)
+        owner = uuid.uuid4().hex
+        self._stem = f"{state.run_id}-{max(partition_id, 0):05d}-{attempt}-{owner[:8]}"
         self._lock = threading.Lock()
-        self._held: list[Held] = []
-        self._ends: list[dict[str, object]] = []
+        self._rows: list[pa.Table] = []
+        self._jobs: list[pa.Table] = []
         self._files, self._written, self._last = 0, float("-inf"), 0
         self.unrecorded = 0
         self.earlier = EarlierAttempts([])
-        self._lease = Lease(
-            self._folder,
-            f"{LEASE}{place.run_id}-{partition_id:05d}.json",
-            self._owner,
-            place.stale_seconds,
-            self._lost,
-            self._each_beat,
-        )
+        lease = f"{TASK_LEASE}{state.run_id}-{partition_id:05d}.json"
+        self._lease = Lease(self._folder, lease, owner, state.stale_seconds, self._lose, self._check_lock)
 
-    def open(self, stopped: Callable[[float], object]) -> None:
-        """Take the task's lease, once no earlier attempt of it is at work, and read what those have delivered.
+    def open(self, wait: Callable[[float], bool]) -> None:
+        """Take the task's lease, once no earlier attempt of it is active, and read what those have delivered.
 
-        `stopped` sleeps, and says whether to give up. What is in the way is told to `fail`.
+        `wait` sleeps for some seconds and returns whether to give up. Obstacles are reported to `on_failure`.
         """
         try:
-            while living(self._folder, [self._lease.name], self._place.stale_seconds, stopped):
-                if stopped(0.0):
+            while active_leases(self._folder, [self._lease.name], self._state.stale_seconds, wait):
+                if wait(0.0):
                     return
-            if owner_of(self._folder, LOCK) != self._place.run_id:
-                self._fail(
-                    StopCode.STATE_LOST,
-                    self._message("this run does not hold it: is it the same place for every task?"),
-                )
+            if owner_of(self._folder, LOCK) != self._state.run_id:
+                self._lose(NOT_HELD)
                 return
-            self._lease.take()
-            if self._partition >= 0:
-                self.earlier = EarlierAttempts.read(self._folder, self._place.run_id, self._partition)
-                self._last = max(self._last, self.earlier.last)  # whatever the clock of the other machine said
+            self._lease.acquire()
+            if self._partition_id >= 0:
+                self.earlier = EarlierAttempts.read(self._folder, self._state.run_id, self._partition_id)
+                self._last = max(self._last, self.earlier.last)  # the clock of the other machine may be ahead
         except OSError as error:
-            self._fail(StopCode.STATE_UNWRITABLE, self._message(_why(error)))
+            self._fail(StopCode.STATE_UNWRITABLE, unwritable(error))
 
-    def record(self, marks: Marks, outcome: str, job_id: str | None = None, *, at_once: bool = False) -> None:
-        """Rows that reached their outcome, or were accepted by a job; on disk when this returns, or soon after."""
-        if not len(marks):
+    def record(
+        self, fingerprints: Fingerprints, outcome: StateOutcome, job_id: str | None = None, *, at_once: bool = False
+    ) -> None:
+        """Record the outcome of rows; on disk when this returns with `at_once`, else soon after."""
+        if not len(fingerprints):
             return
         with self._lock:
-            self._held.append(Held(marks, outcome, job_id, self._moment()))
-            waited = time.monotonic() - self._written
-            due = min(LONGEST_WAIT, PATIENCE * max(self._files - FEW, 0))
-            if at_once or waited >= due or sum(len(held.marks) for held in self._held) >= AT_ONCE:
+            keys, contents = _binary(fingerprints[:, :HASH_BYTES]), _binary(fingerprints[:, HASH_BYTES:])
+            self._rows.append(self._table(keys, contents, outcome, job_id))
+            due = min(LONGEST_WAIT, DELAY_PER_FILE * max(self._files - UNDELAYED_FILES, 0))
+            full = sum(map(len, self._rows)) >= FLUSH_ROWS
+            if at_once or full or time.monotonic() - self._written >= due:
                 self._flush()
 
-    def job(self, job_id: str, outcome: str, refused: Iterable[bytes] = ()) -> None:
-        """What became of a job, and the keys of the rows that it refused; an empty `outcome`: only those."""
-        with self._lock:
-            self._ends += [self._row(None, outcome, job_id)] if outcome else []
-            self._ends += [self._row(key, REFUSED, job_id) for key in refused]
-            if len(self._ends) >= AT_ONCE:
-                self._flush()
+    def record_job(self, job_id: str, outcome: StateOutcome) -> None:
+        """Record how a job ended."""
+        self._record_job(pa.nulls(1, pa.binary()), outcome, job_id)
+
+    def record_refused(self, job_id: str, keys: Iterable[bytes]) -> None:
+        """Record the keys of rows that their job has refused."""
+        self._record_job(pa.array(keys, pa.binary()), StateOutcome.REFUSED, job_id)
 
     def flush(self) -> None:
-        """Write down what is held."""
+        """Write what is held."""
         with self._lock:
             self._flush()
 
     def close(self) -> None:
-        """Write down what is held and give the lease back."""
+        """Write what is held and release the lease."""
         self.flush()
         try:
             self._lease.release()
-        except (OSError, RuntimeError):  # it was never taken, or cannot be deleted: others will see it is stale
+        except (OSError, RuntimeError):  # never acquired, or it cannot be deleted: others will find it stale
             return
 
-    def _flush(self) -> None:
-        held, self._held = self._held, []
-        if held and not self._put(PART, self._table(held)):
-            self.unrecorded += sum(len(one.marks) for one in held if one.outcome in (SENT, PENDING))
-        ends, self._ends = self._ends, []  # what cannot be written is asked again by the next run
-        if ends:
-            self._put(JOBS, pa.Table.from_pylist(ends, SCHEMA))
+    def _record_job(self, keys: pa.Array, outcome: StateOutcome, job_id: str) -> None:
+        with self._lock:
+            self._jobs.append(self._table(keys, pa.nulls(len(keys), pa.binary()), outcome, job_id))
+            if len(self._jobs) >= FLUSH_ROWS:
+                self._flush()
 
-    def _put(self, kind: str, table: pa.Table) -> bool:
+    def _flush(self) -> None:
+        rows, self._rows = self._rows, []
+        if rows and not self._write(PART, rows):
+            sent = pa.array([StateOutcome.SENT, StateOutcome.PENDING], pa.string())
+            self.unrecorded += pc.sum(pc.is_in(pa.concat_tables(rows)["outcome"], sent)).as_py()
+        jobs, self._jobs = self._jobs, []  # the next run asks again for what cannot be written
+        if jobs:
+            self._write(JOBS, jobs)
+
+    def _write(self, kind: str, tables: list[pa.Table]) -> bool:
         try:
-            self._folder.write(f"{kind}{self._stem}-{self._files:05d}{PARQUET}", table)
+            name = f"{kind}{self._stem}-{self._files:05d}{PARQUET}"
+            self._folder.write(name, pa.concat_tables(tables).combine_chunks())
         except OSError as error:
-            self._fail(StopCode.STATE_UNWRITABLE, self._message(_why(error)))
+            self._fail(StopCode.STATE_UNWRITABLE, unwritable(error))
             return False
         self._files += 1
         self._written = time.monotonic()
         return True
 
-    def _table(self, held: list[Held]) -> pa.Table:
-        counts = [len(one.marks) for one in held]
-        marks = np.concatenate([one.marks for one in held])
-        rows = len(marks)
-        columns = [
-            pa.repeat(pa.scalar(self._place.scope, pa.binary()), rows),
-            _binary(marks[:, :HASH]),
-            _binary(marks[:, HASH:]),
-            _repeated([one.outcome for one in held], counts),
-            _repeated([one.job_id for one in held], counts),
-            pa.repeat(pa.scalar(self._place.run_id), rows),
-            pa.repeat(pa.scalar(self._partition, pa.int32()), rows),
-            pa.repeat(pa.scalar(self._place.run_number, pa.int64()), rows),
-            pa.array(np.repeat([one.at for one in held], counts), pa.int64()).cast(SCHEMA.field("at").type),
-        ]
-        return pa.Table.from_arrays(columns, schema=SCHEMA)
+    def _table(self, keys: pa.Array, fingerprints: pa.Array, outcome: StateOutcome, job_id: str | None) -> pa.Table:
+        """Rows of the state that differ in key and fingerprint only."""
+        self._last = max(self._last + 1, time.time_ns() // 1000)  # grows with every call, whatever the clock does
+        state = self._state
+        same = [outcome, job_id, state.run_id, self._partition_id, state.run_number, self._last]
+        scalars = [pa.scalar(value, field.type) for value, field in zip(same, list(SCHEMA)[3:], strict=True)]
+        columns = [pa.repeat(pa.scalar(state.scope, pa.binary()), len(keys)), keys, fingerprints]
+        return pa.Table.from_arrays([*columns, *(pa.repeat(one, len(keys)) for one in scalars)], schema=SCHEMA)
 
-    def _row(self, key: bytes | None, outcome: str, job_id: str) -> dict[str, object]:
-        return {
-            "scope": self._place.scope,
-            "key": key,
-            "fingerprint": None,
-            "outcome": outcome,
-            "job_id": job_id,
-            "run_id": self._place.run_id,
-            "partition_id": self._partition,
-            "run_number": self._place.run_number,
-            "at": datetime.fromtimestamp(self._moment() / 1e6, timezone.utc),
-        }
-
-    def _moment(self) -> int:
-        """Microseconds, growing with every call whatever the clock does."""
-        self._last = max(self._last + 1, time.time_ns() // 1000)
-        return self._last
-
-    def _each_beat(self) -> None:
+    def _check_lock(self) -> None:
         self.flush()
         try:
-            if owner_of(self._folder, LOCK) != self._place.run_id:
-                self._lost("another run has taken it over")
+            if owner_of(self._folder, LOCK) != self._state.run_id:
+                self._lose(TAKEN_OVER)
         except OSError:
-            return  # the lease itself tells when the store is away for long
+            return  # the lease itself reports a store that is out of reach for long
 
-    def _lost(self, why: str) -> None:
-        self._fail(StopCode.STATE_LOST, self._message(why))
+    def _lose(self, why: str) -> None:
+        self._fail(StopCode.STATE_LOST, why)
 
-    def _message(self, why: str) -> str:
-        return f"the state at state_path cannot be used any more: {why}"
+    def _fail(self, code: StopCode, why: str) -> None:
+        self._on_failure(code, f"the state at state_path can no longer be used: {why}")
 
 
-def _binary(hashes: Marks) -> pa.Array:
+def _binary(hashes: Fingerprints) -> pa.Array:
     rows, width = hashes.shape
-    ends = pa.py_buffer(np.arange(0, (rows + 1) * width, width, dtype=np.int32))
-    return pa.Array.from_buffers(pa.binary(), rows, [None, ends, pa.py_buffer(np.ascontiguousarray(hashes))])
-
-
-def _repeated(values: list[str | None] | list[str], counts: list[int]) -> pa.Array:
-    places = pa.array(np.repeat(np.arange(len(counts)), counts))
-    return pa.array(values, pa.string()).take(places)
-
-
-def _why(error: OSError) -> str:
-    return f"it could not be written to ({error.strerror or type(error).__name__})"
+    content = pa.py_buffer(np.ascontiguousarray(hashes))
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), rows, [None, content]).cast(pa.binary())

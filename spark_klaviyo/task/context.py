@@ -1,4 +1,4 @@
-"""Opens what a task sends through: one transport, one pace, one word to stop, closed again at the end."""
+"""Opens what a task sends through: transport, rate limiter, stop signal and the recorder of a state."""
 
 from __future__ import annotations
 
@@ -19,11 +19,19 @@ from spark_klaviyo.state.recorder import Recorder
 
 
 @dataclass(frozen=True)
+class TaskContext(SendContext):
+    """What a task sends through, and where it records what it delivered (None without a state)."""
+
+    recorder: Recorder | None = None
+
+
+@dataclass(frozen=True)
 class SendContextFactory:
     """How the tasks of a run reach Klaviyo: picklable, nothing live in it.
 
-    `keeper`: where the run's turns are handed out, on classic Spark. Without it, or once it is lost, a task keeps to
-    its `share` of the quota: 1.0 where it has it alone, 1/n where n tasks send, None where nobody knows of how many.
+    `rate_limit_server` grants the permits of the whole run, on classic Spark. Without it, or once it is lost, a task
+    keeps to its `share` of the quota: 1.0 where it sends alone, 1/n where n tasks send, None where their number is
+    unknown.
     """
 
     clock: Clock = field(default_factory=SystemClock)
@@ -31,40 +39,31 @@ class SendContextFactory:
     share: float | None = 1.0
 
     @contextmanager
-    def open(self, plan: WritePlan, partition_id: int, attempt: int, stop: Stop | None = None) -> Iterator[SendContext]:
-        """The line of one task."""
+    def open(self, plan: WritePlan, partition_id: int, attempt: int, stop: Stop | None = None) -> Iterator[TaskContext]:
+        """The context of one task, closed when the block ends."""
         stop = stop or Stop()
         with ExitStack() as held:
             transport = transport_of(plan)
             held.callback(transport.close)
             counts: dict[str, int] = {}
-            limiter = self._pace(plan)
+            limiter: RateLimiter = Unlimited()
+            if plan.quota.windows:
+                limiter = LocalRateLimiter(self.clock, share=self.share, learns=plan.learns_quota)
             if self.rate_limit_server is not None:
-                link = RateLimitClient(self.rate_limit_server)
-                held.callback(link.close)
+                client = RateLimitClient(self.rate_limit_server)
+                held.callback(client.close)
                 if plan.quota.windows:
-                    limiter = RemoteRateLimiter(link, limiter, self.clock)
-                beat = Heartbeat(link, f"{partition_id}.{attempt}", lambda: counts, stop).start()
-                held.callback(beat.close)
-            recorder = self._recorder(plan, partition_id, attempt, stop, held)
-            yield SendContext(
-                transport, limiter, self.clock, stop, random.random, partition_id, attempt, recorder, counts
+                    limiter = RemoteRateLimiter(client, limiter, self.clock)
+                heartbeat = Heartbeat(client, f"{partition_id}.{attempt}", lambda: counts, stop).start()
+                held.callback(heartbeat.close)
+            recorder = None
+            if plan.state is not None:
+                recorder = Recorder(plan.state, partition_id, attempt, stop.set)
+                held.callback(recorder.close)
+                recorder.open(stop.wait)
+            yield TaskContext(
+                transport, limiter, self.clock, stop, random.random, partition_id, attempt, counts, recorder
             )
-
-    def _recorder(
-        self, plan: WritePlan, partition_id: int, attempt: int, stop: Stop, held: ExitStack
-    ) -> Recorder | None:
-        if plan.state is None:
-            return None
-        recorder = Recorder(plan.state, partition_id, attempt, stop.set)
-        held.callback(recorder.close)
-        recorder.open(stop.wait)
-        return recorder
-
-    def _pace(self, plan: WritePlan) -> RateLimiter:
-        if not plan.quota.windows:
-            return Unlimited()
-        return LocalRateLimiter(self.clock, share=self.share, learns=plan.learns_quota)
 
 
 def transport_of(plan: WritePlan) -> Transport:

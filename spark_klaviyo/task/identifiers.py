@@ -1,24 +1,24 @@
-"""The identifiers of a row, read from its record: what joins a rejected row with its source."""
+"""The identifiers of a rejected row, read from its record: they join it with its source."""
 
 from __future__ import annotations
 
 from spark_klaviyo.core import exact_json
-from spark_klaviyo.screen.validate_row import get
-from spark_klaviyo.templates.model import Template
+from spark_klaviyo.core.json_paths import get
+from spark_klaviyo.templates.model import JsonPath, Template
 
 NAMES = ("email", "phone_number", "external_id", "id")
 
 
-def who(template: Template, record: str) -> dict[str, str | None]:
-    """The email, phone number, external id and id that a record holds; None for those it has not."""
+def identifiers_of(template: Template, record: str) -> dict[str, str | None]:
+    """The email, phone number, external id and id of a record (JSON text); None for those that it lacks."""
     try:
         value = exact_json.loads(record)
     except (ValueError, RecursionError):
         return dict.fromkeys(NAMES)
-    found = {name: next((get(value, at) for at in _places(template, name)), None) for name in NAMES}
+    found = {name: next((get(value, path) for path in _paths(template, name)), None) for name in NAMES}
     return {name: None if text in (None, "") else str(text) for name, text in found.items()}
 
 
-def _places(template: Template, name: str) -> list[tuple[str, ...]]:
-    places = [known.json_path for known in template.fields if known.name.rpartition(".")[2] == name]
-    return places or [(name,)]
+def _paths(template: Template, name: str) -> list[JsonPath]:
+    paths = [known.json_path for known in template.fields if known.name.rpartition(".")[2] == name]
+    return paths or [(name,)]

@@ -1,4 +1,4 @@
-"""Rows that name people by email, phone or their own id become rows of Klaviyo's ids, a batch at a time."""
+"""Turns rows that name people by email, phone or their own id into rows of Klaviyo's profile ids, a batch at a time."""
 
 from __future__ import annotations
 
@@ -9,114 +9,103 @@ import numpy as np
 
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import RejectCode
+from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.core.models import Batch, EncodedRows, Rejection, Span
 from spark_klaviyo.deliver.delivery import SendContext
-from spark_klaviyo.deliver.lookups import KINDS, folded, profile_ids
-from spark_klaviyo.deliver.reads import Reader, Unread
+from spark_klaviyo.deliver.lookups import IDENTIFIERS, profile_ids, wanted_form
+from spark_klaviyo.deliver.reads import NoDocument, Reader
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
-from spark_klaviyo.screen.validate_row import get
 
-GONE = "deletes of people whom Klaviyo does not know counted as delivered: there was nothing to remove"
-SAME = "another row of the same request means the same profile"
+NOBODY_TO_REMOVE = "deletes of people whom Klaviyo does not know counted as delivered: there was nothing to remove"
+SAME_PROFILE = "another row of the same request means the same profile"
 
 
-def resolved(
+def resolve_ids(
     plan: WritePlan,
     batches: Iterator[Batch | None],
     context: SendContext,
     reject: Callable[[Rejection], None],
     report: TaskReport,
 ) -> Iterator[Batch | None]:
-    """The batches with ids in place of identifiers; rows that nobody is known for go to `reject` as not_found.
+    """The batches with profile ids in place of identifiers; rows without a profile are rejected as not_found.
 
-    With `plan.missing_counts_as_deleted` they are delivered: who is unknown is on no list.
-
-    A look-up that no row would survive (a refused key, say) sets `line.stop`; the batch then goes on as it is, and is
-    handed back as unsent.
+    With `plan.missing_counts_as_deleted` they count as delivered: a profile that does not exist is on no list. A
+    look-up that would fail for every row (a refused key, say) sets `context.stop`; the batch then passes as it is, and
+    is counted as unsent.
     """
-    people = _People(plan, Reader(plan.policy, context))
+    reader = Reader(plan.policy, context)
     for batch in batches:
         if batch is None or context.stop.is_set():
             yield batch
             continue
-        failed = people.find(batch)
-        if isinstance(failed, Unread) and failed.code.affects_every_request:
+        ids, failed = _ids_of(plan, reader, batch)
+        if failed is not None and failed.code.affects_every_request:
             context.stop.set(failed.code, failed.detail)
             yield batch
             continue
-        sent = people.sendable(batch, failed, reject, report)
-        if sent is not None:
-            yield sent
+        positions = _sendable(plan, batch, ids, failed, reject, report)
+        if positions:
+            yield _with_ids(plan, batch, positions)
 
 
-class _People:
-    """Looks up the rows of one batch after the other."""
+def _ids_of(plan: WritePlan, reader: Reader, batch: Batch) -> tuple[list[str | None], NoDocument | None]:
+    """Each row's profile id, by its first identifier that Klaviyo knows; and why a look-up failed, if one did."""
+    paths = {known.name: known.json_path for known in plan.template.fields}
+    records = [exact_json.loads(record) for record in batch.records()]
+    ids = [_text(get(record, paths["id"])) for record in records]
+    for name in IDENTIFIERS:
+        named = ((row, _text(get(record, paths[name]))) for row, record in enumerate(records) if ids[row] is None)
+        values = {row: value for row, value in named if value}
+        found = profile_ids(reader, name, values.values()) if values else {}
+        if isinstance(found, NoDocument):
+            return ids, found
+        for row, value in values.items():
+            ids[row] = found.get(wanted_form(name, value))
+    return ids, None
 
-    def __init__(self, plan: WritePlan, reader: Reader) -> None:
-        self._places = {known.name: known.json_path for known in plan.template.fields}
-        self._constants = dict(plan.template.record)
-        self._reader = reader
-        self._gone_is_done = plan.missing_counts_as_deleted
-        self._ids: list[str | None] = []
 
-    def find(self, batch: Batch) -> Unread | None:
-        """Find the id of every row: by its first identifier that Klaviyo knows."""
-        loaded = [exact_json.loads(record) for record in batch.records()]
-        self._ids = [_text(get(record, self._places["id"])) for record in loaded]
-        for kind in KINDS:
-            values = {
-                row: value
-                for row, record in enumerate(loaded)
-                if self._ids[row] is None and (value := _text(get(record, self._places[kind])))
-            }
-            found = profile_ids(self._reader, kind, values.values()) if values else {}
-            if isinstance(found, Unread):
-                return found
-            for row, value in values.items():
-                self._ids[row] = found.get(folded(kind, value))
-        return None
+def _sendable(
+    plan: WritePlan,
+    batch: Batch,
+    ids: list[str | None],
+    failed: NoDocument | None,
+    reject: Callable[[Rejection], None],
+    report: TaskReport,
+) -> dict[str, int]:
+    """The position of one row for each profile id; all other rows are counted."""
+    positions: dict[str, int] = {}
+    for position, (row, record) in enumerate(zip(batch.numbers(), batch.records(), strict=True)):
+        profile_id = ids[position]
+        if profile_id in positions:
+            report.skip(1, SAME_PROFILE)
+        elif profile_id is not None:
+            positions[profile_id] = position
+        elif failed is None and plan.missing_counts_as_deleted:
+            report.delivered += 1
+            report.warn(NOBODY_TO_REMOVE)
+        else:
+            code = RejectCode.NOT_FOUND if failed is None else RejectCode.UNAVAILABLE
+            detail = code.text if failed is None else failed.detail
+            reject(Rejection(int(row), record.decode("utf-8", "replace"), code, detail))
+    return positions
 
-    def sendable(
-        self,
-        batch: Batch,
-        failed: Unread | None,
-        reject: Callable[[Rejection], None],
-        report: TaskReport,
-    ) -> Batch | None:
-        """The batch of ids, each once; None where nobody is left."""
-        code, detail = (RejectCode.NOT_FOUND, RejectCode.NOT_FOUND.text)
-        if failed is not None:
-            code, detail = RejectCode.UNAVAILABLE, failed.detail
-        places: dict[str, int] = {}
-        for position, (row, record) in enumerate(zip(batch.numbers(), batch.records(), strict=True)):
-            profile_id = self._ids[position]
-            if profile_id is None and code is RejectCode.NOT_FOUND and self._gone_is_done:
-                report.delivered += 1
-                report.warn(GONE)
-            elif profile_id is None:
-                reject(Rejection(int(row), record.decode("utf-8", "replace"), code, detail))
-            elif profile_id in places:
-                report.skip(1, SAME)
-            else:
-                places[profile_id] = position
-        return self._made(batch, places) if places else None
 
-    def _made(self, batch: Batch, places: dict[str, int]) -> Batch:
-        separator = batch.envelope.separator
-        texts = [exact_json.dumps({**self._constants, "id": profile_id}) + separator for profile_id in places]  # type: ignore[dict-item]
-        offsets = np.concatenate([[0], np.cumsum([len(text) for text in texts])]).astype(np.int64)
-        chosen = np.array(list(places.values()), dtype=np.int64)
-        rows, fingerprints = batch.numbers()[chosen], batch.fingerprints()
-        encoded_rows = EncodedRows(
-            memoryview(b"".join(texts)),
-            offsets,
-            rows,
-            np.zeros(len(rows), np.int64),
-            fingerprints[chosen] if fingerprints is not None else None,
-            np.array(list(batch.records()), dtype=np.object_)[chosen],  # a refused row is told by its own identifiers
-        )
-        return replace(batch, spans=(Span(encoded_rows, 0, len(encoded_rows)),))
+def _with_ids(plan: WritePlan, batch: Batch, positions: dict[str, int]) -> Batch:
+    """A batch of records that hold a profile id; rejections keep the records that were given."""
+    separator, constants = batch.envelope.separator, dict(plan.template.record)
+    texts = [exact_json.dumps({**constants, "id": profile_id}) + separator for profile_id in positions]  # type: ignore[dict-item]
+    chosen = np.array(list(positions.values()), dtype=np.int64)
+    fingerprints = batch.fingerprints()
+    encoded_rows = EncodedRows(
+        memoryview(b"".join(texts)),
+        np.cumsum([0, *map(len, texts)], dtype=np.int64),
+        batch.numbers()[chosen],
+        np.zeros(len(chosen), np.int64),
+        fingerprints[chosen] if fingerprints is not None else None,
+        np.array(list(batch.records()), dtype=np.object_)[chosen],
+    )
+    return replace(batch, spans=(Span(encoded_rows, 0, len(encoded_rows)),))
 
 
 def _text(value: object) -> str | None:

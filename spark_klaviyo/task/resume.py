@@ -1,10 +1,13 @@
-"""Where the pipeline meets the state: rows that stand as they are pass by, what was delivered is written down."""
+"""Sending with a state: drops rows that need no sending, and records what was delivered.
+
+Which rows earlier runs delivered is in the batches already (`state.compare`); what earlier attempts of the same task
+delivered is read here, from the recorder. Knows neither Spark nor the files of a state.
+"""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,165 +16,134 @@ import pyarrow as pa
 
 from spark_klaviyo.arrow.encoded import FINGERPRINT, ROW_STATUS, record_texts
 from spark_klaviyo.core.codes import ReceiptOutcome, RejectCode
-from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.deliver.delivery import Delivery
-from spark_klaviyo.deliver.jobs.follow import JobEnded, Piece, RowsFailed
-from spark_klaviyo.plan.model import Checks, WritePlan
+from spark_klaviyo.deliver.jobs.poll import JobEvent, RowsFailed
+from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
-from spark_klaviyo.screen.validate_row import get
-from spark_klaviyo.state.format import INTENT, LOST, PENDING, RESOLVED, SENT, TAKEN, Marks, key_text, marks_of, salted
+from spark_klaviyo.state.format import Fingerprints, RowStatus, StateOutcome, fingerprints_of
+from spark_klaviyo.state.keys import record_key
 from spark_klaviyo.state.recorder import Recorder
 
-TO_SEND, DELIVERED, REPLACED, DOUBTFUL = 0, 1, 2, 3  # values of the column `standing`
 SKIPPED = {
-    DELIVERED: "delivered before, and unchanged since",
-    REPLACED: "a later row has the same identifier",
+    RowStatus.DELIVERED: "delivered before, and unchanged since",
+    RowStatus.REPLACED: "a later row has the same identifier",
 }
 RESUMED = "rows were delivered by an earlier attempt of their task"
-UNRECORDED = "rows were delivered and could not be written down at state_path: the next run sends them again"
+UNRECORDED = "rows were delivered and could not be recorded at state_path: the next run sends them again"
 IN_DOUBT = (
-    "sending was begun, and was cut off before an answer was written down; sending again could do it twice: look "
-    "whether Klaviyo has it, or write it with resend=always"
+    "sending was begun, and was cut off before an answer was recorded; sending again could do it twice: check whether "
+    "Klaviyo has it, or write it with resend=always"
 )
-STEERS_NOTHING = frozenset({"default_country"})
 
 
 @dataclass
 class ResumeFilter:
-    """One task's view of the state. `jobs`: jobs, with their rows, that an earlier attempt of the task left open."""
+    """One task's use of the state.
 
+    `open_jobs` counts the rows of jobs that an earlier attempt of the task left open.
+    """
+
+    plan: WritePlan
     recorder: Recorder
-    careful: bool = False  # sending twice could do harm
-    jobs: Counter[str] = field(default_factory=Counter)
-    _begun: dict[int, Marks] = field(default_factory=dict)
+    report: TaskReport
+    open_jobs: Counter[str] = field(default_factory=Counter)
+    _intents: dict[int, Fingerprints] = field(default_factory=dict)  # by row number: no outcome recorded yet
 
-    def left(self, batch: pa.RecordBatch, report: TaskReport) -> tuple[pa.RecordBatch, list[Rejection]]:
-        """The rows of an encoded batch that are to be sent, and those in doubt; all others are counted."""
-        standing = batch.column(ROW_STATUS).to_numpy(zero_copy_only=False)
-        for code, why in SKIPPED.items():
-            found = int((standing == code).sum())
-            if found:
-                report.rows += found
-                report.skip(found, why)
-        doubtful = (standing == DOUBTFUL) | self._cut_off(batch)
-        rejections = list(_in_doubt(batch, doubtful, report)) if doubtful.any() else []
-        left = (standing == TO_SEND) & ~doubtful
-        if not left.all():
-            batch = batch.filter(pa.array(left))
-        return (self._not_done(batch, report) if len(self.recorder.earlier) else batch), rejections
-
-    def _cut_off(self, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
-        """Which rows an earlier attempt of the task began to send, and no more is known of them."""
-        doubtful = self.recorder.earlier.doubtful if self.careful else ()
-        if not doubtful:
-            return np.zeros(batch.num_rows, dtype=bool)
-        return np.array([mark in doubtful for mark in batch.column(FINGERPRINT).to_pylist()], dtype=bool)
-
-    def _not_done(self, batch: pa.RecordBatch, report: TaskReport) -> pa.RecordBatch:
-        """Without the rows that an earlier attempt of the task has delivered: they count as what they were."""
-        places = self.recorder.earlier.place_of(marks_of(batch.column(FINGERPRINT)))
-        done = places >= 0
-        for job_id, rows in self.recorder.earlier.jobs_of(places[done]):
-            report.rows += rows
-            report.warn(RESUMED, rows)
-            if job_id is None:
-                report.delivered += rows
-            else:
-                self.jobs[job_id] += rows
-        return batch.filter(pa.array(~done)) if done.any() else batch
+    def drop_delivered(
+        self, encoded: Iterator[pa.RecordBatch], reject: Callable[[Rejection], None]
+    ) -> Iterator[pa.RecordBatch]:
+        """The encoded batches with the rows that are to be sent; rows in doubt are rejected, all others counted."""
+        for batch in encoded:
+            status = batch.column(ROW_STATUS).to_numpy(zero_copy_only=False)
+            for skipped, reason in SKIPPED.items():
+                self._skip(int((status == skipped).sum()), reason)
+            in_doubt = (status == RowStatus.IN_DOUBT) | self._in_doubt_since_an_earlier_attempt(batch)
+            if in_doubt.any():
+                self._reject_in_doubt(batch.filter(pa.array(in_doubt)), reject)
+            yield self._without_sent(_only(batch, (status == RowStatus.TO_SEND) & ~in_doubt))
 
     def record_intent(self, batches: Iterator[Batch | None]) -> Iterator[Batch | None]:
-        """The batches, each written down before it is sent: for endpoints where sending twice could do harm."""
+        """The batches; where a second delivery could do harm, their rows are recorded before they are sent."""
         for batch in batches:
-            marks = batch.fingerprints() if batch is not None else None
-            if batch is not None and marks is not None:
-                self.recorder.record(marks, INTENT, at_once=True)
-                self._begun.update(zip(batch.numbers().tolist(), marks, strict=True))
+            fingerprints = None if batch is None or self.plan.resend.allows_every_request else batch.fingerprints()
+            if batch is not None and fingerprints is not None:
+                self.recorder.record(fingerprints, StateOutcome.INTENT, at_once=True)
+                self._intents.update(zip(batch.numbers().tolist(), fingerprints, strict=True))
             yield batch
 
     def record(self, delivery: Delivery) -> None:
-        """Write down the rows that a request delivered, or that its job accepted."""
-        marks = delivery.batch.fingerprints() if delivery.batch is not None else None
-        if delivery.batch is not None and marks is not None:
-            outcome = PENDING if delivery.job_id else SENT
-            self.recorder.record(marks, outcome, delivery.job_id)
-            for row in delivery.batch.numbers().tolist() if self._begun else ():
-                self._begun.pop(row, None)
-        if self._begun:
-            gone = [(one.code, self._begun.pop(one.row, None)) for one in delivery.rejections]
-            self._over([mark for code, mark in gone if mark is not None and code != RejectCode.IN_DOUBT])
+        """Record the rows that a request delivered, or that its job accepted."""
+        fingerprints = None if delivery.batch is None else delivery.batch.fingerprints()
+        if delivery.batch is not None and fingerprints is not None:
+            outcome = StateOutcome.PENDING if delivery.job_id else StateOutcome.SENT
+            self.recorder.record(fingerprints, outcome, delivery.job_id)
+            for row in delivery.batch.numbers().tolist() if self._intents else ():
+                self._intents.pop(row, None)
+        known = [one for one in delivery.rejections if one.row in self._intents] if self._intents else []
+        rejected = [(one.code, self._intents.pop(one.row)) for one in known]
+        self._resolve([held for code, held in rejected if code != RejectCode.IN_DOUBT])
 
-    def _over(self, marks: list[Marks]) -> None:
-        if marks:
-            self.recorder.record(np.stack(marks), RESOLVED)
-
-    def report_unrecorded(self, report: TaskReport) -> None:
-        """Say what could not be written down."""
-        self._over(list(self._begun.values()))  # they were handed back unsent
-        self._begun.clear()
+    def report_unrecorded(self) -> None:
+        """Record what is left, and warn about rows that could not be recorded."""
+        self._resolve(list(self._intents.values()))  # they were handed back unsent
+        self._intents.clear()
         self.recorder.flush()
         if self.recorder.unrecorded:
-            report.warn(UNRECORDED, self.recorder.unrecorded)
+            self.report.warn(UNRECORDED, self.recorder.unrecorded)
+
+    def _skip(self, rows: int, reason: str) -> None:
+        if rows:
+            self.report.rows += rows
+            self.report.skip(rows, reason)
+
+    def _in_doubt_since_an_earlier_attempt(self, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+        in_doubt = set() if self.plan.resend.allows_every_request else self.recorder.earlier.in_doubt
+        if not in_doubt:
+            return np.zeros(batch.num_rows, dtype=bool)
+        return np.array([one in in_doubt for one in batch.column(FINGERPRINT).to_pylist()], dtype=bool)
+
+    def _reject_in_doubt(self, batch: pa.RecordBatch, reject: Callable[[Rejection], None]) -> None:
+        for record in record_texts(batch):
+            reject(Rejection(self.report.rows, record, RejectCode.IN_DOUBT, IN_DOUBT))
+            self.report.rows += 1
+
+    def _without_sent(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The batch without the rows that an earlier attempt has sent; they count as it counted them."""
+        sent, jobs = self.recorder.earlier.sent(fingerprints_of(batch.column(FINGERPRINT)))
+        for job_id, rows in jobs.items():
+            self.report.rows += rows
+            self.report.warn(RESUMED, rows)
+            if job_id is None:
+                self.report.delivered += rows
+            else:
+                self.open_jobs[job_id] += rows
+        return _only(batch, ~sent)
+
+    def _resolve(self, fingerprints: list[Fingerprints]) -> None:
+        if fingerprints:
+            self.recorder.record(np.stack(fingerprints), StateOutcome.RESOLVED)
 
 
-def _in_doubt(batch: pa.RecordBatch, doubtful: npt.NDArray[np.bool_], report: TaskReport) -> Iterator[Rejection]:
-    for record in record_texts(batch.filter(pa.array(doubtful))):
-        yield Rejection(report.rows, record, RejectCode.IN_DOUBT, IN_DOUBT)
-        report.rows += 1
+def _only(batch: pa.RecordBatch, kept: npt.NDArray[np.bool_]) -> pa.RecordBatch:
+    return batch if kept.all() else batch.filter(pa.array(kept))
 
 
-def record_job_outcome(plan: WritePlan, piece: Piece, recorder: Recorder) -> None:
-    """Write down what a followed job says: the rows it refused are tried again, an end settles the others.
+def record_job_outcome(plan: WritePlan, piece: JobEvent, recorder: Recorder | None) -> None:
+    """Record what a job says: rows that it refused are sent again by the next run, its end settles the others.
 
-    A job that nobody could follow to its end stays pending, and the next run asks it. Where it cannot be told which
-    rows were refused, all are tried again, unless that could do harm.
+    A job that could not be followed to its end stays pending, and the next run asks it again. Where its errors do not
+    show which rows were refused, all of its rows are sent again, unless that could do harm.
     """
-    if plan.state is None:
+    if recorder is None:
         return
+    job_id = piece.job.job_id
     if isinstance(piece, RowsFailed):
-        keys = [_key(plan, rejection.record) for rejection in piece.rejections]
+        keys = [record_key(plan, rejection.record) for rejection in piece.rejections]
         if None in keys and plan.resend.allows_every_request:
-            recorder.job(piece.job.job_id, LOST)
-        recorder.job(piece.job.job_id, "", [key for key in keys if key is not None])
+            recorder.record_job(job_id, StateOutcome.JOB_LOST)
+        recorder.record_refused(job_id, [key for key in keys if key is not None])
     elif piece.outcome is ReceiptOutcome.CANCELLED and plan.resend.allows_every_request:
-        recorder.job(piece.job.job_id, LOST)
+        recorder.record_job(job_id, StateOutcome.JOB_LOST)
     elif piece.outcome is not ReceiptOutcome.ACCEPTED:
-        recorder.job(piece.job.job_id, TAKEN)
-
-
-def settled(end: JobEnded) -> bool:
-    """Whether nothing more can be learnt of a job."""
-    return end.outcome is not ReceiptOutcome.ACCEPTED
-
-
-def steered(plan: WritePlan) -> bool:
-    """Whether a row's state depends on more than its record: its list, its path."""
-    return any(aside.name not in STEERS_NOTHING for aside in plan.params)
-
-
-def _key(plan: WritePlan, record: str) -> bytes | None:
-    """The key of a row that a job named; None where that does not tell which row was sent."""
-    try:
-        found = identifier(plan.checks, json.loads(record))
-    except ValueError:
-        return None
-    doubtful = found is None or steered(plan) or (found[0] == "phone_number" and bool(plan.checks.default_country))
-    return None if doubtful or found is None or plan.state is None else salted(plan.state.scope, key_text(found))
-
-
-def identifier(checks: Checks, record: Json) -> list[str] | None:
-    """The identifier of a record as `state.compare` writes it: field, value, what belongs to it; None without one."""
-    for at in checks.key:
-        value = normal(at[-1], get(record, at))
-        if value:
-            return [at[-1], value, *(normal(beside[-1], get(record, beside)) for beside in checks.key_with)]
-    return None
-
-
-def normal(name: str, value: Json) -> str:
-    """A value of an identifier, in the one form that all its spellings share."""
-    text = "" if value is None else str(value).strip(" ")
-    if name == "email":
-        return text.lower()
-    return "".join(c for c in text if c in "+0123456789") if name == "phone_number" else text
+        recorder.record_job(job_id, StateOutcome.JOB_DONE)

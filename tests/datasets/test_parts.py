@@ -75,8 +75,8 @@ def test_an_undone_writer_leaves_nothing(tmp_path: Path, writer: PartWriter) -> 
 
 
 def test_an_empty_dataset_has_a_schema_all_the_same(tmp_path: Path, writer: PartWriter) -> None:
-    writer.appear()
-    writer.appear()
+    writer.write_schema()
+    writer.write_schema()
     table = pq.read_table(tmp_path)
     assert (table.num_rows, table.schema.names) == (0, [column.name for column in REJECTS])
     assert len(list(tmp_path.iterdir())) == 1

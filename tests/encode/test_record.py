@@ -9,10 +9,11 @@ from decimal import Decimal
 import pytest
 
 from spark_klaviyo.arrow.encoded import record_texts
+from spark_klaviyo.core.json_paths import ONE_ITEM
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.encode.rows import arrow_batches
 from spark_klaviyo.plan.model import RequestParam, WritePlan
-from spark_klaviyo.plan.shape import ONE_ITEM, Each, Fixed, Leaf, LeafForm, Node, Record, When
+from spark_klaviyo.plan.shape import Each, Fixed, Leaf, LeafForm, Node, Record, When
 from spark_klaviyo.plan.types import Field, Type
 from tests.encode.encoded import by_arrow, by_rows
 from tests.encode.plans import columns, plan_of

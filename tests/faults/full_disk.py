@@ -13,21 +13,21 @@ from pathlib import Path
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.run import run_task
-from tests.state.kept import locked, marked, place_at, rate_limit_session
+from tests.state.recorded import compared, locked, plan_with_state, state_at
 from tests.task.running import Ran, people
 
 
 def main(state: Path) -> None:
     ran = Ran()
-    with KlaviyoSimulator() as klaviyo, locked(place_at(state, stale_seconds=15.0)):
-        plan = rate_limit_session(klaviyo, place_at(state, stale_seconds=15.0), ("email", "first_name"), max_rows=300)
+    with KlaviyoSimulator() as klaviyo, locked(state_at(state, stale_seconds=15.0)):
+        plan = plan_with_state(klaviyo, state_at(state, stale_seconds=15.0), ("email", "first_name"), max_rows=300)
         resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000))
         with SendContextFactory().open(plan, 0, 0) as context:
-            for event in run_task(plan, marked(plan, people(1_500), encoded_rows=300), context):
+            for event in run_task(plan, compared(plan, people(1_500), encoded_rows=300), context):
                 ran.add(event)
         report = ran.report
-        told = {name: getattr(report, name) for name in ("accepted", "unsent", "rows", "stopped", "warnings")}
-        sys.stdout.write(json.dumps({**told, "adds_up": report.adds_up(), "arrived": len(klaviyo.profiles)}))
+        found = {name: getattr(report, name) for name in ("accepted", "unsent", "rows", "stopped", "warnings")}
+        sys.stdout.write(json.dumps({**found, "adds_up": report.adds_up(), "arrived": len(klaviyo.profiles)}))
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ def test_what_is_no_address_is_rejected(email: str) -> None:
     assert judged.problem is not None
     assert judged.problem.code == "bad_email"
     assert judged.pointer == "/attributes/email"
-    assert judged.problem.detail == "email: this is no email address: expected name@domain.tld"
+    assert judged.problem.detail == "email: invalid email address (expected name@domain.tld)"
 
 
 def test_a_number_written_for_people_becomes_e164() -> None:

@@ -1,4 +1,4 @@
-"""What a state knows rows by does not depend on the Spark, its time zone, or the order of the columns."""
+"""Fingerprints depend neither on the version of Spark, nor on its time zone, nor on the order of the columns."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from spark_klaviyo.arrow.encoded import FINGERPRINT
+from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.types import read_schema
-from spark_klaviyo.runs.columns import sent_columns
-from spark_klaviyo.state.compare import encoded_in_tasks, for_spark, standing
-from spark_klaviyo.state.format import StatePlace
+from spark_klaviyo.runs.columns import encoded_in_tasks, sent_columns
+from spark_klaviyo.state.compare import compare_with_state, spark_path
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -41,18 +41,17 @@ DIGEST = "be6d353eb3e01d6cb8e3"
 
 @pytest.mark.oldest
 @pytest.mark.parametrize("columns", [COLUMNS, COLUMNS[::-1]])
-def test_marks_are_the_same_everywhere(spark: SparkSession, tmp_path: Path, columns: tuple[str, ...]) -> None:
+def test_fingerprints_are_the_same_everywhere(spark: SparkSession, tmp_path: Path, columns: tuple[str, ...]) -> None:
     df = spark.range(200).selectExpr(*columns)
     options = options_at(EntryPoint.FUNCTION, {"template": "bulk_import_profiles", "api_key": "pk_x"})
-    place = StatePlace(str(tmp_path), b"s" * 16, "r", 1)
-    plan = replace(make_plan(options, read_schema(df.schema.jsonValue()), "r"), state=place)
-    encoded = encoded_in_tasks(*sent_columns(df, plan))
-    rows = standing(encoded, plan, place, jobs=False).select(FINGERPRINT).collect()
+    state = StateLocation(str(tmp_path), b"s" * 16, "r", 1)
+    frame, plan = sent_columns(df, replace(make_plan(options, read_schema(df.schema.jsonValue()), "r"), state=state))
+    rows = compare_with_state(encoded_in_tasks(frame, plan), plan, state).select(FINGERPRINT).collect()
     assert hashlib.sha256(b"".join(sorted(bytes(row[FINGERPRINT]) for row in rows))).hexdigest()[:20] == DIGEST
 
 
 @pytest.mark.parametrize(
-    ("place", "spoken"),
+    ("path", "in_spark"),
     [
         ("/data/state", "file:///data/state"),
         ("file:/data/state", "file:///data/state"),
@@ -64,5 +63,5 @@ def test_marks_are_the_same_everywhere(spark: SparkSession, tmp_path: Path, colu
         ("hdfs://name/state", "hdfs://name/state"),
     ],
 )
-def test_a_place_is_called_as_spark_calls_it(place: str, spoken: str) -> None:
-    assert for_spark(place) == spoken
+def test_a_path_is_given_to_spark_as_spark_takes_it(path: str, in_spark: str) -> None:
+    assert spark_path(path) == in_spark

@@ -13,13 +13,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from spark_klaviyo import KlaviyoError, OptionError, WriteReport, WriteStopped, write_klaviyo
+from spark_klaviyo import KlaviyoError, OptionError, WriteReport, WriteStopped, compact_state, write_klaviyo
+from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
-from spark_klaviyo.state.format import StatePlace
 from spark_klaviyo.state.recorder import LOCK
-from spark_klaviyo.state.session import compact_state
-from tests.state.kept import locked, place_at, recorded
+from tests.state.recorded import locked, recorded, state_at
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -199,7 +198,7 @@ def test_a_compacted_state_says_the_same_in_fewer_files(shop: Shop) -> None:
     assert shop.write(rows, on_reject="keep", **options).rejected == 1
     shop.sent(shop.people(("p2@x.com", "other")), **options)
     before = len(recorded(shop.state))
-    with locked(place_at(shop.state)), pytest.raises(KlaviyoError, match="another run"):
+    with locked(state_at(shop.state)), pytest.raises(KlaviyoError, match="another run"):
         compact_state(shop.spark, str(shop.state))
     assert compact_state(shop.spark, str(shop.state)) > 6
     assert len(Folder.at(str(shop.state)).names()) <= 2
@@ -232,7 +231,7 @@ def test_no_message_and_no_plan_shows_what_an_address_of_a_state_holds_besides_i
         shop.write(shop.people(("ann@x.com", "A")), state_path="gopher://me:hidden-word@x/y")
     assert "hidden-word" not in f"{caught.value} {caught.value.__cause__} {caught.value.__context__}"
     place = "file://me:hidden-word@" + str(shop.state)
-    assert "hidden-word" not in repr(StatePlace(place, b"", "run"))
+    assert "hidden-word" not in repr(StateLocation(place, b"", "run"))
     shop.state.mkdir()
     (shop.state / "_format.json").write_text("{}")
     with pytest.raises(OptionError, match="is this a state_path") as caught:
@@ -242,7 +241,7 @@ def test_no_message_and_no_plan_shows_what_an_address_of_a_state_holds_besides_i
 
 def test_a_second_run_on_the_same_state_is_refused_until_the_first_is_done(shop: Shop) -> None:
     rows = shop.people(("ann@x.com", "A"))
-    with locked(place_at(shop.state, run_id="the-other-run", stale_seconds=2.0)), pytest.raises(WriteStopped) as caught:
+    with locked(state_at(shop.state, run_id="the-other-run", stale_seconds=2.0)), pytest.raises(WriteStopped) as caught:
         shop.write(rows)
     assert "the-other-run" in str(caught.value)
     assert LOCK in str(caught.value)
@@ -298,7 +297,7 @@ def test_the_state_holds_no_personal_data_and_no_key(shop: Shop) -> None:
     assert columns == {
         "scope", "key", "fingerprint", "outcome", "job_id", "run_id", "partition_id", "run_number", "at",
     }  # fmt: skip
-    assert Folder.at(str(shop.state)).names("_lock.json") == []
+    assert Folder.at(str(shop.state)).names_with("_lock") == []
 
 
 def test_what_was_under_way_when_a_run_was_killed_is_in_doubt_where_a_resend_could_do_harm(shop: Shop) -> None:

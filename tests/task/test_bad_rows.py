@@ -124,7 +124,7 @@ def test_a_rejected_row_carries_its_record_and_its_identifiers(klaviyo: KlaviyoS
     rows: list[Row] = [{"email": "bad", "external_id": "crm-1", "phone_number": "+16175551234", "tier": "gold"}]
     ran = run(klaviyo, rows)
     refused = ran.refused[0]
-    assert refused.who == {"email": "bad", "phone_number": "+16175551234", "external_id": "crm-1", "id": None}
+    assert refused.identifiers == {"email": "bad", "phone_number": "+16175551234", "external_id": "crm-1", "id": None}
     assert json.loads(refused.rejection.record)["attributes"]["properties"] == {"tier": "gold"}
     assert "gold" not in repr(refused)
 

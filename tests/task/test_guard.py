@@ -38,7 +38,7 @@ def test_people_who_are_not_on_the_list_are_refused(klaviyo: KlaviyoSimulator) -
     ran = unsubscribe(klaviyo, rows, list_id=LIST)
     assert (ran.report.accepted, ran.report.rejected) == (130, 2)
     assert ran.codes == ["not_on_list"] * 2
-    assert {one.who["email"] for one in ran.refused} == {"elsewhere@example.com", "unknown@example.com"}
+    assert {one.identifiers["email"] for one in ran.refused} == {"elsewhere@example.com", "unknown@example.com"}
     assert not any("elsewhere" in body or "unknown" in body for body in unsubscribed(klaviyo))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from spark_klaviyo.deliver.jobs.follow import JobEnded, follow
+from spark_klaviyo.deliver.jobs.poll import JobEnded, job_events
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from spark_klaviyo.task.context import SendContextFactory
@@ -45,7 +45,7 @@ def test_rows_that_a_job_names_are_rejected_alone(klaviyo: KlaviyoSimulator) -> 
     klaviyo.inject(Fault("job_row_errors", identifiers=("p3@example.com", "p17@example.com"), detail="No such thing"))
     ran = run(klaviyo, people(20), max_rows=10)
     assert (ran.report.delivered, ran.report.rejected) == (18, 2)
-    assert {one.who["email"] for one in ran.refused} == {"p3@example.com", "p17@example.com"}
+    assert {one.identifiers["email"] for one in ran.refused} == {"p3@example.com", "p17@example.com"}
     assert {one.rejection.detail for one in ran.refused} == {"No such thing"}
     record = json.loads(ran.refused[0].rejection.record)
     assert record["type"] == "profile"
@@ -56,7 +56,7 @@ def test_all_pages_of_import_errors_are_read(klaviyo: KlaviyoSimulator) -> None:
     klaviyo.inject(Fault("job_row_errors"), Fault("import_errors_pages", page_size=2))
     ran = run(klaviyo, people(700), encoded_rows=700, rate_limit="none")
     assert (ran.report.delivered, ran.report.rejected) == (0, 700)
-    assert len({one.who["email"] for one in ran.refused}) == 700
+    assert len({one.identifiers["email"] for one in ran.refused}) == 700
     assert asked(klaviyo, ERRORS) == 350
     assert outcomes(ran) == {"rejected"}
 
@@ -157,7 +157,7 @@ def test_a_job_that_stays_unknown_is_gone_and_takes_no_other_along(klaviyo: Klav
     klaviyo.clear_faults()
     plan = plan_for(klaviyo, ["email", "first_name"])
     with SendContextFactory(ScaledClock(60.0)).open(plan, 0, 0) as context:
-        ends = list(follow([end.job for end in ran.ends], plan, context, 60.0))
+        ends = list(job_events([end.job for end in ran.ends], plan, context, 60.0))
     assert {end.outcome for end in ends if isinstance(end, JobEnded)} == {"gone", "delivered"}
 
 
@@ -217,7 +217,7 @@ def test_rows_that_a_catalog_job_names_by_id_are_rejected(klaviyo: KlaviyoSimula
     ran = run(klaviyo, ITEMS, template="bulk_create_catalog_items")
     assert (ran.report.delivered, ran.report.rejected) == (5, 1)
     refused = ran.refused[0]
-    assert (refused.who["id"], refused.who["external_id"]) == ("$custom:::$default:::I2", "I2")
+    assert (refused.identifiers["id"], refused.identifiers["external_id"]) == ("$custom:::$default:::I2", "I2")
     assert refused.rejection.detail == "An item exists."
 
 

@@ -42,7 +42,7 @@ def test_unknown_ids_of_a_list_call_are_rejected_by_name_and_the_others_arrive(
     before = len(klaviyo.requests)
     ran = run(klaviyo, [{"id": one} for one in mixed], template=template, list_id=NEWSLETTER)
     assert (ran.report.delivered, ran.report.rejected) == (200, 25)
-    assert sorted(one.who["id"] or "" for one in ran.refused) == strangers
+    assert sorted(one.identifiers["id"] or "" for one in ran.refused) == strangers
     assert len(klaviyo.requests) - before <= 6  # a sentence is cut short, so not all are named at once
 
 
@@ -171,4 +171,4 @@ def test_a_row_whose_person_was_looked_up_is_rejected_with_its_own_identifiers(k
     rows: list[Row] = [{"email": f"p{n}@example.com"} for n in range(2)]
     ran = run(klaviyo, rows, template="remove_profiles_from_list", list_id=NEWSLETTER, attempts=2)
     assert ran.codes == ["unavailable"] * 2
-    assert [one.who["email"] for one in ran.refused] == ["p0@example.com", "p1@example.com"]
+    assert [one.identifiers["email"] for one in ran.refused] == ["p0@example.com", "p1@example.com"]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from spark_klaviyo.core.identifiers import SEPARATOR, normalised_column
 from spark_klaviyo.errors import SchemaError
 from spark_klaviyo.modes.change_data.delete_plan import Counterpart, counterpart
 from spark_klaviyo.options.model import Options
@@ -171,19 +172,15 @@ class _Tagging:
         if not parts:
             return self.f.lit(None).cast("string")
         who = self.f.coalesce(*parts)
-        return self.f.when(who.isNotNull(), self.f.concat_ws("\x1f", who, *(c.cast("string") for c in beside)))
+        return self.f.when(who.isNotNull(), self.f.concat_ws(SEPARATOR, who, *(c.cast("string") for c in beside)))
 
     def _part(self, number: int, part: KeyPart, phone: bool) -> Column:
         return self._told(number, self._column(part.leaf), "phone_number" if phone else "email" if part.lower else "")
 
     def _told(self, number: int, column: Column, kind: str) -> Column:
-        """An identifier as two spellings of it compare: emails in lower case, phones as digits alone."""
-        text = self.f.trim(column.cast("string"))
-        if kind == "email":
-            text = self.f.lower(text)
-        elif kind == "phone_number":
-            text = self.f.regexp_replace(text, r"[\s().-]", "")
-        return self.f.when(text != "", self.f.concat(self.f.lit(f"{number}\x1f"), text))
+        """An identifier as it is compared, and which one it is; null where it is missing."""
+        text = normalised_column(kind, column.cast("string"))
+        return self.f.when(text != "", self.f.concat(self.f.lit(f"{number}{SEPARATOR}"), text))
 
     def _identifiers(self, plan: WritePlan, other: Counterpart) -> list[Column]:
         found: list[Column] = []

@@ -16,7 +16,7 @@ import pyarrow as pa
 from spark_klaviyo.arrow.encoded import record_texts
 from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.core.stop import Stop
-from spark_klaviyo.deliver.jobs.follow import JobEnded
+from spark_klaviyo.deliver.jobs.poll import JobEnded
 from spark_klaviyo.encode.encoder import encode, encode_batches
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.modes.change_data.change_feed import (
@@ -46,7 +46,7 @@ from spark_klaviyo.runs.run_tasks import run_tasks
 from spark_klaviyo.runs.send_from_driver import with_all_workers
 from spark_klaviyo.runs.session import current_task
 from spark_klaviyo.task.context import SendContextFactory
-from spark_klaviyo.task.jobs import refuse
+from spark_klaviyo.task.jobs import count_rejected
 from spark_klaviyo.task.run import TaskEvent, run_task
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class ChangeTask:
             first = report.rows
             report.rows += batch.num_rows
             encoded = encode(batch.select(list(range(len(self.plan.columns)))), self.plan)
-            yield from (refuse(self.plan, one, report, partition) for one in self._strange(encoded, first))
+            yield from (count_rejected(self.plan, one, report, partition) for one in self._strange(encoded, first))
         for what, because in sorted(BECAUSE.items()):
             for batch in rows.of(what):
                 report.rows += batch.num_rows

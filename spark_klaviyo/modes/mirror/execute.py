@@ -33,7 +33,6 @@ from spark_klaviyo.modes.mirror.identities import (
     unpacked,
 )
 from spark_klaviyo.modes.mirror.removals import Removals, ceiling, removals
-from spark_klaviyo.options.choices import ListMode, OtherColumns
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
@@ -43,12 +42,12 @@ from spark_klaviyo.report.task_report import TaskReport, merge
 from spark_klaviyo.runs import session
 from spark_klaviyo.runs.columns import sent_columns
 from spark_klaviyo.runs.execute import conclude, gathered, send
+from spark_klaviyo.runs.open_state import open_state
 from spark_klaviyo.runs.outputs.outcome import judge_run
 from spark_klaviyo.runs.outputs.results import RESULT_DDL, Results
 from spark_klaviyo.runs.outputs.session_outputs import SessionOutputs
 from spark_klaviyo.runs.rate_limit_session import rate_limit_session
 from spark_klaviyo.runs.send_task import SendTask
-from spark_klaviyo.state.session import resuming
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.run import run_task
 
@@ -76,7 +75,7 @@ def write_mirror(df: DataFrame, options: Options, run_id: str) -> WriteReport:
         outputs = SessionOutputs.open(session.session_of(df), options, plan.run_id)
         with (
             rate_limit_session(df, plan, options) as contexts,
-            resuming(session.session_of(df), plan, options, contexts) as plan,
+            open_state(session.session_of(df), plan, options, contexts) as plan,
         ):
             results = send(df, plan, options, outputs, contexts, _watching(plan))
             if not any(report.rows or report.stopped for report in results.reports):
@@ -200,18 +199,8 @@ def _removed(
 ) -> TaskReport:
     if not found.ids:
         return TaskReport()
-    other = replace(
-        options,
-        template="remove_profile_ids_from_list",
-        settings={"list_id": plan.settings["list_id"]},
-        fields={},
-        other_columns=OtherColumns.PROPERTIES,
-        record_column=None,
-        max_rows=None,
-        max_bytes=None,
-        max_rejects=None,
-        list_mode=ListMode.ADD,
-    )
+    settings = {"list_id": plan.settings["list_id"]}
+    other = options.for_template("remove_profile_ids_from_list", settings, max_rejects=None)
     removing = make_plan(other, [Field("id", Type("string"))], plan.run_id)
     report, receipts = TaskReport(), list[Receipt]()
     with contexts.open(removing, REMOVALS, 0) as context:

@@ -20,12 +20,13 @@ import pyarrow as pa
 
 from spark_klaviyo.arrow.encoded import PARAMS, record_texts
 from spark_klaviyo.core.exact_json import Json
+from spark_klaviyo.core.identifiers import normalise_identifier
+from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.errors import SchemaError
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.runs.outputs.results import ResultKind, result_batch
 from spark_klaviyo.screen import values
-from spark_klaviyo.screen.validate_row import get
 
 KINDS = ("id", "email", "phone_number", "external_id")
 NOBODY = 0  # the hash of an identifier that is missing
@@ -37,19 +38,18 @@ Hashes = npt.NDArray[np.int64]  # shape (people, 4), in the order of KINDS
 
 def hashed(kind: str, value: object, country: str = "") -> int:
     """The hash of one identifier; 0 where there is none."""
-    if value is None or not str(value).strip():
+    text = normalise_identifier(kind, _e164(value, country) if kind == "phone_number" else value)
+    if not text:
         return NOBODY
-    text = str(value).strip()
-    text = text.lower() if kind == "email" else _phone(text, country) if kind == "phone_number" else text
     digest = hashlib.blake2b(f"{kind}\x1f{text}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
     made = int.from_bytes(digest, "little", signed=True)
     return made if made not in (NOBODY, LOST) else 1
 
 
-def _phone(text: str, country: str) -> str:
-    if E164.fullmatch(text):
-        return text
-    written = values.phone(text, country)
+def _e164(value: object, country: str) -> str:
+    """A phone number as Klaviyo holds it, where it can be read; members are compared with rows by it."""
+    text = "" if value is None else str(value).strip()
+    written = text if E164.fullmatch(text) else values.phone(text, country)
     return written if isinstance(written, str) else text
 
 
@@ -58,7 +58,7 @@ def names_somebody(kind: str, value: object, country: str = "") -> bool:
     text = "" if value is None else str(value).strip()
     if kind == "email":
         return isinstance(values.email(text), str)
-    return bool(E164.fullmatch(_phone(text, country))) if kind == "phone_number" else bool(text)
+    return bool(E164.fullmatch(_e164(value, country))) if kind == "phone_number" else bool(text)
 
 
 def of_people(people: Iterable[Mapping[str, object]]) -> Hashes:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from spark_klaviyo.core.codes import ReceiptOutcome, StopCode, jobs_can_be_followed
-from spark_klaviyo.deliver.jobs.follow import JobEnded, OpenJob
+from spark_klaviyo.deliver.jobs.poll import JobEnded, OpenJob
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.task.context import SendContextFactory
-from spark_klaviyo.task.jobs import RejectedRow, settle
+from spark_klaviyo.task.jobs import RejectedRow, poll_jobs
 
 DRIVER = -1  # the partition number of what the calling process does
 
@@ -30,7 +30,7 @@ def follow_jobs(
     if jobs and plan.wait_for_jobs and jobs_can_be_followed(total.stopped and total.stopped[0]):
         with contexts.open(plan, DRIVER, 0) as context:
             try:
-                for event in settle(plan, jobs, context, total):
+                for event in poll_jobs(plan, jobs, context, total):
                     if isinstance(event, RejectedRow):
                         add_reject(event)
                     else:

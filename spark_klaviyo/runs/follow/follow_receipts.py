@@ -18,7 +18,7 @@ from spark_klaviyo.core.choices import Api
 from spark_klaviyo.datasets.parts import PartWriter
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS
 from spark_klaviyo.datasets.storage import Folder
-from spark_klaviyo.deliver.jobs.follow import OpenJob
+from spark_klaviyo.deliver.jobs.poll import OpenJob
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import is_table
 from spark_klaviyo.options.model import Options
@@ -30,7 +30,7 @@ from spark_klaviyo.runs.outputs.outcome import return_or_raise
 from spark_klaviyo.runs.outputs.results import reject_row
 from spark_klaviyo.runs.outputs.task_outputs import TaskOutputs
 from spark_klaviyo.task.context import SendContextFactory
-from spark_klaviyo.task.jobs import OPEN_JOB, RejectedRow, settle
+from spark_klaviyo.task.jobs import OPEN_JOB, RejectedRow, poll_jobs
 
 MOST_READ = 100_000  # run ids read at a time
 NO_JOB = "no open job"
@@ -101,7 +101,7 @@ class _Follower:
         report.accept(report.rows, OPEN_JOB)
         with self._contexts.open(plan, 0, 0) as context:
             report.started = context.clock.wall().timestamp()
-            for event in settle(plan, jobs, context, report):
+            for event in poll_jobs(plan, jobs, context, report):
                 now = context.clock.now()
                 if isinstance(event, RejectedRow):
                     self._add_reject(reject_row(run_id, event), now)
@@ -141,7 +141,7 @@ def _holds_run(rejects: Folder, run_id: str) -> bool:
     return any(
         pc.any(pc.equal(piece.column(0), run_id)).as_py()
         for name in rejects.names()
-        for piece in rejects.pieces(name, ["run_id"], MOST_READ)
+        for piece in rejects.read_batches(name, ["run_id"], MOST_READ)
     )
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from spark_klaviyo.core.codes import ReceiptOutcome
 from spark_klaviyo.core.models import Receipt
-from spark_klaviyo.datasets.schemas import RECEIPTS
+from spark_klaviyo.datasets.schemas import RECEIPTS, missing_keys
 from spark_klaviyo.datasets.spark_storage import STAGING
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.errors import OptionError
@@ -94,14 +94,15 @@ def _read(folder: Folder, names: Iterable[str]) -> Iterator[Row]:
             table = folder.read(name, NAMES)
         except (pa.ArrowException, OSError, KeyError) as error:
             raise OptionError(f"receipts: {name} cannot be read as receipts: is this their folder?") from error
-        if set(table.column_names) != set(NAMES):
-            raise OptionError(f"receipts: {name} holds something else; expected {', '.join(NAMES)}")
+        missing = missing_keys(RECEIPTS, table.column_names)
+        if missing:
+            raise OptionError(f"receipts: {name} holds something else: it has no column {', '.join(missing)}")
         yield from (row for row in table.to_pylist() if row["job_id"])
 
 
 def _staged_rows(run: Folder, kind: ResultKind) -> Iterator[Row]:
     for name in run.names():
-        for piece in run.pieces(name, ["kind", "body"], STAGED_ROWS):
+        for piece in run.read_batches(name, ["kind", "body"], STAGED_ROWS):
             kinds, bodies = (column.to_pylist() for column in piece.columns)
             yield from (json.loads(body) for one, body in zip(kinds, bodies, strict=True) if one == kind)
 

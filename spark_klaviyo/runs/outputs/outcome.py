@@ -21,7 +21,7 @@ def judge_run(total: TaskReport, plan: WritePlan, failures: Sequence[str] = ()) 
     """
     if total.stopped is not None:
         return total
-    if plan.max_rejects and too_many(plan.max_rejects, total.rejected, total.rows, settled=True):
+    if plan.max_rejects and too_many(plan.max_rejects, total.rejected, total.rows, final=True):
         reason = f"more than {plan.max_rejects} of the rows were rejected (max_rejects)"
         return replace(total, stopped=(StopCode.TOO_MANY_REJECTS, reason))
     return replace(total, stopped=(StopCode.NOT_WRITTEN, "; ".join(failures))) if failures else total

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS, Column, ddl
 from spark_klaviyo.datasets.spark_storage import Dataset, Staging, spark_errors
-from spark_klaviyo.deliver.jobs.follow import JobEnded
+from spark_klaviyo.deliver.jobs.poll import JobEnded
 from spark_klaviyo.options.addresses import is_table
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.report import Reader, WriteReport
@@ -53,10 +53,12 @@ class SessionOutputs:
         rejects = _dataset(spark, "rejects_path", options.rejects_path, REJECTS)
         receipts = _dataset(spark, "receipts_path", options.receipts_path, RECEIPTS)
         runs = _dataset(spark, "runs_path", options.runs_path, RUNS)
-        locations = [one.place for one in (receipts, rejects) if one is not None]
+        locations = [one.location for one in (receipts, rejects) if one is not None]
         beside = min(locations, key=is_table, default=None)  # a path where there is one
-        staging = Staging(spark, beside, run_id) if beside is not None else None
-        crash_receipts = CrashReceipts(run_id, receipts.place if receipts is not None and not receipts.table else None)
+        staging = Staging.beside(spark, beside, run_id) if beside is not None else None
+        crash_receipts = CrashReceipts(
+            run_id, receipts.location if receipts is not None and not receipts.table else None
+        )
         outputs = SessionOutputs(run_id, rejects, receipts, runs, staging, crash_receipts)
         for dataset in (rejects, receipts, runs):
             if dataset is not None and not dataset.prepare():
@@ -188,8 +190,8 @@ def _receipt_row(receipt: Receipt) -> tuple[object, ...]:
 
 
 def _dataset(spark: Any, option: str, location: str | None, columns: tuple[Column, ...]) -> Dataset | None:
-    return Dataset(spark, option, location.rstrip("/") or "/", columns) if location else None
+    return Dataset(spark, location.rstrip("/") or "/", option, columns) if location else None
 
 
 def _reader(dataset: Dataset | None, run_id: str) -> Reader | None:
-    return None if dataset is None else lambda: dataset.read().where(f"run_id = '{run_id}'")
+    return None if dataset is None else lambda: dataset.rows().where(f"run_id = '{run_id}'")

@@ -18,7 +18,6 @@ from spark_klaviyo.core.models import Batch, EncodedRows, Rejection
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
-from spark_klaviyo.task.resume import ResumeFilter
 
 MAX_OPEN = 500  # requests being filled at once, when rows go to many lists; the least recently used is sent as it is
 MAX_REJECTIONS = 1_000  # held before the caller gets a chance to drain them
@@ -28,14 +27,12 @@ SUPERSEDED = "a later row of the same request has the same identifier"
 class BatchAssembler:
     """Groups encoded rows into requests.
 
-    Drops rows that an earlier run delivered, screens the rest, and yields one Batch per request, filled to the
-    endpoint's row and byte limits. Rows with different request parameters never share a request. Knows neither HTTP nor
-    Spark.
+    Screens the rows, and yields one Batch per request, filled to the endpoint's row and byte limits. Rows with
+    different request parameters never share a request. Knows neither HTTP nor Spark.
     """
 
-    def __init__(self, plan: WritePlan, report: TaskReport, stop: Stop, resume: ResumeFilter | None = None) -> None:
+    def __init__(self, plan: WritePlan, report: TaskReport, stop: Stop) -> None:
         self.plan, self.report, self.stop = plan, report, stop
-        self._resume = resume
         self.rejections: list[Rejection] = []
         self._batchers: OrderedDict[str, Batcher] = OrderedDict()
         self._number = count().__next__
@@ -60,9 +57,6 @@ class BatchAssembler:
         return taken
 
     def _read(self, batch: pa.RecordBatch) -> Iterator[Batch | None]:
-        if self._resume is not None:
-            batch, in_doubt = self._resume.left(batch, self.report)
-            self.rejections += in_doubt
         first = self.report.rows
         self.report.rows += batch.num_rows
         screened = screen(batch, self.plan, first)
