@@ -11,6 +11,7 @@ from spark_klaviyo.check.account_lines import unreachable_line
 from spark_klaviyo.core.choices import KeyIn
 from spark_klaviyo.core.codes import Failure
 from spark_klaviyo.core.models import Reply
+from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.http.transport import Transport
 from spark_klaviyo.options.addresses import host_of, is_klaviyo, without_secrets
 from spark_klaviyo.options.model import Options
@@ -76,7 +77,12 @@ def _matches(path: str, template_path: str) -> bool:
 def _probe(options: Options, address: Address) -> Reply:
     """One HEAD of the host's root, or a GET of the old call, without key and row: neither writes anything."""
     transport = Transport(
-        address.origin, {}, None, key_in=KeyIn.NONE, timeout_seconds=options.timeout_seconds, proxy=options.proxy
+        address.origin,
+        {},
+        Credentials(),
+        key_in=KeyIn.NONE,
+        timeout_seconds=options.timeout_seconds,
+        proxy=options.proxy,
     )
     try:
         if address.old_path:

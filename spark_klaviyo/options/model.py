@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.options.entrypoints import EntryPoint
-from spark_klaviyo.options.secrets import Credentials
 from spark_klaviyo.options.table import (
     OPTIONS,
     CallOptions,

@@ -13,12 +13,13 @@ from functools import partial
 from typing import Any
 
 from spark_klaviyo.core.choices import Api, KeyIn
+from spark_klaviyo.core.secrets import MASK, Credentials, Secret
 from spark_klaviyo.errors import OptionError, complain
 from spark_klaviyo.options import readers, rules, secrets
 from spark_klaviyo.options.addresses import KEY_PLACE, Unreadable, split_key
 from spark_klaviyo.options.entrypoints import OPTIONS_OF_SPARK, EntryPoint
 from spark_klaviyo.options.model import Options
-from spark_klaviyo.options.secrets import MASK, Credentials, CredentialsKind, Secret, is_reference
+from spark_klaviyo.options.secrets import CredentialsKind, is_reference
 from spark_klaviyo.options.table import BY_NAME, BY_SPELLING, CREDENTIALS, OPTIONS, Mode, Option, normalized
 from spark_klaviyo.templates.model import Template
 

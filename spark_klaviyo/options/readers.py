@@ -15,9 +15,9 @@ from enum import Enum
 from typing import Generic, TypeAlias, TypeVar
 
 from spark_klaviyo.core.models import Quota
+from spark_klaviyo.core.secrets import Secret
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import Unreadable
-from spark_klaviyo.options.secrets import Secret
 from spark_klaviyo.templates.model import Setting
 from spark_klaviyo.templates.revisions import TESTED_REVISION, date_of
 

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from spark_klaviyo.core.secrets import MASK, Credentials, Secret
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import host_of, is_klaviyo, is_loopback
 from spark_klaviyo.options.entrypoints import EntryPoint
 
-MASK = "********"
 KEY_VARIABLE = "KLAVIYO_API_KEY"
 MOST_CHARACTERS = 10_000  # no key is longer; a reference to some other file is noticed before it is read whole
 LIVE_KEY_CHARACTERS = 20  # shorter ones are made up for tests
@@ -43,45 +43,6 @@ def quoted(value: object) -> str:
     """What was given for an option, for a message: short, and never the inside of an object."""
     word = repr(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
     return word if len(word) <= 60 else f"{word[:56]}...{word[0]}"
-
-
-class Secret:
-    """A text whose repr, str and format are masked; `reveal()` is the one way to read it."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """The text itself; call it in the innermost frame, where the request is written."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return MASK
-
-    def __format__(self, spec: str) -> str:
-        return MASK
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._text == self._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-    def __bool__(self) -> bool:
-        return bool(self._text)
-
-    def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
-        return Secret, (self._text,)
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """What a request proves itself with: a private key, or an OAuth token; neither for a preview or `key_in=none`."""
-
-    api_key: Secret | None = None
-    access_token: Secret | None = None
 
 
 def is_reference(text: str) -> bool:

@@ -17,6 +17,7 @@ from typing import Any
 from spark_klaviyo.core.choices import Api, Choice, ContentFormat, KeyIn, OnDelete
 from spark_klaviyo.core.models import Quota
 from spark_klaviyo.core.policy import Policy
+from spark_klaviyo.core.secrets import MASK, Secret
 from spark_klaviyo.options import addresses, readers
 from spark_klaviyo.options.choices import (
     ListMode,
@@ -44,7 +45,7 @@ from spark_klaviyo.options.readers import (
     whole,
     yes_no,
 )
-from spark_klaviyo.options.secrets import KEY_VARIABLE, MASK, Secret, masked
+from spark_klaviyo.options.secrets import KEY_VARIABLE, masked
 from spark_klaviyo.templates.revisions import TESTED_REVISION
 
 BASE_URL = "https://a.klaviyo.com"

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from spark_klaviyo.core.secrets import Secret
 from spark_klaviyo.options.choices import OnReject
 from spark_klaviyo.options.entrypoints import SESSION_ENTRY_POINTS, TASK_ENTRY_POINTS, EntryPoint
-from spark_klaviyo.options.secrets import Secret
 from tests.options.catalog import KEY, complaints, read, to_list
 
 pytestmark = pytest.mark.oldest
