@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from spark_klaviyo.plan.mapping import near_misses
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.settings import fields_of_settings
-from spark_klaviyo.report.pages.preview import DROPPED, MappedColumn
-
-CUSTOM = "custom property"
+from spark_klaviyo.report.pages.preview import CUSTOM_PROPERTY, DROPPED, MappedColumn
 
 
 def mapped_columns(plan: WritePlan) -> tuple[MappedColumn, ...]:
@@ -27,7 +25,7 @@ def _lines(plan: WritePlan) -> Iterator[MappedColumn]:
     for column, becomes in plan.mapped:
         is_custom = column in plan.unmapped and bool(plan.template.properties_path)
         hint = f"did you mean {near[column]}?" if column in near else ""
-        yield MappedColumn(column, CUSTOM if is_custom else becomes, hint)
+        yield MappedColumn(column, CUSTOM_PROPERTY if is_custom else becomes, hint)
     for param in plan.params:
         if param.leaf.source[0] not in explained:
             yield MappedColumn(".".join(param.leaf.source), param.name, "decides where a row goes")

@@ -15,6 +15,7 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.runs.send_from_driver import arrow_batches
 from spark_klaviyo.runs.spark.columns import sent_columns
+from spark_klaviyo.runs.spark.session import choose_worker_python
 from spark_klaviyo.task.assembler import BatchAssembler
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class DryRun:
 
 def collect_sample(df: DataFrame, plan: WritePlan, rows: int) -> pa.Table:
     """Collect and encode the first `rows` rows; Spark reads no more of the DataFrame than that takes."""
+    choose_worker_python(df)
+    choose_worker_python(df)
     frame, plan = sent_columns(df, plan)
     return pa.Table.from_batches(encode_batches(arrow_batches(frame.limit(rows)), plan), ENCODED)
 

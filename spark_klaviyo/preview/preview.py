@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from spark_klaviyo.account.names import named_settings, resolve_names
 from spark_klaviyo.account.reads import ReadFailed
+from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.modes.change_data.change_feed import ChangeKind, tag_changes
 from spark_klaviyo.modes.mirror.identities import comparable
@@ -22,7 +23,6 @@ from spark_klaviyo.options.choices import ListMode, SendFrom
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.parse import read_options
-from spark_klaviyo.options.secrets import Credentials
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import columns_of

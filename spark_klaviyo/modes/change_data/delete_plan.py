@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from spark_klaviyo.core.choices import OnDelete
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.modes.second_template import options_for
+from spark_klaviyo.options.choices import OtherColumns
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import FieldCheck, WritePlan
 
@@ -55,7 +55,7 @@ def delete_plan(options: Options, plan: WritePlan) -> DeletePlan | None:
     leaves_list = template in _IDENTIFIERS and options.on_delete is OnDelete.REMOVE
     settings = {"list_id": options.settings["list_id"]} if leaves_list else {}
     return DeletePlan(
-        options_for(template, options, settings),
+        options.for_template(template, settings, other_columns=OtherColumns.DROP),
         identifiers,
         takes_one=template == "request_profile_deletion",
         irreversible=options.on_delete is OnDelete.DELETE,

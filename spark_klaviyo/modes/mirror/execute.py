@@ -31,7 +31,6 @@ from spark_klaviyo.modes.mirror.identities import (
     unpack,
 )
 from spark_klaviyo.modes.mirror.removals import Removals, ceiling, find_removals, hash_pages
-from spark_klaviyo.modes.second_template import options_for
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
@@ -167,7 +166,7 @@ def _remove(run: Run, reader: AccountReader, facts: ListFacts, rows: IdentitySet
 
 def _send_removals(run: Run, found: Removals) -> TaskReport:
     settings = {"list_id": run.plan.settings["list_id"]}
-    options = replace(options_for("remove_profile_ids_from_list", run.options, settings), max_rejects=None)
+    options = run.options.for_template("remove_profile_ids_from_list", settings, max_rejects=None)
     plan = make_plan(options, [Field("id", Type("string"))], run.plan.run_id)
     ids = pa.RecordBatch.from_arrays([pa.array(found.ids, pa.string())], names=["id"])
     report, receipts = TaskReport(), list[Receipt]()
