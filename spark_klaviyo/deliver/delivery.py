@@ -1,106 +1,69 @@
-"""What the sender needs, and what it hands back: a Delivery for each request that came to an end."""
+"""What a task sends through (SendContext), and what sending returns: a Delivery for each request that ended."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from spark_klaviyo.core.clock import Clock
-from spark_klaviyo.core.models import Batch, Quota, Receipt, Rejection, Reply
+from spark_klaviyo.core.models import Batch, Receipt, Rejection, Reply
 from spark_klaviyo.core.stop import Stop
-from spark_klaviyo.http.policy import Policy, ResendRule
-from spark_klaviyo.http.transport import Sends
+from spark_klaviyo.http.transport import SupportsSend
 from spark_klaviyo.ratelimit.limiter import RateLimiter
-from spark_klaviyo.templates.model import Template
-
-
-class SendSpec(Protocol):
-    """What sending needs of a plan (`plan.model.WritePlan`)."""
-
-    @property
-    def run_id(self) -> str:
-        """Names the write."""
-
-    @property
-    def template(self) -> Template:
-        """The endpoint."""
-
-    @property
-    def policy(self) -> Policy:
-        """How long and how often."""
-
-    @property
-    def resend(self) -> ResendRule:
-        """Which requests may be sent twice."""
-
-    @property
-    def quota(self) -> Quota:
-        """The endpoint's windows until replies list the account's own."""
-
-    @property
-    def base_url(self) -> str:
-        """Scheme, host and port."""
-
-    @property
-    def workers(self) -> int:
-        """Most requests in flight."""
-
-    @property
-    def params(self) -> Sequence[object]:
-        """Non-empty where requests differ by a row's value."""
 
 
 @dataclass(frozen=True)
 class SendContext:
-    """What a task sends through. `stop` is the task's own: a refused key sets it. `roll` is the jitter, in [0, 1)."""
+    """What one task sends through."""
 
-    transport: Sends
+    transport: SupportsSend
     limiter: RateLimiter
     clock: Clock
+    # The task's own: a refused key sets it, too.
     stop: Stop
+    # The jitter of waits, in [0, 1).
     roll: Callable[[], float]
     partition_id: int = 0
     attempt: int = 0
-    counts: dict[str, int] = field(default_factory=dict)  # what the task has done so far, for whoever watches
+    # What the task has done so far, for the progress display.
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One request that was made: its reply without the body, and when it was over (epoch seconds).
-
-    `doubtful`: it may have been carried out, though no answer says so.
-    """
+    """One attempt of a request: its reply without the body, and when it ended (epoch seconds)."""
 
     reply: Reply
     at: float
-    doubtful: bool = False
+    # Whether it may have been carried out although no reply says so.
+    in_doubt: bool = False
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """How one request ended, and what became of the rows it settles.
+    """How one request ended, and what became of the rows that it settles.
 
-    Over all deliveries of a batch, `delivered + accepted + rejected + unsent` is the number of its rows. `batch` holds
-    the rows that were delivered or accepted. `receipt` is None for rows that no request was made for. `resent` counts
-    rows that may have arrived more than once; `bytes` what was sent in all attempts.
+    Over all deliveries of a batch, `delivered + accepted + rejected + unsent` is the number of its rows.
     """
 
+    # None for rows that no request was made for.
     receipt: Receipt | None
+    attempts: tuple[Attempt, ...] = field(default=(), repr=False)
     rejections: tuple[Rejection, ...] = ()
     delivered: int = 0
     accepted: int = 0
     unsent: int = 0
-    retries: int = 0
-    throttled: int = 0
+    # Rows that may have arrived more than once.
     resent: int = 0
-    requests: int = 0
-    bytes: int = 0
-    job_id: str | None = None
+    # The rows that were delivered or accepted.
     batch: Batch | None = field(default=None, repr=False)
-    attempts: tuple[Attempt, ...] = field(default=(), repr=False)
+
+    @property
+    def job_id(self) -> str | None:
+        """The job that the request started, if any."""
+        return self.receipt.job_id if self.receipt is not None else None
 
     @property
     def rows(self) -> int:
-        """Rows that this delivery settles."""
+        """The number of rows that this delivery settles."""
         return self.delivered + self.accepted + self.unsent + len(self.rejections)

@@ -86,7 +86,7 @@ def test_without_batch_mode_every_format_carries_one_row_a_request(
     assert len(sent.requests) == 2
 
 
-def test_a_form_carries_one_row_a_request_since_pairs_of_several_could_not_be_told_apart(
+def test_a_form_carries_one_row_a_request_since_pairs_of_several_rows_would_mix(
     klaviyo: KlaviyoSimulator,
 ) -> None:
     sent = send(klaviyo, ROWS, url=SINK, content_format="form", workers=1)
@@ -138,7 +138,7 @@ def test_no_request_passes_max_bytes_in_any_format(klaviyo: KlaviyoSimulator, co
 
 
 @pytest.mark.parametrize("content_format", [*BATCHED, "form"])
-def test_a_refused_row_is_kept_as_json_and_can_be_mended_in_any_format(
+def test_a_rejected_row_is_kept_as_json_and_can_be_corrected_and_sent_in_any_format(
     klaviyo: KlaviyoSimulator, content_format: str
 ) -> None:
     klaviyo.inject(Fault("status", status=400, body="no"))

@@ -70,7 +70,7 @@ def test_a_row_without_the_value_that_its_url_needs_is_rejected_alone(klaviyo: K
     assert [refused.rejection.code for refused in sent.refused] == ["missing_field"] * 2
 
 
-def test_a_value_that_would_lead_elsewhere_is_rejected(klaviyo: KlaviyoSimulator) -> None:
+def test_a_value_that_would_change_the_path_is_rejected(klaviyo: KlaviyoSimulator) -> None:
     sent = send(klaviyo, [{"sku": ".."}], url=f"{SINK}/{{sku}}/x", method="DELETE")
     assert sent.requests == []
     assert sent.report.reasons == {"refused": 1}
@@ -111,7 +111,7 @@ def test_custom_headers_are_sent_however_they_are_written(klaviyo: KlaviyoSimula
     assert (sent.only.headers["X-Source"], sent.only.headers["X-Team"]) == ("crm", "a:b")
 
 
-def test_a_custom_header_takes_the_place_of_ours_in_any_case_of_letters(klaviyo: KlaviyoSimulator) -> None:
+def test_a_custom_header_replaces_the_default_one_in_any_case(klaviyo: KlaviyoSimulator) -> None:
     sent = send(klaviyo, [ANN], url=SINK, headers={"content-type": "application/x-special", "REVISION": "2026-07-15"})
     assert sent.only.headers["Content-Type"] == "application/x-special"
     assert sent.only.headers["revision"] == "2026-07-15"
@@ -120,7 +120,7 @@ def test_a_custom_header_takes_the_place_of_ours_in_any_case_of_letters(klaviyo:
 # --- where the key travels ------------------------------------------------------------------------
 
 
-def test_the_key_travels_in_the_header_unless_told_otherwise(klaviyo: KlaviyoSimulator) -> None:
+def test_the_key_travels_in_the_header_by_default(klaviyo: KlaviyoSimulator) -> None:
     request = send(klaviyo, [ANN], url=SINK).only
     assert request.headers["Authorization"] == f"Klaviyo-API-Key {KEY}"
     assert KEY not in request.body.decode() + str(request.query)
@@ -138,13 +138,13 @@ def test_the_key_travels_as_api_key_in_the_body_where_asked(klaviyo: KlaviyoSimu
     assert "Authorization" not in request.headers
 
 
-def test_a_body_that_says_where_the_key_goes_needs_no_other_word(klaviyo: KlaviyoSimulator) -> None:
+def test_a_body_that_holds_the_key_needs_no_key_in(klaviyo: KlaviyoSimulator) -> None:
     request = send(klaviyo, [ANN], url=SINK, body='{"key":{api_key},"again":"{api_key}","rows":{rows}}').only
     assert request.json() == {"key": KEY, "again": KEY, "rows": [ANN]}
     assert "Authorization" not in request.headers
 
 
-def test_no_key_travels_where_none_is_wanted(klaviyo: KlaviyoSimulator) -> None:
+def test_no_key_is_sent_with_key_in_none(klaviyo: KlaviyoSimulator) -> None:
     request = send(klaviyo, [ANN], url=SINK, key_in="none", headers={"Authorization": "Token of-my-own"}).only
     assert request.headers["Authorization"] == "Token of-my-own"
     assert KEY not in request.body.decode() + str(request.query)
@@ -164,7 +164,7 @@ def test_a_key_in_the_urls_query_becomes_a_credential_that_nothing_shows(
     assert pickle.loads(pickle.dumps(sent.plan)).credentials.api_key.reveal() == KEY
 
 
-def test_a_key_in_the_url_besides_another_one_is_refused_without_showing_either() -> None:
+def test_a_key_in_the_url_beside_another_one_is_refused_and_neither_is_shown() -> None:
     with pytest.raises(OptionError, match="url: holds api_key in its query besides the option api_key") as caught:
         plan_for(columns_of([ANN]), url=f"https://a.klaviyo.com/x?api_key={KEY}", api_key="pk_another_one_entirely")
     assert KEY not in str(caught.value)
@@ -212,7 +212,7 @@ def test_no_request_is_larger_than_max_bytes_key_and_time_included(klaviyo: Klav
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_a_column_in_the_body_groups_the_rows_that_share_its_value(klaviyo: KlaviyoSimulator, door: str) -> None:
+def test_rows_with_the_same_value_of_a_column_in_the_body_share_a_request(klaviyo: KlaviyoSimulator, door: str) -> None:
     rows = [{"list": "a", "n": 1}, {"list": "b", "n": 2}, {"list": "a", "n": 3}]
     sent = send(klaviyo, rows, door=door, url=SINK, body='{"list":"{list}","rows":{rows}}')
     got = {request.json()["list"]: request.json()["rows"] for request in sent.requests}
@@ -242,7 +242,7 @@ def test_columns_in_the_body_are_text_inside_quotes_and_json_outside(klaviyo: Kl
     ("content_format", "body"),
     [("json", '{"a":"{text}"}'), ("text", "a={text}"), ("form", "a={text}"), ("csv", "{text}")],
 )
-def test_a_value_that_looks_like_a_placeholder_stays_a_value(
+def test_a_value_with_the_form_of_a_placeholder_is_sent_as_it_is(
     klaviyo: KlaviyoSimulator, text: str, content_format: str, body: str
 ) -> None:
     row = {"text": text, "other": "not this"}
@@ -320,7 +320,7 @@ def test_a_number_that_json_cannot_hold_rejects_its_row_alone(klaviyo: KlaviyoSi
         ({"headers": {"Content-Length": "3"}}, "headers: must be free of Content-Length"),
     ],
 )
-def test_what_manual_options_cannot_mean_is_said_before_anything_is_sent(options: Options, said: str) -> None:
+def test_contradictory_manual_options_are_refused_before_anything_is_sent(options: Options, said: str) -> None:
     given = {"url": "https://a.klaviyo.com/api/x", "api_key": KEY, **options}
     row = {**ANN, "token": "x"} if given.pop("token", None) else ANN
     with pytest.raises((OptionError, SchemaError)) as caught:
@@ -329,13 +329,13 @@ def test_what_manual_options_cannot_mean_is_said_before_anything_is_sent(options
     assert KEY not in str(caught.value)
 
 
-def test_every_door_says_so_before_there_are_rows() -> None:
+def test_every_way_to_write_refuses_it_before_there_are_rows() -> None:
     for door in (klaviyo_batch_writer, klaviyo_partition_writer):
         with pytest.raises(OptionError, match="body: is no JSON"):
             door(url="https://a.klaviyo.com/api/x", api_key=KEY, body='{"a":{rows}')
 
 
-def test_rows_stand_in_a_body_that_is_given_as_a_dict(klaviyo: KlaviyoSimulator) -> None:
+def test_the_body_may_be_given_as_a_dict_with_rows_inside(klaviyo: KlaviyoSimulator) -> None:
     sent = send(klaviyo, [ANN], url=SINK, body={"profiles": "{rows}", "of": "{email}"})
     assert json.loads(sent.requests[0].body) == {"profiles": [ANN], "of": ANN["email"]}
 
@@ -344,7 +344,7 @@ def test_rows_stand_in_a_body_that_is_given_as_a_dict(klaviyo: KlaviyoSimulator)
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "GET"])
-def test_a_lost_answer_is_asked_for_again_where_the_method_makes_that_harmless(method: str) -> None:
+def test_after_a_lost_reply_an_idempotent_method_is_sent_again(method: str) -> None:
     with KlaviyoSimulator(legacy="alive", faults=[Fault("reset_before", times=1)]) as klaviyo:
         sent = send(klaviyo, [{"id": "x"}], url="/api/v2/list/{id}?list_name=a", method=method)
     assert "in_doubt" not in sent.report.reasons
@@ -353,7 +353,7 @@ def test_a_lost_answer_is_asked_for_again_where_the_method_makes_that_harmless(m
 @pytest.mark.parametrize(
     ("resend", "expected"), [("auto", {"in_doubt": 2}), ("never", {"in_doubt": 2}), ("always", {})]
 )
-def test_a_lost_answer_to_a_post_leaves_its_rows_in_doubt(
+def test_after_a_lost_reply_the_rows_of_a_post_are_in_doubt(
     old_klaviyo: KlaviyoSimulator, resend: str, expected: dict[str, int]
 ) -> None:
     old_klaviyo.inject(Fault("reset_before", times=1))
@@ -436,7 +436,7 @@ def test_track_by_get_takes_base64_from_a_column(old_klaviyo: KlaviyoSimulator) 
     assert [event["metric"] for event in old_klaviyo.events] == ["Seen"]
 
 
-def test_the_answer_zero_of_v1_is_a_refusal_though_its_status_is_200(old_klaviyo: KlaviyoSimulator) -> None:
+def test_the_v1_reply_zero_is_a_refusal_although_its_status_is_200(old_klaviyo: KlaviyoSimulator) -> None:
     rows: list[dict[str, object]] = [
         {"properties": {"$email": "ann@example.com", "name": "Ann"}},
         {"properties": {"$email": None, "name": "Nobody"}},
@@ -490,7 +490,7 @@ def test_a_row_that_a_current_endpoint_names_is_rejected_alone(klaviyo: KlaviyoS
     assert len(posts) == 2
 
 
-def test_the_limits_of_a_known_endpoint_hold_in_manual_mode_too() -> None:
+def test_the_limits_of_a_known_endpoint_apply_in_manual_mode_too() -> None:
     columns = columns_of([{"type": "profile"}])
     current = plan_for(columns, url="https://a.klaviyo.com/api/profile-bulk-import-jobs", api_key=KEY)
     assert (current.limits.max_rows, current.limits.max_bytes) == (10_000, 5_000_000)
@@ -501,7 +501,7 @@ def test_the_limits_of_a_known_endpoint_hold_in_manual_mode_too() -> None:
     assert other.limits.max_rows == 250
 
 
-def test_an_accepted_answer_is_no_confirmed_one(klaviyo: KlaviyoSimulator) -> None:
+def test_a_202_counts_as_accepted_and_not_as_delivered(klaviyo: KlaviyoSimulator) -> None:
     row = {"email": "ann@example.com", "metric": "Bought"}
     body = (
         '{"data":{"type":"event","attributes":{"properties":{row},'
@@ -513,13 +513,13 @@ def test_an_accepted_answer_is_no_confirmed_one(klaviyo: KlaviyoSimulator) -> No
     assert klaviyo.events[0]["metric"] == "Bought"
 
 
-def test_a_paths_likeness_to_an_old_one_does_not_make_it_old() -> None:
+def test_a_path_that_resembles_a_legacy_one_is_not_legacy() -> None:
     plan = plan_for(columns_of([ANN]), url="https://a.klaviyo.com/api/tracking-settings/x", method="PATCH", api_key=KEY)
     assert plan.headers["revision"] == "2026-10-15"
     assert plan.template.api is Api.CURRENT
 
 
-def test_the_test_button_tries_a_manual_url_without_writing(klaviyo: KlaviyoSimulator) -> None:
+def test_check_klaviyo_checks_a_manual_url_without_writing(klaviyo: KlaviyoSimulator) -> None:
     result = check_klaviyo(url=f"{klaviyo.url}{SINK}", api_key=KEY)
     assert [request for request in klaviyo.requests if request.method not in ("GET", "HEAD")] == []
     assert "cannot be tried without writing" in str(result)

@@ -44,7 +44,7 @@ def test_the_content_type_is_json_without_being_asked(old_klaviyo: KlaviyoSimula
     assert send(old_klaviyo, PEOPLE, **V2).only.headers["Content-Type"] == "application/json"
 
 
-def test_the_key_comes_from_the_credential_and_travels_in_the_body_alone(
+def test_the_key_comes_from_the_credential_and_is_sent_in_the_body_only(
     old_klaviyo: KlaviyoSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOME_KEY", KEY)
@@ -76,7 +76,7 @@ def test_several_profiles_travel_in_one_request_up_to_a_limit_that_max_rows_move
     assert len(old_klaviyo.lists[LIST]) == 250
 
 
-def test_no_data_set_of_responses_is_made_unless_asked() -> None:
+def test_no_dataset_of_responses_is_written_by_default() -> None:
     plan = plan_for(columns_of(PEOPLE), api_key=KEY, **V2)
     assert plan.state is None
     for name in ("receipts_path", "rejects_path", "runs_path", "state_path"):
@@ -128,7 +128,7 @@ def test_the_same_template_sends_todays_import_job_with_the_list(klaviyo: Klaviy
     assert len(klaviyo.lists[LIST]) == 2
 
 
-def test_a_profile_is_added_like_by_a_csv_upload_without_touching_consent(klaviyo: KlaviyoSimulator) -> None:
+def test_adding_a_profile_changes_no_consent_as_with_a_csv_upload(klaviyo: KlaviyoSimulator) -> None:
     send(klaviyo, PEOPLE, **ADD)
     assert [row["subscriptions"] for row in klaviyo.profiles] == [{}, {}]
 
@@ -176,7 +176,7 @@ BAD_OPTIONS: list[tuple[Options, str]] = [
 
 
 @pytest.mark.parametrize(("options", "said"), BAD_OPTIONS, ids=[said.partition(":")[0] for _, said in BAD_OPTIONS])
-def test_options_that_cannot_be_are_refused_before_anything_is_sent(options: Options, said: str) -> None:
+def test_invalid_options_are_refused_before_anything_is_sent(options: Options, said: str) -> None:
     with pytest.raises(OptionError) as caught:
         plan_for(columns_of(PEOPLE), **{"api_key": KEY, **options})
     assert said in str(caught.value)
@@ -185,7 +185,7 @@ def test_options_that_cannot_be_are_refused_before_anything_is_sent(options: Opt
 def test_all_complaints_come_at_once() -> None:
     with pytest.raises(OptionError) as caught:
         plan_for(columns_of(PEOPLE), template="add_profiles_to_list", api_key=KEY, tasks=0, workrs=4, nulls="x")
-    assert [line.partition(":")[0] for line in caught.value.complaints] == ["tasks", "nulls", "workrs", "list_id"]
+    assert [line.partition(":")[0] for line in caught.value.complaints] == ["nulls", "tasks", "workrs", "list_id"]
 
 
 def test_no_name_is_suggested_twice() -> None:
@@ -217,7 +217,7 @@ def test_no_rows_are_no_requests_and_a_report_of_zeros(klaviyo: KlaviyoSimulator
     assert (report.rows, report.delivered, report.rejected, report.requests) == (0, 0, 0, 0)
 
 
-def test_a_bad_row_is_told_apart_and_the_others_arrive(klaviyo: KlaviyoSimulator) -> None:
+def test_a_bad_row_is_rejected_and_the_others_arrive(klaviyo: KlaviyoSimulator) -> None:
     rows: list[Row] = [*PEOPLE, {"email": "no address", "first_name": "X", "level": 1}]
     sent = send(klaviyo, rows, **ADD)
     assert (sent.report.delivered, sent.report.reasons) == (2, {"bad_email": 1})

@@ -29,7 +29,9 @@ def items(spark: SparkSession) -> DataFrame:
     return spark.createDataFrame(rows, COLUMNS).coalesce(1)
 
 
-def test_every_door_fills_the_url_and_the_body_per_row_alike(items: DataFrame, klaviyo: KlaviyoSimulator) -> None:
+def test_every_way_to_write_fills_the_url_and_the_body_from_each_row_alike(
+    items: DataFrame, klaviyo: KlaviyoSimulator
+) -> None:
     goal: Options = {
         "url": f"{klaviyo.url}{SINK}/{{sku}}?api_key={KEY}",
         "method": "PUT",
@@ -96,7 +98,7 @@ def test_overwriting_is_refused_before_anything_is_sent(
     assert len(klaviyo.profiles) == 1
 
 
-def test_a_door_says_bad_options_before_spark_has_done_anything(items: DataFrame) -> None:
+def test_bad_options_are_refused_before_spark_has_done_anything(items: DataFrame) -> None:
     with pytest.raises(OptionError, match="plain http would show the key"):
         write_klaviyo(items, url="http://a.klaviyo.com/api/x", api_key=KEY)
     with pytest.raises(OptionError, match="did you mean bulk_import_profiles"):

@@ -68,7 +68,7 @@ def test_a_job_is_gone_after_seven_days() -> None:
         assert call(klaviyo, "GET", IMPORTS).json["data"] == []
 
 
-def test_the_first_answer_has_whole_seconds_and_reads_a_second_more() -> None:
+def test_the_first_reply_has_a_time_in_whole_seconds_and_later_reads_have_fractions() -> None:
     with KlaviyoSimulator() as klaviyo:
         first = import_rows(klaviyo, [{"email": "a@b.co"}]).json["data"]
         later = look(klaviyo, IMPORTS, first["id"])
@@ -77,7 +77,7 @@ def test_the_first_answer_has_whole_seconds_and_reads_a_second_more() -> None:
     assert "." in later["created_at"]
 
 
-def test_listing_looks_at_every_job_and_filters_by_status() -> None:
+def test_listing_jobs_polls_each_of_them_and_filters_by_status() -> None:
     with KlaviyoSimulator(job_polls=1) as klaviyo:
         jobs = {start(klaviyo), start(klaviyo)}
         queued = call(klaviyo, "GET", f"{IMPORTS}?filter=any(status,[%22queued%22,%22processing%22])").json["data"]
@@ -125,7 +125,7 @@ def test_import_errors_come_in_pages_and_may_hide_the_row() -> None:
     assert {error["attributes"]["original_payload"] for rows in pages for error in rows} == {None}
 
 
-def test_a_share_of_the_rows_may_fail_the_same_ones_each_time() -> None:
+def test_a_share_of_the_rows_fails_and_it_is_the_same_rows_each_time() -> None:
     def failed() -> list[str]:
         with KlaviyoSimulator(faults=[Fault("job_row_errors", share=0.3)]) as klaviyo:
             start(klaviyo, 200)
@@ -259,7 +259,7 @@ FAULTY_READS = [
 @pytest.mark.parametrize(
     ("fault", "status", "media_type"), FAULTY_READS, ids=lambda value: getattr(value, "kind", None)
 )
-def test_a_status_read_may_fail_while_the_write_was_fine(fault: Fault, status: int, media_type: str) -> None:
+def test_reading_a_jobs_status_may_fail_after_a_successful_write(fault: Fault, status: int, media_type: str) -> None:
     with KlaviyoSimulator(faults=[fault]) as klaviyo:
         job = start(klaviyo)
         got = call(klaviyo, "GET", f"{IMPORTS}/{job}")

@@ -72,7 +72,7 @@ def test_refusals_count_but_bad_keys_do_not() -> None:
     assert statuses == [400, 400, 400, 429]
 
 
-def test_a_get_and_a_post_on_one_path_have_windows_of_their_own_and_keys_share_one_pool() -> None:
+def test_a_get_and_a_post_on_one_path_have_separate_windows_and_all_keys_share_them() -> None:
     with KlaviyoSimulator(burst=1, phase=0.0, clock=Hand()) as klaviyo:
         first = lists(klaviyo)
         other_key = lists(klaviyo, Authorization="Klaviyo-API-Key pk_other")
@@ -102,7 +102,7 @@ def test_published_limits_are_those_of_each_endpoint() -> None:
     assert (accounts, many, costly) == ([200, 429], {200}, [200, 429])
 
 
-def test_without_limits_nothing_is_throttled_yet_the_headers_stand() -> None:
+def test_without_limits_nothing_is_throttled_but_the_headers_are_sent() -> None:
     with KlaviyoSimulator(phase=0.0, clock=Hand()) as klaviyo:
         replies = [call(klaviyo, "GET", "/api/accounts") for _ in range(4)]
 
@@ -160,7 +160,7 @@ def test_a_day_is_a_third_window() -> None:
     phase=st.one_of(st.none(), st.floats(0, 60)),
     counts=st.booleans(),
 )
-def test_no_window_ever_grants_more_than_its_quota_and_the_wait_told_is_enough(
+def test_no_window_grants_more_than_its_quota_and_waiting_for_retry_after_is_enough(
     gaps: list[float], phase: float | None, counts: bool
 ) -> None:
     limiter = Limiter(on=True, burst=3, steady=20, phase=phase, limited_counts=counts)
@@ -179,7 +179,7 @@ def test_no_window_ever_grants_more_than_its_quota_and_the_wait_told_is_enough(
 
 
 @given(st.floats(0, 200), st.integers(1, 30))
-def test_who_waits_as_told_passes(now: float, calls: int) -> None:
+def test_a_request_after_the_asked_wait_passes(now: float, calls: int) -> None:
     limiter = Limiter(on=True, burst=2, steady=5, limited_counts=False)
     for _ in range(calls):
         admission = limiter.admit("account", "x", M, now)

@@ -95,7 +95,7 @@ def test_profiles_are_found_by_each_identifier(klaviyo: KlaviyoSimulator, field:
     assert [row["attributes"][field] for row in (*equal, *several)] == [value, value]
 
 
-def test_a_plus_that_is_not_encoded_finds_nobody(klaviyo: KlaviyoSimulator) -> None:
+def test_a_plus_that_is_not_encoded_matches_no_profile(klaviyo: KlaviyoSimulator) -> None:
     import_rows(klaviyo, [{"email": "plus+sign@b.co"}])
 
     assert call(klaviyo, "GET", "/api/profiles?filter=equals(email,%22plus+sign@b.co%22)").json["data"] == []
@@ -131,7 +131,7 @@ def test_pages_hold_everything_once(klaviyo: KlaviyoSimulator) -> None:
     assert call(klaviyo, "GET", "/api/profiles?page%5Bcursor%5D=!!").status == 400
 
 
-def test_members_are_cut_into_slices_by_when_they_joined() -> None:
+def test_members_are_filtered_by_when_they_joined() -> None:
     hand = Hand()
     with KlaviyoSimulator(clock=hand) as klaviyo:
         klaviyo.add_profiles(3, "Y6nRLr")
@@ -166,7 +166,7 @@ def test_list_membership_is_a_set_and_knows_only_profiles(klaviyo: KlaviyoSimula
     assert call(klaviyo, "POST", path, {"data": [known] * 1001}).status == 400
 
 
-def test_a_merge_moves_what_the_source_had_and_the_source_goes_on_answering(klaviyo: KlaviyoSimulator) -> None:
+def test_a_merge_moves_the_data_of_the_source_whose_id_still_answers(klaviyo: KlaviyoSimulator) -> None:
     import_rows(klaviyo, [{"email": "keep@b.co"}, {"external_id": "7", "properties": {"x": 1}}], "Y6nRLr")
     kept, source = ids(klaviyo)
     merge = {
