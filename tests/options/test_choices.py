@@ -22,9 +22,9 @@ from spark_klaviyo.options.readers import OneOf, yes_no
 from spark_klaviyo.options.table import BY_NAME, OPTIONS, Option
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.types import Field, Type
+from spark_klaviyo.report.counters import Counters
 from spark_klaviyo.report.errors import RowsRejected
-from spark_klaviyo.report.progress import progress
-from spark_klaviyo.report.rate import Snapshot
+from spark_klaviyo.report.progress import open_progress
 from spark_klaviyo.runs.outputs.outcome import return_or_raise
 from spark_klaviyo.runs.send_from_driver import sends_from_driver
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
@@ -120,9 +120,10 @@ def bars(name: str, choice: str) -> Observed:
     options = options_at(EntryPoint.FUNCTION, {**IMPORT, "api_key": KEY, name: choice})
     shown = []
     for screen in (Screen(terminal=True), Screen(terminal=False)):
-        bar = progress(options.progress, stream=screen)
-        bar.update(Snapshot(10, 1, 0, 0, None, None, 40.0))
-        bar.done("10 rows")
+        display = open_progress(options.progress, stream=screen)
+        if display is not None:
+            display.update(Counters(rows=10, requests=1), None)
+            display.close()
         shown.append(screen.getvalue() != "")
     return shown
 
