@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from spark_klaviyo.account.reads import AccountReader, ReadFailed, attributes_of, open_reader, read_target
+from spark_klaviyo.account.reads import AccountReader, ReadFailed, open_reader
 from spark_klaviyo.core.codes import StopCode
+from spark_klaviyo.deliver.reads import ReadTarget, attributes_of
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.secrets import Credentials
@@ -18,7 +19,7 @@ from spark_klaviyo.report.errors import WriteStopped
 from spark_klaviyo.state.format import digest
 from spark_klaviyo.templates.model import XS
 
-ACCOUNTS = read_target("/api/accounts", XS)  # spec: get_accounts, scope accounts:read
+ACCOUNTS = ReadTarget.of("/api/accounts", XS)  # spec: get_accounts, scope accounts:read
 TIED_TO_KEY = (
     "state_path: the key may not read the account's id (scope accounts:read), so what was delivered is remembered for "
     "this very key: with another key everything is sent again"

@@ -8,9 +8,9 @@ from datetime import datetime, timezone
 from itertools import pairwise
 from typing import TypeAlias
 
-from spark_klaviyo.account.reads import READERS, AccountReader, attributes_of, read_target
+from spark_klaviyo.account.reads import READERS, AccountReader
 from spark_klaviyo.deliver.pool import DaemonPool
-from spark_klaviyo.deliver.reads import ReadTarget
+from spark_klaviyo.deliver.reads import ReadTarget, attributes_of
 from spark_klaviyo.templates.model import XS, L
 
 PAGE_SIZE = 100  # spec: get_profiles_for_list, largest page
@@ -37,7 +37,7 @@ def list_facts(reader: AccountReader, list_id: str) -> ListFacts:
     Recorded: asking for `profile_count` is a call of the XS tier.
     """
     query = [("additional-fields[list]", "profile_count")]
-    document = reader.read(read_target("/api/lists/{id}", XS, query, id=list_id))
+    document = reader.read(ReadTarget.of("/api/lists/{id}", XS, query, id=list_id))
     reader.read(_members(list_id, 1))
     attributes = next((attributes_of(resource) for resource in document.resources), {})
     count = attributes.get("profile_count")
@@ -51,14 +51,14 @@ def members(reader: AccountReader, facts: ListFacts, now: datetime | None = None
     try:
         while slices or pool.busy:
             while slices and pool.busy < READERS:
-                pool.give(slices.pop())
-            page = pool.result()
+                pool.submit(slices.pop())
+            page = pool.next_result()
             if page is not None:
                 yield page
     finally:
         if slices or pool.busy:
             reader.stop()
-        pool.finish(JOIN_SECONDS)
+        pool.shutdown(JOIN_SECONDS)
 
 
 def slice_list(facts: ListFacts, now: datetime) -> list[ReadTarget]:
@@ -79,7 +79,7 @@ def slice_list(facts: ListFacts, now: datetime) -> list[ReadTarget]:
 
 def _members(list_id: str, size: int, condition: str = "") -> ReadTarget:
     query = [IDENTIFIERS, ("page[size]", str(size))] + ([("filter", condition)] if condition else [])
-    return read_target("/api/lists/{id}/profiles", L, query, id=list_id)
+    return ReadTarget.of("/api/lists/{id}/profiles", L, query, id=list_id)
 
 
 def _time(text: str) -> datetime | None:

@@ -6,16 +6,15 @@ Knows no plan and no Spark. A read that brings no document raises `ReadFailed`.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import quote
 
 from spark_klaviyo.core.clock import SystemClock
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Quota
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import SendContext
-from spark_klaviyo.deliver.reads import Document, Reader, ReadTarget, Unread
+from spark_klaviyo.deliver.reads import Document, NoDocument, Reader, ReadTarget
 from spark_klaviyo.http.policy import Policy
 from spark_klaviyo.http.transport import Transport
 from spark_klaviyo.options.model import Options
@@ -56,24 +55,10 @@ class AccountReader:
         self._stop.set(StopCode.CLOSED, "the reading was ended")
 
 
-def _document(answer: Document | Unread) -> Document:
-    if isinstance(answer, Unread):
+def _document(answer: Document | NoDocument) -> Document:
+    if isinstance(answer, NoDocument):
         raise ReadFailed(answer.code, answer.detail)
     return answer
-
-
-def attributes_of(resource: Mapping[str, object]) -> Mapping[str, object]:
-    """The attributes of a JSON:API resource; empty where it has none."""
-    attributes = resource.get("attributes")
-    return attributes if isinstance(attributes, Mapping) else {}
-
-
-def read_target(path: str, quota: Quota, query: Sequence[tuple[str, str]] = (), **values: str) -> ReadTarget:
-    """An address to read: `path` with each `{name}` replaced by its value, percent-encoded."""
-    address = path
-    for name, value in values.items():
-        address = address.replace("{" + name + "}", quote(value, safe=""))
-    return ReadTarget(path, address, quota, tuple(query))
 
 
 @contextmanager

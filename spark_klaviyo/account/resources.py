@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from spark_klaviyo.account.reads import AccountReader, ReadFailed, attributes_of, open_reader, read_target
+from spark_klaviyo.account.reads import AccountReader, ReadFailed, open_reader
 from spark_klaviyo.core.models import Quota
-from spark_klaviyo.deliver.reads import ReadTarget
+from spark_klaviyo.deliver.reads import ReadTarget, attributes_of
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.errors import WriteStopped
@@ -28,11 +28,11 @@ class ResourceKind:
 
     def listing(self, *query: tuple[str, str]) -> ReadTarget:
         """All of them, in the largest pages."""
-        return read_target(self.path, self.quota, [*query, ("page[size]", str(self.page_size))])
+        return ReadTarget.of(self.path, self.quota, [*query, ("page[size]", str(self.page_size))])
 
     def by_id(self, resource_id: str) -> ReadTarget:
         """A single one."""
-        return read_target(self.path + "/{id}", self.quota, id=resource_id)
+        return ReadTarget.of(self.path + "/{id}", self.quota, id=resource_id)
 
 
 # spec: get_lists, get_coupons, get_data_sources, get_tags, with their quotas, largest pages and filters.

@@ -9,9 +9,8 @@ from urllib.parse import urlsplit
 
 from spark_klaviyo.account.account import read_account
 from spark_klaviyo.account.reads import AccountReader, ReadFailed
-from spark_klaviyo.core.codes import StopCode
+from spark_klaviyo.core.codes import Failure, StopCode
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.http.failures import TEXTS
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.pages.check import CheckLine
 from spark_klaviyo.templates.revisions import PINNED, warn_of
@@ -19,13 +18,13 @@ from spark_klaviyo.templates.revisions import PINNED, warn_of
 RETIREMENT = "x-klaviyo-api-retirement-date"  # recorded 2026-04, on replies to deprecated revisions
 _NO_ANSWER = frozenset({StopCode.UNREACHABLE, StopCode.UNAVAILABLE, StopCode.LATE, StopCode.STOPPED})
 _KEY_KNOWN = CheckLine("key", True, "Klaviyo knows it")
-_ADVICE = {
-    "dns": "Check the host's name and the internet connection; behind a proxy, give `proxy`.",
-    "blocked": "Ask the resolver's administrator to allow the host: tracker blocklists list `a.klaviyo.com`.",
-    "connect": "Check firewalls and `proxy`.",
-    "connect_timeout": "Check firewalls and `proxy`.",
-    "proxy": "Check `proxy`, or `HTTPS_PROXY` in the environment.",
-    "tls": "Behind a proxy that inspects TLS, name its CA file in `REQUESTS_CA_BUNDLE`.",
+_ADVICE: dict[str, str] = {
+    Failure.DNS: "Check the host's name and the internet connection; behind a proxy, give `proxy`.",
+    Failure.BLOCKED: "Ask the resolver's administrator to allow the host: tracker blocklists list `a.klaviyo.com`.",
+    Failure.CONNECT: "Check firewalls and `proxy`.",
+    Failure.CONNECT_TIMEOUT: "Check firewalls and `proxy`.",
+    Failure.PROXY: "Check `proxy`, or `HTTPS_PROXY` in the environment.",
+    Failure.TLS: "Behind a proxy that inspects TLS, name its CA file in `REQUESTS_CA_BUNDLE`.",
 }
 
 
@@ -56,7 +55,7 @@ def check_account(reader: AccountReader, options: Options, origin: str) -> Accou
 
 def unreachable_line(host: str, message: str) -> CheckLine:
     """The line for an address without an answer."""
-    failure = next((failure for failure, text in TEXTS.items() if text in message), "")
+    failure = next((failure for failure in Failure if failure.text in message), "")
     return CheckLine("address", False, f"{host}: {message}", _ADVICE.get(failure, ""))
 
 

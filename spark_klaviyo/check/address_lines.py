@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from spark_klaviyo.check.account_lines import unreachable_line
 from spark_klaviyo.core.choices import KeyIn
+from spark_klaviyo.core.codes import Failure
 from spark_klaviyo.core.models import Reply
-from spark_klaviyo.http.failures import TEXTS
 from spark_klaviyo.http.transport import Transport
 from spark_klaviyo.options.addresses import host_of, without_secrets
 from spark_klaviyo.options.model import Options
@@ -94,10 +94,10 @@ def _reachable_line(reply: Reply, host: str, seconds: float) -> CheckLine:
     """Any status shows that the host can be reached; a connection without an answer does not."""
     if reply.status is not None:
         return CheckLine("address", True, f"{host} answers")
-    failure = TEXTS.get(reply.failure, "no answer came")
+    failure = reply.failure.text if reply.failure else "no answer came"
     if not reply.sent:
         return unreachable_line(host, failure)
-    if reply.failure == "timeout":
+    if reply.failure is Failure.TIMEOUT:
         found = f"{host} takes the connection, but gave no answer within {seconds:g} s"
         return CheckLine("address", False, found, "Check that a server, and not only a gateway, listens there.")
     found = f"{host} takes the connection, but {failure}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from spark_klaviyo.account.reads import AccountReader, ReadFailed, read_target
+from spark_klaviyo.account.reads import AccountReader, ReadFailed
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.deliver.reads import ReadTarget
 from spark_klaviyo.options.choices import ListMode
@@ -17,9 +17,9 @@ REMOVING = "remove_profile_ids_from_list"  # the template with which a mirror re
 ONE = (("page[size]", "1"),)
 # spec: a cheap read that needs this scope and no other.
 PROBES: Mapping[str, ReadTarget] = {
-    "lists:read": read_target("/api/lists", L, ONE),
-    "profiles:read": read_target("/api/profiles", L, ONE),
-    "tags:read": read_target("/api/tags", S, ONE),
+    "lists:read": ReadTarget.of("/api/lists", L, ONE),
+    "profiles:read": ReadTarget.of("/api/profiles", L, ONE),
+    "tags:read": ReadTarget.of("/api/tags", S, ONE),
 }
 
 
@@ -39,7 +39,9 @@ def scope_lines(reader: AccountReader, options: Options, template: Template) -> 
     jobs = [one.job for one in called if one.job is not None and one.job.list_path and options.wait_for_jobs]
     if jobs:
         # recorded: job listings take no page size, those of imports excepted
-        listings = [read_target(job.list_path, job.quota, ONE if job.errors is JobErrors.PAGES else ()) for job in jobs]
+        listings = [
+            ReadTarget.of(job.list_path, job.quota, ONE if job.errors is JobErrors.PAGES else ()) for job in jobs
+        ]
         advice = "Without them rows end as accepted; give the key the scopes, or `wait_for_jobs=false`."
         needed_scopes = [scope for job in jobs for scope in job.scopes]
         yield _probe(reader, "scopes for following jobs", listings, needed_scopes, advice)

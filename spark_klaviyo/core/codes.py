@@ -80,6 +80,29 @@ class RejectCode(Code):
         return next((known.text for known in cls if known == code), otherwise)
 
 
+class Failure(Code):
+    """Why no whole reply came to a request. The texts never hold a URL, which may hold a key."""
+
+    DNS = "dns", "the name of the host could not be resolved"
+    BLOCKED = (
+        "blocked",
+        "the name of the host resolves to 0.0.0.0: a tracker blocklist in this network's resolver blocks it",
+    )
+    CONNECT = "connect", "the connection was refused or could not be made"
+    CONNECT_TIMEOUT = "connect_timeout", "no connection within the time allowed"
+    PROXY = "proxy", "the proxy refused or could not be reached"
+    TLS = "tls", "the server's TLS certificate could not be verified, or TLS could not be agreed on"
+    TIMEOUT = "timeout", "no answer within the time allowed"
+    RESET = "reset", "the connection was closed before an answer came"
+    TRUNCATED = "truncated", "the answer broke off"
+    PATH = "path", "the path of the request holds a segment that would lead elsewhere"
+
+    @property
+    def is_unreachable(self) -> bool:
+        """Whether no connection to the endpoint came about, so that the request never left."""
+        return self not in (Failure.TIMEOUT, Failure.RESET, Failure.TRUNCATED, Failure.PATH)
+
+
 class StopCode(Code):
     """Why a write was stopped, or why a read brought no document."""
 

@@ -13,6 +13,8 @@ from typing import Annotated, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from spark_klaviyo.core.codes import Failure
+
 # Replaced in a body's head and tail by the API key and the time of sending. JSON never contains NUL.
 KEY_PLACEHOLDER = b"\x00key\x00"
 NOW_PLACEHOLDER = b"\x00now\x00"
@@ -202,7 +204,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     seconds: float = 0.0
-    failure: str = ""
+    failure: Failure | None = None
     sent: bool = True
 
     @property

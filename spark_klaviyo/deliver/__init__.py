@@ -1,1 +1,4 @@
-"""One batch in, what became of each of its rows out: sends, retries, isolates refused rows, follows jobs."""
+"""Sends batches and says what became of each row: retries, isolates refused rows, polls jobs, reads documents.
+
+Knows no DataFrame and no options. What replies mean is decided in `http.judge`; endpoints are described in `templates`.
+"""

@@ -1,9 +1,10 @@
-"""One batch, from the first attempt to the last row's outcome: tries, waits, and takes refused batches apart."""
+"""Sends one batch until each of its rows has an outcome: attempts, waits, and isolation of refused rows."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import count
 from urllib.parse import unquote
 
 import numpy as np
@@ -13,259 +14,236 @@ from spark_klaviyo.core.codes import ReceiptOutcome, RejectCode
 from spark_klaviyo.core.models import Batch, Receipt, Reply
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import Attempt, Delivery, SendContext, SendSpec
-from spark_klaviyo.deliver.isolate import Isolated, id_of, isolate, rejections
-from spark_klaviyo.http.documents import Fault, faults, job_id, safe_detail
-from spark_klaviyo.http.failures import UNREACHABLE
+from spark_klaviyo.deliver.isolate import Isolated, id_of, isolate, reject_all, rejections
+from spark_klaviyo.http.documents import Fault, faults, first_detail, job_id
 from spark_klaviyo.http.judge import (
     Done,
     Halt,
     Reject,
     ReplyRules,
     RequestRefused,
+    RetryState,
     TooLarge,
-    Tries,
     Verdict,
     Wait,
+    is_success,
     judge,
     may_have_committed,
-    took,
 )
-from spark_klaviyo.templates.model import Confirmation
+from spark_klaviyo.templates.model import Confirmation, Template
 
-ONE_OR_ZERO = ("/api/track", "/api/identify")  # v1: the text 1 or 0
-PIECE = 1_000_000  # pieces of batch 7 are numbered 1,000,007, 2,000,007 and so on
-# After a lost answer to a creation, these mean that it was carried out. Elsewhere they say what they always say: that
-# two identifiers belong to two profiles, and nothing was stored.
-ARRIVED_AFTER_ALL = ((409, "duplicate_profile"), (409, "conflict"))
-NO_ROW_LEFT = "Klaviyo refused more requests than max_refusals allows before every bad row was found"
+ANSWER_ZERO_OR_ONE = ("/api/track", "/api/identify")  # v1
+PART_STEP = 1_000_000  # further requests of batch 7 are numbered 1,000,007, 2,000,007 and so on
+# After a lost answer to a creation these mean that it was carried out; otherwise, that nothing was stored.
+CREATED_BEFORE = ((409, "duplicate_profile"), (409, "conflict"))
+
+TOO_LARGE = Fault(RejectCode.TOO_LARGE, detail="the request with this row alone is larger than Klaviyo takes")
+NOT_ISOLATED = Fault(
+    RejectCode.NOT_ISOLATED,
+    detail="Klaviyo refused more requests than max_refusals allows before every bad row was found",
+)
+IN_DOUBT = Fault(
+    RejectCode.IN_DOUBT, detail="sent, but the answer was lost, and the write was stopped before it was sent again"
+)
 
 
 @dataclass
-class Sending:
-    """One request, possibly tried several times."""
+class Request:
+    """One request, from its first attempt to its verdict."""
 
     batch: Batch
     sequence: int
     size: int
     started_at: str
     began: float
-    tries: Tries = field(default_factory=lambda: Tries(attempts=0))
+    # Whether its rows may have arrived before, in a larger batch.
+    may_repeat: bool
+    state: RetryState = field(default_factory=RetryState)
     attempts: list[Attempt] = field(default_factory=list)
-    doubted: bool = False  # its rows may have arrived before, in a larger batch
     reply: Reply = field(default_factory=lambda: Reply(None, sent=False))
 
     @property
-    def doubtful(self) -> bool:
-        """Whether some attempt may have been done, though no answer says so."""
-        return any(attempt.doubtful for attempt in self.attempts)
+    def in_doubt(self) -> bool:
+        """Whether some attempt may have been carried out although no reply says so."""
+        return any(attempt.in_doubt for attempt in self.attempts)
 
     @property
-    def arrivals(self) -> int:
-        """How often the rows may have arrived; of a server error nobody knows how far the request came."""
-        may = (one.doubtful or one.reply.status == 500 or took(one.reply.status) for one in self.attempts)
-        return self.doubted + sum(may)
+    def may_have_arrived_twice(self) -> bool:
+        """Whether its rows may have arrived more than once; a server error does not say how far the request came."""
+        statuses = ((attempt.in_doubt, attempt.reply.status) for attempt in self.attempts)
+        arrivals = sum(in_doubt or status == 500 or is_success(status) for in_doubt, status in statuses)
+        return self.may_repeat + arrivals > 1
 
 
 class BatchSender:
-    """Carries batches of one task. Used by several threads; what they share is set once (`_proven`)."""
+    """Sends the batches of one task; used by several threads."""
 
-    def __init__(self, order: SendSpec, context: SendContext, stop: Stop) -> None:
-        self._order, self._context, self._stop = order, context, stop
-        template = order.template
+    def __init__(self, spec: SendSpec, context: SendContext, stop: Stop) -> None:
+        self._spec, self._context, self._stop = spec, context, stop
+        template = spec.template
         self._route = f"{template.method} {template.path}"
-        self._row_paths = "{" in template.path and bool(order.params or template.path_fields)
-        self._pages = template.is_manual
-        self._says_one = template.path.rstrip("/") in ONE_OR_ZERO
-        old = str(template.api) if template.is_retired else ""
-        self._legacy = "template" if old and not template.is_manual else old
-        self._proven = False  # some request has passed, so the address is right
+        self._rows_in_path = "{" in template.path and bool(spec.params or template.path_fields)
+        self._rules = ReplyRules(
+            accepts_html=template.is_manual,
+            zero_is_a_refusal=template.path.rstrip("/") in ANSWER_ZERO_OR_ONE,
+            retired_advice=_retired_advice(template),
+        )
+        self._address_is_right = False  # set once, after the first success
 
-    def carry(self, batch: Batch, hand_over: Callable[[Delivery], None]) -> None:
-        """Send a batch until each of its rows has an outcome, and hand over a delivery for every request."""
-        todo, refusals, pieces, doubted = [batch], 0, 0, False
-        while todo:
-            piece = todo.pop(0)
-            sending = self._sending(piece, batch.sequence + PIECE * pieces, doubted)
-            pieces += 1
-            verdict = self._until_settled(sending)
-            if isinstance(verdict, (RequestRefused, TooLarge)):
-                refusals += 1
-                parted = self._parted(piece, verdict)
-                todo[:0] = parted.again
-                doubted = doubted or sending.doubtful
-                delivery = self._partly(sending, parted, verdict)
-                if refusals >= self._order.policy.max_refusals and todo:
-                    delivery = _given_up(delivery, todo)
-                    todo = []
-                hand_over(delivery)
-            elif verdict is None or isinstance(verdict, Halt):
-                hand_over(self._stopped(sending, verdict, sum(rest.rows for rest in todo)))
+    def send(self, batch: Batch, emit: Callable[[Delivery], None]) -> None:
+        """Send a batch until each of its rows has an outcome, and emit a delivery for every request."""
+        pending, refusals, in_doubt = [batch], 0, False
+        for part in count():
+            if not pending:
                 return
-            else:
-                hand_over(self._settled(sending, verdict))
-
-    def _sending(self, piece: Batch, sequence: int, doubted: bool) -> Sending:
-        size = sum(len(part) for part in piece.parts())
-        started_at = rfc3339(self._context.clock.wall())
-        return Sending(piece, sequence, size, started_at, self._context.clock.now(), doubted=doubted)
-
-    def _until_settled(self, sending: Sending) -> Verdict | None:
-        """Attempts and waits until a verdict is final; None when stopped before that."""
-        endpoint = self._order.template
-        while self._context.limiter.acquire(self._route, self._order.quota, self._stop):
-            self._attempt(sending)
-            done = (
-                endpoint.already_satisfied if sending.batch.rows == 1 else ()
-            )  # of several rows, a refusal settles none
-            if sending.batch.rows == 1 and sending.doubtful and not endpoint.idempotent:
-                done = (*done, *ARRIVED_AFTER_ALL)
-            rules = ReplyRules(
-                done,
-                self._about_a_row(sending),
-                self._legacy,
-                self._pages,
-                self._says_one,
-                self._order.resend.allows(sending.batch),
-            )
-            verdict = judge(sending.reply, sending.tries, self._order.policy, self._context.roll(), rules)
-            if isinstance(verdict, Wait):
-                self._wait(sending, verdict)
+            request = self._begin(pending.pop(0), batch.sequence + PART_STEP * part, may_repeat=in_doubt)
+            verdict = self._until_final(request)
+            if verdict is None or isinstance(verdict, Halt):
+                emit(self._stopped(request, verdict, sum(rest.rows for rest in pending)))
+                return
+            if not isinstance(verdict, (RequestRefused, TooLarge)):
+                emit(self._final(request, verdict))
                 continue
-            self._proven = self._proven or isinstance(verdict, Done)
-            return verdict
+            refusals += 1
+            in_doubt = in_doubt or request.in_doubt
+            isolated = self._isolate(request.batch, verdict)
+            pending[:0] = isolated.again
+            delivery = self._refused(request, isolated, verdict)
+            if refusals >= self._spec.policy.max_refusals:
+                left = [rejection for rest in pending for rejection in reject_all(rest, NOT_ISOLATED, None)]
+                delivery, pending = replace(delivery, rejections=(*delivery.rejections, *left)), []
+            emit(delivery)
+
+    def _begin(self, batch: Batch, sequence: int, *, may_repeat: bool) -> Request:
+        clock, size = self._context.clock, sum(len(part) for part in batch.parts())
+        return Request(batch, sequence, size, rfc3339(clock.wall()), clock.now(), may_repeat)
+
+    def _until_final(self, request: Request) -> Verdict | None:
+        """Attempt and wait until a verdict is final; None when stopped first."""
+        clock = self._context.clock
+        while self._context.limiter.acquire(self._route, self._spec.quota, self._stop):
+            self._attempt(request)
+            roll, rules = self._context.roll(), self._rules_for(request)
+            verdict = judge(request.reply, request.state, self._spec.policy, roll, rules)
+            if not isinstance(verdict, Wait):
+                self._address_is_right = self._address_is_right or isinstance(verdict, Done)
+                return verdict
+            began = clock.now()
+            clock.wait(verdict.seconds, self._stop)
+            request.state = request.state.waited(verdict, clock.now() - began)
         return None
 
-    def _about_a_row(self, sending: Sending) -> bool:
-        """Whether a 404 means rows, not the address: records may name what does not exist, as may their path."""
-        if self._row_paths or self._proven or sending.batch.envelope.of_a_row:
+    def _attempt(self, request: Request) -> None:
+        envelope, context = request.batch.envelope, self._context
+        method, parts = self._spec.template.method, request.batch.parts()
+        reply = context.transport.send(method, envelope.path, query=envelope.query, parts=parts)
+        context.limiter.observe(self._route, reply)
+        request.reply, request.state = reply, request.state.after(reply)
+        ended = context.clock.wall().timestamp()
+        request.attempts.append(Attempt(replace(reply, body=b""), ended, may_have_committed(reply)))
+
+    def _rules_for(self, request: Request) -> ReplyRules:
+        template = self._spec.template
+        satisfied: tuple[tuple[int, str], ...] = ()
+        if request.batch.rows == 1:  # of several rows, a refusal says nothing of each
+            created_before = CREATED_BEFORE if request.in_doubt and not template.idempotent else ()
+            satisfied = (*template.already_satisfied, *created_before)
+        return replace(
+            self._rules,
+            already_satisfied=satisfied,
+            not_found_is_a_row=self._not_found_is_a_row(request),
+            may_resend=self._spec.resend.allows(request.batch),
+        )
+
+    def _not_found_is_a_row(self, request: Request) -> bool:
+        """Whether a 404 is about rows and not the address: records or their path may name what does not exist."""
+        if self._rows_in_path or self._address_is_right or request.batch.envelope.of_a_row:
             return True
-        if sending.reply.status != 404:
-            return False
-        found = [fault for fault in faults(sending.reply.body) if fault.code and "revision" not in fault.detail.lower()]
-        if not found or self._order.template.limits.max_rows == 1:
+        found = faults(request.reply.body) if request.reply.status == 404 else ()
+        found = tuple(fault for fault in found if fault.code and "revision" not in fault.detail.lower())
+        if not found or self._spec.template.limits.max_rows == 1:
             return bool(found)
         words = frozenset[str]().union(*(fault.words for fault in found))
-        if words.intersection(filter(None, map(id_of, sending.batch.records()))):
+        if words.intersection(filter(None, map(id_of, request.batch.records()))):
             return True
-        of_the_path = words & set(unquote(sending.batch.envelope.path).split("/"))
-        return not of_the_path and (sending.batch.rows > 1 or bool(self._order.params))
+        names_the_path = words & set(unquote(request.batch.envelope.path).split("/"))
+        return not names_the_path and (request.batch.rows > 1 or bool(self._spec.params))
 
-    def _attempt(self, sending: Sending) -> None:
-        envelope = sending.batch.envelope
-        reply = self._context.transport.send(
-            self._order.template.method, envelope.path, query=envelope.query, parts=sending.batch.parts()
-        )
-        self._context.limiter.observe(self._route, reply)
-        sending.reply = reply
-        over = self._context.clock.wall().timestamp()
-        sending.attempts.append(Attempt(replace(reply, body=b""), over, may_have_committed(reply)))
-        tries = sending.tries
-        sending.tries = replace(
-            tries,
-            attempts=tries.attempts + (reply.status != 429),
-            unreachable=tries.unreachable + (reply.failure in UNREACHABLE),
-            throttles=tries.throttles + (reply.status == 429),
-        )
-
-    def _wait(self, sending: Sending, verdict: Wait) -> None:
-        began = self._context.clock.now()
-        self._context.clock.wait(verdict.seconds, self._stop)
-        if verdict.throttled:
-            waited = sending.tries.throttled_seconds + self._context.clock.now() - began
-            sending.tries = replace(sending.tries, throttled_seconds=waited)
-
-    def _parted(self, piece: Batch, verdict: RequestRefused | TooLarge) -> Isolated:
+    def _isolate(self, batch: Batch, verdict: RequestRefused | TooLarge) -> Isolated:
         if isinstance(verdict, RequestRefused):
-            return isolate(
-                piece, verdict.faults, self._order.template.rows_pointer, self._order.template.unique_id_field
-            )
-        if piece.rows > 1:
-            return Isolated({}, piece.halves())
-        return Isolated(
-            {0: Fault(RejectCode.TOO_LARGE, detail="the request with this row alone is larger than Klaviyo takes")}
-        )
+            template = self._spec.template
+            return isolate(batch, verdict.faults, template.rows_pointer, template.unique_id_field)
+        return Isolated({}, batch.halves()) if batch.rows > 1 else Isolated({0: TOO_LARGE})
 
-    def _partly(self, sending: Sending, parted: Isolated, verdict: RequestRefused | TooLarge) -> Delivery:
-        said = verdict.faults[0].detail if isinstance(verdict, RequestRefused) and verdict.faults else ""
-        rejected = rejections(sending.batch, parted.rejected, sending.reply.status)
-        ended = replace(self._ended(sending, ReceiptOutcome.REFUSED, safe_detail(said)), rejections=rejected)
-        if not parted.there:
-            return ended
-        held = sending.batch.pick(np.array(sorted(parted.there), dtype=np.int64))
-        if self._order.template.confirmation is Confirmation.REPLY:
-            return replace(ended, batch=held, delivered=held.rows)
-        return replace(ended, batch=held, accepted=held.rows)
+    def _refused(self, request: Request, isolated: Isolated, verdict: RequestRefused | TooLarge) -> Delivery:
+        detail = first_detail(verdict.faults) if isinstance(verdict, RequestRefused) else ""
+        rejected = rejections(request.batch, isolated.rejected, request.reply.status)
+        delivery = replace(self._delivery(request, ReceiptOutcome.REFUSED, detail), rejections=rejected)
+        if not isolated.already_stored:
+            return delivery
+        stored = request.batch.pick(np.array(sorted(isolated.already_stored), dtype=np.int64))
+        if self._spec.template.confirmation is Confirmation.REPLY:
+            return replace(delivery, batch=stored, delivered=stored.rows)
+        return replace(delivery, batch=stored, accepted=stored.rows)
 
-    def _settled(self, sending: Sending, verdict: Verdict) -> Delivery:
+    def _final(self, request: Request, verdict: Verdict) -> Delivery:
         if isinstance(verdict, Reject):
             fault = Fault(verdict.code, detail=verdict.detail)
-            rejected = rejections(sending.batch, dict.fromkeys(range(sending.batch.rows), fault), sending.reply.status)
-            return replace(self._ended(sending, ReceiptOutcome(verdict.code), verdict.detail), rejections=rejected)
-        confirmation, rows = self._confirmation(sending.reply), sending.batch.rows
-        if confirmation is Confirmation.REPLY or not took(sending.reply.status):
-            return replace(self._ended(sending, ReceiptOutcome.DELIVERED), delivered=rows, batch=sending.batch)
-        job = job_id(sending.reply.body) if confirmation is Confirmation.JOB else None
-        return replace(self._ended(sending, ReceiptOutcome.ACCEPTED, job=job), accepted=rows, batch=sending.batch)
+            delivery = self._delivery(request, ReceiptOutcome(verdict.code), verdict.detail)
+            return replace(delivery, rejections=reject_all(request.batch, fault, request.reply.status))
+        confirmation, status = self._spec.template.confirmation, request.reply.status
+        if confirmation is Confirmation.REPLY and status == 202:
+            confirmation = Confirmation.NONE  # a 202 never says more than that the request was taken
+        if confirmation is Confirmation.REPLY or not is_success(status):
+            delivery = self._delivery(request, ReceiptOutcome.DELIVERED)
+            return replace(delivery, delivered=request.batch.rows, batch=request.batch)
+        job = job_id(request.reply.body) if confirmation is Confirmation.JOB else None
+        delivery = self._delivery(request, ReceiptOutcome.ACCEPTED, job=job)
+        return replace(delivery, accepted=request.batch.rows, batch=request.batch)
 
-    def _confirmation(self, reply: Reply) -> Confirmation:
-        """What a success means; 202 never says more than that it was taken."""
-        confirmation = self._order.template.confirmation
-        return Confirmation.NONE if confirmation is Confirmation.REPLY and reply.status == 202 else confirmation
-
-    def _stopped(self, sending: Sending, verdict: Halt | None, rest: int) -> Delivery:
-        """The write was stopped: what may have arrived is in doubt, what did not is unsent."""
+    def _stopped(self, request: Request, verdict: Halt | None, rest: int) -> Delivery:
+        """The write was stopped: rows that may have arrived are in doubt, others (and `rest` more) are unsent."""
         reason = (verdict.code, verdict.message) if verdict is not None else self._stop.reason
         if reason is not None:
-            self._context.stop.set(*reason)  # also where the rate-limit server said so
-        if sending.doubtful:
-            fault = Fault(
-                RejectCode.IN_DOUBT,
-                detail="sent, but the answer was lost, and the write was stopped before it was sent again",
-            )
-            rejected = rejections(sending.batch, dict.fromkeys(range(sending.batch.rows), fault), sending.reply.status)
-            return replace(
-                self._ended(sending, ReceiptOutcome.IN_DOUBT, self._context.stop.message),
-                rejections=rejected,
-                unsent=rest,
-            )
-        ended = self._ended(sending, ReceiptOutcome.UNSENT, self._context.stop.message)
-        return replace(ended, unsent=sending.batch.rows + rest, receipt=ended.receipt if sending.attempts else None)
+            self._context.stop.set(*reason)  # also where only the rate-limit server said so
+        message = self._context.stop.message
+        if request.in_doubt:
+            delivery = self._delivery(request, ReceiptOutcome.IN_DOUBT, message)
+            rejected = reject_all(request.batch, IN_DOUBT, request.reply.status)
+            return replace(delivery, rejections=rejected, unsent=rest)
+        delivery = self._delivery(request, ReceiptOutcome.UNSENT, message)
+        receipt = delivery.receipt if request.attempts else None
+        return replace(delivery, receipt=receipt, unsent=request.batch.rows + rest)
 
-    def _ended(self, sending: Sending, outcome: ReceiptOutcome, detail: str = "", job: str | None = None) -> Delivery:
-        order = self._order
+    def _delivery(
+        self, request: Request, outcome: ReceiptOutcome, detail: str = "", job: str | None = None
+    ) -> Delivery:
+        template = self._spec.template
         receipt = Receipt(
-            run_id=order.run_id,
+            run_id=self._spec.run_id,
             partition_id=self._context.partition_id,
-            sequence=sending.sequence,
-            template=order.template.name,
-            method=order.template.method,
-            url=order.base_url + order.template.path,
-            status=sending.reply.status,
-            attempts=sending.tries.attempts,
-            rows=sending.batch.rows,
-            bytes=sending.size,
-            started_at=sending.started_at,
-            seconds=self._context.clock.now() - sending.began,
+            sequence=request.sequence,
+            template=template.name,
+            method=template.method,
+            url=self._spec.base_url + template.path,
+            status=request.reply.status,
+            attempts=request.state.attempts,
+            rows=request.batch.rows,
+            bytes=request.size,
+            started_at=request.started_at,
+            seconds=self._context.clock.now() - request.began,
             job_id=job,
             outcome=outcome,
             detail=detail,
         )
-        return Delivery(
-            receipt,
-            retries=max(sending.tries.attempts - 1, 0),
-            throttled=sending.tries.throttles,
-            resent=sending.batch.rows if sending.arrivals > 1 else 0,
-            requests=len(sending.attempts),
-            bytes=sending.size * sum(attempt.reply.sent for attempt in sending.attempts),
-            job_id=job,
-            attempts=tuple(sending.attempts),
-        )
+        resent = request.batch.rows if request.may_have_arrived_twice else 0
+        return Delivery(receipt, tuple(request.attempts), resent=resent)
 
 
-def _given_up(delivery: Delivery, left: list[Batch]) -> Delivery:
-    """The bound of refusals is reached: what is left is rejected as a whole."""
-    rejected = list(delivery.rejections)
-    for batch in left:
-        fault = Fault(RejectCode.NOT_ISOLATED, detail=NO_ROW_LEFT)
-        rejected += rejections(batch, dict.fromkeys(range(batch.rows), fault), None)
-    return replace(delivery, rejections=tuple(rejected))
+def _retired_advice(template: Template) -> str:
+    """The one option to change when Klaviyo answers 410."""
+    if not template.is_retired:
+        return "set revision to a newer one"
+    if not template.is_manual:
+        return "set api=current"
+    return f"its {template.api} API is gone: set url to one of the current API (https://a.klaviyo.com/api/...)"

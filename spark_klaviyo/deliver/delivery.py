@@ -1,4 +1,4 @@
-"""What the sender needs, and what it hands back: a Delivery for each request that came to an end."""
+"""What sending needs (SendSpec, SendContext), and what it returns: a Delivery for each request that ended."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from spark_klaviyo.core.clock import Clock
 from spark_klaviyo.core.models import Batch, Quota, Receipt, Rejection, Reply
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.http.policy import Policy, ResendRule
-from spark_klaviyo.http.transport import Sends
+from spark_klaviyo.http.transport import SupportsSend
 from spark_klaviyo.ratelimit.limiter import RateLimiter
 from spark_klaviyo.templates.model import Template
 
@@ -20,7 +20,7 @@ class SendSpec(Protocol):
 
     @property
     def run_id(self) -> str:
-        """Names the write."""
+        """Identifies the write."""
 
     @property
     def template(self) -> Template:
@@ -28,7 +28,7 @@ class SendSpec(Protocol):
 
     @property
     def policy(self) -> Policy:
-        """How long and how often."""
+        """How long and how often a request is tried."""
 
     @property
     def resend(self) -> ResendRule:
@@ -48,59 +48,61 @@ class SendSpec(Protocol):
 
     @property
     def params(self) -> Sequence[object]:
-        """Non-empty where requests differ by a row's value."""
+        """The per-row parameters of requests; empty where all requests have the same address and settings."""
 
 
 @dataclass(frozen=True)
 class SendContext:
-    """What a task sends through. `stop` is the task's own: a refused key sets it. `roll` is the jitter, in [0, 1)."""
+    """What one task sends through."""
 
-    transport: Sends
+    transport: SupportsSend
     limiter: RateLimiter
     clock: Clock
+    # The task's own: a refused key sets it, too.
     stop: Stop
+    # The jitter of waits, in [0, 1).
     roll: Callable[[], float]
     partition_id: int = 0
     attempt: int = 0
-    counts: dict[str, int] = field(default_factory=dict)  # what the task has done so far, for whoever watches
+    # What the task has done so far, for the progress display.
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One request that was made: its reply without the body, and when it was over (epoch seconds).
-
-    `doubtful`: it may have been carried out, though no answer says so.
-    """
+    """One attempt of a request: its reply without the body, and when it ended (epoch seconds)."""
 
     reply: Reply
     at: float
-    doubtful: bool = False
+    # Whether it may have been carried out although no reply says so.
+    in_doubt: bool = False
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """How one request ended, and what became of the rows it settles.
+    """How one request ended, and what became of the rows that it settles.
 
-    Over all deliveries of a batch, `delivered + accepted + rejected + unsent` is the number of its rows. `batch` holds
-    the rows that were delivered or accepted. `receipt` is None for rows that no request was made for. `resent` counts
-    rows that may have arrived more than once; `bytes` what was sent in all attempts.
+    Over all deliveries of a batch, `delivered + accepted + rejected + unsent` is the number of its rows.
     """
 
+    # None for rows that no request was made for.
     receipt: Receipt | None
+    attempts: tuple[Attempt, ...] = field(default=(), repr=False)
     rejections: tuple[Rejection, ...] = ()
     delivered: int = 0
     accepted: int = 0
     unsent: int = 0
-    retries: int = 0
-    throttled: int = 0
+    # Rows that may have arrived more than once.
     resent: int = 0
-    requests: int = 0
-    bytes: int = 0
-    job_id: str | None = None
+    # The rows that were delivered or accepted.
     batch: Batch | None = field(default=None, repr=False)
-    attempts: tuple[Attempt, ...] = field(default=(), repr=False)
+
+    @property
+    def job_id(self) -> str | None:
+        """The job that the request started, if any."""
+        return self.receipt.job_id if self.receipt is not None else None
 
     @property
     def rows(self) -> int:
-        """Rows that this delivery settles."""
+        """The number of rows that this delivery settles."""
         return self.delivered + self.accepted + self.unsent + len(self.rejections)

@@ -1,4 +1,4 @@
-"""A few threads that carry batches; daemons, so that a hanging connection never keeps a process alive."""
+"""A pool of daemon threads, so that a hanging connection never keeps the process alive."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Work = TypeVar("Work")
 Result = TypeVar("Result")
 
 
-class Caught:
-    """Keeps an exception of a kind, to be raised later in another place: `with caught: ...`, then `caught.error`."""
+class Capture:
+    """A context manager that keeps an exception of a kind in `error`, to be raised later, perhaps in another thread."""
 
     def __init__(self, kind: type[BaseException]) -> None:
         self._kind = kind
         self.error: BaseException | None = None
 
-    def __enter__(self) -> Caught:
+    def __enter__(self) -> Capture:
         return self
 
     def __exit__(
@@ -29,22 +29,27 @@ class Caught:
         self.error = error if isinstance(error, self._kind) else None
         return self.error is not None
 
+    def reraise(self) -> None:
+        """Raise the kept exception, if there is one."""
+        if self.error is not None:
+            raise self.error
+
 
 class DaemonPool(Generic[Work, Result]):
-    """`work` in any free thread, results back one by one; threads start when they are needed, `most` at most.
+    """Runs `function` for each piece of work in one of `most` threads, which are started as they are needed.
 
-    `carry` is given the work and a function to hand over each result; what it raises is raised by `result`.
+    `function` gets the work and a callable that takes its results, any number of them.
     """
 
-    def __init__(self, carry: Callable[[Work, Callable[[Result], None]], None], most: int) -> None:
-        self._carry, self._most = carry, most
+    def __init__(self, function: Callable[[Work, Callable[[Result], None]], None], most: int) -> None:
+        self._function, self._most = function, most
         self._todo: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[tuple[Result | None, BaseException | None]] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[Result | Capture] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self.busy = 0
+        self.busy = 0  # pieces of work whose end `next_result` has not returned yet
 
-    def give(self, work: Work) -> None:
-        """Hand over work; the caller keeps `busy` below `most`."""
+    def submit(self, work: Work) -> None:
+        """Run a piece of work in a thread; the caller keeps `busy` below `most`."""
         self.busy += 1
         if len(self._threads) < min(self.busy, self._most):
             thread = threading.Thread(target=self._run, name=f"klaviyo-send-{len(self._threads)}", daemon=True)
@@ -52,17 +57,17 @@ class DaemonPool(Generic[Work, Result]):
             thread.start()
         self._todo.put(work)
 
-    def result(self) -> Result | None:
-        """Wait for the next result; None when a piece of work has come to its end."""
-        result, error = self._done.get()
-        if error is not None:
-            raise error
-        if result is None:
+    def next_result(self) -> Result | None:
+        """Wait for the next result; None when a piece of work has ended. Raises what the work raised."""
+        result = self._results.get()
+        if isinstance(result, Capture):
             self.busy -= 1
+            result.reraise()
+            return None
         return result
 
-    def finish(self, seconds: float) -> None:
-        """Let the threads end, and wait for them so long at most (real seconds)."""
+    def shutdown(self, seconds: float) -> None:
+        """Let the threads end, and wait for at most so many real seconds."""
         for _ in self._threads:
             self._todo.put(None)
         until = time.monotonic() + seconds
@@ -71,7 +76,6 @@ class DaemonPool(Generic[Work, Result]):
 
     def _run(self) -> None:
         while (work := self._todo.get()) is not None:
-            caught = Caught(BaseException)
-            with caught:
-                self._carry(work, lambda result: self._done.put((result, None)))
-            self._done.put((None, caught.error))
+            with Capture(BaseException) as end:
+                self._function(work, self._results.put)
+            self._results.put(end)

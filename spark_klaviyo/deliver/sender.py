@@ -1,4 +1,4 @@
-"""Batches in, deliveries out, as they complete: a few requests at a time, and flat memory however many there are."""
+"""Sends batches with a few requests in flight and yields deliveries as they complete; memory stays flat."""
 
 from __future__ import annotations
 
@@ -9,70 +9,52 @@ from spark_klaviyo.core.models import Batch
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.batch_sender import BatchSender
 from spark_klaviyo.deliver.delivery import Delivery, SendContext, SendSpec
-from spark_klaviyo.deliver.pool import Caught, DaemonPool
+from spark_klaviyo.deliver.pool import Capture, DaemonPool
 
-JOIN_SECONDS = 5.0  # a stopped write sends nothing new; it waits this long for requests under way
+JOIN_SECONDS = 5.0  # a stopped write sends nothing new, and waits so long for requests in flight
 
 
-def deliver(plan: SendSpec, batches: Iterator[Batch | None], context: SendContext) -> Iterator[Delivery | None]:
-    """Send every batch and yield a delivery for each request that came to an end.
+def deliver(spec: SendSpec, batches: Iterator[Batch | None], context: SendContext) -> Iterator[Delivery | None]:
+    """Send every batch and yield a delivery for each request that ended.
 
-    A None among the batches is no batch but a pause: it is handed on at once, so that the caller can act meanwhile.
-
-    The first batch goes alone, so that a refused key costs one request. Then up to `plan.workers` are under way, and a
-    batch is pulled only when one of them is free. `line.stop` ends it: set by somebody else, or here when a reply says
-    that no further request makes sense; batches pulled by then are handed back as unsent. When `batches` raises, what
-    is under way is finished and yielded before the error goes on. Closing the generator sends nothing new.
+    `None` among the batches is passed on at once, so that the caller can drain rejections. The first batch is sent
+    alone, so that a refused key costs one request. After it up to `spec.workers` requests are in flight, and a batch
+    is pulled only when a worker is free. Once `context.stop` is set no batch is pulled any more; those pulled before
+    come back as unsent. When `batches` raises, requests in flight are finished and yielded first. Closing the
+    generator sends nothing new.
     """
-    stop = Stop(context.stop)
-    hands: DaemonPool[Batch, Delivery] = DaemonPool(BatchSender(plan, context, stop).carry, max(plan.workers, 1))
-    source = _Source(batches, stop)
+    stop, failure = Stop(context.stop), Capture(Exception)
+    workers = max(spec.workers, 1)
+    pool: DaemonPool[Batch, Delivery] = DaemonPool(BatchSender(spec, context, stop).send, workers)
     try:
-        yield from _flow(hands, source, max(plan.workers, 1))
-        source.complain()
-    finally:
-        stop.set(StopCode.CLOSED, "the write was ended")
-        hands.finish(JOIN_SECONDS)
-
-
-def _flow(hands: DaemonPool[Batch, Delivery], source: _Source, most: int) -> Iterator[Delivery | None]:
-    allowed = 1
-    while True:
-        while hands.busy < allowed and source.more():
-            batch = source.pull()
+        in_flight = 1
+        for batch in _until_stopped(batches, stop, failure):
             if batch is None:
                 yield None
-            else:
-                hands.give(batch)
-        if not hands.busy:
+                continue
+            pool.submit(batch)
+            while pool.busy >= in_flight:
+                delivery = pool.next_result()
+                if delivery is None:
+                    in_flight = workers  # the first batch has ended
+                else:
+                    yield delivery
+        while pool.busy:
+            delivery = pool.next_result()
+            if delivery is not None:
+                yield delivery
+        failure.reraise()
+    finally:
+        stop.set(StopCode.CLOSED, "the write was ended")
+        pool.shutdown(JOIN_SECONDS)
+
+
+def _until_stopped(batches: Iterator[Batch | None], stop: Stop, failure: Capture) -> Iterator[Batch | None]:
+    """The batches until they end, fail or the write is stopped; a failure is kept for later."""
+    with failure:
+        if stop.is_set():
             return
-        delivery = hands.result()
-        if delivery is None:
-            allowed = most  # the first batch has come to its end
-        else:
-            yield delivery
-
-
-class _Source:
-    """The batches until they end, raise, or the write stops."""
-
-    def __init__(self, batches: Iterator[Batch | None], stop: Stop) -> None:
-        self._batches, self._stop = batches, stop
-        self._ended = False
-        self._caught = Caught(Exception)
-
-    def more(self) -> bool:
-        return not (self._ended or self._stop.is_set())
-
-    def pull(self) -> Batch | None:
-        """The next batch; None for a pause, and when `more` has become False."""
-        self._ended = True  # unless an item comes
-        with self._caught:  # raised once the requests under way are accounted for
-            for batch in self._batches:
-                self._ended = False
-                return batch
-        return None
-
-    def complain(self) -> None:
-        if self._caught.error is not None:
-            raise self._caught.error
+        for batch in batches:
+            yield batch
+            if stop.is_set():
+                return

@@ -1,17 +1,17 @@
-"""A request's body as a stream of blocks with a known length, so that it is never joined and never sent chunked."""
+"""A request's body as blocks of a known total length, so that it is never joined in memory and never sent chunked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-BLOCK = 256 * 1024  # a socket's timeout covers one block, so that a slow line is told from a dead one
-SMALL = 32 * 1024  # below this, parts share a block: a system call for each row would cost more than the copy
+BLOCK_BYTES = 256 * 1024  # a socket's timeout covers one block, so that a slow connection is told from a dead one
+SMALL_BYTES = 32 * 1024  # smaller parts share a block: a system call for each row would cost more than the copy
 
 
 class Body:
-    """The parts in order. `handed_over` tells whether the last block has been given to the connection.
+    """The parts in order. `handed_over`: the last block was given to the connection.
 
-    Until then the server cannot hold a whole request, since Content-Length announces more than it got.
+    Before that the server cannot hold a whole request, as Content-Length announces more than it got.
     """
 
     def __init__(self, parts: Sequence[bytes | memoryview]) -> None:
@@ -32,25 +32,25 @@ class Body:
     def _blocks(self) -> Iterator[bytes | memoryview]:
         gathered = bytearray()
         for part in self._parts:
-            if len(gathered) + part.nbytes > BLOCK or part.nbytes >= SMALL:
+            if len(gathered) + part.nbytes > BLOCK_BYTES or part.nbytes >= SMALL_BYTES:
                 if gathered:
                     yield bytes(gathered)
                 gathered = bytearray()
-            if part.nbytes < SMALL:
+            if part.nbytes < SMALL_BYTES:
                 gathered += part
                 continue
-            for start in range(0, part.nbytes, BLOCK):
-                yield part[start : start + BLOCK]
+            for start in range(0, part.nbytes, BLOCK_BYTES):
+                yield part[start : start + BLOCK_BYTES]
         if gathered:
             yield bytes(gathered)
 
 
-def filled(parts: Sequence[bytes | memoryview], marks: Sequence[tuple[bytes, bytes]]) -> list[bytes | memoryview]:
-    """The parts with each mark replaced by its text. They stand in `bytes` parts; slices of rows pass."""
-    done: list[bytes | memoryview] = []
+def fill_placeholders(parts: Sequence[bytes | memoryview], values: Mapping[bytes, bytes]) -> list[bytes | memoryview]:
+    """The parts with each placeholder replaced by its value; only `bytes` parts hold any, slices of rows do not."""
+    filled: list[bytes | memoryview] = []
     for part in parts:
-        if isinstance(part, bytes):
-            for mark, text in marks:
-                part = part.replace(mark, text)  # noqa: PLW2901
-        done.append(part)
-    return done
+        text = part
+        for placeholder, value in values.items() if isinstance(part, bytes) else ():
+            text = bytes(text).replace(placeholder, value)
+        filled.append(text)
+    return filled

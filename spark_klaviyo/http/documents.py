@@ -1,4 +1,4 @@
-"""What a refusal says: Klaviyo's two error documents, v1's and v2's, and what is safe to repeat of them.
+"""Reads the JSON of replies: Klaviyo's error documents (current, v2 and v1), job ids, and what is safe to repeat.
 
 Bodies are read, never headers: most 429 replies come without a Content-Type.
 """
@@ -10,7 +10,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-MOST_DETAIL = 300
+from spark_klaviyo.core.json_paths import get
+
+MOST_DETAIL = 300  # characters
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _FIELD = re.compile(
@@ -19,18 +21,17 @@ _FIELD = re.compile(
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|“[^”]*”|‘[^’]*’|«[^»]*»")
 _EMAIL = re.compile(r"[^\s'\"<>,;:]+@[^\s'\"<>,;:]+")
 _PHONE = re.compile(r"(?<![\w-])\+?\(?\d(?:[\s().-]?\d){6,}(?![\w-])")
-_LONG = re.compile(r"(?=[\w+/=-]*\d)[\w+/=-]{16,}")  # ids, tokens: long words with a digit in them
-_NAMED = re.compile(r"(\bids?:?\s+)(?!\d+;)[^\s,;'\"…]+(?:,\s*[^\s,;'\"…]+)*", re.IGNORECASE)  # what "id" announces
-_OPEN = re.compile(r"\blist (?:id \S+|not found with id \S+)", re.IGNORECASE)  # a list's id is nobody's data
-_BETWEEN = re.compile(r"[\s,;`'\"“”‘’«»\[\]()]+|\.(?=\s|$)")
-_DATE = re.compile(r"^\d{4}-\d\d-\d\d$")
+_TOKEN = re.compile(r"(?=[\w+/=-]*\d)[\w+/=-]{16,}")  # ids and tokens: long words with a digit in them
+_AFTER_ID = re.compile(r"(\bids?:?\s+)(?!\d+;)[^\s,;'\"…]+(?:,\s*[^\s,;'\"…]+)*", re.IGNORECASE)
+_LIST_ID = re.compile(r"\blist (?:id \S+|not found with id \S+)", re.IGNORECASE)  # a list's id is no personal data
+_WORD_ENDS = re.compile(r"[\s,;`'\"“”‘’«»\[\]()]+|\.(?=\s|$)")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One entry of an error document; `detail` may repeat a row's value, so it belongs into Rejections alone.
+    """One entry of an error document. `detail` may repeat a row's value, so only rejections may hold it.
 
-    `words` are those of the whole detail, which `detail` may cut short: ids that it names are among them.
+    `words` are those of the whole detail, which `detail` may cut short: the ids that it names are among them.
     """
 
     code: str = ""
@@ -41,14 +42,18 @@ class Fault:
     words: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
 
 
-def faults(body: bytes) -> tuple[Fault, ...]:
-    """The faults a body lists; none when it is empty, HTML, cut short or of no known shape."""
+def json_object(text: str | bytes) -> dict[str, object]:
+    """The JSON object that a text holds; empty where it holds anything else, or is not JSON."""
     try:
-        document = json.loads(body)
+        document = json.loads(text)
     except (ValueError, RecursionError):
-        return ()
-    if not isinstance(document, dict):
-        return ()
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def faults(body: bytes) -> tuple[Fault, ...]:
+    """The faults that a body lists; none when it is empty, HTML, cut short or of no known form."""
+    document = json_object(body)
     listed = document.get("errors")
     if isinstance(listed, list):
         return tuple(_fault(entry) for entry in listed if isinstance(entry, dict))
@@ -58,12 +63,7 @@ def faults(body: bytes) -> tuple[Fault, ...]:
 
 def job_id(body: bytes) -> str | None:
     """`data.id` of a 202 with a job resource; None where there is none."""
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    held = document.get("data") if isinstance(document, dict) else None
-    found = held.get("id") if isinstance(held, dict) else None
+    found = get(json_object(body), ("data", "id"))
     return found if isinstance(found, str) and found else None
 
 
@@ -72,40 +72,40 @@ def is_html(body: bytes) -> bool:
     return body[:200].lstrip().lower().startswith((b"<!doctype", b"<html", b"<head", b"<body"))
 
 
-def clean(text: str) -> str:
-    """Without control characters, on one line, of bounded length."""
+def clean(text: object) -> str:
+    """A text without control characters, on one line, of bounded length; empty for anything but a text."""
+    if not isinstance(text, str):
+        return ""
     flat = " ".join(_CONTROL.sub(" ", text).split())
     return flat if len(flat) <= MOST_DETAIL else f"{flat[: MOST_DETAIL - 1]}…"
 
 
 def safe_detail(text: str) -> str:
-    """Klaviyo's sentence without the values it quotes: for receipts, errors and logs, which hold nobody's data."""
+    """Klaviyo's sentence without the values that it quotes: for receipts, errors and logs, which hold no row's data."""
     kept: list[str] = []
 
     def keep(match: re.Match[str]) -> str:
         kept.append(match.group(0))
         return f"\x00{len(kept) - 1}\x00"
 
-    marked = _OPEN.sub(keep, _FIELD.sub(keep, clean(text)))
+    marked = _LIST_ID.sub(keep, _FIELD.sub(keep, clean(text)))
     bare = _EMAIL.sub("…", _QUOTED.sub("'…'", marked))
-    bare = _NAMED.sub(r"\1…", _LONG.sub("…", _PHONE.sub("…", bare)))
+    bare = _AFTER_ID.sub(r"\1…", _TOKEN.sub("…", _PHONE.sub("…", bare)))
     return re.sub(r"\x00(\d+)\x00", lambda match: kept[int(match.group(1))], bare)
 
 
+def first_detail(found: tuple[Fault, ...]) -> str:
+    """The detail of the first fault, safe to repeat; empty without one."""
+    return safe_detail(found[0].detail) if found else ""
+
+
 def _fault(entry: Mapping[str, object]) -> Fault:
-    source = entry.get("source")
-    pointer = source.get("pointer") or source.get("parameter") if isinstance(source, dict) else ""
-    meta = entry.get("meta")
-    said = entry.get("detail")
+    source, meta, detail = entry.get("source"), entry.get("meta"), entry.get("detail")
     return Fault(
-        code=_text(entry.get("code")),
-        title=_text(entry.get("title")),
-        detail=_text(entry.get("detail")) or _text(entry.get("title")),
-        pointer=_text(pointer),
+        code=clean(entry.get("code")),
+        title=clean(entry.get("title")),
+        detail=clean(detail) or clean(entry.get("title")),
+        pointer=clean(get(source, ("pointer",)) or get(source, ("parameter",))),
         meta=meta if isinstance(meta, dict) else {},
-        words=frozenset(_BETWEEN.split(said)) - {""} if isinstance(said, str) else frozenset(),
+        words=frozenset(_WORD_ENDS.split(detail)) - {""} if isinstance(detail, str) else frozenset(),
     )
-
-
-def _text(value: object) -> str:
-    return clean(value) if isinstance(value, str) else ""

@@ -1,8 +1,4 @@
-"""Why no answer came: the exceptions of the HTTP library, read once and turned into a word.
-
-dns, blocked, connect, connect_timeout, proxy, tls: the request never left (`UNREACHABLE`).
-timeout, reset: it may have arrived.  truncated: the answer broke off.  path: refused by us.
-"""
+"""Translates the exceptions of the HTTP library into a `Failure`, and tells whether the request may have arrived."""
 
 from __future__ import annotations
 
@@ -10,21 +6,30 @@ import socket
 import ssl
 from collections.abc import Iterator
 
-UNREACHABLE = frozenset({"dns", "blocked", "connect", "connect_timeout", "proxy", "tls"})
+import requests
 
-# What a person reads; never a URL, which may hold a key.
-TEXTS = {
-    "dns": "the name of the host could not be resolved",
-    "blocked": "the name of the host resolves to 0.0.0.0: a tracker blocklist in this network's resolver blocks it",
-    "connect": "the connection was refused or could not be made",
-    "connect_timeout": "no connection within the time allowed",
-    "proxy": "the proxy refused or could not be reached",
-    "tls": "the server's TLS certificate could not be verified, or TLS could not be agreed on",
-    "timeout": "no answer within the time allowed",
-    "reset": "the connection was closed before an answer came",
-    "truncated": "the answer broke off",
-    "path": "the path of the request holds a segment that would lead elsewhere",
-}
+from spark_klaviyo.core.codes import Failure
+from spark_klaviyo.http.body import Body
+
+
+def failure_of(error: Exception, host: str, body: Body) -> tuple[Failure, bool]:
+    """Why no reply came, and whether the request may have reached the server."""
+    body_left = len(body) > 0 and body.handed_over
+    found = list(causes(error))
+    if isinstance(error, requests.exceptions.ProxyError) and not body_left:
+        return Failure.PROXY, False  # one that broke off later may have passed the request on
+    if isinstance(error, requests.exceptions.ConnectTimeout):
+        return Failure.CONNECT_TIMEOUT, False
+    if isinstance(error, requests.exceptions.ReadTimeout):
+        return Failure.TIMEOUT, True
+    if isinstance(error, requests.exceptions.SSLError) and not body_left and not _broke_off(found):
+        return Failure.TLS, False
+    if any(type(one).__name__ in ("NewConnectionError", "NameResolutionError") for one in found):
+        return _connect_failure(found, host), False
+    if isinstance(error, ValueError):  # a URL or a header that cannot be sent at all
+        return Failure.PATH, False
+    timed_out = any(isinstance(one, TimeoutError) for one in found)
+    return (Failure.TIMEOUT if timed_out else Failure.RESET), body.handed_over
 
 
 def causes(error: BaseException) -> Iterator[BaseException]:
@@ -37,35 +42,22 @@ def causes(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(one))
         yield one
-        held = (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
-        todo += [other for other in held if isinstance(other, BaseException)]
+        wrapped = (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
+        todo += [other for other in wrapped if isinstance(other, BaseException)]
 
 
-def connect_failure(error: BaseException, host: str) -> str:
-    """The word for a connection that could not be made."""
-    found = list(causes(error))
+def _broke_off(found: list[BaseException]) -> bool:
+    """Whether a TLS error is a connection that broke off, and not a certificate or a protocol."""
+    return any(isinstance(one, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError)) for one in found)
+
+
+def _connect_failure(found: list[BaseException], host: str) -> Failure:
     if any(isinstance(one, socket.gaierror) or type(one).__name__ == "NameResolutionError" for one in found):
-        return "dns"
-    return "blocked" if blackholed(host) else "connect"
+        return Failure.DNS
+    return Failure.BLOCKED if is_blackholed(host) else Failure.CONNECT
 
 
-def never_connected(error: BaseException) -> bool:
-    """Whether no connection came about, so that nothing can have been sent."""
-    return any(type(one).__name__ in ("NewConnectionError", "NameResolutionError") for one in causes(error))
-
-
-def refused_for_good(error: BaseException) -> bool:
-    """Whether TLS failed as such (a certificate, a protocol), as opposed to a connection that broke off."""
-    broken = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError)
-    return not any(isinstance(one, broken) for one in causes(error))
-
-
-def timed_out(error: BaseException) -> bool:
-    """Whether a wait on the connection ran out."""
-    return any(isinstance(one, TimeoutError) for one in causes(error))
-
-
-def blackholed(host: str) -> bool:
+def is_blackholed(host: str) -> bool:
     """Whether the host's name resolves to nowhere, as resolvers with tracker blocklists answer for a.klaviyo.com."""
     try:
         addresses = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}

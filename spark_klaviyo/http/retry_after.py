@@ -1,4 +1,4 @@
-"""How long a reply asks to wait: `Retry-After` as whole seconds or as an HTTP date."""
+"""Reads how long a reply asks to wait: `Retry-After` as seconds or as an HTTP date."""
 
 from __future__ import annotations
 
@@ -7,26 +7,23 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
 
-def asked_wait(headers: Mapping[str, str]) -> float | None:
-    """Seconds from now; None when absent, unreadable or negative. A date counts from the reply's own `Date`.
+def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+    """Seconds from now; None when absent, unreadable or negative.
 
-    So a clock of ours that is wrong does no harm.
+    A date counts from the reply's own `Date`, so that a wrong clock on this machine makes no difference.
     """
     text = headers.get("retry-after", "").strip()
-    if not text:
-        return None
     if text.replace(".", "", 1).isascii() and text.replace(".", "", 1).isdigit():
         return float(text)
-    until, since = _moment(text), _moment(headers.get("date", ""))
-    if until is None or since is None:
+    until, since = _parse_date(text), _parse_date(headers.get("date", ""))
+    if until is None or since is None or until < since:
         return None
-    seconds = (until - since).total_seconds()
-    return seconds if seconds >= 0 else None
+    return (until - since).total_seconds()
 
 
-def _moment(text: str) -> datetime | None:
+def _parse_date(text: str) -> datetime | None:
     try:
-        moment = parsedate_to_datetime(text)
+        date = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return date if date.tzinfo else date.replace(tzinfo=timezone.utc)

@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from spark_klaviyo.account.members import list_facts, members
-from spark_klaviyo.account.reads import AccountReader, ReadFailed, open_reader, read_target
+from spark_klaviyo.account.reads import AccountReader, ReadFailed, open_reader
 from spark_klaviyo.arrow.encoded import record_texts
 from spark_klaviyo.batching.screening import screen
+from spark_klaviyo.deliver.reads import ReadTarget
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.modes.mirror.identities import KINDS, LOST, NOBODY, Hashes, IdentitySet, Seen, lost, member_pages
 from spark_klaviyo.modes.mirror.removals import ceiling, removals
@@ -99,7 +100,7 @@ def _named(reader: AccountReader, profile_id: str) -> str:
     """How a member is called by people; the id where that cannot be read."""
     asked = [("fields[profile]", "email,phone_number,external_id")]
     try:
-        document = reader.read(read_target("/api/profiles/{id}", L, asked, id=profile_id))
+        document = reader.read(ReadTarget.of("/api/profiles/{id}", L, asked, id=profile_id))
     except ReadFailed:
         return profile_id
     held = next((resource.get("attributes") for resource in document.resources), None)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from spark_klaviyo.core.models import Quota, Reply
-from spark_klaviyo.http.retry_after import asked_wait
+from spark_klaviyo.http.retry_after import retry_after_seconds
 from spark_klaviyo.ratelimit.competing_traffic import CompetingTraffic
 from spark_klaviyo.ratelimit.quota_headers import WindowStatus, listed_quota, window_status
 from spark_klaviyo.ratelimit.windows import RollingWindow
@@ -41,7 +41,7 @@ class Observation:
     def of(reply: Reply, *, learns: bool = True) -> Observation:
         """Read a reply; without `learns` the quotas that it lists are ignored."""
         throttled = reply.status == 429
-        wait_seconds = max(asked_wait(reply.headers) or 1.0, 1.0) if throttled else 0.0
+        wait_seconds = max(retry_after_seconds(reply.headers) or 1.0, 1.0) if throttled else 0.0
         if not learns:
             return Observation(throttled, wait_seconds, seconds=reply.seconds)
         quota, status = listed_quota(reply.headers), window_status(reply.headers)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from spark_klaviyo.core.codes import StopCode
-from spark_klaviyo.deliver.pool import Caught
+from spark_klaviyo.deliver.pool import Capture
 from spark_klaviyo.report.errors import WriteStopped
 from spark_klaviyo.runs import session
 
@@ -71,12 +71,11 @@ def _start(df: DataFrame, tag: str, work: Callable[[], Value]) -> Future[Value]:
     running: Future[Value] = Future()
 
     def run() -> None:
-        caught = Caught(BaseException)
-        with caught:
+        with Capture(BaseException) as failure:
             (spark.addTag if context is None else context.addJobTag)(tag)
             running.set_result(work())
-        if caught.error is not None:
-            running.set_exception(caught.error)
+        if failure.error is not None:
+            running.set_exception(failure.error)
 
     settings = {"session": spark} if context is None else {}
     InheritableThread(run, name="klaviyo-write", daemon=True, **settings).start()

@@ -10,7 +10,7 @@ from typing import Any
 from spark_klaviyo.account.account import account_of, stopped
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import StateLocation
-from spark_klaviyo.deliver.jobs.follow import OpenJob, follow
+from spark_klaviyo.deliver.jobs.poll import OpenJob, job_events
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.state.compact import compact_if_many
@@ -71,7 +71,7 @@ def poll_open_jobs(spark: Any, plan: WritePlan, state: StateLocation, contexts: 
         return
     seconds = plan.job_timeout_seconds if plan.wait_for_jobs else POLL_SECONDS
     with contexts.open(plan, -1, 0) as context:
-        for piece in follow(jobs, plan, context, seconds):
+        for piece in job_events(jobs, plan, context, seconds):
             record_job_outcome(plan, piece, context.recorder)
         if context.stop.reason is not None:
             raise stopped(plan, *context.stop.reason)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from spark_klaviyo.core.codes import jobs_can_be_followed
 from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.core.stop import Stop
-from spark_klaviyo.deliver.jobs.follow import JobEnded, OpenJob, RowsFailed, follow
+from spark_klaviyo.deliver.jobs.poll import JobEnded, OpenJob, RowsFailed, job_events
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.task.context import TaskContext
@@ -50,7 +50,7 @@ def poll_jobs(
     """
     if context.stop.is_set() and jobs_can_be_followed(context.stop.code):
         context = replace(context, stop=Stop())
-    for piece in follow(jobs, plan, context, plan.job_timeout_seconds):
+    for piece in job_events(jobs, plan, context, plan.job_timeout_seconds):
         record_job_outcome(plan, piece, context.recorder)
         if isinstance(piece, JobEnded):
             _count_end(piece, report)

@@ -10,8 +10,8 @@ from spark_klaviyo.core.identifiers import normalise_identifier
 from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.deliver.delivery import SendContext
-from spark_klaviyo.deliver.list_members import list_of, members
-from spark_klaviyo.deliver.reads import Reader, Unread
+from spark_klaviyo.deliver.lookups import list_id_of, list_members
+from spark_klaviyo.deliver.reads import NoDocument, Reader
 from spark_klaviyo.plan.model import WritePlan
 
 IDENTIFIERS = ("email", "phone_number")
@@ -29,12 +29,12 @@ def only_list_members(
     """
     reader = Reader(plan.policy, context)
     for batch in batches:
-        list_id = None if batch is None or context.stop.is_set() else list_of(batch.envelope)
+        list_id = None if batch is None or context.stop.is_set() else list_id_of(batch.envelope)
         if batch is None or list_id is None:
             yield batch
             continue
         barred = _barred(plan, reader, batch, list_id)
-        if isinstance(barred, Unread):
+        if isinstance(barred, NoDocument):
             context.stop.set(barred.code, NEEDS.format(barred.detail))
             yield batch
             continue
@@ -47,7 +47,7 @@ def only_list_members(
 
 def _barred(
     plan: WritePlan, reader: Reader, batch: Batch, list_id: str
-) -> Mapping[int, tuple[RejectCode, str]] | Unread:
+) -> Mapping[int, tuple[RejectCode, str]] | NoDocument:
     """Rows (by position) that must not be sent, with code and detail."""
     paths = {known.name: known.json_path for known in plan.template.fields}
     records = [exact_json.loads(record) for record in batch.records()]
@@ -55,10 +55,10 @@ def _barred(
     for name in IDENTIFIERS:
         given = {row: get(record, paths[name]) for row, record in enumerate(records)}
         values = {row: value for row, value in given.items() if isinstance(value, str)}
-        found = members(reader, list_id, name, values.values()) if values else frozenset()
-        if isinstance(found, Unread) and found.code.affects_every_request:
+        found = list_members(reader, list_id, name, values.values()) if values else frozenset()
+        if isinstance(found, NoDocument) and found.code.affects_every_request:
             return found
-        if isinstance(found, Unread):
+        if isinstance(found, NoDocument):
             barred |= dict.fromkeys(values, (RejectCode.UNAVAILABLE, UNREAD.format(found.detail)))
         else:
             absent = [row for row, value in values.items() if normalise_identifier(name, value) not in found]

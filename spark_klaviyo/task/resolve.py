@@ -13,7 +13,7 @@ from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.core.models import Batch, EncodedRows, Rejection, Span
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.lookups import IDENTIFIERS, profile_ids, wanted_form
-from spark_klaviyo.deliver.reads import Reader, Unread
+from spark_klaviyo.deliver.reads import NoDocument, Reader
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
 
@@ -49,7 +49,7 @@ def resolve_ids(
             yield _with_ids(plan, batch, positions)
 
 
-def _ids_of(plan: WritePlan, reader: Reader, batch: Batch) -> tuple[list[str | None], Unread | None]:
+def _ids_of(plan: WritePlan, reader: Reader, batch: Batch) -> tuple[list[str | None], NoDocument | None]:
     """Each row's profile id, by its first identifier that Klaviyo knows; and why a look-up failed, if one did."""
     paths = {known.name: known.json_path for known in plan.template.fields}
     records = [exact_json.loads(record) for record in batch.records()]
@@ -58,7 +58,7 @@ def _ids_of(plan: WritePlan, reader: Reader, batch: Batch) -> tuple[list[str | N
         named = ((row, _text(get(record, paths[name]))) for row, record in enumerate(records) if ids[row] is None)
         values = {row: value for row, value in named if value}
         found = profile_ids(reader, name, values.values()) if values else {}
-        if isinstance(found, Unread):
+        if isinstance(found, NoDocument):
             return ids, found
         for row, value in values.items():
             ids[row] = found.get(wanted_form(name, value))
@@ -69,7 +69,7 @@ def _sendable(
     plan: WritePlan,
     batch: Batch,
     ids: list[str | None],
-    failed: Unread | None,
+    failed: NoDocument | None,
     reject: Callable[[Rejection], None],
     report: TaskReport,
 ) -> dict[str, int]:

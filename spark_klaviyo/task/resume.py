@@ -18,7 +18,7 @@ from spark_klaviyo.arrow.encoded import FINGERPRINT, ROW_STATUS, record_texts
 from spark_klaviyo.core.codes import ReceiptOutcome, RejectCode
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.deliver.delivery import Delivery
-from spark_klaviyo.deliver.jobs.follow import Piece, RowsFailed
+from spark_klaviyo.deliver.jobs.poll import JobEvent, RowsFailed
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.state.format import Fingerprints, RowStatus, StateOutcome, fingerprints_of
@@ -129,7 +129,7 @@ def _only(batch: pa.RecordBatch, kept: npt.NDArray[np.bool_]) -> pa.RecordBatch:
     return batch if kept.all() else batch.filter(pa.array(kept))
 
 
-def record_job_outcome(plan: WritePlan, piece: Piece, recorder: Recorder | None) -> None:
+def record_job_outcome(plan: WritePlan, piece: JobEvent, recorder: Recorder | None) -> None:
     """Record what a job says: rows that it refused are sent again by the next run, its end settles the others.
 
     A job that could not be followed to its end stays pending, and the next run asks it again. Where its errors do not

@@ -14,7 +14,7 @@ import pyarrow as pa
 from spark_klaviyo.core.codes import StopCode, jobs_can_be_followed
 from spark_klaviyo.core.models import Batch, Receipt, Rejection
 from spark_klaviyo.deliver.delivery import Delivery
-from spark_klaviyo.deliver.jobs.follow import JobEnded, OpenJob
+from spark_klaviyo.deliver.jobs.poll import JobEnded, OpenJob
 from spark_klaviyo.deliver.sender import deliver
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport

@@ -183,7 +183,7 @@ class Job:
                 if delivery is not None:
                     with self._lock:
                         self.taken += delivery.accepted
-                        self.refused += delivery.throttled
+                        self.refused += sum(attempt.reply.status == 429 for attempt in delivery.attempts)
 
     def _limiter(self, held: ExitStack) -> RateLimiter:
         if self.rate_limit_server is None:

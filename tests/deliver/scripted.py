@@ -1,4 +1,4 @@
-"""An endpoint in memory that takes numbered rows, and goes wrong as a script says."""
+"""An endpoint in memory that takes numbered rows, and fails as a script says."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from spark_klaviyo.core.codes import Failure
 from spark_klaviyo.core.models import Batch, EncodedRows, Envelope, Limits, Quota, Reply, Span
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import Delivery, SendContext
@@ -59,11 +60,10 @@ class Account:
         path: str,
         *,
         query: Sequence[tuple[str, str]] = (),  # noqa: ARG002
-        parts: Sequence[bytes | memoryview] | None = None,
-        headers: Mapping[str, str] | None = None,  # noqa: ARG002
+        parts: Sequence[bytes | memoryview] = (),
     ) -> Reply:
         assert (method, path) == ("POST", "/api/rows")
-        rows = json.loads(b"".join(parts or ()))["data"]
+        rows = json.loads(b"".join(parts))["data"]
         self.on_send()
         with self._lock:
             self.sent.append(rows)
@@ -71,14 +71,14 @@ class Account:
 
     def _answer(self, trouble: str, rows: list[int]) -> Reply:
         if trouble == "reset before":
-            return Reply(None, failure="reset", sent=True)
+            return Reply(None, failure=Failure.RESET, sent=True)
         if trouble == "unreachable":
-            return Reply(None, failure="connect", sent=False)
+            return Reply(None, failure=Failure.CONNECT, sent=False)
         if trouble.isdigit():
             headers = {"retry-after": "1"} if trouble == "429" else {}
             return Reply(int(trouble), headers, HTML if trouble == "500" else b"")
         reply = self._judged(rows)
-        lost = Reply(None, failure="reset", sent=True)
+        lost = Reply(None, failure=Failure.RESET, sent=True)
         return lost if trouble == "reset after" else reply
 
     def _judged(self, rows: list[int]) -> Reply:
@@ -143,8 +143,8 @@ def batches(*sizes: int) -> Iterator[Batch]:
         first += size
 
 
-def line_to(account: Account, *, limiter: RateLimiter | None = None, stop: Stop | None = None) -> SendContext:
-    """A line in virtual time."""
+def context_of(account: Account, *, limiter: RateLimiter | None = None, stop: Stop | None = None) -> SendContext:
+    """A context in virtual time that sends to this account."""
     return SendContext(account, limiter or Unlimited(), VirtualClock(), stop or Stop(), lambda: 0.5)
 
 

@@ -1,10 +1,10 @@
-"""Which rows a refusal means, and when it means none of them."""
+"""Which rows a refusal is about, and when it is about the request as a whole."""
 
 from __future__ import annotations
 
 import pytest
 
-from spark_klaviyo.deliver.isolate import condemns_request, isolate, rejections, rows_named
+from spark_klaviyo.deliver.isolate import isolate, refuses_any_rows, rejections, rows_named
 from spark_klaviyo.deliver.pool import DaemonPool
 from spark_klaviyo.http.documents import Fault
 from tests.deliver.scripted import POINTER, batches
@@ -19,27 +19,27 @@ def at(pointer: str, detail: str = "Invalid email address") -> Fault:
 def test_named_rows_are_rejected_alone_and_the_rest_is_sent_again() -> None:
     (batch,) = batches(5)
     faults = [at(f"{POINTER}/3/attributes/email"), at(f"{POINTER}/1"), at(f"{POINTER}/3/id", "second")]
-    parted = isolate(batch, faults, POINTER)
-    assert sorted(parted.rejected) == [1, 3]
-    assert parted.rejected[3].detail == "Invalid email address"
-    assert [rest.numbers().tolist() for rest in parted.again] == [[0, 2, 4]]
+    isolated = isolate(batch, faults, POINTER)
+    assert sorted(isolated.rejected) == [1, 3]
+    assert isolated.rejected[3].detail == "Invalid email address"
+    assert [rest.numbers().tolist() for rest in isolated.again] == [[0, 2, 4]]
 
 
 def test_when_all_rows_are_named_nothing_is_sent_again() -> None:
     (batch,) = batches(2)
-    parted = isolate(batch, [at(f"{POINTER}/0"), at(f"{POINTER}/1")], POINTER)
-    assert (sorted(parted.rejected), parted.again) == ([0, 1], ())
+    isolated = isolate(batch, [at(f"{POINTER}/0"), at(f"{POINTER}/1")], POINTER)
+    assert (sorted(isolated.rejected), isolated.again) == ([0, 1], ())
 
 
 @pytest.mark.parametrize("faults", [[], [at("/data")], [at(f"{POINTER}/99/x")], [at(f"{POINTER}/x")], [at(POINTER)]])
 def test_a_refusal_that_names_no_row_is_halved(faults: list[Fault]) -> None:
     (batch,) = batches(5)
-    parted = isolate(batch, faults, POINTER)
-    assert parted.rejected == {}
-    assert [half.numbers().tolist() for half in parted.again] == [[0, 1], [2, 3, 4]]
+    isolated = isolate(batch, faults, POINTER)
+    assert isolated.rejected == {}
+    assert [half.numbers().tolist() for half in isolated.again] == [[0, 1], [2, 3, 4]]
 
 
-def test_a_lone_row_is_rejected_with_what_was_said() -> None:
+def test_a_single_row_is_rejected_with_klaviyos_detail() -> None:
     (batch,) = batches(1)
     assert isolate(batch, [EMAIL], "").rejected == {0: EMAIL}
     assert isolate(batch, [], "").rejected[0].code == "refused"
@@ -56,16 +56,16 @@ def test_a_lone_row_is_rejected_with_what_was_said() -> None:
 )
 def test_a_refusal_of_the_request_itself_rejects_all_rows_at_once(fault: Fault) -> None:
     (batch,) = batches(4)
-    parted = isolate(batch, [fault], POINTER)
-    assert (len(parted.rejected), parted.again) == (4, ())
+    isolated = isolate(batch, [fault], POINTER)
+    assert (len(isolated.rejected), isolated.again) == (4, ())
 
 
-def test_rows_that_stand_at_data_itself_are_told_from_its_settings() -> None:
+def test_rows_at_data_itself_are_distinguished_from_its_settings() -> None:
     assert rows_named([at("/data/2/id")], "/data", 5) == {2: at("/data/2/id")}
-    assert not condemns_request([at("/data/", "Invalid profile IDs: 01A")], "/data")
+    assert not refuses_any_rows([at("/data/", "Invalid profile IDs: 01A")], "/data")
 
 
-def test_rejections_hold_the_record_the_full_detail_and_whose_duplicate_it_is() -> None:
+def test_rejections_hold_the_record_the_full_detail_and_the_duplicates_id() -> None:
     (batch,) = batches(3)
     fault = Fault("duplicate_profile", "Conflict.", "Exists.", "/data/attributes", {"duplicate_profile_id": "01A"})
     (rejection,) = rejections(batch, {2: fault}, 409)
@@ -74,13 +74,13 @@ def test_rejections_hold_the_record_the_full_detail_and_whose_duplicate_it_is() 
     assert rejection.record not in repr(rejection).replace("row=2", "")
 
 
-def test_what_a_thread_raises_is_raised_where_results_are_awaited() -> None:
-    def carry(work: int, _: object) -> None:
+def test_an_exception_in_a_thread_is_raised_by_next_result() -> None:
+    def fail(work: int, _: object) -> None:
         message = f"work {work}"
         raise LookupError(message)
 
-    hands: DaemonPool[int, str] = DaemonPool(carry, 2)
-    hands.give(7)
+    pool: DaemonPool[int, str] = DaemonPool(fail, 2)
+    pool.submit(7)
     with pytest.raises(LookupError, match="work 7"):
-        hands.result()
-    hands.finish(1.0)
+        pool.next_result()
+    pool.shutdown(1.0)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spark_klaviyo.core.codes import Failure
 from spark_klaviyo.core.models import Reply
 from spark_klaviyo.http.documents import is_html
 from spark_klaviyo.http.judge import (
@@ -16,12 +17,12 @@ from spark_klaviyo.http.judge import (
     Reject,
     ReplyRules,
     RequestRefused,
+    RetryState,
     TooLarge,
-    Tries,
     Verdict,
     Wait,
+    is_success,
     judge,
-    took,
 )
 from spark_klaviyo.http.policy import Policy
 
@@ -37,31 +38,31 @@ def document(status: int, code: str, detail: str, pointer: str = "/data/", **mor
     return json.dumps({"errors": [fault | more]}).encode()
 
 
-def lost(failure: str = "reset") -> Reply:
+def lost(failure: Failure = Failure.RESET) -> Reply:
     return Reply(None, failure=failure, sent=True)
 
 
-def unsent(failure: str) -> Reply:
+def unsent(failure: Failure) -> Reply:
     return Reply(None, failure=failure, sent=False)
 
 
-def verdict(reply: Reply, rules: ReplyRules = MAY_RESEND, attempts: int = 1, **tries: float) -> Verdict:
-    return judge(reply, Tries(attempts, **tries), POLICY, 0.0, rules)  # type: ignore[arg-type]
+def verdict(reply: Reply, rules: ReplyRules = MAY_RESEND, attempts: int = 1, **state: float) -> Verdict:
+    return judge(reply, RetryState(attempts, **state), POLICY, 0.0, rules)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
 @pytest.mark.parametrize("body", [b"", b"not JSON", b'{"errors":[]}'])
-def test_success_is_what_the_endpoint_says_whatever_the_body(status: int, body: bytes) -> None:
+def test_a_success_status_is_a_success_whatever_the_body(status: int, body: bytes) -> None:
     assert verdict(Reply(status, body=body)) == Done()
 
 
-def test_a_page_is_no_success_where_klaviyo_would_have_answered() -> None:
+def test_an_html_page_is_not_a_success_of_klaviyos_api() -> None:
     assert isinstance(verdict(Reply(200, body=HTML)), Wait)
     assert isinstance(verdict(Reply(200, body=HTML), attempts=3), Reject)
     in_doubt = verdict(Reply(200, body=HTML), NO_RESEND)
     assert isinstance(in_doubt, Reject)
     assert in_doubt.code == "in_doubt"
-    assert judge(Reply(200, body=HTML), Tries(), POLICY, 0.0, ReplyRules(pages=True)) == Done()
+    assert judge(Reply(200, body=HTML), RetryState(1), POLICY, 0.0, ReplyRules(accepts_html=True)) == Done()
 
 
 @pytest.mark.parametrize(
@@ -75,36 +76,35 @@ def test_a_page_is_no_success_where_klaviyo_would_have_answered() -> None:
         (Reply(302, {"location": "https://elsewhere"}), "redirected", "final address"),
         (Reply(405), "refused", "405"),
         (Reply(415), "refused", "415"),
-        (unsent("tls"), "unreachable", "TLS"),
+        (unsent(Failure.TLS), "unreachable", "TLS"),
     ],
 )  # fmt: skip
-def test_what_every_further_request_would_meet_stops_the_write(reply: Reply, code: str, said: str) -> None:
+def test_a_refusal_of_every_request_stops_the_write(reply: Reply, code: str, said: str) -> None:
     got = verdict(reply)
     assert isinstance(got, Halt)
     assert got.code == code
     assert said in got.message
 
 
-@pytest.mark.parametrize(("legacy", "advice"), [("template", "api=current"), ("v1", "url"), ("", "revision")])
-def test_a_retired_endpoint_names_the_one_option_to_change(legacy: str, advice: str) -> None:
-    got = judge(Reply(410), Tries(), POLICY, 0.0, ReplyRules(legacy=legacy))
+def test_a_retired_endpoint_gives_the_advice_of_its_rules() -> None:
+    got = judge(Reply(410), RetryState(1), POLICY, 0.0, ReplyRules(retired_advice="set api=current"))
     assert isinstance(got, Halt)
-    assert advice in got.message
+    assert got.message.endswith("(HTTP 410); set api=current")
 
 
 def test_a_404_means_the_row_where_the_address_is_known_to_be_right() -> None:
     reply = Reply(404, body=document(404, "not_found", "A profile with id X does not exist."))
-    got = judge(reply, Tries(), POLICY, 0.0, ReplyRules(not_found_is_a_row=True))
+    got = judge(reply, RetryState(1), POLICY, 0.0, ReplyRules(not_found_is_a_row=True))
     assert isinstance(got, RequestRefused)
     assert got.faults[0].code == "not_found"
 
 
-def test_what_is_so_already_is_done() -> None:
+def test_a_refusal_that_means_the_wanted_state_is_done() -> None:
     reply = Reply(404, body=document(404, "not_found", 'No profile with email "a@b.c" found.'))
-    done = ReplyRules(done=((404, "not_found"),))
-    assert judge(reply, Tries(), POLICY, 0.0, done) == Done()
-    assert judge(Reply(404), Tries(), POLICY, 0.0, done) != Done()
-    assert judge(Reply(404), Tries(), POLICY, 0.0, ReplyRules(done=((404, ""),))) == Done()
+    done = ReplyRules(already_satisfied=((404, "not_found"),))
+    assert judge(reply, RetryState(1), POLICY, 0.0, done) == Done()
+    assert judge(Reply(404), RetryState(1), POLICY, 0.0, done) != Done()
+    assert judge(Reply(404), RetryState(1), POLICY, 0.0, ReplyRules(already_satisfied=((404, ""),))) == Done()
 
 
 @pytest.mark.parametrize("status", [400, 409, 422])
@@ -115,7 +115,7 @@ def test_a_refused_body_hands_on_its_faults(status: int) -> None:
     assert (got.status, got.faults[0].pointer) == (status, "/data/attributes/profiles/data/1/attributes/email")
 
 
-def test_a_duplicate_says_whose() -> None:
+def test_a_duplicate_names_the_other_profile() -> None:
     body = document(409, "duplicate_profile", "Exists.", meta={"duplicate_profile_id": "01ABC"})
     got = verdict(Reply(409, body=body))
     assert isinstance(got, RequestRefused)
@@ -135,11 +135,11 @@ def test_a_400_without_a_readable_body_is_still_a_refusal(body: bytes) -> None:
     ("reply", "rules", "expected"),
     [
         (lost(), MAY_RESEND, "wait"),
-        (lost("timeout"), MAY_RESEND, "wait"),
+        (lost(Failure.TIMEOUT), MAY_RESEND, "wait"),
         (lost(), NO_RESEND, "in_doubt"),
-        (lost("timeout"), NO_RESEND, "in_doubt"),
-        (unsent("connect"), NO_RESEND, "wait"),
-        (unsent("reset"), NO_RESEND, "wait"),
+        (lost(Failure.TIMEOUT), NO_RESEND, "in_doubt"),
+        (unsent(Failure.CONNECT), NO_RESEND, "wait"),
+        (unsent(Failure.RESET), NO_RESEND, "wait"),
         (Reply(500, body=document(500, "error", "A server error occurred.")), NO_RESEND, "wait"),
         (Reply(500, body=HTML), NO_RESEND, "in_doubt"),
         (Reply(502), NO_RESEND, "in_doubt"),
@@ -150,22 +150,24 @@ def test_a_400_without_a_readable_body_is_still_a_refusal(body: bytes) -> None:
         *((Reply(status, body=HTML), MAY_RESEND, "wait") for status in (408, 500, 502, 503, 504, 524)),
     ],
 )
-def test_what_may_have_been_done_is_only_sent_again_where_that_is_harmless(
+def test_a_request_that_may_have_been_done_is_sent_again_only_where_allowed(
     reply: Reply, rules: ReplyRules, expected: str
 ) -> None:
     got = verdict(reply, rules)
     assert (got.code if isinstance(got, Reject) else "wait" if isinstance(got, Wait) else got) == expected
 
 
-@pytest.mark.parametrize("reply", [lost(), Reply(503), unsent("reset")])
+@pytest.mark.parametrize("reply", [lost(), Reply(503), unsent(Failure.RESET)])
 def test_attempts_are_bounded_and_then_the_rows_are_unavailable(reply: Reply) -> None:
     got = verdict(reply, attempts=3)
     assert isinstance(got, Reject)
     assert got.code == "unavailable"
 
 
-@pytest.mark.parametrize("failure", ["dns", "connect", "blocked", "connect_timeout", "proxy"])
-def test_an_endpoint_that_no_attempt_reached_stops_the_write(failure: str) -> None:
+@pytest.mark.parametrize(
+    "failure", [Failure.DNS, Failure.CONNECT, Failure.BLOCKED, Failure.CONNECT_TIMEOUT, Failure.PROXY]
+)
+def test_an_endpoint_that_no_attempt_reached_stops_the_write(failure: Failure) -> None:
     assert isinstance(verdict(unsent(failure), attempts=3, unreachable=2), Reject)
     got = verdict(unsent(failure), attempts=3, unreachable=3)
     assert isinstance(got, Halt)
@@ -185,7 +187,7 @@ def test_an_endpoint_that_no_attempt_reached_stops_the_write(failure: str) -> No
         ({"retry-after": "Thu, 15 Oct 2026 08:01:00 GMT"}, 1.0),
     ],
 )
-def test_a_throttled_request_waits_as_told(headers: dict[str, str], seconds: float) -> None:
+def test_a_throttled_request_waits_as_asked(headers: dict[str, str], seconds: float) -> None:
     assert verdict(Reply(429, headers)) == Wait(seconds, throttled=True)
 
 
@@ -193,7 +195,7 @@ def test_throttling_uses_up_no_attempt() -> None:
     assert verdict(Reply(429, {"retry-after": "1"}), attempts=99) == Wait(1.0, throttled=True)
 
 
-def test_being_told_to_wait_for_hours_stops_the_write() -> None:
+def test_a_429_that_asks_to_wait_for_hours_stops_the_write() -> None:
     got = verdict(Reply(429, {"retry-after": "3600"}))
     assert isinstance(got, Halt)
     assert got.code == "throttled"
@@ -205,7 +207,7 @@ def test_throttling_without_end_stops_the_write() -> None:
     assert got.code == "throttled"
 
 
-def test_waits_without_advice_grow() -> None:
+def test_waits_without_retry_after_grow() -> None:
     waits = [verdict(Reply(429), throttles=count) for count in range(8)]
     seconds = [wait.seconds for wait in waits if isinstance(wait, Wait)]
     assert seconds == sorted(seconds)
@@ -217,7 +219,7 @@ replies = st.builds(
     st.one_of(st.none(), st.integers(200, 599)),
     st.dictionaries(st.sampled_from(["retry-after", "date", "ratelimit-limit"]), st.text(max_size=12)),
     st.one_of(st.binary(max_size=60), st.just(HTML), st.just(document(400, "invalid", "a@b.c is bad"))),
-    failure=st.sampled_from(["", "dns", "reset", "timeout", "tls", "truncated"]),
+    failure=st.sampled_from([None, *Failure]),
     sent=st.booleans(),
 )
 
@@ -226,16 +228,16 @@ replies = st.builds(
 def test_any_reply_gets_a_verdict_and_every_wait_is_bounded(
     reply: Reply, attempts: int, roll: float, may_resend: bool
 ) -> None:
-    got = judge(reply, Tries(attempts, attempts), POLICY, roll, ReplyRules(may_resend=may_resend))
+    got = judge(reply, RetryState(attempts, attempts), POLICY, roll, ReplyRules(may_resend=may_resend))
     if isinstance(got, Wait):
         assert 0 < got.seconds <= POLICY.longest_wait_seconds + 1
         assert got.throttled == (reply.status == 429)
         assert got.throttled or attempts < POLICY.attempts
         assert got.throttled or may_resend or not reply.answer_lost
-    assert isinstance(got, Done) == (took(reply.status) and not is_html(reply.body))
+    assert isinstance(got, Done) == (is_success(reply.status) and not is_html(reply.body))
     assert "a@b.c" not in repr(got) or isinstance(got, RequestRefused)
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
-def test_any_success_is_one_whichever_the_endpoint_publishes(status: int) -> None:
-    assert isinstance(judge(Reply(status), Tries(attempts=1), POLICY, 0.0), Done)
+def test_any_success_status_is_accepted_whichever_the_endpoint_publishes(status: int) -> None:
+    assert isinstance(judge(Reply(status), RetryState(1), POLICY, 0.0), Done)

@@ -16,7 +16,7 @@ import pytest
 from spark_klaviyo.core.choices import KeyIn
 from spark_klaviyo.core.clock import rfc3339
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER
-from spark_klaviyo.http.failures import blackholed
+from spark_klaviyo.http.failures import is_blackholed
 from spark_klaviyo.http.transport import MAX_REPLY_BYTES, Transport
 from spark_klaviyo.options.secrets import Credentials, Secret
 from tests.core.virtual_clock import VirtualClock
@@ -86,7 +86,7 @@ def test_connections_are_kept_and_used_again() -> None:
 def test_an_empty_answer_is_an_empty_body() -> None:
     with Loopback([reply(202)]) as server:
         answer = transport(server.url).send("POST", "/api/x", parts=[b"{}"])
-    assert (answer.status, answer.body, answer.failure) == (202, b"", "")
+    assert (answer.status, answer.body, answer.failure) == (202, b"", None)
 
 
 def test_a_redirect_is_an_answer_and_nobody_else_sees_the_key() -> None:
@@ -204,8 +204,8 @@ def test_an_unreachable_proxy_was_not_sent() -> None:
 
 
 def test_a_name_that_a_blocklist_sends_nowhere_is_recognised() -> None:
-    assert blackholed("0.0.0.0")  # noqa: S104
-    assert not blackholed("127.0.0.1")
+    assert is_blackholed("0.0.0.0")  # noqa: S104
+    assert not is_blackholed("127.0.0.1")
 
 
 def test_a_certificate_nobody_vouches_for_is_refused_before_anything_is_sent() -> None:
@@ -244,7 +244,7 @@ def test_a_path_never_leads_elsewhere(path: str) -> None:
 
 def test_a_header_that_cannot_be_sent_is_a_failure_and_no_exception() -> None:
     with Loopback() as server:
-        got = transport(server.url).send("GET", "/x", headers={"X-Name": "a\r\nInjected: yes"})
+        got = transport(server.url, headers={"X-Name": "a\r\nInjected: yes"}).send("GET", "/x")
     assert (got.status, got.sent) == (None, False)
     assert server.received == []
 
@@ -277,7 +277,7 @@ def test_the_debug_output_of_the_http_library_never_shows_the_key(
 def test_a_redirect_to_no_address_at_all_is_an_answer() -> None:
     with Loopback([reply(307, headers="Location: http://[nowhere\r\n")]) as server:
         got = transport(server.url).send("POST", "/x", parts=[b"{}"])
-    assert (got.status, got.failure, got.sent) == (307, "", True)
+    assert (got.status, got.failure, got.sent) == (307, None, True)
 
 
 def test_a_proxy_of_the_environment_never_sees_the_key_of_plain_http_to_loopback() -> None:

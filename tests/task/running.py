@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from spark_klaviyo.core.clock import Clock
 from spark_klaviyo.core.models import Receipt
-from spark_klaviyo.deliver.jobs.follow import JobEnded, OpenJob
+from spark_klaviyo.deliver.jobs.poll import JobEnded, OpenJob
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from spark_klaviyo.deliver.jobs.follow import JobEnded, follow
+from spark_klaviyo.deliver.jobs.poll import JobEnded, job_events
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from spark_klaviyo.task.context import SendContextFactory
@@ -157,7 +157,7 @@ def test_a_job_that_stays_unknown_is_gone_and_takes_no_other_along(klaviyo: Klav
     klaviyo.clear_faults()
     plan = plan_for(klaviyo, ["email", "first_name"])
     with SendContextFactory(ScaledClock(60.0)).open(plan, 0, 0) as context:
-        ends = list(follow([end.job for end in ran.ends], plan, context, 60.0))
+        ends = list(job_events([end.job for end in ran.ends], plan, context, 60.0))
     assert {end.outcome for end in ends if isinstance(end, JobEnded)} == {"gone", "delivered"}
 
 

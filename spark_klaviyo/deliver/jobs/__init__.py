@@ -1,1 +1,1 @@
-"""Klaviyo's asynchronous jobs: polled to their end, with the rows that they refused."""
+"""Polls the asynchronous jobs that Klaviyo accepted, and reads what they say about their rows."""

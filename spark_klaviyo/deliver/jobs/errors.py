@@ -1,9 +1,8 @@
-"""The rows that a job names as failed, read from its errors: which record, and why; each row once.
+"""Reads the rows that a job names as failed from its errors: which record, and why; each row once.
 
 Import errors repeat the row (`original_payload`); catalog and coupon errors name it by `meta.id`. The pointer of an
-asynchronous error promises no index, so rows are told by their identifiers alone: several errors with the same ones
-mean one row, as a batch never holds two of them. No body is kept to compare with, so that open jobs stay cheap: who a
-row is, is what Klaviyo repeats of it; how many rows failed is bounded by what Klaviyo counts.
+asynchronous error promises no index, so rows are told apart by their identifiers alone: errors with the same ones mean
+one row, as a batch never holds two of them. No request body is kept to compare with, so that open jobs need no memory.
 """
 
 from __future__ import annotations
@@ -17,109 +16,98 @@ from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.identifiers import normalise_identifier
 from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.core.models import Rejection
-from spark_klaviyo.http.documents import clean
+from spark_klaviyo.http.documents import clean, json_object
 from spark_klaviyo.templates.model import Template
 
-BESIDE = ("id", "type", "meta", "relationships")  # what stands beside the attributes of a record
-Names = tuple[str, ...]
+BESIDE_ATTRIBUTES = ("id", "type", "meta", "relationships")
+Identifiers = tuple[str, ...]
 
 
 @dataclass
-class Failures:
-    """What one job's errors have named so far, `most` rows at most.
-
-    `nameless`: errors that name no row; `beyond`: rows that were named on top of `most`; `gone`: rows whose errors say
-    no more than that the wanted state is reached, as it was before.
-    """
+class FailedRows:
+    """The rows that one job's errors have named so far, at most `most` of them."""
 
     template: Template
     most: int
     named: int = 0
+    # Errors that name no row.
     nameless: int = 0
+    # Rows that were named on top of `most`.
     beyond: int = 0
     _errors: set[str] = field(default_factory=set)
-    _rows: set[Names] = field(default_factory=set)
-    _gone: set[Names] = field(default_factory=set)
+    _rows: set[Identifiers] = field(default_factory=set)
+    _satisfied: set[Identifiers] = field(default_factory=set)
 
     @property
-    def gone(self) -> int:
-        """Rows that need nothing done."""
-        return len(self._gone - self._rows)
+    def already_satisfied(self) -> int:
+        """Rows whose errors say no more than that the wanted state was reached before."""
+        return len(self._satisfied - self._rows)
 
-    def take(self, errors: Iterable[Mapping[str, object]]) -> list[Rejection]:
-        """The rows that these errors are the first to name; their `row` is -1, as nobody knows its number."""
+    def add(self, errors: Iterable[Mapping[str, object]]) -> list[Rejection]:
+        """The rows that these errors are the first to name; their number in the partition is unknown (-1)."""
         found = []
         for error in errors:
-            mark = str(error.get("id") or "")
-            if mark and mark in self._errors:
+            error_id = str(error.get("id") or "")
+            if error_id and error_id in self._errors:
                 continue
-            self._errors.add(mark)
+            self._errors.add(error_id)
             record = _record(error, self.template)
-            names = _names(record, self.template)
-            if not any(names):
+            identifiers = _identifiers(record, self.template)
+            if not any(identifiers):
                 self.nameless += 1
-            elif _is_done(error, self.template):
-                self._gone.add(names)
-            elif names not in self._rows:
-                self._rows.add(names)
-                found.append((error, record))
-        room = max(self.most - self.named - self.gone, 0)
+            elif _is_satisfied(error, self.template):
+                self._satisfied.add(identifiers)
+            elif identifiers not in self._rows:
+                self._rows.add(identifiers)
+                found.append(_rejection(error, json.dumps(record, ensure_ascii=False)))
+        room = max(self.most - self.named - self.already_satisfied, 0)
         self.named += len(found[:room])
         self.beyond += len(found[room:])
-        return [_rejection(error, json.dumps(record, ensure_ascii=False)) for error, record in found[:room]]
+        return found[:room]
 
 
-def _is_done(error: Mapping[str, object], template: Template) -> bool:
+def _is_satisfied(error: Mapping[str, object], template: Template) -> bool:
     """Whether the error says that there is nothing to do: what should be deleted does not exist."""
-    wanted = template.job.already_satisfied if template.job is not None else ""
-    return bool(wanted) and re.search(wanted, _text(error.get("detail"))) is not None
+    pattern = template.job.already_satisfied if template.job is not None else ""
+    return bool(pattern) and re.search(pattern, clean(error.get("detail"))) is not None
 
 
 def _rejection(error: Mapping[str, object], record: str) -> Rejection:
-    source = error.get("source")
-    pointer = source.get("pointer") if isinstance(source, dict) else ""
     return Rejection(
         row=-1,
         record=record,
-        code=_text(error.get("code")) or RejectCode.REFUSED,
-        detail=_text(error.get("detail")) or _text(error.get("title")) or "the row failed in Klaviyo's job",
-        pointer=_text(pointer),
+        code=clean(error.get("code")) or RejectCode.REFUSED,
+        detail=clean(error.get("detail")) or clean(error.get("title")) or "the row failed in Klaviyo's job",
+        pointer=clean(get(error, ("source", "pointer"))),
     )
-
-
-def _text(value: object) -> str:
-    return clean(value) if isinstance(value, str) else ""
 
 
 # --- which record ---------------------------------------------------------------------------------
 
 
-def _names(record: Mapping[str, object], template: Template) -> Names:
-    """All identifiers of a record, empty where it has them not; emails ignore case."""
+def _identifiers(record: Mapping[str, object], template: Template) -> Identifiers:
+    """All identifiers of a record as they are compared, empty where it lacks them."""
     wanted = {*template.identifiers, *template.key}
-    paths = (known.json_path for known in template.fields if known.name in wanted and known.json_path != ("id",))
-    return tuple(normalise_identifier(path[-1], get(record, path)) for path in (("id",), *paths))
+    paths = [spec.json_path for spec in template.fields if spec.name in wanted and spec.json_path != ("id",)]
+    return tuple(normalise_identifier(path[-1], get(record, path)) for path in [("id",), *paths])
 
 
 def _record(error: Mapping[str, object], template: Template) -> dict[str, object]:
-    """The row as a record that can be written again, or what of it is known; empty where the error tells nothing."""
-    payload, meta = _payload(error.get("original_payload")), error.get("meta")
+    """The row as a record that can be written again, or what is known of it; empty where the error names none."""
+    payload = _payload(error.get("original_payload"))
     if payload:
         return _from_payload(payload, template)
-    named = meta.get("id") if isinstance(meta, dict) else None
+    named = get(error, ("meta", "id"))
     return _from_id(named, template) if isinstance(named, str) and named else {}
 
 
-def _payload(held: object) -> Mapping[str, object]:
+def _payload(given: object) -> Mapping[str, object]:
     """The payload's form is not published: an object, that object as text, or either inside of `data`."""
-    if isinstance(held, str):
-        try:
-            held = json.loads(held)
-        except (ValueError, RecursionError):
-            return {}
-    if isinstance(held, dict) and isinstance(held.get("data"), dict) and "attributes" not in held:
-        held = held["data"]
-    return held if isinstance(held, dict) else {}
+    payload = json_object(given) if isinstance(given, str) else given
+    if not isinstance(payload, dict):
+        return {}
+    inner = payload.get("data")
+    return inner if isinstance(inner, dict) and "attributes" not in payload else payload
 
 
 def _from_payload(payload: Mapping[str, object], template: Template) -> dict[str, object]:
@@ -127,17 +115,17 @@ def _from_payload(payload: Mapping[str, object], template: Template) -> dict[str
     kind = template.record.get("type")
     if isinstance(payload.get("attributes"), dict):
         return {"type": kind, **payload}
-    beside = {name: payload[name] for name in BESIDE if payload.get(name) is not None}
-    inside = {name: value for name, value in payload.items() if name not in BESIDE}
+    beside = {name: payload[name] for name in BESIDE_ATTRIBUTES if payload.get(name) is not None}
+    inside = {name: value for name, value in payload.items() if name not in BESIDE_ATTRIBUTES}
     return {"type": kind, **beside, "attributes": inside}
 
 
 def _from_id(named: str, template: Template) -> dict[str, object]:
-    """Only the id is known: as such, and as the field of the user's that it was made of."""
+    """The id alone is known: as such, and as the field that it was made of."""
     record: dict[str, object] = {"type": template.record.get("type"), "id": named}
-    for known in template.fields:
-        if known.name == "external_id":
+    for spec in template.fields:
+        if spec.name == "external_id":
             record["attributes"] = {"external_id": named.rpartition(":::")[2]}
-        elif known.name == "unique_code":
+        elif spec.name == "unique_code":
             record["attributes"] = {"unique_code": named.partition("-")[2]}
     return record

@@ -16,7 +16,7 @@ import pyarrow as pa
 from spark_klaviyo.arrow.encoded import record_texts
 from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.core.stop import Stop
-from spark_klaviyo.deliver.jobs.follow import JobEnded
+from spark_klaviyo.deliver.jobs.poll import JobEnded
 from spark_klaviyo.encode.encoder import encode, encode_batches
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.modes.change_data.change_feed import (

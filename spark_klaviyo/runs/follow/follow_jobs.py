@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from spark_klaviyo.core.codes import ReceiptOutcome, StopCode, jobs_can_be_followed
-from spark_klaviyo.deliver.jobs.follow import JobEnded, OpenJob
+from spark_klaviyo.deliver.jobs.poll import JobEnded, OpenJob
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.task.context import SendContextFactory

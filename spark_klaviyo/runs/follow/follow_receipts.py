@@ -18,7 +18,7 @@ from spark_klaviyo.core.choices import Api
 from spark_klaviyo.datasets.parts import PartWriter
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS
 from spark_klaviyo.datasets.storage import Folder
-from spark_klaviyo.deliver.jobs.follow import OpenJob
+from spark_klaviyo.deliver.jobs.poll import OpenJob
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import is_table
 from spark_klaviyo.options.model import Options

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS, Column, ddl
 from spark_klaviyo.datasets.spark_storage import Dataset, Staging, spark_errors
-from spark_klaviyo.deliver.jobs.follow import JobEnded
+from spark_klaviyo.deliver.jobs.poll import JobEnded
 from spark_klaviyo.options.addresses import is_table
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.report import Reader, WriteReport

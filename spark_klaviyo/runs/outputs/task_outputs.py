@@ -16,7 +16,7 @@ from spark_klaviyo.datasets.parts import PartWriter
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS, Column
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.deliver.delivery import SendContext
-from spark_klaviyo.deliver.jobs.follow import JobEnded
+from spark_klaviyo.deliver.jobs.poll import JobEnded
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.report.task_report import TaskReport
