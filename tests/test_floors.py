@@ -1,4 +1,4 @@
-"""The structure of the package: folders import downwards only, Spark and HTTP stay in their folders, files are small."""
+"""The structure of the package: folders import downwards only, Spark and HTTP keep to their folders, files are small."""
 
 from __future__ import annotations
 
