@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from itertools import groupby
 from pathlib import Path
 
 from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.entrypoints import capabilities
-from spark_klaviyo.options.entrypoints import SESSION_ENTRY_POINTS, EntryPoint
-from spark_klaviyo.options.table import BY_NAME, OPTIONS, Option
+from spark_klaviyo.options.table import GROUPS, EverydayOptions, Mode, Option, options_of
 from spark_klaviyo.plan.manual.formats import FORMATS
 from spark_klaviyo.plan.types import TYPE_TABLE
 from spark_klaviyo.preview.estimate import quota_seconds
@@ -23,19 +21,6 @@ from spark_klaviyo.templates.model import Template
 from tests.bench.stored import stored
 
 README = Path(__file__).resolve().parent.parent / "README.md"
-# The options that most jobs need; README.md shows them before all others.
-EVERYDAY = (
-    "template",
-    "url",
-    "api_key",
-    "fields",
-    "default_country",
-    "validate",
-    "on_reject",
-    "max_rejects",
-    "rejects_path",
-    "state_path",
-)
 # The sizing table: templates, numbers of rows, and the size of a row (a profile with a few custom properties).
 SIZED = (
     "add_profiles_to_list",
@@ -76,13 +61,18 @@ def template_table() -> str:
 
 def everyday_options() -> str:
     """The options that most jobs need."""
-    return option_table(BY_NAME[name] for name in EVERYDAY)
+    return option_table(options_of(EverydayOptions))
 
 
 def all_options() -> str:
     """Every option, a table for each group."""
-    groups = groupby(OPTIONS, key=lambda option: option.group)
-    return "\n\n".join(f"**{group.capitalize()}**\n\n{option_table(options)}" for group, options in groups)
+    groups = (f"**{heading(group)}**\n\n{option_table(options_of(group))}" for group in GROUPS)
+    return "\n\n".join(groups)
+
+
+def heading(group: type) -> str:
+    """What the options of a group are for."""
+    return (group.__doc__ or "").removesuffix(".")
 
 
 def option_table(options: Iterable[Option]) -> str:
@@ -93,12 +83,10 @@ def option_table(options: Iterable[Option]) -> str:
 def _option(option: Option) -> tuple[str, str, str]:
     default = "–" if option.default is None else f"`{option.default}`"
     notes = [option.help]
-    if option.mode != "both":
+    if option.mode is not Mode.BOTH:
         notes.append(f"{option.mode} mode only")
-    if option.entry_points == SESSION_ENTRY_POINTS:
+    if option.needs_session:
         notes.append("needs a session")
-    elif option.entry_points != frozenset(EntryPoint):
-        notes.append(f"at {', '.join(one.text for one in EntryPoint if one in option.entry_points)}")
     return f"`{option.name}`", default, "; ".join(notes)
 
 

@@ -1,7 +1,8 @@
-"""The notebooks, run from top to bottom against the simulator as a reader would, and as they are stored."""
+"""The notebooks: stored without outputs, importing public names only, and run from top to bottom on the simulator."""
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ from typing import Any
 
 import pytest
 
+import spark_klaviyo
+from spark_klaviyo import simulator
+
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
 pytest.importorskip("ipykernel")
@@ -17,12 +21,13 @@ pytest.importorskip("pyspark.sql.datasource")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
-EVERY = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
+EACH_NOTEBOOK = pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 MINUTES = 5
 KEY = "pk_of_the_simulator"
+PUBLIC = {"spark_klaviyo": spark_klaviyo.__all__, "spark_klaviyo.simulator": simulator.__all__}
 
-# What a reader sees in the end, besides pages.
-SHOWN = {
+# Text that the outputs of each notebook must hold, besides HTML pages.
+EXPECTED = {
     "01_first_write": ["5 people on the list", "1 bad_email, 1 no_identifier", "set api=current", "True"],
     "02_events_and_consent": [
         "['o-1001', 'o-1002', 'o-1003']",
@@ -33,12 +38,12 @@ SHOWN = {
     "04_daily_job": ["1,996 skipped", "40 delivered", "4 rows: 4 delivered in 1 request", "[1996, 40] rows a request"],
     "05_streaming": ["['o-1', 'o-2', 'o-4', 'o-5', 'o-6']", "StreamingQueryException"],
 }
-SAID = ("Databricks", "serverless", "%pip install spark-klaviyo", "secret:klaviyo/api_key", "KLAVIYO_BASE_URL")
+INSTRUCTIONS = ("Databricks", "serverless", "%pip install spark-klaviyo", "secret:klaviyo/api_key", "KLAVIYO_BASE_URL")
 
 
 @pytest.fixture
-def as_a_reader(tmp_path: Path) -> Iterator[None]:
-    """A shell in which nobody has set anything of Klaviyo or Spark."""
+def clean_environment(tmp_path: Path) -> Iterator[None]:
+    """An environment without any setting of Klaviyo or Spark, as a new reader has it."""
     before = dict(os.environ)
     for name in [name for name in before if name.startswith(("KLAVIYO", "SPARK", "PYSPARK", "DATABRICKS"))]:
         if name != "SPARK_SUBMIT_OPTS":
@@ -49,43 +54,61 @@ def as_a_reader(tmp_path: Path) -> Iterator[None]:
     os.environ.update(before)
 
 
-@EVERY
-def test_a_notebook_is_stored_without_outputs(notebook: Path) -> None:
+def code_of(notebook: Path) -> list[Any]:
+    """The code cells as they are stored."""
     stored: Any = nbformat.read(notebook, as_version=4)
     nbformat.validate(stored)
-    code = [cell for cell in stored.cells if cell.cell_type == "code"]
+    return [cell for cell in stored.cells if cell.cell_type == "code"]
+
+
+@EACH_NOTEBOOK
+def test_a_notebook_is_stored_without_outputs(notebook: Path) -> None:
+    code = code_of(notebook)
     assert [cell for cell in code if cell.outputs or cell.execution_count] == []
-    assert max(len(cell.source.splitlines()) for cell in code) <= 30, "a cell is read at one glance"
+    assert max(len(cell.source.splitlines()) for cell in code) <= 30, "long cells are hard to read"
 
 
-@EVERY
+@EACH_NOTEBOOK
+def test_a_notebook_imports_public_names_only(notebook: Path) -> None:
+    imports = [node for cell in code_of(notebook) for node in ast.walk(ast.parse(cell.source))]
+    modules = [alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names]
+    assert [name for name in modules if name.startswith("spark_klaviyo")] == []
+    names = [
+        (str(node.module), alias.name) for node in imports if isinstance(node, ast.ImportFrom) for alias in node.names
+    ]
+    own = [(module, name) for module, name in names if module.startswith("spark_klaviyo")]
+    assert own
+    assert [(module, name) for module, name in own if name not in PUBLIC.get(module, ())] == []
+
+
+@EACH_NOTEBOOK
 def test_a_notebook_says_what_to_set(notebook: Path) -> None:
     stored: Any = nbformat.read(notebook, as_version=4)
     text = "\n".join(cell.source for cell in stored.cells)
-    assert [said for said in SAID if said not in text] == []
+    assert [instruction for instruction in INSTRUCTIONS if instruction not in text] == []
     assert "FOLDER" not in text or "/Volumes/" in text
     links = set(re.findall(r"\]\((\w+\.ipynb)\)", text))
     assert links <= {path.name for path in NOTEBOOKS}
 
 
-@EVERY
+@EACH_NOTEBOOK
 @pytest.mark.timeout(60 * MINUTES)
-@pytest.mark.usefixtures("as_a_reader")
+@pytest.mark.usefixtures("clean_environment")
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")  # of zmq
 def test_a_notebook_runs_from_top_to_bottom(notebook: Path, tmp_path: Path) -> None:
-    ran: Any = nbformat.read(notebook, as_version=4)
-    place = {"metadata": {"path": str(tmp_path)}}
-    nbclient.NotebookClient(ran, timeout=60 * MINUTES, kernel_name="python3", resources=place).execute()
-    outputs = [output for cell in ran.cells if cell.cell_type == "code" for output in cell.outputs]
-    shown = "\n".join(map(text_of, outputs))
-    assert [expected for expected in SHOWN[notebook.stem] if expected not in shown] == []
+    executed: Any = nbformat.read(notebook, as_version=4)
+    resources = {"metadata": {"path": str(tmp_path)}}
+    nbclient.NotebookClient(executed, timeout=60 * MINUTES, kernel_name="python3", resources=resources).execute()
+    outputs = [output for cell in executed.cells if cell.cell_type == "code" for output in cell.outputs]
+    text = "\n".join(map(text_of, outputs))
+    assert [expected for expected in EXPECTED[notebook.stem] if expected not in text] == []
     pages = [
         output.data["text/html"] for output in outputs if 'class="sk' in output.get("data", {}).get("text/html", "")
     ]
-    assert pages, "reports show as pages"
-    assert KEY not in shown + "".join(pages)
+    assert pages, "no report was rendered as HTML"
+    assert KEY not in text + "".join(pages)
 
 
 def text_of(output: Any) -> str:
-    """What an output shows as text."""
+    """An output as text."""
     return str(output.get("text") or output.get("data", {}).get("text/plain", ""))

@@ -64,7 +64,7 @@ def run(code: str, path: str) -> str:
     return ran.stdout.strip()
 
 
-def test_the_wheel_holds_the_package_whole_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_contains_exactly_the_package(wheel: Path) -> None:
     ours = {file for file in PACKAGE.rglob("*") if file.is_file() and "__pycache__" not in file.parts}
     expected = {file.relative_to(REPOSITORY).as_posix() for file in ours}
     expected = expected - {"spark_klaviyo/entrypoints/discovery.py"} | {"pyspark_klaviyo.py"}
@@ -73,11 +73,11 @@ def test_the_wheel_holds_the_package_whole_and_nothing_else(wheel: Path) -> None
 
 
 @pytest.mark.parametrize("kind", ["build_wheel", "build_editable"])
-def test_every_kind_of_install_brings_the_module_that_spark_looks_for(kind: str, tmp_path: Path) -> None:
+def test_every_kind_of_install_includes_the_module_that_spark_discovers(kind: str, tmp_path: Path) -> None:
     assert contents(built(kind, tmp_path))["pyspark_klaviyo.py"] == DISCOVERY
 
 
-def test_a_cluster_is_asked_for_nothing_that_it_brings_itself(wheel: Path) -> None:
+def test_the_wheel_requires_nothing_that_a_cluster_provides(wheel: Path) -> None:
     asked = metadata(wheel).get_all("Requires-Dist", [])
     base = {re.split(r"[ <>=!~\[;]", text)[0] for text in asked if "extra ==" not in text}
     assert base == {"requests", "pyarrow", "arro3-io", "numpy", "orjson", "phonenumbers", "jinja2", "tqdm"}
@@ -86,7 +86,7 @@ def test_a_cluster_is_asked_for_nothing_that_it_brings_itself(wheel: Path) -> No
     )
 
 
-def test_the_wheel_says_what_it_is(wheel: Path) -> None:
+def test_the_wheel_has_the_right_metadata(wheel: Path) -> None:
     told = metadata(wheel)
     assert (told["Name"], told["Requires-Python"]) == ("spark-klaviyo", ">=3.11")
     assert set(told.get_all("Provides-Extra", [])) == {"local", "dev"}
@@ -94,7 +94,7 @@ def test_the_wheel_says_what_it_is(wheel: Path) -> None:
     assert "spark-klaviyo = spark_klaviyo.cli" in scripts
 
 
-def test_the_discovery_module_imports_nothing_that_spark_has_not(installed: str) -> None:
+def test_the_discovery_module_imports_nothing_but_spark(installed: str) -> None:
     pytest.importorskip("pyspark.sql.datasource")
     said = run(
         "import sys; import pyspark.sql.datasource; before = set(sys.modules); import pyspark_klaviyo;"
@@ -123,7 +123,7 @@ except Exception as error:
 """
 
 
-def test_spark_finds_the_format_with_no_registering_at_all(installed: str) -> None:
+def test_spark_finds_the_format_without_registration(installed: str) -> None:
     pytest.importorskip("pyspark.sql.datasource")
     assert run(FOUND, installed) == "True True"
 
@@ -137,7 +137,7 @@ def test_the_package_imports_without_spark() -> None:
 
 
 @pytest.mark.oldest
-def test_the_source_door_is_there_only_where_spark_has_it() -> None:
+def test_the_data_source_exists_only_where_spark_has_the_api() -> None:
     has = find_spec("pyspark.sql.datasource") is not None
     code = "import spark_klaviyo; print(spark_klaviyo.KlaviyoDataSource.__mro__[1].__name__)"
     assert run(code, str(REPOSITORY)) == ("DataSource" if has else "object")

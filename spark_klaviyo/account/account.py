@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 from spark_klaviyo.account.reads import AccountReader, ReadFailed, open_reader
 from spark_klaviyo.core.codes import StopCode
+from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.deliver.reads import ReadTarget, attributes_of
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.model import Options
-from spark_klaviyo.options.secrets import Credentials
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.errors import WriteStopped
 from spark_klaviyo.state.format import digest

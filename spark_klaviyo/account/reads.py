@@ -12,10 +12,10 @@ from contextlib import contextmanager
 from spark_klaviyo.core.clock import SystemClock
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Quota
+from spark_klaviyo.core.policy import Policy
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.reads import Document, NoDocument, Reader, ReadTarget
-from spark_klaviyo.http.policy import Policy
 from spark_klaviyo.http.transport import Transport
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import JSON_API

@@ -13,7 +13,7 @@ from spark_klaviyo.core.codes import Failure, StopCode
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.pages.check import CheckLine
-from spark_klaviyo.templates.revisions import PINNED, warn_of
+from spark_klaviyo.templates.revisions import TESTED_REVISION, warn_of
 
 RETIREMENT = "x-klaviyo-api-retirement-date"  # recorded 2026-04, on replies to deprecated revisions
 _NO_ANSWER = frozenset({StopCode.UNREACHABLE, StopCode.UNAVAILABLE, StopCode.LATE, StopCode.STOPPED})
@@ -68,7 +68,7 @@ def revision_line(revision: str, headers: Mapping[str, str], today: date | None 
         return CheckLine("revision", False, error.complaints[0].removeprefix("revision: "))
     retires = headers.get(RETIREMENT, "")
     retired = "was retired" in warning or (len(retires) == 10 and retires <= now.isoformat())
-    advice = warning or (f"Klaviyo retires it on {retires}; use {PINNED}" if retires else "")
+    advice = warning or (f"Klaviyo retires it on {retires}; use {TESTED_REVISION}" if retires else "")
     return CheckLine("revision", not retired, revision, advice)
 
 

@@ -11,8 +11,9 @@ from spark_klaviyo.check.account_lines import unreachable_line
 from spark_klaviyo.core.choices import KeyIn
 from spark_klaviyo.core.codes import Failure
 from spark_klaviyo.core.models import Reply
+from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.http.transport import Transport
-from spark_klaviyo.options.addresses import host_of, without_secrets
+from spark_klaviyo.options.addresses import host_of, is_klaviyo, without_secrets
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.manual import manual_mode
 from spark_klaviyo.report.pages.check import CheckLine
@@ -44,7 +45,7 @@ def address_of(options: Options) -> Address:
         return Address(options.base_url)
     path = urlsplit(options.url).path
     old_path = path if manual_mode.is_old(path) else ""
-    known = _is_klaviyos(host_of(options.url)) or any(_matches(path, template.path) for template in CURRENT.values())
+    known = is_klaviyo(host_of(options.url)) or any(_matches(path, template.path) for template in CURRENT.values())
     is_current = known and not old_path and options.key_in is KeyIn.HEADER
     return Address(manual_mode.origin(options.url), old_path, is_current)
 
@@ -52,7 +53,7 @@ def address_of(options: Options) -> Address:
 def address_lines(options: Options, address: Address) -> Iterator[CheckLine]:
     """What a read of the account does not show."""
     host = host_of(address.origin)
-    retired = bool(address.old_path) and _is_klaviyos(host)
+    retired = bool(address.old_path) and is_klaviyo(host)
     if not address.is_current:
         reply = _probe(options, address)
         yield _reachable_line(reply, host, options.timeout_seconds)
@@ -66,10 +67,6 @@ def address_lines(options: Options, address: Address) -> Iterator[CheckLine]:
         yield CheckLine("endpoint", None, f"{shown} cannot be tried without writing", f"{SAMPLE} really sends one row.")
 
 
-def _is_klaviyos(host: str) -> bool:
-    return host == "klaviyo.com" or host.endswith(".klaviyo.com")
-
-
 def _matches(path: str, template_path: str) -> bool:
     """Whether a path is that of an endpoint; `{id}` stands for any segment."""
     given, known = path.rstrip("/").split("/"), template_path.split("/")
@@ -80,7 +77,12 @@ def _matches(path: str, template_path: str) -> bool:
 def _probe(options: Options, address: Address) -> Reply:
     """One HEAD of the host's root, or a GET of the old call, without key and row: neither writes anything."""
     transport = Transport(
-        address.origin, {}, None, key_in=KeyIn.NONE, timeout_seconds=options.timeout_seconds, proxy=options.proxy
+        address.origin,
+        {},
+        Credentials(),
+        key_in=KeyIn.NONE,
+        timeout_seconds=options.timeout_seconds,
+        proxy=options.proxy,
     )
     try:
         if address.old_path:

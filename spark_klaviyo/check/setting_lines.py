@@ -10,7 +10,7 @@ from spark_klaviyo.account.resources import Resource, ResourceKind, kind_of
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.model import Options
-from spark_klaviyo.options.settings import NAME, is_name
+from spark_klaviyo.options.readers import NAME, is_name
 from spark_klaviyo.report.pages.check import CheckLine
 from spark_klaviyo.templates.model import Setting, Template
 

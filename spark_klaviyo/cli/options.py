@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import KEY_PLACE, split_key
-from spark_klaviyo.options.names import masked, shown_name
-from spark_klaviyo.options.secrets import is_reference
-from spark_klaviyo.options.table import plain
+from spark_klaviyo.options.secrets import is_reference, masked, shown_name
+from spark_klaviyo.options.table import BY_SPELLING, CREDENTIALS, normalized
 
 TAKES = "env:NAME, file:PATH or secret:SCOPE/KEY"
 
@@ -28,7 +27,8 @@ def given_options(pairs: Sequence[str]) -> dict[str, str]:
 
 def _in_the_open(name: str, value: str) -> bool:
     """Whether an argument is a key, or holds one: in an address, a header, a body."""
-    if plain(name) in ("apikey", "accesstoken"):
+    option = BY_SPELLING.get(normalized(name))
+    if option is not None and option.name in CREDENTIALS:
         return not is_reference(value)
-    key = split_key(value)[1] if plain(name) == "url" else ""
+    key = split_key(value)[1] if option is not None and option.name == "url" else ""
     return masked(value) != value or (bool(key) and key != KEY_PLACE and not is_reference(key))

@@ -13,7 +13,7 @@ from spark_klaviyo.core.clock import rfc3339
 from spark_klaviyo.core.codes import ReceiptOutcome, RejectCode
 from spark_klaviyo.core.models import Batch, Receipt, Reply
 from spark_klaviyo.core.stop import Stop
-from spark_klaviyo.deliver.delivery import Attempt, Delivery, SendContext, SendSpec
+from spark_klaviyo.deliver.delivery import Attempt, Delivery, SendContext
 from spark_klaviyo.deliver.isolate import Isolated, id_of, isolate, reject_all, rejections
 from spark_klaviyo.http.documents import Fault, faults, first_detail, job_id
 from spark_klaviyo.http.judge import (
@@ -30,6 +30,7 @@ from spark_klaviyo.http.judge import (
     judge,
     may_have_committed,
 )
+from spark_klaviyo.plan.model import SendSpec
 from spark_klaviyo.templates.model import Confirmation, Template
 
 ANSWER_ZERO_OR_ONE = ("/api/track", "/api/identify")  # v1

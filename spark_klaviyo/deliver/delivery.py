@@ -1,54 +1,15 @@
-"""What sending needs (SendSpec, SendContext), and what it returns: a Delivery for each request that ended."""
+"""What a task sends through (SendContext), and what sending returns: a Delivery for each request that ended."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from spark_klaviyo.core.clock import Clock
-from spark_klaviyo.core.models import Batch, Quota, Receipt, Rejection, Reply
+from spark_klaviyo.core.models import Batch, Receipt, Rejection, Reply
 from spark_klaviyo.core.stop import Stop
-from spark_klaviyo.http.policy import Policy, ResendRule
 from spark_klaviyo.http.transport import SupportsSend
 from spark_klaviyo.ratelimit.limiter import RateLimiter
-from spark_klaviyo.templates.model import Template
-
-
-class SendSpec(Protocol):
-    """What sending needs of a plan (`plan.model.WritePlan`)."""
-
-    @property
-    def run_id(self) -> str:
-        """Identifies the write."""
-
-    @property
-    def template(self) -> Template:
-        """The endpoint."""
-
-    @property
-    def policy(self) -> Policy:
-        """How long and how often a request is tried."""
-
-    @property
-    def resend(self) -> ResendRule:
-        """Which requests may be sent twice."""
-
-    @property
-    def quota(self) -> Quota:
-        """The endpoint's windows until replies list the account's own."""
-
-    @property
-    def base_url(self) -> str:
-        """Scheme, host and port."""
-
-    @property
-    def workers(self) -> int:
-        """Most requests in flight."""
-
-    @property
-    def params(self) -> Sequence[object]:
-        """The per-row parameters of requests; empty where all requests have the same address and settings."""
 
 
 @dataclass(frozen=True)

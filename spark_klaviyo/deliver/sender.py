@@ -8,8 +8,9 @@ from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Batch
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.batch_sender import BatchSender
-from spark_klaviyo.deliver.delivery import Delivery, SendContext, SendSpec
+from spark_klaviyo.deliver.delivery import Delivery, SendContext
 from spark_klaviyo.deliver.pool import Capture, DaemonPool
+from spark_klaviyo.plan.model import SendSpec
 
 JOIN_SECONDS = 5.0  # a stopped write sends nothing new, and waits so long for requests in flight
 

@@ -20,7 +20,7 @@ from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.secrets import read_secret
-from spark_klaviyo.options.table import plain
+from spark_klaviyo.options.table import normalized
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import read_schema
@@ -129,11 +129,11 @@ def register(spark: Any, **options: object) -> None:
 
 def merge_options(bound: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
     """The bound options and those given at the write, which replace them however a name is spelled."""
-    names = {plain(name) for name in given}
-    return {name: value for name, value in bound.items() if plain(name) not in names} | dict(given)
+    names = {normalized(name) for name in given}
+    return {name: value for name, value in bound.items() if normalized(name) not in names} | dict(given)
 
 
 def _hide_key(name: str, value: object) -> object:
     """A key as a secret that is never printed; any other value as it is."""
-    is_key = plain(name) in ("apikey", "accesstoken")
+    is_key = normalized(name) in ("apikey", "accesstoken")
     return read_secret(name, value) if is_key and isinstance(value, str) else value

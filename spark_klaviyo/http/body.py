@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-BLOCK_BYTES = 256 * 1024  # a socket's timeout covers one block, so that a slow connection is told from a dead one
+BLOCK_BYTES = 256 * 1024  # a socket's timeout covers one block, so that a slow connection does not count as a dead one
 SMALL_BYTES = 32 * 1024  # smaller parts share a block: a system call for each row would cost more than the copy
 
 

@@ -73,7 +73,7 @@ def is_html(body: bytes) -> bool:
 
 
 def clean(text: object) -> str:
-    """A text without control characters, on one line, of bounded length; empty for anything but a text."""
+    """A text as one line of bounded length, without control characters; empty for anything but a text."""
     if not isinstance(text, str):
         return ""
     flat = " ".join(_CONTROL.sub(" ", text).split())

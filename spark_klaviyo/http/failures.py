@@ -1,4 +1,4 @@
-"""Translates the exceptions of the HTTP library into a `Failure`, and tells whether the request may have arrived."""
+"""Translates the exceptions of the HTTP library into a `Failure`, and decides whether the request may have arrived."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from spark_klaviyo.core.codes import Failure, RejectCode, StopCode
 from spark_klaviyo.core.models import Reply
+from spark_klaviyo.core.policy import Policy
 from spark_klaviyo.http.documents import Fault, faults, first_detail, is_html
-from spark_klaviyo.http.policy import Policy
 from spark_klaviyo.http.retry_after import retry_after_seconds
 
 MOST_THROTTLING = 5  # times `longest_wait_seconds`: what one request waits for 429s in all before the write stops
@@ -30,7 +30,7 @@ class ReplyRules:
     accepts_html: bool = False
     # Whether the body of a success is the text 1, and 0 is a refusal (v1's track and identify).
     zero_is_a_refusal: bool = False
-    # Whether the request may be sent again although it may have arrived (`http.policy.ResendRule`).
+    # Whether the request may be sent again although it may have arrived (`core.policy.ResendRule`).
     may_resend: bool = True
     retired_advice: str = "set revision to a newer one"
 

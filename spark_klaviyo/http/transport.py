@@ -24,31 +24,13 @@ from spark_klaviyo.core.choices import KeyIn
 from spark_klaviyo.core.clock import Clock, SystemClock, rfc3339
 from spark_klaviyo.core.codes import Failure
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Reply
+from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.http.body import Body, fill_placeholders
 from spark_klaviyo.http.failures import failure_of
 
 MAX_REPLY_BYTES = 16_000_000
 CONNECT_SECONDS = 15.0  # longest wait for a connection, and for one block of a body to leave
 HTTP_LOGGERS = ("urllib3.connectionpool", "urllib3.connection", "urllib3.util.retry")
-
-
-class Revealable(Protocol):
-    """A secret whose text is asked for at the last moment."""
-
-    def reveal(self) -> str:
-        """The text itself."""
-
-
-class KeyOrToken(Protocol):
-    """An API key or an OAuth access token, or neither."""
-
-    @property
-    def api_key(self) -> Revealable | None:
-        """Private API key."""
-
-    @property
-    def access_token(self) -> Revealable | None:
-        """OAuth bearer token."""
 
 
 class SupportsSend(Protocol):
@@ -68,10 +50,8 @@ class SupportsSend(Protocol):
 class _Authorization(AuthBase):
     """Adds the key when a request is prepared; as an `auth` it also keeps the library from reading .netrc."""
 
-    def __init__(self, credentials: KeyOrToken | None, key_in: KeyIn) -> None:
-        self._key = credentials.api_key if credentials is not None else None
-        self._token = credentials.access_token if credentials is not None else None
-        self._key_in = key_in
+    def __init__(self, credentials: Credentials, key_in: KeyIn) -> None:
+        self._key, self._token, self._key_in = credentials.api_key, credentials.access_token, key_in
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         if self._key_in is KeyIn.API_KEY_HEADER and self._key is not None:
@@ -146,7 +126,7 @@ class Transport:
         self,
         base_url: str,
         headers: Mapping[str, str],
-        credentials: KeyOrToken | None,
+        credentials: Credentials,
         *,
         key_in: KeyIn = KeyIn.HEADER,
         timeout_seconds: float = 60.0,
@@ -215,7 +195,7 @@ class Transport:
         return now | {KEY_PLACEHOLDER: self._key().encode()} if self._key_in is KeyIn.BODY else now
 
     def _key(self) -> str:
-        secret = self._credentials and (self._credentials.api_key or self._credentials.access_token)
+        secret = self._credentials.api_key or self._credentials.access_token
         return secret.reveal() if secret else ""
 
     def _read(self, response: requests.Response, began: float) -> Reply:

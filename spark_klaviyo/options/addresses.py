@@ -108,6 +108,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def is_klaviyo(host: str) -> bool:
+    """Whether a host is one of Klaviyo's."""
+    return host == "klaviyo.com" or host.endswith(".klaviyo.com")
+
+
 def without_secrets(url: str) -> str:
     """The address as it may be shown: no user, no password, no query."""
     parts = _split(url)

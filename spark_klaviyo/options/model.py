@@ -3,100 +3,74 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from http import HTTPMethod
+from dataclasses import dataclass, replace
+from typing import Any
 
-from spark_klaviyo.core.choices import Api, ContentFormat, KeyIn, OnDelete
-from spark_klaviyo.core.models import Quota
-from spark_klaviyo.options.choices import (
-    ListMode,
-    Nulls,
-    OnBadPhone,
-    OnReject,
-    OtherColumns,
-    Progress,
-    Resend,
-    SendFrom,
-    Validate,
-)
+from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.options.entrypoints import EntryPoint
-from spark_klaviyo.options.secrets import Credentials
+from spark_klaviyo.options.table import (
+    OPTIONS,
+    CallOptions,
+    ChangeOptions,
+    ErrorOptions,
+    EverydayOptions,
+    ManualOptions,
+    MappingOptions,
+    OutcomeOptions,
+    SizeOptions,
+)
 
 
-@dataclass(frozen=True, repr=False)
-class Options:
-    """Every option of the table with its value, and what belongs to them.
-
-    `template` is None and `url` empty where the other was given, or where a door asks for neither. `settings` are the
-    template's, defaults included. `given` names what the caller set. `rate_limit`: None follows the account, an empty
-    Quota is no limit. `max_rows`, `max_bytes`: None: the endpoint's limit. `max_rejects`, `max_removals`: "100", "2%".
-    """
+@dataclass(frozen=True)
+class _Call:
+    """What belongs to the options of a call besides those of the table."""
 
     entry_point: EntryPoint
+    # The template's settings, defaults included.
     settings: Mapping[str, str]
-    credentials: Credentials
+    # Names of the options and settings that the caller gave, and their values as text without secrets.
     given: frozenset[str]
     shown: Mapping[str, str]
     warnings: tuple[str, ...]
 
-    template: str | None
-    api: Api
-    url: str
-    method: HTTPMethod
-    headers: Mapping[str, str]
-    content_format: ContentFormat
-    body: str | None
-    key_in: KeyIn
-    base_url: str
-    allow_http: bool
-    revision: str
-    proxy: str | None
 
-    batch_mode: bool
-    max_rows: int | None
-    max_bytes: int | None
-    tasks: int
-    workers: int
-    timeout_seconds: float
-    attempts: int
-    longest_wait_seconds: float
-    resend: Resend
-    rate_limit: Quota | None
-    send_from: SendFrom
+@dataclass(frozen=True, repr=False)
+class Options(
+    EverydayOptions,
+    MappingOptions,
+    SizeOptions,
+    ErrorOptions,
+    OutcomeOptions,
+    ChangeOptions,
+    CallOptions,
+    ManualOptions,
+    _Call,
+):
+    """Every option with its value.
 
-    fields: Mapping[str, str]
-    record_column: str | None
-    other_columns: OtherColumns
-    nulls: Nulls
-    validate: Validate
-    default_country: str | None
-    on_bad_phone: OnBadPhone
-    unique_id_columns: tuple[str, ...]
+    `template` is None and `url` empty where the other was given, or where an entry point asks for neither. None means
+    of `rate_limit` that the account's limits are followed (a Quota without windows is no limit), of `max_rows` and
+    `max_bytes` the endpoint's limit. `max_rejects` and `max_removals` are a number or a share ("100", "2%"). `api_key`
+    and `access_token` are resolved.
+    """
 
-    on_reject: OnReject
-    max_rejects: str | None
-    confirm_deletion: int | None
-    rejects_path: str | None
-    receipts_path: str | None
-    runs_path: str | None
-    state_path: str | None
-    wait_for_jobs: bool
-    job_timeout_seconds: float
-    progress: Progress
-
-    change_column: str | None
-    change_order: str
-    on_delete: OnDelete | None
-    list_mode: ListMode
-    max_removals: str
+    @property
+    def credentials(self) -> Credentials:
+        """The key or the token of the call."""
+        return Credentials(self.api_key, self.access_token)
 
     @property
     def taken_columns(self) -> tuple[str, ...]:
-        """Columns that steer the write instead of being sent."""
+        """Columns that control the write instead of being sent."""
         return () if self.change_column is None else (self.change_column, self.change_order)
 
+    def for_template(self, template: str, settings: Mapping[str, str], **changes: Any) -> Options:
+        """The options of the same call for another template: what is about rows of the first one is reset."""
+        reset: dict[str, Any] = {option.name: option.default_value for option in OPTIONS if option.per_template}
+        return replace(self, template=template, settings=settings, **{**reset, **changes})
+
     def public(self) -> dict[str, str]:
-        """What the caller set, as text without any secret: for the runs dataset, previews and reports."""
+        """What the caller gave, as text without any secret: for the runs dataset, previews and reports."""
         return dict(self.shown)
 
     def __repr__(self) -> str:

@@ -1,28 +1,32 @@
-"""From what was given at a door to `Options`, or to one error that lists all that is wrong."""
+"""Reads the options of a call into `Options`, or raises one error that lists everything that is wrong.
+
+`table` says what options there are, `readers` how values are read, `rules` what contradicts what.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from spark_klaviyo.core.choices import Api, KeyIn
+from spark_klaviyo.core.secrets import MASK, Credentials, Secret
 from spark_klaviyo.errors import OptionError, complain
-from spark_klaviyo.options import names, read_credentials, readers, rules, settings
+from spark_klaviyo.options import readers, rules, secrets
 from spark_klaviyo.options.addresses import KEY_PLACE, Unreadable, split_key
-from spark_klaviyo.options.entrypoints import EntryPoint
+from spark_klaviyo.options.entrypoints import OPTIONS_OF_SPARK, EntryPoint
 from spark_klaviyo.options.model import Options
-from spark_klaviyo.options.public import public_text, quoted
-from spark_klaviyo.options.secrets import MASK, Credentials, Secret, is_reference
-from spark_klaviyo.options.table import BY_NAME, OPTIONS, Option
-
-if TYPE_CHECKING:
-    from spark_klaviyo.templates.model import Template
+from spark_klaviyo.options.secrets import CredentialsKind, is_reference
+from spark_klaviyo.options.table import BY_NAME, BY_SPELLING, CREDENTIALS, OPTIONS, Mode, Option, normalized
+from spark_klaviyo.templates.model import Template
 
 __all__ = ["Options", "read_options"]
 
-_CREDENTIALS = ("api_key", "access_token")
+_HEADER = re.compile(r"header[._-](?P<name>.+)", re.IGNORECASE | re.DOTALL)
+MIN_SECRET_CHARACTERS = 8  # a shorter text is covered in no message: it may be part of an ordinary word
 
 
 def read_options(
@@ -33,171 +37,214 @@ def read_options(
     *,
     recorded: bool = False,
 ) -> Options:
-    """Check every option, then complain once about all that is wrong.
+    """Check every option of a call, and resolve references to secrets in this process.
 
-    `given`: any spelling of names, values as text or Python's. `catalog`: all templates;
-    `find_template(name, api)` picks one, or raises OptionError. `recorded`: Spark writes these options down, so a
-    literal key is refused unless it is a `Secret`, which came by another way. Raises OptionError; no message repeats a
-    secret. References to secrets are resolved here, in the calling process.
+    Args:
+        given: Options by name in any spelling; values as text or Python's. None is as good as not given.
+        entry_point: Where they were given.
+        catalog: All templates, for their settings.
+        find_template: Picks one by name, or raises OptionError.
+        recorded: Whether Spark writes these options down, so that a literal key is refused unless it is a `Secret`.
+
+    Raises:
+        OptionError: With every complaint about the options; it never repeats a secret.
     """
     reading = _Reading(given, entry_point, tuple(catalog), recorded)
-    reading.read_url_key()
+    reading.read_key_of_url()
     reading.read_template(find_template)
     reading.read_values()
     reading.read_settings()
     credentials = reading.read_credentials()
-    reading.judge()
+    reading.check_together()
     complain(reading.safe_complaints())
     return reading.options(credentials)
 
 
+@dataclass
+class _Given:
+    """What was given, by what it is: options of the table, settings of templates, headers, or none of these."""
+
+    options: dict[str, object] = field(default_factory=dict)
+    settings: dict[str, object] = field(default_factory=dict)
+    headers: dict[str, object] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+
+def _sorted(given: Mapping[str, object], entry_point: EntryPoint, settings: Iterable[str]) -> _Given:
+    names = {normalized(name): name for name in settings} | {key: option.name for key, option in BY_SPELLING.items()}
+    found, spellings = _Given(), dict[str, str]()
+    for spelling, value in given.items():
+        key = normalized(spelling)
+        if value is None or key in OPTIONS_OF_SPARK.get(entry_point, ()):
+            continue
+        name, header = names.get(key), _HEADER.fullmatch(spelling)
+        if name in spellings:
+            found.complaints.append(f"{name}: is given twice, as {spellings[name]} and {spelling}")
+        elif name is not None:
+            spellings[name] = spelling
+            (found.options if name in BY_NAME else found.settings)[name] = value
+        elif header is not None:
+            found.headers[header["name"]] = value
+        else:
+            found.unknown.append(spelling)
+    return found
+
+
+def _unknown_complaints(unknown: Iterable[str], settings: Iterable[str]) -> Iterator[str]:
+    """A complaint for each name that is not an option, with the nearest names of the table and of settings."""
+    names = {normalized(name): name for name in [*BY_NAME, *settings]}
+    for spelling in unknown:
+        if normalized(spelling) == "path":
+            yield "path: rows go to Klaviyo, not to a path; call save() or start() without one"
+            continue
+        near = " or ".join(names[match] for match in get_close_matches(normalized(spelling), names, 2, 0.7))
+        hint = f" (did you mean {near}?)" if near else ""
+        yield f"{secrets.shown_name(spelling)}: no such option{hint}"
+
+
 class _Reading:
-    """One call being read; complaints gather until the end."""
+    """One call whose options are being read; complaints are collected until the end."""
 
     def __init__(
         self, given: Mapping[str, object], entry_point: EntryPoint, catalog: tuple[Template, ...], recorded: bool
     ) -> None:
-        every = {setting.name for template in catalog for setting in template.settings}
-        self.sheet = names.sorted_out(given, entry_point, sorted(every))
+        settings = {setting.name for template in catalog for setting in template.settings}
+        self.given = _sorted(given, entry_point, sorted(settings))
         self.entry_point, self.catalog, self.recorded = entry_point, catalog, recorded
-        self.complaints: list[str] = list(self.sheet.complaints)
+        self.complaints: list[str] = list(self.given.complaints)
         self.template: Template | None = None
-        self.url_key = ""
+        self.key_of_url = ""
         self.values: dict[str, Any] = {}
         self.settings: dict[str, str] = {}
 
     @property
-    def mode(self) -> str:
+    def mode(self) -> Mode:
         """Which of template and url was given."""
-        both = ("template" in self.sheet.options, "url" in self.sheet.options)
-        modes = {(True, True): "both", (True, False): "template", (False, True): "manual"}
-        return modes.get(both, "neither")
+        if "template" in self.given.options:
+            return Mode.BOTH if "url" in self.given.options else Mode.TEMPLATE
+        return Mode.MANUAL if "url" in self.given.options else Mode.NEITHER
 
-    def read_url_key(self) -> None:
-        """A key in the url's query becomes the credentials', so that no message and no plan shows it."""
-        url = self.sheet.options.get("url")
+    def read_key_of_url(self) -> None:
+        """Move a key in the url's query to the credentials, so that no message and no plan shows it."""
+        url = self.given.options.get("url")
         bare, found = split_key(url) if isinstance(url, str) else ("", "")
         if not found:
             return
-        self.sheet.options["url"] = bare
-        where = str(self.sheet.options.setdefault("key_in", "query")).strip().lower()
-        if where != "query":
+        self.given.options["url"] = bare
+        key_in = str(self.given.options.setdefault("key_in", str(KeyIn.QUERY))).strip().lower()
+        if key_in != str(KeyIn.QUERY):
             self.complaints.append("url: holds api_key in its query, and key_in says otherwise; leave one of them out")
         if found == KEY_PLACE:
             return
-        if any(self.sheet.options.get(name) is not None for name in _CREDENTIALS):
+        if any(self.given.options.get(name) is not None for name in CREDENTIALS):
             self.complaints.append("url: holds api_key in its query besides the option api_key; give one of them")
-            self.url_key = found
+            self.key_of_url = found
         else:
-            self.sheet.options["api_key"] = found
+            self.given.options["api_key"] = found
 
     def read_template(self, find_template: Callable[[str, Api], Template]) -> None:
-        """Find the template, so that its settings and limits are known."""
+        """Find the template first, as its settings and limits decide how others are read."""
         for name in ("template", "api"):
             self._read(BY_NAME[name])
-        if self.mode != "template" or "template" not in self.values:
-            return
-        try:
-            self.template = find_template(self.values["template"], self.values.get("api", Api.CURRENT))
-        except OptionError as error:
-            self.complaints.extend(error.complaints)
+        if self.mode is Mode.TEMPLATE and "template" in self.values:
+            try:
+                self.template = find_template(self.values["template"], self.values.get("api", Api.CURRENT))
+            except OptionError as error:
+                self.complaints.extend(error.complaints)
 
     def read_values(self) -> None:
-        """Read every given value with its own reader."""
+        """Read every other option with its reader."""
         for option in OPTIONS:
             if option.name not in ("template", "api"):
                 self._read(self._bounded(option))
-        for name, value in self.sheet.headers.items():
-            field: dict[str, dict[str, str]] = {}
-            self._keep(field, "headers", partial(readers.header, name), value)
-            self.values["headers"] = {**self.values.get("headers", {}), **field.get("headers", {})}
+        for name, value in self.given.headers.items():
+            read: dict[str, dict[str, str]] = {}
+            self._keep(read, "headers", partial(readers.header, name), value)
+            self.values["headers"] = {**self.values.get("headers", {}), **read.get("headers", {})}
 
     def _bounded(self, option: Option) -> Option:
-        """The endpoint's limits bound `max_rows` and `max_bytes`; no limit of the retired calls was published."""
+        """`max_rows` and `max_bytes` within the endpoint's limits; the retired calls have no published ones."""
         if self.template is None or self.template.is_retired or option.name not in ("max_rows", "max_bytes"):
             return option
         return replace(option, reader=readers.whole(1, getattr(self.template.limits, option.name)))
 
     def _read(self, option: Option) -> None:
-        if option.name in self.sheet.options:
-            self._keep(self.values, option.name, option.reader, self.sheet.options[option.name])
+        if option.name in self.given.options:
+            self._keep(self.values, option.name, option.reader, self.given.options[option.name])
 
     def _keep(self, into: dict[str, Any], name: str, reader: readers.Reader, value: object) -> None:
         try:
             into[name] = reader(value)
         except Unreadable as error:
             hidden = name in BY_NAME and BY_NAME[name].hidden
-            self.complaints.append(f"{name}: must be {error}" + ("" if hidden else f", not {quoted(value)}"))
+            self.complaints.append(f"{name}: must be {error}" + ("" if hidden else f", not {secrets.quoted(value)}"))
 
     def read_settings(self) -> None:
-        """Read the template's settings, and say which are missing or belong elsewhere."""
+        """Read the template's settings; complain about what is missing, unknown or belongs elsewhere."""
         own = {setting.name: setting for setting in self.template.settings} if self.template else {}
         for name, setting in own.items():
-            if name in self.sheet.settings:
-                reader = partial(settings.read_setting, setting)
-                self._keep(self.settings, name, reader, self.sheet.settings[name])
+            if name in self.given.settings:
+                self._keep(self.settings, name, partial(readers.setting_value, setting), self.given.settings[name])
             elif setting.default is not None:
                 self.settings[name] = setting.default
-        self.complaints.extend(names.unknown_complaints(self.sheet.unknown, own))
-        self.complaints.extend(settings.homeless(self.sheet.settings, self.template, self.mode, self.catalog))
+        self.complaints.extend(_unknown_complaints(self.given.unknown, own))
+        self.complaints.extend(rules.settings_of_others(self.given.settings, self.template, self.mode, self.catalog))
         if self.template:
-            there = [*self.sheet.settings, *self.sheet.options]
-            self.complaints.extend(settings.missing(self.template, there))
+            self.complaints.extend(rules.missing_settings(self.template, self.given.settings))
 
     def read_credentials(self) -> Credentials:
-        """Resolve the key, where one is needed."""
-        given = {name: self.values[name] for name in _CREDENTIALS if name in self.values}
-        if any(name in self.sheet.options and name not in given for name in _CREDENTIALS):
+        """Resolve the key or token, where one is needed."""
+        read = {name: self.values[name] for name in CREDENTIALS if name in self.values}
+        if any(name in self.given.options and name not in read for name in CREDENTIALS):
             return Credentials()  # complained about already
-        legacy = self.template is not None and self.template.is_retired
-        what = "key" if legacy else "none" if self.values.get("key_in") is KeyIn.NONE else "any"
-        return read_credentials.read_credentials(
-            given, read_credentials.Need(what, self.entry_point, self.recorded), self.complaints
-        )
+        kind = CredentialsKind.ANY
+        if self.template is not None and self.template.is_retired:
+            kind = CredentialsKind.API_KEY
+        elif self.values.get("key_in") is KeyIn.NONE:
+            kind = CredentialsKind.NONE
+        need = secrets.CredentialsNeed(kind, self.entry_point, self.recorded)
+        return secrets.read_credentials(read, need, self.complaints)
 
-    def judge(self) -> None:
-        """Look at the options together."""
-        given = {**self.sheet.settings, **self.values, **self._given_settings()}
-        call = rules.Call(self.entry_point, self.mode, self.template, given, self.recorded)
+    def check_together(self) -> None:
+        """Check the options against each other."""
+        read = {**self.given.settings, **self.values, **self._given_settings()}
+        call = rules.Call(self.entry_point, self.mode, self.template, read, self.recorded)
         self.complaints.extend(rules.contradictions(call))
 
     def _given_settings(self) -> dict[str, str]:
-        return {name: text for name, text in self.settings.items() if name in self.sheet.settings}
+        return {name: value for name, value in self.settings.items() if name in self.given.settings}
 
     def safe_complaints(self) -> list[str]:
-        """The complaints, with keys and header values covered wherever one slipped in."""
-        given = [self.sheet.options.get(name) for name in _CREDENTIALS]
-        texts = [text.reveal() if isinstance(text, Secret) else text for text in given]
-        texts += [*self.sheet.headers.values(), *self.values.get("headers", {}).values()]
-        texts.append(self.url_key)
-        secrets = [text for text in texts if isinstance(text, str) and len(text) >= 8 and not is_reference(text)]
-        return [names.masked(_covered(line, secrets)) for line in self.complaints]
+        """The complaints, with keys and values of headers covered."""
+        keys = [self.given.options.get(name) for name in CREDENTIALS]
+        texts = [key.reveal() if isinstance(key, Secret) else key for key in keys]
+        texts += [*self.given.headers.values(), *self.values.get("headers", {}).values(), self.key_of_url]
+        hidden = [
+            text
+            for text in texts
+            if isinstance(text, str) and len(text) >= MIN_SECRET_CHARACTERS and not is_reference(text)
+        ]
+        return [secrets.masked(_covered(complaint, hidden)) for complaint in self.complaints]
 
     def options(self, credentials: Credentials) -> Options:
-        """The options, defaults filled in."""
-        values = {option.name: _default(option) for option in OPTIONS}
-        values |= {"on_reject": self.entry_point.default_on_reject, "headers": {}, "fields": {}, "url": ""}
-        values |= {"unique_id_columns": (), **self.values}
-        for name in _CREDENTIALS:
-            del values[name]
-        warning = read_credentials.elsewhere(credentials, values["url"] or values["base_url"])
-        shown = {name: public_text(name, value) for name, value in self.values.items()}
+        """The options, with defaults for what was not given."""
+        values: dict[str, Any] = {option.name: option.default_value for option in OPTIONS}
+        values |= {"on_reject": self.entry_point.default_on_reject, **self.values}
+        values |= {"api_key": credentials.api_key, "access_token": credentials.access_token}
+        warning = secrets.sent_elsewhere(credentials, values["url"] or values["base_url"])
+        shown = {name: BY_NAME[name].public_text(value) for name, value in self.values.items()}
         return Options(
             entry_point=self.entry_point,
             settings=self.settings,
-            credentials=credentials,
             given=frozenset({*self.values, *self._given_settings()}),
-            shown={name: text for name, text in shown.items() if name not in _CREDENTIALS} | self._given_settings(),
+            shown={name: text for name, text in shown.items() if name not in CREDENTIALS} | self._given_settings(),
             warnings=(warning,) if warning else (),
             **values,
         )
 
 
-def _default(option: Option) -> Any:
-    return None if option.default is None else option.reader(option.default)
-
-
-def _covered(line: str, secrets: Iterable[str]) -> str:
-    for secret in secrets:
-        line = line.replace(secret, MASK)
-    return line
+def _covered(complaint: str, hidden: Iterable[str]) -> str:
+    for text in hidden:
+        complaint = complaint.replace(text, MASK)
+    return complaint

@@ -1,7 +1,7 @@
-"""Readers: each turns what a user gave for one option (text, or a Python value) into the value the rest relies on.
+"""Readers: each turns what a user gave for an option or a setting into the value that the rest relies on.
 
-A reader raises `Unreadable` with what it expects. It never quotes what it was given: whoever knows whether that may be
-shown adds it. Text is read as Spark passes it: "true", "4", "10/s,150/m".
+Text is read as Spark passes it ("true", "4", "10/s,150/m"); Python values are taken too. A reader raises `Unreadable`
+with what it expects and never quotes what it was given, which may be secret.
 """
 
 from __future__ import annotations
@@ -15,15 +15,21 @@ from enum import Enum
 from typing import Generic, TypeAlias, TypeVar
 
 from spark_klaviyo.core.models import Quota
+from spark_klaviyo.core.secrets import Secret
+from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import Unreadable
-from spark_klaviyo.options.secrets import Secret
+from spark_klaviyo.templates.model import Setting
+from spark_klaviyo.templates.revisions import TESTED_REVISION, date_of
 
 Reader: TypeAlias = Callable[[object], object]
 Member = TypeVar("Member", bound=Enum)
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110: a header's name
-_OWN_HEADERS = frozenset({"content-length", "transfer-encoding", "host", "connection"})
+_CONNECTION_HEADERS = frozenset({"content-length", "transfer-encoding", "host", "connection"})
+_QUOTED_ROWS = re.compile(r'"(\{rows?\})"')
+COLUMN, NAME = "column:", "name:"
+_NEXT_NAME = re.compile(rf",\s*(?={NAME})", re.IGNORECASE)
 
 
 def text(given: object) -> str:
@@ -35,14 +41,11 @@ def text(given: object) -> str:
     return str(given).strip()
 
 
-_ROWS = re.compile(r'"(\{rows?\})"')
-
-
 def verbatim(given: object) -> str:
     """A text as it stands, blanks included; a dict or a list is written as JSON, in which rows stand without quotes."""
     if isinstance(given, dict | list):
         try:
-            return _ROWS.sub(r"\1", json.dumps(given, ensure_ascii=False, allow_nan=False))
+            return _QUOTED_ROWS.sub(r"\1", json.dumps(given, ensure_ascii=False, allow_nan=False))
         except (TypeError, ValueError):
             raise Unreadable("text, or what JSON can hold") from None
     return given if isinstance(given, str) and given else text(given)
@@ -186,7 +189,7 @@ def header(name: object, value: object) -> dict[str, str]:
     """One header field, checked as RFC 9110 has it; those that belong to the connection are refused."""
     if not isinstance(name, str) or not _TOKEN.fullmatch(name):
         raise Unreadable("header names without blanks or punctuation, each with its value")
-    if name.lower() in _OWN_HEADERS:
+    if name.lower() in _CONNECTION_HEADERS:
         raise Unreadable(
             "free of Content-Length, Transfer-Encoding, Host and Connection, which the request sets itself"
         )
@@ -204,10 +207,10 @@ def secret(given: object) -> Secret | str:
 
 
 def country(given: object) -> str:
-    """Two letters of ISO 3166 in upper case, or `column:NAME` as it stands."""
+    """Two letters of ISO 3166 in upper case, or `column:NAME`."""
     word = text(given)
-    if word.lower().startswith("column:") and word[7:].strip():
-        return f"column:{word[7:].strip()}"
+    if word.lower().startswith(COLUMN) and word[len(COLUMN) :].strip():
+        return COLUMN + word[len(COLUMN) :].strip()
     if not re.fullmatch(r"[A-Za-z]{2}", word):
         raise Unreadable("a country's two letters (ISO 3166) or column:NAME")
     return word.upper()
@@ -216,6 +219,61 @@ def country(given: object) -> str:
 def revision(given: object) -> str:
     """A date, with a suffix such as `.pre` where one is meant."""
     word = text(given)
-    if not re.fullmatch(r"20[0-9]{2}-[01][0-9]-[0-3][0-9](\.[a-z]+)?", word):
-        raise Unreadable("a date such as 2026-10-15, or 2026-10-15.pre")
+    try:
+        date_of(word)
+    except OptionError:
+        raise Unreadable(f"a date such as {TESTED_REVISION}, or {TESTED_REVISION}.pre") from None
     return word
+
+
+# --- settings of templates ------------------------------------------------------------------------
+
+
+def is_name(word: str) -> bool:
+    """Whether a setting's value is a name whose id is looked up (`name:TEXT`)."""
+    return word[: len(NAME)].lower() == NAME
+
+
+def parts_of(word: str) -> list[str]:
+    """The values in the text of a setting that takes several.
+
+    A name may hold commas, so it reaches to the next `,name:` or to the end; ids stand before it.
+    """
+    pieces = _NEXT_NAME.split(word)
+    return [part.strip() for piece in pieces for part in ([piece] if is_name(piece) else piece.split(","))]
+
+
+def setting_value(setting: Setting, given: object) -> str:
+    """The value of a template's setting as one text: several values comma-separated, or `column:NAME`."""
+    if isinstance(given, list | tuple) and setting.takes_several:
+        given = ",".join(sorted(map(text, given), key=is_name))
+    word = text(given)
+    kind, colon, rest = word.partition(":")
+    if colon and kind.lower() == "column":
+        return _from_column(setting, rest.strip())
+    if colon and kind.lower() == "name" and not setting.lookup_kind:
+        raise Unreadable("the value itself: it cannot be looked up by name")
+    if setting.takes_several:
+        return ",".join(_one_value(setting, part) for part in parts_of(word))
+    return _one_value(setting, word)
+
+
+def _from_column(setting: Setting, column: str) -> str:
+    if not setting.per_row:
+        raise Unreadable("one value for all rows: it cannot come from a column")
+    if not column:
+        raise Unreadable("column:NAME with the name of a column")
+    return COLUMN + column
+
+
+def _one_value(setting: Setting, word: str) -> str:
+    if not word.strip():
+        raise Unreadable("free of empty entries")
+    if word.strip().lower().startswith(COLUMN):
+        raise Unreadable("one column:NAME for all of it, or none")
+    if not setting.choices:
+        return word.strip()
+    for name in setting.choices:
+        if name.lower() == word.strip().lower():
+            return name
+    raise Unreadable(f"one of {', '.join(setting.choices)}")

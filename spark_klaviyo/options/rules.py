@@ -1,22 +1,22 @@
-"""What options say together: contradictions, and what the chosen mode, template or door cannot keep."""
+"""What options must not say together, and what the chosen mode, template or entry point cannot honour.
+
+Each rule yields complaints: what was found, and what to give instead. Values were read before.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from spark_klaviyo.core.choices import KeyIn, OnDelete
 from spark_klaviyo.options import entrypoints
 from spark_klaviyo.options.addresses import host_of, is_loopback
 from spark_klaviyo.options.choices import ListMode
 from spark_klaviyo.options.entrypoints import EntryPoint
-from spark_klaviyo.options.names import masked
-from spark_klaviyo.options.settings import parts_of
-from spark_klaviyo.options.table import BY_NAME
-
-if TYPE_CHECKING:
-    from spark_klaviyo.templates.model import Template
+from spark_klaviyo.options.readers import COLUMN, parts_of
+from spark_klaviyo.options.secrets import masked
+from spark_klaviyo.options.table import BY_NAME, Mode
+from spark_klaviyo.templates.model import Template
 
 # Entry points that can do without knowing an endpoint: they ask the account, or read receipts that name it.
 _NO_TARGET_NEEDED = frozenset({EntryPoint.CHECK, EntryPoint.FOLLOW})
@@ -25,10 +25,10 @@ _OWN_HEADERS = {"authorization": "api_key or access_token", "revision": "revisio
 
 @dataclass(frozen=True)
 class Call:
-    """What was asked for, as far as it could be read. `given` holds read values of table options and settings."""
+    """What a call asks for, as far as it could be read. `given` holds options and settings with their values."""
 
     entry_point: EntryPoint
-    mode: str  # template | manual | both | neither
+    mode: Mode
     template: Template | None
     given: Mapping[str, object]
     recorded: bool = False
@@ -38,28 +38,10 @@ class Call:
         return [name for name in names if name in self.given]
 
 
-def contradictions(call: Call) -> Iterator[str]:
-    """One sentence for each thing that cannot be as the options say."""
-    for rule in (
-        _target,
-        _home,
-        _entry_point,
-        _plain_http,
-        _headers,
-        _open_keys,
-        _token,
-        _rows,
-        _changes,
-        _mirror,
-        _deletion,
-    ):
-        yield from rule(call)
-
-
 def _target(call: Call) -> Iterator[str]:
-    if call.mode == "both":
+    if call.mode is Mode.BOTH:
         yield "template: is given besides url; give one of them"
-    if call.mode == "neither" and call.entry_point not in _NO_TARGET_NEEDED:
+    if call.mode is Mode.NEITHER and call.entry_point not in _NO_TARGET_NEEDED:
         yield "template: is required: the name of an endpoint template, or url for manual mode"
 
 
@@ -67,16 +49,16 @@ def _home(call: Call) -> Iterator[str]:
     """Options of the other mode."""
     for name in call.has(*BY_NAME):
         mode = BY_NAME[name].mode
-        if name != "url" and mode == "manual" and call.mode == "template":
+        if name != "url" and mode is Mode.MANUAL and call.mode is Mode.TEMPLATE:
             yield f"{name}: belongs to manual mode (url=...); here the template decides it, leave it out"
-        if mode == "template" and call.mode == "manual":
+        if mode is Mode.TEMPLATE and call.mode is Mode.MANUAL:
             yield f"{name}: belongs to templates; in manual mode rows are sent as they are, leave it out"
 
 
 def _entry_point(call: Call) -> Iterator[str]:
     here, instead = call.entry_point.text, call.entry_point.with_session.text
     for name in call.has(*BY_NAME):
-        if call.entry_point not in BY_NAME[name].entry_points:
+        if BY_NAME[name].needs_session and not call.entry_point.has_session:
             yield f"{name}: {here} has no session before and after its tasks; use {instead}"
     yield from entrypoints.refusals(call.entry_point, call.given)
 
@@ -92,7 +74,7 @@ def _headers(call: Call) -> Iterator[str]:
     """Headers that other options set."""
     fields = call.given.get("headers")
     names = {name.lower() for name in fields} if isinstance(fields, Mapping) else set()
-    if call.mode == "template":
+    if call.mode is Mode.TEMPLATE:
         for name in sorted(names & set(_OWN_HEADERS)):
             instead = _OWN_HEADERS[name]
             yield f"headers: {name} is set by the template; " + (
@@ -176,7 +158,7 @@ def _mirror(call: Call) -> Iterator[str]:
     list_id = str(call.given.get("list_id", ""))
     if call.template.name != "add_profiles_to_list" or call.template.is_retired:
         yield "list_mode: mirror needs the template add_profiles_to_list with api=current"
-    elif len(parts_of(list_id)) > 1 or list_id.startswith("column:"):
+    elif len(parts_of(list_id)) > 1 or list_id.startswith(COLUMN):
         yield "list_id: must be a single list where list_mode=mirror"
 
 
@@ -196,3 +178,38 @@ def _deletion(call: Call) -> Iterator[str]:
         )
     if "confirm_deletion" in call.given and not call.template.deletes and "change_column" not in call.given:
         yield f"confirm_deletion: template {name} deletes nothing; leave it out"
+
+
+_RULES = (_target, _home, _entry_point, _plain_http, _headers, _open_keys, _token, _rows, _changes, _mirror, _deletion)
+
+
+def contradictions(call: Call) -> Iterator[str]:
+    """A complaint for each thing that the options must not say."""
+    for rule in _RULES:
+        yield from rule(call)
+
+
+# --- settings of templates ------------------------------------------------------------------------
+
+
+def missing_settings(template: Template, given: Iterable[str]) -> Iterator[str]:
+    """A complaint for each setting without which the template sends nothing."""
+    present = set(given)
+    for setting in template.settings:
+        if setting.required and setting.default is None and setting.name not in present:
+            yield f"{setting.name}: is required by template {template.name}: {setting.help}"
+
+
+def settings_of_others(
+    given: Iterable[str], template: Template | None, mode: Mode, catalog: Iterable[Template]
+) -> Iterator[str]:
+    """A complaint for each given setting that belongs to templates other than the chosen one."""
+    own = {setting.name for setting in template.settings} if template else set()
+    templates = list(catalog)
+    for name in given:
+        owners = sorted({one.name for one in templates if name in {setting.name for setting in one.settings}})
+        some = ", ".join(owners[:3]) + (", ..." if len(owners) > 3 else "")
+        if mode is Mode.MANUAL:
+            yield f"{name}: belongs to templates ({some}); in manual mode write it into url, headers or body"
+        elif template is not None and name not in own:
+            yield f"{name}: belongs to other templates ({some}), not to {template.name}; leave it out"

@@ -1,4 +1,4 @@
-"""Keys that cannot be printed, and the references that stand for them in options.
+"""Keys that cannot be printed, the references that stand for them in options, and the credentials of a call.
 
 A reference is `env:NAME`, `file:PATH` or `secret:SCOPE/KEY` (Databricks). It is resolved in the calling process, so
 that neither Spark nor a process list ever sees the key; from there on it travels inside pickles only.
@@ -8,54 +8,41 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 
+from spark_klaviyo.core.secrets import MASK, Credentials, Secret
 from spark_klaviyo.errors import OptionError
+from spark_klaviyo.options.addresses import host_of, is_klaviyo, is_loopback
+from spark_klaviyo.options.entrypoints import EntryPoint
 
-MASK = "********"
+KEY_VARIABLE = "KLAVIYO_API_KEY"
 MOST_CHARACTERS = 10_000  # no key is longer; a reference to some other file is noticed before it is read whole
+LIVE_KEY_CHARACTERS = 20  # shorter ones are made up for tests
 
 
-class Secret:
-    """A text that shows itself to nobody: repr, str and format are masked; `reveal()` is the one way to read it."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """The text itself; call it in the innermost frame, where the request is written."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return MASK
-
-    def __format__(self, spec: str) -> str:
-        return MASK
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._text == self._text
-
-    def __hash__(self) -> int:
-        return hash(self._text)
-
-    def __bool__(self) -> bool:
-        return bool(self._text)
-
-    def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
-        return Secret, (self._text,)
+_KEYLIKE = re.compile(r"pk_\w{6,}", re.ASCII)  # the form of a private key
 
 
-@dataclass(frozen=True)
-class Credentials:
-    """What a request proves itself with: a private key, or an OAuth token; neither for a preview or `key_in=none`."""
+def masked(text: str) -> str:
+    """The text with everything in it that looks like a private key covered."""
+    return _KEYLIKE.sub(MASK, text)
 
-    api_key: Secret | None = None
-    access_token: Secret | None = None
+
+def shown_name(spelling: str) -> str:
+    """An option's name as it was typed, if that is short and printable."""
+    word = masked(spelling)
+    return word if len(word) <= 60 and word.isprintable() else repr(word[:57] + "...")
+
+
+def quoted(value: object) -> str:
+    """What was given for an option, for a message: short, and never the inside of an object."""
+    word = repr(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
+    return word if len(word) <= 60 else f"{word[:56]}...{word[0]}"
 
 
 def is_reference(text: str) -> bool:
@@ -98,7 +85,7 @@ class _Lost(Exception):
 
 def _checked(text: str, what: str) -> str:
     if not text:
-        raise OptionError(f"{what} is empty; a private API key is expected")
+        raise OptionError(f"{what} is empty; expected a private API key")
     if not (text.isascii() and text.isprintable()) or " " in text or len(text) > MOST_CHARACTERS:
         raise OptionError(
             f"{what} cannot be a key: it has blanks, line breaks or letters that no key has, or is too long"
@@ -149,8 +136,87 @@ def _secret_getter() -> Callable[[str, str], str] | None:
     return getter
 
 
-_FINDERS: dict[str, Callable[[str], str]] = {
-    "env": _from_environment,
-    "file": _from_file,
-    "secret": _from_databricks,
-}
+_FINDERS: dict[str, Callable[[str], str]] = {"env": _from_environment, "file": _from_file, "secret": _from_databricks}
+
+
+# --- the credentials of a call --------------------------------------------------------------------
+
+_REFERENCES = "env:NAME, file:PATH or secret:SCOPE/KEY"
+_MISSING = f"api_key: is required: set the environment variable {KEY_VARIABLE}, or give a reference ({_REFERENCES})"
+
+# Spark plans these in a process of its own, which a notebook's variables never reach.
+_PLANNERS = (EntryPoint.SOURCE, EntryPoint.STREAM)
+_PLANNED_ELSEWHERE = "; or bind the key of this process with register(spark, api_key=...)"
+
+
+class CredentialsKind(Enum):
+    """Which credentials a call needs."""
+
+    ANY = "any"
+    API_KEY = "api_key"  # v1 and v2 take it in the body
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class CredentialsNeed:
+    """Which credentials a call needs, and where its options were given."""
+
+    kind: CredentialsKind
+    entry_point: EntryPoint
+    # Whether Spark writes the options down.
+    recorded: bool
+
+
+def read_credentials(given: Mapping[str, Secret | str], need: CredentialsNeed, complaints: list[str]) -> Credentials:
+    """Resolve the given options, or the key of the environment where there is none; adds to `complaints`."""
+    if len(given) == 2:
+        complaints.append("access_token: is given besides api_key; give one of them")
+    found = {name: _resolve(name, value, need, complaints) for name, value in given.items()}
+    key, token = found.get("api_key"), found.get("access_token")
+    if need.kind is CredentialsKind.API_KEY and "access_token" in given:
+        complaints.append("access_token: the retired v1 and v2 calls take api_key only")
+    if not given and need.kind is not CredentialsKind.NONE:
+        key = _default_key(need, complaints)
+    return Credentials(key, token)
+
+
+def _default_key(need: CredentialsNeed, complaints: list[str]) -> Secret | None:
+    try:
+        return read_secret("api_key", f"env:{KEY_VARIABLE}")
+    except OptionError:
+        if need.entry_point is not EntryPoint.PREVIEW:
+            complaints.append(_MISSING + (_PLANNED_ELSEWHERE if need.entry_point in _PLANNERS else ""))
+        return None
+
+
+def _resolve(name: str, value: Secret | str, need: CredentialsNeed, complaints: list[str]) -> Secret | None:
+    if isinstance(value, str) and not is_reference(value):
+        refusal = _in_the_open(name, need)
+        if refusal:
+            complaints.append(refusal)
+            return None
+    try:
+        return read_secret(name, value.reveal() if isinstance(value, Secret) else value)
+    except OptionError as error:
+        complaints.extend(error.complaints)
+        return None
+
+
+def _in_the_open(name: str, need: CredentialsNeed) -> str:
+    """Why no literal key may be given here; empty where it may."""
+    if need.entry_point is EntryPoint.COMMAND:
+        return f"{name}: a process list shows arguments, so the command line takes references only: {_REFERENCES}"
+    if need.recorded or need.entry_point is EntryPoint.STREAM:
+        return (
+            f"{name}: Spark records these options in its event log and UI, and may have done so already: "
+            f"rotate this key; then give a reference ({_REFERENCES}), or bind the key with register(spark, {name}=...)"
+        )
+    return ""
+
+
+def sent_elsewhere(credentials: Credentials, address: str) -> str:
+    """A warning where what looks like a live key goes to a host that is not Klaviyo's; else empty."""
+    key, host = credentials.api_key or credentials.access_token, host_of(address)
+    if key is None or len(key.reveal()) < LIVE_KEY_CHARACTERS or is_loopback(host) or is_klaviyo(host):
+        return ""
+    return f"{host} is not Klaviyo's, and the key looks like a live one: whoever answers there will read it"

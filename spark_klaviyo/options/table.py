@@ -1,11 +1,23 @@
-"""Every option, one row each: the parser, the README's table and the command's help all read it."""
+"""Every option, grouped by what it is for: its type, how it is read, its default, and what it means.
+
+The parser, the README and `model.Options` are made from these groups, so that a new option is a field here and the code
+that uses it. Nothing here knows what other options say (`options.rules`).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import partial
 from http import HTTPMethod
+from itertools import chain
+from typing import Any
 
-from spark_klaviyo.core.choices import Api, ContentFormat, KeyIn, OnDelete
+from spark_klaviyo.core.choices import Api, Choice, ContentFormat, KeyIn, OnDelete
+from spark_klaviyo.core.models import Quota
+from spark_klaviyo.core.policy import Policy
+from spark_klaviyo.core.secrets import MASK, Secret
 from spark_klaviyo.options import addresses, readers
 from spark_klaviyo.options.choices import (
     ListMode,
@@ -18,317 +30,353 @@ from spark_klaviyo.options.choices import (
     SendFrom,
     Validate,
 )
-from spark_klaviyo.options.entrypoints import SESSION_ENTRY_POINTS, EntryPoint
-from spark_klaviyo.options.readers import Reader
+from spark_klaviyo.options.readers import (
+    Reader,
+    ceiling,
+    choice,
+    columns,
+    country,
+    mapping,
+    rate,
+    seconds,
+    secret,
+    text,
+    verbatim,
+    whole,
+    yes_no,
+)
+from spark_klaviyo.options.secrets import KEY_VARIABLE, masked
+from spark_klaviyo.templates.revisions import TESTED_REVISION
 
 BASE_URL = "https://a.klaviyo.com"
-REVISION = "2026-10-15"  # the newest that the package was tested with
-KEY_VARIABLE = "KLAVIYO_API_KEY"
 METHODS = (HTTPMethod.POST, HTTPMethod.PUT, HTTPMethod.PATCH, HTTPMethod.DELETE, HTTPMethod.GET)
 
-EVERYWHERE = frozenset(EntryPoint)
+
+class Mode(Choice):
+    """Whether a write uses a template or a URL (manual mode); of an option, where it belongs."""
+
+    TEMPLATE = "template"
+    MANUAL = "manual"
+    BOTH = "both"
+    NEITHER = "neither"
 
 
 @dataclass(frozen=True)
 class Option:
-    """One option. `default` is written as a user would; None: nothing. `mode`: template, manual or both.
-
-    `hidden`: its value may hold a key, so it is neither repeated in a message nor shown in a repr.
-    """
+    """One option."""
 
     name: str
-    group: str
     reader: Reader
+    # As a user would write it; None: nothing, or what the help says.
     default: str | None
     help: str
-    mode: str = "both"
-    entry_points: frozenset[EntryPoint] = EVERYWHERE
+    mode: Mode = Mode.BOTH
+    # Whether it takes code of this package in the driver before and after the tasks.
+    needs_session: bool = False
+    # Whether its value may hold a key, so that neither a message nor a repr shows it.
     hidden: bool = False
+    # Whether it is about the rows of the chosen template, and is reset where the call uses another template too.
+    per_template: bool = False
+    # The value where neither the user nor `default` gives one.
+    if_unset: object = None
+
+    @property
+    def default_value(self) -> object:
+        """The value when the option is not given."""
+        return self.if_unset if self.default is None else self.reader(self.default)
+
+    def public_text(self, value: object) -> str:
+        """A value that was read, as text that may be kept and shown: no key, header value, body, query or password."""
+        if self.reader in _ADDRESS_READERS:
+            return masked(addresses.without_secrets(str(value)))
+        if self.reader is readers.headers and isinstance(value, Mapping):
+            return ", ".join(f"{header}: {MASK}" for header in value)
+        return MASK if self.hidden else masked(_text(value))
 
 
-_TARGET = (
-    Option("template", "target", readers.text, None, "name of an endpoint template; exactly one of template and url"),
-    Option(
-        "api",
-        "target",
-        readers.choice(Api),
-        "current",
-        "form of the call: current, or a retired one where the template has it",
-        "template",
-    ),
-    Option(
-        "url",
-        "target",
+_ADDRESS_READERS = (addresses.complete_url, addresses.proxy, addresses.place, addresses.directory)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    if isinstance(value, Quota):
+        return ",".join(f"{count}/{seconds:g}s" for count, seconds in value.windows) or "none"
+    return "auto" if value is None else str(value)
+
+
+def option(reader: Reader, default: str | None, meaning: str, **more: Any) -> Any:
+    """A field of a dataclass that is an option; arguments as in `Option`."""
+    return field(metadata={"option": partial(Option, reader=reader, default=default, help=meaning, **more)})
+
+
+@dataclass(frozen=True)
+class EverydayOptions:
+    """What most jobs need."""
+
+    template: str | None = option(text, None, "name of an endpoint template; exactly one of `template` and `url`")
+    url: str = option(
         addresses.complete_url,
         None,
-        "complete URL; {column} is filled per row (percent-encoded), which makes it one row a request",
-        "manual",
+        "complete URL of manual mode; `{column}` is filled in per row (percent-encoded), one row per request",
+        mode=Mode.MANUAL,
         hidden=True,
-    ),
-    Option(
-        "method",
-        "target",
-        readers.choice(METHODS),
-        "POST",
-        "HTTP method",
-        "manual",
-    ),
-    Option(
-        "headers",
-        "target",
-        readers.headers,
-        None,
-        "JSON object, or Name:value,Name2:value2; header.<Name> sets one",
-        hidden=True,
-    ),
-    Option(
-        "content_format",
-        "target",
-        readers.choice(ContentFormat),
-        "json",
-        "what rows are written as; form-data-param is data=<JSON>",
-        "manual",
-    ),
-    Option(
-        "body",
-        "target",
-        readers.verbatim,
-        None,
-        "template of the body: {rows}, {row}, {api_key}, {column}, {now}; {rows} when batched, else {row}; blank: none",
-        "manual",
-        hidden=True,
-    ),
-    Option(
-        "key_in",
-        "target",
-        readers.choice((KeyIn.HEADER, KeyIn.QUERY, KeyIn.BODY, KeyIn.NONE)),
-        "header",
-        "where the key travels; {api_key} in body and api_key in the url's query say so themselves",
-        "manual",
-    ),
-    Option("base_url", "target", addresses.base_url, BASE_URL, "scheme and host of the API"),
-    Option("allow_http", "target", readers.yes_no, "false", "plain http to a host that is not loopback"),
-    Option("revision", "target", readers.revision, REVISION, "the revision header"),
-)
-
-_CREDENTIALS = (
-    Option(
-        "api_key",
-        "credentials",
-        readers.secret,
+        if_unset="",
+    )
+    api_key: Secret | None = option(
+        secret,
         f"env:{KEY_VARIABLE}",
-        "private key, or env:NAME, file:PATH, secret:SCOPE/KEY (Databricks), resolved in the calling process",
+        "private key, or a reference: `env:NAME`, `file:PATH`, `secret:SCOPE/KEY` (Databricks)",
         hidden=True,
-    ),
-    Option(
-        "access_token",
-        "credentials",
-        readers.secret,
+    )
+    fields: Mapping[str, str] = option(
+        mapping,
         None,
-        "OAuth bearer token, or a reference as for api_key",
-        hidden=True,
-    ),
-    Option(
-        "proxy",
-        "credentials",
-        addresses.proxy,
-        None,
-        "URL of a proxy; otherwise the environment's, whose CA settings are honoured too, and never .netrc",
-        hidden=True,
-    ),
-)
-
-_REQUESTS = (
-    Option("batch_mode", "requests", readers.yes_no, "true", "false: one row a request"),
-    Option(
-        "max_rows",
-        "requests",
-        readers.whole(1),
-        None,
-        "most rows in a request; the endpoint's limit (100 where none is published)",
-    ),
-    Option("max_bytes", "requests", readers.whole(1), None, "most bytes of a request; the endpoint's limit"),
-    Option("tasks", "requests", readers.whole(1, 10_000), "8", "most tasks that send at once from a session door"),
-    Option("workers", "requests", readers.whole(1, 256), "4", "most requests in flight per task"),
-    Option("timeout_seconds", "requests", readers.seconds(), "60", "longest wait for an answer"),
-    Option("attempts", "requests", readers.whole(1, 1_000), "8", "most attempts per request; a 429 is none"),
-    Option(
-        "longest_wait_seconds",
-        "requests",
-        readers.seconds(),
-        "120",
-        "a reply that asks for a longer wait, or throttling without end, stops the write",
-    ),
-    Option(
-        "resend",
-        "requests",
-        readers.choice(Resend),
-        "auto",
-        "a request whose answer was lost: auto sends again only where that is harmless, else in_doubt",
-    ),
-    Option(
-        "rate_limit",
-        "requests",
-        readers.rate,
-        "auto",
-        "auto follows the account's own limits; 10/s,150/m sets them; none",
-    ),
-    Option(
-        "send_from",
-        "requests",
-        readers.choice(SendFrom),
-        "auto",
-        "where requests leave from; driver: the calling process, for compute whose tasks have no internet",
-    ),
-)
-
-_ROWS = (
-    Option("fields", "rows", readers.mapping, None, "JSON object: Klaviyo field path -> column name", "template"),
-    Option("record_column", "rows", readers.text, None, "text column that holds each record ready made, as JSON"),
-    Option(
-        "other_columns",
-        "rows",
-        readers.choice(OtherColumns),
-        "properties",
-        "columns that are no known field",
-        "template",
-    ),
-    Option("nulls", "rows", readers.choice(Nulls), "omit", "what becomes of null values"),
-    Option(
-        "validate",
-        "rows",
-        readers.choice(Validate),
+        "JSON object of Klaviyo field and column name",
+        mode=Mode.TEMPLATE,
+        per_template=True,
+        if_unset={},
+    )
+    default_country: str | None = option(
+        country, None, "country of national phone numbers: two letters (ISO 3166), or `column:NAME`", mode=Mode.TEMPLATE
+    )
+    validate: Validate = option(
+        choice(Validate),
         "strict",
-        "checks before sending: reject the row, send and say, or none",
-    ),
-    Option(
-        "default_country",
-        "rows",
-        readers.country,
-        None,
-        "country of national phone numbers (ISO 3166), or column:NAME",
-        "template",
-    ),
-    Option(
-        "on_bad_phone",
-        "rows",
-        readers.choice(OnBadPhone),
-        "reject",
-        "a phone that is no possible number: reject the row, or drop the phone where another identifier stands",
-        "template",
-    ),
-    Option(
-        "unique_id_columns",
-        "rows",
-        readers.columns,
-        None,
-        "columns that an event's unique_id is made from; the whole row",
-        "template",
-    ),
-)
-
-_OUTCOME = (
-    Option(
-        "on_reject",
-        "outcome",
-        readers.choice(OnReject),
+        "checks before sending: `strict` rejects the row, `warn` sends it and warns, `off` does not check",
+    )
+    on_reject: OnReject = option(
+        choice(OnReject),
         "fail",
-        "fail: raise RowsRejected at the end; keep: report only (the default at streams and foreachPartition)",
-    ),
-    Option("max_rejects", "outcome", readers.ceiling, None, "a number or 2%: beyond it sending stops"),
-    Option(
-        "confirm_deletion",
-        "outcome",
-        readers.whole(0),
-        None,
-        "exact number of rows about to be deleted; in streams a ceiling per micro-batch",
-        "template",
-        SESSION_ENTRY_POINTS,
-    ),
-    Option("rejects_path", "outcome", addresses.place, None, "where rejected rows are appended, as Parquet"),
-    Option("receipts_path", "outcome", addresses.place, None, "where per-request receipts are appended"),
-    Option("runs_path", "outcome", addresses.place, None, "where one line a run is appended"),
-    Option(
-        "state_path",
-        "outcome",
+        "`fail`: raise RowsRejected at the end; `keep`: report only (the default in streams and foreachPartition)",
+    )
+    max_rejects: str | None = option(
+        ceiling, None, "rows that may be rejected, a number or `2%`; beyond it sending stops"
+    )
+    rejects_path: str | None = option(addresses.place, None, "where rejected rows are appended, as Parquet")
+    state_path: str | None = option(
         addresses.directory,
         None,
-        "durable record of what was delivered: a re-run sends only what is new, changed or undelivered",
-        entry_points=SESSION_ENTRY_POINTS,
-    ),
-    Option("wait_for_jobs", "outcome", readers.yes_no, "true", "follow asynchronous jobs to their end"),
-    Option("job_timeout_seconds", "outcome", readers.seconds(), "3600", "longest wait for a job"),
-    Option(
-        "progress",
-        "outcome",
-        readers.choice(Progress, on=Progress.ALWAYS, off=Progress.NEVER),
+        "record of what was delivered, kept at a path: a re-run sends only what is new, changed or undelivered",
+        needs_session=True,
+    )
+
+
+@dataclass(frozen=True)
+class MappingOptions:
+    """Map columns to fields."""
+
+    record_column: str | None = option(
+        text, None, "text column that holds each record ready made, as JSON", per_template=True
+    )
+    other_columns: OtherColumns = option(
+        choice(OtherColumns),
+        "properties",
+        "columns that are not a field: sent as custom `properties`, `drop` leaves them out, `error` refuses them",
+        mode=Mode.TEMPLATE,
+        per_template=True,
+    )
+    nulls: Nulls = option(
+        choice(Nulls), "omit", "null values: `omit`, or `send` (null clears a field where it can)", per_template=True
+    )
+    on_bad_phone: OnBadPhone = option(
+        choice(OnBadPhone),
+        "reject",
+        "invalid phone number: `reject` the row, or `drop` the phone where the row has another identifier",
+        mode=Mode.TEMPLATE,
+    )
+    unique_id_columns: tuple[str, ...] = option(
+        columns,
+        None,
+        "columns that an event's unique_id is derived from; all where none is named",
+        mode=Mode.TEMPLATE,
+        per_template=True,
+        if_unset=(),
+    )
+
+
+@dataclass(frozen=True)
+class SizeOptions:
+    """Set the size and the rate of requests."""
+
+    batch_mode: bool = option(yes_no, "true", "`false`: one row per request")
+    max_rows: int | None = option(
+        whole(1), None, "rows per request; the endpoint's limit (100 where none is published)", per_template=True
+    )
+    max_bytes: int | None = option(whole(1), None, "bytes per request; the endpoint's limit", per_template=True)
+    rate_limit: Quota | None = option(rate, "auto", "`auto`: the account's limits; `10/s,150/m` sets them; `none`")
+    tasks: int = option(whole(1, 10_000), "8", "tasks that send at once, where there is a session")
+    workers: int = option(whole(1, 256), "4", "requests in flight per task")
+    send_from: SendFrom = option(
+        choice(SendFrom),
         "auto",
-        "a progress bar on a terminal or in a notebook",
-    ),
-)
+        "processes that send: `executors`, or `driver` (the calling process, where tasks have no internet access)",
+    )
 
-_CHANGES = (
-    Option(
-        "change_column",
-        "changes",
-        readers.text,
+
+@dataclass(frozen=True)
+class ErrorOptions:
+    """Retry and resend."""
+
+    timeout_seconds: float = option(seconds(), f"{Policy.timeout_seconds:g}", "longest wait for a reply")
+    attempts: int = option(whole(1, 1_000), f"{Policy.attempts}", "attempts per request; a 429 is not one")
+    longest_wait_seconds: float = option(
+        seconds(),
+        f"{Policy.longest_wait_seconds:g}",
+        "a reply that asks for a longer wait, or throttling without end, stops the write",
+    )
+    resend: Resend = option(
+        choice(Resend),
+        "auto",
+        "a request whose answer was lost: `auto` sends it again if it is idempotent, else its rows are `in_doubt`",
+    )
+
+
+@dataclass(frozen=True)
+class OutcomeOptions:
+    """Record and show what became of rows."""
+
+    receipts_path: str | None = option(addresses.place, None, "where a receipt per request is appended")
+    runs_path: str | None = option(addresses.place, None, "where a row per run is appended")
+    wait_for_jobs: bool = option(yes_no, "true", "follow asynchronous jobs to their end")
+    job_timeout_seconds: float = option(seconds(), "3600", "longest wait for a job")
+    progress: Progress = option(
+        choice(Progress, on=Progress.ALWAYS, off=Progress.NEVER),
+        "auto",
+        "progress bar: `auto` on a terminal or in a notebook, `true` always (log lines elsewhere), `false` never",
+    )
+
+
+@dataclass(frozen=True)
+class ChangeOptions:
+    """Delete, mirror a list, apply change data."""
+
+    confirm_deletion: int | None = option(
+        whole(0),
         None,
-        "column that holds the kind of change",
-        "template",
-        SESSION_ENTRY_POINTS,
-    ),
-    Option(
-        "change_order",
-        "changes",
-        readers.text,
+        "exact number of rows to be deleted; in streams the most per batch",
+        mode=Mode.TEMPLATE,
+        needs_session=True,
+    )
+    change_column: str | None = option(
+        text, None, "column that holds the kind of change", mode=Mode.TEMPLATE, needs_session=True, per_template=True
+    )
+    change_order: str = option(
+        text,
         "_commit_version",
-        "column that orders changes; only the latest per identifier is sent",
-        "template",
-        SESSION_ENTRY_POINTS,
-    ),
-    Option(
-        "on_delete",
-        "changes",
-        readers.choice(OnDelete),
+        "column that orders changes; the latest per identifier is sent",
+        mode=Mode.TEMPLATE,
+        needs_session=True,
+    )
+    on_delete: OnDelete | None = option(
+        choice(OnDelete),
         None,
-        "what a delete means: remove (from the list), suppress, delete or ignore",
-        "template",
-        SESSION_ENTRY_POINTS,
-    ),
-    Option(
-        "list_mode",
-        "changes",
-        readers.choice(ListMode),
+        "what a delete means: `remove` (from the list), `suppress`, `delete` or `ignore`",
+        mode=Mode.TEMPLATE,
+        needs_session=True,
+    )
+    list_mode: ListMode = option(
+        choice(ListMode),
         "add",
-        "mirror: the list becomes exactly the DataFrame",
-        "template",
-        SESSION_ENTRY_POINTS,
-    ),
-    Option(
-        "max_removals",
-        "changes",
-        readers.ceiling,
-        "10%",
-        "most members that mirror may remove, a number or a share",
-        "template",
-        SESSION_ENTRY_POINTS,
-    ),
+        "`add`, or `mirror`: the list becomes exactly the DataFrame",
+        mode=Mode.TEMPLATE,
+        needs_session=True,
+        per_template=True,
+    )
+    max_removals: str = option(
+        ceiling, "10%", "members that `mirror` may remove, a number or a share", mode=Mode.TEMPLATE, needs_session=True
+    )
+
+
+@dataclass(frozen=True)
+class CallOptions:
+    """Choose the API, its address and the credentials."""
+
+    api: Api = option(
+        choice(Api),
+        "current",
+        "generation of the API: `current`, or `v2` and `v1` (retired) where the template has it",
+        mode=Mode.TEMPLATE,
+        per_template=True,
+    )
+    revision: str = option(readers.revision, TESTED_REVISION, "the revision header, a date")
+    base_url: str = option(addresses.base_url, BASE_URL, "scheme and host of the API")
+    allow_http: bool = option(yes_no, "false", "plain http to a host that is not loopback")
+    headers: Mapping[str, str] = option(
+        readers.headers,
+        None,
+        "JSON object, or `Name:value,Name2:value2`; `header.<Name>` sets one",
+        hidden=True,
+        if_unset={},
+    )
+    access_token: Secret | None = option(secret, None, "OAuth bearer token, or a reference as for api_key", hidden=True)
+    proxy: str | None = option(
+        addresses.proxy,
+        None,
+        "URL of a proxy; else that of the environment, whose CA settings are honoured too (.netrc never is)",
+        hidden=True,
+    )
+
+
+@dataclass(frozen=True)
+class ManualOptions:
+    """Call any URL (manual mode)."""
+
+    method: HTTPMethod = option(
+        choice(METHODS), "POST", "HTTP method: POST, PUT, PATCH, DELETE or GET", mode=Mode.MANUAL
+    )
+    content_format: ContentFormat = option(
+        choice(ContentFormat),
+        "json",
+        "how rows are written: `json`, `ndjson`, `form`, `form-data-param` (`data=<JSON>`), `xml`, `csv`, `text`",
+        mode=Mode.MANUAL,
+    )
+    body: str | None = option(
+        verbatim,
+        None,
+        "template of the body: `{rows}`, `{row}`, `{api_key}`, `{column}`, `{now}`; by default `{rows}`; blank: none",
+        mode=Mode.MANUAL,
+        hidden=True,
+    )
+    key_in: KeyIn = option(
+        choice((KeyIn.HEADER, KeyIn.QUERY, KeyIn.BODY, KeyIn.NONE)),
+        "header",
+        "where the key travels: `header`, `query`, `body` or `none`; `{api_key}` in the body means `body`",
+        mode=Mode.MANUAL,
+    )
+
+
+GROUPS = (
+    EverydayOptions,
+    MappingOptions,
+    SizeOptions,
+    ErrorOptions,
+    OutcomeOptions,
+    ChangeOptions,
+    CallOptions,
+    ManualOptions,
 )
 
-OPTIONS: tuple[Option, ...] = (
-    *_TARGET,
-    *_CREDENTIALS,
-    *_REQUESTS,
-    *_ROWS,
-    *_OUTCOME,
-    *_CHANGES,
-)
+
+def options_of(group: type) -> tuple[Option, ...]:
+    """The options of one group, in order."""
+    return tuple(one.metadata["option"](name=one.name) for one in fields(group))
+
+
+OPTIONS: tuple[Option, ...] = tuple(chain.from_iterable(map(options_of, GROUPS)))
 BY_NAME: dict[str, Option] = {option.name: option for option in OPTIONS}
-
+CREDENTIALS = tuple(option.name for option in OPTIONS if option.reader is secret)
 
 _IGNORED = str.maketrans("", "", "_-.")
 
 
-def plain(name: str) -> str:
-    """The one spelling behind all: lower case, without `_`, `-` and `.`."""
+def normalized(name: str) -> str:
+    """The one form of all spellings of a name: lower case, without `_`, `-` and `.`."""
     return name.lower().translate(_IGNORED)
+
+
+BY_SPELLING: dict[str, Option] = {normalized(option.name): option for option in OPTIONS}

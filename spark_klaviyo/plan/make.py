@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from spark_klaviyo.core.choices import ContentFormat, KeyIn
 from spark_klaviyo.core.models import Limits, Quota
+from spark_klaviyo.core.policy import Policy, ResendRule
 from spark_klaviyo.errors import SchemaError, complain
-from spark_klaviyo.http.policy import Policy, ResendRule
 from spark_klaviyo.options.choices import Nulls, Resend, Validate
 from spark_klaviyo.plan.channels import place_channels
 from spark_klaviyo.plan.checks import make_checks

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from spark_klaviyo.core.choices import ContentFormat, KeyIn
 from spark_klaviyo.core.models import Envelope, Limits, Quota, StateLocation
-from spark_klaviyo.http.policy import Policy, ResendRule
+from spark_klaviyo.core.policy import Policy, ResendRule
+from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.options.choices import OnBadPhone, Validate
-from spark_klaviyo.options.secrets import Credentials
 from spark_klaviyo.plan.shape import Leaf, Record
 from spark_klaviyo.plan.types import Field
 from spark_klaviyo.templates.model import NO_LIMITS, FieldForm, JsonPath, RecordLimits, Template
@@ -98,27 +98,33 @@ class RequestParam:
     leaf: Leaf
 
 
-@dataclass(frozen=True)
-class WritePlan:
-    """One write, decided: how rows become records, records become requests, and what replies mean."""
+@dataclass(frozen=True, kw_only=True)
+class SendSpec:
+    """What sending needs to know of a write (see `deliver`)."""
 
     run_id: str
     template: Template  # manual mode: a template made of the options
+    quota: Quota  # the endpoint's windows until replies list the account's own
+    policy: Policy
+    resend: ResendRule
+    base_url: str  # scheme, host and port; manual mode: the same of the given URL
+    params: tuple[RequestParam, ...] = ()
+    workers: int = 4  # most requests in flight in a task
+
+
+@dataclass(frozen=True, kw_only=True)
+class WritePlan(SendSpec):
+    """One write, decided: how rows become records, records become requests, and what replies mean."""
+
     settings: Mapping[str, str]  # given values of the template's settings, resolved ids included
     columns: tuple[Field, ...]  # the DataFrame's columns; empty where no schema is known (foreachPartition)
     record: Record | None  # None: `record_column` holds it
     record_column: str | None
     checks: Checks
-    params: tuple[RequestParam, ...]
     limits: Limits
-    quota: Quota
-    policy: Policy
-    resend: ResendRule
-    base_url: str  # scheme, host and port; manual mode: the same of the given URL
     headers: Mapping[str, str] = field(repr=False)  # all but credentials; a given one may hold a token
     credentials: Credentials
     content_format: ContentFormat = ContentFormat.JSON
-    workers: int = 4
     max_rejects: str = ""
     wait_for_jobs: bool = True
     job_timeout_seconds: float = 3600.0

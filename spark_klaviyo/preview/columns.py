@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from spark_klaviyo.plan.mapping import near_misses
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.settings import fields_of_settings
-from spark_klaviyo.report.pages.preview import DROPPED, MappedColumn
-
-CUSTOM = "custom property"
+from spark_klaviyo.report.pages.preview import CUSTOM_PROPERTY, DROPPED, MappedColumn
 
 
 def mapping(plan: WritePlan) -> tuple[MappedColumn, ...]:
@@ -27,7 +25,7 @@ def _lines(plan: WritePlan) -> Iterator[MappedColumn]:
     for column, becomes in plan.mapped:
         loose = column in plan.unmapped and bool(plan.template.properties_path)
         hint = f"did you mean {near[column]}?" if column in near else ""
-        yield MappedColumn(column, CUSTOM if loose else becomes, hint)
+        yield MappedColumn(column, CUSTOM_PROPERTY if loose else becomes, hint)
     for aside in plan.params:
         if aside.leaf.source[0] not in told:
             yield MappedColumn(".".join(aside.leaf.source), aside.name, "decides where a row goes")

@@ -16,6 +16,7 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.runs.columns import sent_columns
 from spark_klaviyo.runs.send_from_driver import arrow_batches
+from spark_klaviyo.runs.session import choose_worker_python
 from spark_klaviyo.task.assembler import BatchAssembler
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ class Cut:
 
 def take(df: DataFrame, plan: WritePlan, rows: int) -> Sample:
     """Collect and encode the first `rows` rows; Spark reads no more of the DataFrame than that takes."""
+    choose_worker_python(df)
     frame, plan = sent_columns(df, plan)
     encoded = tuple(encode_batches(arrow_batches(frame.limit(rows)), plan))
     return Sample(encoded, sum(batch.num_rows for batch in encoded) < rows)

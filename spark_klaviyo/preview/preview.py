@@ -16,6 +16,7 @@ from uuid import uuid4
 from spark_klaviyo.account.names import named_settings, resolve_names
 from spark_klaviyo.account.reads import ReadFailed
 from spark_klaviyo.core.models import Rejection
+from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.modes.change_data.change_feed import DELETE, IGNORED, OLDER, PREIMAGE, UNKNOWN, UPSERT, read_changes
 from spark_klaviyo.modes.mirror.identities import comparable
@@ -23,7 +24,6 @@ from spark_klaviyo.options.choices import ListMode, SendFrom
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.parse import read_options
-from spark_klaviyo.options.secrets import Credentials
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import columns_of

@@ -1,8 +1,8 @@
 """Estimates how much of the account's quota goes to requests that this limiter did not permit.
 
-Two facts in replies tell. `RateLimit-Remaining` of the one-second window says how many requests of that second came
-before ours. A 429 that names the end of a longer window says exactly how many others made in it. Pure: the time is
-passed in. Not thread-safe.
+It uses two facts in replies. `RateLimit-Remaining` of the one-second window says how many requests of that second came
+before ours. A 429 that names the end of a longer window says exactly how many requests others made in it. Pure: the
+time is passed in. Not thread-safe.
 """
 
 from __future__ import annotations

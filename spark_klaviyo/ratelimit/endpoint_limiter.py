@@ -24,7 +24,7 @@ MOST_WAIT_COMPETING = 3.0  # ... while the allowance grows through the minute
 FIRST_SHARE = 1 / 8  # of a sender that does not know how many there are: the default of `tasks`
 SHARE_STEP = 0.3  # of the way to the estimated share, in each estimate
 SHARE_AIM = 0.9  # of the estimated share, so that all such senders together leave some room
-ALONE_PART = 0.7  # from this part of the recent requests on, nobody else is assumed to send
+ALONE_PART = 0.7  # from this part of the recent requests on, no other sender is assumed
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class EndpointLimiter:
         self._share = share or FIRST_SHARE
         self._roll = roll
         self._windows: list[RollingWindow] = []
-        self._promised: list[float] = []  # sorted: when waiting callers were told to come back
+        self._promised: list[float] = []  # sorted: when waiting callers will ask again
         self._closed_until = 0.0  # as a 429 asked
         self._spaced_until = 0.0
         self._full_until = 0.0  # the end of the last window that was reported full
@@ -107,7 +107,7 @@ class EndpointLimiter:
             self._spaced_until = now + interval * (0.42 + 0.56 * self._roll())
 
     def _first_opening(self) -> float:
-        """The first moment with a permit that no waiting caller was told to come back for."""
+        """The first moment with a permit that no waiting caller will ask for."""
         permits = len(self._promised) + 1
         openings: list[float] = [
             max(moments) for moments in zip(*(w.openings(permits) for w in self._windows), strict=True)
@@ -139,7 +139,7 @@ class EndpointLimiter:
             window.allowance = self._share * self._traffic.allowance(window.quota, window.seconds, now)
 
     def _throttled(self, wait_seconds: float, now: float) -> None:
-        """Wait as a 429 asks. A wait of more than a second tells that a longer window is full, and when it ends."""
+        """Wait as a 429 asks. A wait of more than a second means that a longer window is full, and when it ends."""
         self._closed_until = max(self._closed_until, now + wait_seconds)
         longer = [window for window in self._windows if 1.0 < wait_seconds <= window.seconds]
         if longer:
@@ -162,7 +162,7 @@ class EndpointLimiter:
         self._apportion(now)
 
     def _read_status(self, status: WindowStatus, arrived: float, now: float) -> None:
-        """Headers describe one window: the second tells of other senders, a longer one when it is used up."""
+        """Learn from the window that headers describe: the second shows other senders, a longer one when it is full."""
         shortest, *longer = self._windows
         if status.quota == shortest.quota and shortest.seconds <= 1.0:
             self._traffic.observe(arrived, status.quota - status.remaining)

@@ -22,12 +22,12 @@ from spark_klaviyo.templates import (
 )
 from spark_klaviyo.templates.describe import describe, markdown_table
 from spark_klaviyo.templates.model import Template
-from spark_klaviyo.templates.revisions import PINNED, at_revision, warn_of
+from spark_klaviyo.templates.revisions import TESTED_REVISION, at_revision, warn_of
 
 __all__ = [
     "CURRENT",
     "LEGACY",
-    "PINNED",
+    "TESTED_REVISION",
     "at_revision",
     "describe",
     "find_template",

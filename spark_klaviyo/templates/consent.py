@@ -28,11 +28,7 @@ CHANNELS = (
     Channel("email", (*_AT, "email", "marketing"), "email"),
     Channel("email.open_tracking", (*_AT, "email", "open_tracking"), "email", takes_consented_at=False),
     Channel(
-        "email.click_tracking",
-        (*_AT, "email", "click_tracking"),
-        "email",
-        takes_consented_at=False,
-        since="2026-10-15",
+        "email.click_tracking", (*_AT, "email", "click_tracking"), "email", takes_consented_at=False, since="2026-10-15"
     ),
     Channel("sms", (*_AT, "sms", "marketing"), "phone_number"),
     Channel("sms.transactional", (*_AT, "sms", "transactional"), "phone_number"),

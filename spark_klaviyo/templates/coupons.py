@@ -42,10 +42,7 @@ BULK = Template(
     method="POST",
     path=_PATH,
     body=job_body("coupon-code-bulk-create-job", "coupon-codes"),
-    record={
-        "type": "coupon-code",
-        "relationships": {"coupon": {"data": {"type": "coupon", "id": "{coupon_id}"}}},
-    },
+    record={"type": "coupon-code", "relationships": {"coupon": {"data": {"type": "coupon", "id": "{coupon_id}"}}}},
     fields=(
         FieldSpec(
             "unique_code",

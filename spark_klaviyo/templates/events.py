@@ -105,16 +105,12 @@ BULK = Template(
     summary="Record events, up to 1,000 in a request, grouped by profile.",
     method="POST",
     path="/api/event-bulk-create-jobs",
-    body={
-        "data": {"type": "event-bulk-create-job", "attributes": {"events-bulk-create": {"data": "{rows}"}}},
-    },
+    body={"data": {"type": "event-bulk-create-job", "attributes": {"events-bulk-create": {"data": "{rows}"}}}},
     record={
         "type": "event-bulk-create",
         "attributes": {
             "profile": {"data": {"type": "profile"}},
-            "events": {
-                "data": [{"type": "event", "attributes": {"backfill?": "{backfill}", "metric": _metric()}}],
-            },
+            "events": {"data": [{"type": "event", "attributes": {"backfill?": "{backfill}", "metric": _metric()}}]},
         },
     },
     fields=(*profile_at(_PROFILE), *_event_at(_EVENT)),
@@ -146,11 +142,7 @@ ONE_BY_ONE = replace(
     body=ONE,
     record={
         "type": "event",
-        "attributes": {
-            "backfill?": "{backfill}",
-            "metric": _metric(),
-            "profile": {"data": {"type": "profile"}},
-        },
+        "attributes": {"backfill?": "{backfill}", "metric": _metric(), "profile": {"data": {"type": "profile"}}},
     },
     fields=(
         *(

@@ -13,7 +13,7 @@ from datetime import date, timedelta
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.templates.model import Channel, FieldSpec, Template
 
-PINNED = "2026-10-15"  # the newest that the package was tested with
+TESTED_REVISION = "2026-10-15"  # the newest that the package was tested with
 SOON = timedelta(days=90)
 _FORM = re.compile(r"(\d{4}-\d{2}-\d{2})(\.[a-z]+)?")
 
@@ -24,7 +24,7 @@ def date_of(revision: str) -> date:
     try:
         return date.fromisoformat(found[1] if found else "")
     except ValueError as error:
-        raise OptionError(f"revision: must be a date such as {PINNED}, or {PINNED}.pre") from error
+        raise OptionError(f"revision: must be a date such as {TESTED_REVISION}, or {TESTED_REVISION}.pre") from error
 
 
 def warn_of(revision: str, today: date) -> str | None:
@@ -33,19 +33,20 @@ def warn_of(revision: str, today: date) -> str | None:
     Raises `OptionError` for one that is malformed, or that lies ahead (the tested one never does, whatever the clock).
     """
     made = date_of(revision)
-    if made > today and revision != PINNED:
+    if made > today and revision != TESTED_REVISION:
         raise OptionError(
-            f"revision: {revision} lies ahead, and Klaviyo answers 404; leave it out ({PINNED} is tested)"
+            f"revision: {revision} lies ahead, and Klaviyo answers 404; leave it out ({TESTED_REVISION} is tested)"
         )
     deprecated, retired = _years_on(made, 1), _years_on(made, 2)
+    use = f"use {TESTED_REVISION}"
     if today >= retired:
-        return f"revision {revision} was retired on {retired}: Klaviyo answers in the form of a newer one; use {PINNED}"
+        return f"revision {revision} was retired on {retired}: Klaviyo answers in the form of a newer one; {use}"
     if today >= retired - SOON:
-        return f"revision {revision} is retired on {retired}; use {PINNED}"
+        return f"revision {revision} is retired on {retired}; {use}"
     if today >= deprecated:
-        return f"revision {revision} is deprecated since {deprecated} and retired on {retired}; use {PINNED}"
+        return f"revision {revision} is deprecated since {deprecated} and retired on {retired}; {use}"
     if today >= deprecated - SOON:
-        return f"revision {revision} is deprecated from {deprecated} on; use {PINNED}, or update this package"
+        return f"revision {revision} is deprecated from {deprecated} on; {use}, or update this package"
     return None
 
 

@@ -81,10 +81,7 @@ def _owned(kind: str, word: str, most: int) -> tuple[Template, Template, Templat
 _CREATE, _UPDATE, _DELETE = _owned("tag", "tag", 500)
 CREATE = replace(
     _CREATE,
-    record={
-        "type": "tag",
-        "relationships?": {"tag-group": {"data": {"type": "tag-group", "id": "{tag_group_id}"}}},
-    },
+    record={"type": "tag", "relationships?": {"tag-group": {"data": {"type": "tag-group", "id": "{tag_group_id}"}}}},
     settings=(Setting("tag_group_id", "id of the group; the account's default group otherwise"),),
 )
 _CREATE_GROUP, _UPDATE_GROUP, _DELETE_GROUP = _owned("tag-group", "tag group", 50)

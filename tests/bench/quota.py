@@ -14,24 +14,24 @@ import statistics
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Batch, EncodedRows, Envelope, Quota, Span
+from spark_klaviyo.core.policy import RESEND, Policy
+from spark_klaviyo.core.secrets import Credentials, Secret
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.sender import deliver
-from spark_klaviyo.http.policy import RESEND, Policy, ResendRule
 from spark_klaviyo.http.transport import Transport
-from spark_klaviyo.options.secrets import Credentials, Secret
+from spark_klaviyo.plan.model import SendSpec
 from spark_klaviyo.ratelimit.client import RateLimitClient, RemoteRateLimiter
 from spark_klaviyo.ratelimit.limiter import LocalRateLimiter, RateLimiter
 from spark_klaviyo.ratelimit.server import RateLimitServer
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.templates import CURRENT
-from spark_klaviyo.templates.model import Template
 from tests.bench.stored import store
 from tests.core.scaled_clock import ScaledClock
 from tests.ratelimit.account_simulation import coalesced, ideal_seconds, spread
@@ -99,18 +99,12 @@ def cases() -> Iterator[Case]:
     yield Case("df.write, 8 even partitions, 400 requests", "guess", tuple(spread(400, 8)), 1.25, 0.05)
 
 
-@dataclass(frozen=True)
-class SendSpec:
+def send_spec(base_url: str, quota: Quota) -> SendSpec:
     """What sending needs of a plan."""
-
-    base_url: str
-    quota: Quota
-    template: Template = CURRENT["bulk_import_profiles"]
-    policy: Policy = field(default_factory=Policy)
-    resend: ResendRule = RESEND
-    workers: int = 4
-    run_id: str = "bench"
-    params: tuple[object, ...] = ()
+    template = CURRENT["bulk_import_profiles"]
+    return SendSpec(
+        run_id="bench", template=template, quota=quota, policy=Policy(), resend=RESEND, base_url=base_url, workers=4
+    )
 
 
 @dataclass(frozen=True)
@@ -179,7 +173,7 @@ class Job:
         with ExitStack() as held:
             held.callback(transport.close)
             context = SendContext(transport, self._limiter(held), self.clock, Stop(), random.random)
-            for delivery in deliver(SendSpec(self.url, self.case.quota), batches(requests), context):
+            for delivery in deliver(send_spec(self.url, self.case.quota), batches(requests), context):
                 if delivery is not None:
                     with self._lock:
                         self.taken += delivery.accepted

@@ -63,7 +63,7 @@ def test_a_refused_key_is_the_last_thing_looked_at() -> None:
         assert line(result, "key").ok is False
         assert line(result, "address").ok is True
         assert len(klaviyo.requests) == 1
-        assert "pk_test" not in f"{result}{result!r}{result.to_dict()}{result.fragment()}"
+        assert "pk_test" not in f"{result}{result!r}{result.to_dict()}{result._repr_html_()}"
 
 
 def test_a_key_that_may_not_read_the_account_is_good_all_the_same() -> None:
@@ -198,7 +198,7 @@ def test_one_sample_row_is_sent_only_when_asked_for() -> None:
         assert result.sent
         assert "HTTP 201" in line(result, "sample row").detail
         assert [profile["email"] for profile in klaviyo.profiles] == ["ann@example.com"]
-        assert "Nothing was written" not in str(result.fragment())
+        assert "Nothing was written" not in str(result._repr_html_())
 
 
 def test_a_sample_row_that_is_refused_is_a_failure_that_repeats_no_value() -> None:

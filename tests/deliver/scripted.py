@@ -12,16 +12,17 @@ import numpy as np
 
 from spark_klaviyo.core.codes import Failure
 from spark_klaviyo.core.models import Batch, EncodedRows, Envelope, Limits, Quota, Reply, Span
+from spark_klaviyo.core.policy import RESEND, Policy, ResendRule
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import Delivery, SendContext
 from spark_klaviyo.deliver.sender import deliver
-from spark_klaviyo.http.policy import RESEND, Policy, ResendRule
+from spark_klaviyo.plan.model import SendSpec
 from spark_klaviyo.ratelimit.limiter import RateLimiter, Unlimited
 from spark_klaviyo.templates.model import Family, Job, Template
 from tests.core.virtual_clock import VirtualClock
 
 POINTER = "/data/attributes/profiles/data"
-NO_QUOTA = Quota(())
+NO_QUOTA, POLICY = Quota(()), Policy()
 ENVELOPE = Envelope("/api/rows", b'{"data":[', b"]}")
 HTML = b"<!DOCTYPE html><html></html>"
 
@@ -92,36 +93,39 @@ class Account:
         return Reply(400, body=refusal(400, *[at_row(place) for place in named] or [{"source": {"pointer": "/data"}}]))
 
 
-@dataclass(frozen=True)
-class SendSpec:
-    """What sending needs of a plan."""
-
-    policy: Policy = field(default_factory=Policy)
-    workers: int = 3
-    job: Job | None = None
-    confirmed_by_reply: bool = True
-    resend: ResendRule = RESEND
-    run_id: str = "run"
-    quota: Quota = NO_QUOTA
-    base_url: str = "https://a.klaviyo.com"
-    params: tuple[object, ...] = ()
-
-    @property
-    def template(self) -> Template:
-        return Template(
-            name="rows",
-            family=Family.PROFILES,
-            summary="",
-            method="POST",
-            path="/api/rows",
-            body=None,
-            fields=(),
-            limits=Limits(100, 1000),
-            quota=self.quota,
-            confirmed_by_reply=self.confirmed_by_reply,
-            job=self.job,
-            rows_pointer=POINTER,
-        )
+def send_spec(
+    policy: Policy = POLICY,
+    *,
+    workers: int = 3,
+    job: Job | None = None,
+    confirmed_by_reply: bool = True,
+    resend: ResendRule = RESEND,
+    quota: Quota = NO_QUOTA,
+) -> SendSpec:
+    """What sending needs of a plan, for the account's endpoint."""
+    template = Template(
+        name="rows",
+        family=Family.PROFILES,
+        summary="",
+        method="POST",
+        path="/api/rows",
+        body=None,
+        fields=(),
+        limits=Limits(100, 1000),
+        quota=quota,
+        confirmed_by_reply=confirmed_by_reply,
+        job=job,
+        rows_pointer=POINTER,
+    )
+    return SendSpec(
+        run_id="run",
+        template=template,
+        quota=quota,
+        policy=policy,
+        resend=resend,
+        base_url="https://a.klaviyo.com",
+        workers=workers,
+    )
 
 
 def encoded_rows(numbers: Sequence[int]) -> EncodedRows:
@@ -148,9 +152,9 @@ def context_of(account: Account, *, limiter: RateLimiter | None = None, stop: St
     return SendContext(account, limiter or Unlimited(), VirtualClock(), stop or Stop(), lambda: 0.5)
 
 
-def delivered(order: SendSpec, rows: Iterator[Batch], context: SendContext) -> list[Delivery]:
+def delivered(spec: SendSpec, rows: Iterator[Batch], context: SendContext) -> list[Delivery]:
     """All deliveries of a write."""
-    return [delivery for delivery in deliver(order, rows, context) if delivery is not None]
+    return [delivery for delivery in deliver(spec, rows, context) if delivery is not None]
 
 
 def numbers_of(deliveries: Sequence[Delivery]) -> list[int]:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from spark_klaviyo.core.choices import ContentFormat
 from spark_klaviyo.core.models import Limits, Quota
-from spark_klaviyo.http.policy import RESEND, Policy
+from spark_klaviyo.core.policy import RESEND, Policy
+from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.options.choices import Validate
-from spark_klaviyo.options.secrets import Credentials
 from spark_klaviyo.plan.model import Checks, FieldCheck, RequestParam, WritePlan
 from spark_klaviyo.plan.shape import Fixed, Leaf, LeafForm, Node, Record
 from spark_klaviyo.plan.types import Field, Type, read_type

@@ -26,8 +26,8 @@ def main(state: Path) -> None:
             for event in run_task(plan, compared(plan, people(1_500), encoded_rows=300), context):
                 ran.add(event)
         report = ran.report
-        told = {name: getattr(report, name) for name in ("accepted", "unsent", "rows", "stopped", "warnings")}
-        sys.stdout.write(json.dumps({**told, "adds_up": report.adds_up(), "arrived": len(klaviyo.profiles)}))
+        found = {name: getattr(report, name) for name in ("accepted", "unsent", "rows", "stopped", "warnings")}
+        sys.stdout.write(json.dumps({**found, "adds_up": report.adds_up(), "arrived": len(klaviyo.profiles)}))
 
 
 if __name__ == "__main__":

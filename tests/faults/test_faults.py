@@ -1,4 +1,4 @@
-"""Everything that may go wrong on the way: what arrived, how often, and what the report says, over real HTTP."""
+"""Every fault of a server and of the network, over real HTTP: what arrived, how often, and what the report says."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class Case:
-    """One trouble met by four rows in one request (bulk import, harmless to repeat)."""
+    """A fault met by four rows in one request (bulk import, idempotent)."""
 
     name: str
     fault: Fault
@@ -53,8 +53,8 @@ def once(kind: str, **more: object) -> Fault:
     return Fault(kind, path=IMPORTS, method="POST", **{"times": 1, **more})  # type: ignore[arg-type]
 
 
-WELL = Expected(arrived=1, requests=2, delivered=ROWS, retries=1)
-WELL_MAYBE_TWICE = Expected(arrived=1, requests=2, delivered=ROWS, retries=1, resent=ROWS)
+DELIVERED = Expected(arrived=1, requests=2, delivered=ROWS, retries=1)
+DELIVERED_MAYBE_TWICE = Expected(arrived=1, requests=2, delivered=ROWS, retries=1, resent=ROWS)
 TWICE = Expected(arrived=2, requests=2, delivered=ROWS, retries=1, resent=ROWS)
 WAITED = Expected(arrived=1, requests=2, delivered=ROWS, throttled=1)
 UNAVAILABLE = Expected(arrived=0, requests=2, codes=("unavailable",) * ROWS, retries=1)
@@ -66,21 +66,21 @@ def stopped(code: str, requests: int = 1, throttled: int = 0) -> Expected:
 
 QUICK = {"timeout_seconds": 0.4}
 CASES = [
-    Case("reset before the server has done it", once("reset_before"), WELL_MAYBE_TWICE),
+    Case("reset before the server has done it", once("reset_before"), DELIVERED_MAYBE_TWICE),
     Case("reset after the server has done it", once("reset_after"), TWICE),
     Case("slower than the caller waits", once("slow", seconds=1.0), TWICE, QUICK),
     Case("slow, but in time", once("slow", seconds=0.1), Expected(arrived=1, requests=1, delivered=ROWS)),
-    Case("hanging", once("hang"), WELL_MAYBE_TWICE, QUICK),
+    Case("hanging", once("hang"), DELIVERED_MAYBE_TWICE, QUICK),
     Case("truncated answer", once("truncated"), Expected(arrived=1, requests=1, accepted=ROWS)),
-    Case("a page instead of the answer", status(202, body="html"), WELL_MAYBE_TWICE),
-    Case("500 with Klaviyo's document", status(500), WELL_MAYBE_TWICE),
-    Case("500 with a page", status(500, body="html"), WELL_MAYBE_TWICE),
-    Case("502", status(502, body="html"), WELL_MAYBE_TWICE),
-    Case("503", status(503), WELL),
-    Case("503 without a body", status(503, body="empty"), WELL),
-    Case("504", status(504, body="html"), WELL_MAYBE_TWICE),
-    Case("524", status(524, body="html"), WELL_MAYBE_TWICE),
-    Case("408", status(408, body="empty"), WELL),
+    Case("a page instead of the answer", status(202, body="html"), DELIVERED_MAYBE_TWICE),
+    Case("500 with Klaviyo's document", status(500), DELIVERED_MAYBE_TWICE),
+    Case("500 with a page", status(500, body="html"), DELIVERED_MAYBE_TWICE),
+    Case("502", status(502, body="html"), DELIVERED_MAYBE_TWICE),
+    Case("503", status(503), DELIVERED),
+    Case("503 without a body", status(503, body="empty"), DELIVERED),
+    Case("504", status(504, body="html"), DELIVERED_MAYBE_TWICE),
+    Case("524", status(524, body="html"), DELIVERED_MAYBE_TWICE),
+    Case("408", status(408, body="empty"), DELIVERED),
     Case("503 without end", status(503, times=None), UNAVAILABLE, {"attempts": 2}),
     Case("429 without Retry-After", status(429), WAITED),
     Case("429 with Retry-After 0", status(429, retry_after=0), WAITED),
@@ -99,7 +99,7 @@ CASES = [
     Case("410", status(410), stopped("retired")),
     Case("405", status(405), stopped("refused")),
     Case("415", status(415), stopped("refused")),
-    Case("a status nobody knows", status(418, body="text"), Expected(0, 1, codes=("refused",) * ROWS)),
+    Case("an unknown status", status(418, body="text"), Expected(0, 1, codes=("refused",) * ROWS)),
 ]
 
 
@@ -122,15 +122,15 @@ def check(klaviyo: KlaviyoSimulator, ran: Ran, expected: Expected, arrived: int,
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_of_four_rows_in_a_request_each_meets_its_trouble_and_the_report_says_so(case: Case) -> None:
+def test_a_fault_of_an_idempotent_request_ends_as_the_report_says(case: Case) -> None:
     with KlaviyoSimulator(faults=[case.fault]) as klaviyo:
         ran = run(klaviyo, people(ROWS), **case.options)
         check(klaviyo, ran, case.expected, len(klaviyo.jobs), IMPORTS)
         assert len(klaviyo.profiles) == (ROWS if case.expected.arrived else 0)
 
 
-# One row a request, and sending it twice would do harm: creating a profile that exists is refused.
-HARMFUL = [
+# One row a request, not idempotent: creating a profile that exists is refused.
+NOT_IDEMPOTENT = [
     (once("reset_before"), "auto", Expected(0, 1, codes=("in_doubt",))),
     (once("reset_after"), "auto", Expected(1, 1, codes=("in_doubt",))),
     (once("hang"), "auto", Expected(0, 1, codes=("in_doubt",))),
@@ -150,8 +150,10 @@ HARMFUL = [
 ]
 
 
-@pytest.mark.parametrize(("fault", "resend", "expected"), HARMFUL, ids=lambda value: getattr(value, "kind", None))
-def test_where_a_resend_could_do_harm_a_lost_answer_leaves_the_row_in_doubt(
+@pytest.mark.parametrize(
+    ("fault", "resend", "expected"), NOT_IDEMPOTENT, ids=lambda value: getattr(value, "kind", None)
+)
+def test_a_lost_reply_of_a_request_that_is_not_idempotent_leaves_the_row_in_doubt(
     fault: Fault, resend: str, expected: Expected
 ) -> None:
     with KlaviyoSimulator(faults=[replace(fault, path=PROFILES)]) as klaviyo:
@@ -159,13 +161,13 @@ def test_where_a_resend_could_do_harm_a_lost_answer_leaves_the_row_in_doubt(
         check(klaviyo, ran, expected, len(klaviyo.profiles), PROFILES)
 
 
-def test_never_resending_leaves_harmless_rows_in_doubt_too() -> None:
+def test_with_resend_never_rows_of_idempotent_requests_are_in_doubt_too() -> None:
     with KlaviyoSimulator(faults=[once("reset_after")]) as klaviyo:
         ran = run(klaviyo, people(ROWS), resend="never")
         check(klaviyo, ran, Expected(1, 1, codes=("in_doubt",) * ROWS), len(klaviyo.jobs), IMPORTS)
 
 
-def test_a_lost_answer_in_the_middle_leaves_all_other_requests_alone() -> None:
+def test_a_lost_reply_does_not_affect_other_requests() -> None:
     with KlaviyoSimulator(faults=[once("reset_after", after=3)]) as klaviyo:
         ran = run(klaviyo, people(50), max_rows=5, rate_limit="none")
     assert (ran.report.delivered, ran.report.resent, ran.report.retries) == (50, 5, 1)
@@ -182,7 +184,7 @@ def test_a_wrong_key_costs_one_request_and_no_row() -> None:
     assert ran.report.stopped[0] == "unauthorized"
 
 
-def test_a_key_that_is_revoked_midway_stops_the_write_and_every_row_is_accounted_for() -> None:
+def test_a_key_that_is_revoked_during_a_write_stops_it_and_every_row_is_counted() -> None:
     with KlaviyoSimulator(latency=0.02) as klaviyo:
         threading.Timer(0.25, klaviyo.revoke, [KEY]).start()
         ran = run(klaviyo, people(500), max_rows=5, rate_limit="none", encoded_rows=50)
@@ -193,11 +195,11 @@ def test_a_key_that_is_revoked_midway_stops_the_write_and_every_row_is_accounted
     assert report.stopped is not None
     assert report.stopped[0] == "unauthorized"
     assert 0 < report.accepted == 5 * len(taken) == len(klaviyo.profiles)
-    assert 1 <= len(refused) <= 4  # as many as were under way
+    assert 1 <= len(refused) <= 4  # at most those in flight
     assert report.rows - report.accepted == report.unsent > 0
 
 
-def test_no_redirect_is_followed_and_no_key_leaves_for_elsewhere() -> None:
+def test_no_redirect_is_followed_and_no_key_is_sent_elsewhere() -> None:
     with KlaviyoSimulator() as elsewhere:
         fault = once("redirect", location=f"{elsewhere.url}{IMPORTS}")
         with KlaviyoSimulator(faults=[fault]) as klaviyo:
@@ -206,7 +208,7 @@ def test_no_redirect_is_followed_and_no_key_leaves_for_elsewhere() -> None:
     assert ran.report.unsent == 2
 
 
-def test_a_wait_told_as_a_date_counts_from_the_servers_own_clock() -> None:
+def test_a_retry_after_date_counts_from_the_servers_clock() -> None:
     later = format_datetime(datetime.now(timezone.utc) + timedelta(seconds=9), usegmt=True)
     with KlaviyoSimulator(faults=[status(429, retry_after=later)]) as klaviyo:
         ran = run(klaviyo, people(ROWS))

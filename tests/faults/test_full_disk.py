@@ -16,11 +16,11 @@ def test_a_full_disk_stops_the_write_and_tells_which_rows_the_next_run_sends_aga
     command = [sys.executable, "-m", "tests.faults.full_disk", str(tmp_path / "state")]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["adds_up"]
-    assert told["stopped"][0] == "state_unwritable"
-    assert "state_path" in told["stopped"][1]
-    assert told["arrived"] == told["accepted"] == told["warnings"][UNRECORDED]
-    assert told["accepted"] <= 300 * 5  # the first request, and those that were under way when it was written down
-    assert told["accepted"] + told["unsent"] == told["rows"]
+    found = json.loads(done.stdout)
+    assert found["adds_up"]
+    assert found["stopped"][0] == "state_unwritable"
+    assert "state_path" in found["stopped"][1]
+    assert found["arrived"] == found["accepted"] == found["warnings"][UNRECORDED]
+    assert found["accepted"] <= 300 * 5  # the first request, and those that were under way when it was written down
+    assert found["accepted"] + found["unsent"] == found["rows"]
     assert [file.name for file in (tmp_path / "state").glob("part-*")] == []

@@ -59,9 +59,9 @@ def start(klaviyo: KlaviyoSimulator, tmp_path: Path) -> Iterator[Start]:
 
 def report_of(job: subprocess.Popen[str]) -> dict[str, Any]:
     out, err = job.communicate(timeout=240)
-    told = [line.removeprefix("REPORT ") for line in out.splitlines() if line.startswith("REPORT ")]
-    assert told, err[-3000:]
-    report: dict[str, Any] = json.loads(told[0])
+    reports = [line.removeprefix("REPORT ") for line in out.splitlines() if line.startswith("REPORT ")]
+    assert reports, err[-3000:]
+    report: dict[str, Any] = json.loads(reports[0])
     return report
 
 
@@ -137,7 +137,7 @@ def test_the_jobs_of_a_run_whose_driver_was_killed_while_it_sent_are_followed_la
     with suppress(ProcessLookupError):
         os.killpg(job.pid, signal.SIGKILL)
     known = set[str]()
-    while known != set(klaviyo.jobs):  # workers of a killed driver go on until they have something to tell it
+    while known != set(klaviyo.jobs):  # workers of a killed driver go on until they report to it
         known = set(klaviyo.jobs)
         time.sleep(3.0)
     report = follow_klaviyo(str(tmp_path / "receipts"), api_key="pk_key_of_the_killed", base_url=klaviyo.url)

@@ -1,4 +1,4 @@
-"""Nobody there, nobody trusted, no name: the write stops, no row is rejected, and nothing of the key leaves."""
+"""No server, no trusted certificate, no name: the write stops, no row is rejected, and the key is not sent."""
 
 from __future__ import annotations
 
@@ -69,23 +69,23 @@ class Listener:
     """A server on loopback that keeps everything it is sent, in clear text or over TLS."""
 
     context: ssl.SSLContext | None
-    heard: bytearray = field(default_factory=bytearray)
-    door: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
+    received: bytearray = field(default_factory=bytearray)
+    listening: socket.socket = field(default_factory=lambda: socket.create_server(("127.0.0.1", 0)))
 
     def serve(self) -> None:
         while True:
             try:
-                connection, _ = self.door.accept()
+                connection, _ = self.listening.accept()
             except OSError:
                 return
             with connection:
-                self._hear(connection)
+                self._receive(connection)
 
-    def _hear(self, connection: socket.socket) -> None:
+    def _receive(self, connection: socket.socket) -> None:
         try:
             inner = self.context.wrap_socket(connection, server_side=True) if self.context else connection
             inner.settimeout(2)
-            self.heard += inner.recv(65536)
+            self.received += inner.recv(65536)
             inner.sendall(b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n")
         except OSError:
             return
@@ -109,31 +109,31 @@ def listening(context: ssl.SSLContext | None) -> Iterator[Listener]:
     thread = threading.Thread(target=listener.serve, daemon=True)
     thread.start()
     yield listener
-    listener.door.shutdown(socket.SHUT_RDWR)
-    listener.door.close()
+    listener.listening.shutdown(socket.SHUT_RDWR)
+    listener.listening.close()
     thread.join(5)
 
 
-def test_a_certificate_that_nobody_vouches_for(context: ssl.SSLContext) -> None:
+def test_an_untrusted_certificate(context: ssl.SSLContext) -> None:
     for listener in listening(context):
-        ran = sent(plan_at(f"https://localhost:{listener.door.getsockname()[1]}"))
+        ran = sent(plan_at(f"https://localhost:{listener.listening.getsockname()[1]}"))
         assert_stopped_unreachable(ran, "certificate")
-        assert listener.heard == b""
+        assert listener.received == b""
 
 
-def test_a_server_that_speaks_no_tls_gets_no_key() -> None:
+def test_a_server_without_tls_gets_no_key() -> None:
     for listener in listening(None):
-        ran = sent(plan_at(f"https://localhost:{listener.door.getsockname()[1]}"))
+        ran = sent(plan_at(f"https://localhost:{listener.listening.getsockname()[1]}"))
         assert_stopped_unreachable(ran, "TLS")
-        assert KEY.encode() not in listener.heard
+        assert KEY.encode() not in listener.received
 
 
-def test_plain_http_is_spoken_to_loopback_only() -> None:
+def test_plain_http_is_used_for_loopback_only() -> None:
     with pytest.raises(OptionError, match="http"):
         plan_at("http://klaviyo.example.com")
 
 
-def test_a_server_that_comes_up_late_is_waited_for() -> None:
+def test_a_server_that_starts_late_is_waited_for() -> None:
     port = free_port()
     came: list[KlaviyoSimulator] = []
     starting = threading.Timer(0.3, lambda: came.append(KlaviyoSimulator(port=port).start()))

@@ -1,4 +1,4 @@
-"""A server on loopback whose every answer a test writes by hand, byte by byte if it likes."""
+"""A server on loopback whose answers are written by the test, byte by byte where needed."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def reply(status: int = 200, body: bytes = b"", headers: str = "") -> Answer:
 
 
 def raw(text: bytes) -> Answer:
-    """These bytes, then the end."""
+    """Sends these bytes and closes."""
 
     def answer(connection: socket.socket, _: Received) -> bool:
         connection.sendall(text)
@@ -47,7 +47,7 @@ def raw(text: bytes) -> Answer:
 
 
 def reset(connection: socket.socket, _: Received) -> bool:
-    """Closes with a reset, without a word."""
+    """Closes with a reset and sends nothing."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     return False
 

@@ -1,4 +1,4 @@
-"""What error documents say, and what of it may be repeated."""
+"""Error documents: what they say, and what of it is safe to repeat."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_refused_filter_names_its_parameter() -> None:
 @pytest.mark.parametrize(
     ("body", "said"), [(b'{"detail":"no list"}', "no list"), (b'{"message":"retired"}', "retired")]
 )
-def test_the_old_apis_say_it_in_one_word(body: bytes, said: str) -> None:
+def test_documents_of_the_old_apis_have_a_detail_alone(body: bytes, said: str) -> None:
     assert faults(body) == (Fault(detail=said),)
 
 
@@ -52,7 +52,7 @@ def test_the_old_apis_say_it_in_one_word(body: bytes, said: str) -> None:
         b"[" * 9999,
     ],
 )
-def test_a_body_that_says_nothing_has_no_faults(body: bytes) -> None:
+def test_an_unreadable_body_has_no_faults(body: bytes) -> None:
     assert faults(body) == ()
     assert job_id(body) is None
 
@@ -64,7 +64,7 @@ def test_no_body_whatever_raises(body: bytes) -> None:
     is_html(body)
 
 
-def test_a_job_is_known_by_its_id() -> None:
+def test_the_job_id_of_a_202_is_read() -> None:
     assert job_id(b'{"data":{"type":"profile-bulk-import-job","id":"QUJj"}}') == "QUJj"
     assert job_id(b'{"data":{"id":7}}') is None
 
@@ -83,7 +83,7 @@ def test_a_job_is_known_by_its_id() -> None:
         ("'Ann' is not a valid choice for 'id'.", "'…' is not a valid choice for '…'."),
     ],
 )
-def test_the_sentence_stays_and_the_values_go(said: str, safe: str) -> None:
+def test_a_safe_detail_keeps_the_sentence_without_its_values(said: str, safe: str) -> None:
     assert safe_detail(said) == safe
 
 
@@ -99,7 +99,7 @@ def test_the_sentence_stays_and_the_values_go(said: str, safe: str) -> None:
         "Invalid job id",
     ],
 )
-def test_a_sentence_without_values_stays_as_it_is(said: str) -> None:
+def test_a_detail_without_values_stays_as_it_is(said: str) -> None:
     assert safe_detail(said) == said
 
 
@@ -109,12 +109,12 @@ frames = st.sampled_from(["Invalid value {}", "'{}' is taken", 'Profile "{}" exi
 
 
 @given(frames, st.one_of(emails, phones))
-def test_no_address_and_no_number_survives(frame: str, value: str) -> None:
+def test_no_email_and_no_number_is_left_in_a_safe_detail(frame: str, value: str) -> None:
     assert value not in safe_detail(frame.replace("{}", value))
 
 
 @given(st.text(max_size=1000))
 def test_details_are_one_bounded_line_without_control_characters(text: str) -> None:
-    line = clean(text)
-    assert len(line) <= 300
-    assert line.isprintable() or not any(ord(letter) < 32 or 0x7F <= ord(letter) < 0xA0 for letter in line)
+    detail = clean(text)
+    assert len(detail) <= 300
+    assert detail.isprintable() or not any(ord(letter) < 32 or 0x7F <= ord(letter) < 0xA0 for letter in detail)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from spark_klaviyo.core.codes import Failure
 from spark_klaviyo.core.models import Reply
+from spark_klaviyo.core.policy import Policy
 from spark_klaviyo.http.documents import is_html
 from spark_klaviyo.http.judge import (
     Done,
@@ -24,7 +25,6 @@ from spark_klaviyo.http.judge import (
     is_success,
     judge,
 )
-from spark_klaviyo.http.policy import Policy
 
 HTML = b"<!DOCTYPE html><html><body>Just a moment...</body></html>"
 

@@ -1,4 +1,4 @@
-"""Requests over real connections: what leaves, what comes back, and what every kind of failure is called."""
+"""Requests over real connections: what is sent, what comes back, and how every kind of failure is classified."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ import pytest
 from spark_klaviyo.core.choices import KeyIn
 from spark_klaviyo.core.clock import rfc3339
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER
+from spark_klaviyo.core.secrets import Credentials, Secret
 from spark_klaviyo.http.failures import is_blackholed
 from spark_klaviyo.http.transport import MAX_REPLY_BYTES, Transport
-from spark_klaviyo.options.secrets import Credentials, Secret
 from tests.core.virtual_clock import VirtualClock
 from tests.http.loopback_server import Loopback, Received, raw, reply, reset
 
@@ -64,10 +64,10 @@ def test_a_body_leaves_part_by_part_with_its_length_and_never_chunked() -> None:
 def test_memory_stays_flat_while_a_large_body_is_sent() -> None:
     megabyte = memoryview(bytes(1_000_000))
     with Loopback(keep_bodies=False) as server:
-        line = transport(server.url)
-        line.send("POST", "/warm-up", parts=[b"x"])
+        sender = transport(server.url)
+        sender.send("POST", "/warm-up", parts=[b"x"])
         tracemalloc.start()
-        line.send("POST", "/api/x", parts=[b"head", *[megabyte] * 60, b"tail"])
+        sender.send("POST", "/api/x", parts=[b"head", *[megabyte] * 60, b"tail"])
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
     assert server.received[-1].size == 60_000_008
@@ -76,9 +76,9 @@ def test_memory_stays_flat_while_a_large_body_is_sent() -> None:
 
 def test_connections_are_kept_and_used_again() -> None:
     with Loopback() as server:
-        line = transport(server.url)
-        statuses = [line.send("POST", "/api/x", parts=[b"{}"]).status for _ in range(5)]
-        line.close()
+        sender = transport(server.url)
+        statuses = [sender.send("POST", "/api/x", parts=[b"{}"]).status for _ in range(5)]
+        sender.close()
     assert statuses == [200] * 5
     assert server.connections == 1
 
@@ -89,7 +89,7 @@ def test_an_empty_answer_is_an_empty_body() -> None:
     assert (answer.status, answer.body, answer.failure) == (202, b"", None)
 
 
-def test_a_redirect_is_an_answer_and_nobody_else_sees_the_key() -> None:
+def test_a_redirect_is_a_reply_and_the_key_is_not_sent_after_it() -> None:
     with Loopback() as elsewhere, Loopback([reply(302, headers=f"Location: {elsewhere.url}/x\r\n")]) as server:
         answer = transport(server.url).send("POST", "/api/x", parts=[b"{}"])
     assert answer.status == 302
@@ -98,9 +98,9 @@ def test_a_redirect_is_an_answer_and_nobody_else_sees_the_key() -> None:
 
 def test_cookies_are_not_kept() -> None:
     with Loopback([reply(headers="Set-Cookie: __cf_bm=1; Path=/\r\n")]) as server:
-        line = transport(server.url)
-        line.send("GET", "/a")
-        line.send("GET", "/b")
+        sender = transport(server.url)
+        sender.send("GET", "/a")
+        sender.send("GET", "/b")
     assert all("cookie" not in received.headers for received in server.received)
 
 
@@ -120,8 +120,8 @@ def test_proxies_are_honoured_and_the_option_goes_first(given: str) -> None:
     with Loopback() as proxy:
         if given != "option":
             os.environ["http_proxy"] = proxy.url if given == "environment" else f"http://127.0.0.1:{closed_port()}"
-        line = transport("http://klaviyo.invalid", proxy=None if given == "environment" else proxy.url)
-        answer = line.send("GET", "/api/lists")
+        sender = transport("http://klaviyo.invalid", proxy=None if given == "environment" else proxy.url)
+        answer = sender.send("GET", "/api/lists")
     assert answer.status == 200
     assert proxy.received[0].target == "http://klaviyo.invalid/api/lists"
 
@@ -135,12 +135,10 @@ def test_proxies_are_honoured_and_the_option_goes_first(given: str) -> None:
         (KeyIn.NONE, None, "a=b%2Bc", b"[\x00key\x00]"),
     ],
 )
-def test_the_key_travels_where_it_is_asked_to(
-    key_in: KeyIn, authorization: str | None, query: str, body: bytes
-) -> None:
+def test_the_key_is_sent_where_key_in_says(key_in: KeyIn, authorization: str | None, query: str, body: bytes) -> None:
     with Loopback() as server:
-        line = transport(server.url, key_in=key_in)
-        line.send("POST", "/api/x", query=[("a", "b+c")], parts=[b"[" + KEY_PLACEHOLDER + b"]"])
+        sender = transport(server.url, key_in=key_in)
+        sender.send("POST", "/api/x", query=[("a", "b+c")], parts=[b"[" + KEY_PLACEHOLDER + b"]"])
     (received,) = server.received
     assert received.headers.get("authorization") == authorization
     assert urlsplit(received.target).query == query
@@ -153,14 +151,14 @@ def test_an_access_token_travels_as_a_bearer() -> None:
     assert server.received[0].headers["authorization"] == "Bearer token"
 
 
-def test_the_moment_of_sending_is_filled_in_anew_for_each_attempt() -> None:
+def test_the_time_of_sending_is_filled_in_anew_for_each_attempt() -> None:
     clock = VirtualClock()
     with Loopback() as server:
-        line = transport(server.url, clock=clock)
-        line.send("POST", "/api/x", parts=[b'{"now":"', NOW_PLACEHOLDER, b'"}'])
+        sender = transport(server.url, clock=clock)
+        sender.send("POST", "/api/x", parts=[b'{"now":"', NOW_PLACEHOLDER, b'"}'])
         first = rfc3339(clock.wall())
         clock.pass_by(60.0)
-        line.send("POST", "/api/x", parts=[b'{"now":"', NOW_PLACEHOLDER, b'"}'])
+        sender.send("POST", "/api/x", parts=[b'{"now":"', NOW_PLACEHOLDER, b'"}'])
     bodies = [received.body.decode() for received in server.received]
     assert bodies == [f'{{"now":"{moment}"}}' for moment in (first, rfc3339(clock.wall()))]
 
@@ -175,7 +173,7 @@ def never(_: socket.socket, __: Received) -> bool:
     [(reset, "reset"), (raw(b""), "reset"), (raw(b"garbage\r\n\r\n"), "reset"), (never, "timeout")],
     ids=["reset", "closed", "garbage", "hanging"],
 )
-def test_a_lost_answer_is_told_from_a_request_that_never_left(answer: object, failure: str) -> None:
+def test_a_lost_reply_is_distinguished_from_a_request_that_never_left(answer: object, failure: str) -> None:
     with Loopback([answer]) as server:  # type: ignore[list-item]
         got = transport(server.url, timeout_seconds=0.3).send("POST", "/api/x", parts=[b"{}"])
     assert (got.status, got.failure, got.sent) == (None, failure, True)
@@ -203,12 +201,12 @@ def test_an_unreachable_proxy_was_not_sent() -> None:
     assert (got.status, got.failure, got.sent) == (None, "proxy", False)
 
 
-def test_a_name_that_a_blocklist_sends_nowhere_is_recognised() -> None:
+def test_a_name_that_a_blocklist_resolves_to_nowhere_is_recognised() -> None:
     assert is_blackholed("0.0.0.0")  # noqa: S104
     assert not is_blackholed("127.0.0.1")
 
 
-def test_a_certificate_nobody_vouches_for_is_refused_before_anything_is_sent() -> None:
+def test_an_untrusted_certificate_is_refused_before_anything_is_sent() -> None:
     with Loopback(certificate=CERTIFICATE) as server:
         got = transport(server.url).send("POST", "/api/x", parts=[b"{}"])
     assert (got.status, got.failure, got.sent) == (None, "tls", False)
@@ -221,14 +219,14 @@ def test_the_ca_bundle_of_the_environment_is_honoured() -> None:
         assert transport(server.url).send("GET", "/api/x").status == 200
 
 
-def test_an_answer_that_breaks_off_keeps_its_status() -> None:
+def test_a_truncated_reply_keeps_its_status() -> None:
     with Loopback([raw(b'HTTP/1.1 202 X\r\nContent-Length: 100\r\n\r\n{"data":')]) as server:
         got = transport(server.url).send("POST", "/api/x", parts=[b"{}"])
     assert (got.status, got.failure) == (202, "truncated")
     assert got.body in (b'{"data":', b"")
 
 
-def test_an_endless_answer_is_read_to_its_bound() -> None:
+def test_an_endless_reply_is_read_up_to_a_limit() -> None:
     with Loopback([reply(200, bytes(MAX_REPLY_BYTES + 1_000_000))]) as server:
         got = transport(server.url).send("GET", "/api/x")
     assert (len(got.body), got.failure) == (MAX_REPLY_BYTES, "truncated")
@@ -252,10 +250,10 @@ def test_a_header_that_cannot_be_sent_is_a_failure_and_no_exception() -> None:
 def test_nothing_that_is_logged_holds_the_key_or_the_address(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with Loopback() as server:
-        line = transport(server.url, key_in=KeyIn.QUERY)
-        line.send("GET", "/api/profiles/somebody%40example.com")
-        text = repr(line)
-        line.close()
+        sender = transport(server.url, key_in=KeyIn.QUERY)
+        sender.send("GET", "/api/profiles/somebody%40example.com")
+        text = repr(sender)
+        sender.close()
     assert KEY in server.received[0].target
     assert KEY not in caplog.text + text
     assert "somebody" not in caplog.text + text
@@ -269,12 +267,12 @@ def test_the_debug_output_of_the_http_library_never_shows_the_key(
         got = transport(server.url, key_in=KeyIn.QUERY).send("POST", "/x", parts=[b"someone@example.com"])
         transport(server.url).send("POST", "/x", parts=[b"someone@example.com"])
     assert got.status == 200
-    told = "".join(capsys.readouterr())
-    assert KEY not in told
-    assert "someone@" not in told
+    printed = "".join(capsys.readouterr())
+    assert KEY not in printed
+    assert "someone@" not in printed
 
 
-def test_a_redirect_to_no_address_at_all_is_an_answer() -> None:
+def test_a_redirect_to_an_unreadable_address_is_a_reply() -> None:
     with Loopback([reply(307, headers="Location: http://[nowhere\r\n")]) as server:
         got = transport(server.url).send("POST", "/x", parts=[b"{}"])
     assert (got.status, got.failure, got.sent) == (307, None, True)
@@ -288,7 +286,7 @@ def test_a_proxy_of_the_environment_never_sees_the_key_of_plain_http_to_loopback
     assert (len(proxy.received), len(server.received)) == (0, 1)
 
 
-def test_an_answer_lost_behind_a_proxy_is_no_request_that_never_left() -> None:
+def test_a_reply_lost_behind_a_proxy_counts_as_sent() -> None:
     with Loopback([reset]) as proxy:
         got = transport("http://klaviyo.invalid", proxy=proxy.url).send("POST", "/x", parts=[b"{}"])
     assert (got.status, got.sent) == (None, True)

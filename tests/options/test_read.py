@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from spark_klaviyo.core.choices import Api
 from spark_klaviyo.core.models import Quota
+from spark_klaviyo.core.secrets import Credentials, Secret
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.choices import Nulls, OtherColumns, Validate
 from spark_klaviyo.options.entrypoints import EntryPoint
-from spark_klaviyo.options.secrets import Credentials, Secret
 from spark_klaviyo.options.table import OPTIONS
 from tests.options.catalog import KEY, complaints, complaints_of, read, read_all, to_list
 

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
+from spark_klaviyo.core.secrets import Secret
 from spark_klaviyo.options.choices import OnReject
 from spark_klaviyo.options.entrypoints import SESSION_ENTRY_POINTS, TASK_ENTRY_POINTS, EntryPoint
-from spark_klaviyo.options.secrets import Secret
-from spark_klaviyo.options.table import BY_NAME
 from tests.options.catalog import KEY, complaints, read, to_list
 
 pytestmark = pytest.mark.oldest
@@ -197,6 +196,5 @@ def test_plain_http_is_for_loopback_or_for_those_who_ask_for_it() -> None:
     assert read(**to_list(base_url="http://a.b", allow_http="true")).base_url == "http://a.b"
 
 
-def test_every_entry_point_has_a_name_for_messages_and_takes_options() -> None:
+def test_every_entry_point_has_a_name_for_messages() -> None:
     assert all(entry_point.text for entry_point in EntryPoint)
-    assert {one for option in BY_NAME.values() for one in option.entry_points} == set(EntryPoint)

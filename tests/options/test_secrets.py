@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spark_klaviyo.core.secrets import MASK, Credentials, Secret
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.options.secrets import MASK, Credentials, Secret, is_reference, read_secret
+from spark_klaviyo.options.secrets import is_reference, read_secret
 
 pytestmark = pytest.mark.oldest
 

@@ -44,7 +44,7 @@ def test_the_requests_are_those_that_the_write_sends(people: DataFrame) -> None:
 def test_the_key_is_nowhere(people: DataFrame) -> None:
     seen = preview_klaviyo(people.limit(2), **LIST)
     assert ("Authorization", "Klaviyo-API-Key ***") in seen.requests[0].headers
-    told = f"{seen}{seen!r}{seen.text(bodies=True)}{seen.to_dict(bodies=True)}{seen.fragment()}"
+    told = f"{seen}{seen!r}{seen.text(bodies=True)}{seen.to_dict(bodies=True)}{seen._repr_html_()}"
     assert "secret_of_mine" not in told
 
 
@@ -233,14 +233,19 @@ def test_a_mirror_shows_who_would_come_and_who_would_go(spark: SparkSession) -> 
         given = {**LIST, "list_id": "name:Newsletter", "base_url": klaviyo.url, "list_mode": "mirror"}
         seen = preview_klaviyo(frame, **given)
         assert seen.mirror is not None
-        assert (seen.mirror.members, seen.mirror.adds, seen.mirror.removals, seen.mirror.most) == (20, 3, 18, 2)
-        assert set(seen.mirror.coming) == {"p0@example.com", "p1@example.com", "p2@example.com"}
+        assert (seen.mirror.members, seen.mirror.additions, seen.mirror.removals, seen.mirror.max_removals) == (
+            20,
+            3,
+            18,
+            2,
+        )
+        assert set(seen.mirror.additions_sample) == {"p0@example.com", "p1@example.com", "p2@example.com"}
         staying = {"p3@example.com", "p4@example.com"}
         leaving = {one["email"] for one in klaviyo.profiles if one["email"].lower() not in staying}
-        assert len(seen.mirror.going) == 5
-        assert set(seen.mirror.going) < leaving
-        assert "3 would come, 18 would go" in str(seen)
-        assert "would stop before removing" in str(seen.fragment())
+        assert len(seen.mirror.removals_sample) == 5
+        assert set(seen.mirror.removals_sample) < leaving
+        assert "3 would be added, 18 would be removed" in str(seen)
+        assert "would stop before removing" in str(seen._repr_html_())
         assert "@example.com" not in f"{seen}{seen!r}{seen.to_dict()}"
         assert {request.method for request in klaviyo.requests} == {"GET"}
         assert len(klaviyo.lists["Y6nRLr"]) == 20
@@ -254,9 +259,9 @@ def test_a_mirror_counts_who_comes_once_and_not_those_who_would_be_rejected(spar
         klaviyo.add_profiles([{"email": "p0@example.com"}, {"external_id": "77"}], "Y6nRLr")
         seen = preview_klaviyo(frame, **LIST, base_url=klaviyo.url, list_mode="mirror", max_removals=1)
         assert seen.mirror is not None
-        assert (seen.mirror.adds, seen.mirror.removals, seen.mirror.lost) == (2, 1, 1)
-        assert [one.lower() for one in seen.mirror.coming] == ["new@example.com", "last@example.com"]
-        assert seen.mirror.going == ("77",)
+        assert (seen.mirror.additions, seen.mirror.removals, seen.mirror.unidentified_rows) == (2, 1, 1)
+        assert [one.lower() for one in seen.mirror.additions_sample] == ["new@example.com", "last@example.com"]
+        assert seen.mirror.removals_sample == ("77",)
         assert "1 row could mean any member, so the write would remove nobody" in str(seen)
         exchanged = spark.createDataFrame([("x",)], "_kx string")
         with pytest.raises(SchemaError, match="mirror compares rows with members"):

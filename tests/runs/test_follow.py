@@ -235,6 +235,9 @@ def test_what_cannot_be_followed_is_refused(
 
 def test_a_folder_of_something_else_is_no_receipts(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1]}), tmp_path / "x.parquet")
+    with pytest.raises(OptionError, match="holds something else: it has no column run_id"):
+        follow_klaviyo(str(tmp_path), api_key=KEY)
+    (tmp_path / "x.parquet").write_text("no Parquet")
     with pytest.raises(OptionError, match="cannot be read as receipts"):
         follow_klaviyo(str(tmp_path), api_key=KEY)
 

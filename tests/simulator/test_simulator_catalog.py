@@ -1,4 +1,4 @@
-"""Catalog, coupons, custom objects, tags: what exists twice, what is missing, what goes with what."""
+"""Catalog, coupons, custom objects and tags: duplicates, missing resources, relationships."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_items_and_variants_are_found_by_their_filters(klaviyo: KlaviyoSimulator
 @pytest.mark.parametrize(
     "given", [{"used": "NEVER_ASSIGN"}, {"used": "NEVER_ASSIGN", "unused_expired": "ASSIGN_IF_EXPIRED"}]
 )
-def test_the_assigning_of_codes_is_told_as_a_whole_since_october_2026(
+def test_the_assignment_of_codes_must_be_complete_since_october_2026(
     klaviyo: KlaviyoSimulator, given: dict[str, str]
 ) -> None:
     place, older = "/data/attributes/assigner_configuration", {"revision": "2026-07-15"}

@@ -1,4 +1,4 @@
-"""Consent: who becomes subscribed, who does not though nothing says so, and what unsubscribing reaches."""
+"""Consent: which profiles are subscribed, which are silently not, and what unsubscribing changes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_without_list_and_history_a_new_email_never_becomes_a_profile(klaviyo: K
     assert (got.status, klaviyo.profiles) == (202, [])
 
 
-def test_without_a_list_somebody_known_is_subscribed(klaviyo: KlaviyoSimulator) -> None:
+def test_without_a_list_a_known_profile_is_subscribed(klaviyo: KlaviyoSimulator) -> None:
     import_rows(klaviyo, [{"email": "a@b.co"}])
     call(klaviyo, "POST", SUBSCRIBE, subscribe_body([{"email": "a@b.co", "subscriptions": YES}]))
 
@@ -87,7 +87,7 @@ DATES: list[tuple[str | None, bool, str | None]] = [
 
 
 @pytest.mark.parametrize(("moment", "historical", "detail"), DATES)
-def test_a_consent_date_belongs_to_history(
+def test_a_consent_date_needs_historical_import(
     klaviyo: KlaviyoSimulator, moment: str | None, historical: bool, detail: str | None
 ) -> None:
     got = call(klaviyo, "POST", SUBSCRIBE, subscribe_body([dated(moment)], "Y6nRLr", historical_import=historical))
@@ -169,7 +169,7 @@ def test_phones_are_subscribed_on_their_channels(klaviyo: KlaviyoSimulator) -> N
     assert list(klaviyo.push_tokens) == ["t"]
 
 
-def test_unsubscribing_with_a_list_is_global_for_who_is_not_on_it(klaviyo: KlaviyoSimulator) -> None:
+def test_unsubscribing_with_a_list_is_global_for_people_who_are_not_on_it(klaviyo: KlaviyoSimulator) -> None:
     rows = [{"email": f"{name}@b.co", "subscriptions": YES} for name in ("on", "off")]
     call(klaviyo, "POST", SUBSCRIBE, subscribe_body(rows, "Lst1Aa"))
     call(klaviyo, "POST", SUBSCRIBE, subscribe_body(rows[:1], "Y6nRLr"))

@@ -1,4 +1,4 @@
-"""Events: what counts as one event, what refuses a whole request, and where a profile's meta stands."""
+"""Events: which are the same event, what refuses a whole request, and where a profile's meta belongs."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ def test_a_repeat_of_an_earlier_request_is_refused_or_ignored(repeated: str, sta
     assert [held["unique_id"] for held in klaviyo.events] == (["1"] if status == 400 else ["1", "2"])
 
 
-def test_a_single_event_keeps_the_first_and_says_nothing(klaviyo: KlaviyoSimulator) -> None:
+def test_of_single_events_with_one_id_the_first_is_kept_without_an_error(klaviyo: KlaviyoSimulator) -> None:
     statuses = [call(klaviyo, "POST", "/api/events", single_event(ANN, unique_id="1", value=n)).status for n in (1, 2)]
 
     assert statuses == [202, 202]
     assert [held["value"] for held in klaviyo.events] == [1]
 
 
-def test_without_an_id_the_second_is_the_id(klaviyo: KlaviyoSimulator) -> None:
+def test_without_an_id_the_time_in_seconds_is_the_id(klaviyo: KlaviyoSimulator) -> None:
     same, later = "2026-01-02T03:04:05Z", "2026-01-02T03:04:06Z"
     send(klaviyo, (ANN, [event(time=same), event(time=same), event(time=later)]))
 
@@ -117,7 +117,7 @@ def test_a_thousand_events_are_counted_over_all_groups(klaviyo: KlaviyoSimulator
     assert send(klaviyo, *groups, (ANN, [event()])).pointers == ["/data/attributes/events-bulk-create/data"]
 
 
-def test_a_profile_of_an_event_needs_an_identifier_and_may_be_anonymous(klaviyo: KlaviyoSimulator) -> None:
+def test_the_profile_of_an_event_needs_an_identifier_and_may_be_anonymous(klaviyo: KlaviyoSimulator) -> None:
     assert send(klaviyo, ({"first_name": "x"}, [event()])).pointers == [
         "/data/attributes/events-bulk-create/data/0/attributes/profile/data/attributes"
     ]

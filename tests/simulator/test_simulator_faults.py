@@ -1,4 +1,4 @@
-"""Every fault between a client and the endpoint, where it strikes, how often, and what it leaves behind."""
+"""Injected faults: which requests they affect, how often, and what is stored all the same."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_status_is_answered_with_its_document_and_nothing_is_stored(fault: Fau
     assert ("RateLimit-Limit" in got.headers) == (status != 429)
 
 
-def test_a_400_may_point_nowhere_or_where_it_is_told() -> None:
+def test_a_400_has_the_pointer_of_the_fault_or_none() -> None:
     with KlaviyoSimulator() as klaviyo:
         klaviyo.inject(Fault("status", status=400, times=1), Fault("status", status=400, pointer="/data/x", after=1))
 
@@ -54,7 +54,7 @@ def test_a_400_may_point_nowhere_or_where_it_is_told() -> None:
         ("upstream failed", "text/plain", b"upstream"),
     ],
 )
-def test_a_status_may_come_with_a_body_of_another_kind(body: str, media_type: str | None, sent: bytes) -> None:
+def test_a_status_may_come_with_another_kind_of_body(body: str, media_type: str | None, sent: bytes) -> None:
     with KlaviyoSimulator(faults=[Fault("status", status=502, body=body, headers={"X-Proxy": "1"})]) as klaviyo:
         got = import_rows(klaviyo, ROWS)
 
@@ -65,7 +65,7 @@ def test_a_status_may_come_with_a_body_of_another_kind(body: str, media_type: st
 
 
 @pytest.mark.parametrize(("retry_after", "header"), [(None, None), (0, "0"), (3600, "3600"), ("soon", "soon")])
-def test_a_429_carries_the_retry_after_it_is_given(retry_after: int | str | None, header: str | None) -> None:
+def test_a_429_carries_the_retry_after_of_the_fault(retry_after: int | str | None, header: str | None) -> None:
     with KlaviyoSimulator(faults=[Fault("status", status=429, retry_after=retry_after)]) as klaviyo:
         assert import_rows(klaviyo, ROWS).headers.get("Retry-After") == header
 
@@ -79,7 +79,7 @@ def test_the_challenge_page_of_the_cdn_is_html_without_limits() -> None:
     assert "RateLimit-Limit" not in got.headers
 
 
-def test_a_redirect_leads_where_it_is_told() -> None:
+def test_a_redirect_has_the_location_of_the_fault() -> None:
     with KlaviyoSimulator(faults=[Fault("redirect", location="http://127.0.0.1:9/")]) as klaviyo:
         got = import_rows(klaviyo, ROWS)
 
@@ -87,7 +87,7 @@ def test_a_redirect_leads_where_it_is_told() -> None:
 
 
 @pytest.mark.parametrize(("kind", "stored"), [("reset_before", 0), ("reset_after", 1)])
-def test_a_reset_comes_before_or_after_the_rows_are_stored(kind: str, stored: int) -> None:
+def test_a_connection_reset_comes_before_or_after_the_rows_are_stored(kind: str, stored: int) -> None:
     with KlaviyoSimulator(faults=[Fault(kind)]) as klaviyo:
         with pytest.raises(ConnectionResetError):
             import_rows(klaviyo, ROWS)
@@ -106,7 +106,7 @@ def test_a_truncated_body_is_no_json_though_the_rows_are_stored() -> None:
     assert len(klaviyo.profiles) == 1
 
 
-def test_a_slow_answer_arrives_and_a_hanging_one_ends_with_the_server() -> None:
+def test_a_slow_reply_arrives_and_a_hanging_one_ends_with_the_server() -> None:
     with KlaviyoSimulator(faults=[Fault("slow", seconds=0.05, times=1), Fault("hang", after=1)]) as klaviyo:
         assert import_rows(klaviyo, ROWS).status == 202
         host = klaviyo.url.removeprefix("http://")
@@ -118,7 +118,7 @@ def test_a_slow_answer_arrives_and_a_hanging_one_ends_with_the_server() -> None:
         connection.close()
 
 
-def test_a_fault_strikes_where_and_as_often_as_it_says() -> None:
+def test_a_fault_applies_to_its_path_and_as_often_as_it_says() -> None:
     fault = Fault("status", status=503, path="/api/lists*", method="GET", after=1, times=2)
     with KlaviyoSimulator(faults=[fault]) as klaviyo:
         assert [call(klaviyo, "GET", "/api/lists/Y6nRLr/").status for _ in range(4)] == [200, 503, 503, 200]
@@ -129,7 +129,7 @@ def test_a_fault_strikes_where_and_as_often_as_it_says() -> None:
         assert import_rows(klaviyo, ROWS).status == 202
 
 
-def test_a_rate_strikes_a_share_and_the_seed_decides_which() -> None:
+def test_a_rate_applies_to_a_share_of_requests_that_the_seed_decides() -> None:
     def statuses(seed: int) -> list[int]:
         with KlaviyoSimulator(seed=seed, faults=[Fault("status", status=503, rate=0.5)]) as klaviyo:
             return [call(klaviyo, "GET", "/api/lists").status for _ in range(30)]

@@ -1,4 +1,4 @@
-"""The simulator as a whole: its wire, what can be seen of it, its command, and what it must not know."""
+"""The simulator as a whole: HTTP, inspection, its command, and what it must not import."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_requests_are_recorded_as_they_came() -> None:
     assert 0 <= first.at <= second.at
 
 
-def test_bodies_need_not_be_kept() -> None:
+def test_recording_of_bodies_can_be_turned_off() -> None:
     with KlaviyoSimulator(keep_bodies=False) as klaviyo:
         import_rows(klaviyo, [{"email": "a@b.co"}])
         assert klaviyo.requests == []
@@ -116,7 +116,7 @@ def test_a_sink_takes_any_body_and_keeps_it() -> None:
     assert klaviyo.requests[0].body == b"<xml/>"
 
 
-def test_lists_and_profiles_are_set_up_by_hand() -> None:
+def test_lists_and_profiles_can_be_added_by_a_test() -> None:
     klaviyo = KlaviyoSimulator(lists={"L1": "One"})
     klaviyo.add_profiles(3, "L1")
     klaviyo.add_profiles([{"email": "a@b.co", "first_name": "Ann"}])
@@ -137,7 +137,7 @@ def test_an_unknown_setting_is_refused() -> None:
         KlaviyoSimulator(colour="red")
 
 
-def test_the_command_prints_its_url_and_serves_until_told_to_stop() -> None:
+def test_the_command_prints_its_url_and_serves_until_interrupted() -> None:
     output, until = Output(), threading.Event()
     served = threading.Thread(target=simulate, kwargs={"output": output, "until": until})
     served.start()
@@ -153,7 +153,7 @@ def test_the_command_prints_its_url_and_serves_until_told_to_stop() -> None:
 
 
 class Output(io.StringIO):
-    """A text stream that tells when something was flushed into it."""
+    """A text stream that sets an event when something was flushed into it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -166,7 +166,7 @@ class Output(io.StringIO):
 
 
 @pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=lambda file: str(file.relative_to(PACKAGE)))
-def test_the_simulator_imports_the_standard_library_and_itself_alone(file: Path) -> None:
+def test_the_simulator_imports_only_the_standard_library_and_itself(file: Path) -> None:
     import sys
 
     named = set()

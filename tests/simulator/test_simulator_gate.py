@@ -1,4 +1,4 @@
-"""What stands before every endpoint: path, key, scopes, revision, media type, JSON."""
+"""Checks before every endpoint: path, key, scopes, revision, media type, JSON."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_bad_private_key_is_401_without_limits(klaviyo: KlaviyoSimulator, auth
     assert not [name for name in got.headers if name.startswith("RateLimit")]
 
 
-def test_a_bad_token_has_a_document_of_its_own() -> None:
+def test_a_bad_token_has_its_own_error_document() -> None:
     with KlaviyoSimulator(api_keys=["good-token"]) as klaviyo:
         got = call(klaviyo, "GET", "/api/lists", headers={"Authorization": "Bearer bad"})
         good = call(klaviyo, "GET", "/api/lists", headers={"Authorization": "Bearer good-token"})
@@ -51,7 +51,7 @@ def test_a_bad_token_has_a_document_of_its_own() -> None:
     assert good.status == 200
 
 
-def test_a_key_is_told_which_scopes_it_lacks() -> None:
+def test_a_403_names_the_scopes_that_the_key_lacks() -> None:
     with KlaviyoSimulator(api_keys={"pk_test": ["lists:write"]}) as klaviyo:
         got = import_rows(klaviyo, [{"email": "a@b.co"}])
         made = call(klaviyo, "POST", "/api/lists", new("list", name="x"))
@@ -86,7 +86,7 @@ REVISIONS: list[tuple[str | None, int, str | None]] = [
 
 
 @pytest.mark.parametrize(("asked", "status", "answered"), REVISIONS)
-def test_a_revision_is_taken_moved_or_refused(
+def test_a_revision_is_accepted_moved_forward_or_refused(
     klaviyo: KlaviyoSimulator, asked: str | None, status: int, answered: str | None
 ) -> None:
     got = call(klaviyo, "GET", "/api/lists", headers={"revision": asked})
@@ -95,7 +95,7 @@ def test_a_revision_is_taken_moved_or_refused(
     assert got.headers.get("X-Klaviyo-Api-Revision") == answered
 
 
-def test_a_deprecated_revision_is_told_when_it_retires(klaviyo: KlaviyoSimulator) -> None:
+def test_the_reply_to_a_deprecated_revision_says_when_it_retires(klaviyo: KlaviyoSimulator) -> None:
     old = call(klaviyo, "GET", "/api/lists", headers={"revision": "2025-04-15"})
     new_one = call(klaviyo, "GET", "/api/lists", headers={"revision": REVISION})
 
@@ -103,7 +103,7 @@ def test_a_deprecated_revision_is_told_when_it_retires(klaviyo: KlaviyoSimulator
     assert "X-Klaviyo-Api-Retirement-Date" not in new_one.headers
 
 
-def test_falling_forward_can_be_opted_out_of(klaviyo: KlaviyoSimulator) -> None:
+def test_moving_a_revision_forward_can_be_refused(klaviyo: KlaviyoSimulator) -> None:
     headers = {"revision": "2023-02-22", "X-Klaviyo-Revision-Fall-Forward-Opt-Out": "1"}
 
     assert call(klaviyo, "GET", "/api/lists", headers=headers).status == 410
@@ -111,7 +111,7 @@ def test_falling_forward_can_be_opted_out_of(klaviyo: KlaviyoSimulator) -> None:
         assert call(strict, "GET", "/api/lists", headers={"revision": "2023-02-22"}).status == 410
 
 
-def test_an_endpoint_younger_than_the_revision_is_404(klaviyo: KlaviyoSimulator) -> None:
+def test_an_endpoint_newer_than_the_revision_is_404(klaviyo: KlaviyoSimulator) -> None:
     got = call(klaviyo, "POST", "/api/data-source-record-bulk-create-jobs", {}, {"revision": "2025-04-15"})
 
     assert got.errors[0]["detail"] == "No valid revisions found for method"

@@ -1,4 +1,4 @@
-"""Bulk import: all or nothing, upserts, nulls ignored, and what is not refused though it is bad."""
+"""Bulk import: all or nothing, upserts, ignored nulls, and bad values that are not refused."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_refusal_names_every_bad_row_or_the_first_alone(every: bool, named: li
     assert [int(pointer.split("/")[5]) for pointer in got.pointers] == named
 
 
-def test_a_bad_phone_beside_an_email_is_dropped_in_silence(klaviyo: KlaviyoSimulator) -> None:
+def test_a_bad_phone_beside_an_email_is_dropped_silently(klaviyo: KlaviyoSimulator) -> None:
     job = import_rows(klaviyo, [{"email": "a@b.co", "phone_number": "0151"}]).json["data"]["id"]
 
     assert klaviyo.profiles[0]["phone_number"] is None
@@ -194,7 +194,7 @@ def test_a_row_of_more_than_a_hundred_kilobytes_is_named(klaviyo: KlaviyoSimulat
     assert import_rows(klaviyo, [{"email": "b@b.co"}, giant]).pointers == [ROW.format(1)]
 
 
-def test_anonymous_ids_were_taken_until_2025(klaviyo: KlaviyoSimulator) -> None:
+def test_anonymous_ids_are_accepted_by_revisions_until_2025(klaviyo: KlaviyoSimulator) -> None:
     body = import_body([{"email": "a@b.co", "anonymous_id": "x"}])
 
     assert call(klaviyo, "POST", JOBS, body, {"revision": "2025-10-15"}).status == 202

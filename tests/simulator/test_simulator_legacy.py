@@ -1,4 +1,4 @@
-"""v1 and v2: gone for everybody, or, by switch, as they answered while they lived."""
+"""v1 and v2 calls: retired by default, or answered as they were, by a switch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def send(klaviyo: KlaviyoSimulator, method: str, path: str, **given: object) -> 
 
 
 @pytest.mark.parametrize("path", [MEMBERS, "/api/v1/person/x", "/api/track", "/api/identify", "/api/v2/lists/"])
-def test_every_old_path_is_gone(path: str) -> None:
+def test_every_legacy_path_is_410(path: str) -> None:
     with KlaviyoSimulator() as klaviyo:
         got = send(klaviyo, "POST", path, profiles=[{"email": "a@b.co"}])
 
@@ -58,7 +58,7 @@ def test_members_are_added_with_their_properties(klaviyo: KlaviyoSimulator) -> N
         (MEMBERS, {}, {"api-key": "pk_test"}),
     ],
 )
-def test_the_key_may_stand_in_three_places(
+def test_the_key_may_be_in_the_query_the_body_or_a_header(
     klaviyo: KlaviyoSimulator, path: str, body: dict[str, str], headers: dict[str, str]
 ) -> None:
     got = call(klaviyo, "POST", path, {**body, "profiles": [{"email": "a@b.co"}]}, {**PLAIN, **headers})
@@ -94,7 +94,7 @@ def test_members_are_checked_and_removed(klaviyo: KlaviyoSimulator) -> None:
     assert send(klaviyo, "GET", "/api/v2/group/Y6nRLr/members/all").json["records"][0]["email"] == "b@b.co"
 
 
-def test_subscribing_sets_consent_and_unsubscribing_takes_it(klaviyo: KlaviyoSimulator) -> None:
+def test_subscribing_sets_consent_and_unsubscribing_withdraws_it(klaviyo: KlaviyoSimulator) -> None:
     path = "/api/v2/list/Y6nRLr/subscribe"
     row = {"email": "a@b.co", "phone_number": "+12025550100", "sms_consent": True}
 
@@ -107,7 +107,7 @@ def test_subscribing_sets_consent_and_unsubscribing_takes_it(klaviyo: KlaviyoSim
     assert send(klaviyo, "POST", path, profiles=[{"email": "b@b.co"}]).json == []
 
 
-def test_lists_were_made_renamed_and_deleted(klaviyo: KlaviyoSimulator) -> None:
+def test_v1_and_v2_calls_create_rename_and_delete_lists(klaviyo: KlaviyoSimulator) -> None:
     made = send(klaviyo, "POST", "/api/v2/lists", list_name="Old").json["list_id"]
 
     assert send(klaviyo, "PUT", f"/api/v2/list/{made}", list_name="Older").json == ""
@@ -117,7 +117,7 @@ def test_lists_were_made_renamed_and_deleted(klaviyo: KlaviyoSimulator) -> None:
     assert made not in klaviyo.lists
 
 
-def test_people_were_found_changed_excluded_and_deleted(klaviyo: KlaviyoSimulator) -> None:
+def test_v1_and_v2_calls_find_change_exclude_and_delete_people(klaviyo: KlaviyoSimulator) -> None:
     klaviyo.add_profiles([{"email": "a@b.co", "properties": {"old": 1}}], "Y6nRLr")
     (held,) = klaviyo.profiles
 

@@ -1,4 +1,4 @@
-"""Single profiles, finding them, merging and deleting them; and the members of lists."""
+"""Single profiles: finding, merging and deleting them; and the members of lists."""
 
 from __future__ import annotations
 
@@ -10,17 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from spark_klaviyo.simulator import KlaviyoSimulator
-from tests.simulator.wire_client import call, import_rows, new, profile
-
-
-class Hand:
-    """A clock that moves when told."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
+from tests.simulator.wire_client import ManualClock, call, import_rows, new, profile
 
 
 @pytest.fixture
@@ -34,7 +24,7 @@ def ids(klaviyo: KlaviyoSimulator) -> list[str]:
 
 
 def everything(klaviyo: KlaviyoSimulator, path: str) -> list[dict[str, Any]]:
-    """All pages, following `next` alone."""
+    """All pages, read by following `next`."""
     found: list[dict[str, Any]] = []
     while path:
         document = call(klaviyo, "GET", path).json
@@ -95,7 +85,7 @@ def test_profiles_are_found_by_each_identifier(klaviyo: KlaviyoSimulator, field:
     assert [row["attributes"][field] for row in (*equal, *several)] == [value, value]
 
 
-def test_a_plus_that_is_not_encoded_finds_nobody(klaviyo: KlaviyoSimulator) -> None:
+def test_a_plus_that_is_not_encoded_matches_no_profile(klaviyo: KlaviyoSimulator) -> None:
     import_rows(klaviyo, [{"email": "plus+sign@b.co"}])
 
     assert call(klaviyo, "GET", "/api/profiles?filter=equals(email,%22plus+sign@b.co%22)").json["data"] == []
@@ -131,11 +121,11 @@ def test_pages_hold_everything_once(klaviyo: KlaviyoSimulator) -> None:
     assert call(klaviyo, "GET", "/api/profiles?page%5Bcursor%5D=!!").status == 400
 
 
-def test_members_are_cut_into_slices_by_when_they_joined() -> None:
-    hand = Hand()
-    with KlaviyoSimulator(clock=hand) as klaviyo:
+def test_members_are_filtered_by_when_they_joined() -> None:
+    clock = ManualClock()
+    with KlaviyoSimulator(clock=clock) as klaviyo:
         klaviyo.add_profiles(3, "Y6nRLr")
-        hand.seconds = 3600
+        clock.seconds = 3600
         klaviyo.add_profiles([{"email": "late@b.co"}], "Y6nRLr")
         path = "/api/lists/Y6nRLr/profiles"
         joined = call(klaviyo, "GET", f"{path}?page%5Bsize%5D=100").json["data"][-1]["attributes"]["joined_group_at"]
@@ -166,7 +156,7 @@ def test_list_membership_is_a_set_and_knows_only_profiles(klaviyo: KlaviyoSimula
     assert call(klaviyo, "POST", path, {"data": [known] * 1001}).status == 400
 
 
-def test_a_merge_moves_what_the_source_had_and_the_source_goes_on_answering(klaviyo: KlaviyoSimulator) -> None:
+def test_a_merge_moves_the_data_of_the_source_whose_id_still_answers(klaviyo: KlaviyoSimulator) -> None:
     import_rows(klaviyo, [{"email": "keep@b.co"}, {"external_id": "7", "properties": {"x": 1}}], "Y6nRLr")
     kept, source = ids(klaviyo)
     merge = {

@@ -1,4 +1,4 @@
-"""The reads beside the writes: account, segments, metrics, tags, coupons, and the pages behind a job."""
+"""Reads: account, segments, metrics, tags, coupons, and the profiles and lists of a job."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_the_account_has_the_name_it_was_given(klaviyo: KlaviyoSimulator) -> Non
     assert read(klaviyo, f"/api/accounts/{account['id']}") == account
 
 
-def test_segments_hold_the_profiles_a_test_names(klaviyo: KlaviyoSimulator) -> None:
+def test_segments_hold_the_profiles_that_a_test_puts_there(klaviyo: KlaviyoSimulator) -> None:
     klaviyo.add_profiles(3)
     named = klaviyo.profiles[1]["id"]
     klaviyo.segments["S1"] = {"id": "S1", "name": "VIPs", "profile_ids": [named]}
@@ -61,7 +61,7 @@ def test_metrics_come_from_events(klaviyo: KlaviyoSimulator) -> None:
     assert call(klaviyo, "GET", "/api/metrics?page%5Bsize%5D=5").status == 400
 
 
-def test_what_an_import_wrote_is_behind_its_job(klaviyo: KlaviyoSimulator) -> None:
+def test_the_profiles_of_an_import_are_linked_from_its_job(klaviyo: KlaviyoSimulator) -> None:
     job = import_rows(klaviyo, [{"email": "a@b.co"}], "Y6nRLr").json["data"]["id"]
     path = f"/api/profile-bulk-import-jobs/{job}"
 

@@ -275,7 +275,7 @@ def filled(value: Any, names: dict[str, str]) -> Any:
 
 
 @pytest.mark.parametrize("recorded", RECORDED, ids=lambda recorded: f"{recorded[0]} {recorded[1][:60]} {recorded[3]}")
-def test_an_answer_has_the_recorded_status_limits_and_keys(
+def test_a_reply_has_the_recorded_status_limits_and_keys(
     shop: tuple[KlaviyoSimulator, dict[str, str]], recorded: tuple[str, str, object, int, str, str]
 ) -> None:
     klaviyo, names = shop
@@ -289,7 +289,7 @@ def test_an_answer_has_the_recorded_status_limits_and_keys(
     assert got.headers["Content-Type"] == "application/vnd.api+json"
 
 
-def test_every_reply_of_the_api_names_its_request_its_revision_and_what_is_allowed(
+def test_every_reply_has_request_id_revision_and_allowed_methods(
     shop: tuple[KlaviyoSimulator, dict[str, str]],
 ) -> None:
     klaviyo, _ = shop
@@ -302,7 +302,7 @@ def test_every_reply_of_the_api_names_its_request_its_revision_and_what_is_allow
     assert call(klaviyo, "GET", "/api/lists").headers["Allow"] == "GET, POST, HEAD, OPTIONS"
 
 
-def test_a_duplicate_names_the_profile_in_the_way(shop: tuple[KlaviyoSimulator, dict[str, str]]) -> None:
+def test_a_duplicate_names_the_existing_profile(shop: tuple[KlaviyoSimulator, dict[str, str]]) -> None:
     klaviyo, names = shop
 
     got = call(klaviyo, "POST", "/api/profiles", new("profile", email="ANN@example.com"))
@@ -333,7 +333,7 @@ EMPTY: list[tuple[str, str, object, int]] = [
 
 
 @pytest.mark.parametrize("sent", EMPTY, ids=lambda sent: f"{sent[0]} {sent[1]}")
-def test_an_empty_answer_has_no_body_and_no_content_type(
+def test_an_empty_reply_has_no_body_and_no_content_type(
     shop: tuple[KlaviyoSimulator, dict[str, str]], sent: tuple[str, str, object, int]
 ) -> None:
     klaviyo, names = shop

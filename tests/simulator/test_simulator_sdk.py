@@ -1,4 +1,4 @@
-"""The official SDK against the simulator: every family written, and read back, through somebody else's client."""
+"""The official SDK against the simulator: every family of endpoints, written and read back."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def klaviyo() -> Iterator[KlaviyoSimulator]:
 
 
 class Plain:
-    """The SDK with its answers as plain JSON."""
+    """The SDK with its replies as plain JSON."""
 
     def __init__(self, room: Any) -> None:
         self._room = room
@@ -101,7 +101,7 @@ def test_consent_is_given_taken_and_suppressed(klaviyo: KlaviyoSimulator, sdk: P
     assert klaviyo.suppressed == set()
 
 
-def test_lists_are_kept(klaviyo: KlaviyoSimulator, sdk: Plain) -> None:
+def test_lists_are_created_filled_and_renamed(klaviyo: KlaviyoSimulator, sdk: Plain) -> None:
     klaviyo.add_profiles(2)
     made = sdk.Lists.create_list(new("list", name="Fresh"))["data"]["id"]
     members = {"data": [{"type": "profile", "id": held["id"]} for held in klaviyo.profiles]}
@@ -150,7 +150,7 @@ def test_events_and_push_tokens_arrive(klaviyo: KlaviyoSimulator, sdk: Plain) ->
     assert len(sdk.Events.get_events()["data"]) == 3
 
 
-def test_the_catalog_lives(klaviyo: KlaviyoSimulator, sdk: Plain) -> None:
+def test_catalog_items_are_created_read_and_deleted(klaviyo: KlaviyoSimulator, sdk: Plain) -> None:
     variant = {
         "type": "catalog-variant",
         "attributes": {**item("V1")["attributes"], "sku": "s", "inventory_quantity": 1, "price": 2},
@@ -188,7 +188,7 @@ def test_the_catalog_lives(klaviyo: KlaviyoSimulator, sdk: Plain) -> None:
     assert (list(klaviyo.items), klaviyo.variants) == ([item_id("I2")["id"]], {})
 
 
-def test_coupons_and_their_codes_live(klaviyo: KlaviyoSimulator, sdk: Plain) -> None:
+def test_coupons_and_their_codes_are_created_read_and_deleted(klaviyo: KlaviyoSimulator, sdk: Plain) -> None:
     coupons = sdk.Coupons
     coupons.create_coupon(new("coupon", external_id="SAVE10", description="Ten"))
     rows = [code("SAVE10", "A"), code("SAVE10", "A"), code("OTHER", "B")]
@@ -221,7 +221,7 @@ def test_coupons_say_when_a_code_is_assigned_anew(klaviyo: KlaviyoSimulator, sdk
     assert klaviyo.coupons["SAVE10"]["assigner_configuration"] == other
 
 
-def test_people_are_known_by_their_exchange_id_in_events_and_push_tokens(klaviyo: KlaviyoSimulator, sdk: Plain) -> None:
+def test_exchange_ids_identify_people_in_events_and_push_tokens(klaviyo: KlaviyoSimulator, sdk: Plain) -> None:
     who = {"_kx": "exchange-1"}
     sdk.Events.create_event(single_event(who, unique_id="a"))
     sdk.Events.bulk_create_events(events_body((who, [event(unique_id="b")])))
@@ -233,7 +233,7 @@ def test_people_are_known_by_their_exchange_id_in_events_and_push_tokens(klaviyo
     assert (len(klaviyo.events), list(klaviyo.push_tokens)) == (2, ["t1"])
 
 
-def test_custom_objects_are_fed(klaviyo: KlaviyoSimulator, sdk: Plain) -> None:
+def test_records_of_custom_objects_are_created(klaviyo: KlaviyoSimulator, sdk: Plain) -> None:
     objects = sdk.Custom_Objects
     source = objects.create_data_source(new("data-source", title="orders"))["data"]["id"]
     link = {"data-source": {"data": {"type": "data-source", "id": source}}}
@@ -292,7 +292,7 @@ def test_a_review_is_moderated(klaviyo: KlaviyoSimulator, sdk: Plain) -> None:
     assert klaviyo.reviews["r1"]["status"] == {"value": "published"}
 
 
-def test_a_refusal_reaches_the_sdk_as_its_own_error(klaviyo: KlaviyoSimulator, sdk: Plain) -> None:
+def test_a_refusal_raises_the_sdks_own_error(klaviyo: KlaviyoSimulator, sdk: Plain) -> None:
     exceptions = pytest.importorskip("openapi_client.exceptions")
 
     with pytest.raises(exceptions.BadRequestException) as refused:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from spark_klaviyo import register
-from spark_klaviyo.options.secrets import Secret
+from spark_klaviyo.core.secrets import Secret
 from spark_klaviyo.simulator import KlaviyoSimulator
 from tests.streams.flowing import KEY, order, ordered, posted, put_batches, run, stream_of, wait_until
 

@@ -7,8 +7,8 @@ from datetime import date
 import pytest
 
 from spark_klaviyo.errors import OptionError, SchemaError
-from spark_klaviyo.options.table import REVISION
-from spark_klaviyo.templates import PINNED, warn_of
+from spark_klaviyo.options.table import BY_NAME
+from spark_klaviyo.templates import TESTED_REVISION, warn_of
 from tests.templates.examples import ANN, NOON, Example
 from tests.templates.made import batches_of, loaded, plan_of
 from tests.templates.oracle import published_complaints, through_sdk
@@ -24,7 +24,7 @@ CASES = {
 
 
 def test_the_default_is_the_pinned_revision() -> None:
-    assert REVISION == PINNED == "2026-10-15"
+    assert BY_NAME["revision"].default == TESTED_REVISION == "2026-10-15"
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_revision_near_its_end_is_warned_of(revision: str, word: str | None) -
 @pytest.mark.parametrize(("days_before", "warned"), [(91, False), (90, True)], ids=["91 days before", "90 days before"])
 def test_the_warning_begins_ninety_days_before_deprecation(days_before: int, warned: bool) -> None:
     today = date.fromordinal(date(2027, 10, 15).toordinal() - days_before)
-    assert (warn_of(PINNED, today) is not None) == warned
+    assert (warn_of(TESTED_REVISION, today) is not None) == warned
 
 
 @pytest.mark.parametrize("revision", ["2027-01-15", "newest", "2026-13-01", "2026-10"])
@@ -56,7 +56,7 @@ def test_a_revision_that_cannot_be_is_refused(revision: str) -> None:
 
 
 def test_the_pinned_revision_is_never_ahead_of_a_wrong_clock() -> None:
-    assert warn_of(PINNED, date(2020, 1, 1)) is None
+    assert warn_of(TESTED_REVISION, date(2020, 1, 1)) is None
 
 
 def test_a_plan_carries_the_warning_and_the_header() -> None:

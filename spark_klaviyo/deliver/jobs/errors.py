@@ -1,8 +1,8 @@
 """Reads the rows that a job names as failed from its errors: which record, and why; each row once.
 
 Import errors repeat the row (`original_payload`); catalog and coupon errors name it by `meta.id`. The pointer of an
-asynchronous error promises no index, so rows are told apart by their identifiers alone: errors with the same ones mean
-one row, as a batch never holds two of them. No request body is kept to compare with, so that open jobs need no memory.
+asynchronous error promises no index, so rows are distinguished by their identifiers alone: errors with the same ones
+mean one row, as a batch never holds two of them. No request body is kept to compare with: open jobs need no memory.
 """
 
 from __future__ import annotations

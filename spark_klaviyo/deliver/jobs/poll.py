@@ -13,10 +13,11 @@ from itertools import islice
 
 from spark_klaviyo.core.codes import ReceiptOutcome, StopCode
 from spark_klaviyo.core.models import Rejection
-from spark_klaviyo.deliver.delivery import SendContext, SendSpec
+from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.jobs.counts import UNCOUNTED, Counts
 from spark_klaviyo.deliver.jobs.errors import FailedRows
 from spark_klaviyo.deliver.reads import Document, NoDocument, Query, Reader, ReadTarget, attributes_of
+from spark_klaviyo.plan.model import SendSpec
 from spark_klaviyo.templates.model import Job, JobErrors
 
 MOST_SINGLE_JOBS = 5  # open jobs that are read one by one; more are read as lists
@@ -54,7 +55,7 @@ class RowsFailed:
 class JobEnded:
     """How a job ended, or how far it was polled: `delivered + accepted` and its failed rows are all of its rows.
 
-    `state` is Klaviyo's, or `gone`. The outcome `accepted` means that polling it later may tell more.
+    `state` is Klaviyo's, or `gone`. With the outcome `accepted` the job may be polled again later.
     """
 
     job: OpenJob
@@ -164,7 +165,7 @@ class _JobPoller:
             target, most = ReadTarget.of(self._kind.list_path, self._kind.quota, query), 5
             for number, page in enumerate(self._reader.pages(target, 10**6), 1):
                 if isinstance(page, NoDocument):
-                    self._lists_work = False  # single reads tell whether it is the key or the list
+                    self._lists_work = False  # single reads show whether it is the key or the list
                     return found
                 most = max(most, 5 + 3 * len(wanted) // max(len(page.resources), 1))
                 found |= {_id(job): attributes_of(job) for job in page.resources if _id(job) in wanted}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from spark_klaviyo.core.choices import Api, OnDelete
+from spark_klaviyo.core.choices import OnDelete
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.options.choices import ListMode, Nulls, OtherColumns
+from spark_klaviyo.options.choices import OtherColumns
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import FieldCheck, WritePlan
 
@@ -60,22 +60,7 @@ def _made(
     found = tuple(wanted[path] for path in takes if path in wanted)
     if not found:
         raise OptionError(f"on_delete: {options.on_delete} needs one of the columns {', '.join(takes)}")
-    other = replace(
-        options,
-        template=name,
-        api=Api.CURRENT,
-        settings=settings,
-        fields={},
-        other_columns=OtherColumns.DROP,
-        record_column=None,
-        unique_id_columns=(),
-        nulls=Nulls.OMIT,
-        change_column=None,
-        list_mode=ListMode.ADD,
-        max_rows=None,
-        max_bytes=None,
-        rate_limit=options.rate_limit,
-    )
+    other = options.for_template(name, settings, other_columns=OtherColumns.DROP)
     return Counterpart(
         other, found, first_only=name == "request_profile_deletion", deletes=options.on_delete is OnDelete.DELETE
     )

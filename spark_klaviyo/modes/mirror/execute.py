@@ -33,7 +33,6 @@ from spark_klaviyo.modes.mirror.identities import (
     unpacked,
 )
 from spark_klaviyo.modes.mirror.removals import Removals, ceiling, removals
-from spark_klaviyo.options.choices import ListMode, OtherColumns
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
@@ -200,18 +199,8 @@ def _removed(
 ) -> TaskReport:
     if not found.ids:
         return TaskReport()
-    other = replace(
-        options,
-        template="remove_profile_ids_from_list",
-        settings={"list_id": plan.settings["list_id"]},
-        fields={},
-        other_columns=OtherColumns.PROPERTIES,
-        record_column=None,
-        max_rows=None,
-        max_bytes=None,
-        max_rejects=None,
-        list_mode=ListMode.ADD,
-    )
+    settings = {"list_id": plan.settings["list_id"]}
+    other = options.for_template("remove_profile_ids_from_list", settings, max_rejects=None)
     removing = make_plan(other, [Field("id", Type("string"))], plan.run_id)
     report, receipts = TaskReport(), list[Receipt]()
     with contexts.open(removing, REMOVALS, 0) as context:

@@ -1,0 +1,46 @@
+"""Keys and tokens that cannot be printed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MASK = "********"
+
+
+class Secret:
+    """A text whose repr, str and format are masked; `reveal()` is the one way to read it."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself; to be called only where a request is made."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return MASK
+
+    def __format__(self, spec: str) -> str:
+        return MASK
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
+        return Secret, (self._text,)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """A private API key or an OAuth access token; neither in a preview, and with `key_in=none`."""
+
+    api_key: Secret | None = None
+    access_token: Secret | None = None
