@@ -56,17 +56,18 @@ def rate_limit_session(df: DataFrame, plan: WritePlan, options: Options) -> Iter
         yield SendContextFactory(share=share)
         return
     progress = _show_progress(server, df, plan, options)
+    ended = False
     try:
         address = server.address
         if not from_driver:
             host = session.session_of(df).conf.get("spark.driver.host", address.host)
             address = replace(address, host=str(host))
         yield SendContextFactory(rate_limit_server=address, share=share)
-    except BaseException:
-        server.stop.set(StopCode.INTERRUPTED, StopCode.INTERRUPTED.text)
-        time.sleep(GRACE_SECONDS)  # every task sees it with its next heartbeat, before the server is gone
-        raise
+        ended = True
     finally:
+        if not ended:
+            server.stop.set(StopCode.INTERRUPTED, StopCode.INTERRUPTED.text)
+            time.sleep(GRACE_SECONDS)  # every task sees it with its next heartbeat, before the server is gone
         if progress is not None:
             progress.close()
         server.close()
