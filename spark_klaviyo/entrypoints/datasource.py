@@ -60,6 +60,7 @@ class KlaviyoDataSource(DataSource):  # type: ignore[misc]
 
     def streamWriter(self, schema: StructType, overwrite: bool) -> Any:  # noqa: N802  Spark's name, as are the others
         """Plan a query's writes; an error ends the query before anything is sent. Spark passes both by keyword."""
+        # For the start-up time of batch writes.
         from spark_klaviyo.entrypoints.stream_writer import COMPLETE, stream_writer  # late: batch writes need no stream
 
         if overwrite:

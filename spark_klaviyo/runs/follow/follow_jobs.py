@@ -29,11 +29,7 @@ def follow_jobs(
     ends: list[JobEnded] = []
     if jobs and plan.wait_for_jobs and jobs_can_be_followed(total.stopped and total.stopped[0]):
         with contexts.open(plan, DRIVER, 0) as context:
-            for event in _until_interrupted(poll_jobs(plan, jobs, context, total), total):
-                if isinstance(event, RejectedRow):
-                    add_reject(event)
-                else:
-                    ends.append(event)
+            ends += _ends(_until_interrupted(poll_jobs(plan, jobs, context, total), total), add_reject)
             total.ended = context.clock.wall().timestamp()
     ended = {end.job.job_id for end in ends}
     for job in jobs:
@@ -49,3 +45,12 @@ def _until_interrupted(events: Iterator[RejectedRow | JobEnded], total: TaskRepo
         yield from events
     except KeyboardInterrupt:
         total.stopped = (StopCode.INTERRUPTED, StopCode.INTERRUPTED.text)
+
+
+def _ends(events: Iterator[RejectedRow | JobEnded], add_reject: Callable[[RejectedRow], None]) -> Iterator[JobEnded]:
+    """The ends of jobs among the events; rejected rows go to `add_reject` as they come."""
+    for event in events:
+        if isinstance(event, JobEnded):
+            yield event
+        else:
+            add_reject(event)
