@@ -24,7 +24,7 @@ from spark_klaviyo.options.table import normalized
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import read_schema
-from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.runs.task_write import TaskWrite
 
 try:  # the class decides, never the version: Databricks' "3.5" has it

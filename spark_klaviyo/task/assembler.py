@@ -18,7 +18,7 @@ from spark_klaviyo.core.models import Batch, EncodedRows, Rejection
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.request.envelopes import envelope
-from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.report.counts.task_report import TaskReport
 
 MAX_OPEN = 500  # requests being filled at once, when rows go to many lists; the least recently used is sent as it is
 MAX_REJECTIONS = 1_000  # held before the caller gets a chance to drain them

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from spark_klaviyo.core.codes import ReceiptOutcome, StopCode, jobs_can_be_followed
 from spark_klaviyo.deliver.jobs.poll import JobEnded, OpenJob
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.jobs import RejectedRow, poll_jobs
 
