@@ -35,8 +35,8 @@ from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import Field, Type, columns_of
+from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.report.task_report import TaskReport, merge
 from spark_klaviyo.runs.execute import conclude, finish, send
 from spark_klaviyo.runs.outputs.outcome import judge_run
 from spark_klaviyo.runs.outputs.results import RESULT_DDL, Results
