@@ -87,14 +87,14 @@ def test_the_order_of_the_columns_makes_no_difference_and_emails_ignore_case(sho
     assert len({row["key"] for row in recorded(shop.state)}) == 1
 
 
-def test_records_made_in_the_workers_are_known_again_too(shop: Shop) -> None:
+def test_records_with_nulls_are_recognised(shop: Shop) -> None:
     rows = shop.people(("ann@x.com", None), ("bob@x.com", "Bob"))
     assert shop.sent(rows, nulls="send") == 2
     assert shop.sent(rows, nulls="send") == 0
     assert shop.sent(shop.people(("ann@x.com", None), ("bob@x.com", None)), nulls="send") == 1
 
 
-def test_another_list_another_template_and_another_account_get_their_own(shop: Shop) -> None:
+def test_each_list_template_and_account_has_its_own_rows(shop: Shop) -> None:
     rows = shop.people(("ann@x.com", "Ann"))
     imports = {"template": "bulk_import_profiles"}
     lists = sorted(shop.klaviyo.lists)[:2]
@@ -113,7 +113,7 @@ def test_a_list_named_by_a_column_is_part_of_the_key(shop: Shop) -> None:
     assert shop.sent(shop.people(("ann@x.com", two), ("ann@x.com", one), columns=columns), **options) == 0
 
 
-def test_events_are_known_by_their_unique_id(shop: Shop) -> None:
+def test_events_are_recognised_by_their_unique_id(shop: Shop) -> None:
     columns = "email string, metric string, unique_id string, value double, time string"
     options = {"template": "bulk_create_events"}
 
@@ -126,7 +126,7 @@ def test_events_are_known_by_their_unique_id(shop: Shop) -> None:
     assert len(shop.klaviyo.events) == 3
 
 
-def test_events_without_an_id_are_known_by_what_they_hold(shop: Shop) -> None:
+def test_events_without_an_id_are_recognised_by_their_content(shop: Shop) -> None:
     columns = "email string, metric string, value double, time string"
     options = {"template": "bulk_create_events"}
     rows = [("ann@x.com", "Ordered", float(n), "2026-10-15T08:00:00Z") for n in range(3)]
@@ -142,7 +142,7 @@ def test_of_several_rows_with_one_identifier_the_last_counts_however_often_they_
     assert {profile["first_name"] for profile in shop.klaviyo.profiles} == {"B", "C"}
 
 
-def test_rows_without_identity_in_manual_mode_are_counted_one_by_one(shop: Shop) -> None:
+def test_equal_rows_without_an_identifier_are_counted_in_manual_mode(shop: Shop) -> None:
     options = {"template": None, "url": f"{shop.klaviyo.url}/__sink", "headers": "x:y"}
     line, other = ("a", "1"), ("b", "1")
     assert shop.sent(shop.people(line, line, other), **options) == 3
@@ -150,7 +150,7 @@ def test_rows_without_identity_in_manual_mode_are_counted_one_by_one(shop: Shop)
     assert shop.sent(shop.people(line, line, line, other), **options) == 1
 
 
-def test_rejected_rows_are_tried_again(shop: Shop) -> None:
+def test_rejected_rows_are_sent_again(shop: Shop) -> None:
     rows = shop.people(("ann@x.com", "Ann"), ("nobody", "Bob"))
     for _ in range(2):
         report = shop.write(rows, on_reject="keep")
@@ -169,7 +169,7 @@ def test_the_rows_of_an_open_job_wait_for_what_the_job_says(shop: Shop) -> None:
     assert shop.sent(rows, **options) == 0
 
 
-def test_a_cancelled_job_is_sent_again_and_one_that_is_forgotten_is_not(shop: Shop) -> None:
+def test_the_rows_of_a_cancelled_job_are_sent_again_and_those_of_a_forgotten_one_are_not(shop: Shop) -> None:
     rows = shop.people(("ann@x.com", "Ann"))
     options = {"template": "bulk_import_profiles"}
     shop.klaviyo.inject(Fault("job_cancelled", times=1))
@@ -181,7 +181,7 @@ def test_a_cancelled_job_is_sent_again_and_one_that_is_forgotten_is_not(shop: Sh
     assert shop.sent(other, **options) == 0
 
 
-def test_a_job_that_still_runs_or_may_not_be_asked_is_not_sent_again(shop: Shop) -> None:
+def test_the_rows_of_a_job_that_still_runs_or_cannot_be_read_are_not_sent_again(shop: Shop) -> None:
     rows = shop.people(("ann@x.com", "Ann"))
     options = {"template": "bulk_import_profiles", "job_timeout_seconds": 1}
     shop.klaviyo.inject(Fault("job_never_ends", times=1))
@@ -218,7 +218,7 @@ def test_a_clock_that_goes_back_between_runs_changes_nothing(shop: Shop) -> None
     assert shop.sent(shop.people(("ann@x.com", "A"))) == 1
 
 
-def test_a_state_whose_note_of_its_runs_is_gone_still_knows_what_came_last(shop: Shop) -> None:
+def test_a_state_without_its_format_file_still_orders_its_runs(shop: Shop) -> None:
     for name in ("A", "B"):
         shop.sent(shop.people(("ann@x.com", name)))
     (shop.state / "_format.json").unlink()  # as a copy made with Spark leaves it out
@@ -226,7 +226,7 @@ def test_a_state_whose_note_of_its_runs_is_gone_still_knows_what_came_last(shop:
         assert shop.sent(shop.people(("ann@x.com", name))) == 1
 
 
-def test_no_message_and_no_plan_shows_what_an_address_of_a_state_holds_besides_its_place(shop: Shop) -> None:
+def test_messages_and_plans_hide_the_secrets_in_the_uri_of_a_state(shop: Shop) -> None:
     with pytest.raises(OptionError) as caught:
         shop.write(shop.people(("ann@x.com", "A")), state_path="gopher://me:hidden-word@x/y")
     assert "hidden-word" not in f"{caught.value} {caught.value.__cause__} {caught.value.__context__}"
@@ -252,7 +252,9 @@ def test_a_second_run_on_the_same_state_is_refused_until_the_first_is_done(shop:
     assert shop.sent(rows) == 1
 
 
-def test_a_state_of_another_format_or_place_is_refused_before_anything_is_sent(shop: Shop, tmp_path: Path) -> None:
+def test_a_state_of_another_format_or_an_unusable_path_is_refused_before_anything_is_sent(
+    shop: Shop, tmp_path: Path
+) -> None:
     rows = shop.people(("ann@x.com", "A"))
     shop.state.mkdir()
     (shop.state / "_format.json").write_text(json.dumps({"format": 99, "runs": 1}))
@@ -265,7 +267,7 @@ def test_a_state_of_another_format_or_place_is_refused_before_anything_is_sent(s
     assert shop.klaviyo.profiles == []
 
 
-def test_a_key_without_the_scope_for_accounts_is_told_that_the_state_is_tied_to_it(
+def test_without_the_scope_for_accounts_a_warning_says_that_the_state_belongs_to_the_key(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     with KlaviyoSimulator(
@@ -280,7 +282,7 @@ def test_a_key_without_the_scope_for_accounts_is_told_that_the_state_is_tied_to_
         assert shop.sent(rows, api_key="pk_other_key") == 1
 
 
-def test_a_wrong_key_stops_before_the_state_is_touched(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_wrong_key_stops_the_write_before_the_state_is_created(spark: SparkSession, tmp_path: Path) -> None:
     with KlaviyoSimulator(api_keys=["pk_right_key"]) as klaviyo:
         shop = Shop(spark, klaviyo, tmp_path / "state")
         with pytest.raises(WriteStopped, match="refuses this key"):
@@ -300,7 +302,7 @@ def test_the_state_holds_no_personal_data_and_no_key(shop: Shop) -> None:
     assert Folder.at(str(shop.state)).names_with("_lock") == []
 
 
-def test_what_was_under_way_when_a_run_was_killed_is_in_doubt_where_a_resend_could_do_harm(shop: Shop) -> None:
+def test_rows_in_flight_when_a_run_was_killed_are_in_doubt_where_a_resend_could_do_harm(shop: Shop) -> None:
     rows = shop.people(("ann@x.com", "A"), ("bob@x.com", "B"))
     options = {"template": "create_profile", "on_reject": "keep"}
     shop.sent(shop.people(("ann@x.com", "A")), **options)
