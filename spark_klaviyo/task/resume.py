@@ -39,7 +39,7 @@ IN_DOUBT = (
 
 @dataclass
 class ResumeFilter:
-    """Applies a state to the rows of one task; `open_jobs` counts the rows of jobs that an earlier attempt left open."""
+    """Applies a state to the rows of one task; `open_jobs`: how many rows the open jobs of earlier attempts have."""
 
     plan: WritePlan
     recorder: Recorder

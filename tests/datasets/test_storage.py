@@ -1,4 +1,4 @@
-"""Folders: files appear when they are complete, are readable by their owner alone, and have paths of several spellings."""
+"""Folders: files appear when they are complete, only their owner may read them, and paths have several spellings."""
 
 from __future__ import annotations
 

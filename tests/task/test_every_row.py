@@ -105,16 +105,14 @@ ALONE = st.one_of(
     st.builds(lambda n: Fault("status", path=SINGLE, times=n * 3, status=429, retry_after=1), times),
     st.builds(lambda n: Fault("truncated", path=SINGLE, times=n), times),
 )
-KINDS = st.sampled_from(["good", "good", "good", "good", "bad_email", "no_identifier", "again"])
+KINDS = st.sampled_from(["good", "good", "good", "good", "bad_email", "empty", "again"])
 
 
 def rows_of(kinds: list[str]) -> list[Row]:
     """Rows that a tag in `first_name` tells apart; `again` repeats the email of the row before it."""
     rows: list[Row] = []
     for number, kind in enumerate(kinds):
-        email: object = {"bad_email": f"not an email {number}", "no_identifier": None}.get(
-            kind, f"e{number}@example.com"
-        )
+        email: object = {"bad_email": f"not an email {number}", "empty": None}.get(kind, f"e{number}@example.com")
         if kind == "again" and rows:
             email = rows[-1]["email"]
         rows.append({"email": email, "first_name": f"r{number}"})
@@ -207,7 +205,7 @@ def _fates(rows: list[Row], rejected: dict[str, str]) -> dict[object, set[str]]:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    kinds=st.lists(st.sampled_from(["good", "good", "bad_email", "no_identifier", "two"]), min_size=1, max_size=15),
+    kinds=st.lists(st.sampled_from(["good", "good", "bad_email", "empty", "two"]), min_size=1, max_size=15),
     faults=st.lists(ALONE, max_size=3),
     workers=st.integers(1, 3),
     resend=st.sampled_from(["auto", "never"]),
