@@ -88,7 +88,7 @@ def run(
     follows: bool = True,
     **options: object,
 ) -> Ran:
-    """Send rows (text or None, all with the same keys) as one task would, `slab` rows an Arrow batch."""
+    """Send rows (text or None, all with the same keys) as one task would, `encoded_rows` rows an Arrow batch."""
     plan = plan_for(klaviyo, list(rows[0]), **options)
     return run_plan(plan, batches_of(rows, encoded_rows), clock=clock, follows=follows)
 
