@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from spark_klaviyo.arrow.encoded import ENCODED
+from spark_klaviyo.batching.assembler import BatchAssembler
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.runs.send_from_driver import arrow_batches
 from spark_klaviyo.runs.spark.columns import sent_columns
 from spark_klaviyo.runs.spark.session import choose_worker_python
-from spark_klaviyo.task.assembler import BatchAssembler
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

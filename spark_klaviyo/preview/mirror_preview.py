@@ -16,15 +16,8 @@ from spark_klaviyo.arrow.encoded import record_texts
 from spark_klaviyo.batching.screening import screen
 from spark_klaviyo.deliver.reads import ReadTarget, attributes_of
 from spark_klaviyo.encode.encoder import encode_batches
-from spark_klaviyo.modes.mirror.identities import (
-    KINDS,
-    MISSING,
-    UNIDENTIFIED,
-    Hashes,
-    IdentitySet,
-    count_unidentified,
-    hash_rows,
-)
+from spark_klaviyo.modes.mirror import identities
+from spark_klaviyo.modes.mirror.identities import Hashes, IdentitySet
 from spark_klaviyo.modes.mirror.removals import ceiling, find_removals, hash_pages
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
@@ -51,11 +44,11 @@ def preview_mirror(df: DataFrame, plan: WritePlan, options: Options) -> MirrorSe
         facts = list_facts(reader, plan.settings["list_id"])
         pages = list(hash_pages(members(reader, facts)))
         frame, plan = sent_columns(df, plan)
-        rows = _Rows(plan, IdentitySet(_concatenate([page.hashes for page in pages])))
+        rows = _Rows(plan, IdentitySet(page.hashes for page in pages))
         for batch in encode_batches(arrow_batches(frame), plan):
             rows.add(batch)
         most = ceiling(options.max_removals, facts.members)
-        found = find_removals(pages, IdentitySet(_concatenate(rows.hashes)), max(most, EXAMPLES))
+        found = find_removals(pages, IdentitySet(rows.hashes), max(most, EXAMPLES))
         removed = tuple(_name_of(reader, profile_id) for profile_id in found.ids[:EXAMPLES])
     added = rows.count_added()
     return MirrorSets(found.members, added, found.count, most, tuple(rows.examples), removed, rows.unidentified)
@@ -74,13 +67,13 @@ class _Rows:
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Compare some rows with the list."""
-        hashes = hash_rows(batch, self.plan)
+        hashes = identities.hash_rows(batch, self.plan)
         self.hashes.append(hashes)
-        self.unidentified += count_unidentified(hashes)
+        self.unidentified += identities.count_unidentified(hashes)
         is_sent = np.ones(len(hashes), dtype=bool)
         is_sent[[rejection.row for rejection in screen(batch, self.plan, 0).rejections]] = False
-        first: Hashes = hashes[np.arange(len(hashes)), (hashes != MISSING).argmax(axis=1)]  # each row's identifier
-        added = np.flatnonzero(is_sent & ~self.on_list.contains(hashes) & (first != UNIDENTIFIED))
+        first = identities.first_identifiers(hashes)
+        added = np.flatnonzero(is_sent & ~self.on_list.contains(hashes) & (first != identities.UNIDENTIFIED))
         self._added.append(first[added])
         if len(self.examples) < EXAMPLES:
             _, once = np.unique(first[added], return_index=True)
@@ -91,10 +84,6 @@ class _Rows:
     def count_added(self) -> int:
         """How many people would be added, each once."""
         return len(np.unique(np.concatenate(self._added))) if self._added else 0
-
-
-def _concatenate(hashes: list[Hashes]) -> Hashes:
-    return np.concatenate(hashes) if hashes else np.empty((0, len(KINDS)), dtype=np.int64)
 
 
 def _name_of(reader: AccountReader, profile_id: str) -> str:

@@ -6,13 +6,13 @@ import re
 from datetime import datetime, timezone
 from urllib.parse import urlencode
 
+from spark_klaviyo.batching.assembler import key_length
 from spark_klaviyo.core.choices import KeyIn
 from spark_klaviyo.core.clock import rfc3339
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Batch
 from spark_klaviyo.options.secrets import masked
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.pages.preview import HIDDEN, PreviewRequest
-from spark_klaviyo.task.assembler import key_length
 
 _SECRET = re.compile(r"auth|key|token|secret|password|cookie|signature|credential", re.IGNORECASE)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.types import columns_of
+from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.report.task_report import TaskReport, merge
 from spark_klaviyo.runs.confirm_deletion import read_confirmed
 from spark_klaviyo.runs.follow.follow_jobs import follow_jobs
 from spark_klaviyo.runs.outputs.outcome import judge_run, return_or_raise

@@ -20,7 +20,7 @@ from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.ratelimit.server import RateLimitServer
-from spark_klaviyo.report.counters import Counters
+from spark_klaviyo.report.counts.counters import Counters
 from spark_klaviyo.report.progress import ProgressDisplay, open_progress
 from spark_klaviyo.runs.spark import session
 from spark_klaviyo.task.context import SendContextFactory
@@ -48,17 +48,18 @@ def rate_limit_session(
         yield SendContextFactory(share=share), None
         return
     progress = _show_progress(server, df, plan, options)
+    ended = False
     try:
         address = server.address
         if not from_driver:
             host = session.session_of(df).conf.get("spark.driver.host", address.host)
             address = replace(address, host=str(host))
         yield SendContextFactory(rate_limit_server=address, share=share), server.stop
-    except BaseException:
-        server.stop.set(StopCode.INTERRUPTED, StopCode.INTERRUPTED.text)
-        time.sleep(GRACE_SECONDS)  # every task sees it with its next heartbeat, before the server is gone
-        raise
+        ended = True
     finally:
+        if not ended:
+            server.stop.set(StopCode.INTERRUPTED, StopCode.INTERRUPTED.text)
+            time.sleep(GRACE_SECONDS)  # every task sees it with its next heartbeat, before the server is gone
         if progress is not None:
             progress.close()
         server.close()

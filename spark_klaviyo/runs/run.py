@@ -13,7 +13,7 @@ from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.options.choices import SendFrom
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.runs.open_state import open_state
 from spark_klaviyo.runs.outputs.results import RESULT_DDL, Results
 from spark_klaviyo.runs.outputs.session_outputs import SessionOutputs

@@ -38,14 +38,14 @@ def test_spellings_of_one_identifier_are_equal(kind: str, one: object, other: ob
 def test_a_missing_identifier_equals_none_and_kinds_do_not_mix() -> None:
     assert hashed("email", None) == hashed("email", "  ") == 0
     assert hashed("id", "1") != hashed("external_id", "1")
-    assert not IdentitySet(hash_people([{"email": None}])).contains(hash_people([{"email": ""}])).any()
+    assert not IdentitySet([hash_people([{"email": None}])]).contains(hash_people([{"email": ""}])).any()
 
 
 @given(st.lists(st.integers(0, 60), max_size=40), st.lists(st.integers(0, 60), max_size=40), st.integers(1, 7))
 def test_members_without_a_row_are_removed(rows: list[int], on_list: list[int], size: int) -> None:
     people = [{"email": f"p{number}@example.com", "id": str(number)} for number in dict.fromkeys(on_list)]
     pages = hash_pages([[*people[at : at + size]] for at in range(0, len(people), size)])
-    in_frame = IdentitySet(hash_people([{"email": f"P{number}@example.com"} for number in rows]))
+    in_frame = IdentitySet([hash_people([{"email": f"P{number}@example.com"} for number in rows])])
     found = find_removals(pages, in_frame, 100)
     assert {int(one) for one in found.ids} == set(on_list) - set(rows)
     assert (found.members, found.count) == (len(set(on_list)), len(set(on_list) - set(rows)))
@@ -54,7 +54,7 @@ def test_members_without_a_row_are_removed(rows: list[int], on_list: list[int], 
 def test_members_beyond_the_ceiling_are_counted_and_not_held() -> None:
     people = [{"id": str(number)} for number in range(30)]
     pages = hash_pages([[*people[at : at + 10]] for at in (0, 10, 20)])
-    found = find_removals(pages, IdentitySet(hash_people([])), 5)
+    found = find_removals(pages, IdentitySet([]), 5)
     assert found.too_many
     assert (found.count, len(found.ids)) == (30, 5)
 

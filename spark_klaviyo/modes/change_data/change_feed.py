@@ -180,9 +180,11 @@ class _Tagger:
     def _kind(self) -> Column:
         """The kind that the change column says."""
         word = self.f.lower(self.f.trim(self._column(self.options.change_column or "").cast("string")))
-        unknown: Column = self.f.lit(int(ChangeKind.UNKNOWN))
-        return reduce(lambda otherwise, kind: self.f.when(word.isin(*kind.words), int(kind)).otherwise(otherwise),
-                      [kind for kind in ChangeKind if kind.words], unknown)  # fmt: skip
+        kind: Column = self.f.lit(int(ChangeKind.UNKNOWN))
+        for known in ChangeKind:
+            if known.words:
+                kind = self.f.when(word.isin(*known.words), int(known)).otherwise(kind)
+        return kind
 
     def _identifier(self) -> Column:
         """What makes two rows the same thing; null where a row has no identifier."""

@@ -23,8 +23,8 @@ from spark_klaviyo.errors import OptionError
 from spark_klaviyo.modes.change_data.change_feed import KIND, ChangeKind, TaggedChanges, tag_changes
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.report.task_report import TaskReport, merge
 from spark_klaviyo.runs.confirm_deletion import read_confirmed
 from spark_klaviyo.runs.execute import conclude
 from spark_klaviyo.runs.follow.follow_jobs import follow_jobs

@@ -20,23 +20,15 @@ from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.errors import OptionError, SchemaError
-from spark_klaviyo.modes.mirror.identities import (
-    MOST,
-    IdentitySet,
-    IdentityTask,
-    comparable,
-    hash_rows,
-    identity_results,
-    pack,
-    unpack,
-)
+from spark_klaviyo.modes.mirror import identities
+from spark_klaviyo.modes.mirror.identities import IdentitySet
 from spark_klaviyo.modes.mirror.removals import Removals, ceiling, find_removals, hash_pages
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import Field, Type, columns_of
+from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.report.task_report import TaskReport, merge
 from spark_klaviyo.runs.execute import conclude, finish, send
 from spark_klaviyo.runs.outputs.outcome import judge_run
 from spark_klaviyo.runs.outputs.results import RESULT_DDL, Results
@@ -65,7 +57,7 @@ def write_mirror(df: DataFrame, options: Options, run_id: str) -> WriteReport:
     Raises `SchemaError` for a DataFrame without rows or without identifiers that members have, and `WriteStopped`
     before any removal where more than `max_removals` members would be removed.
     """
-    plan = comparable(make_plan(options, columns_of(df), run_id))
+    plan = identities.comparable(make_plan(options, columns_of(df), run_id))
     with open_reader(options) as reader:
         facts = _read_list(reader, plan)
         with open_run(df, plan, options) as run:
@@ -110,26 +102,26 @@ class IdentifyingTask:
 
         def encoded() -> Iterator[pa.RecordBatch]:
             for batch in encode_batches(batches, plan):
-                packed.append(pack(hash_rows(batch, plan)))
+                packed.append(identities.pack(identities.hash_rows(batch, plan)))
                 yield batch
 
         for results in replace(self.task, encode=False)(encoded()):
             yield results
-            yield identity_results(packed)
+            yield identities.to_results(packed)
             packed.clear()
 
 
 def _identities(run: Run, results: Results) -> tuple[IdentitySet, int]:
     """Who the rows are, and how many rows are unidentified."""
     if run.plan.state is None:
-        return unpack(results.identities)
+        return identities.unpack(results.identities)
     # with a state the sending tasks see only rows that are new, so all rows are read again
     frame, plan = sent_columns(run.df, run.plan)
-    frame = frame.coalesce(run.options.tasks).mapInArrow(IdentityTask(plan), RESULT_DDL)
-    return unpack(row["body"] for row in frame.collect())
+    frame = frame.coalesce(run.options.tasks).mapInArrow(identities.IdentityTask(plan), RESULT_DDL)
+    return identities.unpack(row["body"] for row in frame.collect())
 
 
-def keep_all(rows: IdentitySet, unidentified: int, total: TaskReport, most: int = MOST) -> TaskReport | None:
+def keep_all(rows: IdentitySet, unidentified: int, total: TaskReport, most: int = identities.MOST) -> TaskReport | None:
     """The counts of a run that removes nobody, with the reason; None where members may be compared and removed.
 
     `most`: identifiers that can be compared.

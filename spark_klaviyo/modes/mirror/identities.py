@@ -103,8 +103,8 @@ def _parse(text: str) -> Json:
 class IdentitySet:
     """A set of people, by the hashes of all their identifiers."""
 
-    def __init__(self, hashes: Hashes) -> None:
-        self.hashes = _distinct(hashes)
+    def __init__(self, people: Iterable[Hashes]) -> None:
+        self.hashes = _distinct(np.concatenate([np.empty(0, np.int64), *(hashes.ravel() for hashes in people)]))
 
     def __len__(self) -> int:
         return len(self.hashes)
@@ -122,6 +122,12 @@ def _distinct(hashes: Hashes) -> Hashes:
     distinct = np.unique(hashes)
     found: Hashes = distinct[(distinct != MISSING) & (distinct != UNIDENTIFIED)]
     return found
+
+
+def first_identifiers(people: Hashes) -> Hashes:
+    """The hash of each row's first identifier; `MISSING` or `UNIDENTIFIED` where it has none."""
+    first: Hashes = people[np.arange(len(people)), (people != MISSING).argmax(axis=1)]
+    return first
 
 
 def count_unidentified(people: Hashes) -> int:
@@ -151,11 +157,11 @@ def pack(people: Hashes) -> str:
 def unpack(texts: Iterable[str]) -> tuple[IdentitySet, int]:
     """All people of such texts, and the number of unidentified rows."""
     parts = [text.partition(":") for text in texts]
-    hashes = [np.frombuffer(base64.b64decode(part[2]), dtype="<i8") for part in parts]
-    return IdentitySet(np.concatenate(hashes) if hashes else np.empty(0, np.int64)), sum(int(part[0]) for part in parts)
+    hashes = (np.frombuffer(base64.b64decode(part[2]), dtype="<i8") for part in parts)
+    return IdentitySet(hashes), sum(int(part[0]) for part in parts)
 
 
-def identity_results(packed: list[str]) -> pa.RecordBatch:
+def to_results(packed: list[str]) -> pa.RecordBatch:
     """Packed people as result rows."""
     return result_batch([(ResultKind.IDENTITIES, text) for text in packed])
 
@@ -169,4 +175,4 @@ class IdentityTask:
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """What `mapInArrow` calls."""
         for encoded in encode_batches(batches, self.plan):
-            yield identity_results([pack(hash_rows(encoded, self.plan))])
+            yield to_results([pack(hash_rows(encoded, self.plan))])
