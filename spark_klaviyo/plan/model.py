@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from spark_klaviyo.core.choices import ContentFormat, KeyIn
-from spark_klaviyo.core.models import Envelope, Limits, Quota, StateLocation
+from spark_klaviyo.core.models import Limits, Quota, StateLocation
 from spark_klaviyo.core.policy import Policy, ResendRule
 from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.options.choices import OnBadPhone, Validate
@@ -88,10 +88,9 @@ NOT_OF_REQUEST = frozenset({"default_country"})  # parameters that say how to re
 
 @dataclass(frozen=True)
 class RequestParam:
-    """A column whose value a row needs outside its record: a per-row setting, a path parameter, a body placeholder.
+    """A column whose value a row needs outside its record; rows with equal values of all of them share requests.
 
-    `name` is what it is called in the envelope ("list_id", "{sku}"); rows with equal values of all asides share
-    requests unless `alone`.
+    `name` is what the value is called where it is filled in ("list_id", "{sku}").
     """
 
     name: str
@@ -138,9 +137,3 @@ class WritePlan(SendSpec):
     learns_quota: bool = True  # False: `rate_limit` was given and stands
     missing_counts_as_deleted: bool = False  # removes, and what Klaviyo knows nothing of is removed already
     state: StateLocation | None = None  # where tasks record what they delivered
-
-    def envelope(self, values: Mapping[str, str]) -> Envelope:
-        """Where rows with these aside values go, and what stands around them (see `plan.envelopes`)."""
-        from spark_klaviyo.plan.envelopes import envelope
-
-        return envelope(self, values)

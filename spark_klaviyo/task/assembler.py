@@ -16,6 +16,7 @@ from spark_klaviyo.batching.groups import params_of
 from spark_klaviyo.batching.screening import rejected_as_too_large, screen
 from spark_klaviyo.core.models import Batch, EncodedRows, Rejection
 from spark_klaviyo.core.stop import Stop
+from spark_klaviyo.plan.envelopes import envelope
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.task_report import TaskReport
 
@@ -83,8 +84,8 @@ class BatchAssembler:
             yield from self._deduplicated(oldest.flush())
 
     def _open(self, key: str) -> Batcher:
-        envelope = self.plan.envelope(params_of(key))
-        self._batchers[key] = Batcher(envelope, self.plan.limits, self._number, self._key_length)
+        around = envelope(self.plan, params_of(key))
+        self._batchers[key] = Batcher(around, self.plan.limits, self._number, self._key_length)
         return self._batchers[key]
 
     def _deduplicated(self, batches: Iterator[Batch]) -> Iterator[Batch]:
