@@ -1,4 +1,4 @@
-"""The built wheel holds what Spark, type checkers and shells look for, and asks clusters for nothing they bring."""
+"""The built wheel contains what Spark, type checkers and shells need, and requires nothing that clusters provide."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ DISCOVERY = (PACKAGE / "entrypoints" / "discovery.py").read_text()
 pytest.importorskip("hatchling")
 
 
-def built(kind: str, place: Path) -> Path:
-    """A wheel made by the build backend, `build_wheel` or `build_editable`."""
-    code = f"from hatchling.build import {kind}; print({kind}({str(place)!r}))"
+def build(kind: str, folder: Path) -> Path:
+    """A wheel made by the build backend: `build_wheel` or `build_editable`."""
+    code = f"from hatchling.build import {kind}; print({kind}({str(folder)!r}))"
     made = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
     assert made.returncode == 0, made.stderr
-    return place / made.stdout.split()[-1]
+    return folder / made.stdout.split()[-1]
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel."""
-    return built("build_wheel", tmp_path_factory.mktemp("wheel"))
+    return build("build_wheel", tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A directory that holds what the wheel installs, and nothing else."""
-    place = tmp_path_factory.mktemp("installed")
+    """A directory with what the wheel installs, and nothing else."""
+    folder = tmp_path_factory.mktemp("installed")
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(place)
-    return str(place)
+        archive.extractall(folder)
+    return str(folder)
 
 
 def contents(wheel: Path) -> dict[str, str]:
-    """The files of a wheel."""
+    """The files of a wheel, by name."""
     with zipfile.ZipFile(wheel) as archive:
         return {name: archive.read(name).decode() for name in archive.namelist()}
 
@@ -56,7 +56,7 @@ def metadata(wheel: Path) -> email.message.Message:
 
 
 def run(code: str, path: str) -> str:
-    """What a fresh Python says that finds our package at `path` only."""
+    """The output of a new Python process that finds the package at `path` only."""
     kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment = {**kept, "PYTHONPATH": path, "PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
     ran = subprocess.run([sys.executable, "-c", code], env=environment, cwd=path, capture_output=True, text=True)
@@ -74,34 +74,34 @@ def test_the_wheel_contains_exactly_the_package(wheel: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["build_wheel", "build_editable"])
 def test_every_kind_of_install_includes_the_module_that_spark_discovers(kind: str, tmp_path: Path) -> None:
-    assert contents(built(kind, tmp_path))["pyspark_klaviyo.py"] == DISCOVERY
+    assert contents(build(kind, tmp_path))["pyspark_klaviyo.py"] == DISCOVERY
 
 
 def test_the_wheel_requires_nothing_that_a_cluster_provides(wheel: Path) -> None:
-    asked = metadata(wheel).get_all("Requires-Dist", [])
-    base = {re.split(r"[ <>=!~\[;]", text)[0] for text in asked if "extra ==" not in text}
+    required = metadata(wheel).get_all("Requires-Dist", [])
+    base = {re.split(r"[ <>=!~\[;]", text)[0] for text in required if "extra ==" not in text}
     assert base == {"requests", "pyarrow", "arro3-io", "numpy", "orjson", "phonenumbers", "jinja2", "tqdm"}
-    assert all("<" not in text for text in asked if "extra ==" not in text), (
+    assert all("<" not in text for text in required if "extra ==" not in text), (
         "an upper bound would downgrade a cluster's"
     )
 
 
 def test_the_wheel_has_the_right_metadata(wheel: Path) -> None:
-    told = metadata(wheel)
-    assert (told["Name"], told["Requires-Python"]) == ("spark-klaviyo", ">=3.11")
-    assert set(told.get_all("Provides-Extra", [])) == {"local", "dev"}
+    wheel_metadata = metadata(wheel)
+    assert (wheel_metadata["Name"], wheel_metadata["Requires-Python"]) == ("spark-klaviyo", ">=3.11")
+    assert set(wheel_metadata.get_all("Provides-Extra", [])) == {"local", "dev"}
     [scripts] = [text for name, text in contents(wheel).items() if name.endswith("entry_points.txt")]
     assert "spark-klaviyo = spark_klaviyo.cli" in scripts
 
 
 def test_the_discovery_module_imports_nothing_but_spark(installed: str) -> None:
     pytest.importorskip("pyspark.sql.datasource")
-    said = run(
+    output = run(
         "import sys; import pyspark.sql.datasource; before = set(sys.modules); import pyspark_klaviyo;"
         "print(sorted(set(sys.modules) - before), pyspark_klaviyo.DefaultSource.name())",
         installed,
     )
-    assert said == "['pyspark_klaviyo'] klaviyo"
+    assert output == "['pyspark_klaviyo'] klaviyo"
 
 
 @pytest.mark.parametrize("missing", ["pyspark", "pyspark.sql.datasource"])
@@ -130,10 +130,10 @@ def test_spark_finds_the_format_without_registration(installed: str) -> None:
 
 @pytest.mark.oldest
 def test_the_package_imports_without_spark() -> None:
-    said = run(
+    output = run(
         "import sys; import spark_klaviyo, spark_klaviyo.cli.main; print('pyspark' in sys.modules)", str(REPOSITORY)
     )
-    assert said == "False"
+    assert output == "False"
 
 
 @pytest.mark.oldest

@@ -1,4 +1,7 @@
-"""Arguments in, exit status out: 0 done, 1 rows rejected, 2 bad options or schema, 3 stopped midway."""
+"""The command line: arguments in, exit status out (0 done, 1 rows rejected, 2 bad options or schema, 3 stopped).
+
+Commands import what they need themselves, for the start-up time of the others.
+"""
 
 from __future__ import annotations
 

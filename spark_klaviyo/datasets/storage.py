@@ -108,7 +108,8 @@ class Folder:
     def read(self, name: str, columns: list[str]) -> pa.Table:
         """Some columns of a Parquet file; those that it does not have are left out."""
         with self.system.open_input_file(f"{self.path}/{name}") as file:
-            return pq.read_table(file, columns=columns)
+            parquet = pq.ParquetFile(file)
+            return parquet.read([column for column in columns if column in parquet.schema_arrow.names])
 
     def read_batches(self, name: str, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Some columns of a Parquet file, `rows` rows at a time: for files that may not fit into memory."""

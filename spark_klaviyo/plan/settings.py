@@ -13,7 +13,6 @@ from functools import cached_property
 from spark_klaviyo.options.choices import Nulls
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.readers import COLUMN
-from spark_klaviyo.plan.envelopes import with_prefix
 from spark_klaviyo.plan.manual.manual_mode import ManualCall
 from spark_klaviyo.plan.mapping import ColumnMap
 from spark_klaviyo.plan.model import RequestParam
@@ -23,6 +22,11 @@ from spark_klaviyo.plan.types import Field
 from spark_klaviyo.templates.model import Template
 
 MANY_VALUED = frozenset({"array", "map", "struct", "binary", "variant"})
+
+
+def with_prefix(value: str, prefix: str) -> str:
+    """The value behind its prefix, unless it begins with it already."""
+    return value if value.startswith(prefix) else prefix + value
 
 
 def fields_of_settings(template: Template) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Requests as they would be sent, for people to read: the key and whatever looks like one hidden."""
+"""Renders a request as it would be sent, with the key and whatever looks like a secret hidden."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from spark_klaviyo.task.assembler import key_length
 _SECRET = re.compile(r"auth|key|token|secret|password|cookie|signature|credential", re.IGNORECASE)
 
 
-def shown(plan: WritePlan, batch: Batch) -> PreviewRequest:
-    """One request: method, URL, headers and body as they would leave, but for the key."""
+def render_request(plan: WritePlan, batch: Batch) -> PreviewRequest:
+    """Method, URL, headers and body of one request."""
     parts = batch.parts()
     text = b"".join(parts)
     body = text.replace(KEY_PLACEHOLDER, HIDDEN.encode())

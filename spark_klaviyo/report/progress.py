@@ -1,149 +1,133 @@
-"""Progress of a running write: a line on a terminal, a bar in a notebook, nothing in logs and pipes."""
+"""Progress of a running write: a tqdm bar on a terminal or in a notebook, lines of a log elsewhere.
+
+It shows counters that it is given; it knows neither tasks nor threads.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
+import time
+import warnings
 from collections.abc import Callable
 from typing import Protocol, TextIO
 
-from spark_klaviyo.options.choices import Progress as Choice
-from spark_klaviyo.report.pages.css import STYLE
-from spark_klaviyo.report.pages.html import Markup, element, join
-from spark_klaviyo.report.rate import Pulse, Snapshot, line
+from spark_klaviyo.options.choices import Progress
+from spark_klaviyo.report.counts.counters import Counters
+from spark_klaviyo.report.counts.text import counted, duration
 
-Show = Callable[[str], None]  # draws HTML in one place of the notebook, in place of what stood there
 LOG_SECONDS = 30.0
+COUNT_FORMAT = "klaviyo: {n:,} rows [{elapsed}, {rate_noinv_fmt}{postfix}]"
+BAR_FORMAT = (
+    "klaviyo: {percentage:3.0f}%|{bar:10}| {n:,}/{total:,} rows [{elapsed}<{remaining}, {rate_noinv_fmt}{postfix}]"
+)
 
 
-class Progress(Protocol):
-    """Follows a running write. `update` may be called as often as one likes, from one thread."""
+class ProgressDisplay(Protocol):
+    """Where the progress of one write is shown. Only one thread may call it."""
 
-    def update(self, snapshot: Snapshot) -> None:
-        """Show where the write stands."""
+    def update(self, counters: Counters, quota_used: float | None) -> None:
+        """Show the counters; `quota_used` is the share of the account's quota in use, None where there is none."""
 
-    def done(self, report: object | None) -> None:
-        """Take the bar away; a report's sentence, which is its text, takes the bar's place."""
-
-
-class Silent:
-    """Shows nothing."""
-
-    def update(self, snapshot: Snapshot) -> None:
-        """Show nothing."""
-
-    def done(self, report: object | None) -> None:
-        """Show nothing."""
+    def close(self) -> None:
+        """The write has ended."""
 
 
-class TerminalProgress:
-    """One line, written over and over."""
+class ProgressBar:
+    """A bar of tqdm, which goes away at the end. Without a known total it shows numbers and no bar."""
 
-    def __init__(self, stream: TextIO, columns: int | None = None) -> None:
-        self._stream = stream
-        self._columns = columns
-        self._pulse = Pulse()
-        self._shown = 0
-        self._plain = "utf" not in (stream.encoding or "").lower()
+    def __init__(self, stream: TextIO, total_rows: int | None = None) -> None:
+        # Imported here because it takes half as long as the rest of this package, and most processes show no progress.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a notebook without ipywidgets gets text, which needs no warning
+            from tqdm.auto import tqdm
 
-    def update(self, snapshot: Snapshot) -> None:
-        """Write the line anew."""
-        self._pulse.beat(snapshot)
-        columns = (self._columns or shutil.get_terminal_size().columns) - 1  # a full line would wrap
-        self._write(line(self._pulse, columns, plain=self._plain))
+        # A notebook gives the width; of terminals tqdm would draw nothing where they do not tell their size.
+        columns, lines = shutil.get_terminal_size()
+        width = {"dynamic_ncols": True} if in_notebook() else {"ncols": columns - 1, "nrows": lines}
+        self._bar = tqdm(
+            total=total_rows,
+            bar_format=BAR_FORMAT if total_rows else COUNT_FORMAT,
+            unit="",
+            unit_scale=True,
+            file=stream,
+            **width,
+            leave=False,
+            mininterval=0,  # the caller decides how often
+            miniters=1,
+        )
 
-    def done(self, report: object | None) -> None:
-        """Clear the line, and write the report's sentence where it stood."""
-        self._write("")
-        self._stream.write(f"\r{report}\n" if report is not None else "\r")
-        self._stream.flush()
+    def update(self, counters: Counters, quota_used: float | None) -> None:
+        """Draw the bar again."""
+        self._bar.set_postfix_str(", ".join(_details(counters, quota_used)), refresh=False)
+        more_rows = counters.rows - self._bar.n
+        if more_rows > 0:
+            self._bar.update(more_rows)
+        else:  # as tqdm updates its rate with rows alone
+            self._bar.refresh()
 
-    def _write(self, text: str) -> None:
-        self._stream.write("\r" + text + " " * (self._shown - len(text)))  # blanks: not every terminal knows escapes
-        self._shown = len(text)
-        self._stream.flush()
+    def close(self) -> None:
+        """Take the bar away."""
+        self._bar.close()
 
 
-class LoggedProgress:
-    """A line every half minute, for `progress=true` where nothing can be written over."""
+class ProgressLog:
+    """A line every `LOG_SECONDS`, and one at the end."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._pulse = Pulse()
-        self._last = 0.0
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream, self._clock = stream, clock
+        self._started = self._written = clock()
+        self._line = ""
 
-    def update(self, snapshot: Snapshot) -> None:
-        """Write a line if the last is old enough."""
-        self._pulse.beat(snapshot)
-        if snapshot.seconds - self._last >= LOG_SECONDS:
-            self._last = snapshot.seconds
-            self._stream.write(f"klaviyo: {', '.join(self._pulse.parts())}\n")
+    def update(self, counters: Counters, quota_used: float | None) -> None:
+        """Write a line if the last one is old enough."""
+        now = self._clock()
+        seconds = now - self._started
+        rate = f"{counters.rows / seconds if seconds else 0:,.0f} rows/s"
+        details = ", ".join([duration(seconds), rate, *_details(counters, quota_used)])
+        self._line = f"klaviyo: {counted(counters.rows, 'row')}, {details}\n"
+        if now - self._written >= LOG_SECONDS:
+            self._written = now
+            self._write()
+
+    def close(self) -> None:
+        """Write the last counters, unless they are written."""
+        self._write()
+
+    def _write(self) -> None:
+        if self._line:
+            self._stream.write(self._line)
             self._stream.flush()
-
-    def done(self, report: object | None) -> None:
-        """Write the report's sentence."""
-        if report is not None:
-            self._stream.write(f"klaviyo: {report}\n")
-            self._stream.flush()
+        self._line = ""
 
 
-class NotebookProgress:
-    """A bar drawn in place in a notebook's output."""
+def open_progress(
+    choice: Progress, total_rows: int | None = None, stream: TextIO | None = None
+) -> ProgressDisplay | None:
+    """Where progress is to be shown; None where it is not.
 
-    def __init__(self, show: Show) -> None:
-        self._show = show
-        self._pulse = Pulse()
-
-    def update(self, snapshot: Snapshot) -> None:
-        """Draw the bar anew."""
-        self._pulse.beat(snapshot)
-        self._show(progress_html(self._pulse))
-
-    def done(self, report: object | None) -> None:
-        """Put the report's sentence in the bar's place, or nothing."""
-        self._show(_framed(element("p", report, kind="dim")) if report is not None else "")
-
-
-def progress_html(pulse: Pulse) -> Markup:
-    """The bar as HTML."""
-    done = pulse.now.done
-    percent = 100 * done if done is not None else 0.0
-    role = f'role="progressbar" aria-label="Rows written to Klaviyo" aria-valuenow="{percent:.0f}"'
-    filled = Markup(f'<i style="--tone:var(--delivered);flex:0 0 {percent:.1f}%"></i>')
-    track = element("div", filled, kind="bar", more=role) if done is not None else ""
-    first, *rest = pulse.parts()
-    legend = element("ul", element("li", element("b", first)), *(element("li", part) for part in rest), kind="legend")
-    return _framed(track, legend)
-
-
-def _framed(*inside: object) -> Markup:
-    return join([Markup(f"<style>{STYLE}</style>"), element("div", *inside, kind="sk slim")])
-
-
-def progress(mode: Choice = Choice.AUTO, *, stream: TextIO | None = None, show: Show | None = None) -> Progress:
-    """The progress that suits the place: a notebook's bar, a terminal's line, or nothing (`ALWAYS`: log lines).
-
-    `stream` is standard error unless given; `show` draws in a notebook, found through IPython unless given.
+    Args:
+        choice: The option `progress`.
+        total_rows: The number of rows to be written, where it is known.
+        stream: Standard error unless given.
     """
-    out = stream or sys.stderr
-    if mode is Choice.NEVER:
-        return Silent()
-    show = show or notebook()
-    if show is not None:
-        return NotebookProgress(show)
-    if out.isatty() and os.environ.get("TERM") != "dumb":
-        return TerminalProgress(out)
-    return LoggedProgress(out) if mode is Choice.ALWAYS else Silent()
-
-
-def notebook() -> Show | None:
-    """What draws in the notebook that this process is the kernel of; None anywhere else."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    if shell is None or not hasattr(shell, "kernel"):
+    stream = stream or sys.stderr
+    if choice is Progress.NEVER:
         return None
-    from IPython.display import HTML, display
+    if in_notebook() or (stream.isatty() and os.environ.get("TERM") != "dumb"):
+        return ProgressBar(stream, total_rows)
+    return ProgressLog(stream) if choice is Progress.ALWAYS else None
 
-    handle = display(HTML(""), display_id=True)
-    return (lambda markup: handle.update(HTML(markup))) if handle is not None else None
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
+
+
+def _details(counters: Counters, quota_used: float | None) -> list[str]:
+    """The most wanted first, as a narrow terminal cuts the rest off."""
+    details = [f"quota {quota_used:.0%}"] if quota_used is not None else []
+    details += [f"{counters.throttled:,} throttled"] if counters.throttled else []
+    return [*details, counted(counters.requests, "request")]

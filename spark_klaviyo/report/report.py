@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
 
 from spark_klaviyo.core.models import Quota
-from spark_klaviyo.report.counters import COUNTERS
-from spark_klaviyo.report.pages.html import Markup, Rendered
-from spark_klaviyo.report.pages.report_page import write_fragment
-from spark_klaviyo.report.sentence import sentence
-from spark_klaviyo.report.summary import Summary
-from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.report.counts.counters import COUNTERS
+from spark_klaviyo.report.counts.sentence import sentence
+from spark_klaviyo.report.counts.summary import Summary
+from spark_klaviyo.report.counts.task_report import TaskReport
+from spark_klaviyo.report.counts.text import utc
+from spark_klaviyo.report.pages.page import Page
+from spark_klaviyo.report.pages.report_page import report_values
 
 Reader = Callable[[], object]  # opens a DataFrame
 NO_QUOTA = Quota(())
@@ -20,11 +20,13 @@ _TALLIES = ("reasons", "accepted_because", "skipped_because", "warnings", "job_s
 
 
 @dataclass(repr=False)
-class WriteReport(Summary, Rendered):
+class WriteReport(Summary, Page):
     """What became of every row; `rows == delivered + accepted + rejected + skipped + unsent`, always.
 
     `print` shows one sentence, a notebook a page; neither they nor `to_dict` ever show a value of a row.
     """
+
+    page_template = "report.html"
 
     run_id: str
     template: str
@@ -77,8 +79,8 @@ class WriteReport(Summary, Rendered):
             "template": self.template,
             **{name: getattr(self, name) for name in COUNTERS},
             "seconds": round(self.seconds, 3),
-            "started_at": _utc(self.started),
-            "ended_at": _utc(self.ended),
+            "started_at": utc(self.started),
+            "ended_at": utc(self.ended),
             "stopped": {"code": self.stopped[0], "message": self.stopped[1]} if self.stopped else None,
             **{name: dict(getattr(self, name)) for name in _TALLIES},
             "statuses": {str(status or "no answer"): times for status, times in self.statuses.items()},
@@ -86,14 +88,16 @@ class WriteReport(Summary, Rendered):
             "slowest": [asdict(request) for request in self.slowest],
         }
 
-    @property
-    def title(self) -> str:
-        """The title of the report's page."""
-        return f"Klaviyo write: {self.template}"
-
-    def fragment(self) -> Markup:
-        """The report as a notebook shows it."""
-        return write_fragment(self)
+    def page_values(self) -> dict[str, object]:
+        """What the report's page shows."""
+        return {
+            "title": f"Klaviyo write: {self.template}",
+            "template": self.template,
+            "run_id": self.run_id,
+            "started_at": utc(self.started),
+            "ended_at": utc(self.ended),
+            **report_values(self, self.quota, has_all_rejects=self.rejects_reader is not None),
+        }
 
     def __str__(self) -> str:
         return sentence(self)
@@ -104,9 +108,3 @@ class WriteReport(Summary, Rendered):
     def __getstate__(self) -> dict[str, object]:
         # the readers hold a session; the samples travel instead
         return {**vars(self), "rejects_reader": None, "receipts_reader": None}
-
-
-def _utc(epoch_seconds: float) -> str | None:
-    if not epoch_seconds:
-        return None
-    return datetime.fromtimestamp(epoch_seconds, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")

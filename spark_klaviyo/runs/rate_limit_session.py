@@ -15,13 +15,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from spark_klaviyo.core.codes import StopCode
+from spark_klaviyo.core.models import Quota
+from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.ratelimit.server import RateLimitServer
-from spark_klaviyo.report.progress import progress
-from spark_klaviyo.report.rate import Snapshot
-from spark_klaviyo.runs import session
-from spark_klaviyo.runs.send_from_driver import sends_from_driver
+from spark_klaviyo.report.counts.counters import Counters
+from spark_klaviyo.report.progress import ProgressDisplay, open_progress
+from spark_klaviyo.runs.spark import session
 from spark_klaviyo.task.context import SendContextFactory
 
 if TYPE_CHECKING:
@@ -30,44 +31,37 @@ if TYPE_CHECKING:
 UPDATE_SECONDS = 1.0
 GRACE_SECONDS = 1.5
 MINUTE = 60.0
-SHARING_TASKS, SMALL_QUOTA = 2, 10  # tasks without a server; requests a second that so few tasks can make
 PORT = "spark.klaviyo.rateLimitServer.port"  # a fixed port, for firewalls that pass declared ports only
 
 
-def sending_tasks(df: DataFrame, plan: WritePlan, options: Options) -> int:
-    """How many tasks send at once: fewer where they share a small quota without a server.
-
-    Two tasks fill the quota of a bulk endpoint, and two halves of it waste less than eight eighths when rows are
-    distributed unevenly (`python -m tests.bench quota`).
-    """
-    second = min((count for count, seconds in plan.quota.windows if seconds == 1), default=None)
-    small = second is not None and second <= SMALL_QUOTA
-    return min(options.tasks, SHARING_TASKS) if session.context_of(df) is None and small else options.tasks
-
-
 @contextmanager
-def rate_limit_session(df: DataFrame, plan: WritePlan, options: Options) -> Iterator[SendContextFactory]:
-    """What the tasks of a run send through; meanwhile a progress bar shows their progress, where one is wanted."""
-    from_driver = sends_from_driver(df, plan, options)
-    share = 1.0 if from_driver else 1.0 / max(sending_tasks(df, plan, options), 1)
+def rate_limit_session(
+    df: DataFrame, plan: WritePlan, options: Options, tasks: int, *, from_driver: bool
+) -> Iterator[tuple[SendContextFactory, Stop | None]]:
+    """What the tasks of a run send through, and what stops them all; None where they cannot be reached.
+
+    Meanwhile a progress bar shows their progress, where one is wanted.
+    """
+    share = 1.0 / max(tasks, 1)
     server = _start_server(df, plan, from_driver=from_driver)
     if server is None:
-        yield SendContextFactory(share=share)
+        yield SendContextFactory(share=share), None
         return
-    watch = _Watch(server, plan, options)
+    progress = _show_progress(server, df, plan, options)
+    ended = False
     try:
-        watch.start()
         address = server.address
         if not from_driver:
             host = session.session_of(df).conf.get("spark.driver.host", address.host)
             address = replace(address, host=str(host))
-        yield SendContextFactory(rate_limit_server=address, share=share)
-    except BaseException:
-        server.stop.set(StopCode.INTERRUPTED, StopCode.INTERRUPTED.text)
-        time.sleep(GRACE_SECONDS)  # every task sees it with its next heartbeat, before the server is gone
-        raise
+        yield SendContextFactory(rate_limit_server=address, share=share), server.stop
+        ended = True
     finally:
-        watch.stop()
+        if not ended:
+            server.stop.set(StopCode.INTERRUPTED, StopCode.INTERRUPTED.text)
+            time.sleep(GRACE_SECONDS)  # every task sees it with its next heartbeat, before the server is gone
+        if progress is not None:
+            progress.close()
         server.close()
 
 
@@ -85,41 +79,41 @@ def _start_server(df: DataFrame, plan: WritePlan, *, from_driver: bool) -> RateL
         return None
 
 
-class _Watch(threading.Thread):
-    """Updates the progress bar once a second with what the tasks reported to the server."""
+def _show_progress(server: RateLimitServer, df: DataFrame, plan: WritePlan, options: Options) -> _ProgressThread | None:
+    display = open_progress(options.progress, session.known_row_count(df))
+    if display is None:
+        return None
+    thread = _ProgressThread(server, display, plan.quota)
+    thread.start()
+    return thread
 
-    def __init__(self, rate_limit_server: RateLimitServer, plan: WritePlan, options: Options) -> None:
+
+class _ProgressThread(threading.Thread):
+    """Shows once a second what the tasks have reported to the server."""
+
+    def __init__(self, server: RateLimitServer, display: ProgressDisplay, quota: Quota) -> None:
         super().__init__(name="klaviyo-progress", daemon=True)
-        self._server, self._ended = rate_limit_server, threading.Event()
-        self._bar = progress(options.progress)
-        self._minute = next((count for count, seconds in plan.quota.windows if seconds == MINUTE), None)
+        self._server, self._display, self._ended = server, display, threading.Event()
+        self._minute_limit = next((count for count, seconds in quota.windows if seconds == MINUTE), None)
         self._sent: deque[tuple[float, int]] = deque()
 
     def run(self) -> None:
-        """Until stopped."""
-        began = time.monotonic()
+        """Until closed."""
         while not self._ended.wait(UPDATE_SECONDS):
-            self._bar.update(self._snapshot(time.monotonic() - began))
+            self._update()
 
-    def stop(self) -> None:
-        """Remove the bar."""
+    def close(self) -> None:
+        """Show the last counters, and end."""
         self._ended.set()
-        if self.is_alive():
-            self.join()
-        self._bar.done(None)
+        self.join()
+        self._update()
+        self._display.close()
 
-    def _snapshot(self, seconds: float) -> Snapshot:
-        counts = self._server.counts()
-        requests = counts.get("requests", 0)
-        self._sent.append((seconds, requests))
-        while len(self._sent) > 1 and self._sent[0][0] < seconds - MINUTE:
+    def _update(self) -> None:
+        counters = Counters(**self._server.counts())
+        now = time.monotonic()
+        self._sent.append((now, counters.requests))
+        while len(self._sent) > 1 and self._sent[0][0] < now - MINUTE:
             self._sent.popleft()
-        used = (requests - self._sent[0][1]) / self._minute if self._minute else None
-        return Snapshot(
-            rows=counts.get("rows", 0),
-            requests=requests,
-            bytes=counts.get("bytes", 0),
-            throttled=counts.get("throttled", 0),
-            quota=used,
-            seconds=seconds,
-        )
+        sent_in_minute = counters.requests - self._sent[0][1]
+        self._display.update(counters, sent_in_minute / self._minute_limit if self._minute_limit else None)

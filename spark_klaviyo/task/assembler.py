@@ -16,9 +16,9 @@ from spark_klaviyo.batching.groups import params_of
 from spark_klaviyo.batching.screening import rejected_as_too_large, screen
 from spark_klaviyo.core.models import Batch, EncodedRows, Rejection
 from spark_klaviyo.core.stop import Stop
-from spark_klaviyo.plan.envelopes import envelope
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.plan.request.envelopes import envelope
+from spark_klaviyo.report.counts.task_report import TaskReport
 
 MAX_OPEN = 500  # requests being filled at once, when rows go to many lists; the least recently used is sent as it is
 MAX_REJECTIONS = 1_000  # held before the caller gets a chance to drain them
@@ -84,8 +84,9 @@ class BatchAssembler:
             yield from self._deduplicated(oldest.flush())
 
     def _open(self, key: str) -> Batcher:
-        around = envelope(self.plan, params_of(key))
-        self._batchers[key] = Batcher(around, self.plan.limits, self._number, self._key_length)
+        self._batchers[key] = Batcher(
+            envelope(self.plan, params_of(key)), self.plan.limits, self._number, self._key_length
+        )
         return self._batchers[key]
 
     def _deduplicated(self, batches: Iterator[Batch]) -> Iterator[Batch]:

@@ -20,7 +20,7 @@ from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.deliver.delivery import Delivery
 from spark_klaviyo.deliver.jobs.poll import JobEvent, RowsFailed
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.state.format import Fingerprints, RowStatus, StateOutcome, fingerprints_of
 from spark_klaviyo.state.keys import record_key
 from spark_klaviyo.state.recorder import Recorder

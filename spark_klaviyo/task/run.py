@@ -17,7 +17,7 @@ from spark_klaviyo.deliver.delivery import Delivery
 from spark_klaviyo.deliver.jobs.poll import JobEnded, OpenJob
 from spark_klaviyo.deliver.sender import deliver
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.task.assembler import BatchAssembler
 from spark_klaviyo.task.context import TaskContext
 from spark_klaviyo.task.jobs import OPEN_JOB, RejectedRow, count_rejected, poll_jobs

@@ -1,4 +1,4 @@
-"""A local Klaviyo for each test."""
+"""A simulated Klaviyo for each test."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from spark_klaviyo.simulator import KlaviyoSimulator
 
 @pytest.fixture
 def klaviyo() -> Iterator[KlaviyoSimulator]:
-    """Klaviyo as it is: v1 and v2 retired."""
+    """Today's Klaviyo, which has retired v1 and v2."""
     with KlaviyoSimulator() as simulator:
         yield simulator
 
 
 @pytest.fixture
-def old_klaviyo() -> Iterator[KlaviyoSimulator]:
-    """Klaviyo as it was while v1 and v2 lived."""
+def legacy_klaviyo() -> Iterator[KlaviyoSimulator]:
+    """Klaviyo with the v1 and v2 calls that it has retired."""
     with KlaviyoSimulator(legacy="alive", api_keys=["pk_test_0123456789abcdef"]) as simulator:
         yield simulator

@@ -1,4 +1,7 @@
-"""Sends rows as one task would, over real HTTP to the simulator, through either encoder and without Spark."""
+"""Sends rows as one task would: over real HTTP to the simulator, without Spark.
+
+Rows are given as Arrow batches, as most ways to write see them, or as Python rows, as `foreachPartition` does.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,8 @@ from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import Field, read_type
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.recorded import RecordedRequest
 from spark_klaviyo.task.context import SendContextFactory
@@ -31,12 +34,12 @@ SINK = "/__sink/anywhere"
 Row = Mapping[str, object]
 Options = dict[str, Any]
 KINDS: dict[type, str] = {str: "string", int: "long", float: "double", bool: "boolean"}
-DOORS = ("arrow", "rows")
+ROWS_AS = ("arrow", "rows")
 
 
 @dataclass(frozen=True)
 class Sent:
-    """What a task told, and what the simulator received."""
+    """What a task reported, and what the simulator received."""
 
     plan: WritePlan
     events: list[TaskEvent]
@@ -50,7 +53,7 @@ class Sent:
         return WriteReport.of(last, run_id="run", template=self.plan.template.name)
 
     @property
-    def refused(self) -> list[RejectedRow]:
+    def rejected(self) -> list[RejectedRow]:
         """Rejected rows."""
         return [event for event in self.events if isinstance(event, RejectedRow)]
 
@@ -66,13 +69,13 @@ class Sent:
 
     @property
     def only(self) -> RecordedRequest:
-        """The only request there was."""
+        """The request, where there was exactly one."""
         assert len(self.requests) == 1, [request.path for request in self.requests]
         return self.requests[0]
 
 
 def columns_of(rows: Sequence[Row]) -> list[Field]:
-    """The columns of some rows, by the first value that tells their type; text where none does."""
+    """The columns of some rows, typed by the first value that is not None; text where there is none."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     return [Field(name, read_type(_kind([row.get(name) for row in rows]))) for name in names]
 
@@ -92,9 +95,9 @@ def plan_for(columns: Sequence[Field], **options: Any) -> WritePlan:
 
 
 def send(
-    klaviyo: KlaviyoSimulator, rows: Sequence[Row], *, door: str = "arrow", most: int | None = None, **options: Any
+    klaviyo: KlaviyoSimulator, rows: Sequence[Row], *, rows_as: str = "arrow", most: int | None = None, **options: Any
 ) -> Sent:
-    """Send rows to the simulator, the first `most` of them: a `url` may be a path of it; KEY unless a key is given."""
+    """Send the first `most` rows to the simulator. `url` may be a path of it; the key is KEY unless one is given."""
     given = dict(options)
     if str(given.get("url", "")).startswith("/"):
         given["url"] = f"{klaviyo.url}{given['url']}"
@@ -108,12 +111,12 @@ def send(
     plan = plan_for(columns_of(rows), **given)
     klaviyo.requests.clear()
     with SendContextFactory(ScaledClock(60.0)).open(plan, 0, 0) as context:
-        events = list(run_task(plan, _encoded(plan, rows[:most], door), context, follows=True))
+        events = list(run_task(plan, _encoded(plan, rows[:most], rows_as), context, follows=True))
     return Sent(plan, events, list(klaviyo.requests))
 
 
-def _encoded(plan: WritePlan, rows: Sequence[Row], door: str) -> Iterator[pa.RecordBatch]:
-    if door == "rows":
+def _encoded(plan: WritePlan, rows: Sequence[Row], rows_as: str) -> Iterator[pa.RecordBatch]:
+    if rows_as == "rows":
         return encode_batches(arrow_batches(dict(row) for row in rows), plan)
     names = [column.name for column in plan.columns]
     table = pa.Table.from_pylist([{name: row.get(name) for name in names} for row in rows])

@@ -1,4 +1,4 @@
-"""Content formats of manual mode over real HTTP: what arrives, in batches and alone, and what a refused row leaves."""
+"""Content formats of manual mode over real HTTP: batches, single rows, and rejected rows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from spark_klaviyo.options.table import BY_NAME
 from spark_klaviyo.plan.manual.formats import FORMATS
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
-from tests.acceptance.sending import DOORS, KEY, SINK, Row, send
+from tests.acceptance.sending import KEY, ROWS_AS, SINK, Row, send
 
 pytestmark = pytest.mark.oldest
 
@@ -64,11 +64,11 @@ def test_every_content_format_that_the_option_takes_is_written() -> None:
         assert BY_NAME["content_format"].reader(str(name).upper()) is name
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("rows_as", ROWS_AS)
 @pytest.mark.parametrize("content_format", BATCHED)
-def test_a_batch_arrives_in_the_format_asked_for(klaviyo: KlaviyoSimulator, content_format: str, door: str) -> None:
+def test_a_batch_arrives_in_the_format_asked_for(klaviyo: KlaviyoSimulator, content_format: str, rows_as: str) -> None:
     read, expected = BATCHED[content_format]
-    sent = send(klaviyo, ROWS, door=door, url=SINK, content_format=content_format)
+    sent = send(klaviyo, ROWS, rows_as=rows_as, url=SINK, content_format=content_format)
     assert read(sent.only.body.decode()) == expected
     assert sent.only.headers["Content-Type"] == FORMATS[ContentFormat(content_format)].media_type
     assert sent.report.delivered == 2
@@ -142,17 +142,17 @@ def test_a_rejected_row_is_kept_as_json_and_can_be_corrected_and_sent_in_any_for
     klaviyo: KlaviyoSimulator, content_format: str
 ) -> None:
     klaviyo.inject(Fault("status", status=400, body="no"))
-    refused = send(klaviyo, ROWS[1:], url="/api/profile-import", content_format=content_format)
-    [kept] = refused.refused
+    sent = send(klaviyo, ROWS[1:], url="/api/profile-import", content_format=content_format)
+    [kept] = sent.rejected
     assert json.loads(kept.rejection.record) == FILLED[1]
     assert kept.identifiers["email"] == "bob@example.com"
     if content_format == "csv":  # its header needs columns
         return
-    mended = send(
+    corrected = send(
         klaviyo, [{"record": kept.rejection.record}], url=SINK, content_format=content_format, record_column="record"
     )
     first = send(klaviyo, ROWS[1:], url=SINK, content_format=content_format)
-    assert mended.only.body == first.only.body
+    assert corrected.only.body == first.only.body
 
 
 def test_a_bad_row_is_rejected_as_json_before_it_is_written_in_the_format(klaviyo: KlaviyoSimulator) -> None:

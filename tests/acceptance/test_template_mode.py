@@ -9,10 +9,10 @@ import pytest
 
 from spark_klaviyo.errors import OptionError, SchemaError
 from spark_klaviyo.options.table import BASE_URL
-from spark_klaviyo.plan.envelopes import envelope
+from spark_klaviyo.plan.request.envelopes import envelope
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.templates import find_template
-from tests.acceptance.sending import DOORS, KEY, LIST, Options, Row, columns_of, plan_for, send
+from tests.acceptance.sending import KEY, LIST, ROWS_AS, Options, Row, columns_of, plan_for, send
 
 pytestmark = pytest.mark.oldest
 
@@ -27,54 +27,54 @@ PEOPLE: list[Row] = [
 # --- the v2 form ----------------------------------------------------------------------------------
 
 
-def test_the_url_is_built_from_base_url_and_list_id(old_klaviyo: KlaviyoSimulator) -> None:
-    sent = send(old_klaviyo, PEOPLE, **V2)
+def test_the_url_is_built_from_base_url_and_list_id(legacy_klaviyo: KlaviyoSimulator) -> None:
+    sent = send(legacy_klaviyo, PEOPLE, **V2)
     assert (sent.only.method, sent.only.path) == ("POST", f"/api/v2/list/{LIST}/members")
     plan = plan_for(columns_of(PEOPLE), api_key=KEY, **V2)
     assert plan.base_url + envelope(plan, {}).path == f"https://a.klaviyo.com/api/v2/list/{LIST}/members"
     assert BASE_URL == "https://a.klaviyo.com"
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_the_body_wraps_api_key_and_profiles_around_the_rows(old_klaviyo: KlaviyoSimulator, door: str) -> None:
-    body = send(old_klaviyo, PEOPLE, door=door, **V2).only.json()
+@pytest.mark.parametrize("rows_as", ROWS_AS)
+def test_the_body_wraps_api_key_and_profiles_around_the_rows(legacy_klaviyo: KlaviyoSimulator, rows_as: str) -> None:
+    body = send(legacy_klaviyo, PEOPLE, rows_as=rows_as, **V2).only.json()
     assert body == {"api_key": KEY, "profiles": [PEOPLE[0], {"email": "bob@example.com", "level": 4}]}
 
 
-def test_the_content_type_is_json_without_being_asked(old_klaviyo: KlaviyoSimulator) -> None:
-    assert send(old_klaviyo, PEOPLE, **V2).only.headers["Content-Type"] == "application/json"
+def test_the_content_type_is_json_without_being_asked(legacy_klaviyo: KlaviyoSimulator) -> None:
+    assert send(legacy_klaviyo, PEOPLE, **V2).only.headers["Content-Type"] == "application/json"
 
 
 def test_the_key_comes_from_the_credential_and_is_sent_in_the_body_only(
-    old_klaviyo: KlaviyoSimulator, monkeypatch: pytest.MonkeyPatch
+    legacy_klaviyo: KlaviyoSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOME_KEY", KEY)
-    request = send(old_klaviyo, PEOPLE, api_key="env:SOME_KEY", **V2).only
+    request = send(legacy_klaviyo, PEOPLE, api_key="env:SOME_KEY", **V2).only
     assert request.json()["api_key"] == KEY
     assert "Authorization" not in request.headers
     assert request.query == {}
 
 
 @pytest.mark.parametrize("options", [V2, ADD], ids=["v2", "current"])
-def test_batch_mode_is_on_by_default(old_klaviyo: KlaviyoSimulator, options: Options) -> None:
-    sent = send(old_klaviyo, PEOPLE, **options)
+def test_batch_mode_is_on_by_default(legacy_klaviyo: KlaviyoSimulator, options: Options) -> None:
+    sent = send(legacy_klaviyo, PEOPLE, **options)
     assert len([request for request in sent.requests if request.method == "POST"]) == 1
     assert sent.receipts[0].rows == 2
 
 
 @pytest.mark.parametrize("options", [V2, ADD], ids=["v2", "current"])
-def test_batch_mode_can_be_turned_off_under_its_old_name(old_klaviyo: KlaviyoSimulator, options: Options) -> None:
-    sent = send(old_klaviyo, PEOPLE, **dict[str, Any]({"batch.mode": "false"}, **options))
+def test_batch_mode_can_be_turned_off_under_its_old_name(legacy_klaviyo: KlaviyoSimulator, options: Options) -> None:
+    sent = send(legacy_klaviyo, PEOPLE, **dict[str, Any]({"batch.mode": "false"}, **options))
     assert [receipt.rows for receipt in sent.receipts] == [1, 1]
 
 
 def test_several_profiles_travel_in_one_request_up_to_a_limit_that_max_rows_moves(
-    old_klaviyo: KlaviyoSimulator,
+    legacy_klaviyo: KlaviyoSimulator,
 ) -> None:
     rows: list[Row] = [{"email": f"p{n}@example.com"} for n in range(250)]
-    assert sorted(receipt.rows for receipt in send(old_klaviyo, rows, **V2).receipts) == [50, 100, 100]
-    assert [receipt.rows for receipt in send(old_klaviyo, rows, max_rows=500, **V2).receipts] == [250]
-    assert len(old_klaviyo.lists[LIST]) == 250
+    assert sorted(receipt.rows for receipt in send(legacy_klaviyo, rows, **V2).receipts) == [50, 100, 100]
+    assert [receipt.rows for receipt in send(legacy_klaviyo, rows, max_rows=500, **V2).receipts] == [250]
+    assert len(legacy_klaviyo.lists[LIST]) == 250
 
 
 def test_no_dataset_of_responses_is_written_by_default() -> None:
@@ -84,9 +84,9 @@ def test_no_dataset_of_responses_is_written_by_default() -> None:
         assert name not in plan.settings
 
 
-def test_columns_keep_their_names_and_mapping_adds_none(old_klaviyo: KlaviyoSimulator) -> None:
+def test_columns_keep_their_names_and_mapping_adds_none(legacy_klaviyo: KlaviyoSimulator) -> None:
     row = {"email": "ann@example.com", "First Name": "Ann", "any": {"deep": [1, 2]}, "$consent": ["email"]}
-    assert send(old_klaviyo, [row], **V2).only.json()["profiles"] == [row]
+    assert send(legacy_klaviyo, [row], **V2).only.json()["profiles"] == [row]
 
 
 def test_each_row_may_name_its_list() -> None:
@@ -110,9 +110,9 @@ def test_a_retired_call_stops_at_once_and_names_the_one_option_to_change(klaviyo
 # --- today's form ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_the_same_template_sends_todays_import_job_with_the_list(klaviyo: KlaviyoSimulator, door: str) -> None:
-    sent = send(klaviyo, PEOPLE, door=door, **ADD)
+@pytest.mark.parametrize("rows_as", ROWS_AS)
+def test_the_same_template_sends_todays_import_job_with_the_list(klaviyo: KlaviyoSimulator, rows_as: str) -> None:
+    sent = send(klaviyo, PEOPLE, rows_as=rows_as, **ADD)
     first = sent.requests[0]
     assert (first.path, first.headers["revision"]) == ("/api/profile-bulk-import-jobs", "2026-10-15")
     assert first.headers["Authorization"] == f"Klaviyo-API-Key {KEY}"
@@ -156,7 +156,7 @@ def test_several_lists_may_be_given_at_once(klaviyo: KlaviyoSimulator) -> None:
     assert [held["id"] for held in lists] == [LIST, f"{LIST}2"]
 
 
-# --- what is said before anything is sent ---------------------------------------------------------
+# --- refusals before anything is sent -------------------------------------------------------------
 
 BAD_OPTIONS: list[tuple[Options, str]] = [
     ({"template": "add_profiles_to_list"}, "list_id: is required by template add_profiles_to_list"),
@@ -176,11 +176,13 @@ BAD_OPTIONS: list[tuple[Options, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("options", "said"), BAD_OPTIONS, ids=[said.partition(":")[0] for _, said in BAD_OPTIONS])
-def test_invalid_options_are_refused_before_anything_is_sent(options: Options, said: str) -> None:
+@pytest.mark.parametrize(
+    ("options", "message"), BAD_OPTIONS, ids=[message.partition(":")[0] for _, message in BAD_OPTIONS]
+)
+def test_invalid_options_are_refused_before_anything_is_sent(options: Options, message: str) -> None:
     with pytest.raises(OptionError) as caught:
         plan_for(columns_of(PEOPLE), **{"api_key": KEY, **options})
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_all_complaints_come_at_once() -> None:
@@ -198,17 +200,17 @@ def test_no_name_is_suggested_twice() -> None:
 
 
 @pytest.mark.parametrize(
-    ("columns", "said"),
+    ("columns", "message"),
     [
         ([{"name": "Ann", "city": "Rome"}], "no column is an identifier: add_profiles_to_list needs at least one of"),
         ([{"email": "a", "E-Mail": "b", "e_mail": "c"}], "columns 'email' and 'e_mail' both mean email"),
         ([{"email": "a@b.c", "location": "Rome"}], "column 'location' is a string; location must be a struct"),
     ],
 )
-def test_columns_that_cannot_be_sent_are_refused_before_anything_is_sent(columns: list[Row], said: str) -> None:
+def test_columns_that_cannot_be_sent_are_refused_before_anything_is_sent(columns: list[Row], message: str) -> None:
     with pytest.raises(SchemaError) as caught:
         plan_for(columns_of(columns), api_key=KEY, **ADD)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_no_rows_are_no_requests_and_a_report_of_zeros(klaviyo: KlaviyoSimulator) -> None:
@@ -222,4 +224,4 @@ def test_a_bad_row_is_rejected_and_the_others_arrive(klaviyo: KlaviyoSimulator) 
     rows: list[Row] = [*PEOPLE, {"email": "no address", "first_name": "X", "level": 1}]
     sent = send(klaviyo, rows, **ADD)
     assert (sent.report.delivered, sent.report.reasons) == (2, {"bad_email": 1})
-    assert json.loads(sent.refused[0].rejection.record)["attributes"]["email"] == "no address"
+    assert json.loads(sent.rejected[0].rejection.record)["attributes"]["email"] == "no address"

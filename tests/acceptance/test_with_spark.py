@@ -1,4 +1,4 @@
-"""Manual mode and bad input with real Spark: what the other tests show without it holds at the doors, too."""
+"""Manual mode and bad input with real Spark, at the ways to write."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def items(spark: SparkSession) -> DataFrame:
 def test_every_way_to_write_fills_the_url_and_the_body_from_each_row_alike(
     items: DataFrame, klaviyo: KlaviyoSimulator
 ) -> None:
-    goal: Options = {
+    options: Options = {
         "url": f"{klaviyo.url}{SINK}/{{sku}}?api_key={KEY}",
         "method": "PUT",
         "body": '{"price":{price},"tags":{tags},"row":{row}}',
     }
-    report = write_klaviyo(items, **goal)
+    report = write_klaviyo(items, **options)
     by_function = sorted((request.path, request.json()["row"], str(request.body)) for request in klaviyo.requests)
     klaviyo.requests.clear()
-    items.foreachPartition(klaviyo_partition_writer(**goal))
+    items.foreachPartition(klaviyo_partition_writer(**options))
     by_partition = sorted((request.path, request.json()["row"], str(request.body)) for request in klaviyo.requests)
     assert report.delivered == 3
     assert by_function == by_partition
@@ -57,9 +57,9 @@ def test_spark_rows_arrive_as_csv(items: DataFrame, klaviyo: KlaviyoSimulator) -
 
 
 def test_an_empty_dataframe_is_no_request_and_a_report_of_zeros(spark: SparkSession, klaviyo: KlaviyoSimulator) -> None:
-    nobody = spark.createDataFrame([], "email string")
-    for goal in ({"template": "add_profiles_to_list", "list_id": LIST, "base_url": klaviyo.url}, _manual(klaviyo)):
-        report = write_klaviyo(nobody, api_key=KEY, **goal)
+    empty = spark.createDataFrame([], "email string")
+    for options in ({"template": "add_profiles_to_list", "list_id": LIST, "base_url": klaviyo.url}, _manual(klaviyo)):
+        report = write_klaviyo(empty, api_key=KEY, **options)
         assert (report.rows, report.requests, report.delivered, report.rejected, report.unsent) == (0, 0, 0, 0, 0)
     assert klaviyo.requests == []
 
@@ -73,9 +73,9 @@ def test_a_type_that_cannot_be_sent_is_refused_before_anything_is_sent(
     spark: SparkSession, klaviyo: KlaviyoSimulator, column: str
 ) -> None:
     frame = spark.sql(f"SELECT 'ann@example.com' AS email, {column} AS odd")
-    for goal in ({"template": "bulk_import_profiles", "base_url": klaviyo.url}, _manual(klaviyo)):
+    for options in ({"template": "bulk_import_profiles", "base_url": klaviyo.url}, _manual(klaviyo)):
         with pytest.raises(SchemaError, match=r"column 'odd'.*has no JSON form"):
-            write_klaviyo(frame, api_key=KEY, **goal)
+            write_klaviyo(frame, api_key=KEY, **options)
     assert klaviyo.requests == []
 
 
@@ -94,7 +94,7 @@ def test_overwriting_is_refused_before_anything_is_sent(
     with pytest.raises(PySparkException, match=r"OptionError.*overwrite.*is not possible"):
         writer.mode("overwrite").save()
     assert klaviyo.requests == []
-    writer.mode("append").save()  # what is given goes before what was bound, however it is spelled
+    writer.mode("append").save()  # given options take precedence over bound ones, however they are spelled
     assert len(klaviyo.profiles) == 1
 
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from spark_klaviyo.encode.encoder import encode_batches
-from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.runs.outputs.crash_receipts import OPEN_RECEIPTS
 from spark_klaviyo.runs.outputs.task_outputs import TaskOutputs
 from spark_klaviyo.simulator import KlaviyoSimulator

@@ -16,15 +16,15 @@ import pytest
 from spark_klaviyo import write_klaviyo
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.errors import OptionError, SchemaError
-from spark_klaviyo.modes.change_data.delete_plan import counterpart
+from spark_klaviyo.modes.change_data.delete_plan import delete_plan
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.readers import OneOf, yes_no
 from spark_klaviyo.options.table import BY_NAME, OPTIONS, Option
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.types import Field, Type
+from spark_klaviyo.report.counts.counters import Counters
 from spark_klaviyo.report.errors import RowsRejected
-from spark_klaviyo.report.progress import progress
-from spark_klaviyo.report.rate import Snapshot
+from spark_klaviyo.report.progress import open_progress
 from spark_klaviyo.runs.outputs.outcome import return_or_raise
 from spark_klaviyo.runs.send_from_driver import sends_from_driver
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
@@ -68,7 +68,7 @@ def observed(sent: Sent, url: str) -> Observed:
     ]
     report = sent.report
     counts = (report.delivered, report.accepted, report.rejected, report.skipped, report.resent)
-    return str((requests, counts, [one.rejection.code for one in sent.refused], report.warnings)).replace(url, "")
+    return str((requests, counts, [one.rejection.code for one in sent.rejected], report.warnings)).replace(url, "")
 
 
 def lost_answers(name: str, choice: str) -> Observed:
@@ -103,7 +103,7 @@ def deletes(name: str, choice: str) -> Observed:
     """The template that deletes of change data go to."""
     given = {"template": "add_profiles_to_list", "list_id": LIST, "api_key": KEY, "change_column": "op"}
     options = options_at(EntryPoint.FUNCTION, {**given, "confirm_deletion": "1", name: choice})
-    found = counterpart(options, make_plan(options, EMAIL, "run"))
+    found = delete_plan(options, make_plan(options, EMAIL, "run"))
     return found and found.options.template
 
 
@@ -120,9 +120,10 @@ def bars(name: str, choice: str) -> Observed:
     options = options_at(EntryPoint.FUNCTION, {**IMPORT, "api_key": KEY, name: choice})
     shown = []
     for screen in (Screen(terminal=True), Screen(terminal=False)):
-        bar = progress(options.progress, stream=screen)
-        bar.update(Snapshot(10, 1, 0, 0, None, None, 40.0))
-        bar.done("10 rows")
+        display = open_progress(options.progress, stream=screen)
+        if display is not None:
+            display.update(Counters(rows=10, requests=1), None)
+            display.close()
         shown.append(screen.getvalue() != "")
     return shown
 

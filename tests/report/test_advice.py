@@ -1,10 +1,10 @@
-"""What the page tells to do next."""
+"""What the page says to do next."""
 
 from __future__ import annotations
 
 import pytest
 
-from spark_klaviyo.report.advice import advice
+from spark_klaviyo.report.counts.advice import advice
 from spark_klaviyo.report.report import WriteReport
 
 CASES: list[tuple[dict[str, object], list[str]]] = [
@@ -20,9 +20,9 @@ CASES: list[tuple[dict[str, object], list[str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("counts", "told"), CASES, ids=[" ".join(counts) for counts, _ in CASES])
-def test_each_trouble_and_no_other_comes_with_its_remedy(counts: dict[str, object], told: list[str]) -> None:
+@pytest.mark.parametrize(("counts", "expected"), CASES, ids=[" ".join(counts) for counts, _ in CASES])
+def test_each_problem_and_no_other_comes_with_its_next_step(counts: dict[str, object], expected: list[str]) -> None:
     steps = advice(WriteReport("run-1", "t", **counts))  # type: ignore[arg-type]
-    assert len(steps) == len(told)
-    for step, words in zip(steps, told, strict=True):
+    assert len(steps) == len(expected)
+    for step, words in zip(steps, expected, strict=True):
         assert words in step

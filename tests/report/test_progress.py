@@ -1,4 +1,4 @@
-"""The bar of a running write: where it shows, what it says, and where it keeps quiet."""
+"""Progress of a running write: where it is shown, and what it says."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from spark_klaviyo.options.choices import Progress
-from spark_klaviyo.report.progress import TerminalProgress, progress
-from spark_klaviyo.report.rate import Pulse, Snapshot, bar, line
+from spark_klaviyo.report.counts.counters import Counters
+from spark_klaviyo.report.progress import ProgressBar, ProgressLog, open_progress
 
-HALF = Snapshot(5_000, 5, 25_000, 1, 10_000, 0.97, 10.0)
+HALF = Counters(rows=5_000, requests=5, throttled=1)
 
 
-class Screen(io.StringIO):
-    """A stream that may be a terminal; `encoding` as given."""
+class Stream(io.StringIO):
+    """A stream that may be a terminal."""
 
-    def __init__(self, terminal: bool, encoding: str = "utf-8") -> None:
+    def __init__(self, *, terminal: bool, encoding: str = "utf-8") -> None:
         super().__init__()
         self._terminal, self._encoding = terminal, encoding
 
@@ -31,144 +29,149 @@ class Screen(io.StringIO):
     def encoding(self) -> str:  # type: ignore[override]
         return self._encoding
 
-    def lines(self) -> list[str]:
-        """What stands on each line after all returns of the carriage."""
-        shown = []
-        for text in self.getvalue().split("\n"):
-            drawn = ""
-            for part in text.split("\r"):
-                drawn = part + drawn[len(part) :]
-            shown.append(drawn.rstrip())
-        return shown
+    def visible(self) -> str:
+        """What a terminal shows after all carriage returns."""
+        line = ""
+        for part in self.getvalue().split("\r"):
+            line = part + line[len(part) :]
+        return line.rstrip()
 
 
-def test_a_terminal_shows_one_line_with_rows_time_left_rate_requests_and_quota() -> None:
-    screen = Screen(terminal=True)
-    TerminalProgress(screen, columns=140).update(HALF)
-    (shown,) = screen.lines()
-    assert shown == (
-        "klaviyo ━━━━━━━━━━━━────────────  50%  5,000 of 10,000 rows · 10 s left · 500 rows/s · 5 requests · "
-        "quota 97% · 1 throttled"
-    )
+@pytest.fixture(autouse=True)
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "140")
 
 
-def test_the_report_takes_the_place_of_the_line() -> None:
-    screen = Screen(terminal=True)
-    shown = progress(Progress.AUTO, stream=screen)
-    shown.update(HALF)
-    shown.update(Snapshot(9_000, 9, seconds=20.0))
-    shown.done("9,000 rows: 9,000 delivered")
-    assert screen.lines() == ["9,000 rows: 9,000 delivered", ""]
+class Clock:
+    """Seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
-def test_a_write_that_raised_leaves_a_clean_line() -> None:
-    screen = Screen(terminal=True)
-    shown = progress(Progress.AUTO, stream=screen)
-    shown.update(HALF)
-    shown.done(None)
-    assert screen.lines() == [""]
+@pytest.mark.parametrize(
+    ("choice", "terminal", "shown"),
+    [
+        (Progress.AUTO, True, ProgressBar),
+        (Progress.AUTO, False, type(None)),
+        (Progress.ALWAYS, True, ProgressBar),
+        (Progress.ALWAYS, False, ProgressLog),
+        (Progress.NEVER, True, type(None)),
+        (Progress.NEVER, False, type(None)),
+    ],
+)
+def test_each_choice_shows_progress_where_it_says(choice: Progress, terminal: bool, shown: type) -> None:
+    stream = Stream(terminal=terminal)
+    display = open_progress(choice, stream=stream)
+    assert type(display) is shown
+    if display is not None:
+        display.update(HALF, 0.97)
+        display.close()
+    assert bool(stream.getvalue()) == (display is not None)
 
 
-@pytest.mark.parametrize(("mode", "terminal"), [(Progress.AUTO, False), (Progress.NEVER, True)])
-def test_logs_and_pipes_and_those_who_asked_for_it_get_silence(mode: Progress, terminal: bool) -> None:
-    screen = Screen(terminal)
-    shown = progress(mode, stream=screen)
-    shown.update(HALF)
-    shown.done("done")
-    assert screen.getvalue() == ""
+def test_a_dumb_terminal_is_treated_like_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    assert open_progress(Progress.AUTO, stream=Stream(terminal=True)) is None
 
 
-def test_a_pipe_gets_a_line_every_half_minute_when_progress_is_asked_for() -> None:
-    screen = Screen(terminal=False)
-    shown = progress(Progress.ALWAYS, stream=screen)
-    for second in range(1, 70):
-        shown.update(Snapshot(second * 10, second, seconds=float(second)))
-    shown.done("690 rows: 690 delivered")
-    assert screen.lines() == [
-        "klaviyo: 300 rows, 30 s, 10 rows/s, 30 requests",
-        "klaviyo: 600 rows, 1 min, 10 rows/s, 60 requests",
-        "klaviyo: 690 rows: 690 delivered",
-        "",
-    ]
+def test_the_bar_fills_and_shows_rows_rate_requests_quota_and_throttling() -> None:
+    stream = Stream(terminal=True)
+    display = ProgressBar(stream, total_rows=10_000)
+    display.update(HALF, 0.97)
+    shown = stream.visible()
+    assert shown.startswith("klaviyo:  50%|█████")
+    assert "| 5,000/10,000 rows [" in shown
+    assert "/s, quota 97%, 1 throttled, 5 requests]" in shown
+    display.update(Counters(rows=10_000, requests=10), None)
+    assert stream.visible().startswith("klaviyo: 100%|██████████| 10,000/10,000 rows [")
+    assert "quota" not in stream.visible()
+    display.close()
+
+
+def test_without_a_known_total_there_are_numbers_and_no_bar() -> None:
+    stream = Stream(terminal=True)
+    display = ProgressBar(stream)
+    display.update(HALF, None)
+    assert stream.visible().startswith("klaviyo: 5,000 rows [00:0")
+    assert "%" not in stream.visible()
+    display.close()
+
+
+def test_numbers_that_stay_are_shown_again_with_new_details() -> None:
+    stream = Stream(terminal=True)
+    display = ProgressBar(stream)
+    display.update(HALF, 0.5)
+    display.update(Counters(rows=5_000, requests=5, throttled=2), 0.6)
+    assert "quota 60%, 2 throttled, 5 requests]" in stream.visible()
+    display.close()
+
+
+@pytest.mark.parametrize(("columns", "shown"), [("80", "/s, quota 97%"), ("40", "5,000/10,000"), ("10", "klaviyo:")])
+def test_a_narrow_terminal_cuts_details_off(columns: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    stream = Stream(terminal=True)
+    display = ProgressBar(stream, total_rows=10_000)
+    display.update(HALF, 0.97)
+    assert len(stream.visible()) < int(columns)
+    assert shown in stream.visible()
+    display.close()
+
+
+def test_the_bar_goes_away_at_the_end() -> None:
+    stream = Stream(terminal=True)
+    display = ProgressBar(stream)
+    display.update(HALF, 0.97)
+    display.close()
+    assert stream.visible() == ""
 
 
 def test_a_terminal_that_knows_no_unicode_gets_plain_characters() -> None:
-    screen = Screen(terminal=True, encoding="ascii")
-    TerminalProgress(screen, columns=100).update(HALF)
-    assert screen.getvalue().isascii()
-    assert "############............  50%" in screen.getvalue()
+    stream = Stream(terminal=True, encoding="ascii")
+    display = ProgressBar(stream, total_rows=10_000)
+    display.update(HALF, None)
+    assert stream.getvalue().isascii()
+    assert "klaviyo:  50%|#####     |" in stream.visible()
+    display.close()
 
 
-def test_a_notebook_shows_a_bar_in_one_place_and_then_the_sentence() -> None:
-    drawn: list[str] = []
-    shown = progress(Progress.AUTO, stream=Screen(terminal=True), show=drawn.append)
-    shown.update(HALF)
-    shown.done("10,000 rows: <all> delivered")
-    assert 'aria-valuenow="50"' in drawn[0]
-    assert "5,000 of 10,000 rows" in drawn[0]
-    assert "10,000 rows: &lt;all&gt; delivered" in drawn[1]
-    assert "progressbar" not in drawn[1]
-
-
-def test_without_a_known_total_there_is_no_bar_and_no_time_left() -> None:
-    drawn: list[str] = []
-    progress(Progress.ALWAYS, show=drawn.append).update(Snapshot(700, 7, seconds=7.0))
-    assert "progressbar" not in drawn[0]
-    assert " left<" not in drawn[0]
-    assert "100 rows/s" in drawn[0]
-
-
-def test_the_rate_is_that_of_the_last_minute() -> None:
-    pulse = Pulse()
-    for second in range(1, 301):
-        pulse.beat(Snapshot(min(second, 200) * 100, seconds=float(second), rows_total=40_000))
-    assert (pulse.rate, pulse.seconds_left) == (0.0, None)
-    pulse.beat(Snapshot(26_000, seconds=301.0, rows_total=40_000))
-    assert (pulse.rate, pulse.seconds_left) == (100.0, 140.0)
-    assert len(pulse.recent) < 70
-
-
-@given(st.builds(Snapshot, *[st.integers(0, 10**9)] * 4, st.none() | st.integers(0, 10**9),
-                 st.none() | st.floats(0, 1), st.floats(0, 1e6)), st.integers(10, 200), st.booleans())  # fmt: skip
-def test_a_line_never_exceeds_the_terminal(snapshot: Snapshot, columns: int, plain: bool) -> None:
-    pulse = Pulse()
-    pulse.beat(snapshot)
-    assert len(line(pulse, columns, plain=plain)) <= columns
-
-
-def test_a_narrow_terminal_drops_parts_not_digits() -> None:
-    pulse = Pulse()
-    pulse.beat(HALF)
-    assert line(pulse, 40) == "klaviyo  50%  5,000 of 10,000 rows"
-    assert line(pulse, 30) == " 50%  5,000 of 10,000 rows"
-    assert line(pulse, 10) == " 50%"
-
-
-def test_a_bar_is_full_only_at_the_end() -> None:
-    assert [bar(done, "#", ".", 4) for done in (0.0, 0.5, 0.99, 1.0)] == ["....", "##..", "###.", "####"]
+def test_a_log_gets_a_line_every_half_minute_and_one_at_the_end() -> None:
+    stream, clock = Stream(terminal=False), Clock()
+    display = ProgressLog(stream, clock)
+    for second in range(1, 70):
+        clock.now = 100.0 + second
+        display.update(Counters(rows=second * 10, requests=second), 0.1)
+    display.close()
+    assert stream.getvalue().splitlines() == [
+        "klaviyo: 300 rows, 30 s, 10 rows/s, quota 10%, 30 requests",
+        "klaviyo: 600 rows, 1 min, 10 rows/s, quota 10%, 60 requests",
+        "klaviyo: 690 rows, 1 min 9 s, 10 rows/s, quota 10%, 69 requests",
+    ]
 
 
 KERNEL = """
+import sys
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.utils.capture import capture_output
 shell = InteractiveShell.instance()
-from spark_klaviyo.report.progress import Silent, notebook, progress
 from spark_klaviyo.options.choices import Progress
-from spark_klaviyo.report.rate import Snapshot
-assert notebook() is None and isinstance(progress(Progress.AUTO), Silent)
+from spark_klaviyo.report.counts.counters import Counters
+from spark_klaviyo.report.progress import open_progress
+assert open_progress(Progress.AUTO) is None
+import ipykernel.zmqshell
 shell.kernel = "a kernel"
-with capture_output() as captured:
-    shown = progress(Progress.AUTO)
-    shown.update(Snapshot(700, 7, seconds=7.0))
-    shown.done("700 rows: 700 delivered")
-print(*(output.data["text/html"].rpartition("</style>")[2] for output in captured.outputs), sep="\\n")
+sys.modules["ipywidgets"] = None
+display = open_progress(Progress.AUTO)
+display.update(Counters(rows=700, requests=7), None)
+display.close()
 """
 
 
-def test_ipython_displays_the_bar_only_where_it_is_a_kernel() -> None:
-    pytest.importorskip("IPython")
+def test_a_notebook_without_widgets_gets_text_and_no_warning() -> None:
+    pytest.importorskip("ipykernel")
     done = subprocess.run([sys.executable, "-c", KERNEL], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    first, bar_shown, sentence = done.stdout.splitlines()
-    assert (first, "700 rows" in bar_shown) == ("", True)
-    assert "700 rows: 700 delivered" in sentence
+    assert "klaviyo: 700 rows [" in done.stderr
+    assert "Warning" not in done.stderr

@@ -1,4 +1,4 @@
-"""Catalog, coupons, custom objects, tags: what exists twice, what is missing, what goes with what."""
+"""Catalog, coupons, custom objects and tags: duplicates, missing resources, relationships."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Consent: who becomes subscribed, who does not though nothing says so, and what unsubscribing reaches."""
+"""Consent: which profiles are subscribed, which are silently not, and what unsubscribing changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events: what counts as one event, what refuses a whole request, and where a profile's meta stands."""
+"""Events: which are the same event, what refuses a whole request, and where a profile's meta belongs."""
 
 from __future__ import annotations
 

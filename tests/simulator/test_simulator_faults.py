@@ -1,4 +1,4 @@
-"""Every fault between a client and the endpoint, where it strikes, how often, and what it leaves behind."""
+"""Injected faults: which requests they affect, how often, and what is stored all the same."""
 
 from __future__ import annotations
 

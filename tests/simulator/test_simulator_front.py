@@ -1,4 +1,4 @@
-"""The simulator as a whole: its wire, what can be seen of it, its command, and what it must not know."""
+"""The simulator as a whole: HTTP, inspection, its command, and what it must not import."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_the_command_prints_its_url_and_serves_until_interrupted() -> None:
 
 
 class Output(io.StringIO):
-    """A text stream that tells when something was flushed into it."""
+    """A text stream that sets an event when something was flushed into it."""
 
     def __init__(self) -> None:
         super().__init__()

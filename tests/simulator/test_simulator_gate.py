@@ -1,4 +1,4 @@
-"""What stands before every endpoint: path, key, scopes, revision, media type, JSON."""
+"""Checks before every endpoint: path, key, scopes, revision, media type, JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bulk import: all or nothing, upserts, nulls ignored, and what is not refused though it is bad."""
+"""Bulk import: all or nothing, upserts, ignored nulls, and bad values that are not refused."""
 
 from __future__ import annotations
 

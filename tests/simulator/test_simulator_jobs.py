@@ -1,4 +1,4 @@
-"""Jobs: their first states, how they end, what they say of rows that failed, and how they vanish."""
+"""Jobs: their states, how they end, how they report failed rows, and when they expire."""
 
 from __future__ import annotations
 
@@ -7,21 +7,11 @@ from typing import Any
 import pytest
 
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
-from tests.simulator.wire_client import call, catalog_job, code, import_rows, item, item_id, new, profile
+from tests.simulator.wire_client import ManualClock, call, catalog_job, code, import_rows, item, item_id, new, profile
 
 IMPORTS = "/api/profile-bulk-import-jobs"
 ITEMS = "/api/catalog-item-bulk-create-jobs"
 SUPPRESSIONS = "/api/profile-suppression-bulk-create-jobs"
-
-
-class Hand:
-    """A clock that moves when told."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 def start(klaviyo: KlaviyoSimulator, rows: int = 2) -> str:
@@ -30,7 +20,7 @@ def start(klaviyo: KlaviyoSimulator, rows: int = 2) -> str:
     return job
 
 
-def look(klaviyo: KlaviyoSimulator, path: str, job: str) -> dict[str, Any]:
+def read_job(klaviyo: KlaviyoSimulator, path: str, job: str) -> dict[str, Any]:
     attributes: dict[str, Any] = call(klaviyo, "GET", f"{path}/{job}").json["data"]["attributes"]
     return attributes
 
@@ -42,7 +32,7 @@ def look(klaviyo: KlaviyoSimulator, path: str, job: str) -> dict[str, Any]:
 def test_an_import_is_complete_after_so_many_polls(polls: int, statuses: list[str]) -> None:
     with KlaviyoSimulator(job_polls=polls) as klaviyo:
         job = start(klaviyo)
-        seen = [look(klaviyo, IMPORTS, job) for _ in statuses]
+        seen = [read_job(klaviyo, IMPORTS, job) for _ in statuses]
 
     assert [attributes["status"] for attributes in seen] == statuses
     assert (seen[-1]["completed_count"], seen[-1]["failed_count"]) == (2, 0)
@@ -50,20 +40,20 @@ def test_an_import_is_complete_after_so_many_polls(polls: int, statuses: list[st
 
 
 def test_an_import_may_end_by_the_clock() -> None:
-    hand = Hand()
-    with KlaviyoSimulator(job_seconds=240, clock=hand) as klaviyo:
+    clock = ManualClock()
+    with KlaviyoSimulator(job_seconds=240, clock=clock) as klaviyo:
         job = start(klaviyo)
-        assert [look(klaviyo, IMPORTS, job)["status"] for _ in range(3)] == ["queued", "processing", "processing"]
-        hand.seconds = 240
+        assert [read_job(klaviyo, IMPORTS, job)["status"] for _ in range(3)] == ["queued", "processing", "processing"]
+        clock.seconds = 240
         assert klaviyo.jobs[job].status == "complete"
-        assert look(klaviyo, IMPORTS, job)["status"] == "complete"
+        assert read_job(klaviyo, IMPORTS, job)["status"] == "complete"
 
 
 def test_a_job_is_gone_after_seven_days() -> None:
-    hand = Hand()
-    with KlaviyoSimulator(clock=hand) as klaviyo:
+    clock = ManualClock()
+    with KlaviyoSimulator(clock=clock) as klaviyo:
         job = start(klaviyo)
-        hand.seconds = 7 * 86_400
+        clock.seconds = 7 * 86_400
         assert call(klaviyo, "GET", f"{IMPORTS}/{job}").errors[0]["detail"] == "Invalid job id"
         assert call(klaviyo, "GET", IMPORTS).json["data"] == []
 
@@ -71,7 +61,7 @@ def test_a_job_is_gone_after_seven_days() -> None:
 def test_the_first_reply_has_a_time_in_whole_seconds_and_later_reads_have_fractions() -> None:
     with KlaviyoSimulator() as klaviyo:
         first = import_rows(klaviyo, [{"email": "a@b.co"}]).json["data"]
-        later = look(klaviyo, IMPORTS, first["id"])
+        later = read_job(klaviyo, IMPORTS, first["id"])
 
     assert "." not in first["attributes"]["created_at"]
     assert "." in later["created_at"]
@@ -91,9 +81,9 @@ def test_listing_jobs_polls_each_of_them_and_filters_by_status() -> None:
 def test_rows_may_be_applied_only_when_the_job_ends() -> None:
     with KlaviyoSimulator(job_applies="at_end") as klaviyo:
         job = start(klaviyo)
-        look(klaviyo, IMPORTS, job)
+        read_job(klaviyo, IMPORTS, job)
         assert klaviyo.profiles == []
-        look(klaviyo, IMPORTS, job)
+        read_job(klaviyo, IMPORTS, job)
         assert len(klaviyo.profiles) == 2
 
 
@@ -101,7 +91,7 @@ def test_rows_named_by_identifier_fail_after_the_202() -> None:
     fault = Fault("job_row_errors", identifiers=("p1@b.co",), detail="Blocked")
     with KlaviyoSimulator(job_polls=0, faults=[fault]) as klaviyo:
         job = start(klaviyo, 3)
-        done = look(klaviyo, IMPORTS, job)
+        done = read_job(klaviyo, IMPORTS, job)
         (error,) = call(klaviyo, "GET", f"{IMPORTS}/{job}/import-errors").json["data"]
 
     assert (done["status"], done["completed_count"], done["failed_count"]) == ("complete", 2, 1)
@@ -114,7 +104,7 @@ def test_import_errors_come_in_pages_and_may_hide_the_row() -> None:
     with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.inject(Fault("job_row_errors", original_payload=False), Fault("import_errors_pages", page_size=2))
         job = start(klaviyo, 5)
-        look(klaviyo, IMPORTS, job)
+        read_job(klaviyo, IMPORTS, job)
         pages, path = [], f"{IMPORTS}/{job}/import-errors?page%5Bsize%5D=100"
         while path:
             document = call(klaviyo, "GET", path).json
@@ -139,7 +129,7 @@ def test_a_share_of_the_rows_fails_and_it_is_the_same_rows_each_time() -> None:
 def test_a_job_may_count_failures_without_naming_them() -> None:
     with KlaviyoSimulator(job_polls=0, faults=[Fault("job_counts_only")]) as klaviyo:
         job = start(klaviyo)
-        done = look(klaviyo, IMPORTS, job)
+        done = read_job(klaviyo, IMPORTS, job)
         errors = call(klaviyo, "GET", f"{IMPORTS}/{job}/import-errors").json["data"]
 
     assert (done["failed_count"], done["completed_count"], errors) == (2, 0, [])
@@ -149,19 +139,19 @@ def test_a_job_may_be_cancelled_and_then_nothing_is_stored() -> None:
     with KlaviyoSimulator(job_polls=0, faults=[Fault("job_cancelled")]) as klaviyo:
         job = start(klaviyo)
 
-        assert look(klaviyo, IMPORTS, job)["status"] == "cancelled"
+        assert read_job(klaviyo, IMPORTS, job)["status"] == "cancelled"
         assert klaviyo.profiles == []
 
 
 def test_a_job_may_never_end_or_end_late() -> None:
-    hand = Hand()
-    with KlaviyoSimulator(job_polls=0, clock=hand) as klaviyo:
+    clock = ManualClock()
+    with KlaviyoSimulator(job_polls=0, clock=clock) as klaviyo:
         klaviyo.inject(Fault("job_never_ends", times=1), Fault("job_slow", seconds=240, after=1))
         stuck, slow = start(klaviyo), start(klaviyo)
-        assert look(klaviyo, IMPORTS, slow)["status"] == "queued"
-        hand.seconds = 240
-        assert look(klaviyo, IMPORTS, slow)["status"] == "complete"
-        assert {look(klaviyo, IMPORTS, stuck)["status"] for _ in range(5)} == {"queued"}
+        assert read_job(klaviyo, IMPORTS, slow)["status"] == "queued"
+        clock.seconds = 240
+        assert read_job(klaviyo, IMPORTS, slow)["status"] == "complete"
+        assert {read_job(klaviyo, IMPORTS, stuck)["status"] for _ in range(5)} == {"queued"}
 
 
 def test_catalog_jobs_say_processing_and_name_failed_rows_by_meta_id() -> None:
@@ -169,7 +159,7 @@ def test_catalog_jobs_say_processing_and_name_failed_rows_by_meta_id() -> None:
         call(klaviyo, "POST", "/api/catalog-items", {"data": item("I1")})
         got = call(klaviyo, "POST", ITEMS, catalog_job("catalog-item", "create", "items", [item("I1"), item("I2")]))
         job = got.json["data"]["id"]
-        first, done = look(klaviyo, ITEMS, job), look(klaviyo, ITEMS, job)
+        first, done = read_job(klaviyo, ITEMS, job), read_job(klaviyo, ITEMS, job)
 
     assert got.json["data"]["attributes"]["status"] == first["status"] == "processing"
     assert (got.json["data"]["attributes"]["total_count"], first["completed_count"], first["errors"]) == (2, 0, [])
@@ -212,10 +202,10 @@ def test_an_update_chained_too_early_fails_where_creation_is_not_over() -> None:
         path = "/api/catalog-item-bulk-update-jobs"
         body = catalog_job("catalog-item", "update", "items", [{**item_id("I1"), "attributes": {"title": "x"}}])
         early = call(klaviyo, "POST", path, body).json["data"]["id"]
-        assert look(klaviyo, path, early)["failed_count"] == 1
-        look(klaviyo, ITEMS, made)
+        assert read_job(klaviyo, path, early)["failed_count"] == 1
+        read_job(klaviyo, ITEMS, made)
         late = call(klaviyo, "POST", path, body).json["data"]["id"]
-        assert look(klaviyo, path, late)["failed_count"] == 0
+        assert read_job(klaviyo, path, late)["failed_count"] == 0
 
 
 def test_suppression_says_completed_at_once_and_may_stay_stuck() -> None:
@@ -224,7 +214,7 @@ def test_suppression_says_completed_at_once_and_may_stay_stuck() -> None:
         first = call(klaviyo, "POST", SUPPRESSIONS, body).json["data"]
         klaviyo.inject(Fault("job_never_ends"))
         stuck = call(klaviyo, "POST", SUPPRESSIONS, body).json["data"]["id"]
-        done, later = look(klaviyo, SUPPRESSIONS, first["id"]), look(klaviyo, SUPPRESSIONS, stuck)
+        done, later = read_job(klaviyo, SUPPRESSIONS, first["id"]), read_job(klaviyo, SUPPRESSIONS, stuck)
 
     assert first["attributes"]["status"] == "processing"
     assert first["attributes"]["completed_at"]
@@ -237,14 +227,14 @@ def test_suppression_says_completed_at_once_and_may_stay_stuck() -> None:
 @pytest.mark.parametrize("status", [429, 400])
 def test_more_unfinished_jobs_than_allowed_are_refused(status: int) -> None:
     path = "/api/coupon-code-bulk-create-jobs"
-    hand = Hand()
-    with KlaviyoSimulator(too_many_jobs_status=status, clock=hand) as klaviyo:
+    clock = ManualClock()
+    with KlaviyoSimulator(too_many_jobs_status=status, clock=clock) as klaviyo:
         call(klaviyo, "POST", "/api/coupons", new("coupon", external_id="C"))
         rows = [
             new("coupon-code-bulk-create-job", **{"coupon-codes": {"data": [code("C", str(n))]}}) for n in range(102)
         ]
         statuses = [call(klaviyo, "POST", path, body).status for body in rows[:101]]
-        hand.seconds = 3600
+        clock.seconds = 3600
         assert statuses == [202] * 100 + [status]
         assert call(klaviyo, "POST", path, rows[101]).status == 202
 

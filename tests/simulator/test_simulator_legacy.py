@@ -1,4 +1,4 @@
-"""v1 and v2: gone for everybody, or, by switch, as they answered while they lived."""
+"""v1 and v2 calls: retired by default, or answered as they were, by a switch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The limiter: fixed windows per pool and endpoint, its headers, its 429."""
+"""The rate limiter: fixed windows per account and endpoint, its headers, its 429."""
 
 from __future__ import annotations
 
@@ -10,19 +10,9 @@ from hypothesis import strategies as st
 
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.limits import Limiter
-from tests.simulator.wire_client import Got, call
+from tests.simulator.wire_client import Got, ManualClock, call
 
 M = ((10, 1), (150, 60))
-
-
-class Hand:
-    """A clock that moves when told."""
-
-    def __init__(self) -> None:
-        self.seconds = 100.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 def lists(klaviyo: KlaviyoSimulator, **headers: str) -> Got:
@@ -30,20 +20,20 @@ def lists(klaviyo: KlaviyoSimulator, **headers: str) -> Got:
 
 
 def test_the_second_and_the_minute_are_enforced_and_end() -> None:
-    hand = Hand()
-    with KlaviyoSimulator(burst=2, steady=5, phase=0.0, clock=hand) as klaviyo:
+    clock = ManualClock()
+    with KlaviyoSimulator(burst=2, steady=5, phase=0.0, clock=clock) as klaviyo:
         assert [lists(klaviyo).status for _ in range(3)] == [200, 200, 429]
-        hand.seconds += 1
+        clock.seconds += 1
         assert [lists(klaviyo).status for _ in range(2)] == [200, 200]
-        hand.seconds += 1
+        clock.seconds += 1
         got = lists(klaviyo)  # 3 refused or granted in the first second, 2 in the second: the minute is full
         assert (got.status, got.headers["Retry-After"]) == (429, "58")
-        hand.seconds += 58
+        clock.seconds += 58
         assert lists(klaviyo).status == 200
 
 
 def test_a_throttled_reply_is_the_recorded_document() -> None:
-    with KlaviyoSimulator(burst=1, phase=0.0, clock=Hand()) as klaviyo:
+    with KlaviyoSimulator(burst=1, phase=0.0, clock=ManualClock()) as klaviyo:
         lists(klaviyo)
         got = lists(klaviyo)
         (error,) = got.errors
@@ -58,13 +48,13 @@ def test_a_throttled_reply_is_the_recorded_document() -> None:
 
 
 def test_a_throttled_reply_may_have_a_content_type() -> None:
-    with KlaviyoSimulator(burst=1, phase=0.0, clock=Hand(), throttle_content_type=True) as klaviyo:
+    with KlaviyoSimulator(burst=1, phase=0.0, clock=ManualClock(), throttle_content_type=True) as klaviyo:
         lists(klaviyo)
         assert lists(klaviyo).headers["Content-Type"] == "application/vnd.api+json"
 
 
 def test_refusals_count_but_bad_keys_do_not() -> None:
-    with KlaviyoSimulator(burst=3, phase=0.0, clock=Hand()) as klaviyo:
+    with KlaviyoSimulator(burst=3, phase=0.0, clock=ManualClock()) as klaviyo:
         for _ in range(5):
             assert lists(klaviyo, Authorization="Klaviyo-API-Key no").status == 401
         statuses = [call(klaviyo, "POST", "/api/lists", {"data": {}}).status for _ in range(4)]
@@ -73,7 +63,7 @@ def test_refusals_count_but_bad_keys_do_not() -> None:
 
 
 def test_a_get_and_a_post_on_one_path_have_separate_windows_and_all_keys_share_them() -> None:
-    with KlaviyoSimulator(burst=1, phase=0.0, clock=Hand()) as klaviyo:
+    with KlaviyoSimulator(burst=1, phase=0.0, clock=ManualClock()) as klaviyo:
         first = lists(klaviyo)
         other_key = lists(klaviyo, Authorization="Klaviyo-API-Key pk_other")
         install = lists(klaviyo, Authorization="Bearer token")
@@ -84,16 +74,16 @@ def test_a_get_and_a_post_on_one_path_have_separate_windows_and_all_keys_share_t
 
 @pytest.mark.parametrize(("counts", "passes"), [(True, 429), (False, 200)])
 def test_whether_a_429_counts_is_a_switch(counts: bool, passes: int) -> None:
-    hand = Hand()
-    with KlaviyoSimulator(burst=2, steady=3, phase=0.0, clock=hand, limited_counts=counts) as klaviyo:
+    clock = ManualClock()
+    with KlaviyoSimulator(burst=2, steady=3, phase=0.0, clock=clock, limited_counts=counts) as klaviyo:
         for _ in range(4):
             lists(klaviyo)
-        hand.seconds += 1
+        clock.seconds += 1
         assert lists(klaviyo).status == passes
 
 
 def test_published_limits_are_those_of_each_endpoint() -> None:
-    with KlaviyoSimulator(limits="published", phase=0.0, clock=Hand()) as klaviyo:
+    with KlaviyoSimulator(limits="published", phase=0.0, clock=ManualClock()) as klaviyo:
         accounts = [call(klaviyo, "GET", "/api/accounts").status for _ in range(2)]
         many = {lists(klaviyo).status for _ in range(20)}
         counted = "/api/lists/Y6nRLr?additional-fields%5Blist%5D=profile_count"
@@ -103,7 +93,7 @@ def test_published_limits_are_those_of_each_endpoint() -> None:
 
 
 def test_without_limits_nothing_is_throttled_but_the_headers_are_sent() -> None:
-    with KlaviyoSimulator(phase=0.0, clock=Hand()) as klaviyo:
+    with KlaviyoSimulator(phase=0.0, clock=ManualClock()) as klaviyo:
         replies = [call(klaviyo, "GET", "/api/accounts") for _ in range(4)]
 
     assert {got.status for got in replies} == {200}
@@ -189,10 +179,10 @@ def test_a_request_after_the_asked_wait_passes(now: float, calls: int) -> None:
 
 
 def test_simulated_time_can_run_faster() -> None:
-    hand = Hand()
-    with KlaviyoSimulator(burst=1, phase=0.0, clock=hand, speed=60.0) as klaviyo:
+    clock = ManualClock()
+    with KlaviyoSimulator(burst=1, phase=0.0, clock=clock, speed=60.0) as klaviyo:
         lists(klaviyo)
         assert lists(klaviyo).status == 429
-        hand.seconds += 0.02  # 1.2 simulated seconds
+        clock.seconds += 0.02  # 1.2 simulated seconds
         assert lists(klaviyo).status == 200
         assert [round(request.at, 3) for request in klaviyo.requests] == [0.0, 0.0, 1.2]

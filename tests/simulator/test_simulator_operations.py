@@ -1,4 +1,4 @@
-"""The table of operations against the published one: method, path, tier, ceilings and scopes of every write."""
+"""The table of operations against the published one: method, path, tier, limits and scopes of every write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Single profiles, finding them, merging and deleting them; and the members of lists."""
+"""Single profiles: finding, merging and deleting them; and the members of lists."""
 
 from __future__ import annotations
 
@@ -10,17 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from spark_klaviyo.simulator import KlaviyoSimulator
-from tests.simulator.wire_client import call, import_rows, new, profile
-
-
-class Hand:
-    """A clock that moves when told."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
+from tests.simulator.wire_client import ManualClock, call, import_rows, new, profile
 
 
 @pytest.fixture
@@ -34,7 +24,7 @@ def ids(klaviyo: KlaviyoSimulator) -> list[str]:
 
 
 def everything(klaviyo: KlaviyoSimulator, path: str) -> list[dict[str, Any]]:
-    """All pages, following `next` alone."""
+    """All pages, read by following `next`."""
     found: list[dict[str, Any]] = []
     while path:
         document = call(klaviyo, "GET", path).json
@@ -132,10 +122,10 @@ def test_pages_hold_everything_once(klaviyo: KlaviyoSimulator) -> None:
 
 
 def test_members_are_filtered_by_when_they_joined() -> None:
-    hand = Hand()
-    with KlaviyoSimulator(clock=hand) as klaviyo:
+    clock = ManualClock()
+    with KlaviyoSimulator(clock=clock) as klaviyo:
         klaviyo.add_profiles(3, "Y6nRLr")
-        hand.seconds = 3600
+        clock.seconds = 3600
         klaviyo.add_profiles([{"email": "late@b.co"}], "Y6nRLr")
         path = "/api/lists/Y6nRLr/profiles"
         joined = call(klaviyo, "GET", f"{path}?page%5Bsize%5D=100").json["data"][-1]["attributes"]["joined_group_at"]

@@ -1,4 +1,4 @@
-"""The reads beside the writes: account, segments, metrics, tags, coupons, and the pages behind a job."""
+"""Reads: account, segments, metrics, tags, coupons, and the profiles and lists of a job."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The official SDK against the simulator: every family written, and read back, through somebody else's client."""
+"""The official SDK against the simulator: every family of endpoints, written and read back."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def klaviyo() -> Iterator[KlaviyoSimulator]:
 
 
 class Plain:
-    """The SDK with its answers as plain JSON."""
+    """The SDK with its replies as plain JSON."""
 
     def __init__(self, room: Any) -> None:
         self._room = room

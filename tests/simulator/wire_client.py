@@ -1,4 +1,4 @@
-"""A bare HTTP client and body builders for the simulator's tests: no retries, no redirects, nothing hidden."""
+"""A plain HTTP client without retries or redirects, and body builders, for the simulator's tests."""
 
 from __future__ import annotations
 
@@ -17,6 +17,16 @@ HEADERS = {
     "Content-Type": "application/vnd.api+json",
     "Accept": "application/vnd.api+json",
 }
+
+
+@dataclass
+class ManualClock:
+    """A clock that a test moves, for `KlaviyoSimulator(clock=...)`."""
+
+    seconds: float = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from spark_klaviyo.arrow.encoded import FINGERPRINT, ROW_STATUS
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
 from spark_klaviyo.state.earlier_attempts import READ_SCHEMA, EarlierAttempts
 from spark_klaviyo.state.format import Fingerprints, RowStatus, StateOutcome, fingerprints_of

@@ -1,92 +1,111 @@
-"""Plots over time as inline SVG; all lettering is HTML around it, so that it stays legible at any width."""
+"""The plots of a report, as values of the template `plot.html`: lines over the time of the run.
+
+To add one, write a function that returns a `Plot`, and name it in `plots`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spark_klaviyo.core.models import Quota
-from spark_klaviyo.report.pages.html import Markup, element, safe
-from spark_klaviyo.report.series import Series
-from spark_klaviyo.report.text import duration
-
-WIDTH, HEIGHT = 1000, 100  # of the drawing; stretched to whatever room there is
+from spark_klaviyo.report.counts.series import Series
+from spark_klaviyo.report.counts.summary import Summary
+from spark_klaviyo.report.counts.text import counted, duration
 
 
 @dataclass(frozen=True)
-class Curve:
-    """Values in equal steps of time, `seconds` in all; `limit` is drawn as a dashed line, `hits` are (place 0..1)."""
+class Plot:
+    """Values in equal steps of time, `seconds` in all, and the words around them.
 
+    `limit_value` is drawn as a dashed line, `throttled_at` (shares of the time, 0 to 1) as marks at the bottom.
+    """
+
+    caption: str
+    summary: str
+    tone: str
     values: Sequence[float]
     seconds: float
-    tone: str
-    limit: float | None = None
-    hits: Sequence[float] = ()
+    limit_value: float | None = None
+    throttled_at: Sequence[float] = ()
+    width: int = 1000  # of the drawing, which is stretched to the width of the page
+    height: int = 100
+
+    @property
+    def top(self) -> float:
+        """Where the vertical axis ends."""
+        return axis_end(max([*self.values, self.limit_value or 0, 1]))
+
+    @property
+    def levels(self) -> list[str]:
+        """The labels of the vertical axis, from top to bottom."""
+        return [f"{level:,.0f}" if level >= 10 else f"{level:g}" for level in (self.top, self.top / 2, 0)]
+
+    @property
+    def times(self) -> list[str]:
+        """The labels of the horizontal axis."""
+        return ["0", duration(self.seconds / 2), duration(self.seconds)]
+
+    @property
+    def edge(self) -> str:
+        """The SVG path of the values, as steps."""
+        step = self.width / len(self.values)
+        steps = [f"{at * step:.1f} {self._y(value)}H{(at + 1) * step:.1f}" for at, value in enumerate(self.values)]
+        return f"M{'L'.join(steps)}"
+
+    @property
+    def limit(self) -> str | None:
+        """The height of the dashed line in the drawing."""
+        return None if self.limit_value is None else self._y(self.limit_value)
+
+    @property
+    def throttled(self) -> list[str]:
+        """The places of the marks in the drawing."""
+        return [f"{at * self.width:.1f}" for at in self.throttled_at]
+
+    def _y(self, value: float) -> str:
+        return f"{self.height * (1 - value / self.top):.1f}"
 
 
-def nice(top: float) -> float:
-    """The least round number that is not below `top`, which is at least 1."""
-    scale = 10.0 ** (len(str(int(top))) - 1)
-    return next(step * scale for step in (1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10, 20) if step * scale >= top)
+def plots(summary: Summary, quota: Quota) -> list[Plot]:
+    """The plots of a run; none where no request was made."""
+    if not summary.series.buckets:
+        return []
+    series = summary.series.during(summary.started, summary.ended)
+    return [throughput(series), quota_use(series, quota)]
 
 
-def plot(caption: object, curve: Curve, summary: str) -> Markup:
-    """A figure with axes. `summary` says in words what the drawing shows."""
-    top = nice(max([*curve.values, curve.limit or 0, 1]))
-    box = f'viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none"'
-    drawing = f'<svg {box} role="img" aria-label="{safe(summary)}">'
-    drawing += "".join([*_grid(), *_steps(curve, top), *_limit(curve, top), *_hits(curve.hits)]) + "</svg>"
-    levels = (top, top / 2, 0)
-    y = element("div", *(element("span", f"{n:,.0f}" if n >= 10 else f"{n:g}") for n in levels), kind="y")
-    times = (0.0, curve.seconds / 2, curve.seconds)
-    x = element("div", *(element("span", duration(time) if time else "0") for time in times), kind="x")
-    return element(
-        "figure", element("figcaption", caption), element("div", y, Markup(drawing), x, kind="plot", tone=curve.tone)
-    )
-
-
-def _grid() -> Iterable[str]:
-    return (f'<path class="axis" d="M0 {y}H{WIDTH}"/>' for y in (0, HEIGHT / 2, HEIGHT))
-
-
-def _steps(curve: Curve, top: float) -> Iterable[str]:
-    step = WIDTH / len(curve.values)
-    heights = [HEIGHT * (1 - value / top) for value in curve.values]
-    runs = [f"{at * step:.1f} {y:.1f}H{(at + 1) * step:.1f}" for at, y in enumerate(heights)]
-    edge = f"M{'L'.join(runs)}"
-    yield f'<path class="area" d="{edge}V{HEIGHT}H0Z"/>'
-    yield f'<path class="edge" d="{edge}"/>'
-
-
-def _limit(curve: Curve, top: float) -> Iterable[str]:
-    if curve.limit is not None:
-        yield f'<path class="limit" d="M0 {HEIGHT * (1 - curve.limit / top):.1f}H{WIDTH}"/>'
-
-
-def _hits(places: Iterable[float]) -> Iterable[str]:
-    return (f'<path class="hit" d="M{place * WIDTH:.1f} {HEIGHT}V{HEIGHT - 12}"/>' for place in places)
-
-
-def throughput(series: Series) -> Curve:
+def throughput(series: Series) -> Plot:
     """Rows a second over time."""
-    rows = [counts[0] / series.width for _, counts in series.points()]
-    return Curve(rows, len(rows) * series.width, "delivered")
+    rates = [rows / series.width for _, (rows, _, _) in series.points()]
+    summary = f"at most {max(rates):,.0f} rows a second"
+    return Plot("Rows a second, when they were taken", summary, "delivered", rates, len(rates) * series.width)
 
 
-def binding(series: Series, quota: Quota) -> tuple[int, float]:
+def quota_use(series: Series, quota: Quota) -> Plot:
+    """Requests in the binding window up to each point of time, against its limit."""
+    limit, window = binding_window(series, quota)
+    points = series.points()
+    buckets = max(round(window / series.width), 1)
+    scale = window / (buckets * series.width)  # buckets wider than the window stand for their mean
+    requests = [count for _, (_, count, _) in points]
+    sums = [sum(requests[max(at + 1 - buckets, 0) : at + 1]) * scale for at in range(len(points))]
+    throttled = [(at + 0.5) / len(points) for at, (_, (_, _, count)) in enumerate(points) if count]
+    caption = f"Requests in the last {window:,.0f} s" if window > 1 else "Requests a second"
+    caption += f", of {limit:,} that the account allows (dashed)" if limit else ""
+    replies = counted(sum(count for _, (_, _, count) in points), "429 reply", "429 replies")
+    summary = f"{caption}; at most {max(sums):,.0f}, with {replies}"
+    return Plot(caption, summary, "accepted", sums, len(points) * series.width, limit or None, throttled)
+
+
+def binding_window(series: Series, quota: Quota) -> tuple[int, float]:
     """The (requests, seconds) of the longest window that a run of this length can fill; (0, 60) without a quota."""
     longest = max(60.0, float(len(series.points()) * series.width))
     filled = [window for window in quota.windows if window[1] <= longest] or quota.windows[:1]
     return max(filled, key=lambda window: window[1], default=(0, 60.0))
 
 
-def quota_use(series: Series, quota: Quota) -> Curve:
-    """Requests in the binding window up to each moment, against its limit."""
-    most, window = binding(series, quota)
-    points = series.points()
-    spans = max(round(window / series.width), 1)
-    counts = [requests for _, (_, requests, _) in points]
-    scale = window / (spans * series.width)  # buckets wider than the window stand for their mean
-    sums = [sum(counts[max(at + 1 - spans, 0) : at + 1]) * scale for at in range(len(counts))]
-    hits = [(at + 0.5) / len(points) for at, (_, (_, _, throttled)) in enumerate(points) if throttled]
-    return Curve(sums, len(points) * series.width, "accepted", float(most) if most else None, hits)
+def axis_end(highest: float) -> float:
+    """The least round number that is not below `highest`, which is at least 1."""
+    scale = 10.0 ** (len(str(int(highest))) - 1)
+    return next(step * scale for step in (1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10, 20) if step * scale >= highest)

@@ -62,3 +62,11 @@ def current_task() -> SparkTask:
         return SparkTask()
     names = (task.getLocalProperty(name) or "" for name in (QUERY_ID, BATCH_ID))
     return SparkTask(task.partitionId(), task.attemptNumber(), *names)
+
+
+def known_row_count(df: DataFrame) -> int | None:
+    """How many rows a DataFrame has, where Spark knows it without counting: cached data, tables with statistics."""
+    if context_of(df) is None:
+        return None
+    count = df._jdf.queryExecution().optimizedPlan().stats().rowCount()
+    return int(str(count.get())) if count.isDefined() else None

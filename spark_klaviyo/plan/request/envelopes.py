@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from urllib.parse import quote, quote_plus
 
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Envelope
-from spark_klaviyo.plan.arrange import ARRANGEMENTS, NOTHING
 from spark_klaviyo.plan.manual import body, formats
 from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.plan.request.arrange import ARRANGEMENTS, NOTHING
+from spark_klaviyo.plan.settings import with_prefix
 from spark_klaviyo.templates.model import BodyLayout, Setting, Template, pointer_to
 
 # Private-use characters stand for what is filled in later: no setting and no constant holds them.
@@ -52,11 +53,6 @@ def _around(plan: WritePlan, values: Values) -> tuple[bytes, bytes]:
         types = {column.name: column.type.name for column in plan.columns}
         return body.around(plan.body_text, plan.content_format, values, types)
     return around_rows(template, {**plan.settings, **values})
-
-
-def with_prefix(value: str, prefix: str) -> str:
-    """The value behind its prefix, unless it begins with it already."""
-    return value if value.startswith(prefix) else prefix + value
 
 
 def filled_path(template: Template, values: Values) -> str:

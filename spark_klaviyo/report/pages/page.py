@@ -1,0 +1,86 @@
+"""Rendering of results as HTML, by the templates and the style sheet beside this file.
+
+Every value is escaped by the template engine. A page loads nothing from anywhere and needs no script.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spark_klaviyo.errors import OptionError
+from spark_klaviyo.report.counts.text import duration, size
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class Page:
+    """Base of results that show themselves as a page: a subclass names its template and gives the values for it."""
+
+    page_template = ""
+
+    def page_values(self) -> dict[str, object]:
+        """The `title` of the document and what the template shows, as plain numbers, texts and tuples."""
+        raise NotImplementedError
+
+    def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Render the page as one self-contained HTML document.
+
+        Args:
+            path: A local file to write it to as well; volumes of Unity Catalog are local paths.
+
+        Returns:
+            The document.
+
+        Raises:
+            OptionError: The path has a scheme such as `s3://`.
+        """
+        scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", os.fspath(path)) if path is not None else None
+        if scheme:
+            raise OptionError(f"to_html writes to a local path, not to {scheme[0]}")
+        text = render("document.html", {"page_template": self.page_template, **self.page_values()})
+        if path is not None:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).write_text(text, encoding="utf-8")
+        return text
+
+    def _repr_html_(self) -> str:
+        return render(self.page_template, self.page_values())
+
+
+def render(template: str, values: Mapping[str, object]) -> str:
+    """Fill in one of the templates."""
+    return _environment().get_template(template).render(values)
+
+
+@cache
+def _environment() -> Environment:
+    # Imported here because it takes longer than the rest of this package, and most processes never render a page.
+    from importlib.resources import files
+
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("spark_klaviyo.report.pages"),
+        autoescape=True,
+        finalize=_without_control_characters,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(thousands="{:,}".format, duration=duration, size=size)
+    style = files("spark_klaviyo.report.pages").joinpath("style.css")
+    environment.globals["style"] = style.read_text(encoding="utf-8")
+    return environment
+
+
+def _without_control_characters(value: object) -> object:
+    # exactly str: its subclass Markup is HTML that has passed here, and would lose its type
+    return _CONTROL.sub("", value) if type(value) is str else value
