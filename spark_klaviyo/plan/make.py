@@ -228,7 +228,6 @@ def _missing_fields(settings: SettingValues, found: ColumnMap) -> Iterator[str]:
                 + (f"give {setting} for all rows, " if setting else "")
                 + "rename one, or say which in fields"
             )
-        if known.name in found.leaves:
-            for other in known.requires:
-                if other not in found.leaves:
-                    yield f"no column for {other}, which {known.name} needs; add one, or drop it"
+        others = known.requires if known.name in found.leaves else ()
+        for other in (one for one in others if one not in found.leaves):
+            yield f"no column for {other}, which {known.name} needs; add one, or drop it"
