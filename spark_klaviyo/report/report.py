@@ -10,13 +10,12 @@ from spark_klaviyo.report.counters import COUNTERS
 from spark_klaviyo.report.pages.page import Page
 from spark_klaviyo.report.pages.report_page import report_values
 from spark_klaviyo.report.sentence import sentence
-from spark_klaviyo.report.summary import Summary
+from spark_klaviyo.report.summary import TALLIES, Summary
 from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.report.text import utc
 
 Reader = Callable[[], object]  # opens a DataFrame
 NO_QUOTA = Quota(())
-_TALLIES = ("reasons", "accepted_because", "skipped_because", "warnings", "job_states")
 
 
 @dataclass(repr=False)
@@ -82,7 +81,7 @@ class WriteReport(Summary, Page):
             "started_at": utc(self.started),
             "ended_at": utc(self.ended),
             "stopped": {"code": self.stopped[0], "message": self.stopped[1]} if self.stopped else None,
-            **{name: dict(getattr(self, name)) for name in _TALLIES},
+            **{name: dict(getattr(self, name)) for name in TALLIES},
             "statuses": {str(status or "no answer"): times for status, times in self.statuses.items()},
             "jobs": [asdict(job) for job in self.jobs],
             "slowest": [asdict(request) for request in self.slowest],

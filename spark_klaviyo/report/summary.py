@@ -9,6 +9,8 @@ from spark_klaviyo.report.counters import Counters
 from spark_klaviyo.report.samples import Job, RejectSample, SlowRequest
 from spark_klaviyo.report.series import Series
 
+TALLIES = ("reasons", "statuses", "accepted_because", "skipped_because", "warnings", "job_states")  # counts by name
+
 
 @dataclass(kw_only=True)
 class Summary(Counters):
