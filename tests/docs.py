@@ -15,7 +15,7 @@ from spark_klaviyo.options.table import GROUPS, EverydayOptions, Mode, Option, o
 from spark_klaviyo.plan.manual.formats import FORMATS
 from spark_klaviyo.plan.types import TYPE_TABLE
 from spark_klaviyo.preview.estimate import quota_seconds
-from spark_klaviyo.report.text import duration
+from spark_klaviyo.report.counts.text import duration
 from spark_klaviyo.templates import CURRENT, markdown_table, templates
 from spark_klaviyo.templates.model import Template
 from tests.bench.stored import stored

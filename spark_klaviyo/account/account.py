@@ -78,11 +78,11 @@ def _read_id(plan: WritePlan, options: Options) -> str:
             return read_account(reader).id
     except ReadFailed as failed:
         if failed.code.ends_every_write:
-            raise stopped(plan, failed.code, failed.message) from failed
+            raise stopped_before_sending(plan, failed.code, failed.message) from failed
         return ""
 
 
-def stopped(plan: WritePlan, code: StopCode, message: str) -> WriteStopped:
+def stopped_before_sending(plan: WritePlan, code: StopCode, message: str) -> WriteStopped:
     """The error of a run that ended before anything was sent."""
     return WriteStopped.before_sending(code, message, run_id=plan.run_id, template=plan.template.name)
 

@@ -69,12 +69,13 @@ def slice_list(facts: ListFacts, now: datetime) -> list[ReadTarget]:
         return [_members(facts.list_id, PAGE_SIZE)]
     step = (now - created) / wanted
     edges = [(created + step * number).strftime("%Y-%m-%dT%H:%M:%SZ") for number in range(1, wanted)]
-    first = f"less-than(joined_group_at,{edges[0]})"
-    between = [
-        f"greater-or-equal(joined_group_at,{low}),less-than(joined_group_at,{high})" for low, high in pairwise(edges)
-    ]
-    last = f"greater-or-equal(joined_group_at,{edges[-1]})"
-    return [_members(facts.list_id, PAGE_SIZE, text) for text in (first, *between, last)]
+    return [_members(facts.list_id, PAGE_SIZE, _joined(*pair)) for pair in pairwise(["", *edges, ""])]
+
+
+def _joined(since: str, before: str) -> str:
+    """The filter for members who joined between two times; an empty one is no bound."""
+    bounds = [("greater-or-equal", since), ("less-than", before)]
+    return ",".join(f"{operator}(joined_group_at,{time})" for operator, time in bounds if time)
 
 
 def _members(list_id: str, size: int, condition: str = "") -> ReadTarget:

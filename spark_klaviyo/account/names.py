@@ -72,7 +72,7 @@ def find_id(reader: AccountReader, setting: Setting, named: str) -> str:
         hint = IDS_FIRST if setting.takes_several and "," in text else ""
         raise OptionError(f"{setting.name}: {_not_one(reader, kind, text, candidates)}{hint}")
     except ReadFailed as failed:
-        message = f"{setting.name}: {kind.word} {text!r} could not be looked up: {failed}"
+        message = f"{setting.name}: {kind.label} {text!r} could not be looked up: {failed}"
         if failed.code.ends_every_write:
             raise ReadFailed(failed.code, message) from failed
         raise OptionError(f"{message}; give the id itself, or the key the scope {kind.scope}") from failed
@@ -88,13 +88,13 @@ def _with_name(reader: AccountReader, kind: ResourceKind, text: str) -> list[Res
 def _not_one(reader: AccountReader, kind: ResourceKind, text: str, candidates: Sequence[Resource]) -> str:
     if candidates:
         shown = "; ".join(one.details for one in candidates[:MOST_SHOWN])
-        return f"{len(candidates)} {kind.word}s are called {text!r}: {shown}; give the id of the one you mean"
+        return f"{len(candidates)} {kind.label}s are called {text!r}: {shown}; give the id of the one you mean"
     existing = list(list_resources(reader, kind))
     if not existing:
-        return f"the account has no {kind.word}"
+        return f"the account has no {kind.label}"
     matches = get_close_matches(text.casefold(), [one.name.casefold() for one in existing], MOST_SHOWN, 0.6)
     near = [one for match in dict.fromkeys(matches) for one in existing if one.name.casefold() == match]
     if near:
-        return f"no {kind.word} is called {text!r}; did you mean {' or '.join(map(str, near[:MOST_NEAR]))}?"
+        return f"no {kind.label} is called {text!r}; did you mean {' or '.join(map(str, near[:MOST_NEAR]))}?"
     more = f" and {len(existing) - MOST_SHOWN:,} more" if len(existing) > MOST_SHOWN else ""
-    return f"no {kind.word} is called {text!r}; there are: {', '.join(map(str, existing[:MOST_SHOWN]))}{more}"
+    return f"no {kind.label} is called {text!r}; there are: {', '.join(map(str, existing[:MOST_SHOWN]))}{more}"

@@ -18,7 +18,7 @@ from spark_klaviyo.templates.model import L, S, Setting
 class ResourceKind:
     """One kind of resource. `filters`: whether Klaviyo's listing takes a filter by name."""
 
-    word: str
+    label: str
     path: str
     quota: Quota
     name_attribute: str
@@ -37,7 +37,7 @@ class ResourceKind:
 
 # spec: get_lists, get_coupons, get_data_sources, get_tags, with their quotas, largest pages and filters.
 KINDS: Mapping[str, ResourceKind] = {
-    kind.word: kind
+    kind.label: kind
     for kind in (
         ResourceKind("list", "/api/lists", L, "name", 10, "lists:read", filters=True),
         ResourceKind("coupon", "/api/coupons", L, "external_id", 100, "coupons:read"),

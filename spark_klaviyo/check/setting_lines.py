@@ -25,7 +25,7 @@ def setting_lines(reader: AccountReader, options: Options, template: Template) -
                 yield _name_line(reader, setting, value)
             elif value.startswith(COLUMN):
                 column = value.removeprefix(COLUMN)
-                yield CheckLine(kind_of(setting).word, None, f"taken from each row, column {column!r}")
+                yield CheckLine(kind_of(setting).label, None, f"taken from each row, column {column!r}")
             else:
                 yield _id_line(reader, kind_of(setting), value)
 
@@ -46,14 +46,14 @@ def _id_line(reader: AccountReader, kind: ResourceKind, resource_id: str) -> Che
     except ReadFailed as failed:
         return _failed_line(failed, kind, resource_id)
     shown = next((str(Resource.of(one, kind)) for one in document.resources), resource_id)
-    return CheckLine(kind.word, True, shown)
+    return CheckLine(kind.label, True, shown)
 
 
 def _failed_line(failed: ReadFailed, kind: ResourceKind, resource_id: str) -> CheckLine:
     if failed.code in (StopCode.NOT_FOUND, StopCode.REFUSED):
-        listed = kind.word == "list"
+        listed = kind.label == "list"
         advice = "`spark-klaviyo lists` prints ids and names." if listed else "Its address in Klaviyo holds the id."
-        return CheckLine(kind.word, False, f"the account has no {kind.word} with the id {resource_id}", advice)
+        return CheckLine(kind.label, False, f"the account has no {kind.label} with the id {resource_id}", advice)
     forbidden = failed.code is StopCode.FORBIDDEN
     advice = f"Give the key `{kind.scope}` to check it; writing does not need that." if forbidden else ""
-    return CheckLine(kind.word, None, f"{resource_id} could not be read: {failed}", advice)
+    return CheckLine(kind.label, None, f"{resource_id} could not be read: {failed}", advice)

@@ -94,7 +94,7 @@ class Span:
 
 
 class Arrangement(Protocol):
-    """How records are arranged in a body, where they do not simply follow each other (see `plan.arrange`)."""
+    """How records are arranged in a body, where they do not simply follow each other (see `plan.request.arrange`)."""
 
     def inside(self, records: Sequence[bytes]) -> bytes | None:
         """The bytes between head and tail; None: the request has no body."""

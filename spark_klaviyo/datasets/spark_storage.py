@@ -98,7 +98,7 @@ class Dataset(SparkLocation):
         if missing:
             raise OptionError(
                 f"{self.option}: {self.shown} holds something else: it has no column {', '.join(missing)}; "
-                "give another place"
+                "give another path or table"
             )
         return True
 

@@ -8,7 +8,7 @@ safe for the length of the URL.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
 from spark_klaviyo.core.identifiers import normalise_identifier
@@ -62,8 +62,14 @@ def _find_profiles(
         for page in reader.pages(target.with_query(query), MOST_PAGES):
             if isinstance(page, NoDocument):
                 return page
-            for profile in page.resources:
-                value, profile_id = attributes_of(profile).get(identifier), profile.get("id")
-                if isinstance(value, str) and isinstance(profile_id, str):
-                    found.setdefault(wanted_form(identifier, value), profile_id)
+            for value, profile_id in _identified(page.resources, identifier):
+                found.setdefault(wanted_form(identifier, value), profile_id)
     return found
+
+
+def _identified(profiles: Iterable[Mapping[str, object]], identifier: str) -> Iterator[tuple[str, str]]:
+    """The identifier and the id of each profile that has both."""
+    for profile in profiles:
+        value, profile_id = attributes_of(profile).get(identifier), profile.get("id")
+        if isinstance(value, str) and isinstance(profile_id, str):
+            yield value, profile_id

@@ -34,20 +34,21 @@ def deliver(spec: SendSpec, batches: Iterator[Batch | None], context: SendContex
                 yield None
                 continue
             pool.submit(batch)
-            while pool.busy >= in_flight:
-                delivery = pool.next_result()
-                if delivery is None:
-                    in_flight = workers  # the first batch has ended
-                else:
-                    yield delivery
-        while pool.busy:
-            delivery = pool.next_result()
-            if delivery is not None:
-                yield delivery
+            yield from _results(pool, in_flight)
+            in_flight = workers  # the first batch has ended
+        yield from _results(pool, 1)
         failure.reraise()
     finally:
         stop.set(StopCode.CLOSED, "the write was ended")
         pool.shutdown(JOIN_SECONDS)
+
+
+def _results(pool: DaemonPool[Batch, Delivery], in_flight: int) -> Iterator[Delivery]:
+    """The deliveries that end while so many batches, or more, are in flight."""
+    while pool.busy >= in_flight:
+        delivery = pool.next_result()
+        if delivery is not None:
+            yield delivery
 
 
 def _until_stopped(batches: Iterator[Batch | None], stop: Stop, failure: Capture) -> Iterator[Batch | None]:

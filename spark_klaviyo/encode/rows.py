@@ -41,7 +41,7 @@ ARROW_TYPES: dict[str, pa.DataType | None] = {
 def arrow_batches(rows: Iterable[Row], columns: Sequence[Field] = ()) -> Iterator[pa.RecordBatch]:
     """The rows as Arrow batches of at most 10,000 rows and about 8 MB.
 
-    `columns` are the DataFrame's, where its schema is known; else names and types are told by the rows. Raises
+    `columns` are the DataFrame's, where its schema is known; else names and types come from the rows. Raises
     `SchemaError` for values that cannot be sent.
     """
     rest, size = iter(rows), FIRST_ROWS
@@ -75,7 +75,7 @@ def _names(row: Row) -> list[str]:
 
 
 def _values(rows: Sequence[Row], names: Sequence[str]) -> list[Sequence[Any]]:
-    """The values of each column. Rows are told apart by their first: those of one DataFrame are alike."""
+    """The values of each column. The first row names the fields: the rows of one DataFrame are alike."""
     first = rows[0]
     if isinstance(first, Mapping):
         return [[row.get(name) for row in rows] for name in names]  # type: ignore[union-attr]
@@ -168,7 +168,7 @@ def _utc(value: datetime | None) -> datetime | None:
         return value and value.replace(tzinfo=timezone.utc)
 
 
-# --- columns told by rows -------------------------------------------------------------------------
+# --- columns of rows without a schema -------------------------------------------------------------------------
 
 
 def columns_of(batch: pa.RecordBatch) -> tuple[Field, ...]:

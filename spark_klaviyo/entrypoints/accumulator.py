@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spark_klaviyo.report.task_report import TaskReport, merge
+from spark_klaviyo.report.counts.task_report import TaskReport, merge
 
 
 def accumulator() -> Any | None:

@@ -24,7 +24,7 @@ from spark_klaviyo.options.table import normalized
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import read_schema
-from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.runs.task_write import TaskWrite
 
 try:  # the class decides, never the version: Databricks' "3.5" has it
@@ -60,6 +60,7 @@ class KlaviyoDataSource(DataSource):  # type: ignore[misc]
 
     def streamWriter(self, schema: StructType, overwrite: bool) -> Any:  # noqa: N802  Spark's name, as are the others
         """Plan a query's writes; an error ends the query before anything is sent. Spark passes both by keyword."""
+        # For the start-up time of batch writes.
         from spark_klaviyo.entrypoints.stream_writer import COMPLETE, stream_writer  # late: batch writes need no stream
 
         if overwrite:

@@ -2,7 +2,8 @@
 
 Spark imports every top-level module named `pyspark_*` and takes its `DefaultSource`, in each session that uses any
 Python data source. So this imports nothing that Spark has not imported already, and raises nothing: one broken module
-of that name hides all sources. The rest of the package is imported with the first write.
+of that name hides all sources. The rest of the package is imported with the first write, for the start-up time
+of sessions that never write here.
 """
 
 from __future__ import annotations

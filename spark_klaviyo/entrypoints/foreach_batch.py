@@ -5,23 +5,21 @@ Under Spark Connect Spark calls it in a process of the server, so it is picklabl
 
 from __future__ import annotations
 
-import logging
 import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from spark_klaviyo.entrypoints.micro_batch import batch_run_id, log_report
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.modes.dispatch import write
 from spark_klaviyo.options.choices import Progress
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.report.errors import RowsRejected, WriteStopped
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.runs.session import query_id_of
+from spark_klaviyo.runs.spark.session import query_id_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-log = logging.getLogger("spark_klaviyo")
 
 
 def klaviyo_batch_writer(**options: object) -> BatchWriter:
@@ -61,14 +59,3 @@ class BatchWriter:
             self.report = error.report
             raise
         log_report(self.report, batch_id)
-
-
-def batch_run_id(query_id: str, batch_id: int | str) -> str:
-    """The name that the runs of one micro-batch have, or begin with; letters, digits and `_` only."""
-    return f"{query_id.replace('-', '')}_{batch_id}"
-
-
-def log_report(report: WriteReport, batch_id: int) -> None:
-    """Log counts and codes, never a value of a row; as a warning where rows were rejected."""
-    level = logging.WARNING if report.rejected or report.stopped else logging.INFO
-    log.log(level, "micro-batch %d, run %s: %s", batch_id, report.run_id, report)

@@ -24,6 +24,7 @@ from spark_klaviyo.core.choices import KeyIn
 from spark_klaviyo.core.clock import Clock, SystemClock, rfc3339
 from spark_klaviyo.core.codes import Failure
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Reply
+from spark_klaviyo.core.policy import Policy
 from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.http.body import Body, fill_placeholders
 from spark_klaviyo.http.failures import failure_of
@@ -129,7 +130,7 @@ class Transport:
         credentials: Credentials,
         *,
         key_in: KeyIn = KeyIn.HEADER,
-        timeout_seconds: float = 60.0,
+        timeout_seconds: float = Policy.timeout_seconds,
         workers: int = 4,
         proxy: str | None = None,
         clock: Clock | None = None,

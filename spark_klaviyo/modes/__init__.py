@@ -1,1 +1,1 @@
-"""Writes that are more than one send: mirroring a list, change data."""
+"""Writes that are more than one send: mirroring a list, change data. `dispatch` chooses."""

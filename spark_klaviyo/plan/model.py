@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from spark_klaviyo.core.choices import ContentFormat, KeyIn
-from spark_klaviyo.core.models import Envelope, Limits, Quota, StateLocation
+from spark_klaviyo.core.models import Limits, Quota, StateLocation
 from spark_klaviyo.core.policy import Policy, ResendRule
 from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.options.choices import OnBadPhone, Validate
@@ -138,9 +138,3 @@ class WritePlan(SendSpec):
     learns_quota: bool = True  # False: `rate_limit` was given and stands
     missing_counts_as_deleted: bool = False  # removes, and what Klaviyo knows nothing of is removed already
     state: StateLocation | None = None  # where tasks record what they delivered
-
-    def envelope(self, values: Mapping[str, str]) -> Envelope:
-        """Where rows with these aside values go, and what stands around them (see `plan.envelopes`)."""
-        from spark_klaviyo.plan.envelopes import envelope
-
-        return envelope(self, values)

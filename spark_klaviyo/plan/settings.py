@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from spark_klaviyo.options.choices import Nulls
-from spark_klaviyo.plan.envelopes import with_prefix
 from spark_klaviyo.plan.manual import manual_mode
 from spark_klaviyo.plan.mapping import ColumnMap
 from spark_klaviyo.plan.model import RequestParam
@@ -136,3 +135,8 @@ def _per_row(options: Options, template: Template) -> dict[str, str]:
     """Setting -> column."""
     given = given_settings(options, template).items()
     return {name: value.removeprefix(COLUMN) for name, value in given if value.startswith(COLUMN)}
+
+
+def with_prefix(value: str, prefix: str) -> str:
+    """The value behind its prefix, unless it begins with it already."""
+    return value if value.startswith(prefix) else prefix + value

@@ -52,7 +52,7 @@ TYPE_TABLE: dict[str, tuple[str, str]] = {
     "timestamp_ntz": ("text, ISO 8601 without offset", '"2026-10-15T08:00:00.000000"'),
     "binary": ("text, Base64", '"AAH/"'),
     "array": ("array; nulls inside stay", "[1, null]"),
-    "map": ("object; keys become text, nulls inside stay", '{"a": 1}'),
+    "map": ("object; keys become text, null values are left out", '{"a": 1}'),
     "struct": ("object; null fields are left out", '{"city": "Boston"}'),
     "void": ("nothing: a column of nulls is left out", ""),
 }

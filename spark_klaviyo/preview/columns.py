@@ -10,7 +10,7 @@ from spark_klaviyo.plan.settings import fields_of_settings
 from spark_klaviyo.report.pages.preview import CUSTOM_PROPERTY, DROPPED, MappedColumn
 
 
-def mapping(plan: WritePlan) -> tuple[MappedColumn, ...]:
+def mapped_columns(plan: WritePlan) -> tuple[MappedColumn, ...]:
     """A line for each column of the DataFrame, in its order where a column is sent whole."""
     order = {column.name: number for number, column in enumerate(plan.columns)}
     lines = sorted(_lines(plan), key=lambda line: order.get(line.column, order.get(line.column.partition(".")[0], 0)))
@@ -18,18 +18,18 @@ def mapping(plan: WritePlan) -> tuple[MappedColumn, ...]:
 
 
 def _lines(plan: WritePlan) -> Iterator[MappedColumn]:
-    told = {column.partition(".")[0] for column, _ in plan.mapped} | {column for column, _ in plan.mapped}
-    asking = [column for column, becomes in plan.mapped if becomes == DROPPED or column in plan.unmapped]
-    settings = fields_of_settings(plan.template)
-    near = near_misses(asking, plan.template, {settings[name] for name in plan.settings if name in settings})
+    explained = {column.partition(".")[0] for column, _ in plan.mapped} | {column for column, _ in plan.mapped}
+    no_field = [column for column, becomes in plan.mapped if becomes == DROPPED or column in plan.unmapped]
+    fields = fields_of_settings(plan.template)
+    near = near_misses(no_field, plan.template, {fields[name] for name in plan.settings if name in fields})
     for column, becomes in plan.mapped:
-        loose = column in plan.unmapped and bool(plan.template.properties_path)
+        is_custom = column in plan.unmapped and bool(plan.template.properties_path)
         hint = f"did you mean {near[column]}?" if column in near else ""
-        yield MappedColumn(column, CUSTOM_PROPERTY if loose else becomes, hint)
-    for aside in plan.params:
-        if aside.leaf.source[0] not in told:
-            yield MappedColumn(".".join(aside.leaf.source), aside.name, "decides where a row goes")
-            told.add(aside.leaf.source[0])
+        yield MappedColumn(column, CUSTOM_PROPERTY if is_custom else becomes, hint)
+    for param in plan.params:
+        if param.leaf.source[0] not in explained:
+            yield MappedColumn(".".join(param.leaf.source), param.name, "decides where a row goes")
+            explained.add(param.leaf.source[0])
     for name in (column.name for column in plan.columns):
-        if name not in told:
+        if name not in explained:
             yield MappedColumn(name, "the whole record" if name == plan.record_column else "not sent")

@@ -1,4 +1,4 @@
-"""What a mirror would do: read who is on the list, and compare with the rows; nobody is added or removed."""
+"""What a mirror would do: reads who is on the list and compares them with the rows; nobody is added or removed."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from spark_klaviyo.account.members import list_facts, members
+from spark_klaviyo.account.members import IDENTIFIERS, list_facts, members
 from spark_klaviyo.account.reads import AccountReader, ReadFailed, open_reader
 from spark_klaviyo.arrow.encoded import record_texts
 from spark_klaviyo.batching.screening import screen
-from spark_klaviyo.deliver.reads import ReadTarget
+from spark_klaviyo.deliver.reads import ReadTarget, attributes_of
 from spark_klaviyo.encode.encoder import encode_batches
-from spark_klaviyo.modes.mirror.identities import KINDS, LOST, NOBODY, Hashes, IdentitySet, Seen, lost, member_pages
-from spark_klaviyo.modes.mirror.removals import ceiling, removals
+from spark_klaviyo.modes.mirror import identities
+from spark_klaviyo.modes.mirror.identities import Hashes, IdentitySet
+from spark_klaviyo.modes.mirror.removals import ceiling, find_removals, hash_pages
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.pages.preview import MirrorSets
-from spark_klaviyo.runs.columns import sent_columns
 from spark_klaviyo.runs.send_from_driver import arrow_batches
+from spark_klaviyo.runs.spark.columns import sent_columns
 from spark_klaviyo.task.identifiers import identifiers_of
 from spark_klaviyo.templates.model import L
 
@@ -33,78 +34,65 @@ EXAMPLES = 5
 SHOWN = ("email", "phone_number", "external_id", "id")  # by which a person is shown, in order of preference
 
 
-def mirror_sets(df: DataFrame, plan: WritePlan, options: Options) -> MirrorSets:
-    """Who would come and who would go. Raises `ReadFailed` where the list cannot be read.
+def preview_mirror(df: DataFrame, plan: WritePlan, options: Options) -> MirrorSets:
+    """Who would be added and who removed. Raises `ReadFailed` where the list cannot be read.
 
-    Members first, then the rows, which pass through this process a chunk at a time; of each its identifiers' hashes
-    are held, and of members their ids.
+    The rows pass through this process a batch at a time; of each the hashes of its identifiers are held, and of
+    members their ids.
     """
     with open_reader(options) as reader:
         facts = list_facts(reader, plan.settings["list_id"])
-        pages = list(member_pages(members(reader, facts)))
-        rows = _Rows(plan, IdentitySet(_together([page.people for page in pages])))
+        pages = list(hash_pages(members(reader, facts)))
         frame, plan = sent_columns(df, plan)
+        rows = _Rows(plan, IdentitySet(page.hashes for page in pages))
         for batch in encode_batches(arrow_batches(frame), plan):
-            rows.take(batch)
+            rows.add(batch)
         most = ceiling(options.max_removals, facts.members)
-        found = removals(pages, IdentitySet(_together(rows.people)), max(most, EXAMPLES))
-        going = tuple(_named(reader, one) for one in found.ids[:EXAMPLES])
-    return MirrorSets(found.members, rows.adds, found.count, most, tuple(rows.coming), going, rows.lost)
+        found = find_removals(pages, IdentitySet(rows.hashes), max(most, EXAMPLES))
+        removed = tuple(_name_of(reader, profile_id) for profile_id in found.ids[:EXAMPLES])
+    added = rows.count_added()
+    return MirrorSets(found.members, added, found.count, most, tuple(rows.examples), removed, rows.unidentified)
 
 
 @dataclass
 class _Rows:
-    """The rows as they pass: whom they are about, and who of them is not on the list."""
+    """The rows as they pass: who they are, and who of them is not on the list."""
 
     plan: WritePlan
     on_list: IdentitySet
-    people: list[Hashes] = field(default_factory=list)
-    coming: list[str] = field(default_factory=list)
-    lost: int = 0
-    _new: list[Hashes] = field(default_factory=list)
+    hashes: list[Hashes] = field(default_factory=list)
+    examples: list[str] = field(default_factory=list)  # of people who would be added
+    unidentified: int = 0
+    _added: list[Hashes] = field(default_factory=list)
 
-    def take(self, batch: pa.RecordBatch) -> None:
-        """Look at some rows."""
-        people = Seen(self.plan).people(batch)
-        self.people.append(people)
-        self.lost += lost(people)
-        refused = screen(batch, self.plan, 0).rejections
-        fine = np.ones(len(people), dtype=bool)
-        fine[[rejection.row for rejection in refused]] = False
-        first = _first(people)
-        new = np.flatnonzero(fine & ~self.on_list.has(people) & (first != LOST))
-        _, once = np.unique(first[new], return_index=True)
-        self._new.append(first[new])
-        if len(self.coming) < EXAMPLES:
-            texts = record_texts(batch.take(pa.array(new[np.sort(once)])))
-            shown = (_shown(identifiers_of(self.plan.template, text)) for text in texts)
-            self.coming = list(dict.fromkeys([*self.coming, *islice(filter(None, shown), EXAMPLES)]))[:EXAMPLES]
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Compare some rows with the list."""
+        hashes = identities.hash_rows(batch, self.plan)
+        self.hashes.append(hashes)
+        self.unidentified += identities.count_unidentified(hashes)
+        is_sent = np.ones(len(hashes), dtype=bool)
+        is_sent[[rejection.row for rejection in screen(batch, self.plan, 0).rejections]] = False
+        first = identities.first_identifiers(hashes)
+        added = np.flatnonzero(is_sent & ~self.on_list.contains(hashes) & (first != identities.UNIDENTIFIED))
+        self._added.append(first[added])
+        if len(self.examples) < EXAMPLES:
+            _, once = np.unique(first[added], return_index=True)
+            texts = record_texts(batch.take(pa.array(added[np.sort(once)])))
+            shown = filter(None, (_shown(identifiers_of(self.plan.template, text)) for text in texts))
+            self.examples = list(dict.fromkeys([*self.examples, *islice(shown, EXAMPLES)]))[:EXAMPLES]
 
-    @property
-    def adds(self) -> int:
-        """How many people would be sent who are not on the list, each once."""
-        return len(np.unique(np.concatenate(self._new))) if self._new else 0
+    def count_added(self) -> int:
+        """How many people would be added, each once."""
+        return len(np.unique(np.concatenate(self._added))) if self._added else 0
 
 
-def _first(people: Hashes) -> Hashes:
-    """The hash of each row's first identifier."""
-    first: Hashes = people[np.arange(len(people)), (people != NOBODY).argmax(axis=1)]
-    return first
-
-
-def _together(people: list[Hashes]) -> Hashes:
-    return np.concatenate(people) if people else np.empty((0, len(KINDS)), dtype=np.int64)
-
-
-def _named(reader: AccountReader, profile_id: str) -> str:
-    """How a member is called by people; the id where that cannot be read."""
-    asked = [("fields[profile]", "email,phone_number,external_id")]
+def _name_of(reader: AccountReader, profile_id: str) -> str:
+    """The identifier that people know a member by; the profile's id where that cannot be read."""
     try:
-        document = reader.read(ReadTarget.of("/api/profiles/{id}", L, asked, id=profile_id))
+        document = reader.read(ReadTarget.of("/api/profiles/{id}", L, [IDENTIFIERS], id=profile_id))
     except ReadFailed:
         return profile_id
-    held = next((resource.get("attributes") for resource in document.resources), None)
-    return (_shown(held) if isinstance(held, Mapping) else "") or profile_id
+    return next((_shown(attributes_of(resource)) for resource in document.resources), "") or profile_id
 
 
 def _shown(person: Mapping[str, object]) -> str:

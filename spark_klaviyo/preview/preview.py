@@ -1,24 +1,23 @@
-"""A dry run: the exact requests of the first rows, where each column goes, and what the whole write would take.
+"""`preview_klaviyo`: the exact requests of the first rows, where each column goes, and what the whole write would take.
 
-Nothing is sent, and Klaviyo is asked only for what cannot be told otherwise: the id behind a `name:TEXT`, where there
-is a key, and who is on the list of a mirror. The DataFrame's first rows are computed, and its rows are counted
-(`count()`, which reads no column where the source knows its own counts); sizes and rejections are those of the first
-200 rows.
+Nothing is sent, and Klaviyo is read only for the id behind a `name:TEXT`, where there is a key, and for the members of
+a mirror's list. The first rows are computed and all rows counted (`count()`, which reads no column where the source
+knows its own counts); sizes and rejections are those of the first 200 rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from spark_klaviyo.account.names import named_settings, resolve_names
 from spark_klaviyo.account.reads import ReadFailed
-from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.modes.change_data.change_feed import DELETE, IGNORED, OLDER, PREIMAGE, UNKNOWN, UPSERT, read_changes
+from spark_klaviyo.modes.change_data.change_feed import ChangeKind, tag_changes
 from spark_klaviyo.modes.mirror.identities import comparable
 from spark_klaviyo.options.choices import ListMode, SendFrom
 from spark_klaviyo.options.entrypoints import EntryPoint
@@ -27,12 +26,11 @@ from spark_klaviyo.options.parse import read_options
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import columns_of
-from spark_klaviyo.preview import dry_run
-from spark_klaviyo.preview.columns import mapping
-from spark_klaviyo.preview.dry_run import Cut, Sample, routes
-from spark_klaviyo.preview.estimate import Expected, expect
-from spark_klaviyo.preview.mirror_preview import mirror_sets
-from spark_klaviyo.preview.render_request import shown
+from spark_klaviyo.preview.columns import mapped_columns
+from spark_klaviyo.preview.dry_run import SAMPLE_ROWS, DryRun, collect_sample, dry_run
+from spark_klaviyo.preview.estimate import Estimate, estimate
+from spark_klaviyo.preview.mirror_preview import preview_mirror
+from spark_klaviyo.preview.render_request import render_request
 from spark_klaviyo.report.errors import WriteStopped
 from spark_klaviyo.report.pages.preview import MirrorSets, Preview, PreviewRejection
 from spark_klaviyo.templates import find_template, templates
@@ -45,9 +43,21 @@ MOST_ROWS = 1_000
 
 
 def preview_klaviyo(df: DataFrame, rows: int = 5, **options: object) -> Preview:
-    """Foresee `write_klaviyo(df, **options)` without sending anything; a key is not needed.
+    """Show what `write_klaviyo(df, **options)` would send, without sending anything.
 
-    Raises `OptionError` and `SchemaError` as a write would.
+    Args:
+        df: The rows to write. Its first 200 rows are computed, and all of them counted.
+        rows: How many of the first rows to show as requests, 0 to 1,000.
+        **options: The options of the write. A key is not needed; with one, names of lists and the like are looked up.
+
+    Returns:
+        A `Preview`: the requests of the first rows with the key hidden, the field that each column becomes, rows that
+        would be rejected and why, and the rows, requests, bytes and minutes expected under the account's limits; for
+        a mirror who would be added and removed. Renders as HTML in a notebook.
+
+    Raises:
+        OptionError: The options are wrong, as in a write.
+        SchemaError: The DataFrame does not fit the endpoint, as in a write.
     """
     return preview(df, read_options(options, EntryPoint.PREVIEW, templates(), find_template), rows)
 
@@ -56,128 +66,131 @@ def preview(df: DataFrame, options: Options, rows: int = 5) -> Preview:
     """The same with options already read."""
     if not 0 <= rows <= MOST_ROWS:
         raise OptionError(f"rows: must be a whole number from 0 to {MOST_ROWS:,}, not {rows}")
-    given, unknown = _looked_up(options)
-    if given.change_column is not None:
-        return _changes(df, given, rows, unknown)
-    mirror = given.list_mode is ListMode.MIRROR
-    plan = make_plan(given, columns_of(df), uuid4().hex)
-    plan = comparable(plan) if mirror else plan
-    part = look(df, plan, rows)
-    warnings = [*unknown, *_warnings(given, part), *_unconfirmed(given, part.total if plan.template.deletes else 0)]
-    sets = _mirror(df, given, part, warnings) if mirror and not unknown else None
-    return made([part], given, warnings, mirror=sets)
+    options, warnings = _resolve_names(options)
+    if options.change_column is not None:
+        return _preview_changes(df, options, rows, warnings)
+    is_mirror = options.list_mode is ListMode.MIRROR
+    can_read_list = is_mirror and not warnings
+    plan = make_plan(options, columns_of(df), uuid4().hex)
+    part = preview_part(df, comparable(plan) if is_mirror else plan, rows)
+    warnings += part.warnings(options)
+    warnings += _unconfirmed(options, part.total if plan.template.deletes else 0)
+    mirror = _mirror_sets(df, options, plan, warnings) if can_read_list else None
+    return _build([part], options, warnings, mirror=mirror)
 
 
-def _looked_up(options: Options) -> tuple[Options, list[str]]:
-    """The options with the ids that names stand for, and what could not be looked up."""
+def _resolve_names(options: Options) -> tuple[Options, list[str]]:
+    """The options with ids in place of names, and a warning where they could not be looked up."""
     named = ", ".join(setting.name for setting in named_settings(options))
     if not named:
         return options, []
     if options.credentials == Credentials():
-        return options, [f"{named}: a name is looked up when the write begins; without a key nobody can be asked"]
+        return options, [f"{named}: a name is looked up when the write begins; without a key it cannot be looked up"]
     try:
         return resolve_names(options), []
     except WriteStopped as stopped:
-        why = stopped.report.stopped[1] if stopped.report and stopped.report.stopped else stopped.message
-        return options, [f"{why}; the write would stop"]
+        reason = stopped.report.stopped[1] if stopped.report and stopped.report.stopped else stopped.message
+        return options, [f"{reason}; the write would stop"]
 
 
-def _changes(df: DataFrame, options: Options, rows: int, unknown: list[str]) -> Preview:
-    """Change data: one pass counts the changes; then the first rows of each way are looked at."""
-    changes = read_changes(df, options, uuid4().hex)
+def _preview_changes(df: DataFrame, options: Options, rows: int, warnings: list[str]) -> Preview:
+    """Change data: one pass counts the changes by kind; then the first rows of each way are previewed."""
+    changes = tag_changes(df, options, uuid4().hex)
     counts = changes.counts()
-    parts = [look(changes.upserts(), changes.plan, rows, counts.get(UPSERT, 0))]
-    if changes.deletion is not None and counts.get(DELETE):
-        parts.append(look(changes.deletes(), changes.deletion, rows, counts[DELETE]))
-    warnings = unknown + [warning for part in parts for warning in _warnings(options, part)]
-    warnings += _unconfirmed(options, counts.get(DELETE, 0) if changes.guarded else 0)
-    told = {DELETE: f"deletes, which mean {options.on_delete}", UNKNOWN: "changes of no known kind, to be rejected"}
-    told |= {OLDER: "older changes, to be skipped", PREIMAGE: "pre-images, to be skipped", IGNORED: "deletes, ignored"}
-    warnings += [f"{words}: {counts[what]:,}" for what, words in told.items() if counts.get(what)]
-    return made(parts, options, warnings, sum(counts.values()))
+    parts = [preview_part(changes.upserts(), changes.plan, rows, counts.get(ChangeKind.UPSERT, 0))]
+    deletes = counts.get(ChangeKind.DELETE, 0)
+    if changes.deletion is not None and deletes:
+        parts.append(preview_part(changes.deletes(), changes.deletion, rows, deletes))
+    warnings += [warning for part in parts for warning in part.warnings(options)]
+    warnings += _unconfirmed(options, deletes if changes.guarded else 0)
+    for kind, count in sorted(counts.items()):
+        meaning = f", which mean {options.on_delete}" if kind is ChangeKind.DELETE else ""
+        warnings += [f"{kind.text}{meaning}: {count:,}"] if kind is not ChangeKind.UPSERT else []
+    return _build(parts, options, warnings, sum(counts.values()))
 
 
-def _mirror(df: DataFrame, options: Options, part: Part, warnings: list[str]) -> MirrorSets | None:
+def _mirror_sets(df: DataFrame, options: Options, plan: WritePlan, warnings: list[str]) -> MirrorSets | None:
     try:
-        return mirror_sets(df, part.plan, options)
+        return preview_mirror(df, plan, options)
     except ReadFailed as failed:
-        warnings.append(f"who would come and who would go cannot be told: {failed}")
+        warnings.append(f"the list cannot be read, so it is unknown who would be added and removed: {failed}")
         return None
 
 
 @dataclass(frozen=True)
-class Part:
-    """What one plan would send of a DataFrame: its first rows, what they come to, and how many rows there are."""
+class PreviewPart:
+    """What one plan would send of a DataFrame of `total` rows: a dry run of the first `sampled`, and of those shown."""
 
     plan: WritePlan
-    sample: Sample
-    cut: Cut
-    first: Cut
+    sampled: int
+    dry_run: DryRun
+    shown: DryRun
     total: int
 
-    @property
-    def expected(self) -> Expected:
+    @cached_property
+    def estimate(self) -> Estimate:
         """What all rows would take."""
-        return expect(self.plan, self.cut, len(self.sample), self.total)
+        return estimate(self.plan, self.dry_run, self.sampled, self.total)
 
     def more_requests(self, tasks: int) -> int:
-        """How many requests more so many tasks may make, as each fills its own last one of each kind."""
-        expected = self.expected
-        return max(min(expected.rows - expected.requests, (tasks - 1) * routes(self.cut)), 0)
+        """How many more requests so many tasks may make, as each fills its own last one for each destination."""
+        most = self.estimate.rows - self.estimate.requests
+        return max(min(most, (tasks - 1) * self.dry_run.destinations), 0)
+
+    def warnings(self, options: Options) -> Iterator[str]:
+        """What the plan and the sample have to be said about them."""
+        yield from self.plan.warnings
+        yield from self.dry_run.warnings
+        found, first = len(self.dry_run.rejections), f"the first {self.sampled:,} rows"
+        if found > MOST_REJECTIONS:
+            yield f"{found:,} of {first} would be rejected; {MOST_REJECTIONS} are shown"
+        if self.dry_run.skipped:
+            yield f"{self.dry_run.skipped:,} of {first} mean the same as a later row, which replaces them"
+        if self.sampled < self.total:
+            yield f"sizes and rejections are those of {first}"
+        if self.plan.template.sends_profile_ids:
+            yield "people are shown by their identifiers; the write asks Klaviyo for their ids first"
+        if options.state_path is not None:
+            yield "state_path: what was delivered before is not left out here; the write sends less"
 
 
-def look(df: DataFrame, plan: WritePlan, rows: int, total: int | None = None) -> Part:
+def preview_part(df: DataFrame, plan: WritePlan, rows: int, total: int | None = None) -> PreviewPart:
     """Collect the first rows of a DataFrame, and count it unless `total` says how many there are."""
-    sample = dry_run.take(df, plan, max(rows, dry_run.ROWS))
-    known = len(sample) if sample.whole else total
-    every = df.count() if known is None else known
-    cut = dry_run.cut(plan, iter(sample.encoded))
-    return Part(plan, sample, cut, dry_run.cut(plan, sample.first(rows)), every)
+    most = max(rows, SAMPLE_ROWS)
+    sample = collect_sample(df, plan, most)
+    if sample.num_rows < most:
+        total = sample.num_rows
+    sampled, shown = dry_run(plan, sample), dry_run(plan, sample.slice(0, rows))
+    return PreviewPart(plan, sample.num_rows, sampled, shown, df.count() if total is None else total)
 
 
-def made(
-    parts: list[Part], options: Options, warnings: list[str], rows: int | None = None, mirror: MirrorSets | None = None
+def _build(
+    parts: list[PreviewPart],
+    options: Options,
+    warnings: list[str],
+    rows: int | None = None,
+    mirror: MirrorSets | None = None,
 ) -> Preview:
     """The preview of all parts together, which a write sends one after the other; the columns are those of the first.
 
-    `rows`: more than those of the parts.
+    `rows`: where there are more than those of the parts.
     """
     plan, tasks = parts[0].plan, 1 if options.send_from is SendFrom.DRIVER else options.tasks
-    expected = [part.expected for part in parts]
-    rejected = [rejection for part in parts for rejection in part.cut.rejections]
+    estimates = [part.estimate for part in parts]
+    rejections = [rejection for part in parts for rejection in part.dry_run.rejections]
     return Preview(
         template=plan.template.name,
-        requests=tuple(shown(part.plan, batch) for part in parts for batch in part.first.batches),
-        mapping=mapping(plan),
-        rejected=tuple(map(_rejection, rejected[:MOST_REJECTIONS])),
+        requests=tuple(render_request(part.plan, batch) for part in parts for batch in part.shown.batches),
+        mapping=mapped_columns(plan),
+        rejected=tuple(PreviewRejection(one.row, one.code, one.detail) for one in rejections[:MOST_REJECTIONS]),
         warnings=tuple(dict.fromkeys(warnings)),
         rows=sum(part.total for part in parts) if rows is None else rows,
-        requests_expected=sum(one.requests for one in expected),
-        bytes_expected=sum(one.bytes for one in expected),
-        minutes_expected=sum(one.seconds for one in expected) / 60,
+        requests_expected=sum(one.requests for one in estimates),
+        bytes_expected=sum(one.bytes for one in estimates),
+        minutes_expected=sum(one.seconds for one in estimates) / 60,
         more_requests=sum(part.more_requests(tasks) for part in parts),
         mirror=mirror,
     )
-
-
-def _rejection(rejection: Rejection) -> PreviewRejection:
-    return PreviewRejection(rejection.row, rejection.code, rejection.detail)
-
-
-def _warnings(options: Options, part: Part) -> Iterator[str]:
-    yield from part.plan.warnings
-    yield from part.cut.warnings
-    found, looked = len(part.cut.rejections), len(part.sample)
-    if found > MOST_REJECTIONS:
-        yield f"{found:,} of the first {looked:,} rows would be rejected; {MOST_REJECTIONS} are shown"
-    if part.cut.skipped:
-        yield f"{part.cut.skipped:,} of the first {looked:,} rows mean the same as a later row, which replaces them"
-    if not part.sample.whole:
-        yield f"sizes and rejections are those of the first {looked:,} rows"
-    if part.plan.template.sends_profile_ids:
-        yield "people are shown by their identifiers; the write asks Klaviyo for their ids first"
-    if options.state_path is not None:
-        yield "state_path: what was delivered before is not left out here; the write sends less"
 
 
 def _unconfirmed(options: Options, deletes: int) -> list[str]:
@@ -185,5 +198,5 @@ def _unconfirmed(options: Options, deletes: int) -> list[str]:
     given = options.confirm_deletion
     if not deletes or given == deletes:
         return []
-    told = "nothing confirms that" if given is None else f"confirm_deletion={given}"
-    return [f"confirm_deletion: {deletes:,} rows would be deleted for good, and {told}: the write would refuse it"]
+    confirmed = "no number was confirmed" if given is None else f"confirm_deletion={given}"
+    return [f"confirm_deletion: {deletes:,} rows would be deleted for good, and {confirmed}: the write would refuse it"]

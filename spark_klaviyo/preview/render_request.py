@@ -1,4 +1,4 @@
-"""Requests as they would be sent, for people to read: the key and whatever looks like one hidden."""
+"""Renders a request as it would be sent, with the key and whatever looks like a secret hidden."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import re
 from datetime import datetime, timezone
 from urllib.parse import urlencode
 
+from spark_klaviyo.batching.assembler import key_length
 from spark_klaviyo.core.choices import KeyIn
 from spark_klaviyo.core.clock import rfc3339
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Batch
 from spark_klaviyo.options.secrets import masked
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.pages.preview import HIDDEN, PreviewRequest
-from spark_klaviyo.task.assembler import key_length
 
 _SECRET = re.compile(r"auth|key|token|secret|password|cookie|signature|credential", re.IGNORECASE)
 
 
-def shown(plan: WritePlan, batch: Batch) -> PreviewRequest:
-    """One request: method, URL, headers and body as they would leave, but for the key."""
+def render_request(plan: WritePlan, batch: Batch) -> PreviewRequest:
+    """Method, URL, headers and body of one request."""
     parts = batch.parts()
     text = b"".join(parts)
     body = text.replace(KEY_PLACEHOLDER, HIDDEN.encode())

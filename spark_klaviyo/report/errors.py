@@ -7,8 +7,8 @@ from uuid import uuid4
 
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.errors import KlaviyoError
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.report.task_report import TaskReport
 
 
 class _EndedError(KlaviyoError):

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import Protocol, TextIO
 
 from spark_klaviyo.options.choices import Progress
-from spark_klaviyo.report.counters import Counters
-from spark_klaviyo.report.text import counted, duration
+from spark_klaviyo.report.counts.counters import Counters
+from spark_klaviyo.report.counts.text import counted, duration
 
 LOG_SECONDS = 30.0
 COUNT_FORMAT = "klaviyo: {n:,} rows [{elapsed}, {rate_noinv_fmt}{postfix}]"

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
 from spark_klaviyo.core.models import Quota
-from spark_klaviyo.report.counters import COUNTERS
+from spark_klaviyo.report.counts.counters import COUNTERS
+from spark_klaviyo.report.counts.sentence import sentence
+from spark_klaviyo.report.counts.summary import TALLIES, Summary
+from spark_klaviyo.report.counts.task_report import TaskReport
+from spark_klaviyo.report.counts.text import utc
 from spark_klaviyo.report.pages.page import Page
 from spark_klaviyo.report.pages.report_page import report_values
-from spark_klaviyo.report.sentence import sentence
-from spark_klaviyo.report.summary import TALLIES, Summary
-from spark_klaviyo.report.task_report import TaskReport
-from spark_klaviyo.report.text import utc
 
 Reader = Callable[[], object]  # opens a DataFrame
 NO_QUOTA = Quota(())

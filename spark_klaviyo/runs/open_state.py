@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from spark_klaviyo.account.account import account_of, stopped
+from spark_klaviyo.account.account import account_of, stopped_before_sending
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.deliver.jobs.poll import OpenJob, job_events
@@ -37,7 +37,7 @@ def open_state(spark: Any, plan: WritePlan, options: Options, contexts: SendCont
     if warning:
         plan = replace(plan, warnings=(*plan.warnings, warning))
     state = StateLocation(options.state_path, scope_of(account, endpoint_of(plan)), plan.run_id)
-    with locked_state(state, lambda message: stopped(plan, StopCode.STATE_IN_USE, message)) as folder:
+    with locked_state(state, lambda message: stopped_before_sending(plan, StopCode.STATE_IN_USE, message)) as folder:
         plan = replace(plan, state=replace(state, run_number=begin_run(folder)))
         compact_if_many(spark, folder, state.path)
         if plan.template.job is not None and folder.names():
@@ -74,4 +74,4 @@ def poll_open_jobs(spark: Any, plan: WritePlan, state: StateLocation, contexts: 
         for piece in job_events(jobs, plan, context, seconds):
             record_job_outcome(plan, piece, context.recorder)
         if context.stop.reason is not None:
-            raise stopped(plan, *context.stop.reason)
+            raise stopped_before_sending(plan, *context.stop.reason)

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Quota
+from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.ratelimit.server import RateLimitServer
-from spark_klaviyo.report.counters import Counters
+from spark_klaviyo.report.counts.counters import Counters
 from spark_klaviyo.report.progress import ProgressDisplay, open_progress
-from spark_klaviyo.runs import session
-from spark_klaviyo.runs.send_from_driver import sends_from_driver
+from spark_klaviyo.runs.spark import session
 from spark_klaviyo.task.context import SendContextFactory
 
 if TYPE_CHECKING:
@@ -31,42 +31,35 @@ if TYPE_CHECKING:
 UPDATE_SECONDS = 1.0
 GRACE_SECONDS = 1.5
 MINUTE = 60.0
-SHARING_TASKS, SMALL_QUOTA = 2, 10  # tasks without a server; requests a second that so few tasks can make
 PORT = "spark.klaviyo.rateLimitServer.port"  # a fixed port, for firewalls that pass declared ports only
 
 
-def sending_tasks(df: DataFrame, plan: WritePlan, options: Options) -> int:
-    """How many tasks send at once: fewer where they share a small quota without a server.
-
-    Two tasks fill the quota of a bulk endpoint, and two halves of it waste less than eight eighths when rows are
-    distributed unevenly (`python -m tests.bench quota`).
-    """
-    second = min((count for count, seconds in plan.quota.windows if seconds == 1), default=None)
-    small = second is not None and second <= SMALL_QUOTA
-    return min(options.tasks, SHARING_TASKS) if session.context_of(df) is None and small else options.tasks
-
-
 @contextmanager
-def rate_limit_session(df: DataFrame, plan: WritePlan, options: Options) -> Iterator[SendContextFactory]:
-    """What the tasks of a run send through; meanwhile a progress bar shows their progress, where one is wanted."""
-    from_driver = sends_from_driver(df, plan, options)
-    share = 1.0 if from_driver else 1.0 / max(sending_tasks(df, plan, options), 1)
+def rate_limit_session(
+    df: DataFrame, plan: WritePlan, options: Options, tasks: int, *, from_driver: bool
+) -> Iterator[tuple[SendContextFactory, Stop | None]]:
+    """What the tasks of a run send through, and what stops them all; None where they cannot be reached.
+
+    Meanwhile a progress bar shows their progress, where one is wanted.
+    """
+    share = 1.0 / max(tasks, 1)
     server = _start_server(df, plan, from_driver=from_driver)
     if server is None:
-        yield SendContextFactory(share=share)
+        yield SendContextFactory(share=share), None
         return
     progress = _show_progress(server, df, plan, options)
+    ended = False
     try:
         address = server.address
         if not from_driver:
             host = session.session_of(df).conf.get("spark.driver.host", address.host)
             address = replace(address, host=str(host))
-        yield SendContextFactory(rate_limit_server=address, share=share)
-    except BaseException:
-        server.stop.set(StopCode.INTERRUPTED, StopCode.INTERRUPTED.text)
-        time.sleep(GRACE_SECONDS)  # every task sees it with its next heartbeat, before the server is gone
-        raise
+        yield SendContextFactory(rate_limit_server=address, share=share), server.stop
+        ended = True
     finally:
+        if not ended:
+            server.stop.set(StopCode.INTERRUPTED, StopCode.INTERRUPTED.text)
+            time.sleep(GRACE_SECONDS)  # every task sees it with its next heartbeat, before the server is gone
         if progress is not None:
             progress.close()
         server.close()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
@@ -17,10 +16,10 @@ from spark_klaviyo.datasets.spark_storage import spark_errors
 from spark_klaviyo.options.choices import SendFrom
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.runs import session
-from spark_klaviyo.runs.connectivity import tasks_can_connect
 from spark_klaviyo.runs.outputs.results import RESULT_DDL, Results
 from spark_klaviyo.runs.outputs.session_outputs import SessionOutputs
+from spark_klaviyo.runs.spark import session
+from spark_klaviyo.runs.spark.connectivity import tasks_can_connect
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -37,13 +36,6 @@ def sends_from_driver(df: DataFrame, plan: WritePlan, options: Options) -> bool:
     if options.send_from is not SendFrom.AUTO:
         return options.send_from is SendFrom.DRIVER
     return session.context_of(df) is None and not tasks_can_connect(session.session_of(df), plan)
-
-
-def with_all_workers(df: DataFrame, plan: WritePlan, options: Options) -> WritePlan:
-    """The plan with as many requests in flight as all tasks would have, where this process sends for them."""
-    if not sends_from_driver(df, plan, options):
-        return plan
-    return replace(plan, workers=min(options.workers * options.tasks, MOST_IN_FLIGHT))
 
 
 def run_in_driver(frame: DataFrame, task: Task, outputs: SessionOutputs, stopped: threading.Event) -> Results:

@@ -11,7 +11,7 @@ from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.runs.outputs.crash_receipts import CrashReceipts
 from spark_klaviyo.runs.outputs.results import ResultKind, result_batches
-from spark_klaviyo.runs.session import current_task
+from spark_klaviyo.runs.spark.session import current_task
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.run import run_task
 

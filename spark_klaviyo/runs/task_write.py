@@ -8,11 +8,11 @@ import pyarrow as pa
 
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.report.task_report import TaskReport, merge
 from spark_klaviyo.runs.outputs.outcome import judge_run, return_or_raise
 from spark_klaviyo.runs.outputs.task_outputs import TaskOutputs
-from spark_klaviyo.runs.session import current_task
+from spark_klaviyo.runs.spark.session import current_task
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.run import run_task
 

@@ -38,7 +38,7 @@ def possible_numbers(texts: pa.Array) -> Mask:
 
 
 def _calling_codes(content: npt.NDArray[np.uint8], starts: Ints) -> Ints:
-    """The calling code of each number, told by its first three digits; 0: none."""
+    """The calling code of each number, found by its first three digits; 0: none."""
     first = content[starts[:, None] + np.arange(3)].astype(np.int64) - ord("0")
     codes: Ints = CODE_OF[first @ np.array([100, 10, 1])]
     return codes

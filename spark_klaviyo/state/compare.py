@@ -64,15 +64,15 @@ def _with_keys(encoded: DataFrame, plan: WritePlan, state: StateLocation) -> Dat
     salt = f.lit(state.scope.hex() + "\n")
     separator, params = f.lit(SEPARATOR), f.coalesce(f.col(PARAMS), f.lit(""))
     rows = encoded.withColumn("content", hash_column(f.concat(salt, f.col(RECORD), separator, params)))
-    rows = rows.withColumn("place", f.monotonically_increasing_id())
+    rows = rows.withColumn("position", f.monotonically_increasing_id())
     if not plan.checks.key:  # rows differ by what they hold alone: the second of two equal ones is another row
-        rows = rows.withColumn("rank", f.row_number().over(Window.partitionBy("content").orderBy("place")))
+        rows = rows.withColumn("rank", f.row_number().over(Window.partitionBy("content").orderBy("position")))
         text = f.concat(salt, f.hex("content"), separator, f.col("rank").cast("string"))
         return rows.withColumn("row_key", hash_column(text)).withColumn("rank", f.lit(1))
     beside = [separator, params] if depends_on_params(plan) else []
     text = f.concat(salt, identifier_column(plan, RECORD, f.hex("content")), *beside)
     rows = rows.withColumn("row_key", hash_column(text))
-    return rows.withColumn("rank", f.row_number().over(Window.partitionBy("row_key").orderBy(f.desc("place"))))
+    return rows.withColumn("rank", f.row_number().over(Window.partitionBy("row_key").orderBy(f.desc("position"))))
 
 
 def _last_delivered(spark: Any, state: StateLocation) -> DataFrame:

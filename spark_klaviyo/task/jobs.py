@@ -11,7 +11,7 @@ from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.jobs.poll import JobEnded, OpenJob, RowsFailed, job_events
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.task.context import TaskContext
 from spark_klaviyo.task.identifiers import identifiers_of
 from spark_klaviyo.task.resume import record_job_outcome

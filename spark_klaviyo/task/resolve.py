@@ -15,7 +15,7 @@ from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.lookups import IDENTIFIERS, profile_ids, wanted_form
 from spark_klaviyo.deliver.reads import NoDocument, Reader
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.report.counts.task_report import TaskReport
 
 NOBODY_TO_REMOVE = "deletes of people whom Klaviyo does not know counted as delivered: there was nothing to remove"
 SAME_PROFILE = "another row of the same request means the same profile"

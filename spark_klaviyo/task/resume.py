@@ -20,7 +20,7 @@ from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.deliver.delivery import Delivery
 from spark_klaviyo.deliver.jobs.poll import JobEvent, RowsFailed
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.state.format import Fingerprints, RowStatus, StateOutcome, fingerprints_of
 from spark_klaviyo.state.keys import record_key
 from spark_klaviyo.state.recorder import Recorder
@@ -39,10 +39,7 @@ IN_DOUBT = (
 
 @dataclass
 class ResumeFilter:
-    """One task's use of the state.
-
-    `open_jobs` counts the rows of jobs that an earlier attempt of the task left open.
-    """
+    """Applies a state to the rows of one task; `open_jobs`: how many rows the open jobs of earlier attempts have."""
 
     plan: WritePlan
     recorder: Recorder
@@ -58,7 +55,7 @@ class ResumeFilter:
             status = batch.column(ROW_STATUS).to_numpy(zero_copy_only=False)
             for skipped, reason in SKIPPED.items():
                 self._skip(int((status == skipped).sum()), reason)
-            in_doubt = (status == RowStatus.IN_DOUBT) | self._in_doubt_since_an_earlier_attempt(batch)
+            in_doubt = (status == RowStatus.IN_DOUBT) | self._left_in_doubt(batch)
             if in_doubt.any():
                 self._reject_in_doubt(batch.filter(pa.array(in_doubt)), reject)
             yield self._without_sent(_only(batch, (status == RowStatus.TO_SEND) & ~in_doubt))
@@ -78,11 +75,10 @@ class ResumeFilter:
         if delivery.batch is not None and fingerprints is not None:
             outcome = StateOutcome.PENDING if delivery.job_id else StateOutcome.SENT
             self.recorder.record(fingerprints, outcome, delivery.job_id)
-            for row in delivery.batch.numbers().tolist() if self._intents else ():
+            for row in delivery.batch.numbers().tolist():
                 self._intents.pop(row, None)
-        known = [one for one in delivery.rejections if one.row in self._intents] if self._intents else []
-        rejected = [(one.code, self._intents.pop(one.row)) for one in known]
-        self._resolve([held for code, held in rejected if code != RejectCode.IN_DOUBT])
+        rejected = [(one.code, self._intents.pop(one.row, None)) for one in delivery.rejections]
+        self._resolve([held for code, held in rejected if held is not None and code != RejectCode.IN_DOUBT])
 
     def report_unrecorded(self) -> None:
         """Record what is left, and warn about rows that could not be recorded."""
@@ -97,7 +93,8 @@ class ResumeFilter:
             self.report.rows += rows
             self.report.skip(rows, reason)
 
-    def _in_doubt_since_an_earlier_attempt(self, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+    def _left_in_doubt(self, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+        """Which rows an earlier attempt of the task was about to send, with no outcome recorded."""
         in_doubt = set() if self.plan.resend.allows_every_request else self.recorder.earlier.in_doubt
         if not in_doubt:
             return np.zeros(batch.num_rows, dtype=bool)

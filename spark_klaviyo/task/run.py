@@ -11,14 +11,14 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
+from spark_klaviyo.batching.assembler import BatchAssembler
 from spark_klaviyo.core.codes import StopCode, jobs_can_be_followed
 from spark_klaviyo.core.models import Batch, Receipt, Rejection
 from spark_klaviyo.deliver.delivery import Delivery
 from spark_klaviyo.deliver.jobs.poll import JobEnded, OpenJob
 from spark_klaviyo.deliver.sender import deliver
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.report.task_report import TaskReport
-from spark_klaviyo.task.assembler import BatchAssembler
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.task.context import TaskContext
 from spark_klaviyo.task.jobs import OPEN_JOB, RejectedRow, count_rejected, poll_jobs
 from spark_klaviyo.task.list_guard import only_list_members

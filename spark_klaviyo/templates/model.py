@@ -75,7 +75,7 @@ class Confirmation(Choice):
 
 
 class BodyLayout(Choice):
-    """How rows become the inside of a body; see `plan.arrange`."""
+    """How rows become the inside of a body; see `plan.request.arrange`."""
 
     SEQUENCE = "sequence"  # one after the other
     EVENT_GROUPS = "events"  # events of one profile in one group

@@ -19,8 +19,8 @@ from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import Field, read_type
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.recorded import RecordedRequest
 from spark_klaviyo.task.context import SendContextFactory

@@ -9,6 +9,7 @@ import pytest
 
 from spark_klaviyo.errors import OptionError, SchemaError
 from spark_klaviyo.options.table import BASE_URL
+from spark_klaviyo.plan.request.envelopes import envelope
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.templates import find_template
 from tests.acceptance.sending import KEY, LIST, ROWS_AS, Options, Row, columns_of, plan_for, send
@@ -30,7 +31,7 @@ def test_the_url_is_built_from_base_url_and_list_id(legacy_klaviyo: KlaviyoSimul
     sent = send(legacy_klaviyo, PEOPLE, **V2)
     assert (sent.only.method, sent.only.path) == ("POST", f"/api/v2/list/{LIST}/members")
     plan = plan_for(columns_of(PEOPLE), api_key=KEY, **V2)
-    assert plan.base_url + plan.envelope({}).path == f"https://a.klaviyo.com/api/v2/list/{LIST}/members"
+    assert plan.base_url + envelope(plan, {}).path == f"https://a.klaviyo.com/api/v2/list/{LIST}/members"
     assert BASE_URL == "https://a.klaviyo.com"
 
 

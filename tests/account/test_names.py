@@ -1,4 +1,4 @@
-"""`name:TEXT` becomes an id, over real HTTP against the simulator; and lists are all found."""
+"""`name:TEXT` becomes an id, over real HTTP against the simulator; all lists are listed."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ def test_the_name_of_a_list_becomes_its_id() -> None:
         assert [request.method for request in klaviyo.requests] == ["GET"]
 
 
-def test_a_name_is_taken_as_it_is_written_quotes_plus_signs_and_commas_included() -> None:
+def test_names_may_hold_quotes_plus_signs_and_commas() -> None:
     name = 'A+B "gold", équipe (new) & more'
     with KlaviyoSimulator(lists={"Abc123": name, "Def456": "A B"}) as klaviyo:
         assert resolve_names(asking(klaviyo.url, name)).settings["list_id"] == "Abc123"
 
 
-def test_an_id_is_left_alone_and_nothing_is_read() -> None:
+def test_an_id_is_kept_and_nothing_is_read() -> None:
     with KlaviyoSimulator() as klaviyo:
         given = options_for(klaviyo.url, template="add_profiles_to_list", list_id="Y6nRLr")
         assert resolve_names(given) is given
         assert klaviyo.requests == []
 
 
-def test_a_name_that_two_lists_have_is_refused_with_both_ids() -> None:
+def test_a_name_of_two_lists_is_refused_with_both_ids() -> None:
     with KlaviyoSimulator(lists={"Aaa111": "VIP", "Bbb222": "VIP", "Ccc333": "Rest"}) as klaviyo:
         with pytest.raises(OptionError, match="2 lists are called 'VIP'") as raised:
             resolve_names(asking(klaviyo.url, "VIP"))
@@ -70,7 +70,7 @@ def test_a_name_in_another_case_is_refused_with_the_right_one() -> None:
         resolve_names(asking(klaviyo.url, "NEWSLETTER"))
 
 
-def test_a_name_like_no_other_is_refused_with_what_there_is() -> None:
+def test_an_unknown_name_is_refused_with_the_existing_ones() -> None:
     with (
         KlaviyoSimulator(lists={"Y6nRLr": "Newsletter"}) as klaviyo,
         pytest.raises(OptionError, match="there are: 'Newsletter'"),
@@ -95,7 +95,7 @@ def test_coupons_data_sources_and_tags_are_looked_up_too() -> None:
             assert resolve_names(options).settings[setting] == found
 
 
-def test_a_key_without_the_scope_is_told_to_give_the_id() -> None:
+def test_a_key_without_the_scope_is_refused_with_what_to_do() -> None:
     with (
         KlaviyoSimulator(api_keys={"pk_test": ["profiles:write"]}) as klaviyo,
         pytest.raises(OptionError, match="give the id itself, or the key the scope lists:read"),
@@ -129,7 +129,7 @@ def test_several_lists_are_given_by_ids_and_names(given: object, found: str) -> 
         assert resolve_names(options).settings["list_id"] == found
 
 
-def test_an_id_behind_a_name_is_taken_for_part_of_it_and_the_complaint_says_so() -> None:
+def test_an_id_after_a_name_is_part_of_it_and_the_message_says_so() -> None:
     with (
         KlaviyoSimulator(lists={"Vip111": "VIP"}) as klaviyo,
         pytest.raises(OptionError, match=r"no list is called 'VIP,Abc123'.*put ids before names"),
@@ -137,7 +137,7 @@ def test_an_id_behind_a_name_is_taken_for_part_of_it_and_the_complaint_says_so()
         resolve_names(options_for(klaviyo.url, template="add_profiles_to_list", list_id="name:VIP,Abc123"))
 
 
-def test_lists_that_a_refused_key_or_a_host_without_an_answer_keeps_are_no_matter_of_options() -> None:
+def test_listing_with_a_refused_key_or_an_unreachable_host_is_stopped() -> None:
     with KlaviyoSimulator(api_keys=["pk_other"]) as klaviyo, pytest.raises(WriteStopped, match="refuses this key"):
         all_lists(options_for(klaviyo.url, template="bulk_import_profiles"))
     with pytest.raises(WriteStopped, match="lists cannot be read"):

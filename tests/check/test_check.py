@@ -1,4 +1,4 @@
-"""The Test button, over real HTTP: what is right, what is wrong, what cannot be told; and that nothing is written."""
+"""check_klaviyo over real HTTP: what passes, what fails, what cannot be checked; nothing is written."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def only_reads(klaviyo: KlaviyoSimulator) -> bool:
     return {request.method for request in klaviyo.requests} <= {"GET", "HEAD"}
 
 
-def test_what_is_right_is_found_right_and_nothing_is_written() -> None:
+def test_right_options_pass_and_nothing_is_written() -> None:
     with KlaviyoSimulator(account=SHOP) as klaviyo:
         result = check(klaviyo)
         assert result.ok
@@ -41,14 +41,14 @@ def test_what_is_right_is_found_right_and_nothing_is_written() -> None:
         assert only_reads(klaviyo)
 
 
-def test_the_account_is_asked_once_as_it_bears_one_call_a_second() -> None:
+def test_the_account_is_read_once_as_it_allows_one_call_a_second() -> None:
     with KlaviyoSimulator(limits="published") as klaviyo:
         assert check(klaviyo).ok
         assert [request.path for request in klaviyo.requests].count("/api/accounts") == 1
         assert 429 not in {request.status for request in klaviyo.requests}
 
 
-def test_without_a_target_the_account_alone_is_looked_at() -> None:
+def test_without_a_template_only_the_account_is_read() -> None:
     with KlaviyoSimulator(account=SHOP) as klaviyo:
         result = check_klaviyo(base_url=klaviyo.url, api_key="pk_test")
         assert result.ok
@@ -56,7 +56,7 @@ def test_without_a_target_the_account_alone_is_looked_at() -> None:
         assert [request.path for request in klaviyo.requests] == ["/api/accounts"]
 
 
-def test_a_refused_key_is_the_last_thing_looked_at() -> None:
+def test_nothing_more_is_read_with_a_refused_key() -> None:
     with KlaviyoSimulator(api_keys=["pk_another"]) as klaviyo:
         result = check(klaviyo)
         assert not result.ok
@@ -66,7 +66,7 @@ def test_a_refused_key_is_the_last_thing_looked_at() -> None:
         assert "pk_test" not in f"{result}{result!r}{result.to_dict()}{result._repr_html_()}"
 
 
-def test_a_key_that_may_not_read_the_account_is_good_all_the_same() -> None:
+def test_a_key_that_may_not_read_the_account_passes() -> None:
     with KlaviyoSimulator(api_keys={"pk_test": ["lists:read", "lists:write", "profiles:read", "profiles:write"]}) as k:
         result = check(k)
         assert result.ok
@@ -84,27 +84,27 @@ def test_scopes_that_are_missing_for_following_jobs_are_named() -> None:
         assert check(k, wait_for_jobs="false").ok
 
 
-def test_a_list_that_is_not_there_fails_with_a_way_to_find_it() -> None:
+def test_an_unknown_list_fails_with_a_way_to_find_it() -> None:
     with KlaviyoSimulator() as klaviyo:
         result = check(klaviyo, list_id="Nowhere")
         assert line(result, "list").ok is False
         assert "spark-klaviyo lists" in line(result, "list").advice
 
 
-def test_each_of_several_lists_has_its_line() -> None:
+def test_each_of_several_lists_has_its_own_line() -> None:
     with KlaviyoSimulator() as klaviyo:
         result = check(klaviyo, list_id="Y6nRLr,Nowhere,Lst1Aa")
         assert [one.ok for one in result.lines if one.name == "list"] == [True, False, True]
 
 
-def test_a_name_is_looked_up_and_a_column_is_left_to_the_rows() -> None:
+def test_a_name_is_looked_up_and_a_column_is_not_checked() -> None:
     with KlaviyoSimulator() as klaviyo:
         assert line(check(klaviyo, list_id="name:VIP"), "list").detail == "'VIP' is Lst1Aa"
         assert line(check(klaviyo, list_id="name:Nobody"), "list").ok is False
         assert line(check(klaviyo, list_id="column:lists"), "list").ok is None
 
 
-def test_coupons_data_sources_and_tags_are_looked_for() -> None:
+def test_coupons_data_sources_and_tags_are_checked() -> None:
     with KlaviyoSimulator() as klaviyo:
         for template, setting, kind in (
             ("bulk_create_coupon_codes", "coupon_id", "coupon"),
@@ -116,7 +116,7 @@ def test_coupons_data_sources_and_tags_are_looked_for() -> None:
         assert only_reads(klaviyo)
 
 
-def test_an_address_where_nobody_answers_is_told_with_what_to_do() -> None:
+def test_an_unreachable_address_fails_with_what_to_do() -> None:
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         result = check_klaviyo(base_url=f"http://127.0.0.1:{held.getsockname()[1]}", api_key="pk_test", attempts=1)
@@ -125,24 +125,24 @@ def test_an_address_where_nobody_answers_is_told_with_what_to_do() -> None:
     assert "firewalls" in line(result, "address").advice
 
 
-def test_a_name_that_resolves_nowhere_is_told_apart() -> None:
+def test_an_unknown_host_name_has_its_own_message() -> None:
     result = check_klaviyo(base_url="https://klaviyo.invalid", api_key="pk_test", attempts=1)
     assert "could not be resolved" in line(result, "address").detail
 
 
-def test_tls_that_is_none_is_told_apart() -> None:
+def test_a_server_without_tls_has_its_own_message() -> None:
     with KlaviyoSimulator() as klaviyo:
         result = check_klaviyo(base_url=klaviyo.url.replace("http:", "https:"), api_key="pk_test", attempts=1)
         assert line(result, "address").ok is False
         assert "TLS" in line(result, "address").detail
 
 
-def test_an_answer_that_is_no_json_is_no_klaviyo() -> None:
+def test_a_reply_that_is_no_json_fails() -> None:
     with KlaviyoSimulator(faults=[Fault("status", status=200, body="<html>hello</html>")]) as klaviyo:
         assert not check(klaviyo, attempts=1).ok
 
 
-def test_a_revision_that_is_retired_soon_is_said_so_by_date_and_by_the_reply() -> None:
+def test_the_date_of_retirement_is_shown_from_the_reply() -> None:
     fresh = revision_line("2026-10-15", {}, date(2026, 11, 24))
     assert (fresh.ok, fresh.advice) == (True, "")
     soon = revision_line("2026-10-15", {"x-klaviyo-api-retirement-date": "2028-10-15"}, date(2026, 11, 24))
@@ -152,7 +152,7 @@ def test_a_revision_that_is_retired_soon_is_said_so_by_date_and_by_the_reply() -
     assert "deprecated" in revision_line("2025-04-15", {}, date(2026, 11, 24)).advice
 
 
-def test_a_revision_ahead_of_its_time_fails() -> None:
+def test_a_revision_in_the_future_fails() -> None:
     assert revision_line("2031-01-15", {}, date(2026, 11, 24)).ok is False
 
 
@@ -162,7 +162,7 @@ def test_wrong_options_are_an_error_with_every_complaint() -> None:
     assert len(raised.value.complaints) == 3
 
 
-def test_manual_mode_says_what_it_cannot_try_and_writes_nothing() -> None:
+def test_manual_mode_lists_what_is_not_checked_and_writes_nothing() -> None:
     with KlaviyoSimulator() as klaviyo:
         result = check_klaviyo(url=f"{klaviyo.url}/__sink/orders", api_key="pk_test")
         assert result.ok
@@ -178,7 +178,7 @@ def test_manual_mode_at_a_current_endpoint_tries_the_key() -> None:
         assert line(result, "key").ok is False
 
 
-def test_an_old_endpoint_of_klaviyo_is_known_to_be_dead_without_asking() -> None:
+def test_a_retired_endpoint_of_klaviyo_fails_without_a_request() -> None:
     result = check_klaviyo(
         url="https://klaviyo.com/api/v2/list/Y6nRLr/members", api_key="pk_test", proxy="http://127.0.0.1:9"
     )
@@ -210,7 +210,7 @@ def test_a_sample_row_that_is_refused_is_a_failure_that_repeats_no_value() -> No
         assert only_reads(klaviyo)
 
 
-def test_there_is_no_sample_of_a_deletion_and_no_row_but_a_row() -> None:
+def test_a_sample_of_a_deletion_and_a_sample_that_is_no_row_are_refused() -> None:
     with KlaviyoSimulator() as klaviyo:
         with pytest.raises(OptionError, match="deletes"):
             check(klaviyo, template="request_profile_deletion", list_id=None, send_sample={"email": "a@example.com"})

@@ -1,4 +1,4 @@
-"""Doors under Spark Connect, run as a program: a local Connect server, every door once, and what came of it as JSON.
+"""Entry points under Spark Connect, run as a program: a local Connect server, every one once, results as JSON.
 
 A process of its own, because a process has one kind of Spark. `session.py RESULTS PLACE`.
 """
@@ -34,7 +34,7 @@ from spark_klaviyo.simulator import KlaviyoSimulator
 from tests.streams.flowing import ORDERS, order, ordered, posted, put_batches, run, stream_of, wait_until
 
 KEY = "pk_connect_0123456789abcdef"
-LITERAL = "pk_literal_0123456789abcdef"  # what nobody should do
+LITERAL = "pk_literal_0123456789abcdef"  # what users should not do
 GOAL = {"template": "add_profiles_to_list", "list_id": "Y6nRLr"}
 ORDERED = {"template": "bulk_create_events", "metric": "Placed Order", "unique_id_columns": "order_id"}
 Check = Callable[["Stage"], object]
@@ -57,8 +57,8 @@ class Stage:
         return {**GOAL, "base_url": self.klaviyo.url, **more}
 
     def counts(self, report: WriteReport | None) -> dict[str, object]:
-        told = {} if report is None else report.to_dict()
-        kept = {name: told.get(name) for name in ("rows", "delivered", "rejected", "reasons", "unsent", "stopped")}
+        counts = {} if report is None else report.to_dict()
+        kept = {name: counts.get(name) for name in ("rows", "delivered", "rejected", "reasons", "unsent", "stopped")}
         return {**kept, "profiles": len(self.klaviyo.profiles), "requests": posted(self.klaviyo)}
 
 
@@ -73,15 +73,14 @@ def driver(stage: Stage) -> object:
     )
     rejects: Any = report.rejects
     receipts: Any = report.receipts
-    told = {
+    found = {
         "codes": [row["code"] for row in rejects.select("code").collect()],
         "sent": sum(row["rows"] for row in receipts.collect()),
     }
-    return {**stage.counts(report), **told}
+    return {**stage.counts(report), **found}
 
 
-def driver_without_the_jvm(stage: Stage) -> object:
-    """`nulls=send` makes records in the tasks, whose rows are then sent from here."""
+def driver_with_nulls(stage: Stage) -> object:
     report = write_klaviyo(
         stage.people, api_key=KEY, on_reject="keep", send_from="driver", nulls="send", **stage.goal()
     )
@@ -89,7 +88,7 @@ def driver_without_the_jvm(stage: Stage) -> object:
 
 
 def unreachable(stage: Stage) -> object:
-    """`auto`: nobody listens, the tasks say so, and then the calling process finds out itself."""
+    """`auto`: no server listens, so tasks cannot connect; the calling process then tries itself."""
     closed = KlaviyoSimulator()
     url = closed.url
     closed.stop()
@@ -97,8 +96,8 @@ def unreachable(stage: Stage) -> object:
         write_klaviyo(stage.people, api_key=KEY, **stage.goal(base_url=url))
     except WriteStopped as stopped:
         report: Any = stopped.report
-        told = {"stopped": report.stopped[0], "unsent": report.unsent, "rejected": report.rejected}
-        return {**told, "warned": any("send_from=auto" in warning for warning in report.warnings)}
+        found = {"stopped": report.stopped[0], "unsent": report.unsent, "rejected": report.rejected}
+        return {**found, "warned": any("send_from=auto" in warning for warning in report.warnings)}
     return {}
 
 
@@ -175,7 +174,7 @@ def stream(stage: Stage) -> object:
     return {"orders": ordered(stage.klaviyo)}
 
 
-def task_door_refuses_driver(stage: Stage) -> object:
+def partition_writer_refuses_driver(stage: Stage) -> object:
     try:
         klaviyo_partition_writer(api_key=KEY, send_from="driver", **stage.goal())
     except OptionError as error:
@@ -186,7 +185,7 @@ def task_door_refuses_driver(stage: Stage) -> object:
 CHECKS: tuple[Check, ...] = (
     function,
     driver,
-    driver_without_the_jvm,
+    driver_with_nulls,
     unreachable,
     interrupted,
     preview,
@@ -196,7 +195,7 @@ CHECKS: tuple[Check, ...] = (
     reference,
     for_each_batch,
     stream,
-    task_door_refuses_driver,
+    partition_writer_refuses_driver,
 )
 
 
@@ -216,14 +215,14 @@ def main(results: Path, place: Path) -> None:
         builder = builder.config(name, value)
     (place / "events").mkdir()
     spark = builder.getOrCreate()
-    told: dict[str, object] = {}
+    found: dict[str, object] = {}
     try:
         for check in CHECKS:
             with KlaviyoSimulator() as klaviyo:
                 (place / check.__name__).mkdir()
-                told[check.__name__] = check(Stage(spark, klaviyo, place / check.__name__))
+                found[check.__name__] = check(Stage(spark, klaviyo, place / check.__name__))
     finally:
-        results.write_text(json.dumps(told))
+        results.write_text(json.dumps(found))
         spark.stop()
 
 

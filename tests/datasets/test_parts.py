@@ -1,4 +1,4 @@
-"""Parts: rows in bounded pieces, each a file that Spark and pyarrow read."""
+"""Rows of a dataset in files of bounded size, which Spark and pyarrow read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from spark_klaviyo.datasets.parts import MOST_BYTES, MOST_ROWS, MOST_SECONDS, PartWriter
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS, arrow_schema, ddl
 from spark_klaviyo.datasets.storage import Folder
-from spark_klaviyo.report.counters import COUNTERS
+from spark_klaviyo.report.counts.counters import COUNTERS
 
 
 def reject(number: int, record: str = "{}") -> dict[str, object]:
@@ -51,7 +51,7 @@ def test_a_part_is_written_when_its_first_row_is_old(writer: PartWriter) -> None
     assert len(writer.names) == 1
 
 
-def test_what_has_to_be_there_before_is_written_first(tmp_path: Path, writer: PartWriter) -> None:
+def test_rows_of_the_writer_before_are_written_first(tmp_path: Path, writer: PartWriter) -> None:
     after = PartWriter(Folder.at(str(tmp_path / "after")), REJECTS, "part-r-00000-0", writer)
     writer.add(reject(0), 0.0)
     after.add(reject(1), 5.0)
@@ -59,7 +59,7 @@ def test_what_has_to_be_there_before_is_written_first(tmp_path: Path, writer: Pa
     assert (len(after.names), len(writer.names)) == (1, 1)
 
 
-def test_two_writers_of_one_task_never_meet(tmp_path: Path) -> None:
+def test_two_writers_of_one_task_write_different_files(tmp_path: Path) -> None:
     for number in range(2):
         writer = PartWriter(Folder.at(str(tmp_path)), REJECTS, "same")
         writer.add(reject(number), 0.0)
@@ -74,7 +74,7 @@ def test_an_undone_writer_leaves_nothing(tmp_path: Path, writer: PartWriter) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_empty_dataset_has_a_schema_all_the_same(tmp_path: Path, writer: PartWriter) -> None:
+def test_an_empty_dataset_has_a_schema(tmp_path: Path, writer: PartWriter) -> None:
     writer.write_schema()
     writer.write_schema()
     table = pq.read_table(tmp_path)

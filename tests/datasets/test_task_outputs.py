@@ -1,4 +1,4 @@
-"""Task doors: a task writes what happens as it goes, and what it leaves when it is cut off."""
+"""Entry points without a session: what a task writes while it sends, and what it leaves when it is killed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from spark_klaviyo.encode.encoder import encode_batches
-from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.runs.outputs.crash_receipts import OPEN_RECEIPTS
 from spark_klaviyo.runs.outputs.task_outputs import TaskOutputs
 from spark_klaviyo.simulator import KlaviyoSimulator
@@ -60,7 +60,7 @@ def test_files_name_the_run_the_partition_and_the_attempt(klaviyo: KlaviyoSimula
     assert all(file.name.startswith("part-run-00007-2-") for file in (tmp_path / "receipts").glob("*.parquet"))
 
 
-def test_a_task_that_is_cut_off_leaves_its_receipts(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
+def test_a_task_that_is_killed_leaves_its_receipts(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         send(klaviyo, tmp_path, cut=True)
     left = pq.read_table(tmp_path / "receipts" / OPEN_RECEIPTS).to_pylist()
@@ -80,16 +80,14 @@ def test_no_value_of_a_row_is_in_a_receipt(klaviyo: KlaviyoSimulator, tmp_path: 
     assert "example.com" not in str(pq.read_table(tmp_path / "receipts").to_pylist())
 
 
-def test_a_place_that_cannot_be_written_fails_before_anything_is_sent(
-    klaviyo: KlaviyoSimulator, tmp_path: Path
-) -> None:
+def test_a_path_that_cannot_be_written_fails_before_anything_is_sent(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
     (tmp_path / "rejects").write_text("no folder")
     with pytest.raises(OSError, match="rejects"):
         send(klaviyo, tmp_path)
     assert klaviyo.requests == []
 
 
-def test_a_place_that_fails_later_stops_the_sending_and_says_so(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
+def test_a_path_that_fails_later_stops_the_write_with_the_reason(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=1, workers=1)
     outputs = TaskOutputs(None, str(tmp_path / "receipts"))
     rows = pa.Table.from_pylist(people(200)).to_batches()

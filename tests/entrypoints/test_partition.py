@@ -1,4 +1,4 @@
-"""`foreachPartition` without a schema: columns are told by the rows, also by those that come late."""
+"""`foreachPartition` without a schema: columns come from the rows, also from later ones."""
 
 from __future__ import annotations
 
@@ -48,19 +48,19 @@ def test_columns_that_are_null_at_first_are_sent_when_they_have_values(klaviyo: 
     }
 
 
-def told_by(row: Row) -> tuple[Field, ...]:
+def columns_in(row: Row) -> tuple[Field, ...]:
     return columns_of(next(arrow_batches([row])))
 
 
 def test_types_are_kept_once_they_are_known() -> None:
     number, nothing = Type("long"), Type("void")
-    first = told_by(Row(a=None, b=1, c=Row(d=None)))
+    first = columns_in(Row(a=None, b=1, c=Row(d=None)))
     assert first == (Field("a", nothing), Field("b", number), Field("c", Type("struct", (Field("d", nothing),))))
     assert has_gaps(first)
-    then = widened(first, told_by(Row(a="x", b=None, c=None)))
+    then = widened(first, columns_in(Row(a="x", b=None, c=None)))
     assert then == (Field("a", Type("string")), *first[1:])
     assert has_gaps(then)
-    assert not has_gaps(widened(then, told_by(Row(a=None, b=None, c=Row(d=2)))))
+    assert not has_gaps(widened(then, columns_in(Row(a=None, b=None, c=Row(d=2)))))
 
 
 @pytest.mark.parametrize("value", [timedelta(hours=1), object()])

@@ -22,7 +22,7 @@ COUNTS = ("rows", "delivered", "accepted", "rejected", "skipped", "unsent")
 
 
 @pytest.fixture(scope="module")
-def assembler(spark: SparkSession) -> DataFrame:
+def changes(spark: SparkSession) -> DataFrame:
     rows = [
         ("ann@example.com", "Ann", "insert", 1, None),
         ("ann@example.com", "Ann", "update_preimage", 2, None),
@@ -36,7 +36,7 @@ def assembler(spark: SparkSession) -> DataFrame:
     return spark.createDataFrame(rows, FEED).repartition(3)
 
 
-def written(assembler: DataFrame, klaviyo: KlaviyoSimulator, **given: object) -> WriteReport:
+def written(changes: DataFrame, klaviyo: KlaviyoSimulator, **given: object) -> WriteReport:
     options = {
         "template": "add_profiles_to_list",
         "list_id": "Y6nRLr",
@@ -45,7 +45,7 @@ def written(assembler: DataFrame, klaviyo: KlaviyoSimulator, **given: object) ->
         "api_key": "pk_test",
         **given,
     }
-    return write_klaviyo(assembler, **options)
+    return write_klaviyo(changes, **options)
 
 
 def on_list(klaviyo: KlaviyoSimulator) -> set[str]:
@@ -56,11 +56,11 @@ def counts(report: WriteReport) -> dict[str, int]:
     return {name: getattr(report, name) for name in COUNTS if getattr(report, name)}
 
 
-def test_only_the_latest_change_is_sent_and_deletes_leave_the_list(assembler: DataFrame) -> None:
+def test_only_the_latest_change_is_sent_and_deletes_leave_the_list(changes: DataFrame) -> None:
     with KlaviyoSimulator() as klaviyo:
         people = [{"email": "bob@example.com"}, {"email": "cat@example.com"}, {"email": "eve@example.com"}]
         klaviyo.add_profiles(people, "Y6nRLr")
-        report = written(assembler, klaviyo, on_delete="remove")
+        report = written(changes, klaviyo, on_delete="remove")
         assert on_list(klaviyo) == {"ann@example.com", "dan@example.com", "eve@example.com"}
         assert counts(report) == {"rows": 8, "delivered": 4, "skipped": 4}
         assert sorted(report.skipped_because.values()) == [1, 3]
@@ -69,7 +69,7 @@ def test_only_the_latest_change_is_sent_and_deletes_leave_the_list(assembler: Da
         assert ann["properties"] == {}
 
 
-def test_who_came_and_went_between_two_runs_is_no_failure_but_a_removal_alone_names_whom_nobody_knows(
+def test_a_delete_of_an_unknown_profile_is_no_failure_but_a_removal_alone_rejects_it(
     spark: SparkSession,
 ) -> None:
     rows = [
@@ -91,7 +91,7 @@ def test_who_came_and_went_between_two_runs_is_no_failure_but_a_removal_alone_na
             written(frame.select("email").limit(1), klaviyo, **removed)
 
 
-def test_an_item_that_came_and_went_between_two_runs_is_no_failure(spark: SparkSession) -> None:
+def test_a_delete_of_an_unknown_item_is_no_failure(spark: SparkSession) -> None:
     schema = "external_id string, title string, description string, url string, op string, at int"
     rows = [("A", "t", "d", "https://example.com", "insert", 1), ("A", "t", "d", "https://example.com", "delete", 2)]
     given = {"template": "bulk_create_catalog_items", "list_id": None, "change_column": "op", "change_order": "at"}
@@ -101,9 +101,9 @@ def test_an_item_that_came_and_went_between_two_runs_is_no_failure(spark: SparkS
         assert counts(report) == {"rows": 2, "delivered": 1, "skipped": 1}
 
 
-def test_deletes_may_suppress(assembler: DataFrame) -> None:
+def test_deletes_may_suppress(changes: DataFrame) -> None:
     with KlaviyoSimulator() as klaviyo:
-        report = written(assembler, klaviyo, on_delete="suppress")
+        report = written(changes, klaviyo, on_delete="suppress")
         assert klaviyo.suppressed == {"bob@example.com", "cat@example.com"}
         assert on_list(klaviyo) == {"ann@example.com", "dan@example.com"}
         assert report.rows == 8
@@ -111,28 +111,28 @@ def test_deletes_may_suppress(assembler: DataFrame) -> None:
         assert len(report.jobs) == 2
 
 
-def test_deletes_may_be_ignored_and_are_counted(assembler: DataFrame) -> None:
+def test_deletes_may_be_ignored_and_are_counted(changes: DataFrame) -> None:
     with KlaviyoSimulator() as klaviyo:
         klaviyo.add_profiles([{"email": "cat@example.com"}], "Y6nRLr")
-        report = written(assembler, klaviyo, on_delete="ignore")
+        report = written(changes, klaviyo, on_delete="ignore")
         assert on_list(klaviyo) == {"ann@example.com", "cat@example.com", "dan@example.com"}
         assert counts(report) == {"rows": 8, "delivered": 2, "skipped": 6}
         assert report.skipped_because["a delete, and on_delete=ignore"] == 2
 
 
-def test_deletes_for_good_have_to_be_confirmed_with_their_number(assembler: DataFrame) -> None:
+def test_irreversible_deletes_are_confirmed_with_their_number(changes: DataFrame) -> None:
     with KlaviyoSimulator() as klaviyo:
         klaviyo.add_profiles([{"email": "bob@example.com"}, {"email": "cat@example.com"}])
         for wrong, said in ((None, "confirm_deletion: is required by on_delete"), (3, "2 rows would be deleted")):
             with pytest.raises(OptionError, match=said):
-                written(assembler, klaviyo, on_delete="delete", confirm_deletion=wrong)
+                written(changes, klaviyo, on_delete="delete", confirm_deletion=wrong)
         assert klaviyo.requests == []
-        report = written(assembler, klaviyo, on_delete="delete", confirm_deletion=2)
+        report = written(changes, klaviyo, on_delete="delete", confirm_deletion=2)
         assert {person["email"] for person in klaviyo.deleted} == {"bob@example.com", "cat@example.com"}
         assert counts(report) == {"rows": 8, "delivered": 2, "accepted": 2, "skipped": 4}
 
 
-def test_a_source_that_says_something_else_the_second_time_deletes_only_whom_was_counted(
+def test_a_source_that_gives_other_rows_the_second_time_deletes_only_the_counted_ones(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     from pyspark.sql.functions import udf
@@ -156,7 +156,7 @@ def test_a_source_that_says_something_else_the_second_time_deletes_only_whom_was
         assert [person["email"] for person in klaviyo.deleted] == ["ann@example.com"]
 
 
-def test_two_spellings_of_a_phone_are_one_person(spark: SparkSession) -> None:
+def test_two_spellings_of_a_phone_are_one_profile(spark: SparkSession) -> None:
     rows = [("+1 202-555-0123", "Ann", "insert", 1), ("+12025550123", "Anna", " Update_PostImage ", 2)]
     frame = spark.createDataFrame(rows, "phone_number string, first_name string, op string, at int").repartition(2)
     with KlaviyoSimulator() as klaviyo:
@@ -176,7 +176,7 @@ def test_a_person_is_deleted_by_one_identifier(spark: SparkSession) -> None:
         assert counts(report) == {"rows": 2, "accepted": 2}
 
 
-def test_other_feeds_have_letters_for_it_and_strange_ones_are_rejected(spark: SparkSession) -> None:
+def test_words_and_letters_of_other_feeds_are_known_and_others_rejected(spark: SparkSession) -> None:
     rows = [
         ("a@example.com", "I", 1),
         ("b@example.com", " u ", 1),
@@ -211,18 +211,18 @@ def test_the_dataframe_is_evaluated_once(spark: SparkSession) -> None:
     assert evaluated.value == 40
 
 
-def test_a_refused_key_stops_both_ways(assembler: DataFrame) -> None:
+def test_a_refused_key_stops_upserts_and_deletes(changes: DataFrame) -> None:
     from spark_klaviyo.report.errors import WriteStopped
 
     with KlaviyoSimulator(api_keys=["pk_other"]) as klaviyo:
         with pytest.raises(WriteStopped) as raised:
-            written(assembler.coalesce(1), klaviyo, on_delete="suppress")
+            written(changes.coalesce(1), klaviyo, on_delete="suppress")
         assert raised.value.report is not None
         assert raised.value.report.delivered == 0
         assert {request.path for request in klaviyo.requests} == {"/api/profile-bulk-import-jobs"}
 
 
-def test_ready_made_records_have_changes_too(spark: SparkSession) -> None:
+def test_ready_made_records_can_be_change_data(spark: SparkSession) -> None:
     record = '{"type":"profile","attributes":{"email":"%s"}}'
     rows = [(record % "ann@example.com", "insert", 1), (record % "bob@example.com", "delete", 2)]
     frame = spark.createDataFrame(rows, "record string, _change_type string, _commit_version long")
@@ -233,7 +233,7 @@ def test_ready_made_records_have_changes_too(spark: SparkSession) -> None:
         assert counts(report) == {"rows": 2, "delivered": 2}
 
 
-def test_catalog_items_are_deleted_by_their_own_counterpart(spark: SparkSession) -> None:
+def test_catalog_items_are_deleted_with_their_own_template(spark: SparkSession) -> None:
     schema = (
         "external_id string, title string, description string, url string, _change_type string, _commit_version long"
     )
@@ -247,24 +247,24 @@ def test_catalog_items_are_deleted_by_their_own_counterpart(spark: SparkSession)
         assert report.rows == 2
 
 
-def test_what_cannot_be_is_refused_before_anything_is_sent(assembler: DataFrame, tmp_path: Path) -> None:
+def test_wrong_options_are_refused_before_anything_is_sent(changes: DataFrame, tmp_path: Path) -> None:
     with KlaviyoSimulator() as klaviyo:
         with pytest.raises(OptionError, match="on_delete: is required"):
-            written(assembler, klaviyo)
+            written(changes, klaviyo)
         with pytest.raises(SchemaError, match="change_column: the DataFrame has no column 'op'"):
-            written(assembler, klaviyo, change_column="op", on_delete="ignore")
+            written(changes, klaviyo, change_column="op", on_delete="ignore")
         with pytest.raises(SchemaError, match="change_order"):
-            written(assembler.drop("_commit_version"), klaviyo, on_delete="ignore")
+            written(changes.drop("_commit_version"), klaviyo, on_delete="ignore")
         with pytest.raises(OptionError, match="names several"):
-            written(assembler, klaviyo, list_id="Y6nRLr,Lst1Aa", on_delete="remove")
+            written(changes, klaviyo, list_id="Y6nRLr,Lst1Aa", on_delete="remove")
         with pytest.raises(OptionError, match="state_path"):
-            written(assembler, klaviyo, on_delete="ignore", state_path=str(tmp_path))
+            written(changes, klaviyo, on_delete="ignore", state_path=str(tmp_path))
         assert klaviyo.requests == []
 
 
-def test_the_calling_process_sends_both_ways_too(assembler: DataFrame) -> None:
+def test_the_calling_process_sends_upserts_and_deletes(changes: DataFrame) -> None:
     with KlaviyoSimulator() as klaviyo:
         klaviyo.add_profiles([{"email": "bob@example.com"}, {"email": "cat@example.com"}], "Y6nRLr")
-        report = written(assembler, klaviyo, on_delete="remove", send_from="driver")
+        report = written(changes, klaviyo, on_delete="remove", send_from="driver")
         assert on_list(klaviyo) == {"ann@example.com", "dan@example.com"}
         assert counts(report) == {"rows": 8, "delivered": 4, "skipped": 4}

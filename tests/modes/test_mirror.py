@@ -1,4 +1,4 @@
-"""A list becomes exactly the DataFrame, over real Spark and real HTTP, and never loses somebody by mistake."""
+"""A list becomes exactly the DataFrame, over real Spark and real HTTP; no member is removed by mistake."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import pytest
 
 from spark_klaviyo import write_klaviyo
 from spark_klaviyo.errors import OptionError, SchemaError
-from spark_klaviyo.modes.mirror.execute import all_kept
-from spark_klaviyo.modes.mirror.identities import of_people, packed, unpacked
+from spark_klaviyo.modes.mirror.execute import keep_all
+from spark_klaviyo.modes.mirror.identities import hash_people, pack, unpack
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.errors import RowsRejected, WriteStopped
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def test_the_list_becomes_exactly_the_dataframe(spark: SparkSession, tmp_path: P
         assert receipts.where("method = 'DELETE'").count() == 1
 
 
-def test_more_than_the_ceiling_stops_before_any_removal_and_says_both_counts(spark: SparkSession) -> None:
+def test_more_removals_than_allowed_stop_the_run_before_any_of_them(spark: SparkSession) -> None:
     with KlaviyoSimulator() as klaviyo:
         klaviyo.add_profiles([{"email": email} for email in emails(0, 20)], "Y6nRLr")
         with pytest.raises(WriteStopped, match=r"3 of the list's 22 members .*=10% lets 2 of 20 go") as raised:
@@ -143,7 +143,7 @@ def test_too_many_rejects_remove_nobody(spark: SparkSession) -> None:
         assert "a@example.com" in on_list(klaviyo)
 
 
-def test_what_must_be_readable_is_read_before_anything_is_sent(spark: SparkSession) -> None:
+def test_the_list_is_read_before_anything_is_sent(spark: SparkSession) -> None:
     scopes = ["lists:read", "lists:write", "profiles:write"]
     with KlaviyoSimulator(api_keys={"pk_test": scopes}) as klaviyo:
         with pytest.raises(WriteStopped, match="profiles:read"):
@@ -155,7 +155,7 @@ def test_what_must_be_readable_is_read_before_anything_is_sent(spark: SparkSessi
         assert {request.method for request in klaviyo.requests} == {"GET"}
 
 
-def test_members_that_cannot_be_read_to_the_end_are_left_alone(spark: SparkSession) -> None:
+def test_members_that_cannot_be_read_to_the_end_are_not_removed(spark: SparkSession) -> None:
     with KlaviyoSimulator() as klaviyo:
         klaviyo.add_profiles([{"email": email} for email in emails(0, 250)], "Y6nRLr")
         klaviyo.inject(Fault("status", path="/api/lists/Y6nRLr/profiles", status=403, after=2))
@@ -164,7 +164,7 @@ def test_members_that_cannot_be_read_to_the_end_are_left_alone(spark: SparkSessi
         assert len(klaviyo.lists["Y6nRLr"]) == 250
 
 
-def test_rows_that_nobody_can_tell_from_members_remove_nobody(spark: SparkSession) -> None:
+def test_rows_without_a_comparable_identifier_remove_nobody(spark: SparkSession) -> None:
     shaped = '{"type":"profile","attributes":{"email":"ann@example.com"}}'
     bare = '{"email":"bob@example.com"}'
     cases = [
@@ -194,18 +194,18 @@ def test_rows_without_any_identifier_that_members_have_are_refused_before_anythi
         assert klaviyo.requests == []
 
 
-def test_more_people_than_can_be_compared_end_as_stopped_with_the_counts() -> None:
-    people, lost = unpacked([packed(of_people([{"email": email, "id": email} for email in emails(0, 5)]))])
+def test_more_identifiers_than_can_be_compared_stop_the_run() -> None:
+    people, unidentified = unpack([pack(hash_people([{"email": email, "id": email} for email in emails(0, 5)]))])
     sent = TaskReport(rows=5, delivered=5)
-    assert all_kept(people, lost, sent, most=10) is None
-    ended = all_kept(people, lost, sent, most=9)
+    assert keep_all(people, unidentified, sent, most=10) is None
+    ended = keep_all(people, unidentified, sent, most=9)
     assert ended is not None
     assert ended.stopped is not None
     assert "10 identifiers are more than the 9" in ended.stopped[1]
     assert ended.delivered == 5
 
 
-def test_a_mirror_whose_list_nobody_may_read_carries_a_report(spark: SparkSession) -> None:
+def test_an_unreadable_list_stops_with_a_report(spark: SparkSession) -> None:
     with KlaviyoSimulator(api_keys=["pk_other"]) as klaviyo:
         with pytest.raises(WriteStopped, match="nothing was sent") as raised:
             mirrored(frame(spark, 0, 3), klaviyo)
@@ -214,7 +214,7 @@ def test_a_mirror_whose_list_nobody_may_read_carries_a_report(spark: SparkSessio
         assert raised.value.report.stopped[0] == "unauthorized"
 
 
-def test_a_name_and_a_state_go_with_a_mirror(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_mirror_takes_a_list_name_and_a_state(spark: SparkSession, tmp_path: Path) -> None:
     with KlaviyoSimulator() as klaviyo:
         klaviyo.add_profiles([{"email": "gone@example.com"}], "Y6nRLr")
         given = {"list_id": "name:Newsletter", "state_path": str(tmp_path / "state"), "max_removals": 1}
@@ -224,7 +224,7 @@ def test_a_name_and_a_state_go_with_a_mirror(spark: SparkSession, tmp_path: Path
         assert on_list(klaviyo) == set(emails(0, 5))
 
 
-def test_the_calling_process_mirrors_too(spark: SparkSession) -> None:
+def test_the_calling_process_mirrors(spark: SparkSession) -> None:
     with KlaviyoSimulator() as klaviyo:
         klaviyo.add_profiles([{"email": email} for email in emails(0, 20)], "Y6nRLr")
         report = mirrored(frame(spark, 1, 22), klaviyo, send_from="driver")
@@ -232,7 +232,7 @@ def test_the_calling_process_mirrors_too(spark: SparkSession) -> None:
         assert (report.delivered, report.removed) == (21, 1)
 
 
-def test_a_mirror_that_is_interrupted_before_its_first_row_was_stopped_and_found_no_empty_dataframe(
+def test_an_interruption_before_the_first_row_is_not_taken_for_an_empty_dataframe(
     spark: SparkSession, tmp_path: Path
 ) -> None:
     begun = tmp_path / "begun"

@@ -16,13 +16,13 @@ import pytest
 from spark_klaviyo import write_klaviyo
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.errors import OptionError, SchemaError
-from spark_klaviyo.modes.change_data.delete_plan import counterpart
+from spark_klaviyo.modes.change_data.delete_plan import delete_plan
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.readers import OneOf, yes_no
 from spark_klaviyo.options.table import BY_NAME, OPTIONS, Option
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.types import Field, Type
-from spark_klaviyo.report.counters import Counters
+from spark_klaviyo.report.counts.counters import Counters
 from spark_klaviyo.report.errors import RowsRejected
 from spark_klaviyo.report.progress import open_progress
 from spark_klaviyo.runs.outputs.outcome import return_or_raise
@@ -103,7 +103,7 @@ def deletes(name: str, choice: str) -> Observed:
     """The template that deletes of change data go to."""
     given = {"template": "add_profiles_to_list", "list_id": LIST, "api_key": KEY, "change_column": "op"}
     options = options_at(EntryPoint.FUNCTION, {**given, "confirm_deletion": "1", name: choice})
-    found = counterpart(options, make_plan(options, EMAIL, "run"))
+    found = delete_plan(options, make_plan(options, EMAIL, "run"))
     return found and found.options.template
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from spark_klaviyo.core.secrets import Secret
 from spark_klaviyo.options.choices import OnReject
-from spark_klaviyo.options.entrypoints import SESSION_ENTRY_POINTS, TASK_ENTRY_POINTS, EntryPoint
+from spark_klaviyo.options.entrypoints import TASK_ENTRY_POINTS, EntryPoint
 from tests.options.catalog import KEY, complaints, read, to_list
 
 pytestmark = pytest.mark.oldest
@@ -140,7 +140,7 @@ NEEDS_A_SESSION = {
 }
 
 
-@pytest.mark.parametrize("entry_point", TASK_ENTRY_POINTS, ids=lambda one: one.value)
+@pytest.mark.parametrize("entry_point", [one for one in EntryPoint if not one.has_session], ids=lambda one: one.value)
 @pytest.mark.parametrize("name", sorted(NEEDS_A_SESSION))
 def test_without_a_session_an_option_that_needs_one_is_refused(entry_point: EntryPoint, name: str) -> None:
     given = to_list(**{name: NEEDS_A_SESSION[name], "api_key": Secret(KEY)})
@@ -149,7 +149,7 @@ def test_without_a_session_an_option_that_needs_one_is_refused(entry_point: Entr
     assert ("klaviyo_batch_writer" if entry_point is EntryPoint.STREAM else "write_klaviyo") in said[0]
 
 
-@pytest.mark.parametrize("entry_point", SESSION_ENTRY_POINTS, ids=lambda one: one.value)
+@pytest.mark.parametrize("entry_point", [one for one in EntryPoint if one.has_session], ids=lambda one: one.value)
 def test_with_a_session_every_option_is_taken(entry_point: EntryPoint) -> None:
     given = to_list(**NEEDS_A_SESSION, api_key=Secret(KEY))
     del given["state_path"]  # which change data does not take

@@ -32,11 +32,11 @@ def test_the_requests_are_those_that_the_write_sends(people: DataFrame) -> None:
         assert klaviyo.requests == []
         write_klaviyo(few, **LIST, base_url=klaviyo.url)
         sent = next(request for request in klaviyo.requests if request.method == "POST")
-        (foreseen,) = seen.requests
-        assert (foreseen.method, foreseen.url) == ("POST", klaviyo.url + sent.path)
-        assert json.loads(foreseen.body) == json.loads(sent.body)
-        assert (foreseen.rows, foreseen.bytes) == (3, len(sent.body))
-        for name, value in foreseen.headers:
+        (previewed,) = seen.requests
+        assert (previewed.method, previewed.url) == ("POST", klaviyo.url + sent.path)
+        assert json.loads(previewed.body) == json.loads(sent.body)
+        assert (previewed.rows, previewed.bytes) == (3, len(sent.body))
+        for name, value in previewed.headers:
             if name != "Authorization":
                 assert sent.headers[name] == value
 
@@ -44,16 +44,16 @@ def test_the_requests_are_those_that_the_write_sends(people: DataFrame) -> None:
 def test_the_key_is_nowhere(people: DataFrame) -> None:
     seen = preview_klaviyo(people.limit(2), **LIST)
     assert ("Authorization", "Klaviyo-API-Key ***") in seen.requests[0].headers
-    told = f"{seen}{seen!r}{seen.text(bodies=True)}{seen.to_dict(bodies=True)}{seen._repr_html_()}"
-    assert "secret_of_mine" not in told
+    shown = f"{seen}{seen!r}{seen.text(bodies=True)}{seen.to_dict(bodies=True)}{seen._repr_html_()}"
+    assert "secret_of_mine" not in shown
 
 
-def test_no_key_is_needed_to_look(people: DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_key_is_needed(people: DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("KLAVIYO_API_KEY", raising=False)
     assert preview_klaviyo(people, template="add_profiles_to_list", list_id="Y6nRLr").rows == 1_200
 
 
-def test_only_the_first_rows_are_shown_and_all_are_reckoned(people: DataFrame) -> None:
+def test_only_the_first_rows_are_shown_and_all_are_estimated(people: DataFrame) -> None:
     seen = preview_klaviyo(people, rows=2, **LIST, max_rows=500)
     assert [request.rows for request in seen.requests] == [2]
     assert seen.rows == 1_200
@@ -64,7 +64,7 @@ def test_only_the_first_rows_are_shown_and_all_are_reckoned(people: DataFrame) -
     assert seen.bytes_expected > 1_200 * one
 
 
-def test_bytes_and_requests_come_true(people: DataFrame) -> None:
+def test_estimated_bytes_and_requests_are_those_of_the_write(people: DataFrame) -> None:
     with KlaviyoSimulator() as klaviyo:
         given = {**LIST, "base_url": klaviyo.url, "max_bytes": 20_000, "tasks": 1}
         seen = preview_klaviyo(people, **given)
@@ -87,7 +87,7 @@ def test_a_quota_lets_its_number_pass_at_once(requests: int, seconds: float) -> 
     assert quota_seconds(Quota(((10, 1.0), (150, 60.0))), requests) == seconds
 
 
-def test_every_column_is_told_with_its_place_and_near_misses_are_asked_about(people: DataFrame) -> None:
+def test_every_column_is_listed_with_its_field_and_near_misses_have_a_hint(people: DataFrame) -> None:
     seen = preview_klaviyo(people, **LIST)
     assert [(column.column, column.becomes) for column in seen.mapping] == [
         ("email", "email"),
@@ -98,7 +98,7 @@ def test_every_column_is_told_with_its_place_and_near_misses_are_asked_about(peo
     assert {column.column: column.hint for column in seen.mapping if column.hint} == {"e_mail2": "did you mean email?"}
 
 
-def test_dropped_columns_and_steering_columns_are_told(people: DataFrame) -> None:
+def test_dropped_columns_and_columns_of_settings_are_listed(people: DataFrame) -> None:
     given = {**LIST, "list_id": "column:e_mail2"}
     seen = preview_klaviyo(people, **given, other_columns="drop")
     becomes = {column.column: column.becomes for column in seen.mapping}
@@ -107,7 +107,7 @@ def test_dropped_columns_and_steering_columns_are_told(people: DataFrame) -> Non
     assert json.loads(seen.requests[0].body)["data"]["relationships"]["lists"]["data"][0]["id"] == "gold"
 
 
-def test_rows_that_would_be_rejected_are_told_with_the_reason_and_without_their_values(spark: SparkSession) -> None:
+def test_rejected_rows_are_listed_with_the_reason_and_without_their_values(spark: SparkSession) -> None:
     rows = [("ann@example.com", 1.0), ("not an address", 1.0), (None, 1.0), ("bob@example.com", float("nan"))]
     seen = preview_klaviyo(spark.createDataFrame(rows, "email string, spent double").coalesce(1), **LIST)
     assert [(row.row, row.code) for row in seen.rejected] == [
@@ -119,7 +119,7 @@ def test_rows_that_would_be_rejected_are_told_with_the_reason_and_without_their_
     assert seen.requests_expected == 1
 
 
-def test_repeated_identifiers_are_said(spark: SparkSession) -> None:
+def test_repeated_identifiers_are_warned_about(spark: SparkSession) -> None:
     frame = spark.createDataFrame([("ann@example.com",), ("Ann@example.com",)], "email string").coalesce(1)
     assert any("replaces them" in warning for warning in preview_klaviyo(frame, **LIST).warnings)
 
@@ -135,11 +135,13 @@ def test_a_name_is_looked_up_where_there_is_a_key(people: DataFrame, monkeypatch
             preview_klaviyo(people, **{**given, "list_id": "name:Nowhere"})
         asked = len(klaviyo.requests)
         del given["api_key"]
-        assert any("without a key nobody can be asked" in told for told in preview_klaviyo(people, **given).warnings)
+        assert any(
+            "without a key it cannot be looked up" in warning for warning in preview_klaviyo(people, **given).warnings
+        )
         assert len(klaviyo.requests) == asked
 
 
-def test_a_name_that_cannot_be_looked_up_is_said_and_the_rest_is_shown(people: DataFrame) -> None:
+def test_a_name_that_cannot_be_looked_up_is_a_warning(people: DataFrame) -> None:
     with KlaviyoSimulator(api_keys=["pk_other"]) as klaviyo:
         seen = preview_klaviyo(people, **{**LIST, "list_id": "name:Newsletter"}, base_url=klaviyo.url)
         assert any("refuses this key" in warning for warning in seen.warnings)
@@ -164,7 +166,7 @@ def test_manual_requests_are_shown_with_secrets_hidden(people: DataFrame) -> Non
     assert "p0%40example.com" not in str(seen)
 
 
-def test_the_old_form_shows_its_body_without_the_key(people: DataFrame) -> None:
+def test_the_v2_api_shows_its_body_without_the_key(people: DataFrame) -> None:
     seen = preview_klaviyo(people.limit(2), **LIST, api="v2")
     body = json.loads(seen.requests[0].body)
     assert body["api_key"] == "***"
@@ -188,8 +190,8 @@ def test_deleting_says_which_number_the_write_will_ask_for(people: DataFrame) ->
         "other_columns": "drop",
     }
     for number in (None, 3):
-        told = preview_klaviyo(people.limit(4), **given, confirm_deletion=number).warnings
-        assert any("4 rows would be deleted for good" in warning for warning in told)
+        warnings = preview_klaviyo(people.limit(4), **given, confirm_deletion=number).warnings
+        assert any("4 rows would be deleted for good" in warning for warning in warnings)
     assert preview_klaviyo(people.limit(4), **given, confirm_deletion=4).warnings == ()
 
 
@@ -198,7 +200,7 @@ def test_an_empty_dataframe_makes_no_request(people: DataFrame) -> None:
     assert (seen.rows, seen.requests, seen.requests_expected, seen.minutes_expected) == (0, (), 0, 0.0)
 
 
-def test_what_cannot_be_written_cannot_be_previewed(people: DataFrame) -> None:
+def test_wrong_options_and_schemas_are_refused(people: DataFrame) -> None:
     with pytest.raises(OptionError, match="list_id"):
         preview_klaviyo(people, template="add_profiles_to_list")
     with pytest.raises(SchemaError, match="no column is an identifier"):
@@ -207,7 +209,7 @@ def test_what_cannot_be_written_cannot_be_previewed(people: DataFrame) -> None:
         preview_klaviyo(people, rows=-1, **LIST)
 
 
-def test_change_data_is_shown_both_ways_with_what_is_skipped(spark: SparkSession) -> None:
+def test_change_data_shows_upserts_and_deletes_and_counts_the_skipped(spark: SparkSession) -> None:
     rows = [
         ("ann@example.com", "insert", 1),
         ("ann@example.com", "update_postimage", 2),
@@ -220,13 +222,13 @@ def test_change_data_is_shown_both_ways_with_what_is_skipped(spark: SparkSession
     assert seen.requests_expected == 2
     assert [request.method for request in seen.requests] == ["POST", "DELETE"]
     assert [column.column for column in seen.mapping] == ["email"]
-    told = " ".join(seen.warnings)
-    assert "deletes, which mean remove: 1" in told
-    assert "older changes, to be skipped: 1" in told
-    assert "changes of no known kind, to be rejected: 1" in told
+    warnings = " ".join(seen.warnings)
+    assert "deletes, which mean remove: 1" in warnings
+    assert "older changes, to be skipped: 1" in warnings
+    assert "changes of no known kind, to be rejected: 1" in warnings
 
 
-def test_a_mirror_shows_who_would_come_and_who_would_go(spark: SparkSession) -> None:
+def test_a_mirror_shows_who_would_be_added_and_removed(spark: SparkSession) -> None:
     frame = spark.createDataFrame([(f"p{number}@example.com",) for number in range(5)], "email string")
     with KlaviyoSimulator() as klaviyo:
         klaviyo.add_profiles([{"email": f"P{number}@example.com"} for number in range(3, 23)], "Y6nRLr")
@@ -251,7 +253,7 @@ def test_a_mirror_shows_who_would_come_and_who_would_go(spark: SparkSession) -> 
         assert len(klaviyo.lists["Y6nRLr"]) == 20
 
 
-def test_a_mirror_counts_who_comes_once_and_not_those_who_would_be_rejected(spark: SparkSession) -> None:
+def test_a_mirror_counts_each_added_person_once_and_no_rejected_ones(spark: SparkSession) -> None:
     rows = [("p0@example.com", 1.0), ("nobody", 1.0), ("bad@example.com", float("nan")), ("new@example.com", 1.0)]
     rows += [("p0@example.com", 1.0)] * 300 + [("New@example.com", 2.0), ("last@example.com", 1.0)]
     frame = spark.createDataFrame(rows, "email string, spent double").coalesce(1)
@@ -268,8 +270,8 @@ def test_a_mirror_counts_who_comes_once_and_not_those_who_would_be_rejected(spar
             preview_klaviyo(exchanged, **LIST, base_url=klaviyo.url, list_mode="mirror")
 
 
-def test_a_mirror_whose_list_cannot_be_read_is_previewed_all_the_same(people: DataFrame) -> None:
+def test_a_mirror_whose_list_cannot_be_read_is_previewed_with_a_warning(people: DataFrame) -> None:
     with KlaviyoSimulator(api_keys=["pk_other"]) as klaviyo:
         seen = preview_klaviyo(people, **LIST, base_url=klaviyo.url, list_mode="mirror")
         assert seen.mirror is None
-        assert any("cannot be told" in warning for warning in seen.warnings)
+        assert any("the list cannot be read" in warning for warning in seen.warnings)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from spark_klaviyo.core.models import Quota, Receipt, Rejection, Reply
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.pages.check import CheckLine, CheckResult
 from spark_klaviyo.report.pages.preview import MappedColumn, Preview, PreviewRejection, PreviewRequest
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.report.task_report import TaskReport
 
 START = 1_760_000_000.0
 PERSON = "ann.secret@example.com"

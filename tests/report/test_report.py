@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from spark_klaviyo.errors import OptionError
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.errors import RowsRejected
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.report.task_report import TaskReport
 
 
 def test_counts_that_do_not_add_up_are_refused_with_the_counts() -> None:

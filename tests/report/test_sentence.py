@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from spark_klaviyo.report.counts.text import duration, listed, share, size
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.report.text import duration, listed, share, size
 
 
 def report(**counts: object) -> WriteReport:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_klaviyo.report.series import MAX_BUCKETS, Series
+from spark_klaviyo.report.counts.series import MAX_BUCKETS, Series
 
 events = st.lists(st.tuples(st.floats(0, 2e9), st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)), max_size=30)
 Events = list[tuple[float, int, int, int]]

@@ -44,7 +44,9 @@ def test_as_many_rows_as_were_confirmed_are_deleted(spark: SparkSession, klaviyo
 
 
 @pytest.mark.parametrize("confirmed", [0, 5, 7, 600])
-def test_another_number_of_rows_deletes_nobody(spark: SparkSession, klaviyo: KlaviyoSimulator, confirmed: int) -> None:
+def test_any_other_number_of_rows_deletes_nothing(
+    spark: SparkSession, klaviyo: KlaviyoSimulator, confirmed: int
+) -> None:
     with pytest.raises(OptionError, match=rf"6 rows would be deleted .*, not {confirmed}; nothing was sent"):
         delete(frame(spark), klaviyo, confirm_deletion=confirmed)
     assert klaviyo.requests == []

@@ -1,4 +1,4 @@
-"""Session doors: a job's receipt is on disk the moment its request is answered, where anything but Spark can write."""
+"""The receipt of a job is on disk as soon as its request is answered, where pyarrow can write to the location."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.encode.encoder import encode_batches
-from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.runs.outputs.crash_receipts import OPEN_RECEIPTS, UNWRITTEN, CrashReceipts
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.task.context import SendContextFactory
@@ -25,42 +25,44 @@ def klaviyo() -> Iterator[KlaviyoSimulator]:
         yield simulator
 
 
-def sent(klaviyo: KlaviyoSimulator, early: CrashReceipts) -> Iterator[TaskEvent]:
+def sent(klaviyo: KlaviyoSimulator, receipts: CrashReceipts) -> Iterator[TaskEvent]:
     """A hundred people, ten a request."""
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=10)
     with SendContextFactory(ScaledClock(60.0)).open(plan, 0, 0) as context:
         encoded = encode_batches(batches_of(people(100), 50), plan)
-        yield from early.record(run_task(plan, encoded, context), context)
+        yield from receipts.record(run_task(plan, encoded, context), context)
 
 
-def test_a_job_is_on_record_before_anybody_hears_of_it(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
-    early = CrashReceipts("run", str(tmp_path))
-    told = []
-    for event in sent(klaviyo, early):
+def test_the_receipt_of_a_job_is_on_disk_before_its_event_is_passed_on(
+    klaviyo: KlaviyoSimulator, tmp_path: Path
+) -> None:
+    receipts = CrashReceipts("run", str(tmp_path))
+    seen = []
+    for event in sent(klaviyo, receipts):
         if isinstance(event, Receipt):
-            told.append(event.job_id)
-            assert sorted(pq.read_table(tmp_path / OPEN_RECEIPTS)["job_id"].to_pylist()) == sorted(map(str, told))
-    assert set(told) == set(klaviyo.jobs)
+            seen.append(event.job_id)
+            assert sorted(pq.read_table(tmp_path / OPEN_RECEIPTS)["job_id"].to_pylist()) == sorted(map(str, seen))
+    assert set(seen) == set(klaviyo.jobs)
     CrashReceipts("another", str(tmp_path)).remove()
     assert len(list((tmp_path / OPEN_RECEIPTS).iterdir())) == 10
-    early.remove()
+    receipts.remove()
     assert list((tmp_path / OPEN_RECEIPTS).iterdir()) == []
 
 
-def test_a_place_that_fails_does_not_stop_the_sending(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
+def test_a_location_that_fails_does_not_stop_the_sending(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    early = CrashReceipts("run", str(tmp_path / "file" / "receipts"))
-    *events, report = sent(klaviyo, early)
+    receipts = CrashReceipts("run", str(tmp_path / "file" / "receipts"))
+    *events, report = sent(klaviyo, receipts)
     assert isinstance(report, TaskReport)
     assert (report.accepted, report.stopped, report.warnings) == (100, None, {UNWRITTEN: 1})
     assert sum(isinstance(event, Receipt) for event in events) == 10
 
 
 @pytest.mark.parametrize("place", [None, "nosuchscheme://somewhere/receipts", "/no/such/folder/on/this/machine"])
-def test_nothing_is_written_early_where_only_spark_can_write(klaviyo: KlaviyoSimulator, place: str | None) -> None:
-    early = CrashReceipts("run", place).if_usable()
-    assert early.location is None
-    *_, report = sent(klaviyo, early)
+def test_nothing_is_written_at_once_where_only_spark_can_write(klaviyo: KlaviyoSimulator, place: str | None) -> None:
+    receipts = CrashReceipts("run", place).if_usable()
+    assert receipts.location is None
+    *_, report = sent(klaviyo, receipts)
     assert isinstance(report, TaskReport)
     assert report.warnings == {}
-    early.remove()
+    receipts.remove()

@@ -1,4 +1,4 @@
-"""Session doors: rejects, receipts and runs written through Spark, the DataFrame evaluated exactly once."""
+"""Rejects, receipts and runs written through Spark; the DataFrame is evaluated exactly once."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def write(df: DataFrame, klaviyo: KlaviyoSimulator, **options: object) -> WriteR
     return write_klaviyo(df, **{**given, "max_rows": 20, **options})
 
 
-def places(folder: Path) -> dict[str, Any]:
+def dataset_paths(folder: Path) -> dict[str, Any]:
     return {f"{name}_path": str(folder / name) for name in ("rejects", "receipts", "runs")}
 
 
@@ -67,7 +67,7 @@ def test_every_row_and_every_request_is_in_the_datasets(
     spark: SparkSession, klaviyo: KlaviyoSimulator, tmp_path: Path
 ) -> None:
     klaviyo.inject(Fault("job_row_errors", identifiers=("p7@example.com",), detail="No such place"))
-    report = write(people(spark), klaviyo, **places(tmp_path))
+    report = write(people(spark), klaviyo, **dataset_paths(tmp_path))
     assert (report.delivered, report.rejected) == (94, 6)
 
     rejects = spark.read.parquet(str(tmp_path / "rejects"))
@@ -99,7 +99,7 @@ def test_every_row_and_every_request_is_in_the_datasets(
 def test_runs_are_appended_and_a_report_shows_its_own(
     spark: SparkSession, klaviyo: KlaviyoSimulator, tmp_path: Path
 ) -> None:
-    paths = places(tmp_path)
+    paths = dataset_paths(tmp_path)
     del paths["runs_path"]
     first = write(people(spark), klaviyo, **paths)
     second = write(people(spark, 50), klaviyo, **paths)
@@ -108,9 +108,7 @@ def test_runs_are_appended_and_a_report_shows_its_own(
     assert spark.read.parquet(str(tmp_path / "rejects")).count() == 8
 
 
-def test_the_datasets_are_there_when_nothing_is_in_them(
-    spark: SparkSession, klaviyo: KlaviyoSimulator, tmp_path: Path
-) -> None:
+def test_datasets_without_a_row_can_be_read(spark: SparkSession, klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
     write(people(spark, 3), klaviyo, rejects_path=str(tmp_path / "rejects"))
     assert spark.read.parquet(str(tmp_path / "rejects")).count() == 0
 
@@ -128,22 +126,20 @@ def test_the_frame_is_evaluated_exactly_once(
     assert seen.value == 100
 
 
-def test_rejects_that_were_mended_are_written_again(
-    spark: SparkSession, klaviyo: KlaviyoSimulator, tmp_path: Path
-) -> None:
+def test_repaired_rejects_are_written_again(spark: SparkSession, klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
     from pyspark.sql.functions import regexp_replace
 
     klaviyo.inject(Fault("job_row_errors", identifiers=("p7@example.com",)))
     first = write(people(spark), klaviyo, rejects_path=str(tmp_path / "rejects"))
     klaviyo.clear_faults()
     bad = as_frame(first.rejects)
-    mended = bad.withColumn("record", regexp_replace("record", '"bad"', '"mended@example.com"')).select("record")
-    second = write(mended, klaviyo, record_column="record", max_rows=1)
+    repaired = bad.withColumn("record", regexp_replace("record", '"bad"', '"repaired@example.com"')).select("record")
+    second = write(repaired, klaviyo, record_column="record", max_rows=1)
     assert (second.rows, second.delivered) == (6, 6)
     held = {profile["email"]: profile for profile in klaviyo.profiles}
     assert held["p7@example.com"]["first_name"] == "N7"
     assert held["p7@example.com"]["properties"] == {"tier": "tier 1"}
-    assert held["mended@example.com"]["properties"]["tier"].startswith("tier")
+    assert held["repaired@example.com"]["properties"]["tier"].startswith("tier")
 
 
 def test_tables_of_the_catalog_are_written(spark: SparkSession, klaviyo: KlaviyoSimulator) -> None:
@@ -162,7 +158,7 @@ def test_tables_of_the_catalog_are_written(spark: SparkSession, klaviyo: Klaviyo
             spark.sql(f"DROP TABLE IF EXISTS {name}")
 
 
-def test_two_runs_write_to_the_same_place_at_the_same_time(
+def test_two_runs_write_to_the_same_location_at_the_same_time(
     spark: SparkSession, klaviyo: KlaviyoSimulator, tmp_path: Path
 ) -> None:
     def one(number: int) -> None:
@@ -182,7 +178,7 @@ def test_two_runs_write_to_the_same_place_at_the_same_time(
 
 
 @pytest.mark.parametrize("option", ["rejects_path", "receipts_path", "runs_path"])
-def test_a_place_that_cannot_be_written_is_refused_before_anything_is_sent(
+def test_a_location_that_cannot_be_written_is_refused_before_anything_is_sent(
     spark: SparkSession, klaviyo: KlaviyoSimulator, tmp_path: Path, option: str
 ) -> None:
     (tmp_path / "file").write_text("no folder")
@@ -205,15 +201,15 @@ def test_more_rows_refused_by_jobs_than_one_chunk_holds(
     assert spark.read.parquet(str(tmp_path / "rejects")).select("email").distinct().count() == rows
 
 
-def test_errors_carry_the_report_and_the_datasets_are_written_all_the_same(
+def test_errors_carry_the_report_and_the_datasets_are_written(
     spark: SparkSession, klaviyo: KlaviyoSimulator, tmp_path: Path
 ) -> None:
     with pytest.raises(RowsRejected) as refused:
-        write(people(spark), klaviyo, on_reject="fail", **places(tmp_path))
+        write(people(spark), klaviyo, on_reject="fail", **dataset_paths(tmp_path))
     assert refused.value.report is not None
     assert as_frame(refused.value.report.rejects).count() == 5
     with pytest.raises(WriteStopped, match="max_rejects") as stopped:
-        write(people(spark), klaviyo, max_rejects="4%", **places(tmp_path))
+        write(people(spark), klaviyo, max_rejects="4%", **dataset_paths(tmp_path))
     assert stopped.value.report is not None
     assert (stopped.value.report.rows, stopped.value.report.rejected) == (100, 5)
     lines = {row["run_id"]: row["stopped"] for row in spark.read.parquet(str(tmp_path / "runs")).collect()}
@@ -235,29 +231,29 @@ def test_a_refused_key_leaves_a_report_and_its_receipt(
     assert as_frame(report.receipts).where("outcome = 'accepted' AND job_id IS NOT NULL").count() == 1
 
 
-def test_other_doors_append_to_the_same_datasets(
+def test_other_entry_points_append_to_the_same_datasets(
     spark: SparkSession, klaviyo: KlaviyoSimulator, tmp_path: Path
 ) -> None:
-    options = {**places(tmp_path), "template": "bulk_import_profiles", "base_url": klaviyo.url, "max_rows": 20}
-    write(people(spark), klaviyo, **places(tmp_path))
+    options = {**dataset_paths(tmp_path), "template": "bulk_import_profiles", "base_url": klaviyo.url, "max_rows": 20}
+    write(people(spark), klaviyo, **dataset_paths(tmp_path))
     writer = klaviyo_partition_writer(schema=people(spark).schema, api_key=KEY, **options)
     people(spark).foreachPartition(writer)
-    doors = 2
+    writes = 2
     if hasattr(spark, "dataSource"):
         register(spark, api_key=KEY, on_reject="keep")
         people(spark).write.format("klaviyo").mode("append").options(**options).save()
-        doors = 3
+        writes = 3
     rejects = spark.read.parquet(str(tmp_path / "rejects"))
-    assert [row["count"] for row in rejects.groupBy("run_id").count().collect()] == [5] * doors
+    assert [row["count"] for row in rejects.groupBy("run_id").count().collect()] == [5] * writes
     receipts = spark.read.parquet(str(tmp_path / "receipts"))
     assert {row["outcome"] for row in receipts.collect()} == {"delivered"}
     rows = spark.read.parquet(str(tmp_path / "runs")).groupBy("run_id").agg({"rows": "sum"}).collect()
-    assert [row[1] for row in rows] == [100] * doors
+    assert [row[1] for row in rows] == [100] * writes
     assert writer.report is not None
     assert (writer.report.delivered, writer.report.rejected) == (95, 5)
 
 
-def test_ten_times_the_rejects_take_no_more_of_the_driver(
+def test_ten_times_the_rejects_take_no_more_memory_in_the_driver(
     spark: SparkSession, klaviyo: KlaviyoSimulator, tmp_path: Path
 ) -> None:
     bad = "concat('nobody', id) AS email"

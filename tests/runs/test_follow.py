@@ -1,4 +1,4 @@
-"""Following later: the jobs of receipts are settled without Spark, and the receipts say so."""
+"""follow_klaviyo follows the jobs of receipts without Spark, and appends their outcomes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def klaviyo() -> Iterator[KlaviyoSimulator]:
 
 
 def leave_open(klaviyo: KlaviyoSimulator, place: Path, *, cut: bool = False) -> None:
-    """Send a hundred people in ten jobs that nobody follows; `cut`: by a task that dies."""
+    """Send a hundred people in ten jobs that are not followed; `cut`: by a task that is killed."""
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=10, wait_for_jobs=cut)
     outputs = TaskOutputs(None, str(place))
     rows = pa.Table.from_pylist(people(100)).to_batches()
@@ -71,7 +71,7 @@ def settled(place: Path) -> list[str]:
     return sorted(row["outcome"] for row in rows if row["outcome"] != "accepted")
 
 
-def test_open_jobs_are_settled_and_their_receipts_get_a_further_row(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
+def test_open_jobs_are_followed_and_their_receipts_get_a_further_row(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
     leave_open(klaviyo, tmp_path / "receipts")
     report = follow(klaviyo, tmp_path / "receipts")
     assert (report.rows, report.delivered, report.template) == (100, 100, "bulk_import_profiles")
@@ -80,7 +80,7 @@ def test_open_jobs_are_settled_and_their_receipts_get_a_further_row(klaviyo: Kla
     assert {row["run_id"] for row in rows} == {"run"}
 
 
-def test_what_is_settled_is_not_asked_again(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
+def test_a_job_that_has_ended_is_not_followed_again(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
     leave_open(klaviyo, tmp_path)
     follow(klaviyo, tmp_path)
     before = len(klaviyo.requests)
@@ -88,7 +88,7 @@ def test_what_is_settled_is_not_asked_again(klaviyo: KlaviyoSimulator, tmp_path:
     assert len(klaviyo.requests) == before
 
 
-def test_a_run_that_was_cut_off_is_found_and_has_one_row_a_request_afterwards(
+def test_a_killed_run_is_followed_and_has_one_row_a_request_afterwards(
     klaviyo: KlaviyoSimulator, tmp_path: Path
 ) -> None:
     leave_open(klaviyo, tmp_path, cut=True)
@@ -98,7 +98,7 @@ def test_a_run_that_was_cut_off_is_found_and_has_one_row_a_request_afterwards(
     assert list((tmp_path / OPEN_RECEIPTS).iterdir()) == []
 
 
-def test_a_run_cut_off_while_it_followed_its_jobs_is_found_in_its_staging_place(
+def test_a_run_killed_while_it_followed_its_jobs_is_found_in_its_staging_location(
     klaviyo: KlaviyoSimulator, tmp_path: Path
 ) -> None:
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=10)
@@ -113,7 +113,7 @@ def test_a_run_cut_off_while_it_followed_its_jobs_is_found_in_its_staging_place(
     assert follow(klaviyo, tmp_path).rows == 0
 
 
-def test_rejected_rows_of_a_run_that_was_cut_off_are_recovered_from_its_staging_place_once(
+def test_rejected_rows_of_a_killed_run_are_recovered_from_its_staging_location_once(
     klaviyo: KlaviyoSimulator, tmp_path: Path
 ) -> None:
     receipts, rejects = tmp_path / "receipts", tmp_path / "rejects"
@@ -149,7 +149,7 @@ def test_rows_that_jobs_refused_are_rejected_under_their_own_run(klaviyo: Klaviy
 
 
 class Dying(ScaledClock):
-    """A clock on which the process dies once a place holds so many files."""
+    """A clock on which the process is killed once a folder holds so many files."""
 
     def __init__(self, place: Path, files: int) -> None:
         super().__init__(60.0)
@@ -174,7 +174,7 @@ def test_rejected_rows_are_on_disk_before_a_receipt_says_that_their_job_has_ende
     assert len(pq.read_table(rejects)) >= sum(row["rows"] for row in ended)
 
 
-def test_requests_that_were_answered_with_one_job_are_all_settled(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
+def test_all_requests_that_were_answered_with_one_job_are_settled(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
     leave_open(klaviyo, tmp_path)
     [file] = tmp_path.glob("*.parquet")
     table = pq.read_table(file)
@@ -194,7 +194,7 @@ def test_a_job_that_is_still_open_stays_open(klaviyo: KlaviyoSimulator, tmp_path
     assert follow(klaviyo, tmp_path, job_timeout_seconds=60).rows == 10
 
 
-def test_a_job_that_klaviyo_forgot_is_settled_as_gone(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
+def test_a_job_that_klaviyo_no_longer_knows_is_settled_as_gone(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
     leave_open(klaviyo, tmp_path)
     klaviyo.inject(Fault("job_gone"))
     klaviyo.account.jobs.by_id.clear()
@@ -209,7 +209,7 @@ def test_the_receipts_of_a_report_can_be_followed(klaviyo: KlaviyoSimulator, tmp
     assert follow_klaviyo(held, api_key=KEY, base_url=klaviyo.url).delivered == 100
 
 
-def test_a_key_goes_only_where_the_caller_says(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
+def test_a_key_is_sent_only_to_the_address_that_the_caller_gives(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
     leave_open(klaviyo, tmp_path)
     with pytest.raises(OptionError, match="these receipts were written at http://127"):
         follow_klaviyo(str(tmp_path), api_key=KEY)
@@ -233,7 +233,7 @@ def test_what_cannot_be_followed_is_refused(
         follow_klaviyo(place, api_key=KEY, **options)
 
 
-def test_a_folder_of_something_else_is_no_receipts(tmp_path: Path) -> None:
+def test_a_folder_of_other_files_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1]}), tmp_path / "x.parquet")
     with pytest.raises(OptionError, match="holds something else: it has no column run_id"):
         follow_klaviyo(str(tmp_path), api_key=KEY)
@@ -242,7 +242,7 @@ def test_a_folder_of_something_else_is_no_receipts(tmp_path: Path) -> None:
         follow_klaviyo(str(tmp_path), api_key=KEY)
 
 
-def test_the_command_follows(
+def test_the_command_line_follows(
     klaviyo: KlaviyoSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     leave_open(klaviyo, tmp_path)

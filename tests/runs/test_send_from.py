@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_klaviyo import WriteReport, WriteStopped, write_klaviyo
-from spark_klaviyo.runs.connectivity import can_connect
 from spark_klaviyo.runs.send_from_driver import BLOCK_BYTES, as_blocks
+from spark_klaviyo.runs.spark.connectivity import can_connect
 from spark_klaviyo.simulator import KlaviyoSimulator
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def profiles(klaviyo: KlaviyoSimulator) -> list[str]:
 
 
 @pytest.mark.parametrize("nulls", ["omit", "send"])
-def test_both_ways_make_the_same_records_counts_and_datasets(
+def test_driver_and_executors_make_the_same_records_counts_and_datasets(
     spark: SparkSession, klaviyo: KlaviyoSimulator, tmp_path: Path, nulls: str
 ) -> None:
     """With `nulls=send` the JVM cannot make the records, so they are made where they are sent."""
@@ -82,7 +82,7 @@ def test_the_calling_process_evaluates_each_row_once(spark: SparkSession, klaviy
 
 
 @WAYS
-def test_an_interrupted_write_sends_nothing_more_and_hands_back_its_report(
+def test_an_interrupted_write_stops_sending_and_raises_with_its_report(
     spark: SparkSession, klaviyo: KlaviyoSimulator, way: str
 ) -> None:
     klaviyo.latency = 0.2
@@ -114,14 +114,14 @@ def test_blocks_hold_every_row_once_and_are_small(sizes: list[int], megabytes: i
     text = "x" * (megabytes * 400_000)
     batches = [pa.RecordBatch.from_pydict({"at": list(range(size)), "text": [text] * size}) for size in sizes]
     back = []
-    for told in as_blocks(iter(batches)):
-        for block in told.column(0).to_pylist():
+    for rows in as_blocks(iter(batches)):
+        for block in rows.column(0).to_pylist():
             assert len(block) <= BLOCK_BYTES + len(text) + 10_000
             back += pa.ipc.open_stream(block).read_all().column("at").to_pylist()
     assert back == [at for size in sizes for at in range(size)]
 
 
-def test_a_host_is_reached_where_somebody_listens(klaviyo: KlaviyoSimulator) -> None:
+def test_a_connection_opens_where_a_server_listens(klaviyo: KlaviyoSimulator) -> None:
     closed = KlaviyoSimulator()
     url = closed.url
     closed.stop()

@@ -113,7 +113,7 @@ def test_arrow_s_matcher_agrees_with_python_s() -> None:
         assert found == [bool(re.fullmatch(pattern, text)) for text in TEXTS]
 
 
-def test_numbers_of_many_countries_are_told_apart_in_one_batch() -> None:
+def test_numbers_of_many_countries_are_checked_in_one_batch() -> None:
     examples = [phonenumbers.example_number(region) for region in phonenumbers.SUPPORTED_REGIONS]
     texts = [phonenumbers.format_number(one, phonenumbers.PhoneNumberFormat.E164) for one in examples if one]
     passed = possible_numbers(pa.array(texts))

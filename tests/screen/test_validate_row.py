@@ -24,9 +24,9 @@ def profile(**attributes: object) -> bytes:
     return json.dumps({"type": "profile", "attributes": attributes}, ensure_ascii=False).encode()
 
 
-def sent(made: WritePlan, text: bytes, **aside: str) -> dict[str, object]:
+def sent(made: WritePlan, text: bytes, **params: str) -> dict[str, object]:
     """The attributes that are sent for a record."""
-    judged = validate_row(made, text, aside)
+    judged = validate_row(made, text, params)
     assert judged.text is not None, judged.problem
     attributes = json.loads(judged.text)["attributes"]
     assert isinstance(attributes, dict)

@@ -1,4 +1,4 @@
-"""A session that records everything it can: every door, well and badly used, with a recognisable key and email.
+"""A session that records everything it can: every entry point, used well and badly, with a recognisable key and email.
 
 `python -m tests.secrets.spill URL FOLDER`: the key is in KLAVIYO_API_KEY. What the user sees goes to standard output,
 logs at DEBUG to standard error, Spark's event log, its REST answers and the process list into FOLDER.
@@ -69,8 +69,8 @@ def say(*words: object) -> None:
     sys.stdout.write(" ".join(map(str, words)) + "\n")
 
 
-def door(name: str, use: Callable[[], object]) -> None:
-    """Use a door; print what it gives or raises, with every cause."""
+def attempt(name: str, use: Callable[[], object]) -> None:
+    """Use an entry point; print what it returns or raises, with every cause."""
     say("---", name)
     try:
         say(repr(use()))
@@ -87,22 +87,22 @@ def chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def used(df: DataFrame, spark: SparkSession, url: str, folder: Path) -> None:
-    """Every door, well and badly."""
+    """Every entry point, well and badly."""
     one: dict[str, object] = {"template": "bulk_import_profiles", "base_url": url, "rate_limit": "none"}
     wrong = {**one, "api_key": "env:WRONG_KEY"}
     kept = {"receipts_path": str(folder / "receipts"), "state_path": str(folder / "state")}
-    door("function", lambda: report_shown(df, {**one, **kept, "on_reject": "keep"}))
-    door("function, rows rejected", lambda: write_klaviyo(df, **one))
-    door("function, literal key", lambda: write_klaviyo(df, **{**one, "api_key": WRONG_KEY}))
-    door("function, wrong key", lambda: write_klaviyo(df, **wrong))
-    door("function, bad schema", lambda: write_klaviyo(df.select("note"), **one))
-    door("function, bad option", lambda: write_klaviyo(df, **one, max_row=WRONG_KEY, header={"x": WRONG_KEY}))
-    door("manual, key in query", lambda: write_klaviyo(df, url=f"{url}/__sink", key_in="query", on_reject="keep"))
-    door("manual, refused", lambda: write_klaviyo(df, url=f"{url}/api/nothing", key_in="query", on_reject="keep"))
-    door("manual, key in url", lambda: write_klaviyo(df, url=f"{url}/x?k={WRONG_KEY}", method="FETCH"))
-    door("partition", lambda: df.foreachPartition(klaviyo_partition_writer(**one)))
-    door("partition, wrong key", lambda: df.foreachPartition(klaviyo_partition_writer(**wrong)))
-    door("nobody there", lambda: write_klaviyo(df, **{**one, "base_url": "http://127.0.0.1:9", "attempts": 1}))
+    attempt("function", lambda: report_shown(df, {**one, **kept, "on_reject": "keep"}))
+    attempt("function, rows rejected", lambda: write_klaviyo(df, **one))
+    attempt("function, literal key", lambda: write_klaviyo(df, **{**one, "api_key": WRONG_KEY}))
+    attempt("function, wrong key", lambda: write_klaviyo(df, **wrong))
+    attempt("function, bad schema", lambda: write_klaviyo(df.select("note"), **one))
+    attempt("function, bad option", lambda: write_klaviyo(df, **one, max_row=WRONG_KEY, header={"x": WRONG_KEY}))
+    attempt("manual, key in query", lambda: write_klaviyo(df, url=f"{url}/__sink", key_in="query", on_reject="keep"))
+    attempt("manual, refused", lambda: write_klaviyo(df, url=f"{url}/api/nothing", key_in="query", on_reject="keep"))
+    attempt("manual, key in url", lambda: write_klaviyo(df, url=f"{url}/x?k={WRONG_KEY}", method="FETCH"))
+    attempt("partition", lambda: df.foreachPartition(klaviyo_partition_writer(**one)))
+    attempt("partition, wrong key", lambda: df.foreachPartition(klaviyo_partition_writer(**wrong)))
+    attempt("no server", lambda: write_klaviyo(df, **{**one, "base_url": "http://127.0.0.1:9", "attempts": 1}))
     sourced(df, spark, one, wrong)
     streamed(spark, one, wrong, folder)
     planned(df, one)
@@ -122,11 +122,11 @@ def sourced(df: DataFrame, spark: SparkSession, one: dict[str, object], wrong: d
     def save(options: dict[str, object]) -> None:
         df.write.format("klaviyo").mode("append").options(**options).save()
 
-    door("source", lambda: save({**one, "on_reject": "keep"}))
-    door("source, rows rejected", lambda: save(one))
-    door("source, bad option", lambda: save({**one, "max_row": 1}))
+    attempt("source", lambda: save({**one, "on_reject": "keep"}))
+    attempt("source, rows rejected", lambda: save(one))
+    attempt("source, bad option", lambda: save({**one, "max_row": 1}))
     register(spark, api_key="env:WRONG_KEY")
-    door("source, wrong key", lambda: save({name: value for name, value in wrong.items() if name != "api_key"}))
+    attempt("source, wrong key", lambda: save({name: value for name, value in wrong.items() if name != "api_key"}))
 
 
 def streamed(spark: SparkSession, one: dict[str, object], wrong: dict[str, object], folder: Path) -> None:
@@ -138,7 +138,7 @@ def streamed(spark: SparkSession, one: dict[str, object], wrong: dict[str, objec
             started = rows.writeStream.foreachBatch(writer).option("checkpointLocation", str(folder / f"check {name}"))
             started.trigger(availableNow=True).start().awaitTermination()
 
-        door(name, run)
+        attempt(name, run)
 
 
 def planned(df: DataFrame, one: dict[str, object]) -> None:
@@ -146,12 +146,12 @@ def planned(df: DataFrame, one: dict[str, object]) -> None:
     options = options_at(EntryPoint.FUNCTION, one)
     plan = make_plan(options, read_schema(df.schema.jsonValue()), "run")
     say(repr(plan), str(options), repr(cloudpickle.loads(cloudpickle.dumps(plan))), repr(plan.credentials))
-    from spark_klaviyo.runs.columns import encoded_in_tasks, sent_columns
+    from spark_klaviyo.runs.spark.columns import encoded_in_tasks, sent_columns
 
-    told = io.StringIO()
-    with redirect_stdout(told):
+    printed = io.StringIO()
+    with redirect_stdout(printed):
         encoded_in_tasks(*sent_columns(df, plan)).explain("extended")
-    say(told.getvalue())
+    say(printed.getvalue())
 
 
 def rest(spark: SparkSession, folder: Path) -> None:
@@ -180,7 +180,7 @@ def main(url: str, folder: Path) -> None:
     os.environ["WRONG_KEY"] = WRONG_KEY
     logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
     spark = session(folder)
-    rows = [(EMAIL, "a"), (BAD_EMAIL, "b"), ("somebody@example.com", "c")]
+    rows = [(EMAIL, "a"), (BAD_EMAIL, "b"), ("another@example.com", "c")]
     spark.createDataFrame(rows, "email string, note string").coalesce(1).write.parquet(str(folder / "people"))
     df = spark.read.parquet(str(folder / "people"))
     used(df, spark, url, folder)

@@ -1,4 +1,4 @@
-"""A recognisable key and a recognisable email, and every place where Spark, Python or we write something down."""
+"""A recognisable key and a recognisable email, and everything that Spark, Python or this package writes."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Spilled:
-    """What one session wrote down: the channel's name and its bytes."""
+    """What one session wrote: the channel's name and its bytes."""
 
     folder: Path
 
     def channel(self, name: str) -> bytes:
         """The bytes of a file, or of all files below a directory."""
-        place = self.folder / name
-        files = [place] if place.is_file() else [file for file in place.rglob("*") if file.is_file()]
+        path = self.folder / name
+        files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
         return b"\n".join(file.read_bytes() for file in files)
 
 
@@ -47,7 +47,11 @@ def spilled(tmp_path_factory: pytest.TempPathFactory) -> Spilled:
 
 # The channel, a word that shows it was recorded at all, and whether it may hold emails.
 CHANNELS = [
-    ("out.txt", b"--- stream, wrong key", False),  # reports, receipts, HTML, exceptions of every door, plans, explain
+    (
+        "out.txt",
+        b"--- stream, wrong key",
+        False,
+    ),  # reports, receipts, HTML, exceptions of every entry point, plans, explain
     ("err.txt", b"DEBUG", False),  # logs of driver and workers
     ("events", b"SparkListenerSQLExecutionStart", False),
     ("rest.txt", b"/environment/", False),
@@ -60,7 +64,7 @@ CHANNELS = [
 
 
 @pytest.mark.parametrize(("name", "proof", "emails"), CHANNELS, ids=[channel[0] for channel in CHANNELS])
-def test_neither_key_nor_email_is_written_down(spilled: Spilled, name: str, proof: bytes, emails: bool) -> None:
+def test_neither_key_nor_email_is_written(spilled: Spilled, name: str, proof: bytes, emails: bool) -> None:
     content = spilled.channel(name)
     assert content
     assert proof in content
@@ -69,13 +73,13 @@ def test_neither_key_nor_email_is_written_down(spilled: Spilled, name: str, proo
     assert emails or not any(email.encode() in content for email in EMAILS)
 
 
-def test_the_doors_did_what_they_were_to_do(spilled: Spilled) -> None:
+def test_every_entry_point_was_used_as_meant(spilled: Spilled) -> None:
     out = spilled.channel("out.txt").decode()
-    doors = {part.partition("\n")[0]: part for part in out.split("--- ")[1:]}
-    assert "2 delivered" in doors["function"]
-    assert "RowsRejected" in doors["function, rows rejected"]
-    assert "refuses this key" in doors["function, wrong key"]
-    assert "refuses this key" in doors["partition, wrong key"]
-    assert "refuses this key" in doors["stream, wrong key"]
-    assert "SchemaError" in doors["function, bad schema"]
-    assert "OptionError" in doors["manual, key in url"]
+    attempts = {part.partition("\n")[0]: part for part in out.split("--- ")[1:]}
+    assert "2 delivered" in attempts["function"]
+    assert "RowsRejected" in attempts["function, rows rejected"]
+    assert "refuses this key" in attempts["function, wrong key"]
+    assert "refuses this key" in attempts["partition, wrong key"]
+    assert "refuses this key" in attempts["stream, wrong key"]
+    assert "SchemaError" in attempts["function, bad schema"]
+    assert "OptionError" in attempts["manual, key in url"]

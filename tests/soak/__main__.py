@@ -58,10 +58,10 @@ class Soak:
     share: float
     state: Path
     lines: list[tuple[str, dict[str, Any], int, Memory]] = field(default_factory=list)
-    troubles: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
     twice: str = ""
 
-    def go(self) -> None:
+    def run(self) -> None:
         faults = [Fault(**kind, rate=self.share / len(KINDS), seed=number) for number, kind in enumerate(KINDS)]
         with KlaviyoSimulator(faults=faults, keep_bodies=False) as klaviyo:
             self._run(klaviyo, "worker killed at 25 %, driver at 60 %", kills=[(0.25, "worker"), (0.6, "driver")])
@@ -96,9 +96,9 @@ class Soak:
         report = job.run(each) or {}
         self.lines.append((name, report, arrivals(klaviyo, self.template), job.memory))
         if todo:
-            self.troubles.append(f"{name}: ended before it was killed")
+            self.problems.append(f"{name}: ended before it was killed")
         if not kills and not report:
-            self.troubles.append(f"{name}: no report")
+            self.problems.append(f"{name}: no report")
         return report
 
     def _judge(
@@ -107,33 +107,33 @@ class Soak:
         for report in (again, last, check):
             parts = sum(report.get(name, 0) for name in OUTCOMES)
             if report.get("rows") != self.rows or parts != self.rows:
-                self.troubles.append(f"a report does not add up: {report.get('rows')} rows, {parts} accounted for")
+                self.problems.append(f"a report does not add up: {report.get('rows')} rows, {parts} accounted for")
         if last.get("rejected") or last.get("unsent"):
-            self.troubles.append(f"without faults: {last.get('rejected')} rejected, {last.get('unsent')} unsent")
+            self.problems.append(f"without faults: {last.get('rejected')} rejected, {last.get('unsent')} unsent")
         if check.get("skipped") != self.rows or check.get("requests"):
-            self.troubles.append(f"once more: {check.get('skipped')} of {self.rows} rows skipped")
+            self.problems.append(f"once more: {check.get('skipped')} of {self.rows} rows skipped")
         there = distinct(klaviyo, self.template)
         if there != self.rows:
-            self.troubles.append(f"{self.rows - there} rows are lost")
+            self.problems.append(f"{self.rows - there} rows are lost")
         self._twice(klaviyo, again, last)
         first, second = self.lines[1][3].python_peaks()
         if second > GROWTH * first + 50:
-            self.troubles.append(f"memory grew: {first:.0f} MB in the first half, {second:.0f} MB in the second")
+            self.problems.append(f"memory grew: {first:.0f} MB in the first half, {second:.0f} MB in the second")
 
     def _twice(self, klaviyo: KlaviyoSimulator, again: dict[str, Any], last: dict[str, Any]) -> None:
         """Rows that came twice: never for events; of people only those that may have, by the reports and the kills."""
         twice = arrivals(klaviyo, self.template) - distinct(klaviyo, self.template)
-        told = sum(report.get("resent", 0) for report in (again, last))
+        resent = sum(report.get("resent", 0) for report in (again, last))
         killed = 2 * TASKS * WORKERS * self.max_rows
-        unreported = int(self.share * 0.7 * self.rows) + killed  # what the killed run resent, nobody reports
+        unreported = int(self.share * 0.7 * self.rows) + killed  # what the killed run resent, no report counts
         jobs = sum(report.get("rejected", 0) + report.get("accepted", 0) for report in (again, last))
-        allowed = 0 if "events" in self.template else told + unreported + jobs + self._cancelled(klaviyo)
+        allowed = 0 if "events" in self.template else resent + unreported + jobs + self._cancelled(klaviyo)
         if not 0 <= twice <= allowed:
-            self.troubles.append(f"{twice} rows came twice, at most {allowed} may have")
+            self.problems.append(f"{twice} rows came twice, at most {allowed} may have")
         self.twice = f"{twice:,} came twice, at most {allowed:,} may have"
 
     def _cancelled(self, klaviyo: KlaviyoSimulator) -> int:
-        """Rows of cancelled jobs: Klaviyo took them, and did nothing with them."""
+        """Rows of cancelled jobs: Klaviyo took them, and dropped them."""
         return klaviyo.job_rows["cancelled"]
 
     def table(self) -> str:
@@ -159,16 +159,16 @@ def main() -> int:
     parser.add_argument("--faults", type=float, default=0.05, help="share of requests that meet one")
     given = parser.parse_args()
     events = given.rows // 10 if given.events is None else given.events
-    troubles: list[str] = []
+    problems: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         for template, rows in (("bulk_import_profiles", given.rows), ("bulk_create_events", events)):
             if rows:
                 soak = Soak(template, rows, given.max_rows, given.faults, Path(folder) / template)
-                soak.go()
+                soak.run()
                 sys.stdout.write(soak.table() + "\n\n")
-                troubles += [f"{template}: {trouble}" for trouble in soak.troubles]
-    sys.stdout.write("\n".join(troubles or ["every row is where the reports say"]) + "\n")
-    return bool(troubles)
+                problems += [f"{template}: {problem}" for problem in soak.problems]
+    sys.stdout.write("\n".join(problems or ["every row is accounted for"]) + "\n")
+    return bool(problems)
 
 
 if __name__ == "__main__":

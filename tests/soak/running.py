@@ -41,11 +41,11 @@ class Memory:
 
 def _processes(group: int) -> Iterator[tuple[str, float]]:
     """Names and resident megabytes of the processes of a session."""
-    for place in Path("/proc").glob("[0-9]*"):
+    for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, ValueError, IndexError):
-            name, _, rest = (place / "stat").read_text().partition(")")
+            name, _, rest = (path / "stat").read_text().partition(")")
             if int(rest.split()[3]) == group:
-                pages = int((place / "statm").read_text().split()[1])
+                pages = int((path / "statm").read_text().split()[1])
                 yield name.partition("(")[2], pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
@@ -73,8 +73,8 @@ class Job:
                 each(self)
                 time.sleep(WATCH_SECONDS)
             out = self.process.stdout.read() if self.process.stdout else ""
-        told = [line.removeprefix("REPORT ") for line in out.splitlines() if line.startswith("REPORT ")]
-        return json.loads(told[0]) if told else None
+        reports = [line.removeprefix("REPORT ") for line in out.splitlines() if line.startswith("REPORT ")]
+        return json.loads(reports[0]) if reports else None
 
     def kill_driver(self) -> bool:
         """SIGKILL the calling process; its JVM sees that and ends."""

@@ -1,4 +1,4 @@
-"""A state works the same from every door with a session, and is refused at those without one."""
+"""A state works the same from every entry point with a session, and is refused at those without one."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-def test_doors_share_one_state(
+def test_entry_points_share_one_state(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("KLAVIYO_API_KEY", "pk_key_of_the_doors")
+    monkeypatch.setenv("KLAVIYO_API_KEY", "pk_key_of_entry_points")
     people = tmp_path / "people"
     spark.range(3).selectExpr("concat('p', id, '@x.com') email").coalesce(1).write.parquet(str(people))
     with KlaviyoSimulator() as klaviyo:
@@ -41,6 +41,6 @@ def test_doors_share_one_state(
         assert len([request for request in klaviyo.requests if request.method == "POST"]) == 3
 
 
-def test_a_door_without_a_session_names_those_that_keep_a_state() -> None:
+def test_an_entry_point_without_a_session_names_those_that_take_a_state() -> None:
     with pytest.raises(OptionError, match="write_klaviyo"):
         klaviyo_partition_writer(template="bulk_import_profiles", api_key="pk_x", state_path="/somewhere/state")

@@ -1,4 +1,4 @@
-"""What tasks write down while they send, and what later attempts of them read."""
+"""What tasks record while they send, and what later attempts of them read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from spark_klaviyo.arrow.encoded import FINGERPRINT, ROW_STATUS
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
 from spark_klaviyo.state.earlier_attempts import READ_SCHEMA, EarlierAttempts
 from spark_klaviyo.state.format import Fingerprints, RowStatus, StateOutcome, fingerprints_of
@@ -64,7 +64,7 @@ def test_rows_are_on_disk_with_their_outcome_before_the_next_request_leaves(tmp_
     assert {row["job_id"] for row in recorded(tmp_path)} == set(klaviyo.jobs)
 
 
-def test_an_attempt_goes_on_where_an_earlier_one_of_its_task_ended(tmp_path: Path) -> None:
+def test_an_attempt_continues_where_an_earlier_one_of_its_task_ended(tmp_path: Path) -> None:
     with KlaviyoSimulator() as klaviyo, locked(state_at(tmp_path)):
         plan = plan_with_state(klaviyo, state_at(tmp_path), NAMES, max_rows=10)
         run_attempt(plan, people(30), attempt=0)
@@ -91,7 +91,7 @@ def test_two_attempts_side_by_side_deliver_every_row_once(tmp_path: Path) -> Non
     assert [found[n].report.accepted for n in range(2)] == [120, 120]
 
 
-def test_what_an_earlier_attempt_was_refused_is_tried_again(tmp_path: Path) -> None:
+def test_rows_that_an_earlier_attempt_could_not_deliver_are_sent_again(tmp_path: Path) -> None:
     fault = Fault("status", path="/api/profile-bulk-import-jobs*", status=503)
     with KlaviyoSimulator() as klaviyo, locked(state_at(tmp_path)):
         klaviyo.inject(fault)
@@ -102,7 +102,7 @@ def test_what_an_earlier_attempt_was_refused_is_tried_again(tmp_path: Path) -> N
         assert run_attempt(plan, people(3), 1).report.accepted == 3
 
 
-def test_rows_that_stand_are_counted_and_not_sent(tmp_path: Path) -> None:
+def test_rows_that_need_no_sending_are_counted(tmp_path: Path) -> None:
     with KlaviyoSimulator() as klaviyo, locked(state_at(tmp_path)):
         plan = plan_with_state(klaviyo, state_at(tmp_path), NAMES)
         batch = next(compared(plan, people(4)))
@@ -150,16 +150,16 @@ def test_few_rows_at_a_time_do_not_make_a_file_each(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("part-*"))) < 400
 
 
-def test_a_state_that_cannot_be_written_any_more_is_told_with_the_rows_that_are_missing_in_it(tmp_path: Path) -> None:
-    told: list[str] = []
+def test_a_state_that_can_no_longer_be_written_is_reported_with_the_rows_that_it_lacks(tmp_path: Path) -> None:
+    codes: list[str] = []
     state = tmp_path / "state"
     with locked(state_at(state, stale_seconds=30.0)):
-        recorder = Recorder(state_at(state, stale_seconds=30.0), 0, 0, lambda code, _: told.append(code))
+        recorder = Recorder(state_at(state, stale_seconds=30.0), 0, 0, lambda code, _: codes.append(code))
         recorder.open(Stop().wait)
         state.rename(tmp_path / "away")
         state.write_text("no directory")
         recorder.record(some_fingerprints(7), StateOutcome.SENT)
-        assert (told, recorder.unrecorded) == (["state_unwritable"], 7)
+        assert (codes, recorder.unrecorded) == (["state_unwritable"], 7)
         state.unlink()
         (tmp_path / "away").rename(state)
         recorder.close()
@@ -186,7 +186,7 @@ def test_rows_are_found_among_the_earlier_ones_exactly(before: set[int], now: li
 
 
 def cut_off(plan: WritePlan, rows: list[Row]) -> None:
-    """As if a task had written down what it was about to send, and then been killed."""
+    """As if a task had recorded what it was about to send, and then been killed."""
     assert plan.state is not None
     recorder = Recorder(plan.state, 0, 0, lambda *_: None)
     recorder.open(Stop().wait)
@@ -195,7 +195,7 @@ def cut_off(plan: WritePlan, rows: list[Row]) -> None:
     recorder.close()
 
 
-def test_where_a_resend_could_do_harm_rows_that_were_under_way_when_a_task_was_killed_are_in_doubt(
+def test_where_a_resend_could_do_harm_rows_in_flight_when_a_task_was_killed_are_in_doubt(
     tmp_path: Path,
 ) -> None:
     with KlaviyoSimulator() as klaviyo, locked(state_at(tmp_path)):
@@ -203,7 +203,7 @@ def test_where_a_resend_could_do_harm_rows_that_were_under_way_when_a_task_was_k
         cut_off(plan, people(2))
         ran = run_attempt(plan, people(5), 1)
         assert ran.codes == ["in_doubt", "in_doubt"]
-        assert [row.identifiers["email"] for row in ran.refused] == ["p0@example.com", "p1@example.com"]
+        assert [row.identifiers["email"] for row in ran.rejected] == ["p0@example.com", "p1@example.com"]
         assert ran.report.adds_up()
         assert len(klaviyo.profiles) == ran.report.delivered == 3
         always = plan_with_state(klaviyo, state_at(tmp_path), NAMES, template="create_profile", resend="always")
@@ -211,7 +211,7 @@ def test_where_a_resend_could_do_harm_rows_that_were_under_way_when_a_task_was_k
         assert len(klaviyo.profiles) == 5
 
 
-def test_an_attempt_whose_clock_is_behind_is_later_than_the_one_before_it_all_the_same(tmp_path: Path) -> None:
+def test_an_attempt_whose_clock_is_behind_still_counts_as_the_later_one(tmp_path: Path) -> None:
     with locked(state_at(tmp_path)):
         for attempt, outcome in enumerate((StateOutcome.RESOLVED, StateOutcome.INTENT)):
             recorder = Recorder(state_at(tmp_path), 0, attempt, lambda *_: None)
@@ -234,7 +234,7 @@ def test_a_file_whose_writer_was_killed_in_an_object_store_does_not_stop_the_nex
         assert (ran.report.rows, len(sent_emails(klaviyo))) == (3, 3)
 
 
-def test_rows_are_written_down_before_they_are_sent_only_where_a_resend_could_do_harm(tmp_path: Path) -> None:
+def test_rows_are_recorded_before_they_are_sent_only_where_a_resend_could_do_harm(tmp_path: Path) -> None:
     for template, outcomes in (("create_profile", {"begun", "sent"}), ("create_or_update_profile", {"sent"})):
         state = tmp_path / template
         with KlaviyoSimulator() as klaviyo, locked(state_at(state)):
@@ -242,7 +242,7 @@ def test_rows_are_written_down_before_they_are_sent_only_where_a_resend_could_do
         assert {row["outcome"] for row in recorded(state)} == outcomes
 
 
-def test_rows_that_were_refused_or_handed_back_are_in_no_doubt(tmp_path: Path) -> None:
+def test_rejected_and_unsent_rows_are_not_in_doubt(tmp_path: Path) -> None:
     with KlaviyoSimulator() as klaviyo, locked(state_at(tmp_path)):
         klaviyo.add_profiles([{"email": "p1@example.com"}])
         klaviyo.inject(Fault("status", path="/api/profiles*", status=403, after=3))

@@ -1,4 +1,4 @@
-"""foreachBatch: each micro-batch is a run of its own, and one that Spark repeats harms nobody."""
+"""foreachBatch: each micro-batch is a run of its own, and one that Spark repeats sends no event twice."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def test_every_micro_batch_arrives_and_a_bad_row_does_not_end_the_query(
     queries = {run["run_id"].split("_")[0] for run in runs}
     assert [run["run_id"].split("_")[1] for run in runs] == ["0", "1"]
     assert len(queries) == 1, "the runs of a query are named after it"
-    told = [record for record in caplog.records if record.name == "spark_klaviyo"]
-    assert [record.levelno for record in told] == [logging.INFO, logging.WARNING]
-    assert "1 rejected (1 bad_email)" in told[1].getMessage()
-    assert not any("nobody" in record.getMessage() or KEY in record.getMessage() for record in told)
+    logged = [record for record in caplog.records if record.name == "spark_klaviyo"]
+    assert [record.levelno for record in logged] == [logging.INFO, logging.WARNING]
+    assert "1 rejected (1 bad_email)" in logged[1].getMessage()
+    assert not any("nobody" in record.getMessage() or KEY in record.getMessage() for record in logged)
 
 
 def test_a_micro_batch_that_spark_repeats_makes_no_second_event(

@@ -1,4 +1,4 @@
-"""Runs one task against a local Klaviyo over real HTTP, without Spark: rows as dicts in, all that happened out."""
+"""Runs one task against a local Klaviyo over real HTTP, without Spark: rows as dicts in, events out."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import Field, read_type
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.jobs import RejectedRow
 from spark_klaviyo.task.run import TaskEvent, run_task
@@ -38,10 +38,10 @@ class Served(Protocol):
 
 @dataclass
 class Ran:
-    """Everything a task told, sorted by kind."""
+    """The events of a task, by kind."""
 
     report: TaskReport = field(default_factory=TaskReport)
-    refused: list[RejectedRow] = field(default_factory=list)
+    rejected: list[RejectedRow] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
     jobs: list[OpenJob] = field(default_factory=list)
     ends: list[JobEnded] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Ran:
         if isinstance(event, TaskReport):
             self.report = event
         elif isinstance(event, RejectedRow):
-            self.refused.append(event)
+            self.rejected.append(event)
         elif isinstance(event, Receipt):
             self.receipts.append(event)
         elif isinstance(event, OpenJob):
@@ -60,10 +60,10 @@ class Ran:
 
     @property
     def codes(self) -> list[str]:
-        return [one.rejection.code for one in self.refused]
+        return [one.rejection.code for one in self.rejected]
 
     def whole(self) -> WriteReport:
-        """The report as a door gives it; raises when the counts do not add up."""
+        """The report as an entry point returns it; raises when the counts do not add up."""
         return WriteReport.of(self.report, run_id="run", template="t")
 
 
@@ -88,7 +88,7 @@ def run(
     follows: bool = True,
     **options: object,
 ) -> Ran:
-    """Send rows (text or None, all with the same keys) as one task would, `slab` rows an Arrow batch."""
+    """Send rows (text or None, all with the same keys) as one task would, `encoded_rows` rows an Arrow batch."""
     plan = plan_for(klaviyo, list(rows[0]), **options)
     return run_plan(plan, batches_of(rows, encoded_rows), clock=clock, follows=follows)
 

@@ -1,4 +1,4 @@
-"""Bad rows among good ones: the good arrive, the bad are named, and it takes few requests."""
+"""Bad rows among good ones: the good rows arrive, the bad ones are rejected by themselves, in few requests."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def sent(klaviyo: KlaviyoSimulator) -> int:
 
 
 def named(ran: Ran) -> set[int]:
-    return {one.rejection.row for one in ran.refused}
+    return {one.rejection.row for one in ran.rejected}
 
 
 @pytest.mark.parametrize("validate", ["strict", "off"])
@@ -49,7 +49,7 @@ def test_ten_thousand_rows_with_a_hundred_bad_ones_take_a_few_requests(
     ran = run(klaviyo, rows, encoded_rows=4_000, validate=validate)
     assert (ran.report.delivered, ran.report.rejected) == (9_900, 100)
     assert named(ran) == {n for n in range(10_000) if n % 100 == 50}
-    assert all(one.rejection.code in ("bad_email", "invalid") and one.rejection.detail for one in ran.refused)
+    assert all(one.rejection.code in ("bad_email", "invalid") and one.rejection.detail for one in ran.rejected)
     assert len(stored(klaviyo)) == 9_900
     assert len(klaviyo.requests) <= 20
 
@@ -76,7 +76,7 @@ def test_the_same_bad_row_a_thousand_times_is_named_a_thousand_times(klaviyo: Kl
     assert len(ran.report.rejects_sample) <= 20
 
 
-def test_a_refusal_that_names_only_the_first_offence_is_asked_again_within_bounds(hesitant: KlaviyoSimulator) -> None:
+def test_a_refusal_that_names_only_the_first_bad_row_is_repeated_within_bounds(hesitant: KlaviyoSimulator) -> None:
     ran = run(hesitant, with_bad(people(90), 30), validate="off")
     assert (ran.report.delivered, named(ran)) == (87, {15, 45, 75})
     assert sent(hesitant) == 4
@@ -90,7 +90,7 @@ def test_rows_that_no_refusal_named_within_the_bound_are_rejected_as_not_isolate
     assert ran.codes.count("not_isolated") == 50
 
 
-def test_a_refusal_without_a_pointer_is_halved_until_the_row_stands_alone(klaviyo: KlaviyoSimulator) -> None:
+def test_a_request_refused_without_a_pointer_is_halved_down_to_the_bad_row(klaviyo: KlaviyoSimulator) -> None:
     klaviyo.inject(Fault("status", status=400, times=4, method="POST"))
     ran = run(klaviyo, people(8))
     assert ran.report.rejected == 1
@@ -98,11 +98,11 @@ def test_a_refusal_without_a_pointer_is_halved_until_the_row_stands_alone(klaviy
     assert len(stored(klaviyo)) == 7
 
 
-def test_a_refusal_of_the_list_condemns_the_request_at_once(klaviyo: KlaviyoSimulator) -> None:
+def test_a_refusal_of_the_list_rejects_the_whole_request_at_once(klaviyo: KlaviyoSimulator) -> None:
     ran = run(klaviyo, people(64), list_id="Nobody")
     assert ran.report.rejected == 64
     assert sent(klaviyo) == 1
-    assert {one.rejection.detail for one in ran.refused} == {"List ID Nobody does not exist."}
+    assert {one.rejection.detail for one in ran.rejected} == {"List ID Nobody does not exist."}
 
 
 def test_of_rows_with_one_identifier_the_last_is_sent_and_the_others_are_superseded(klaviyo: KlaviyoSimulator) -> None:
@@ -123,7 +123,7 @@ def test_equal_rows_in_different_requests_are_both_sent(klaviyo: KlaviyoSimulato
 def test_a_rejected_row_carries_its_record_and_its_identifiers(klaviyo: KlaviyoSimulator) -> None:
     rows: list[Row] = [{"email": "bad", "external_id": "crm-1", "phone_number": "+16175551234", "tier": "gold"}]
     ran = run(klaviyo, rows)
-    refused = ran.refused[0]
+    refused = ran.rejected[0]
     assert refused.identifiers == {"email": "bad", "phone_number": "+16175551234", "external_id": "crm-1", "id": None}
     assert json.loads(refused.rejection.record)["attributes"]["properties"] == {"tier": "gold"}
     assert "gold" not in repr(refused)

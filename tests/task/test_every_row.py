@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.runs.outputs.task_outputs import TaskOutputs
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
@@ -32,8 +32,8 @@ JOBS = "/api/profile-bulk-import-jobs"
 
 
 @dataclass
-class Told:
-    """What a run has told: its report, and the rows of its datasets."""
+class Outputs:
+    """What a run puts out: its report, and the rows of its datasets."""
 
     report: TaskReport
     rejects: list[dict[str, object]]
@@ -49,14 +49,14 @@ def tag(record: str) -> str:
     return held
 
 
-def told(plan: WritePlan, rows: list[Row], folder: Path) -> Told:
+def send(plan: WritePlan, rows: list[Row], folder: Path) -> Outputs:
     schema = pa.schema([(name, pa.string()) for name in rows[0]])
     batches = pa.Table.from_pylist(rows, schema).to_batches(max_chunksize=7)
     outputs = TaskOutputs(str(folder / "rejects"), str(folder / "receipts"))
     with SendContextFactory(ScaledClock(400.0)).open(plan, 3, 0) as context:
         encoded = encode_batches(batches, plan)
         report = outputs.open(plan.run_id, context).write_all(run_task(plan, encoded, context, follows=True))
-    return Told(report, *(pq.read_table(folder / name).to_pylist() for name in ("rejects", "receipts")))
+    return Outputs(report, *(pq.read_table(folder / name).to_pylist() for name in ("rejects", "receipts")))
 
 
 @pytest.fixture(scope="module")
@@ -105,14 +105,14 @@ ALONE = st.one_of(
     st.builds(lambda n: Fault("status", path=SINGLE, times=n * 3, status=429, retry_after=1), times),
     st.builds(lambda n: Fault("truncated", path=SINGLE, times=n), times),
 )
-KINDS = st.sampled_from(["good", "good", "good", "good", "bad_email", "nobody", "again"])
+KINDS = st.sampled_from(["good", "good", "good", "good", "bad_email", "empty", "again"])
 
 
 def rows_of(kinds: list[str]) -> list[Row]:
     """Rows that a tag in `first_name` tells apart; `again` repeats the email of the row before it."""
     rows: list[Row] = []
     for number, kind in enumerate(kinds):
-        email: object = {"bad_email": f"not an email {number}", "nobody": None}.get(kind, f"e{number}@example.com")
+        email: object = {"bad_email": f"not an email {number}", "empty": None}.get(kind, f"e{number}@example.com")
         if kind == "again" and rows:
             email = rows[-1]["email"]
         rows.append({"email": email, "first_name": f"r{number}"})
@@ -145,7 +145,7 @@ def test_report_and_datasets_and_klaviyo_agree_about_every_row(
         klaviyo, rows[0], max_rows=max_rows, workers=workers, validate=validate, job_timeout_seconds=300, attempts=5
     )
     with tempfile.TemporaryDirectory() as folder:
-        ran = told(plan, rows, Path(folder))
+        ran = send(plan, rows, Path(folder))
 
     report = ran.report
     assert report.adds_up()
@@ -170,14 +170,14 @@ def test_report_and_datasets_and_klaviyo_agree_about_every_row(
 
 
 def by_job(row: dict[str, object]) -> bool:
-    """Whether a job refused the row: its error points at no place in the request."""
+    """Whether a job refused the row: its error points nowhere in the request."""
     return row["pointer"] == "/data" and row["status"] is None
 
 
 def _agrees_with_klaviyo(
     klaviyo: KlaviyoSimulator, rows: list[Row], report: TaskReport, rejected: dict[str, str]
 ) -> None:
-    """Nobody calls a row delivered that is not there."""
+    """No row counts as delivered that Klaviyo does not hold."""
     stored = {profile["email"] for profile in klaviyo.profiles}
     missing = {email for email, codes in _fates(rows, rejected).items() if email not in stored and codes == {"taken"}}
     assert len(missing) <= report.accepted
@@ -205,7 +205,7 @@ def _fates(rows: list[Row], rejected: dict[str, str]) -> dict[object, set[str]]:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    kinds=st.lists(st.sampled_from(["good", "good", "bad_email", "nobody", "two"]), min_size=1, max_size=15),
+    kinds=st.lists(st.sampled_from(["good", "good", "bad_email", "empty", "two"]), min_size=1, max_size=15),
     faults=st.lists(ALONE, max_size=3),
     workers=st.integers(1, 3),
     resend=st.sampled_from(["auto", "never"]),
@@ -226,7 +226,7 @@ def test_of_single_records_exactly_those_that_klaviyo_holds_are_delivered(
     klaviyo.inject(*faults)
     plan = plan_for(klaviyo, rows[0], template="create_or_update_profile", workers=workers, resend=resend, attempts=5)
     with tempfile.TemporaryDirectory() as folder:
-        ran = told(plan, rows, Path(folder))
+        ran = send(plan, rows, Path(folder))
 
     rejected = ran.rejected()
     assert ran.report.adds_up()

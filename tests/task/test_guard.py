@@ -1,4 +1,4 @@
-"""A list-scoped unsubscribe: Klaviyo would unsubscribe a stranger to the list everywhere, so strangers are refused."""
+"""Unsubscribing from a list: Klaviyo would unsubscribe people who are not on it from everything; they are rejected."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ def unsubscribed(klaviyo: KlaviyoSimulator) -> list[str]:
     return [str(row) for request in klaviyo.requests if request.method == "POST" for row in [request.body.decode()]]
 
 
-def test_people_who_are_not_on_the_list_are_refused(klaviyo: KlaviyoSimulator) -> None:
+def test_people_who_are_not_on_the_list_are_rejected(klaviyo: KlaviyoSimulator) -> None:
     rows: list[Row] = [{"email": f"Member+{n}@Example.com"} for n in range(130)]
     rows += [{"email": "elsewhere@example.com"}, {"email": "unknown@example.com"}]
     ran = unsubscribe(klaviyo, rows, list_id=LIST)
     assert (ran.report.accepted, ran.report.rejected) == (130, 2)
     assert ran.codes == ["not_on_list"] * 2
-    assert {one.identifiers["email"] for one in ran.refused} == {"elsewhere@example.com", "unknown@example.com"}
+    assert {one.identifiers["email"] for one in ran.rejected} == {"elsewhere@example.com", "unknown@example.com"}
     assert not any("elsewhere" in body or "unknown" in body for body in unsubscribed(klaviyo))
 
 
-def test_phones_are_looked_for_as_well(klaviyo: KlaviyoSimulator) -> None:
+def test_phones_are_looked_up_as_well(klaviyo: KlaviyoSimulator) -> None:
     rows: list[Row] = [{"phone_number": "+16175550003"}, {"phone_number": "+16175559999"}]
     ran = run(klaviyo, rows, template="bulk_unsubscribe_profiles", channels="sms", list_id=LIST)
     assert (ran.report.accepted, ran.codes) == (1, ["not_on_list"])
@@ -50,22 +50,22 @@ def test_phones_are_looked_for_as_well(klaviyo: KlaviyoSimulator) -> None:
 
 def test_the_list_of_each_row_is_the_one_that_counts(klaviyo: KlaviyoSimulator) -> None:
     rows: list[Row] = [
-        {"email": "member+1@example.com", "place": LIST},
-        {"email": "elsewhere@example.com", "place": "Y6nRLr"},
-        {"email": "member+2@example.com", "place": "Y6nRLr"},
+        {"email": "member+1@example.com", "list": LIST},
+        {"email": "elsewhere@example.com", "list": "Y6nRLr"},
+        {"email": "member+2@example.com", "list": "Y6nRLr"},
     ]
-    ran = unsubscribe(klaviyo, rows, list_id="column:place")
+    ran = unsubscribe(klaviyo, rows, list_id="column:list")
     assert (ran.report.accepted, ran.codes) == (2, ["not_on_list"])
-    assert ran.refused[0].rejection.row == 2
+    assert ran.rejected[0].rejection.row == 2
 
 
-def test_without_a_list_nobody_is_asked_for(klaviyo: KlaviyoSimulator) -> None:
+def test_without_a_list_no_members_are_read(klaviyo: KlaviyoSimulator) -> None:
     ran = unsubscribe(klaviyo, [{"email": "unknown@example.com"}])
     assert ran.report.accepted == 1
     assert [request.method for request in klaviyo.requests] == ["POST"]
 
 
-def test_a_list_that_may_not_be_read_stops_the_write_before_anybody_is_unsubscribed(klaviyo: KlaviyoSimulator) -> None:
+def test_a_list_that_may_not_be_read_stops_the_write_before_anything_is_sent(klaviyo: KlaviyoSimulator) -> None:
     klaviyo.inject(Fault("status", status=403, path="/api/lists/*"))
     ran = unsubscribe(klaviyo, [{"email": "member+1@example.com"}] * 3, list_id=LIST)
     assert ran.report.stopped is not None
@@ -75,7 +75,7 @@ def test_a_list_that_may_not_be_read_stops_the_write_before_anybody_is_unsubscri
     assert unsubscribed(klaviyo) == []
 
 
-def test_rows_whose_membership_nobody_can_tell_are_refused(klaviyo: KlaviyoSimulator) -> None:
+def test_rows_whose_membership_cannot_be_read_are_rejected(klaviyo: KlaviyoSimulator) -> None:
     klaviyo.inject(Fault("status", status=500, path="/api/lists/*"))
     ran = unsubscribe(klaviyo, [{"email": "member+1@example.com"}], list_id=LIST)
     assert ran.codes == ["unavailable"]

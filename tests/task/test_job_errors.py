@@ -1,4 +1,4 @@
-"""What a job's errors and counts say about its rows: each row once, and nothing is called delivered on a guess."""
+"""What a job's errors and counts say about its rows: each row counts once, as delivered only where that is certain."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ ONE_FAILED = complete(completed_count=2, failed_count=1)
 def test_several_errors_of_one_row_reject_it_once() -> None:
     done = ran(ONE_FAILED, error("e1", P0), error("e2", P0, "another"), error("e3", {**P0, "email": "P0@Example.com "}))
     assert counts(done) == (2, 0, 1)
-    assert [(one.identifiers["email"], one.rejection.detail) for one in done.refused] == [("p0@example.com", "bad")]
+    assert [(one.identifiers["email"], one.rejection.detail) for one in done.rejected] == [("p0@example.com", "bad")]
 
 
 def test_an_error_that_comes_twice_counts_once() -> None:
@@ -89,8 +89,8 @@ def test_an_error_that_comes_twice_counts_once() -> None:
 def test_a_payload_is_read_whatever_its_form(payload: object) -> None:
     done = ran(ONE_FAILED, error("e1", payload))
     assert counts(done) == (2, 0, 1)
-    assert done.refused[0].identifiers["email"] == "p0@example.com"
-    assert json.loads(done.refused[0].rejection.record) == {"type": "profile", "attributes": P0}
+    assert done.rejected[0].identifiers["email"] == "p0@example.com"
+    assert json.loads(done.rejected[0].rejection.record) == {"type": "profile", "attributes": P0}
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_a_payload_is_read_whatever_its_form(payload: object) -> None:
         (complete(completed_count=0, failed_count=3), [error("e1", P0)], (0, 2, 1), UNNAMED),
     ],
 )
-def test_what_is_not_certain_is_accepted_with_the_reason(
+def test_rows_whose_end_is_not_certain_are_accepted_with_the_reason(
     job: dict[str, Any], errors: list[Any], expected: tuple[int, int, int], said: str
 ) -> None:
     done = ran(job, *errors)
@@ -122,7 +122,7 @@ def test_what_is_not_certain_is_accepted_with_the_reason(
     assert said in "".join(done.report.accepted_because)
 
 
-def test_jobs_that_were_given_the_same_id_are_settled_together() -> None:
+def test_jobs_with_the_same_id_are_followed_together() -> None:
     job = complete(total_count=30, completed_count=30)
     with Loopback([says(job, [], lambda _: "same")]) as klaviyo:
         done = run(klaviyo, people(30), max_rows=10)
@@ -155,7 +155,7 @@ NOT_THERE = "An item with the id `$custom:::$default:::{}` does not exist."
         ("bulk_update_catalog_items", [of_item("e1", NOT_THERE.format("I1"), "I1")], (2, 0, 1)),
     ],
 )
-def test_what_a_deleting_job_does_not_find_is_deleted_already(
+def test_rows_that_a_deletion_job_does_not_find_count_as_deleted(
     template: str, errors: list[Any], expected: tuple[int, int, int]
 ) -> None:
     failed = len({one["meta"]["id"] for one in errors})

@@ -1,4 +1,4 @@
-"""Jobs over real HTTP: every end of a job, and every way of its status endpoint to fail, has an honest outcome."""
+"""Jobs over real HTTP: what each end of a job, and each failure of its status endpoint, means for its rows."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def test_rows_that_a_job_names_are_rejected_alone(klaviyo: KlaviyoSimulator) -> 
     klaviyo.inject(Fault("job_row_errors", identifiers=("p3@example.com", "p17@example.com"), detail="No such thing"))
     ran = run(klaviyo, people(20), max_rows=10)
     assert (ran.report.delivered, ran.report.rejected) == (18, 2)
-    assert {one.identifiers["email"] for one in ran.refused} == {"p3@example.com", "p17@example.com"}
-    assert {one.rejection.detail for one in ran.refused} == {"No such thing"}
-    record = json.loads(ran.refused[0].rejection.record)
+    assert {one.identifiers["email"] for one in ran.rejected} == {"p3@example.com", "p17@example.com"}
+    assert {one.rejection.detail for one in ran.rejected} == {"No such thing"}
+    record = json.loads(ran.rejected[0].rejection.record)
     assert record["type"] == "profile"
     assert record["attributes"]["first_name"].startswith("N")
 
@@ -56,7 +56,7 @@ def test_all_pages_of_import_errors_are_read(klaviyo: KlaviyoSimulator) -> None:
     klaviyo.inject(Fault("job_row_errors"), Fault("import_errors_pages", page_size=2))
     ran = run(klaviyo, people(700), encoded_rows=700, rate_limit="none")
     assert (ran.report.delivered, ran.report.rejected) == (0, 700)
-    assert len({one.identifiers["email"] for one in ran.refused}) == 700
+    assert len({one.identifiers["email"] for one in ran.rejected}) == 700
     assert asked(klaviyo, ERRORS) == 350
     assert outcomes(ran) == {"rejected"}
 
@@ -85,7 +85,7 @@ def test_named_failures_are_rejected_beside_unnamed_ones(klaviyo: KlaviyoSimulat
     assert (ran.report.rejected, ran.report.accepted, ran.report.delivered) == (1, 4, 0)
 
 
-def test_a_cancelled_job_is_never_called_delivered(klaviyo: KlaviyoSimulator) -> None:
+def test_a_cancelled_job_never_counts_as_delivered(klaviyo: KlaviyoSimulator) -> None:
     klaviyo.inject(Fault("job_cancelled", times=1))
     ran = run(klaviyo, people(20), max_rows=10)
     assert (ran.report.delivered, ran.report.accepted) == (10, 10)
@@ -131,7 +131,7 @@ def test_a_status_that_cannot_be_read_leaves_rows_accepted_with_the_reason(
 
 
 @pytest.mark.parametrize("jobs", [2, 12])
-def test_a_status_that_hangs_ends_with_the_time_for_it(klaviyo: KlaviyoSimulator, jobs: int) -> None:
+def test_a_hanging_status_endpoint_is_given_up_at_the_job_timeout(klaviyo: KlaviyoSimulator, jobs: int) -> None:
     klaviyo.inject(asking("hang"))
     ran = run(klaviyo, people(5 * jobs), max_rows=5, job_timeout_seconds=60, timeout_seconds=1, rate_limit="none")
     assert (ran.report.accepted, ran.report.delivered) == (5 * jobs, 0)
@@ -141,7 +141,7 @@ def test_a_status_that_hangs_ends_with_the_time_for_it(klaviyo: KlaviyoSimulator
 
 @pytest.mark.parametrize("page", ["jsonapi", "html"])
 @pytest.mark.parametrize(("jobs", "times"), [(2, 1), (2, 2), (12, 5)])
-def test_a_job_that_is_unknown_for_a_moment_is_followed_on(
+def test_a_job_that_is_unknown_at_first_is_followed(
     klaviyo: KlaviyoSimulator, page: str, jobs: int, times: int
 ) -> None:
     klaviyo.inject(asking("status", status=404, body=page, times=times))
@@ -149,7 +149,7 @@ def test_a_job_that_is_unknown_for_a_moment_is_followed_on(
     assert (ran.report.delivered, outcomes(ran)) == (5 * jobs, {"delivered"})
 
 
-def test_a_job_that_stays_unknown_is_gone_and_takes_no_other_along(klaviyo: KlaviyoSimulator) -> None:
+def test_a_job_that_stays_unknown_is_gone_and_others_are_followed(klaviyo: KlaviyoSimulator) -> None:
     klaviyo.inject(Fault("job_never_ends", times=1))
     ran = run(klaviyo, people(10), max_rows=5, job_timeout_seconds=1, workers=1)
     forgotten = next(end.job for end in ran.ends if end.outcome == "accepted")
@@ -161,14 +161,14 @@ def test_a_job_that_stays_unknown_is_gone_and_takes_no_other_along(klaviyo: Klav
     assert {end.outcome for end in ends if isinstance(end, JobEnded)} == {"gone", "delivered"}
 
 
-def test_throttling_without_end_is_bounded(klaviyo: KlaviyoSimulator) -> None:
+def test_endless_throttling_is_bounded(klaviyo: KlaviyoSimulator) -> None:
     klaviyo.inject(asking("status", status=429, retry_after=1))
     ran = run(klaviyo, people(5), job_timeout_seconds=60, longest_wait_seconds=10)
     assert (ran.report.accepted, ran.report.delivered) == (5, 0)
     assert asked(klaviyo, ONE) < 60
 
 
-def test_a_passing_trouble_of_the_status_endpoint_changes_nothing(klaviyo: KlaviyoSimulator) -> None:
+def test_a_temporary_failure_of_the_status_endpoint_changes_nothing(klaviyo: KlaviyoSimulator) -> None:
     klaviyo.inject(
         asking("status", status=429, retry_after=1, times=2),
         asking("status", status=503, times=2),
@@ -178,7 +178,7 @@ def test_a_passing_trouble_of_the_status_endpoint_changes_nothing(klaviyo: Klavi
     assert run(klaviyo, people(20), max_rows=4).report.delivered == 20
 
 
-def test_many_open_jobs_are_asked_by_list(klaviyo: KlaviyoSimulator) -> None:
+def test_many_open_jobs_are_polled_by_list(klaviyo: KlaviyoSimulator) -> None:
     ran = run(klaviyo, people(400), max_rows=1, workers=8, rate_limit="none")
     assert ran.report.delivered == 400
     assert asked(klaviyo, LIST) <= 20
@@ -194,14 +194,14 @@ def test_import_errors_that_may_not_be_read_leave_the_rest_accepted(klaviyo: Kla
     assert "errors could not be read" in next(iter(ran.report.accepted_because))
 
 
-def test_jobs_are_left_open_when_nobody_waits_for_them(klaviyo: KlaviyoSimulator) -> None:
+def test_jobs_are_left_open_when_the_caller_does_not_wait_for_them(klaviyo: KlaviyoSimulator) -> None:
     ran = run(klaviyo, people(20), max_rows=10, wait_for_jobs=False)
     assert (ran.report.accepted, ran.report.delivered) == (20, 0)
     assert ran.report.job_states == {"open": 2}
     assert [request.method for request in klaviyo.requests] == ["POST", "POST"]
 
 
-def test_jobs_are_asked_within_the_published_quota() -> None:
+def test_jobs_are_polled_within_the_published_quota() -> None:
     with KlaviyoSimulator(limits="published", speed=60.0, job_seconds=40.0) as klaviyo:
         ran = run(klaviyo, people(60), max_rows=1, workers=4)
         assert ran.report.delivered == 60
@@ -216,12 +216,12 @@ def test_rows_that_a_catalog_job_names_by_id_are_rejected(klaviyo: KlaviyoSimula
     klaviyo.inject(Fault("job_row_errors", identifiers=("$custom:::$default:::I2",), detail="An item exists."))
     ran = run(klaviyo, ITEMS, template="bulk_create_catalog_items")
     assert (ran.report.delivered, ran.report.rejected) == (5, 1)
-    refused = ran.refused[0]
+    refused = ran.rejected[0]
     assert (refused.identifiers["id"], refused.identifiers["external_id"]) == ("$custom:::$default:::I2", "I2")
     assert refused.rejection.detail == "An item exists."
 
 
-def test_many_catalog_jobs_are_asked_by_list_too(klaviyo: KlaviyoSimulator) -> None:
+def test_many_catalog_jobs_are_polled_by_list_too(klaviyo: KlaviyoSimulator) -> None:
     klaviyo.inject(Fault("job_row_errors", identifiers=("$custom:::$default:::I2",)))
     rows: list[Row] = [{**ITEMS[0], "external_id": f"I{n}"} for n in range(30)]
     ran = run(klaviyo, rows, template="bulk_create_catalog_items", max_rows=1)
@@ -229,7 +229,7 @@ def test_many_catalog_jobs_are_asked_by_list_too(klaviyo: KlaviyoSimulator) -> N
     assert asked(klaviyo, "get_bulk_create_catalog_items_job") <= 5
 
 
-def test_a_suppression_that_skips_people_is_not_called_delivered(klaviyo: KlaviyoSimulator) -> None:
+def test_a_suppression_that_skips_people_does_not_count_as_delivered(klaviyo: KlaviyoSimulator) -> None:
     emails: list[Row] = [{"email": f"p{n}@example.com"} for n in range(5)]
     assert run(klaviyo, emails, template="bulk_suppress_profiles").report.delivered == 5
     klaviyo.inject(Fault("job_never_ends"))

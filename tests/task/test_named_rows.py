@@ -1,4 +1,4 @@
-"""Refusals that name rows otherwise than by a pointer: by their ids, or as not found."""
+"""Refusals that name rows by their ids, or as not found, instead of by a pointer."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ def test_unknown_ids_of_a_list_call_are_rejected_by_name_and_the_others_arrive(
     klaviyo: KlaviyoSimulator, template: str
 ) -> None:
     known = ids(klaviyo, 200)
-    strangers = [f"01STRANGER{n:04d}" for n in range(25)]
-    mixed = [*known[:150], *strangers, *known[150:]]
+    unknown = [f"01UNKNOWN0{n:04d}" for n in range(25)]
+    mixed = [*known[:150], *unknown, *known[150:]]
     before = len(klaviyo.requests)
     ran = run(klaviyo, [{"id": one} for one in mixed], template=template, list_id=NEWSLETTER)
     assert (ran.report.delivered, ran.report.rejected) == (200, 25)
-    assert sorted(one.identifiers["id"] or "" for one in ran.refused) == strangers
+    assert sorted(one.identifiers["id"] or "" for one in ran.rejected) == unknown
     assert len(klaviyo.requests) - before <= 6  # a sentence is cut short, so not all are named at once
 
 
-def test_an_unknown_item_among_links_is_refused_alone(klaviyo: KlaviyoSimulator) -> None:
+def test_an_unknown_item_among_links_is_rejected_alone(klaviyo: KlaviyoSimulator) -> None:
     categories(klaviyo, ["I1", "I2"])
     rows: list[Row] = [{"id": one} for one in ("I1", "NOPE", "I2")]
     ran = run(klaviyo, rows, template="add_items_to_catalog_category", category_id="C1")
     assert (ran.report.delivered, ran.report.rejected, ran.report.stopped) == (2, 1, None)
-    assert [one.rejection.row for one in ran.refused] == [1]
+    assert [one.rejection.row for one in ran.rejected] == [1]
 
 
 def test_an_unknown_category_stops_the_write_at_once(klaviyo: KlaviyoSimulator) -> None:
@@ -63,7 +63,7 @@ def test_an_unknown_category_stops_the_write_at_once(klaviyo: KlaviyoSimulator) 
     assert (ran.report.unsent, len(klaviyo.requests) - before) == (2, 1)
 
 
-def test_an_unknown_data_source_of_some_rows_leaves_the_others_alone(klaviyo: KlaviyoSimulator) -> None:
+def test_an_unknown_data_source_of_some_rows_does_not_affect_the_others(klaviyo: KlaviyoSimulator) -> None:
     ran = run(klaviyo, [{"title": "Orders"}], template="create_data_source")
     assert ran.report.delivered == 1
     [source] = klaviyo.data_sources
@@ -94,7 +94,7 @@ def test_a_conflict_after_a_lost_answer_of_a_creation_means_that_it_arrived(klav
 # --- rows that a check repaired -------------------------------------------------------------------
 
 
-def test_spellings_of_one_identifier_are_one_person(klaviyo: KlaviyoSimulator) -> None:
+def test_spellings_of_one_identifier_mean_one_person(klaviyo: KlaviyoSimulator) -> None:
     spellings = ["617 555 1234", "+16175551234", "(617) 555-1234"]
     rows: list[Row] = [{"phone_number": phone, "first_name": f"N{n}"} for n, phone in enumerate(spellings)]
     ran = run(klaviyo, rows, default_country="US")
@@ -144,7 +144,7 @@ def test_a_record_of_no_event_or_of_two_is_refused_before_it_is_sent(klaviyo: Kl
     made = '{"type":"event-bulk-create","attributes":{"profile":%s,"events":{"data":[%s]}}}'
     rows: list[Row] = [{"record": made % (person, ",".join([event] * many))} for many in (count, 1)]
     ran = run(klaviyo, rows, template="bulk_create_events", record_column="record")
-    assert [one.rejection.row for one in ran.refused] == [0]
+    assert [one.rejection.row for one in ran.rejected] == [0]
     assert (ran.report.accepted, ran.report.rejected, len(klaviyo.events)) == (1, 1, 1)
 
 
@@ -171,4 +171,4 @@ def test_a_row_whose_person_was_looked_up_is_rejected_with_its_own_identifiers(k
     rows: list[Row] = [{"email": f"p{n}@example.com"} for n in range(2)]
     ran = run(klaviyo, rows, template="remove_profiles_from_list", list_id=NEWSLETTER, attempts=2)
     assert ran.codes == ["unavailable"] * 2
-    assert [one.identifiers["email"] for one in ran.refused] == ["p0@example.com", "p1@example.com"]
+    assert [one.identifiers["email"] for one in ran.rejected] == ["p0@example.com", "p1@example.com"]

@@ -9,6 +9,7 @@ from datetime import date, datetime
 
 import pyarrow as pa
 
+from spark_klaviyo.batching.assembler import BatchAssembler
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.encode.encoder import encode_batches
@@ -18,9 +19,8 @@ from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import Field, read_type
-from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.simulator import KlaviyoSimulator
-from spark_klaviyo.task.assembler import BatchAssembler
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.run import run_task
 from tests.templates.examples import EXAMPLES, HELPERS, Example

@@ -1,1 +1,1 @@
-"""change_column: inserts and updates go one way, deletes another."""
+"""change_column: inserts and updates are sent with the template, deletes with the one that undoes it."""

@@ -11,25 +11,26 @@ from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import FieldCheck, WritePlan
 
 COLUMN = "column:"
-# The identifiers that each template of deletes takes, in order of preference.
-_TAKES = {
+# The identifiers that each template takes, in order of preference; templates of the catalog take its own ids.
+_IDENTIFIERS = {
     "remove_profiles_from_list": ("id", "email", "phone_number", "external_id"),
     "bulk_suppress_profiles": ("email",),
     "request_profile_deletion": ("id", "email", "phone_number"),
 }
+_CATALOG_IDENTIFIERS = ("id", "external_id")
 
 
 @dataclass(frozen=True)
-class Counterpart:
-    """Where deletes go. `identifiers`: the fields of the main template that name a row there.
+class DeletePlan:
+    """Where deletes go. `identifiers`: the fields of the main template that identify a row there.
 
-    `first_only`: exactly one identifier is taken, the first that a row has. `deletes`: for good, so it is guarded.
+    `takes_one`: only the first identifier that a row has is sent. `irreversible`: deletes for good, so it is guarded.
     """
 
     options: Options
     identifiers: tuple[FieldCheck, ...]
-    first_only: bool = False
-    deletes: bool = False
+    takes_one: bool = False
+    irreversible: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -38,29 +39,24 @@ class Counterpart:
         return tuple(dict.fromkeys(text.removeprefix(COLUMN) for text in given if text.startswith(COLUMN)))
 
 
-def counterpart(options: Options, plan: WritePlan) -> Counterpart | None:
-    """The counterpart that `on_delete` names; None where deletes are ignored.
+def delete_plan(options: Options, plan: WritePlan) -> DeletePlan | None:
+    """What `on_delete` asks for; None where deletes are ignored.
 
-    Raises `OptionError` where the columns, or the list, do not say what to delete.
+    Raises `OptionError` where the DataFrame has no column that identifies what to delete.
     """
-    name = plan.template.counterpart(options.on_delete or OnDelete.IGNORE)
-    if name is None:
+    template = plan.template.counterpart(options.on_delete or OnDelete.IGNORE)
+    if template is None:
         return None
-    if name not in _TAKES:
-        return _made(name, options, plan, ("id", "external_id"), settings={})
-    if options.on_delete is not OnDelete.REMOVE:
-        return _made(name, options, plan, _TAKES[name], settings={})
-    return _made(name, options, plan, _TAKES[name], {"list_id": options.settings["list_id"]})
-
-
-def _made(
-    name: str, options: Options, plan: WritePlan, takes: tuple[str, ...], settings: dict[str, str]
-) -> Counterpart:
-    wanted = {one.name: one for one in plan.checks.fields if one.leaf is not None or plan.record_column is not None}
-    found = tuple(wanted[path] for path in takes if path in wanted)
-    if not found:
-        raise OptionError(f"on_delete: {options.on_delete} needs one of the columns {', '.join(takes)}")
-    other = options.for_template(name, settings, other_columns=OtherColumns.DROP)
-    return Counterpart(
-        other, found, first_only=name == "request_profile_deletion", deletes=options.on_delete is OnDelete.DELETE
+    wanted = _IDENTIFIERS.get(template, _CATALOG_IDENTIFIERS)
+    fields = {one.name: one for one in plan.checks.fields if one.leaf is not None or plan.record_column is not None}
+    identifiers = tuple(fields[name] for name in wanted if name in fields)
+    if not identifiers:
+        raise OptionError(f"on_delete: {options.on_delete} needs one of the columns {', '.join(wanted)}")
+    leaves_list = template in _IDENTIFIERS and options.on_delete is OnDelete.REMOVE
+    settings = {"list_id": options.settings["list_id"]} if leaves_list else {}
+    return DeletePlan(
+        options.for_template(template, settings, other_columns=OtherColumns.DROP),
+        identifiers,
+        takes_one=template == "request_profile_deletion",
+        irreversible=options.on_delete is OnDelete.DELETE,
     )

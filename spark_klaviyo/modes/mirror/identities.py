@@ -1,8 +1,8 @@
-"""Who is in a DataFrame and who is on a list, as hashes of identifiers that compare: no person's data is held.
+"""Who is in a DataFrame and who is on a list, as hashes of identifiers that compare; no identifier itself is held.
 
-An email counts in lower case, a phone as E.164. A member whose id, email, phone number or external id is that of any
-row is in the DataFrame, also where that row was rejected. Two people with one 64-bit hash would be taken for one, so
-that at worst somebody stays. A row that names nobody in any of these ways may mean any member: it is `LOST`.
+A member whose id, email, phone number or external id is that of any row is in the DataFrame, also where that row was
+rejected. Two people with the same 64-bit hash count as one, so that at worst somebody stays on the list. A row without
+any such identifier may mean any member: it is `UNIDENTIFIED`.
 """
 
 from __future__ import annotations
@@ -29,122 +29,116 @@ from spark_klaviyo.runs.outputs.results import ResultKind, result_batch
 from spark_klaviyo.screen import values
 
 KINDS = ("id", "email", "phone_number", "external_id")
-NOBODY = 0  # the hash of an identifier that is missing
-LOST = 2  # stands in place of the id of a row that names nobody who could be compared
+MISSING = 0  # the hash of an identifier that a row or a member does not have
+UNIDENTIFIED = 2  # stands for the id of a row without any identifier that a member could have
 MOST = 30_000_000  # identifiers that the calling process holds at once: 240 MB
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 Hashes = npt.NDArray[np.int64]  # shape (people, 4), in the order of KINDS
 
 
-def hashed(kind: str, value: object, country: str = "") -> int:
-    """The hash of one identifier; 0 where there is none."""
-    text = normalise_identifier(kind, _e164(value, country) if kind == "phone_number" else value)
-    if not text:
-        return NOBODY
-    digest = hashlib.blake2b(f"{kind}\x1f{text}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    made = int.from_bytes(digest, "little", signed=True)
-    return made if made not in (NOBODY, LOST) else 1
+def comparable_form(kind: str, value: object, country: str = "") -> str:
+    """An identifier as Klaviyo compares it: emails in lower case, phones as E.164; empty where there is none.
+
+    `country`: that of national phone numbers. A phone that cannot be read is compared by its digits.
+    """
+    if kind == "phone_number" and value is not None:
+        text = str(value).strip()
+        written = text if E164.fullmatch(text) else values.phone(text, country)
+        value = written if isinstance(written, str) else text
+    return normalise_identifier(kind, value)
 
 
-def _e164(value: object, country: str) -> str:
-    """A phone number as Klaviyo holds it, where it can be read; members are compared with rows by it."""
-    text = "" if value is None else str(value).strip()
-    written = text if E164.fullmatch(text) else values.phone(text, country)
-    return written if isinstance(written, str) else text
-
-
-def names_somebody(kind: str, value: object, country: str = "") -> bool:
-    """Whether this identifier may be a member's: an id of any form, an email that is one, a phone in full."""
-    text = "" if value is None else str(value).strip()
+def identifies(kind: str, form: str) -> bool:
+    """Whether a member can have this identifier, in its comparable form: a valid email, a phone in full, any id."""
     if kind == "email":
-        return isinstance(values.email(text), str)
-    return bool(E164.fullmatch(_e164(value, country))) if kind == "phone_number" else bool(text)
+        return isinstance(values.email(form), str)
+    return bool(E164.fullmatch(form)) if kind == "phone_number" else bool(form)
 
 
-def of_people(people: Iterable[Mapping[str, object]]) -> Hashes:
+def hash_identifier(kind: str, form: str) -> int:
+    """The hash of an identifier in its comparable form; `MISSING` where it is empty."""
+    if not form:
+        return MISSING
+    digest = hashlib.blake2b(f"{kind}\x1f{form}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    made = int.from_bytes(digest, "little", signed=True)
+    return made if made not in (MISSING, UNIDENTIFIED) else 1
+
+
+def hash_people(people: Iterable[Mapping[str, object]]) -> Hashes:
     """The hashes of people given as mappings of identifiers."""
-    rows = [[hashed(kind, person.get(kind)) for kind in KINDS] for person in people]
+    rows = [[hash_identifier(kind, comparable_form(kind, person.get(kind))) for kind in KINDS] for person in people]
     return np.array(rows, dtype=np.int64).reshape(-1, len(KINDS))
 
 
-@dataclass(frozen=True)
-class MemberPage:
-    """Some members of a list: their profile ids, and the hashes of their identifiers."""
-
-    ids: list[str]
-    people: Hashes
-
-
-def member_pages(pages: Iterable[list[Mapping[str, object]]]) -> Iterator[MemberPage]:
-    """Pages of members, as the account gives them, with hashes in place of identifiers."""
-    for page in pages:
-        yield MemberPage([str(member["id"]) for member in page], of_people(page))
-
-
-class IdentitySet:
-    """A set of people; `has` says which of others are among them."""
-
-    def __init__(self, people: Hashes) -> None:
-        flat = np.unique(people)
-        self._flat: npt.NDArray[np.int64] = flat[(flat != NOBODY) & (flat != LOST)]
-
-    def __len__(self) -> int:
-        return len(self._flat)
-
-    def has(self, others: Hashes) -> npt.NDArray[np.bool_]:
-        """For each of these people, whether one of their identifiers is known."""
-        if not len(self._flat) or not len(others):
-            return np.zeros(len(others), dtype=bool)
-        places = np.minimum(np.searchsorted(self._flat, others), len(self._flat) - 1)
-        found: npt.NDArray[np.bool_] = ((self._flat[places] == others) & (others != NOBODY)).any(axis=1)
-        return found
+def hash_rows(batch: pa.RecordBatch, plan: WritePlan) -> Hashes:
+    """The hashes of the identifiers of each row of an encoded batch."""
+    paths = {field.name: field.json_path for field in plan.template.fields if field.name in KINDS}
+    rows = []
+    for text, country in zip(record_texts(batch), _countries(batch, plan), strict=True):
+        record = _parse(text)
+        forms = [(kind, comparable_form(kind, get(record, paths.get(kind, ("",))), country)) for kind in KINDS]
+        hashes = [hash_identifier(*one) for one in forms]
+        if not any(identifies(*one) for one in forms):
+            hashes[0] = UNIDENTIFIED  # such a row has no id, which would identify it
+        rows.append(hashes)
+    return np.array(rows, dtype=np.int64).reshape(-1, len(KINDS))
 
 
-@dataclass(frozen=True)
-class Seen:
-    """Reads the people of encoded batches."""
-
-    plan: WritePlan
-
-    def people(self, batch: pa.RecordBatch) -> Hashes:
-        """The hashes of each row's identifiers."""
-        places = {known.name: known.json_path for known in self.plan.template.fields if known.name in KINDS}
-        countries = self._countries(batch)
-        rows = []
-        for text, country in zip(record_texts(batch), countries, strict=True):
-            record = _parsed(text)
-            told = [(kind, get(record, places.get(kind, ("",))), country) for kind in KINDS]
-            hashes = [hashed(*one) for one in told]
-            if not any(names_somebody(*one) for one in told):
-                hashes[0] = LOST  # without an id, or it would name somebody
-            rows.append(hashes)
-        return np.array(rows, dtype=np.int64).reshape(-1, len(KINDS))
-
-    def _countries(self, batch: pa.RecordBatch) -> list[str]:
-        country = self.plan.checks.default_country
-        if not country.startswith("column:"):
-            return [country] * batch.num_rows
-        params = (json.loads(text) if text else {} for text in batch.column(PARAMS).to_pylist())
-        return [str(aside.get("default_country") or "") for aside in params]
+def _countries(batch: pa.RecordBatch, plan: WritePlan) -> list[str]:
+    country = plan.checks.default_country
+    if not country.startswith("column:"):
+        return [country] * batch.num_rows
+    params = (json.loads(text) if text else {} for text in batch.column(PARAMS).to_pylist())
+    return [str(row.get("default_country") or "") for row in params]
 
 
-def _parsed(text: str | bytes) -> Json:
+def _parse(text: str) -> Json:
     try:
         record: Json = json.loads(text)
-    except ValueError:  # a ready-made record that is no JSON is rejected, and tells of nobody
+    except ValueError:  # a ready-made record that is no JSON is rejected, and identifies nobody
         return {}
     return record if isinstance(record, dict) else {}
 
 
-def lost(people: Hashes) -> int:
-    """How many of these rows name nobody who could be compared."""
-    return int(np.count_nonzero(people[:, 0] == LOST))
+class IdentitySet:
+    """A set of people, by the hashes of all their identifiers."""
+
+    def __init__(self, people: Iterable[Hashes]) -> None:
+        self.hashes = _distinct(np.concatenate([np.empty(0, np.int64), *(hashes.ravel() for hashes in people)]))
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+    def contains(self, people: Hashes) -> npt.NDArray[np.bool_]:
+        """For each of these people, whether one of their identifiers is in the set."""
+        if not len(self.hashes) or not len(people):
+            return np.zeros(len(people), dtype=bool)
+        positions = np.minimum(np.searchsorted(self.hashes, people), len(self.hashes) - 1)
+        found: npt.NDArray[np.bool_] = ((self.hashes[positions] == people) & (people != MISSING)).any(axis=1)
+        return found
+
+
+def _distinct(hashes: Hashes) -> Hashes:
+    distinct = np.unique(hashes)
+    found: Hashes = distinct[(distinct != MISSING) & (distinct != UNIDENTIFIED)]
+    return found
+
+
+def first_identifiers(people: Hashes) -> Hashes:
+    """The hash of each row's first identifier; `MISSING` or `UNIDENTIFIED` where it has none."""
+    first: Hashes = people[np.arange(len(people)), (people != MISSING).argmax(axis=1)]
+    return first
+
+
+def count_unidentified(people: Hashes) -> int:
+    """How many of these rows have no identifier that a member could have."""
+    return int(np.count_nonzero(people[:, 0] == UNIDENTIFIED))
 
 
 def comparable(plan: WritePlan) -> WritePlan:
-    """The plan, if its rows can name members at all; else a `SchemaError`."""
-    named = {wanted.name for wanted in plan.checks.fields if wanted.leaf is not None}
-    if plan.record_column is None and not named & set(KINDS):
+    """The plan, if its rows can have identifiers that members have; else a `SchemaError`."""
+    names = {check.name for check in plan.checks.fields if check.leaf is not None}
+    if plan.record_column is None and not names & set(KINDS):
         raise SchemaError(
             f"list_mode: mirror compares rows with members by {', '.join(KINDS)}, and the DataFrame has none of these "
             "columns; nothing was sent"
@@ -152,33 +146,33 @@ def comparable(plan: WritePlan) -> WritePlan:
     return plan
 
 
-def packed(people: Hashes) -> str:
-    """People as text, to travel among result rows: how many are lost, and each hash once."""
-    flat = np.unique(people)
-    hashes = flat[(flat != NOBODY) & (flat != LOST)].astype("<i8")
-    return f"{lost(people)}:{base64.b64encode(hashes.tobytes()).decode()}"
+# --- on their way from tasks to the driver ---------------------------------------------------------
 
 
-def unpacked(texts: Iterable[str]) -> tuple[IdentitySet, int]:
-    """All people of such texts, and how many rows are lost."""
-    halves = [text.partition(":") for text in texts]
-    parts = [np.frombuffer(base64.b64decode(text), dtype="<i8") for _, _, text in halves]
-    hashes = np.concatenate(parts) if parts else np.empty(0, dtype=np.int64)
-    return IdentitySet(hashes), sum(int(count) for count, _, _ in halves)
+def pack(people: Hashes) -> str:
+    """People as text: the number of unidentified rows, and each hash once."""
+    return f"{count_unidentified(people)}:{base64.b64encode(_distinct(people).astype('<i8').tobytes()).decode()}"
+
+
+def unpack(texts: Iterable[str]) -> tuple[IdentitySet, int]:
+    """All people of such texts, and the number of unidentified rows."""
+    parts = [text.partition(":") for text in texts]
+    hashes = (np.frombuffer(base64.b64decode(part[2]), dtype="<i8") for part in parts)
+    return IdentitySet(hashes), sum(int(part[0]) for part in parts)
+
+
+def to_results(packed: list[str]) -> pa.RecordBatch:
+    """Packed people as result rows."""
+    return result_batch([(ResultKind.IDENTITIES, text) for text in packed])
 
 
 @dataclass(frozen=True)
-class WhoTask:
-    """Rows of one partition in, who they are out, and nothing is sent; picklable."""
+class IdentityTask:
+    """Yields who the rows of one partition are, and sends nothing; picklable."""
 
     plan: WritePlan
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """What `mapInArrow` calls."""
         for encoded in encode_batches(batches, self.plan):
-            yield result([packed(Seen(self.plan).people(encoded))])
-
-
-def result(bodies: list[str]) -> pa.RecordBatch:
-    """Result rows that tell who was seen: kind, body."""
-    return result_batch([(ResultKind.IDENTITIES, body) for body in bodies])
+            yield to_results([pack(hash_rows(encoded, self.plan))])

@@ -16,7 +16,6 @@ from spark_klaviyo.templates.model import MAX_BODY, BodyLayout, Family, M, Setti
 
 if TYPE_CHECKING:
     from spark_klaviyo.options.parse import Options
-    from spark_klaviyo.plan.model import WritePlan
 
 DEFAULT_ROWS = 100  # no endpoint, no limit known: what v2 members took; `max_rows` changes it
 OLD = re.compile(r"/api/(?:(v1|v2)/.*|(track|identify)/?)")
@@ -217,12 +216,3 @@ def filled_path(path: str, values: Mapping[str, str]) -> str:
 def filled_query(pairs: tuple[tuple[str, str], ...], values: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """The query with its columns filled in; it is percent-encoded when it is sent."""
     return tuple((body.filled_text(name, values), body.filled_text(text, values)) for name, text in pairs)
-
-
-def around(plan: WritePlan, values: Mapping[str, str]) -> tuple[bytes, bytes]:
-    """Head and tail of a manual body: what its text says before and after the rows."""
-    if not plan.body_text:
-        return b"", b""
-    fields = [field.name for field in plan.columns]
-    kinds = {field.name: field.type.name for field in plan.columns}
-    return body.around(plan.body_text, plan.content_format, fields, values, kinds)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.report.text import duration, size
+from spark_klaviyo.report.counts.text import duration, size
 
 if TYPE_CHECKING:
     from jinja2 import Environment

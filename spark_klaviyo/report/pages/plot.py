@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spark_klaviyo.core.models import Quota
-from spark_klaviyo.report.series import Series
-from spark_klaviyo.report.summary import Summary
-from spark_klaviyo.report.text import counted, duration
+from spark_klaviyo.report.counts.series import Series
+from spark_klaviyo.report.counts.summary import Summary
+from spark_klaviyo.report.counts.text import counted, duration
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from spark_klaviyo.core.codes import RejectCode
+from spark_klaviyo.report.counts.text import counted, duration, size
 from spark_klaviyo.report.pages.indent import indented
 from spark_klaviyo.report.pages.page import Page
-from spark_klaviyo.report.text import counted, duration, size
 
 MAX_BODY_LENGTH = 20_000  # characters of one body on the page
 HIDDEN = "***"

@@ -7,12 +7,12 @@ from http import HTTPStatus
 
 from spark_klaviyo.core.codes import Outcome, RejectCode
 from spark_klaviyo.core.models import Quota
-from spark_klaviyo.report.advice import advice
-from spark_klaviyo.report.counters import COUNTERS
+from spark_klaviyo.report.counts.advice import advice
+from spark_klaviyo.report.counts.counters import COUNTERS
+from spark_klaviyo.report.counts.sentence import sentence
+from spark_klaviyo.report.counts.summary import Summary
+from spark_klaviyo.report.counts.text import counted, duration, share, size
 from spark_klaviyo.report.pages.plot import plots
-from spark_klaviyo.report.sentence import sentence
-from spark_klaviyo.report.summary import Summary
-from spark_klaviyo.report.text import counted, duration, share, size
 
 MAX_JOBS = 10
 _ON_OTHER_CARDS = {"rows", "requests", "retries", "throttled", "bytes", *Outcome}

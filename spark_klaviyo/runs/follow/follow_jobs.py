@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from spark_klaviyo.core.codes import ReceiptOutcome, StopCode, jobs_can_be_followed
 from spark_klaviyo.deliver.jobs.poll import JobEnded, OpenJob
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.jobs import RejectedRow, poll_jobs
 
@@ -29,14 +29,7 @@ def follow_jobs(
     ends: list[JobEnded] = []
     if jobs and plan.wait_for_jobs and jobs_can_be_followed(total.stopped and total.stopped[0]):
         with contexts.open(plan, DRIVER, 0) as context:
-            try:
-                for event in poll_jobs(plan, jobs, context, total):
-                    if isinstance(event, RejectedRow):
-                        add_reject(event)
-                    else:
-                        ends.append(event)
-            except KeyboardInterrupt:  # the counts add up after every event
-                total.stopped = (StopCode.INTERRUPTED, StopCode.INTERRUPTED.text)
+            ends += _ends(_until_interrupted(poll_jobs(plan, jobs, context, total), total), add_reject)
             total.ended = context.clock.wall().timestamp()
     ended = {end.job.job_id for end in ends}
     for job in jobs:
@@ -44,3 +37,20 @@ def follow_jobs(
             total.record_job(job.job_id, "open", job.rows)
             ends.append(JobEnded(job, "open", 0, job.rows, ReceiptOutcome.ACCEPTED))
     return ends
+
+
+def _until_interrupted(events: Iterator[RejectedRow | JobEnded], total: TaskReport) -> Iterator[RejectedRow | JobEnded]:
+    """The events until they end or the user interrupts; the counts add up after every event."""
+    try:
+        yield from events
+    except KeyboardInterrupt:
+        total.stopped = (StopCode.INTERRUPTED, StopCode.INTERRUPTED.text)
+
+
+def _ends(events: Iterator[RejectedRow | JobEnded], add_reject: Callable[[RejectedRow], None]) -> Iterator[JobEnded]:
+    """The ends of jobs among the events; rejected rows go to `add_reject` as they come."""
+    for event in events:
+        if isinstance(event, JobEnded):
+            yield event
+        else:
+            add_reject(event)

@@ -23,8 +23,8 @@ from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import is_table
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import make_plan
+from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.report.task_report import TaskReport, merge
 from spark_klaviyo.runs.follow.open_receipts import OpenReceipts, Row, key_of
 from spark_klaviyo.runs.outputs.outcome import return_or_raise
 from spark_klaviyo.runs.outputs.results import reject_row

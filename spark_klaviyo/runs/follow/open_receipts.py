@@ -52,19 +52,17 @@ class OpenReceipts:
         raise OptionError("receipts: must be the path of a receipts dataset, a DataFrame of it, or report.receipts")
 
     def rows(self) -> list[Row]:
-        """One row for each request whose job is open."""
+        """One row for each request whose job is open; files are read twice, so that few rows are held."""
         if self.folder is None:
-            return list(_open_rows(self.given, self.given).values())
+            return list(_open_rows(self.given, self.given, {}).values())
         names = self.folder.names()
         folders = {folder.path.rpartition("/")[2]: folder for folder in self.folder.folders()}
         if not names and not folders:
             raise OptionError(f"receipts: there are none at {self.folder.path}")
-        visible = _open_rows(_read(self.folder, names), _read(self.folder, names))
         hidden = {key_of(row): row for row in self._hidden_rows(folders)}
-        for row in _read(self.folder, names) if hidden else ():
-            hidden.pop(key_of(row), None)
+        visible = _open_rows(_read(self.folder, names), _read(self.folder, names), hidden)
         self.hidden = set(hidden)
-        return list({**hidden, **visible}.values())
+        return [*hidden.values(), *visible.values()]
 
     def staged_rejects(self) -> Iterator[tuple[str, Iterator[Row]]]:
         """By run, the rejected rows of runs that were killed before they wrote any dataset."""
@@ -112,10 +110,11 @@ def key_of(row: Row) -> Key:
     return tuple(row[name] for name in ("job_id", "run_id", "partition_id", "sequence"))
 
 
-def _open_rows(rows: Iterable[Row], again: Iterable[Row]) -> dict[Key, Row]:
-    """Accepted rows by request, without those that a later row replaces; read twice, so that few are held."""
+def _open_rows(rows: Iterable[Row], again: Iterable[Row], hidden: dict[Key, Row]) -> dict[Key, Row]:
+    """Accepted rows by request, without those that a later row replaces. Takes visible requests out of `hidden`."""
     found = {key_of(row): row for row in rows if row["outcome"] == ReceiptOutcome.ACCEPTED and row["job_id"]}
     for row in again:
+        hidden.pop(key_of(row), None)
         if row["outcome"] != ReceiptOutcome.ACCEPTED:
             found.pop(key_of(row), None)
     return found

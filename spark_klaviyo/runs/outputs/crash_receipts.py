@@ -20,7 +20,7 @@ from spark_klaviyo.datasets.schemas import RECEIPTS
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.task.run import TaskEvent
 
 OPEN_RECEIPTS = "_open"  # a folder inside the receipts; hidden from Spark's readers, like all names that begin so

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.deliver.jobs.poll import OpenJob
-from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.task.jobs import RejectedRow
 from spark_klaviyo.task.run import TaskEvent
 

@@ -85,7 +85,7 @@ class SessionOutputs:
         return self._staged().where(f"kind NOT IN ('{kept[0]}', '{kept[1]}')")
 
     def append_staged(self, rejected: int, without_job: int = 1) -> None:
-        """Append staged rows, but for receipts with a job; the numbers of rows tell where there is nothing to do."""
+        """Append staged rows, but for receipts with a job; with no row of a kind nothing is read."""
         if self.rejects is not None and rejected:
             with self._writing(self.rejects):
                 self.rejects.append(self._rows(ResultKind.REJECT, REJECTS))

@@ -18,8 +18,8 @@ from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.jobs.poll import JobEnded
 from spark_klaviyo.options.model import Options
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.report.task_report import TaskReport
 from spark_klaviyo.runs.outputs.crash_receipts import OPEN_RECEIPTS, part_stem
 from spark_klaviyo.runs.outputs.results import reject_row
 from spark_klaviyo.runs.outputs.run_row import run_row

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from spark_klaviyo.core.models import Receipt
-from spark_klaviyo.report.counters import Counters
-from spark_klaviyo.report.samples import Job, RejectSample, SlowRequest
-from spark_klaviyo.report.series import Series
+from spark_klaviyo.report.counts.counters import Counters
+from spark_klaviyo.report.counts.samples import Job, RejectSample, SlowRequest
+from spark_klaviyo.report.counts.series import Series
 
 TALLIES = ("reasons", "statuses", "accepted_because", "skipped_because", "warnings", "job_states")  # counts by name
 

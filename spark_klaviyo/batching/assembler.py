@@ -17,7 +17,8 @@ from spark_klaviyo.batching.screening import rejected_as_too_large, screen
 from spark_klaviyo.core.models import Batch, EncodedRows, Rejection
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.report.task_report import TaskReport
+from spark_klaviyo.plan.request.envelopes import envelope
+from spark_klaviyo.report.counts.task_report import TaskReport
 
 MAX_OPEN = 500  # requests being filled at once, when rows go to many lists; the least recently used is sent as it is
 MAX_REJECTIONS = 1_000  # held before the caller gets a chance to drain them
@@ -83,8 +84,9 @@ class BatchAssembler:
             yield from self._deduplicated(oldest.flush())
 
     def _open(self, key: str) -> Batcher:
-        envelope = self.plan.envelope(params_of(key))
-        self._batchers[key] = Batcher(envelope, self.plan.limits, self._number, self._key_length)
+        self._batchers[key] = Batcher(
+            envelope(self.plan, params_of(key)), self.plan.limits, self._number, self._key_length
+        )
         return self._batchers[key]
 
     def _deduplicated(self, batches: Iterator[Batch]) -> Iterator[Batch]:
@@ -97,6 +99,6 @@ class BatchAssembler:
 
 
 def key_length(plan: WritePlan) -> int:
-    """Bytes of the key that takes the place of its mark in a body; 0 without a key."""
+    """Bytes of the key that replaces its placeholder in a body; 0 without a key."""
     key = plan.credentials.api_key or plan.credentials.access_token
     return len(key.reveal().encode()) if key is not None else 0

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 from urllib.parse import quote, quote_plus
 
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Envelope
-from spark_klaviyo.plan.arrange import ARRANGEMENTS, NOTHING
-from spark_klaviyo.plan.manual import formats, manual_mode
+from spark_klaviyo.plan.manual import body, formats, manual_mode
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.plan.request.arrange import ARRANGEMENTS, NOTHING
+from spark_klaviyo.plan.settings import with_prefix
 from spark_klaviyo.templates.model import BodyLayout
-
-if TYPE_CHECKING:
-    from spark_klaviyo.plan.model import WritePlan
 
 # Private-use characters stand for what is filled in later: no setting and no constant holds them.
 _ROWS, _KEY, _NOW = "\ue000rows\ue001", "\ue000key\ue001", "\ue000now\ue001"
@@ -32,7 +30,7 @@ def envelope(plan: WritePlan, values: Mapping[str, str]) -> Envelope:
     if plan.template.layout is BodyLayout.FORM:
         head, tail = _form(plan.template.body)
     elif by_hand:
-        head, tail, query = *manual_mode.around(plan, values), manual_mode.filled_query(query, values)
+        head, tail, query = *_manual_body(plan, values), manual_mode.filled_query(query, values)
     elif plan.template.body is None:
         head, tail = b"", b""
     else:
@@ -49,14 +47,17 @@ def _prefixed(plan: WritePlan, settings: Mapping[str, str]) -> dict[str, str]:
     return {name: with_prefix(value, prefixes.get(name, "")) for name, value in settings.items()}
 
 
-def with_prefix(value: str, prefix: str) -> str:
-    """The value behind its prefix, unless it begins with it already."""
-    return value if value.startswith(prefix) else prefix + value
+def _manual_body(plan: WritePlan, values: Mapping[str, str]) -> tuple[bytes, bytes]:
+    """What the body template of manual mode says before and after the rows."""
+    if not plan.body_text:
+        return b"", b""
+    types = {column.name: column.type.name for column in plan.columns}
+    return body.around(plan.body_text, plan.content_format, list(types), values, types)
 
 
-def _form(body: object) -> tuple[bytes, bytes]:
+def _form(skeleton: object) -> tuple[bytes, bytes]:
     """v1: `data=` and the percent-encoded JSON object of the skeleton, open for the fields of the row."""
-    text = json.dumps(_fill(body, {}, set()), ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(_fill(skeleton, {}, set()), ensure_ascii=False, separators=(",", ":"))
     before, after = (quote_plus(part) for part in text[:-1].split(_KEY))
     return b"data=" + before.encode() + KEY_PLACEHOLDER + after.encode() + b"%2C", b"%7D"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from spark_klaviyo.core.codes import RejectCode
-from spark_klaviyo.report.summary import Summary
-from spark_klaviyo.report.text import counted, share
+from spark_klaviyo.report.counts.summary import Summary
+from spark_klaviyo.report.counts.text import counted, share
 
 NO_FAULT = (RejectCode.IN_DOUBT, RejectCode.UNAVAILABLE)  # rows that may be sent again as they are
 MANY_THROTTLED = 0.05  # of all requests

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 
 from spark_klaviyo.core.models import Receipt, Rejection, Reply
-from spark_klaviyo.report import tally
-from spark_klaviyo.report.counters import COUNTERS
-from spark_klaviyo.report.samples import (
+from spark_klaviyo.report.counts import tally
+from spark_klaviyo.report.counts.counters import COUNTERS
+from spark_klaviyo.report.counts.samples import (
     Identifiers,
     Job,
     RejectSample,
@@ -18,9 +18,9 @@ from spark_klaviyo.report.samples import (
     sample_rejects,
     sample_slowest,
 )
-from spark_klaviyo.report.serialize import read_members, write_members
-from spark_klaviyo.report.series import Series
-from spark_klaviyo.report.summary import TALLIES, Summary
+from spark_klaviyo.report.counts.serialize import read_members, write_members
+from spark_klaviyo.report.counts.series import Series
+from spark_klaviyo.report.counts.summary import TALLIES, Summary
 
 NO_ANSWER = 0  # stands among the statuses for attempts that no reply came to
 MAX_EXAMPLES = 5

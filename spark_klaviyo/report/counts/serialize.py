@@ -8,8 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from spark_klaviyo.core.models import Receipt
-from spark_klaviyo.report.samples import Job, RejectSample, SlowRequest
-from spark_klaviyo.report.series import Series
+from spark_klaviyo.report.counts.samples import Job, RejectSample, SlowRequest
+from spark_klaviyo.report.counts.series import Series
 
 _SAMPLES = {"rejects_sample": RejectSample, "receipts_sample": Receipt, "slowest": SlowRequest, "jobs": Job}
 _EMPTY: tuple[object, ...] = (0, None, {}, [])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from spark_klaviyo.core.codes import Outcome
-from spark_klaviyo.report.summary import Summary
-from spark_klaviyo.report.text import counted, duration, listed
+from spark_klaviyo.report.counts.summary import Summary
+from spark_klaviyo.report.counts.text import counted, duration, listed
 
 
 def sentence(summary: Summary, *, reasons: bool = True) -> str:

@@ -1,0 +1,1 @@
+"""Where a batch goes, and what stands around and between its rows."""

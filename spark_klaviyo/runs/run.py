@@ -1,0 +1,106 @@
+"""One run of an entry point with a session: what it sends with and writes to, and the one action that sends."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from spark_klaviyo.core.codes import StopCode
+from spark_klaviyo.core.stop import Stop
+from spark_klaviyo.options.choices import SendFrom
+from spark_klaviyo.options.model import Options
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.report.counts.task_report import TaskReport
+from spark_klaviyo.runs.open_state import open_state
+from spark_klaviyo.runs.outputs.results import RESULT_DDL, Results
+from spark_klaviyo.runs.outputs.session_outputs import SessionOutputs
+from spark_klaviyo.runs.rate_limit_session import rate_limit_session
+from spark_klaviyo.runs.send_from_driver import MOST_IN_FLIGHT, Task, run_in_driver, sends_from_driver
+from spark_klaviyo.runs.spark import session
+from spark_klaviyo.runs.spark.interrupt import run_interruptibly
+from spark_klaviyo.task.context import SendContextFactory
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+GRACE_SECONDS = 3.0  # for senders that were stopped to hand back what they did
+SHARING_TASKS, SMALL_QUOTA = 2, 10  # tasks without a rate-limit server; requests a second that so few tasks can make
+INTERRUPTED = (StopCode.INTERRUPTED, StopCode.INTERRUPTED.text)
+SENT_FROM_DRIVER = "Spark's tasks cannot reach the endpoint, so the calling process sent the rows (send_from=auto)"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run under way. `tasks`: how many send at once; `stop` stops them, None where they cannot be reached."""
+
+    df: DataFrame
+    plan: WritePlan
+    options: Options
+    outputs: SessionOutputs
+    contexts: SendContextFactory
+    tasks: int
+    from_driver: bool
+    stop: Stop | None
+
+    def run_tasks(self, frame: DataFrame, task: Task, sort: str = "") -> Results:
+        """What the task hands back over all rows of the frame, which is evaluated exactly once.
+
+        `sort`: a column by which each task's rows come sorted. An interruption ends it with what was done until then.
+        """
+        stopped = threading.Event()
+        if not self.from_driver or sort:
+            frame = frame.coalesce(self.tasks)
+        if sort:
+            frame = frame.sortWithinPartitions(sort)
+
+        def work() -> Results:
+            if self.from_driver:
+                return run_in_driver(frame, task, self.outputs, stopped)
+            results = Results()
+            for row in self.outputs.stage(frame.mapInArrow(task, RESULT_DDL)).collect():
+                results.add(row["kind"], row["body"])
+            return results
+
+        def stop() -> None:
+            stopped.set()
+            if self.stop is not None:
+                self.stop.set(*INTERRUPTED)
+
+        results = run_interruptibly(frame, self.plan.run_id, work, stop, 0.0 if self.stop is None else GRACE_SECONDS)
+        if stopped.is_set() and all(report.stopped is None for report in results.reports):
+            # for every task the rows simply ended: what follows must not take them for all rows there are
+            results.reports.append(TaskReport(stopped=INTERRUPTED))
+        if self.from_driver and self.options.send_from is SendFrom.AUTO and results.reports:
+            results.reports[0].warn(SENT_FROM_DRIVER)
+        return results
+
+
+@contextmanager
+def open_run(df: DataFrame, plan: WritePlan, options: Options) -> Iterator[Run]:
+    """Open a run. Raises `OptionError` where its datasets or its state cannot be used, before anything is sent."""
+    session.choose_worker_python(df)
+    spark = session.session_of(df)
+    outputs = SessionOutputs.open(spark, options, plan.run_id)
+    from_driver = sends_from_driver(df, plan, options)
+    tasks = 1 if from_driver else _sending_tasks(df, plan, options)
+    if from_driver:  # as many requests in flight as all tasks would have
+        plan = replace(plan, workers=min(options.workers * options.tasks, MOST_IN_FLIGHT))
+    with (
+        rate_limit_session(df, plan, options, tasks, from_driver=from_driver) as (contexts, stop),
+        open_state(spark, plan, options, contexts) as plan,
+    ):
+        yield Run(df, plan, options, outputs, contexts, tasks, from_driver, stop)
+
+
+def _sending_tasks(df: DataFrame, plan: WritePlan, options: Options) -> int:
+    """How many tasks send at once: fewer where they share a small quota without a rate-limit server.
+
+    Two tasks fill the quota of a bulk endpoint, and two halves of it waste less than eight eighths when rows are
+    distributed unevenly (`python -m tests.bench quota`).
+    """
+    second = min((count for count, seconds in plan.quota.windows if seconds == 1), default=None)
+    is_small = second is not None and second <= SMALL_QUOTA
+    return min(options.tasks, SHARING_TASKS) if session.context_of(df) is None and is_small else options.tasks
