@@ -13,7 +13,7 @@ import pytest
 
 import spark_klaviyo
 from spark_klaviyo import simulator
-from spark_klaviyo.cli.main import parser
+from spark_klaviyo.cli.arguments import parser
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.table import OPTIONS

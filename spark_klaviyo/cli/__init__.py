@@ -1,1 +1,1 @@
-"""The command line, the demo, and what only they need: a local Spark session, Java."""
+"""The command line, the demo, and what only they need: a local Spark session, a Java runtime."""

@@ -1,6 +1,6 @@
-"""The commands that write nothing: `check`, `preview`, `lists`.
+"""The commands. Each prints its result and returns the exit status.
 
-Each imports what it needs itself, for the start-up time of the others.
+They import what they need when they run: `templates` and `--help` must not wait for Arrow and Spark to load.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
+from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from spark_klaviyo.cli.options import given_options
@@ -16,52 +17,127 @@ from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.entrypoints import EntryPoint
 
 if TYPE_CHECKING:
-    from spark_klaviyo.account.resources import Resource
+    from spark_klaviyo.options.model import Options
 
-DONE, REFUSED = 0, 2
+MAX_PORT = 65_535
 
 
-def run_check(given: argparse.Namespace) -> int:
-    """`check`: 0 when a write can begin, else 2."""
+class ExitStatus(IntEnum):
+    """What the command line ends with."""
+
+    DONE = 0
+    ROWS_REJECTED = 1
+    BAD_OPTIONS = 2  # or a DataFrame that does not fit, or a check that failed: nothing was sent
+    STOPPED = 3
+
+
+def print_result(given: argparse.Namespace, form: object, text: str) -> None:
+    """Print the JSON form of a result where `--json` was given, else its text."""
+    sys.stdout.write((json.dumps(form, indent=2) if given.json else text.rstrip("\n")) + "\n")
+
+
+def run_demo(given: argparse.Namespace) -> ExitStatus:
+    """`demo`."""
+    from spark_klaviyo.cli.demo import demo
+
+    if given.rows < 1:
+        raise OptionError(f"--rows: expected at least 1, not {given.rows}")
+    report = demo(given.rows, quiet=given.json)
+    if given.json:
+        print_result(given, report.to_dict(), "")
+    return ExitStatus.DONE
+
+
+def run_templates(given: argparse.Namespace) -> ExitStatus:
+    """`templates [NAME]`."""
+    from spark_klaviyo.cli.listing import facts, forms_of, table
+    from spark_klaviyo.templates import describe, templates
+
+    listed = forms_of(given.name) if given.name else templates()
+    text = "\n".join(map(describe, listed)) if given.name else table(listed)
+    print_result(given, [facts(template) for template in listed], text)
+    return ExitStatus.DONE
+
+
+def run_lists(given: argparse.Namespace) -> ExitStatus:
+    """`lists`: ids and names, one list on a line."""
+    from spark_klaviyo.account.resources import all_lists
+
+    found = all_lists(_options(given, EntryPoint.CHECK))
+    text = "\n".join(f"{one.id}  {one.name}" for one in found) or "the account has no list"
+    print_result(given, [asdict(one) for one in found], text)
+    return ExitStatus.DONE
+
+
+def run_check(given: argparse.Namespace) -> ExitStatus:
+    """`check`."""
     from spark_klaviyo.check.check import check
-    from spark_klaviyo.entrypoints.read import options_at
 
-    options = options_at(EntryPoint.CHECK, given_options(given.option))
-    result = check(options, _sample(given.send_sample))
-    _say(json.dumps(result.to_dict(), indent=2) if given.json else str(result))
-    return DONE if result.ok else REFUSED
+    result = check(_options(given, EntryPoint.CHECK), _sample_row(given.send_sample))
+    print_result(given, result.to_dict(), str(result))
+    return ExitStatus.DONE if result.ok else ExitStatus.BAD_OPTIONS
 
 
-def run_preview(given: argparse.Namespace) -> int:
-    """`preview`: the requests with their bodies, or without them where people's data must not be shown."""
-    from spark_klaviyo.cli.reading import opened
-    from spark_klaviyo.entrypoints.read import options_at
+def run_preview(given: argparse.Namespace) -> ExitStatus:
+    """`preview`: with `--no-bodies` it shows no person's data."""
+    from spark_klaviyo.cli.local_spark import dataset, session
     from spark_klaviyo.preview.preview import preview
 
-    options = options_at(EntryPoint.PREVIEW, given_options(given.option))
-    with opened(given.input, given.format) as frame:
-        seen = preview(frame, options, given.rows)
+    options = _options(given, EntryPoint.PREVIEW)
+    with session("spark-klaviyo") as spark:
+        result = preview(dataset(spark, given.input, given.format), options, given.rows)
     if given.html:
-        seen.to_html(given.html)
-    _say(json.dumps(seen.to_dict(bodies=given.bodies), indent=2) if given.json else seen.text(bodies=given.bodies))
-    return DONE
+        result.to_html(given.html)
+    print_result(given, result.to_dict(bodies=given.bodies), result.text(bodies=given.bodies))
+    return ExitStatus.DONE
 
 
-def run_lists(given: argparse.Namespace) -> int:
-    """`lists`: ids and names, one list a line."""
-    from spark_klaviyo.account.resources import all_lists
+def run_write(given: argparse.Namespace) -> ExitStatus:
+    """`write`."""
+    from spark_klaviyo.cli.local_spark import dataset, session
+    from spark_klaviyo.modes.dispatch import write
+
+    options = _options(given, EntryPoint.COMMAND)
+    with session("spark-klaviyo") as spark:
+        report = write(dataset(spark, given.input, given.format), options)
+    print_result(given, report.to_dict(), str(report))
+    return ExitStatus.DONE
+
+
+def run_follow(given: argparse.Namespace) -> ExitStatus:
+    """`follow`."""
+    from spark_klaviyo.runs.follow.follow_receipts import follow_receipts
+
+    report = follow_receipts(given.receipts, _options(given, EntryPoint.FOLLOW))
+    print_result(given, report.to_dict(), str(report))
+    return ExitStatus.DONE
+
+
+def run_simulate(given: argparse.Namespace) -> ExitStatus:
+    """`simulate`."""
+    from spark_klaviyo.simulator.command import simulate
+    from spark_klaviyo.simulator.faults import read_faults
+
+    try:
+        faults = read_faults(given.faults)
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise OptionError(f"--faults: expected a JSON file with a list of faults: {error}") from error
+    if not 0 <= given.port <= MAX_PORT:
+        raise OptionError(f"--port: expected a number from 0 (any free one) to {MAX_PORT}, not {given.port}")
+    try:
+        simulate(given.port, given.latency, given.burst, given.steady, faults)
+    except OSError as error:
+        raise OptionError(f"--port: {given.port} cannot be listened on: {error.strerror}") from error
+    return ExitStatus.DONE
+
+
+def _options(given: argparse.Namespace, entry_point: EntryPoint) -> Options:
     from spark_klaviyo.entrypoints.read import options_at
 
-    found = all_lists(options_at(EntryPoint.CHECK, given_options(given.option)))
-    _say(json.dumps([asdict(one) for one in found], indent=2) if given.json else _listed(found))
-    return DONE
+    return options_at(entry_point, given_options(given.option))
 
 
-def _listed(found: list[Resource]) -> str:
-    return "\n".join(f"{one.id}  {one.name}" for one in found) or "the account has no list"
-
-
-def _sample(text: str | None) -> object:
+def _sample_row(text: str | None) -> object:
     if text is None:
         return None
     try:
@@ -69,7 +145,3 @@ def _sample(text: str | None) -> object:
     except ValueError as error:
         raise OptionError("--send-sample: expected one row as a JSON object") from error
     return row
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-FIRST = ("Aiko", "Amara", "Björn", "Camille", "Dmitro", "Eilidh", "Fatima", "Giulia", "Håkon", "İpek", "João", "Kofi")
-LAST = (
-    "Adeyemi",
-    "Álvarez",
-    "Çelik",
-    "d'Arc",
-    "Fernández",
-    "Großmann",
-    "Ito",
-    "Kowalczyk",
-    "Nowak",
-    "O'Neill",
-    "Şahin",
-)
+FIRST_NAMES = ("Aiko", "Amara", "Björn", "Camille", "Dmitro", "Eilidh", "Fatima", "Giulia", "Håkon", "İpek", "João")
+LAST_NAMES = ("Adeyemi", "Álvarez", "Çelik", "d'Arc", "Großmann", "Ito", "Kowalczyk", "Nowak", "O'Neill", "Şahin")
+PLACE_FIELDS = ("city", "country", "zip", "timezone", "latitude", "longitude")
 PLACES = (
     ("Osaka", "Japan", "530-0001", "Asia/Tokyo", 34.6937, 135.5023),
     ("Lagos", "Nigeria", "100001", "Africa/Lagos", 6.5244, 3.3792),
@@ -32,86 +22,58 @@ PLACES = (
     ("Boston", "United States", "02110", "America/New_York", 42.3601, -71.0589),
     ("Curitiba", "Brazil", "80010-000", "America/Sao_Paulo", -25.4284, -49.2733),
 )
+FIRST_ORDER = datetime(2024, 1, 1, tzinfo=timezone.utc)
+DRAWS = 22  # random numbers that a person is made of, at most
 TIERS = ("bronze", "silver", "gold", "platinum")
 INTERESTS = ("running", "gardening", "ceramics", "jazz", "chess", "sailing", "baking")
-BAD_EMAIL, BAD_PHONE, NOBODY, NOT_FINITE = 5, 4, 3, 2  # how many rows of each kind cannot be sent
+# What some rows hold that cannot be sent, and how many rows.
+BAD_VALUES: tuple[tuple[dict[str, object], int], ...] = (
+    ({"Email": "not an address"}, 5),
+    ({"phone_number": "+1 12"}, 4),
+    ({"external_id": None, "Email": None, "phone_number": None}, 3),
+    ({"lifetime_value": float("nan")}, 2),
+)
 
 
-def write_people(folder: Path, rows: int, files: int = 4, seed: int = 7) -> None:
-    """Parquet files of `rows` people, the same for the same seed."""
+def write_people(folder: Path, rows: int, files: int = 4) -> None:
+    """Parquet files of `rows` people, always the same ones."""
     folder.mkdir(parents=True, exist_ok=True)
-    table = people(rows, seed)
+    table = people(rows)
     step = -(-rows // files)
     for number in range(files):
         pq.write_table(table.slice(number * step, step), folder / f"people-{number}.parquet")
 
 
 def people(rows: int, seed: int = 7) -> pa.Table:
-    """A table of people; the first few rows are the bad ones, spread over it."""
+    """A table of people; the rows that cannot be sent are spread over it."""
     rng = np.random.default_rng(seed)
-    number = pa.array(np.arange(rows)).cast(pa.string())
-    first, last = _pick(rng, FIRST, rows), _pick(rng, LAST, rows)
-    email = pc.binary_join_element_wise("person", number, "+news@mail.example.com", "")
-    lines = 2_000_000 + np.arange(rows) * 7_919 % 7_999_993  # a prime: nobody shares a phone
-    phone = pc.binary_join_element_wise("+1617", pa.array(lines).cast(pa.string()), "")
-    spent = np.round(rng.gamma(2.0, 90.0, rows), 2)
-    columns = {
-        "external_id": pc.binary_join_element_wise("crm-", number, ""),
-        "Email": _sometimes(rng, email, 0.1),
-        "phone_number": _sometimes(rng, phone, 0.5),
-        "First Name": _sometimes(rng, first, 0.05),
-        "lastName": last,
-        "location": _location(rng, rows),
-        "tier": _pick(rng, TIERS, rows),
-        "lifetime_value": spent,
-        "orders": _sometimes(rng, pa.array(rng.integers(0, 60, rows)), 0.3),
-        "last_order_at": _sometimes(rng, _moments(rng, rows), 0.3),
-        "accepts_marketing": pa.array(rng.random(rows) < 0.6),
-        "interests": _lists(rng, rows),
+    table = [_person(number, draws) for number, draws in enumerate(rng.random((rows, DRAWS)).tolist())]
+    order = iter(rng.permutation(rows))
+    for values, count in BAD_VALUES:
+        for _, row in zip(range(count), order, strict=False):
+            table[row].update(values)
+    return pa.Table.from_pylist(table)
+
+
+def _person(number: int, draws: list[float]) -> dict[str, object]:
+    """One person, made of random numbers from 0 to 1."""
+    draw = iter(draws).__next__
+    line = 2_000_000 + number * 7_919 % 7_999_993  # a prime, so that no two people share a phone
+    return {
+        "external_id": f"crm-{number}",
+        "Email": f"person{number}+news@mail.example.com" if draw() < 0.9 else None,
+        "phone_number": f"+1617{line}" if draw() < 0.5 else None,
+        "First Name": _choose(FIRST_NAMES, draw()) if draw() < 0.95 else None,
+        "lastName": _choose(LAST_NAMES, draw()),
+        "location": dict(zip(PLACE_FIELDS, _choose(PLACES, draw()), strict=True)),
+        "tier": _choose(TIERS, draw()),
+        "lifetime_value": round(1000 * draw() ** 3, 2),
+        "orders": int(60 * draw()) if draw() < 0.7 else None,
+        "last_order_at": FIRST_ORDER + timedelta(days=700 * draw()) if draw() < 0.7 else None,
+        "accepts_marketing": draw() < 0.6,
+        "interests": [interest for interest in INTERESTS if draw() < 0.3],
     }
-    return pa.table(_spoiled(columns, rng.permutation(rows)))
 
 
-def _pick(rng: np.random.Generator, words: Sequence[str], rows: int) -> pa.Array:
-    return pa.array(words).take(pa.array(rng.integers(0, len(words), rows)))
-
-
-def _sometimes(rng: np.random.Generator, values: pa.Array, nulls: float) -> pa.Array:
-    return pc.if_else(pa.array(rng.random(len(values)) < nulls), pa.scalar(None, values.type), values)
-
-
-def _location(rng: np.random.Generator, rows: int) -> pa.StructArray:
-    chosen = rng.integers(0, len(PLACES), rows)
-    city, country, postal, zone = (pa.array([place[i] for place in PLACES]).take(pa.array(chosen)) for i in range(4))
-    north, east = (np.array([place[i] for place in PLACES])[chosen] + rng.normal(0, 0.05, rows) for i in (4, 5))
-    names = ["city", "country", "zip", "timezone", "latitude", "longitude"]
-    return pa.StructArray.from_arrays([city, country, postal, zone, np.round(north, 4), np.round(east, 4)], names)
-
-
-def _moments(rng: np.random.Generator, rows: int) -> pa.Array:
-    start = 1_704_067_200_000_000  # 2024-01-01, in microseconds
-    return pa.array(start + rng.integers(0, 60_000_000_000_000, rows)).cast(pa.timestamp("us", "UTC"))
-
-
-def _lists(rng: np.random.Generator, rows: int) -> pa.ListArray:
-    sizes = rng.integers(0, 4, rows)
-    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), _pick(rng, INTERESTS, int(offsets[-1])))
-
-
-def _spoiled(columns: dict[str, pa.Array], places: np.ndarray) -> dict[str, pa.Array]:
-    """A few rows made unsendable: an impossible email, an impossible phone, nobody at all, and not a number."""
-    ends = np.cumsum([BAD_EMAIL, BAD_PHONE, NOBODY, NOT_FINITE])
-    email, phone, nobody, number = (places[a:b] for a, b in zip([0, *ends], ends, strict=False))
-    columns["Email"] = _put(columns["Email"], email, "not an address")
-    columns["phone_number"] = _put(columns["phone_number"], phone, "+1 12")
-    for name in ("external_id", "Email", "phone_number"):
-        columns[name] = _put(columns[name], nobody, None)
-    columns["lifetime_value"] = _put(pa.array(columns["lifetime_value"]), number, float("nan"))
-    return columns
-
-
-def _put(values: pa.Array, places: np.ndarray, value: object) -> pa.Array:
-    mask = np.zeros(len(values), dtype=bool)
-    mask[places[places < len(values)]] = True
-    return pc.if_else(pa.array(mask), pa.scalar(value, values.type), values)
+def _choose(choices: Sequence[Any], draw: float) -> Any:
+    return choices[int(draw * len(choices))]

@@ -1,34 +1,26 @@
-"""`templates [NAME]`: every endpoint template on a line, or all there is to know of one, as text or as JSON."""
+"""The endpoint templates as the command `templates` prints them."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from spark_klaviyo.errors import OptionError
-from spark_klaviyo.templates import CURRENT, LEGACY, describe, find_template, templates
+from spark_klaviyo.templates import CURRENT, LEGACY, find_template
 from spark_klaviyo.templates.describe import quota_of, size_of
 from spark_klaviyo.templates.model import Template
 
 
-def list_all(*, as_json: bool) -> str:
-    """All templates, a line each."""
-    found = templates()
-    return _json([facts(template) for template in found]) if as_json else _table(found)
+def forms_of(name: str) -> list[Template]:
+    """A template in each form that it has, current and retired.
 
-
-def list_one(name: str, *, as_json: bool) -> str:
-    """One template in each form that it has. Raises OptionError with the nearest names where there is none."""
-    forms = [template for held in (CURRENT, LEGACY) if (template := held.get(name)) is not None]
-    if not forms:
-        find_template(name)
-        raise OptionError(f"template: there is no {name!r}")
-    return _json([facts(template) for template in forms]) if as_json else "\n".join(map(describe, forms))
+    Raises:
+        OptionError: There is no such template; the message proposes the nearest names.
+    """
+    return [forms[name] for forms in (CURRENT, LEGACY) if name in forms] or [find_template(name)]
 
 
 def facts(template: Template) -> dict[str, object]:
-    """What a program may want to know of a template."""
+    """A template as JSON can hold it."""
     return {
         "name": template.name,
         "api": str(template.api),
@@ -36,21 +28,26 @@ def facts(template: Template) -> dict[str, object]:
         "method": template.method,
         "path": template.path,
         "limits": asdict(template.limits),
-        "quota": [list(window) for window in template.quota.windows],
+        "quota": template.quota.windows,
         "outcome": str(template.confirmation),
-        "harmless": template.idempotent,
-        "scopes": list(template.scopes),
+        "idempotent": template.idempotent,
+        "scopes": template.scopes,
         "settings": [asdict(setting) for setting in template.settings],
         "columns": [
-            {"name": known.name, "form": str(known.form), "required": known.required, "identifier": known.name in ids}
-            for ids in [template.identifiers]
-            for known in template.fields
+            {
+                "name": column.name,
+                "form": str(column.form),
+                "required": column.required,
+                "identifier": column.name in template.identifiers,
+            }
+            for column in template.fields
         ],
-        "notes": list(template.notes),
+        "notes": template.notes,
     }
 
 
-def _table(found: Iterable[Template]) -> str:
+def table(templates: Iterable[Template]) -> str:
+    """Templates with their limits, one on a line."""
     rows = [("template", "a request", "quota", "a row is", "")]
     rows += [
         (
@@ -60,14 +57,8 @@ def _table(found: Iterable[Template]) -> str:
             template.confirmation.text.partition(":")[0].removesuffix(" that is followed to its end"),
             template.summary,
         )
-        for template in found
+        for template in templates
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    lines = (
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[4]]) for row in rows
-    )
-    return "\n".join(line.rstrip() for line in lines) + "\n"
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)

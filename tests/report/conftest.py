@@ -17,7 +17,7 @@ BODY = '{"data":[{"email":"ann@example.com","points":9007199254740993,"price":12
 
 @pytest.fixture
 def person() -> str:
-    """What must not be seen."""
+    """A person's data, which must not be shown."""
     return PERSON
 
 
@@ -75,7 +75,7 @@ def preview() -> Preview:
 
 @pytest.fixture
 def checked() -> CheckResult:
-    """The Test button with a good line, a bad one with advice, and one that could not be told."""
+    """The Test button with a good line, a bad one with advice, and one that could not be made."""
     lines = (
         CheckLine("key", True, "Klaviyo knows it"),
         CheckLine("list", False, "the account has no list with the id Nope12", "`spark-klaviyo lists` prints ids."),

@@ -16,9 +16,10 @@ from spark_klaviyo.report.report import WriteReport
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 # Records what the page has requested once it is loaded, and whether it is wider than the window.
-PROBE = """<script>addEventListener("load",()=>{const asked=performance.getEntriesByType("resource").length;
+PROBE = """<script>addEventListener("load",()=>{const requested=performance.getEntriesByType("resource").length;
 const wide=document.documentElement.scrollWidth>innerWidth;
-document.body.dataset.probe=`asked ${asked} wide ${wide} ink ${getComputedStyle(document.querySelector(".sk")).color}`})
+const ink=getComputedStyle(document.querySelector(".sk")).color;
+document.body.dataset.probe=`requested ${requested} wide ${wide} ink ${ink}`})
 </script></body>"""
 QUIET = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage")  # fmt: skip
@@ -39,7 +40,7 @@ def in_a_browser(shown: Page, folder: Path, scheme: int, width: int) -> str:
     flags = (f"--blink-settings=preferredColorScheme={scheme}", f"--window-size={width},900")
     dom = dump(page, folder / "profile", *flags)
     shutil.rmtree(folder / "profile", ignore_errors=True)
-    assert re.search(r'data-probe="([^"]*)"', dom)[1] == f"asked 0 wide false ink rgb({INK[scheme]})"  # type: ignore[index]
+    assert re.search(r'data-probe="([^"]*)"', dom)[1] == f"requested 0 wide false ink rgb({INK[scheme]})"  # type: ignore[index]
     return dom
 
 

@@ -54,6 +54,6 @@ def test_a_page_is_written_where_it_is_asked_for(report: WriteReport, tmp_path: 
 
 
 @pytest.mark.parametrize("scheme", ["s3://", "dbfs:/", "file:///"])
-def test_a_page_is_not_written_to_a_place_that_is_not_local(report: WriteReport, scheme: str) -> None:
+def test_a_page_is_not_written_to_a_path_that_is_not_local(report: WriteReport, scheme: str) -> None:
     with pytest.raises(OptionError, match=scheme.partition("/")[0]):
         report.to_html(f"{scheme}bucket/report.html")

@@ -38,21 +38,21 @@ CASES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("counts", "said"), CASES, ids=[said[:40] for _, said in CASES])
-def test_the_sentence_says_what_is_not_zero(counts: dict[str, object], said: str) -> None:
-    assert str(report(**counts)) == said
+@pytest.mark.parametrize(("counts", "text"), CASES, ids=[text[:40] for _, text in CASES])
+def test_the_sentence_says_what_is_not_zero(counts: dict[str, object], text: str) -> None:
+    assert str(report(**counts)) == text
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "text"),
     [(0, "0.0 s"), (2.06, "2.1 s"), (9.96, "10 s"), (59.6, "1 min"), (200, "3 min 20 s"), (7500, "2 h 5 min")],
 )
-def test_a_duration_is_said_in_its_two_largest_units(seconds: float, said: str) -> None:
-    assert duration(seconds) == said
+def test_a_duration_has_its_two_largest_units(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
 
 
 @pytest.mark.parametrize(
-    ("number", "said"),
+    ("number", "text"),
     [
         (1, "1 byte"),
         (999, "999 bytes"),
@@ -62,8 +62,8 @@ def test_a_duration_is_said_in_its_two_largest_units(seconds: float, said: str) 
         (8.2e12, "8,200 GB"),
     ],
 )
-def test_a_size_is_said_in_decimal_units(number: float, said: str) -> None:
-    assert size(number) == said
+def test_a_size_has_decimal_units(number: float, text: str) -> None:
+    assert size(number) == text
 
 
 def test_a_share_never_rounds_to_all_or_nothing() -> None:

@@ -1,4 +1,4 @@
-"""A task's report: counts that survive any road, samples that stay small."""
+"""A task's report: counts that survive JSON, pickling and merging, and samples that stay small."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from spark_klaviyo.core.models import Receipt, Rejection, Reply
 from spark_klaviyo.report.counts.counters import COUNTERS
-from spark_klaviyo.report.counts.task_report import TALLIES, TaskReport, merge
+from spark_klaviyo.report.counts.summary import TALLIES
+from spark_klaviyo.report.counts.task_report import TaskReport, merge
 
 codes = st.sampled_from(["bad_email", "invalid", "too_large"]) | st.text(max_size=80)
 replies = st.tuples(
@@ -37,7 +38,7 @@ def reports(draw: st.DrawFn) -> TaskReport:
 
 
 @given(reports())
-def test_a_report_comes_back_from_json_and_pickle_as_it_was(task: TaskReport) -> None:
+def test_a_report_survives_json_and_pickling(task: TaskReport) -> None:
     assert TaskReport.from_json(task.to_json()) == task
     assert pickle.loads(pickle.dumps(task)) == task
 
@@ -72,7 +73,7 @@ def test_a_report_of_many_thousand_rejects_and_requests_stays_a_few_kilobytes() 
     assert len(merge([task] * 64).to_json()) < 24_000
 
 
-def test_the_sample_holds_an_example_of_every_code_though_one_code_floods_it() -> None:
+def test_the_sample_holds_every_code_although_one_code_is_frequent() -> None:
     task = TaskReport()
     for row in range(1000):
         task.reject(Rejection(row, "{}", "invalid", ""), partition_id=2, identifiers={})
@@ -94,13 +95,13 @@ def test_a_sample_entry_reads_like_a_row_and_its_repr_shows_no_person(busy: Task
     assert person not in repr(busy) + repr(busy.rejects_sample) + busy.without_rows().to_json()
 
 
-def test_a_code_that_is_no_code_is_counted_as_other() -> None:
+def test_a_text_that_is_not_a_code_is_counted_as_other() -> None:
     task = TaskReport()
     task.reject(Rejection(0, "{}", "Invalid email ann@example.com", ""), partition_id=0, identifiers={})
     assert task.reasons == {"other": 1}
 
 
-def test_retries_and_bytes_are_those_of_the_receipts_and_429_of_the_replies(busy: TaskReport) -> None:
+def test_retries_are_counted_from_receipts_and_throttling_from_replies(busy: TaskReport) -> None:
     assert (busy.retries, busy.throttled, busy.statuses[429], busy.statuses[503]) == (1, 10, 10, 1)
     assert [slow.request_id for slow in busy.slowest] == [f"req-{n:04}" for n in (399, 398, 397, 396, 395)]
 

@@ -29,7 +29,7 @@ class Counters:
     unsent: int = _counter(Outcome.UNSENT.text)
     requests: int = _counter("requests, each counted once however often it was tried")
     retries: int = _counter("further attempts of requests, throttled ones not counted")
-    throttled: int = _counter("replies that said 429")
+    throttled: int = _counter("replies with status 429")
     resent: int = _counter("rows that may have arrived twice")
     bytes: int = _counter("bytes of request bodies")
     removed: int = _counter("members that a mirror took off the list; they are not rows")

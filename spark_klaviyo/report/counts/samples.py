@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from spark_klaviyo.core.models import Rejection
 
@@ -42,20 +43,10 @@ class RejectSample:
     @classmethod
     def of(cls, rejection: Rejection, partition_id: int, identifiers: Identifiers, run_id: str) -> RejectSample:
         """The sample of a rejection."""
-        return cls(
-            run_id=run_id,
-            partition_id=partition_id,
-            row=rejection.row,
-            record=rejection.record,
-            email=identifiers.get("email"),
-            phone_number=identifiers.get("phone_number"),
-            external_id=identifiers.get("external_id"),
-            id=identifiers.get("id"),
-            code=rejection.code,
-            detail=rejection.detail[:MAX_DETAIL_LENGTH],
-            pointer=rejection.pointer[:MAX_DETAIL_LENGTH],
-            status=rejection.status,
-        )
+        known: dict[str, Any] = {name: identifiers.get(name) for name in ("email", "phone_number", "external_id", "id")}
+        detail, pointer = rejection.detail[:MAX_DETAIL_LENGTH], rejection.pointer[:MAX_DETAIL_LENGTH]
+        short = replace(rejection, detail=detail, pointer=pointer)
+        return cls(run_id=run_id, partition_id=partition_id, **known, **vars(short))
 
     def as_dict(self) -> dict[str, str | int | None]:
         """Every column with its value, the person's data included."""

@@ -9,6 +9,8 @@ from spark_klaviyo.report.counts.counters import Counters
 from spark_klaviyo.report.counts.samples import Job, RejectSample, SlowRequest
 from spark_klaviyo.report.counts.series import Series
 
+TALLIES = ("reasons", "statuses", "accepted_because", "skipped_because", "warnings", "job_states")  # counts by name
+
 
 @dataclass(kw_only=True)
 class Summary(Counters):

@@ -20,7 +20,7 @@ from spark_klaviyo.report.counts.samples import (
 )
 from spark_klaviyo.report.counts.serialize import read_members, write_members
 from spark_klaviyo.report.counts.series import Series
-from spark_klaviyo.report.counts.summary import Summary
+from spark_klaviyo.report.counts.summary import TALLIES, Summary
 
 NO_ANSWER = 0  # stands among the statuses for attempts that no reply came to
 MAX_EXAMPLES = 5
@@ -109,9 +109,6 @@ class TaskReport(Summary):
         """The report that `to_json` wrote; members that this version does not know are ignored."""
         known = {member.name for member in fields(TaskReport)}
         return TaskReport(**{name: value for name, value in read_members(text).items() if name in known})
-
-
-TALLIES = ("reasons", "statuses", "accepted_because", "skipped_because", "warnings", "job_states")
 
 
 def merge(reports: Iterable[TaskReport]) -> TaskReport:
