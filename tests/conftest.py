@@ -21,6 +21,7 @@ REPOSITORY = str(TESTS.parent)
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
 
 # Files run side by side, so the time that an example takes says nothing about the code.
+# A test that wants more examples than others asks for a multiple of the profile's: `20 * settings().max_examples`.
 settings.register_profile("full", deadline=None)
 settings.register_profile("quick", deadline=None, max_examples=10)
 

@@ -49,7 +49,7 @@ def writes(draw: st.DrawFn) -> tuple[SendSpec, Account, list[int]]:
 
 
 @given(writes())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=2 * settings().max_examples)
 def test_every_row_ends_in_exactly_one_count(write: tuple[SendSpec, Account, list[int]]) -> None:
     spec, account, sizes = write
     context = context_of(account)
@@ -80,7 +80,6 @@ def test_every_row_ends_in_exactly_one_count(write: tuple[SendSpec, Account, lis
 
 
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=6), st.data())
-@settings(max_examples=100, deadline=None)
 def test_exactly_the_bad_rows_are_rejected_and_the_rest_arrives_once(sizes: list[int], data: st.DataObject) -> None:
     bad = data.draw(st.frozensets(st.integers(0, sum(sizes) - 1)))
     account = Account(bad, data.draw(st.sampled_from(["all", "first", "none"])))
@@ -93,7 +92,6 @@ def test_exactly_the_bad_rows_are_rejected_and_the_rest_arrives_once(sizes: list
 
 
 @given(st.integers(0, 20), st.lists(troubles, max_size=20), st.integers(1, 4))
-@settings(max_examples=100, deadline=None)
 def test_a_stop_at_any_moment_leaves_no_row_uncounted(after: int, script: list[str], workers: int) -> None:
     stop, pulled = Stop(), list[Batch]()
     account = Account(script=iter(script))

@@ -51,7 +51,7 @@ def check_batches(fields: Sequence[Field], rows: Rows, batches: Sequence[pa.Reco
 
 
 @given(tables())
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=3 * settings().max_examples, suppress_health_check=[HealthCheck.too_slow])
 def test_json_of_arrow_columns_and_of_rows_means_the_rows(table: tuple[tuple[Field, ...], Rows]) -> None:
     fields, rows = table
     plan = flat(fields)
@@ -61,7 +61,7 @@ def test_json_of_arrow_columns_and_of_rows_means_the_rows(table: tuple[tuple[Fie
 
 
 @given(tables())
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 def test_a_slice_of_a_batch_is_encoded_like_its_rows(table: tuple[tuple[Field, ...], Rows]) -> None:
     fields, rows = table
     plan, batch = flat(fields), batch_of(fields, rows)

@@ -39,7 +39,7 @@ def possible(number: str) -> bool:
 
 
 @given(numbers)
-@settings(max_examples=2000)
+@settings(max_examples=20 * settings().max_examples)
 def test_a_phone_that_passes_is_sent_as_it_is(number: str) -> None:
     if possible(number):
         assert values.phone(number, "") == number
@@ -60,7 +60,7 @@ def test_other_phones_are_checked_exactly(text: str) -> None:
 
 
 @given(addresses)
-@settings(max_examples=1000)
+@settings(max_examples=10 * settings().max_examples)
 def test_an_email_that_passes_is_sent_as_it_is(address: str) -> None:
     if len(address) <= MAX_EMAIL and re.fullmatch(EMAIL, address):
         assert values.email(address) == address
@@ -79,7 +79,7 @@ def test_other_emails_are_checked_exactly(text: str) -> None:
 
 
 @given(moments)
-@settings(max_examples=1000)
+@settings(max_examples=10 * settings().max_examples)
 def test_a_time_that_passes_is_sent_as_it_is(text: str) -> None:
     if re.fullmatch(TIME_WITH_OFFSET, text):
         assert values.time(text, "", None) == text
