@@ -1,6 +1,7 @@
 """The commands. Each prints its result and returns the exit status.
 
-They import what they need when they run, for start-up time: `templates` and `--help` must not wait for Arrow and Spark to load.
+They import what they need when they run, for start-up time: `templates` and `--help` must not wait for Arrow and Spark
+to load.
 """
 
 from __future__ import annotations
