@@ -16,7 +16,7 @@ from spark_klaviyo.arrow.columns import Columns
 from spark_klaviyo.arrow.encoded import ENCODED
 from spark_klaviyo.core.choices import ContentFormat
 from spark_klaviyo.encode.json_rows import LINE_FEED, json_lines, json_texts, rows_of
-from spark_klaviyo.encode.json_values import leaf_values, with_valid_text
+from spark_klaviyo.encode.json_values import leaf_values, with_valid_text, without_offsets
 from spark_klaviyo.encode.record import RecordEncoder
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import Leaf
@@ -42,6 +42,7 @@ def encode_batches(batches: Iterable[pa.RecordBatch], plan: WritePlan) -> Iterat
 def encode(batch: pa.RecordBatch, plan: WritePlan, rules: ScreenRules | None = None) -> pa.RecordBatch:
     """The encoded rows of one batch, in order. `rules` are the plan's, compiled once for many batches."""
     rules = rules or compile_screen(plan)
+    batch = without_offsets(batch)
     columns = Columns(batch, plan.columns)
     record, params = _records(columns, plan), _params(columns, plan)
     if not (is_utf8(record) and is_utf8(params)):  # one such text would make a whole request unreadable

@@ -68,6 +68,14 @@ def test_an_empty_batch_gives_an_empty_batch() -> None:
     assert (done.num_rows, done.schema.names) == (0, ["record", "verdict", "key", "params"])
 
 
+def test_an_empty_slice_of_nested_lists_gives_an_empty_batch() -> None:
+    inner = {"type": "array", "elementType": "long"}
+    kind = {"type": "struct", "fields": [{"name": "x", "type": inner}, {"name": "y", "type": inner}]}
+    array = pa.array([{"x": [1, 2], "y": None}, {"x": None, "y": [3]}], arrow_type(columns(v=kind)[0].type))
+    batch = pa.RecordBatch.from_arrays([array], names=["v"])
+    assert encode(batch.slice(2, 3), flat(columns(v=kind))).num_rows == 0
+
+
 def test_null_structs_and_lists_hide_what_lies_under_them() -> None:
     hidden = pa.array([False, True])
     inner = pa.array([float("nan"), float("nan")])
