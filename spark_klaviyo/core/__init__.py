@@ -1,1 +1,1 @@
-"""The nouns that every other folder uses: batches, replies, rejections, codes, clock. Knows neither Spark nor HTTP."""
+"""The values, codes, clock, stop signal and secrets that every other folder uses. Knows no other folder."""

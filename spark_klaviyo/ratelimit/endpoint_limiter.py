@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from spark_klaviyo.core.models import Quota, Reply
-from spark_klaviyo.http.retry_after import retry_after_seconds
+from spark_klaviyo.core.retry_after import retry_after_seconds
 from spark_klaviyo.ratelimit.competing_traffic import CompetingTraffic
 from spark_klaviyo.ratelimit.quota_headers import WindowStatus, listed_quota, window_status
 from spark_klaviyo.ratelimit.windows import RollingWindow
