@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from spark_klaviyo.arrow.arrays import bytes_and_offsets
 from spark_klaviyo.datasets.schemas import Column, arrow_schema, ddl
 
 FORMAT = 1
@@ -81,6 +82,5 @@ def digest(text: str) -> bytes:
 
 def fingerprints_of(column: pa.Array, width: int = FINGERPRINT_BYTES) -> Fingerprints:
     """A binary Arrow column without nulls, each value `width` bytes long, as a matrix of bytes; not copied."""
-    fixed = column.cast(pa.binary(width))
-    held = np.frombuffer(fixed.buffers()[1], dtype=np.uint8)
-    return held[fixed.offset * width : (fixed.offset + len(fixed)) * width].reshape(-1, width)
+    content, _ = bytes_and_offsets(column)
+    return content.reshape(-1, width)

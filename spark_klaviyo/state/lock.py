@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pyarrow.compute as pc
 
@@ -16,7 +16,7 @@ from spark_klaviyo.state.format import FORMAT, FORMAT_FILE
 from spark_klaviyo.state.lease import Lease, active_leases
 from spark_klaviyo.state.recorder import LOCK, TASK_LEASE
 
-WAITS_FOR_TASKS = 4  # times `stale_seconds`: tasks of a run that was killed end by themselves once they see the lock
+WAITS_FOR_TASKS = 4  # times `stale_seconds`
 SETTLE_SECONDS = 0.05  # after which two runs that wrote the lock at once see the same one
 
 Refusal = Callable[[str], Exception]  # makes the error from its message
@@ -31,16 +31,24 @@ def locked_state(state: StateLocation, in_use: Refusal) -> Iterator[Folder]:
     """
     folder = Folder.at(state.path)
     shown = shown_place(state.path)
-    try:
-        folder.make()
-        runs_of(folder, shown)
-        lock = _acquired(folder, state, in_use)
-    except OSError as error:
-        raise OptionError(f"state_path: {shown} cannot be written to: {error.strerror or error}") from error
-    try:
+    with ExitStack() as held:
+        try:
+            folder.make()
+            runs_of(folder, shown)
+            if active_leases(folder, [LOCK], state.stale_seconds):
+                holder = folder.read_json(LOCK) or {}
+                raise in_use(_in_use(shown, str(holder.get("owner")), holder.get("at")))
+            lock = Lease(folder, LOCK, state.run_id, state.stale_seconds)
+            lock.acquire()
+            held.callback(_release, lock)
+            time.sleep(SETTLE_SECONDS)
+            if not lock.is_ours():
+                raise in_use(_in_use(shown, "that began at the same time"))
+            if not _tasks_have_ended(folder, state.stale_seconds):
+                raise in_use(_in_use(shown, "whose tasks still send"))
+        except OSError as error:
+            raise OptionError(f"state_path: {shown} cannot be written to: {error.strerror or error}") from error
         yield folder
-    finally:
-        _release(lock)
 
 
 def begin_run(folder: Folder) -> int:
@@ -71,31 +79,22 @@ def _highest_run(folder: Folder) -> int:
     return max((number for number in numbers if number is not None), default=0)
 
 
-def _acquired(folder: Folder, state: StateLocation, in_use: Refusal) -> Lease:
-    if active_leases(folder, [LOCK], state.stale_seconds):
-        holder = folder.read_json(LOCK) or {}
-        raise in_use(_in_use(state, str(holder.get("owner")), holder.get("at")))
-    lock = Lease(folder, LOCK, state.run_id, state.stale_seconds)
-    lock.acquire()
-    time.sleep(SETTLE_SECONDS)
-    if not lock.is_ours():
-        _release(lock)
-        raise in_use(_in_use(state, "that began at the same time"))
-    until = time.monotonic() + WAITS_FOR_TASKS * state.stale_seconds
-    while active_leases(folder, folder.names_with(TASK_LEASE), state.stale_seconds):
+def _tasks_have_ended(folder: Folder, stale_seconds: float) -> bool:
+    """Wait for tasks of a run that was killed: they end by themselves once they see that the lock is not theirs."""
+    until = time.monotonic() + WAITS_FOR_TASKS * stale_seconds
+    while active_leases(folder, folder.names_with(TASK_LEASE), stale_seconds):
         if time.monotonic() > until:
-            _release(lock)
-            raise in_use(_in_use(state, "whose tasks still send"))
+            return False
     for name in folder.names_with(TASK_LEASE):
         folder.delete(name)
-    return lock
+    return True
 
 
-def _in_use(state: StateLocation, owner: str, at: object = None) -> str:
+def _in_use(shown: str, owner: str, at: object = None) -> str:
     seen = f", seen {max(time.time() - at, 0):,.0f} s ago" if isinstance(at, int | float) else ""
     return (
-        f"state_path: another run ({owner}{seen}) is writing with the state at {shown_place(state.path)}: "
-        f"wait for it, or use another state; if no run is at work there, remove {LOCK} in it"
+        f"state_path: another run ({owner}{seen}) is writing with the state at {shown}: wait for it, or use another "
+        f"state; if no run is at work there, remove {LOCK} in it"
     )
 
 
