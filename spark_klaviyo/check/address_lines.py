@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from spark_klaviyo.check.account_lines import unreachable_line
-from spark_klaviyo.core.choices import KeyIn
+from spark_klaviyo.core.choices import Api, KeyIn
 from spark_klaviyo.core.codes import Failure
 from spark_klaviyo.core.models import Reply
 from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.http.transport import Transport
 from spark_klaviyo.options.addresses import host_of, is_klaviyo, without_secrets
 from spark_klaviyo.options.model import Options
-from spark_klaviyo.plan.manual import manual_mode
+from spark_klaviyo.plan.manual.manual_mode import ManualCall, api_of
 from spark_klaviyo.report.pages.check import CheckLine
 from spark_klaviyo.templates import CURRENT, find_template
 
@@ -44,10 +44,10 @@ def address_of(options: Options) -> Address:
     if not options.url:
         return Address(options.base_url)
     path = urlsplit(options.url).path
-    old_path = path if manual_mode.is_old(path) else ""
+    old_path = path if api_of(path) is not Api.CURRENT else ""
     known = is_klaviyo(host_of(options.url)) or any(_matches(path, template.path) for template in CURRENT.values())
     is_current = known and not old_path and options.key_in is KeyIn.HEADER
-    return Address(manual_mode.origin(options.url), old_path, is_current)
+    return Address(ManualCall(options).origin, old_path, is_current)
 
 
 def address_lines(options: Options, address: Address) -> Iterator[CheckLine]:

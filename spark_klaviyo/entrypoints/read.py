@@ -8,7 +8,7 @@ from spark_klaviyo.errors import complain
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.parse import read_options
-from spark_klaviyo.plan.manual import manual_mode
+from spark_klaviyo.plan.manual.manual_mode import ManualCall
 from spark_klaviyo.templates import find_template, templates
 
 
@@ -19,5 +19,5 @@ def options_at(entry_point: EntryPoint, given: Mapping[str, object], *, recorded
     """
     options = read_options(given, entry_point, templates(), find_template, recorded=recorded)
     if options.url and not options.template:
-        complain(list(manual_mode.complaints(options)))
+        complain(list(ManualCall(options).complaints()))
     return options

@@ -19,8 +19,9 @@ from spark_klaviyo.options import readers, rules, secrets
 from spark_klaviyo.options.addresses import KEY_PLACE, Unreadable, split_key
 from spark_klaviyo.options.entrypoints import OPTIONS_OF_SPARK, EntryPoint
 from spark_klaviyo.options.model import Options
+from spark_klaviyo.options.option import Mode, Option
 from spark_klaviyo.options.secrets import CredentialsKind, is_reference
-from spark_klaviyo.options.table import BY_NAME, BY_SPELLING, CREDENTIALS, OPTIONS, Mode, Option, normalized
+from spark_klaviyo.options.table import BY_NAME, BY_SPELLING, CREDENTIALS, OPTIONS, normalized
 from spark_klaviyo.templates.model import Template
 
 __all__ = ["Options", "read_options"]

@@ -13,9 +13,10 @@ from spark_klaviyo.options import entrypoints
 from spark_klaviyo.options.addresses import host_of, is_loopback
 from spark_klaviyo.options.choices import ListMode
 from spark_klaviyo.options.entrypoints import EntryPoint
+from spark_klaviyo.options.option import Mode
 from spark_klaviyo.options.readers import COLUMN, parts_of
 from spark_klaviyo.options.secrets import masked
-from spark_klaviyo.options.table import BY_NAME, Mode
+from spark_klaviyo.options.table import BY_NAME
 from spark_klaviyo.templates.model import Template
 
 # Entry points that can do without knowing an endpoint: they ask the account, or read receipts that name it.

@@ -6,18 +6,15 @@ that uses it. Nothing here knows what other options say (`options.rules`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from functools import partial
+from dataclasses import dataclass, fields
 from http import HTTPMethod
 from itertools import chain
-from typing import Any
 
-from spark_klaviyo.core.choices import Api, Choice, ContentFormat, KeyIn, OnDelete
+from spark_klaviyo.core.choices import Api, ContentFormat, KeyIn, OnDelete
 from spark_klaviyo.core.models import Quota
 from spark_klaviyo.core.policy import Policy
-from spark_klaviyo.core.secrets import MASK, Secret
+from spark_klaviyo.core.secrets import Secret
 from spark_klaviyo.options import addresses, readers
 from spark_klaviyo.options.choices import (
     ListMode,
@@ -30,8 +27,8 @@ from spark_klaviyo.options.choices import (
     SendFrom,
     Validate,
 )
+from spark_klaviyo.options.option import Mode, Option, option
 from spark_klaviyo.options.readers import (
-    Reader,
     ceiling,
     choice,
     columns,
@@ -45,73 +42,11 @@ from spark_klaviyo.options.readers import (
     whole,
     yes_no,
 )
-from spark_klaviyo.options.secrets import KEY_VARIABLE, masked
+from spark_klaviyo.options.secrets import KEY_VARIABLE
 from spark_klaviyo.templates.revisions import TESTED_REVISION
 
 BASE_URL = "https://a.klaviyo.com"
 METHODS = (HTTPMethod.POST, HTTPMethod.PUT, HTTPMethod.PATCH, HTTPMethod.DELETE, HTTPMethod.GET)
-
-
-class Mode(Choice):
-    """Whether a write uses a template or a URL (manual mode); of an option, where it belongs."""
-
-    TEMPLATE = "template"
-    MANUAL = "manual"
-    BOTH = "both"
-    NEITHER = "neither"
-
-
-@dataclass(frozen=True)
-class Option:
-    """One option."""
-
-    name: str
-    reader: Reader
-    # As a user would write it; None: nothing, or what the help says.
-    default: str | None
-    help: str
-    mode: Mode = Mode.BOTH
-    # Whether it takes code of this package in the driver before and after the tasks.
-    needs_session: bool = False
-    # Whether its value may hold a key, so that neither a message nor a repr shows it.
-    hidden: bool = False
-    # Whether it is about the rows of the chosen template, and is reset where the call uses another template too.
-    per_template: bool = False
-    # The value where neither the user nor `default` gives one.
-    if_unset: object = None
-
-    @property
-    def default_value(self) -> object:
-        """The value when the option is not given."""
-        return self.if_unset if self.default is None else self.reader(self.default)
-
-    def public_text(self, value: object) -> str:
-        """A value that was read, as text that may be kept and shown: no key, header value, body, query or password."""
-        if self.reader in _ADDRESS_READERS:
-            return masked(addresses.without_secrets(str(value)))
-        if self.reader is readers.headers and isinstance(value, Mapping):
-            return ", ".join(f"{header}: {MASK}" for header in value)
-        return MASK if self.hidden else masked(_text(value))
-
-
-_ADDRESS_READERS = (addresses.complete_url, addresses.proxy, addresses.place, addresses.directory)
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Mapping):
-        return json.dumps(value, ensure_ascii=False)
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    if isinstance(value, Quota):
-        return ",".join(f"{count}/{seconds:g}s" for count, seconds in value.windows) or "none"
-    return "auto" if value is None else str(value)
-
-
-def option(reader: Reader, default: str | None, meaning: str, **more: Any) -> Any:
-    """A field of a dataclass that is an option; arguments as in `Option`."""
-    return field(metadata={"option": partial(Option, reader=reader, default=default, help=meaning, **more)})
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ MARK = "channels"  # where a column's words stand in `subscriptions` until the e
 def place_channels(template: Template, consent: Consent, settings: Mapping[str, str], found: ColumnMap) -> None:
     """Put the consents of every record into its places; complain about what cannot be."""
     root = next(known.json_path for known in template.fields if known.name == CHANNELS)
-    tokens = {at: found.places.pop(at) for at in list(found.places) if at[: len(root)] == root}
+    tokens = {at: found.nodes.pop(at) for at in list(found.nodes) if at[: len(root)] == root}
     leaf, when = found.leaves.get(CHANNELS), found.leaves.get(CONSENTED_AT)
     chosen = _chosen(consent, settings)
     found.complaints += _complaints(
@@ -40,7 +40,7 @@ def place_channels(template: Template, consent: Consent, settings: Mapping[str, 
         held = Record(((ONE_ITEM, Record(inner, omit_empty=True)),), omit_empty=True)
         groups["push"] += [("tokens", _only_with(leaf, "push", held))] if inner else []
     fields: list[tuple[str, Node]] = [(name, Record(tuple(inside), omit_empty=True)) for name, inside in groups.items()]
-    found.places[root] = Record((*fields, *([(MARK, leaf)] if leaf is not None else [])))
+    found.nodes[root] = Record((*fields, *([(MARK, leaf)] if leaf is not None else [])))
 
 
 def check_channels(

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
+from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.channels import OWN, check_channels
+from spark_klaviyo.plan.mapping import DROPPED, ColumnMap
 from spark_klaviyo.plan.model import Checks, FieldCheck, RequiresField
 from spark_klaviyo.templates.model import FieldForm, FieldSpec, Template
-
-if TYPE_CHECKING:
-    from spark_klaviyo.options.parse import Options
-    from spark_klaviyo.plan.mapping import ColumnMap
 
 HOW = "backfill"  # whether an event starts flows, and no part of what happened
 LOOKED_AT = frozenset({FieldForm.EMAIL, FieldForm.PHONE, FieldForm.DATETIME, FieldForm.DATE})
@@ -106,7 +103,7 @@ def _unique_places(options: Options, template: Template, found: ColumnMap | None
     """Where the columns of `unique_id_columns` stand in the record."""
     if not options.unique_id_columns or found is None:
         return ()
-    paths = {column: path for column, path in found.mapped if path != "dropped"}
+    paths = {column: path for column, path in found.mapped if path != DROPPED}
     known = {known.name: known.json_path for known in template.fields}
     places = []
     for column in options.unique_id_columns:

@@ -1,7 +1,7 @@
-"""Columns in, the record's tree out: which column goes to which field of Klaviyo's record.
+"""Which column goes to which field of Klaviyo's record.
 
-Columns are matched ignoring case, blanks and `_`; `fields` overrides; the rest become custom properties, are dropped,
-or are complained about. All complaints come at once.
+Names are compared without case, blanks and `_`, and the option `fields` overrides them. Other columns become custom
+properties, are dropped or are refused. All complaints come at once; nothing here knows values.
 """
 
 from __future__ import annotations
@@ -14,296 +14,290 @@ from spark_klaviyo.options.choices import OtherColumns
 from spark_klaviyo.plan.forms import misfit, node_for
 from spark_klaviyo.plan.shape import Leaf, Node
 from spark_klaviyo.plan.types import Field, unsendable
-from spark_klaviyo.templates.model import FieldForm, FieldSpec, Template
+from spark_klaviyo.templates.model import FieldForm, FieldSpec, JsonPath, Template
 
-
-def folded(name: str) -> str:
-    """A column name as it is compared: case, blanks and `_` ignored."""
-    return "".join(name.split()).replace("_", "").casefold()
+DROPPED = "dropped"  # what becomes of a column that is not sent
+MOST_NAMES = 20  # of the columns that a message lists
 
 
 @dataclass
 class ColumnMap:
-    """What the mapping found: places in the record with their nodes, and a word for each column."""
+    """Where columns go: the record by JSON path, and the fields that columns give by name."""
 
-    places: dict[tuple[str, ...], Node] = field(default_factory=dict)
-    leaves: dict[str, Leaf] = field(default_factory=dict)  # path of the Known -> its column
-    known: dict[str, FieldSpec] = field(default_factory=dict)
+    nodes: dict[JsonPath, Node] = field(default_factory=dict)
+    leaves: dict[str, Leaf] = field(default_factory=dict)
+    # Map columns whose entries join the loose properties.
     spread: list[Leaf] = field(default_factory=list)
+    # (column, what becomes of it): a field, a property or `DROPPED`. `unmapped` are columns that no field claims.
     mapped: list[tuple[str, str]] = field(default_factory=list)
     unmapped: list[str] = field(default_factory=list)
-    given: set[str] = field(default_factory=set)  # settings that have a value
     complaints: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class MappingOptions:
     """What the options say about mapping."""
 
-    fields: Mapping[str, str] = field(default_factory=dict)
-    other_columns: OtherColumns = OtherColumns.PROPERTIES
-    keep_null: bool = False
-    taken: frozenset[str] = frozenset()  # columns used elsewhere: per-row settings, change columns
-    settled: frozenset[str] = frozenset()  # fields that a setting gives for all rows
+    fields: Mapping[str, str]
+    other_columns: OtherColumns
+    # Whether nulls are written.
+    keep_null: bool
+    # Columns that are used elsewhere: request parameters, change columns.
+    taken_columns: frozenset[str]
+    # Fields that a setting gives for all rows.
+    fixed_fields: frozenset[str]
 
 
-def map_columns(columns: Sequence[Field], template: Template, wishes: MappingOptions) -> ColumnMap:
+def map_columns(columns: Sequence[Field], template: Template, options: MappingOptions) -> ColumnMap:
     """Decide for every column where it goes."""
-    return _Mapper(columns, template, wishes).run()
+    return _Mapper(columns, template, options).run()
+
+
+def folded(name: str) -> str:
+    """A column name as it is compared: without case, blanks and `_`."""
+    return "".join(name.split()).replace("_", "").casefold()
+
+
+def _label(leaf: Leaf) -> str:
+    """A column, or a field of a struct column, as users write it: `location.city`."""
+    return ".".join(leaf.source)
+
+
+def _inner(leaf: Leaf) -> Iterator[Leaf]:
+    """The fields of a struct column."""
+    return (Leaf((*leaf.source, part.name), part.type) for part in leaf.type.fields)
+
+
+def _did_you_mean(name: str, names: Iterable[str], cutoff: float) -> str:
+    near = get_close_matches(name, list(names), 1, cutoff)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 class _Mapper:
-    def __init__(self, columns: Sequence[Field], template: Template, wishes: MappingOptions) -> None:
-        self.columns = {column.name: column for column in columns}
-        self.template = template
-        self.wishes = wishes
+    def __init__(self, columns: Sequence[Field], template: Template, options: MappingOptions) -> None:
+        self.columns = {column.name: Leaf((column.name,), column.type) for column in columns}
+        self.template, self.options = template, options
         self.found = ColumnMap()
-        open_fields = [known for known in template.fields if known.name not in wishes.settled]
-        self.by_name = {folded(name): known for known in reversed(open_fields) for name in _names(known)}
+        self.fields = {known.name: known for known in template.fields}
+        not_fixed = [known for known in template.fields if known.name not in options.fixed_fields]
+        self.by_name = {folded(name): known for known in reversed(not_fixed) for name in _names(known)}
+        # What loose columns join, as `fields` spells it ("properties"); empty where they have no place.
         self.loose = template.properties_path[-1] if template.properties_path else ""
-        self.used: set[str] = set(wishes.taken)
+        self.used = set(options.taken_columns)
 
     def run(self) -> ColumnMap:
-        self._explicit()
-        for column in self.columns.values():
-            if column.name not in self.used:
-                self._by_name(column)
-        rest = [c for c in self.columns.values() if c.name not in self.used]
-        for column in rest:
-            self._other(column)
-        self._overlaps()
+        for name, column in self.options.fields.items():
+            self._map_as_asked(name, column)
+        for name, leaf in self.columns.items():
+            if name not in self.used and self._map_by_name(name, leaf):
+                self.used.add(name)
+        for name, leaf in self.columns.items():
+            if name not in self.used:
+                self._map_other(name, leaf)
+        self._check_overlaps()
         return self.found
+
+    def _complain(self, complaint: str) -> None:
+        self.found.complaints.append(complaint)
 
     # --- what `fields` says ---------------------------------------------------------------------
 
-    def _explicit(self) -> None:
-        for path, name in self.wishes.fields.items():
-            source = self._source(name)
-            if source is None:
-                near = get_close_matches(name, self.columns, 1, 0.6)
-                hint = f" (did you mean {near[0]}?)" if near else f"; it has {', '.join(list(self.columns)[:20])}"
-                self.found.complaints.append(f"fields: {path} <- {name!r}: the DataFrame has no such column{hint}")
-                continue
-            self.used.add(source.source[0])
-            self._place_path(path, name, source)
-
-    def _place_path(self, path: str, name: str, source: Leaf) -> None:
-        known = next((k for k in self.template.fields if k.name == path), None)
-        known = known or next((k for k in self.template.fields if path in k.other_names), None)
-        if known is not None and known.name in self.wishes.settled:
-            self.found.complaints.append(
-                f"fields: {path} <- {name!r}: a setting gives it for all rows; give one of them"
-            )
+    def _map_as_asked(self, name: str, column: str) -> None:
+        leaf = self._leaf(column)
+        if leaf is None:
+            listed = ", ".join(list(self.columns)[:MOST_NAMES])
+            hint = _did_you_mean(column, self.columns, 0.6) or f"; it has {listed}"
+            self._complain(f"fields: {name} <- {column!r}: the DataFrame has no such column{hint}")
+            return
+        self.used.add(leaf.source[0])
+        known = self.fields.get(name) or next((k for k in self.template.fields if name in k.other_names), None)
+        if known is not None and known.name in self.options.fixed_fields:
+            self._complain(f"fields: {name} <- {column!r}: a setting gives it for all rows; give one of them")
         elif known is not None:
-            self._place(known, name, source)
-        elif self.loose and path == self.loose:
-            self._spread(name, source)
-        elif self.loose and path.startswith(self.loose + "."):
-            self._put((*self.template.properties_path, path.removeprefix(self.loose + ".")), path, name, source)
-        elif self._inside(path):
-            self._struct(path, name, source)
+            self._put_field(known, leaf)
+        elif self.loose and name == self.loose:
+            self._spread(leaf)
+        elif self.loose and name.startswith(self.loose + "."):
+            self._put((*self.template.properties_path, name.removeprefix(self.loose + ".")), name, leaf)
+        elif self._has_fields_below(name):
+            self._map_struct(name, leaf)
         else:
-            self._open_object(path, name, source)
+            self._put_key_of_object(name, leaf)
 
-    def _open_object(self, path: str, name: str, source: Leaf) -> None:
-        """`meta.patch_properties.append.KEY`: a key of a known object; otherwise the path is unknown."""
+    def _put_key_of_object(self, name: str, leaf: Leaf) -> None:
+        """`meta.patch_properties.append.KEY`: a key of an object field; otherwise there is no such field."""
         for known in self.template.fields:
-            if known.form is FieldForm.OBJECT and path.startswith(known.name + "."):
-                key = path.removeprefix(known.name + ".")
-                self._put((*known.json_path, key), path, name, source)
+            if known.form is FieldForm.OBJECT and name.startswith(known.name + "."):
+                self._put((*known.json_path, name.removeprefix(known.name + ".")), name, leaf)
                 return
-        paths = [known.name for known in self.template.fields]
-        near = get_close_matches(path, paths, 1, 0.5)
-        hint = f" (did you mean {near[0]}?)" if near else ""
-        self.found.complaints.append(f"fields: {self.template.name} has no field {path!r}{hint}")
+        hint = _did_you_mean(name, self.fields, 0.5)
+        self._complain(f"fields: {self.template.name} has no field {name!r}{hint}")
 
-    def _source(self, name: str) -> Leaf | None:
+    def _leaf(self, column: str) -> Leaf | None:
         """A column by its whole name, or a field inside a struct column by a dotted path."""
-        if name in self.columns:
-            return Leaf((name,), self.columns[name].type)
-        head, _, rest = name.partition(".")
-        found = Leaf((head,), self.columns[head].type) if head in self.columns and rest else None
-        for part in rest.split(".") if found else ():
-            inner = next((f for f in found.type.fields if f.name == part), None) if found else None
-            found = Leaf((*found.source, part), inner.type) if found and inner else None
-        return found
+        if column in self.columns:
+            return self.columns[column]
+        head, *parts = column.split(".")
+        leaf = self.columns.get(head) if parts else None
+        for part in parts:
+            leaf = next((inner for inner in _inner(leaf) if inner.source[-1] == part), None) if leaf else None
+        return leaf
 
     # --- what the names say ---------------------------------------------------------------------
 
-    def _by_name(self, column: Field) -> None:
-        source, name = Leaf((column.name,), column.type), folded(column.name)
-        head = self._head(name, column)
-        if (
-            self.loose
-            and name == folded(self.loose)
-            and (name == "properties" or column.type.name in ("struct", "map"))
-        ):
-            self.used.add(column.name)
-            self._spread(column.name, source)
+    def _map_by_name(self, name: str, leaf: Leaf) -> bool:
+        """Map a column that is a field, an object of the record or the loose properties; whether it is one."""
+        word = folded(name)
+        known, head = self.by_name.get(word), self._head(word, leaf)
+        is_object = leaf.type.name in ("struct", "map")
+        if self.loose and word == folded(self.loose) and (word == "properties" or is_object):
+            self._spread(leaf)
         elif head:
-            self.used.add(column.name)
-            self._struct(head, column.name, source)
-        elif (known := self.by_name.get(name)) and not self._shadowed(known, column.name):
-            self.used.add(column.name)
-            self._place(known, column.name, source)
+            self._map_struct(head, leaf)
+        elif known is not None and not self._is_shadowed(known, name):
+            self._put_field(known, leaf)
+        else:
+            return False
+        return True
 
-    def _head(self, name: str, column: Field) -> str:
+    def _head(self, word: str, leaf: Leaf) -> str:
         """The part of the record that a whole struct column is, such as `location` or `profile`; else empty."""
-        heads = {known.name.partition(".")[0] for known in self.template.fields if "." in known.name}
-        head = next((head for head in heads if folded(head) == name), "")
+        heads = {name.partition(".")[0] for name in self.fields if "." in name}
+        head = next((head for head in heads if folded(head) == word), "")
         if not head or head == "location":
             return head
-        fitting = any(self._inside(f"{head}.{part.name}") or self._known(head, part) for part in column.type.fields)
-        return head if fitting else ""
+        fits = any(
+            self._has_fields_below(f"{head}.{part.name}") or self._field_inside(head, part.name)
+            for part in leaf.type.fields
+        )
+        return head if fits else ""
 
-    def _inside(self, path: str) -> bool:
-        """Whether fields of the endpoint stand below a path."""
-        return any(known.name.startswith(path + ".") for known in self.template.fields)
+    def _has_fields_below(self, name: str) -> bool:
+        return any(known.startswith(name + ".") for known in self.fields)
 
-    def _known(self, prefix: str, part: Field) -> FieldSpec | None:
+    def _field_inside(self, prefix: str, part: str) -> FieldSpec | None:
         """The field that a part of a struct column is."""
-        name = folded(part.name).removeprefix("$")
-        inner = {k.name[len(prefix) + 1 :]: k for k in self.template.fields if k.name.startswith(prefix + ".")}
-        return next((known for rest, known in inner.items() if folded(rest) == name), None)
+        word = folded(part).removeprefix("$")
+        inside = {name.removeprefix(prefix + "."): name for name in self.fields if name.startswith(prefix + ".")}
+        return next((self.fields[name] for rest, name in inside.items() if folded(rest) == word), None)
 
-    def _shadowed(self, known: FieldSpec, name: str) -> bool:
+    def _is_shadowed(self, known: FieldSpec, name: str) -> bool:
         """A flat `city` is a custom property where a whole `location` column exists; so is what `fields` overrides."""
-        nested = known.name.startswith("location.") and folded(name) != folded(known.name)
-        whole = nested and any(folded(column) == "location" for column in self.columns)
-        return whole or known.name in self.wishes.fields
+        flat = known.name.startswith("location.") and folded(name) != folded(known.name)
+        return known.name in self.options.fields or (flat and any(folded(one) == "location" for one in self.columns))
 
-    def _struct(self, prefix: str, name: str, source: Leaf) -> None:
-        if source.type.name == "void":  # nulls alone: there is nothing to send
-            self.found.mapped.append((name, prefix))
-            return
-        if source.type.name != "struct":
-            self.found.complaints.append(f"column {name!r} is a {source.type.name}; {prefix} must be a struct")
-            return
-        for part in source.type.fields:
-            known, below = self._known(prefix, part), f"{prefix}.{part.name}"
-            leaf = Leaf((*source.source, part.name), part.type)
-            if known is not None:
-                self._place(known, f"{name}.{part.name}", leaf)
-            elif part.type.name == "struct" and self._inside(below):
-                self._struct(below, f"{name}.{part.name}", leaf)
-            elif self.wishes.other_columns is OtherColumns.DROP:
-                self.found.mapped.append((f"{name}.{part.name}", "dropped"))
-            else:
-                takes = ", ".join(
-                    k.name[len(prefix) + 1 :] for k in self.template.fields if k.name.startswith(prefix + ".")
-                )
-                self.found.complaints.append(
-                    f"column {name!r} has a field {part.name!r} that {prefix} does not take (it takes {takes}); "
-                    "rename it, or give other_columns=drop"
-                )
-
-    def _spread(self, name: str, source: Leaf) -> None:
-        if source.type.name == "map":
-            self.found.spread.append(source)
-            self._say(name, self.loose, unsendable(source.type))
-        elif source.type.name == "struct":
-            for part in source.type.fields:
-                leaf = Leaf((*source.source, part.name), part.type)
-                self._put(
-                    (*self.template.properties_path, part.name),
-                    f"{self.loose}.{part.name}",
-                    f"{name}.{part.name}",
-                    leaf,
-                )
-        elif source.type.name == "void":
-            self.found.mapped.append((name, self.loose))
+    def _map_struct(self, prefix: str, leaf: Leaf) -> None:
+        if leaf.type.name == "void":  # nulls alone: there is nothing to send
+            self.found.mapped.append((_label(leaf), prefix))
+        elif leaf.type.name != "struct":
+            self._complain(f"column {_label(leaf)!r} is a {leaf.type.name}; {prefix} must be a struct")
         else:
-            self.found.complaints.append(
-                f"column {name!r} is a {source.type.name}; {self.loose} must be a struct or a map"
+            for inner in _inner(leaf):
+                self._map_part(prefix, leaf, inner)
+
+    def _map_part(self, prefix: str, leaf: Leaf, inner: Leaf) -> None:
+        """Map one field of a struct column."""
+        part = inner.source[-1]
+        known, below = self._field_inside(prefix, part), f"{prefix}.{part}"
+        if known is not None:
+            self._put_field(known, inner)
+        elif inner.type.name == "struct" and self._has_fields_below(below):
+            self._map_struct(below, inner)
+        elif self.options.other_columns is OtherColumns.DROP:
+            self.found.mapped.append((_label(inner), DROPPED))
+        else:
+            takes = ", ".join(name.removeprefix(prefix + ".") for name in self.fields if name.startswith(prefix + "."))
+            self._complain(
+                f"column {_label(leaf)!r} has a field {part!r} that {prefix} does not take (it takes {takes}); "
+                "rename it, or give other_columns=drop"
             )
+
+    def _spread(self, leaf: Leaf) -> None:
+        """Map a column whose fields or entries join the loose properties."""
+        if leaf.type.name == "map":
+            self.found.spread.append(leaf)
+            self._note(leaf, self.loose)
+        elif leaf.type.name == "struct":
+            for inner in _inner(leaf):
+                part = inner.source[-1]
+                self._put((*self.template.properties_path, part), f"{self.loose}.{part}", inner)
+        elif leaf.type.name == "void":
+            self.found.mapped.append((_label(leaf), self.loose))
+        else:
+            self._complain(f"column {_label(leaf)!r} is a {leaf.type.name}; {self.loose} must be a struct or a map")
 
     # --- the rest -------------------------------------------------------------------------------
 
-    def _other(self, column: Field) -> None:
-        wish = self.wishes.other_columns
-        takes = bool(self.template.properties_path) or self.template.raw_rows
-        if wish is OtherColumns.DROP:
-            self.found.mapped.append((column.name, "dropped"))
-        elif wish is OtherColumns.ERROR or not takes:
-            known = [known.name for known in self.template.fields]
-            near = get_close_matches(column.name, known, 1, 0.6)
-            hint = f" (did you mean {near[0]}?)" if near else ""
-            why = "is no field of Klaviyo's" if takes else f"has no place in {self.template.name}"
-            self.found.complaints.append(
-                f"column {column.name!r} {why}{hint}; rename it, map it in fields, or give other_columns=drop"
-            )
+    def _map_other(self, name: str, leaf: Leaf) -> None:
+        takes_any = bool(self.template.properties_path) or self.template.raw_rows
+        if self.options.other_columns is OtherColumns.DROP:
+            self.found.mapped.append((name, DROPPED))
+        elif self.options.other_columns is OtherColumns.ERROR or not takes_any:
+            hint = _did_you_mean(name, self.fields, 0.6)
+            why = "is not a field of Klaviyo's" if takes_any else f"has no place in {self.template.name}"
+            self._complain(f"column {name!r} {why}{hint}; rename it, map it in fields, or give other_columns=drop")
         else:
-            self.found.unmapped.append(column.name)
-            place = (*self.template.properties_path, column.name)
-            path = f"{self.loose}.{column.name}" if self.loose else column.name
-            self._put(place, path, column.name, Leaf((column.name,), column.type))
+            self.found.unmapped.append(name)
+            self._put((*self.template.properties_path, name), f"{self.loose}.{name}" if self.loose else name, leaf)
 
-    def _overlaps(self) -> None:
+    def _check_overlaps(self) -> None:
         """A whole object and one of its keys cannot both come from columns."""
-        whole = [
-            known
-            for path, known in self.found.known.items()
-            if known.form is FieldForm.OBJECT and path in self.found.leaves
-        ]
-        for known in whole:
-            if any(
-                len(at) > len(known.json_path) and at[: len(known.json_path)] == known.json_path
-                for at in self.found.places
+        for known in (self.fields[name] for name in self.found.leaves):
+            path, deeper = known.json_path, len(known.json_path)
+            if known.form is FieldForm.OBJECT and any(
+                len(other) > deeper and other[:deeper] == path for other in self.found.nodes
             ):
-                self.found.complaints.append(f"fields: {known.name} is given whole and by its keys; give one of them")
+                self._complain(f"fields: {known.name} is given whole and by its keys; give one of them")
 
     # --- placing --------------------------------------------------------------------------------
 
-    def _place(self, known: FieldSpec, name: str, source: Leaf) -> None:
-        twin = next(
-            (path for path, other in self.found.known.items() if other.json_path == known.json_path), known.name
-        )
-        before = {at: column for column, at in self.found.mapped}.get(twin)
+    def _put_field(self, known: FieldSpec, leaf: Leaf) -> None:
+        given = {self.fields[name].json_path: name for name in self.found.leaves}
+        before = {name: column for column, name in self.found.mapped}.get(given.get(known.json_path, known.name))
+        why = misfit(known, leaf.type)
         if before is not None:
-            self.found.complaints.append(
-                f"columns {before!r} and {name!r} both mean {known.name}; drop one, or name one in fields"
+            self._complain(
+                f"columns {before!r} and {_label(leaf)!r} both mean {known.name}; drop one, or name one in fields"
             )
+        elif why is not None:
+            self._complain(f"column {_label(leaf)!r}: {why}")
+        else:
+            keep_null = self.options.keep_null and known.name not in self.template.identifiers
+            self.found.leaves[known.name] = leaf
+            self.found.nodes[known.json_path] = node_for(
+                known, leaf, keep_null=keep_null and known.json_path[0] == "attributes"
+            )
+            self.found.mapped.append((_label(leaf), known.name))
+
+    def _put(self, path: JsonPath, name: str, leaf: Leaf) -> None:
+        """Put a column that is not a field at a path of the record."""
+        if path in self.found.nodes:
+            self._complain(f"two columns mean {name}: {_label(leaf)!r} is the second; drop or rename one")
             return
-        why = misfit(known, source.type)
+        self._note(leaf, name)
+        keep_null = self.options.keep_null and bool(self.template.properties_path or self.template.raw_rows)
+        self.found.nodes[path] = Leaf(leaf.source, leaf.type, keep_null=keep_null)
+
+    def _note(self, leaf: Leaf, name: str) -> None:
+        why = unsendable(leaf.type)
         if why is not None:
-            self.found.complaints.append(f"column {name!r}: {why}")
-            return
-        self.found.leaves[known.name] = source
-        self.found.known[known.name] = known
-        self.found.places[known.json_path] = node_for(known, source, keep_null=self._keeps_null(known))
-        self.found.mapped.append((name, known.name))
-
-    def _keeps_null(self, known: FieldSpec) -> bool:
-        return (
-            self.wishes.keep_null and known.json_path[0] == "attributes" and known.name not in self.template.identifiers
-        )
-
-    def _put(self, at: tuple[str, ...], path: str, name: str, source: Leaf) -> None:
-        if at in self.found.places:
-            self.found.complaints.append(f"two columns mean {path}: {name!r} is the second; drop or rename one")
-            return
-        self._say(name, path, unsendable(source.type))
-        keep = self.wishes.keep_null and bool(self.template.properties_path or self.template.raw_rows)
-        self.found.places[at] = Leaf(source.source, source.type, keep_null=keep)
-
-    def _say(self, name: str, path: str, why: str | None) -> None:
-        if why is not None:
-            self.found.complaints.append(f"column {name!r}: {why}")
-        self.found.mapped.append((name, path))
+            self._complain(f"column {_label(leaf)!r}: {why}")
+        self.found.mapped.append((_label(leaf), name))
 
 
 def _names(known: FieldSpec) -> Iterator[str]:
+    """The names that a field is recognised by."""
     yield known.name
-    yield known.name.rpartition(".")[2] if known.name.startswith("location.") else known.name
+    if known.name.startswith("location."):
+        yield known.name.rpartition(".")[2]
     yield from known.other_names
 
 
-def near_misses(unmapped: Iterable[str], template: Template, settled: Collection[str]) -> dict[str, str]:
-    """Columns that became custom properties though they look like a known field: `e_mail2` -> `email`.
+def near_misses(unmapped: Iterable[str], template: Template, fixed_fields: Collection[str]) -> dict[str, str]:
+    """Columns that became custom properties though they resemble a field: `e_mail2` -> `email`.
 
-    A field that a setting gives for all rows is none that a column could have meant.
+    No column can have meant a field that a setting gives for all rows.
     """
-    known = {folded(name): k.name for k in template.fields if k.name not in settled for name in _names(k)}
-    near = {name: get_close_matches(folded(name).replace("-", ""), known, 1, 0.8) for name in unmapped}
-    return {name: known[match[0]] for name, match in near.items() if match}
+    fields = {folded(name): k.name for k in template.fields if k.name not in fixed_fields for name in _names(k)}
+    near = {name: get_close_matches(folded(name).replace("-", ""), fields, 1, 0.8) for name in unmapped}
+    return {name: fields[match[0]] for name, match in near.items() if match}

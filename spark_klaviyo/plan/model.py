@@ -88,10 +88,9 @@ NOT_OF_REQUEST = frozenset({"default_country"})  # parameters that say how to re
 
 @dataclass(frozen=True)
 class RequestParam:
-    """A column whose value a row needs outside its record: a per-row setting, a path parameter, a body placeholder.
+    """A column whose value a row needs outside its record; rows with equal values of all of them share requests.
 
-    `name` is what it is called in the envelope ("list_id", "{sku}"); rows with equal values of all asides share
-    requests unless `alone`.
+    `name` is what the value is called where it is filled in ("list_id", "{sku}").
     """
 
     name: str

@@ -56,5 +56,10 @@ def find_template(name: str, api: Api = Api.CURRENT) -> Template:
 
 
 def templates() -> list[Template]:
-    """All endpoint templates with their settings, the current ones by name, then the legacy forms."""
+    """All endpoint templates with their settings.
+
+    Returns:
+        Frozen records: the templates of the current API ordered by name, then those of the retired v1 and v2. Each has
+        `name`, `summary`, `method`, `path`, `settings`, `fields`, `scopes` and its limits.
+    """
     return [*sorted(CURRENT.values(), key=lambda t: t.name), *sorted(LEGACY.values(), key=lambda t: t.name)]

@@ -5,199 +5,156 @@ Ids are compound, `$custom:::$default:::<external id>`; columns hold the part th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from spark_klaviyo.core.models import Limits
 from spark_klaviyo.templates.model import (
     KILOBYTE,
     MAX_BODY,
+    ONE_ROW,
     XL,
     Family,
     FieldForm,
     FieldSpec,
     Job,
     JobErrors,
+    JsonPath,
     L,
     Setting,
     Template,
 )
-from spark_klaviyo.templates.parts import CATALOG_ID, GONE, GONE_IN_JOB, ONE, ONE_ROW, job_body
-
-_URL = "URL of its page"
-_OWN_ID = FieldSpec(
-    "id",
-    ("id",),
-    required=True,
-    other_names=("external_id",),
-    prefix=CATALOG_ID,
-    help="your own id, or the compound one",
+from spark_klaviyo.templates.parts import (
+    CATALOG_ID,
+    MANY,
+    NOT_FOUND_IN_JOB,
+    attribute,
+    delete_of,
+    job_body,
+    resource_id,
+    update_of,
 )
-_NEW_ID = FieldSpec("external_id", ("attributes", "external_id"), required=True, help="your own id")
-_INTEGRATION = FieldSpec("integration_type", ("attributes", "integration_type"), choices=("$custom",))
-_TYPE = FieldSpec("catalog_type", ("attributes", "catalog_type"), choices=("$default",))
+
+# --- fields ---------------------------------------------------------------------------------------
+
+_MINE = "your own id, or the compound one"
+_NEW_ID = attribute("external_id", required=True, help="your own id")
+_INTEGRATION = attribute("integration_type", choices=("$custom",))
+_TYPE = attribute("catalog_type", choices=("$default",))
 _PAGE = (
-    FieldSpec("image_full_url", ("attributes", "image_full_url"), other_names=("image_url",)),
-    FieldSpec("image_thumbnail_url", ("attributes", "image_thumbnail_url")),
-    FieldSpec("images", ("attributes", "images"), FieldForm.TEXTS, help="URLs of further pictures"),
-    FieldSpec(
-        "custom_metadata",
-        ("attributes", "custom_metadata"),
-        FieldForm.OBJECT,
-        max_bytes=100 * KILOBYTE,
-        help="a flat struct or map, 100 KB",
-    ),
-    FieldSpec("published", ("attributes", "published"), FieldForm.BOOLEAN),
+    attribute("image_full_url", other_names=("image_url",)),
+    attribute("image_thumbnail_url"),
+    attribute("images", FieldForm.TEXTS, help="URLs of further pictures"),
+    attribute("custom_metadata", FieldForm.OBJECT, max_bytes=100 * KILOBYTE, help="a flat struct or map, 100 KB"),
+    attribute("published", FieldForm.BOOLEAN),
 )
+_PRICE = attribute("price", FieldForm.NUMBER)
+_TEXTS = (attribute("title"), attribute("description"), attribute("url", help="URL of its page"))
 
 
-def _page(*, required: bool) -> tuple[FieldSpec, ...]:
-    return tuple(
-        FieldSpec(name, ("attributes", name), required=required, help=text)
-        for name, text in (("title", ""), ("description", ""), ("url", _URL))
-    )
+def _ids(name: str, word: str, meaning: str, path: JsonPath = ()) -> FieldSpec:
+    names = (word, f"{word}_id", f"{word}_ids")
+    kind, path = f"catalog-{word}", path or ("relationships", name, "data")
+    return FieldSpec(name, path, FieldForm.IDS, other_names=names, resource_type=kind, prefix=CATALOG_ID, help=meaning)
 
 
-def _ids(name: str, word: str, text: str) -> FieldSpec:
-    path, names = ("relationships", name, "data"), (word, f"{word}_id", f"{word}_ids")
-    return FieldSpec(
-        name, path, FieldForm.IDS, other_names=names, resource_type=f"catalog-{word}", prefix=CATALOG_ID, help=text
-    )
+def _required(*fields: FieldSpec) -> tuple[FieldSpec, ...]:
+    return tuple(replace(known, required=True) for known in fields)
 
 
-def _variant(*, required: bool) -> tuple[FieldSpec, ...]:
-    title, description, url = _page(required=required)
-    return (
-        title,
-        description,
-        FieldSpec("sku", ("attributes", "sku"), required=required),
-        # spec: 1 hides a variant that is out of stock from recommendations; 0 and 2 do not
-        FieldSpec("inventory_policy", ("attributes", "inventory_policy"), FieldForm.INTEGER, choices=("0", "1", "2")),
-        FieldSpec("inventory_quantity", ("attributes", "inventory_quantity"), FieldForm.NUMBER, required=required),
-        FieldSpec("price", ("attributes", "price"), FieldForm.NUMBER, required=required),
-        url,
-        *_PAGE,
-    )
+_CATEGORIES = _ids("categories", "category", "categories it is in: your own ids, an array or one")
+_ITEMS = _ids("items", "item", "items that are in it: your own ids, an array or one")
+_ITEM = FieldSpec(
+    "item",
+    ("relationships", "item", "data", "id"),
+    required=True,
+    other_names=("item_id", "item_external_id", "catalog_item_id"),
+    prefix=CATALOG_ID,
+    help="your own id of the item it is a variant of",
+)
+_TITLE, _DESCRIPTION, _URL = _TEXTS
+_SKU, _QUANTITY = attribute("sku"), attribute("inventory_quantity", FieldForm.NUMBER)
+# spec: 1 hides a variant that is out of stock from recommendations; 0 and 2 do not
+_POLICY = attribute("inventory_policy", FieldForm.INTEGER, choices=("0", "1", "2"))
+
+# --- items, variants, categories ------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """One of the three kinds of catalog resources and the fields its verbs take."""
+    """One of the three kinds of catalog resources, and the fields that its calls take."""
 
     word: str  # item
     plural: str  # items
     created: tuple[FieldSpec, ...]
     updated: tuple[FieldSpec, ...]
-    record: Mapping[str, object]  # constants beside the type, on creation
+    # Constants of a record besides its type, on creation.
+    record: Mapping[str, object] = field(default_factory=dict)
 
 
-_ITEM = _Kind(
-    "item",
-    "items",
-    (*_page(required=True), FieldSpec("price", ("attributes", "price"), FieldForm.NUMBER), *_PAGE),
-    (*_page(required=False), FieldSpec("price", ("attributes", "price"), FieldForm.NUMBER), *_PAGE),
-    {},
+ITEM = _Kind(
+    "item", "items", (*_required(*_TEXTS), _PRICE, *_PAGE, _CATEGORIES), (*_TEXTS, _PRICE, *_PAGE, _CATEGORIES)
 )
-_CATEGORIES = _ids("categories", "category", "categories it is in: your own ids, an array or one")
-_ITEMS = _ids("items", "item", "items that are in it: your own ids, an array or one")
-ITEM = replace(_ITEM, created=(*_ITEM.created, _CATEGORIES), updated=(*_ITEM.updated, _CATEGORIES))
+_OF_VARIANT = (_TITLE, _DESCRIPTION, _SKU, _POLICY, _QUANTITY, _PRICE, _URL)
 VARIANT = _Kind(
     "variant",
     "variants",
-    (
-        *_variant(required=True),
-        FieldSpec(
-            "item",
-            ("relationships", "item", "data", "id"),
-            required=True,
-            other_names=("item_id", "item_external_id", "catalog_item_id"),
-            prefix=CATALOG_ID,
-            help="your own id of the item it is a variant of",
-        ),
-    ),
-    _variant(required=False),
+    (*(replace(known, required=known is not _POLICY) for known in _OF_VARIANT), *_PAGE, _ITEM),
+    (*_OF_VARIANT, *_PAGE),
     {"relationships": {"item": {"data": {"type": "catalog-item"}}}},
 )
-CATEGORY = _Kind(
-    "category",
-    "categories",
-    (FieldSpec("name", ("attributes", "name"), required=True), _ITEMS),
-    (FieldSpec("name", ("attributes", "name")), _ITEMS),
-    {},
-)
-_DONE_BEFORE = (
-    "No upsert: Klaviyo refuses to create what exists, and to change what does not.",
-    "Readable before its job ends; wait for a creating job before updating.",
-)
+_NAME = attribute("name")
+CATEGORY = _Kind("category", "categories", (*_required(_NAME), _ITEMS), (_NAME, _ITEMS))
+_NO_UPSERT = "No upsert: Klaviyo refuses to create what exists, and to change what does not."
 
 
-def _bulk(kind: _Kind, verb: str) -> Template:
+def _calls(kind: _Kind) -> Iterator[Template]:
+    """spec: {create,update,delete}_catalog_{item,variant,category}."""
+    create = Template(
+        name=f"create_catalog_{kind.word}",
+        family=Family.CATALOG,
+        summary=f"Create a catalog {kind.word} a request.",
+        path=f"/api/catalog-{kind.plural}",
+        record={"type": f"catalog-{kind.word}", **kind.record},
+        fields=(replace(_NEW_ID, other_names=(f"{kind.word}_id",)), _INTEGRATION, _TYPE, *kind.created),
+        key=("external_id",),
+        quota=L,
+        idempotent=False,
+        scopes=("catalogs:write",),
+        notes=(_NO_UPSERT,),
+    )
+    update = update_of(
+        create,
+        f"update_catalog_{kind.word}",
+        f"Update a catalog {kind.word} a request.",
+        resource_id(_MINE, "external_id", f"{kind.word}_id", prefix=CATALOG_ID),
+        *kind.updated,
+        record={"type": f"catalog-{kind.word}"},
+    )
+    yield from (create, update)
+    yield delete_of(update, f"delete_catalog_{kind.word}", f"Delete a catalog {kind.word} a request.")
+
+
+def _in_bulk(kind: _Kind, single: Template) -> Template:
     """spec: bulk_{create,update,delete}_catalog_{items,variants,categories}; 100 rows, 5 MB, 500 jobs at once."""
+    verb = single.name.partition("_")[0]
     path = f"/api/catalog-{kind.word}-bulk-{verb}-jobs"
     # recorded: jobs of categories and of deletions are read at 350/s, all others at 75/s
-    tier = XL if kind is CATEGORY or verb == "delete" else L
-    return Template(
+    tier = XL if kind is CATEGORY or single.deletes else L
+    waits = "Readable before its job ends; wait for a creating job before updating."
+    return replace(
+        single,
         name=f"bulk_{verb}_catalog_{kind.plural}",
-        family=Family.CATALOG,
         summary=f"{verb.capitalize()} catalog {kind.plural} in bulk.",
         method="POST",
         path=path,
+        path_fields=(),
         body=job_body(f"catalog-{kind.word}-bulk-{verb}-job", kind.plural),
         limits=Limits(100, MAX_BODY),
-        quota=L,
-        job=Job(
-            path + "/{job_id}",
-            tier,
-            JobErrors.INLINE,
-            path,
-            ("catalogs:read",),
-            GONE_IN_JOB if verb == "delete" else "",
-        ),
-        rows_pointer=f"/data/attributes/{kind.plural}/data",
-        idempotent=verb != "create",
-        notes=(_DONE_BEFORE if verb != "delete" else ()) + ("At most 500 jobs of a kind at a time.",),
-        **_about(kind, verb),  # type: ignore[arg-type]
+        job=Job(path, tier, JobErrors.INLINE, ("catalogs:read",), NOT_FOUND_IN_JOB if single.deletes else ""),
+        already_satisfied=(),
+        notes=(*(() if single.deletes else (_NO_UPSERT, waits)), "At most 500 jobs of a kind at a time."),
     )
-
-
-def _single(kind: _Kind, verb: str) -> Template:
-    """spec: {create,update,delete}_catalog_{item,variant,category}."""
-    method = {"create": "POST", "update": "PATCH", "delete": "DELETE"}[verb]
-    plural_path = f"/api/catalog-{kind.plural}"
-    return Template(
-        name=f"{verb}_catalog_{kind.word}",
-        family=Family.CATALOG,
-        summary=f"{verb.capitalize()} a catalog {kind.word} a request.",
-        method=method,
-        path=plural_path if verb == "create" else plural_path + "/{id}",
-        body=None if verb == "delete" else ONE,
-        limits=ONE_ROW,
-        quota=L,
-        path_fields=() if verb == "create" else ("id",),
-        already_satisfied=GONE if verb == "delete" else (),
-        idempotent=verb != "create",
-        notes=_DONE_BEFORE[:1] if verb == "create" else (),
-        **_about(kind, verb),  # type: ignore[arg-type]
-    )
-
-
-def _about(kind: _Kind, verb: str) -> dict[str, object]:
-    """What bulk and single calls of a verb share."""
-    constant = dict(kind.record) if verb == "create" else {}
-    own_id = replace(_OWN_ID, other_names=(*_OWN_ID.other_names, f"{kind.word}_id"))
-    fields = {
-        "create": (replace(_NEW_ID, other_names=(f"{kind.word}_id",)), _INTEGRATION, _TYPE, *kind.created),
-        "update": (own_id, *kind.updated),
-        "delete": (own_id,),
-    }[verb]
-    return {
-        "record": {"type": f"catalog-{kind.word}", **constant},
-        "fields": fields,
-        "key": ("external_id",) if verb == "create" else ("id",),
-        "keep_empty": () if verb == "delete" else (("attributes",),),
-        "deletes": verb == "delete",
-        "scopes": ("catalogs:write",),
-    }
 
 
 # --- what belongs together ------------------------------------------------------------------------
@@ -213,38 +170,22 @@ def _links(name: str, summary: str, method: str, near: _Kind, far: _Kind) -> Tem
         prefix=CATALOG_ID,
     )
     whole = method == "PATCH"  # the request is the whole set, so that a row must hold all of it
-    each = FieldSpec(
-        "id",
-        ("id",),
-        required=True,
-        other_names=("external_id", f"{far.word}_id"),
-        prefix=CATALOG_ID,
-        help="your own id",
-    )
-    every = FieldSpec(
-        far.plural,
-        ("data",),
-        FieldForm.IDS,
-        required=True,
-        other_names=(far.word, f"{far.word}_id", f"{far.word}_ids"),
-        resource_type=f"catalog-{far.word}",
-        prefix=CATALOG_ID,
-        help=f"all its {far.plural}: an array of your own ids; an empty one leaves none",
-    )
+    each = resource_id("your own id", "external_id", f"{far.word}_id", prefix=CATALOG_ID)
+    meaning = f"all its {far.plural}: an array of your own ids; an empty one leaves none"
+    every = replace(_ids(far.plural, far.word, meaning, ("data",)), required=True)
     return Template(
         name=name,
         family=Family.CATALOG,
         summary=summary,
         method=method,
         path=f"/api/catalog-{near.plural}/{{{near.word}_id}}/relationships/{far.plural}",
-        body="{row}" if whole else {"data": "{rows}"},
+        body="{row}" if whole else MANY,
         record={} if whole else {"type": f"catalog-{far.word}"},
         fields=(every,) if whole else (each,),
         key=() if whole else ("id",),
         keep_empty=(),
         limits=ONE_ROW if whole else Limits(100, MAX_BODY),
         quota=L,
-        rows_pointer="" if whole else "/data",
         already_satisfied=((409, "conflict"),) if method == "POST" else (),
         scopes=("catalogs:write",),
         settings=(setting,),
@@ -261,8 +202,10 @@ LINKS = (
     _links("remove_categories_from_catalog_item", "Take an item out of categories.", "DELETE", ITEM, CATEGORY),
 )
 
+_KINDS = (ITEM, VARIANT, CATEGORY)
+
 TEMPLATES = (
-    *(_bulk(kind, verb) for kind in (ITEM, VARIANT, CATEGORY) for verb in ("create", "update", "delete")),
-    *(_single(kind, verb) for kind in (ITEM, VARIANT, CATEGORY) for verb in ("create", "update", "delete")),
+    *(_in_bulk(kind, single) for kind in _KINDS for single in _calls(kind)),
+    *(single for kind in _KINDS for single in _calls(kind)),
     *LINKS,
 )

@@ -19,58 +19,64 @@ from spark_klaviyo.templates.model import (
     Setting,
     Template,
 )
-from spark_klaviyo.templates.parts import job_body, linked
+from spark_klaviyo.templates.parts import attribute, job_body, linked
 from spark_klaviyo.templates.profiles import EMAIL, PHONE, PROFILE_ID
 
 _AT = ("attributes", "subscriptions")
 _PUSH = (*_AT, "push", "tokens", "[]")
+_IDENTIFIERS = {"email": "email", "sms": "phone_number", "whatsapp": "phone_number"}
+
+
+def _channel(name: str, since: str = "", *, takes_consented_at: bool = True) -> Channel:
+    """The channel `sms.transactional` stands at sms, transactional; `sms` alone is marketing."""
+    medium, _, use = name.partition(".")
+    path = (*_AT, medium, use or "marketing")
+    return Channel(name, path, _IDENTIFIERS.get(medium, ""), takes_consented_at, since)
+
+
 CHANNELS = (
-    Channel("email", (*_AT, "email", "marketing"), "email"),
-    Channel("email.open_tracking", (*_AT, "email", "open_tracking"), "email", takes_consented_at=False),
-    Channel(
-        "email.click_tracking", (*_AT, "email", "click_tracking"), "email", takes_consented_at=False, since="2026-10-15"
-    ),
-    Channel("sms", (*_AT, "sms", "marketing"), "phone_number"),
-    Channel("sms.transactional", (*_AT, "sms", "transactional"), "phone_number"),
-    Channel("whatsapp", (*_AT, "whatsapp", "marketing"), "phone_number"),
-    Channel("whatsapp.transactional", (*_AT, "whatsapp", "transactional"), "phone_number"),
-    Channel("push", (*_AT, "push", "marketing")),
+    _channel("email"),
+    _channel("email.open_tracking", takes_consented_at=False),
+    _channel("email.click_tracking", "2026-10-15", takes_consented_at=False),
+    _channel("sms"),
+    _channel("sms.transactional"),
+    _channel("whatsapp"),
+    _channel("whatsapp.transactional"),
+    _channel("push"),
 )
 PLATFORMS, VENDORS = ("android", "ios"), ("apns", "fcm")
 ENABLEMENT = ("AUTHORIZED", "DENIED", "NOT_DETERMINED", "PROVISIONAL", "UNAUTHORIZED")
 BACKGROUND = ("AVAILABLE", "DENIED", "RESTRICTED")
-PUSH_TOKEN = (
+_FIELD_OF_CHANNELS = FieldSpec(
+    "channels", _AT, FieldForm.WORDS, help="channels of this person, where the setting gives none for all"
+)
+_PUSH_TOKEN = (
     FieldSpec("push_token", (*_PUSH, "token"), help="device token, for the channel push"),
     FieldSpec("push_platform", (*_PUSH, "platform"), other_names=("platform",), choices=PLATFORMS),
     FieldSpec("push_vendor", (*_PUSH, "vendor"), other_names=("vendor",), choices=VENDORS),
     FieldSpec("push_enablement_status", (*_PUSH, "enablement_status"), choices=ENABLEMENT),
     FieldSpec("push_background", (*_PUSH, "background"), choices=BACKGROUND),
 )
-_CHANNELS_FIELD = FieldSpec(
-    "channels", _AT, FieldForm.WORDS, help="channels of this person, where the setting gives none for all"
-)
 _LIST = Setting("list_id", "id of the list", per_row=True, lookup_kind="list")
 
 
-def _channels(channels: tuple[Channel, ...]) -> Setting:
-    words = tuple(channel.name for channel in channels)
-    return Setting(
-        "channels", "what the consent is about, comma-separated", choices=words, per_row=True, takes_several=True
-    )
+def _setting_of_channels(channels: tuple[Channel, ...]) -> Setting:
+    names = tuple(channel.name for channel in channels)
+    meaning = "what the consent is about, comma-separated"
+    return Setting("channels", meaning, choices=names, per_row=True, takes_several=True)
 
 
 SUBSCRIBE = Template(
     name="bulk_subscribe_profiles",
     family=Family.CONSENT,
     summary="Record consent: subscribe people to channels, with or without a list.",
-    method="POST",
     path="/api/profile-subscription-bulk-create-jobs",
     body={
         "data": {
             "type": "profile-subscription-bulk-create-job",
             "attributes": {
                 "custom_source?": "{custom_source}",
-                "historical_import?": "{historical_import:boolean}",
+                "historical_import?": "{historical_import}",
                 "profiles": {"data": "{rows}"},
             },
             "relationships?": linked("list", "list", "list_id"),
@@ -81,14 +87,13 @@ SUBSCRIBE = Template(
         PROFILE_ID,
         EMAIL,
         PHONE,
-        FieldSpec(
+        attribute(
             "age_gated_date_of_birth",
-            ("attributes", "age_gated_date_of_birth"),
             FieldForm.DATE,
             other_names=("date_of_birth",),
             help="where SMS consent asks for an age",
         ),
-        _CHANNELS_FIELD,
+        _FIELD_OF_CHANNELS,
         FieldSpec(
             "consented_at",
             (*_AT, "consented_at"),
@@ -96,7 +101,7 @@ SUBSCRIBE = Template(
             latest_days=0,
             help="only with historical_import",
         ),
-        *PUSH_TOKEN,
+        *_PUSH_TOKEN,
     ),
     identifiers=("id", "email", "phone_number"),
     key=("id", "email", "phone_number"),
@@ -104,11 +109,10 @@ SUBSCRIBE = Template(
     limits=Limits(1_000, MAX_BODY),
     quota=L,
     confirmed_by_reply=False,
-    rows_pointer="/data/attributes/profiles/data",
     scopes=("lists:write", "profiles:write", "subscriptions:write"),
     consent=Consent("SUBSCRIBED", CHANNELS),
     settings=(
-        _channels(CHANNELS),
+        _setting_of_channels(CHANNELS),
         replace(_LIST, help="id of the list people are added to; its opt-in setting applies"),
         Setting(
             "historical_import",
@@ -128,22 +132,22 @@ SUBSCRIBE = Template(
         "Removes suppressions by unsubscribing, by spam report and by hand.",
     ),
 )
-_MORE = Channel("whatsapp.conversational", (*_AT, "whatsapp", "conversational"), "phone_number")
+_WITHDRAWN = tuple(
+    replace(channel, takes_consented_at=False) for channel in (*CHANNELS, _channel("whatsapp.conversational"))
+)
 UNSUBSCRIBE = replace(
     SUBSCRIBE,
     name="bulk_unsubscribe_profiles",
     summary="Withdraw consent: unsubscribe people from channels.",
     path="/api/profile-subscription-bulk-delete-jobs",
     body=job_body("profile-subscription-bulk-delete-job", "profiles", linked("list", "list", "list_id")),
-    fields=(EMAIL, PHONE, _CHANNELS_FIELD, *PUSH_TOKEN),
+    fields=(EMAIL, PHONE, _FIELD_OF_CHANNELS, *_PUSH_TOKEN),
     identifiers=("email", "phone_number"),
     key=("email", "phone_number"),
     limits=Limits(100, MAX_BODY),
-    consent=Consent(
-        "UNSUBSCRIBED", tuple(replace(channel, takes_consented_at=False) for channel in (*CHANNELS, _MORE))
-    ),
+    consent=Consent("UNSUBSCRIBED", _WITHDRAWN),
     settings=(
-        _channels((*CHANNELS, _MORE)),
+        _setting_of_channels(_WITHDRAWN),
         replace(
             _LIST,
             help="id of the list to unsubscribe from; without one, from everything",
@@ -159,43 +163,33 @@ UNSUBSCRIBE = replace(
 )
 
 
-def _suppression(name: str, kind: str, summary: str, scopes: tuple[str, ...]) -> Template:
-    """spec: bulk_suppress_profiles, bulk_unsuppress_profiles; 100 emails, nothing else names a person."""
-    return Template(
-        name=name,
-        family=Family.CONSENT,
-        summary=summary,
-        method="POST",
-        path=f"/api/{kind}s",
-        body=job_body(kind, "profiles"),
-        record={"type": "profile"},
-        fields=(replace(EMAIL, required=True),),
-        identifiers=("email",),
-        key=("email",),
-        limits=Limits(100, MAX_BODY),
-        quota=L,
-        job=Job(f"/api/{kind}s/{{job_id}}", L, JobErrors.NONE, f"/api/{kind}s", ("subscriptions:read",)),
-        rows_pointer="/data/attributes/profiles/data",
-        scopes=scopes,
-    )
-
-
-SUPPRESS = replace(
-    _suppression(
-        "bulk_suppress_profiles",
-        "profile-suppression-bulk-create-job",
-        "Stop all email marketing to people, whatever their consent.",
-        ("profiles:write", "subscriptions:write"),
-    ),
+# spec: bulk_suppress_profiles, bulk_unsuppress_profiles; 100 emails, nothing else names a person
+_SUPPRESS = "profile-suppression-bulk-create-job"
+SUPPRESS = Template(
+    name="bulk_suppress_profiles",
+    family=Family.CONSENT,
+    summary="Stop all email marketing to people, whatever their consent.",
+    path=f"/api/{_SUPPRESS}s",
+    body=job_body(_SUPPRESS, "profiles"),
+    record={"type": "profile"},
+    fields=(replace(EMAIL, required=True),),
+    identifiers=("email",),
+    key=("email",),
+    limits=Limits(100, MAX_BODY),
+    quota=L,
+    job=Job(f"/api/{_SUPPRESS}s", L, JobErrors.NONE, ("subscriptions:read",)),
+    scopes=("profiles:write", "subscriptions:write"),
     notes=("Somebody unknown is created, then suppressed. The job's counts are no evidence of single rows.",),
 )
+_UNSUPPRESS = "profile-suppression-bulk-delete-job"
 UNSUPPRESS = replace(
-    _suppression(
-        "bulk_unsuppress_profiles",
-        "profile-suppression-bulk-delete-job",
-        "Lift suppressions that were set by hand, so that these people get email again.",
-        ("subscriptions:write",),
-    ),
+    SUPPRESS,
+    name="bulk_unsuppress_profiles",
+    summary="Lift suppressions that were set by hand, so that these people get email again.",
+    path=f"/api/{_UNSUPPRESS}s",
+    body=job_body(_UNSUPPRESS, "profiles"),
+    job=Job(f"/api/{_UNSUPPRESS}s", L, JobErrors.NONE, ("subscriptions:read",)),
+    scopes=("subscriptions:write",),
     settings=(
         Setting(
             "confirm_unsuppress",

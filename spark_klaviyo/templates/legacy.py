@@ -31,7 +31,6 @@ ADD = Template(
     name="add_profiles_to_list",
     family=Family.LEGACY,
     summary="Add profiles to a list through the retired v2 call.",
-    method="POST",
     path="/api/v2/list/{list_id}/members",
     body={"api_key": "{api_key}", "profiles": "{rows}"},
     fields=_MEMBERS,
@@ -44,7 +43,6 @@ ADD = Template(
     api=Api.V2,
     raw_rows=True,
     keep_empty=(),
-    rows_pointer="/profiles",
     notes=(_RETIRED + " Set api=current.",),
 )
 REMOVE = replace(
@@ -56,7 +54,6 @@ REMOVE = replace(
     body={"api_key": "{api_key}", "emails": "{rows}"},
     layout=BodyLayout.IDENTIFIERS,
     raw_rows=False,
-    rows_pointer="",
 )
 SUBSCRIBE = replace(
     ADD,
@@ -67,30 +64,27 @@ SUBSCRIBE = replace(
 )
 
 # v1: standard fields of a person wear a `$`
+_TEXTS = ("first_name", "last_name", "title", "organization", "image")
+_ADDRESS = ("address1", "address2", "city", "region", "country", "zip", "timezone")
 _PERSON = (
     ("email", "$email", FieldForm.EMAIL),
     ("phone_number", "$phone_number", FieldForm.PHONE),
     ("external_id", "$id", FieldForm.TEXT),
-    *((name, f"${name}", FieldForm.TEXT) for name in ("first_name", "last_name", "title", "organization", "image")),
-    *(
-        (name, f"${name}", FieldForm.TEXT)
-        for name in ("address1", "address2", "city", "region", "country", "zip", "timezone")
-    ),
+    *((name, f"${name}", FieldForm.TEXT) for name in (*_TEXTS, *_ADDRESS)),
 )
 
 
-def _person(at: str) -> tuple[FieldSpec, ...]:
-    return tuple(FieldSpec(path, (at, key), form, other_names=(key,)) for path, key, form in _PERSON)
+def _person_in(holder: str) -> tuple[FieldSpec, ...]:
+    return tuple(FieldSpec(name, (holder, key), form, other_names=(key,)) for name, key, form in _PERSON)
 
 
 _V1 = Template(
     name="identify",
     family=Family.LEGACY,
     summary="Set properties of people through the retired v1 call.",
-    method="POST",
     path="/api/identify",
     body={"token": "{api_key}"},
-    fields=_person("properties"),
+    fields=_person_in("properties"),
     properties_path=("properties",),
     identifiers=("email", "phone_number", "external_id"),
     key=("email", "phone_number", "external_id"),
@@ -109,7 +103,7 @@ TRACK = replace(
     path="/api/track",
     record={"event": "{event}"},
     fields=(
-        *_person("customer_properties"),
+        *_person_in("customer_properties"),
         FieldSpec("event", ("event",), required=True, other_names=("metric",), help="name of the metric"),
         FieldSpec("event_id", ("properties", "$event_id"), other_names=("$event_id", "unique_id")),
         FieldSpec("value", ("properties", "$value"), FieldForm.NUMBER, other_names=("$value",)),

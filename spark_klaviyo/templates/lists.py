@@ -5,37 +5,34 @@ from __future__ import annotations
 from dataclasses import replace
 
 from spark_klaviyo.core.models import Limits
-from spark_klaviyo.templates.model import M_DAILY, MAX_BODY, Family, FieldSpec, M, Setting, Template
-from spark_klaviyo.templates.parts import GONE, MANY, ONE, ONE_ROW
+from spark_klaviyo.templates.model import M_DAILY, MAX_BODY, Family, M, Setting, Template
+from spark_klaviyo.templates.parts import MANY, attribute, delete_of, resource_id, update_of
 from spark_klaviyo.templates.profiles import EMAIL, EXTERNAL_ID, PHONE, PROFILE_ID
 
-_LIST = Setting("list_id", "id of the list", required=True, per_row=True, lookup_kind="list")
 _NO_CONSENT = "Membership only: consent stays as it is."
-
-
-def _members(name: str, summary: str, method: str) -> Template:
-    """spec: add_profiles_to_list and remove_profiles_from_list take at most 1,000 profile ids."""
-    return Template(
-        name=name,
-        family=Family.LISTS,
-        summary=summary,
-        method=method,
-        path="/api/lists/{list_id}/relationships/profiles",
-        body=MANY,
-        record={"type": "profile"},
-        fields=(replace(PROFILE_ID, required=True),),
-        key=("id",),
-        keep_empty=(),
-        limits=Limits(1_000, MAX_BODY),
-        quota=M,
-        rows_pointer="/data",
-        scopes=("lists:write", "profiles:write"),
-        settings=(_LIST,),
-        notes=(_NO_CONSENT, "Klaviyo refuses a request that holds an id it does not know."),
-    )
-
-
-REMOVE_BY_ID = _members("remove_profile_ids_from_list", "Take profiles off a list, by Klaviyo's ids.", "DELETE")
+# spec: add_profiles_to_list and remove_profiles_from_list take at most 1,000 profile ids
+ADD_BY_ID = Template(
+    name="add_profile_ids_to_list",
+    family=Family.LISTS,
+    summary="Add existing profiles to a list, by Klaviyo's ids.",
+    path="/api/lists/{list_id}/relationships/profiles",
+    body=MANY,
+    record={"type": "profile"},
+    fields=(replace(PROFILE_ID, required=True),),
+    key=("id",),
+    keep_empty=(),
+    limits=Limits(1_000, MAX_BODY),
+    quota=M,
+    scopes=("lists:write", "profiles:write"),
+    settings=(Setting("list_id", "id of the list", required=True, per_row=True, lookup_kind="list"),),
+    notes=(_NO_CONSENT, "Klaviyo refuses a request that holds an id it does not know."),
+)
+REMOVE_BY_ID = replace(
+    ADD_BY_ID,
+    name="remove_profile_ids_from_list",
+    summary="Take profiles off a list, by Klaviyo's ids.",
+    method="DELETE",
+)
 REMOVE = replace(
     REMOVE_BY_ID,
     name="remove_profiles_from_list",
@@ -48,62 +45,37 @@ REMOVE = replace(
     notes=(_NO_CONSENT, "Klaviyo is asked for the ids first; a row that it knows nobody for is rejected as not_found."),
 )
 
-_NAME = FieldSpec("name", ("attributes", "name"), required=True, help="what the list is called")
-_OPT_IN = FieldSpec(
-    "opt_in_process",
-    ("attributes", "opt_in_process"),
-    choices=("double_opt_in", "single_opt_in"),
-    help="the account's default where empty",
+_NAME = attribute("name", required=True, help="what the list is called")
+_OPT_IN = attribute(
+    "opt_in_process", choices=("double_opt_in", "single_opt_in"), help="the account's default where empty"
 )
 CREATE = Template(
     name="create_list",
     family=Family.LISTS,
     summary="Create lists.",
-    method="POST",
     path="/api/lists",
-    body=ONE,
     record={"type": "list"},
     fields=(_NAME, _OPT_IN),
-    limits=ONE_ROW,
     quota=M_DAILY,
     idempotent=False,  # a second call makes a second list of the same name
     scopes=("lists:write",),
     notes=("At most 150 lists a day.",),
 )
-UPDATE = replace(
+UPDATE = update_of(
     CREATE,
-    name="update_list",
-    summary="Rename lists, or change their opt-in process.",
-    method="PATCH",
-    path="/api/lists/{id}",
-    fields=(
-        FieldSpec("id", ("id",), required=True, other_names=("list_id",), help="id of the list"),
-        replace(_NAME, required=False),
-        _OPT_IN,
-    ),
-    path_fields=("id",),
-    key=("id",),
+    "update_list",
+    "Rename lists, or change their opt-in process.",
+    resource_id("id of the list", "list_id"),
+    replace(_NAME, required=False),
+    _OPT_IN,
     quota=M,
-    idempotent=True,
-    notes=(),
-)
-DELETE = replace(
-    UPDATE,
-    name="delete_list",
-    summary="Delete lists; their members stay profiles.",
-    method="DELETE",
-    body=None,
-    fields=UPDATE.fields[:1],
-    keep_empty=(),
-    deletes=True,
-    already_satisfied=GONE,
 )
 
 TEMPLATES = (
-    _members("add_profile_ids_to_list", "Add existing profiles to a list, by Klaviyo's ids.", "POST"),
+    ADD_BY_ID,
     REMOVE_BY_ID,
     REMOVE,
     CREATE,
     UPDATE,
-    DELETE,
+    delete_of(UPDATE, "delete_list", "Delete lists; their members stay profiles."),
 )

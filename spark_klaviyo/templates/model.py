@@ -6,7 +6,7 @@ fact comes from: Klaviyo's guides, its OpenAPI document, or an observed answer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -188,15 +188,19 @@ class Caution:
 
 @dataclass(frozen=True)
 class Job:
-    """How an accepted job is followed. Paths hold `{job_id}`; `list_path` is that of the job's kind."""
+    """How an accepted job is followed: read at `list_path/JOB_ID`; `quota` is that of these reads."""
 
-    path: str
+    list_path: str
     quota: Quota
     errors: JobErrors
-    list_path: str
     scopes: tuple[str, ...] = ()
     # Pattern of the detail of errors that mean the wanted state is reached already.
     already_satisfied: str = ""
+
+    @property
+    def path(self) -> str:
+        """The path of one job, with `{job_id}`."""
+        return self.list_path + "/{job_id}"
 
 
 @dataclass(frozen=True)
@@ -212,6 +216,8 @@ class RecordLimits:
 
 
 NO_LIMITS = RecordLimits()
+ONE_RECORD: Mapping[str, object] = {"data": "{row}"}
+ONE_ROW = Limits(1, MAX_BODY)
 
 
 @dataclass(frozen=True)
@@ -221,14 +227,14 @@ class Template:
     name: str
     family: Family
     summary: str
-    method: str
     path: str
+    fields: tuple[FieldSpec, ...]
+    quota: Quota
+    method: str = "POST"
     # The JSON around the rows: the string "{rows}" (a list) or "{row}" (one record) where they go, "{setting}" where a
     # setting goes. A key that ends in "?" is left out when its setting is not given. None: requests have no body.
-    body: object
-    fields: tuple[FieldSpec, ...]
-    limits: Limits
-    quota: Quota
+    body: object = field(default_factory=lambda: ONE_RECORD)
+    limits: Limits = ONE_ROW
 
     # --- the record of a row ---
 
@@ -272,8 +278,6 @@ class Template:
     job: Job | None = None
     # (status, code) of refusals that mean the wanted state is reached already.
     already_satisfied: tuple[tuple[int, str], ...] = ()
-    # JSON pointer of the list of rows in the body, as errors name it ("/data/attributes/profiles/data").
-    rows_pointer: str = ""
 
     # --- what users must know ---
 
@@ -282,6 +286,11 @@ class Template:
     consent: Consent | None = None
     cautions: tuple[Caution, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def rows_pointer(self) -> str:
+        """JSON pointer of the list of rows in the body, as errors name it ("/data/attributes/profiles/data")."""
+        return pointer_to(self.body, "{rows}") or ""
 
     @property
     def is_retired(self) -> bool:
@@ -307,6 +316,22 @@ class Template:
         if self.family is Family.CATALOG and on_delete is OnDelete.DELETE and self.name.startswith("bulk_"):
             return "bulk_delete_" + self.name.split("_", 2)[2]
         return None
+
+
+def pointer_to(body: object, placeholder: str) -> str | None:
+    """JSON pointer of the first place where a body holds a placeholder; None where it does not."""
+    if body == placeholder:
+        return ""
+    children: Iterable[tuple[object, object]] = ()
+    if isinstance(body, Mapping):
+        children = body.items()
+    elif isinstance(body, list):
+        children = enumerate(body)
+    for key, inner in children:
+        found = pointer_to(inner, placeholder)
+        if found is not None:
+            return "/" + str(key).removesuffix("?").replace("~", "~0").replace("/", "~1") + found
+    return None
 
 
 _DELETES_OF_PEOPLE = {

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from spark_klaviyo.templates.model import Family, FieldSpec, M, Template
-from spark_klaviyo.templates.parts import ONE, ONE_ROW
+from spark_klaviyo.templates.parts import resource_id
 
+_STATUSES = ("featured", "pending", "published", "rejected", "unpublished")
+_REASONS = ("fake", "false_or_misleading", "other", "private_information", "profanity_or_inappropriate", "unrelated")
 _STATUS = ("attributes", "status")
+_REASON = (*_STATUS, "rejection_reason")
 
 UPDATE = Template(
     name="update_review",
@@ -13,35 +16,14 @@ UPDATE = Template(
     summary="Publish, feature, unpublish or reject reviews.",
     method="PATCH",
     path="/api/reviews/{id}",
-    body=ONE,
     record={"type": "review"},
     fields=(
-        FieldSpec("id", ("id",), required=True, other_names=("review_id",), help="id of the review"),
-        FieldSpec(
-            "status",
-            (*_STATUS, "value"),
-            required=True,
-            choices=("featured", "pending", "published", "rejected", "unpublished"),
-        ),
-        FieldSpec(
-            "rejection_reason",
-            (*_STATUS, "rejection_reason", "reason"),
-            choices=(
-                "fake",
-                "false_or_misleading",
-                "other",
-                "private_information",
-                "profanity_or_inappropriate",
-                "unrelated",
-            ),
-            help="of a rejected review",
-        ),
-        FieldSpec(
-            "status_explanation", (*_STATUS, "rejection_reason", "status_explanation"), help="of the reason other"
-        ),
+        resource_id("id of the review", "review_id"),
+        FieldSpec("status", (*_STATUS, "value"), required=True, choices=_STATUSES),
+        FieldSpec("rejection_reason", (*_REASON, "reason"), choices=_REASONS, help="of a rejected review"),
+        FieldSpec("status_explanation", (*_REASON, "status_explanation"), help="of the reason other"),
     ),
     key=("id",),
-    limits=ONE_ROW,
     quota=M,
     path_fields=("id",),
     scopes=("reviews:write",),

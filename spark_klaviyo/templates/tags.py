@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spark_klaviyo.templates.model import Family, FieldForm, FieldSpec, S, Setting, Template
-from spark_klaviyo.templates.parts import GONE, MANY, NO_MAXIMUM, ONE, ONE_ROW, SOME_IDS
+from spark_klaviyo.templates.model import Family, FieldForm, S, Setting, Template
+from spark_klaviyo.templates.parts import (
+    MANY,
+    NO_MAXIMUM,
+    SOME_IDS,
+    attribute,
+    delete_of,
+    linked,
+    resource_id,
+    update_of,
+)
 
 _TAG = Setting("tag_id", "id of the tag", required=True, per_row=True, lookup_kind="tag")
-_NAME = FieldSpec("name", ("attributes", "name"), required=True)
+_NAME = attribute("name", required=True)
 
 
 def _tagging(word: str, *, remove: bool) -> Template:
@@ -21,84 +30,52 @@ def _tagging(word: str, *, remove: bool) -> Template:
         path=f"/api/tags/{{tag_id}}/relationships/{word}s",
         body=MANY,
         record={"type": word},
-        fields=(FieldSpec("id", ("id",), required=True, other_names=(f"{word}_id",), help=f"id of the {word}"),),
+        fields=(resource_id(f"id of the {word}", f"{word}_id"),),
         key=("id",),
         keep_empty=(),
         limits=SOME_IDS,
         quota=S,
-        rows_pointer="/data",
         scopes=(f"{word}s:write", "tags:write"),
         settings=(_TAG,),
         notes=(NO_MAXIMUM, *(() if remove else (f"At most 100 tags on one {word}.",))),
     )
 
 
-def _owned(kind: str, word: str, most: int) -> tuple[Template, Template, Template]:
+def _owned(kind: str, word: str, most: int, *deletion_notes: str) -> tuple[Template, Template, Template]:
     """spec: create, update, delete of tags and of tag groups; all that can change is the name."""
-    path, name = f"/api/{kind}s", kind.replace("-", "_")
-    own_id = FieldSpec("id", ("id",), required=True, other_names=(f"{name}_id",), help=f"id of the {word}")
+    name = kind.replace("-", "_")
     create = Template(
         name=f"create_{name}",
         family=Family.TAGS,
         summary=f"Create {word}s.",
-        method="POST",
-        path=path,
-        body=ONE,
+        path=f"/api/{kind}s",
         record={"type": kind},
         fields=(_NAME,),
-        limits=ONE_ROW,
         quota=S,
         idempotent=False,
         scopes=("tags:read", "tags:write"),
         notes=(f"At most {most} {word}s in an account.",),
     )
-    update = replace(
-        create,
-        name=f"update_{name}",
-        summary=f"Rename {word}s.",
-        method="PATCH",
-        path=path + "/{id}",
-        fields=(own_id, _NAME),
-        key=("id",),
-        path_fields=("id",),
-        idempotent=True,
-        notes=(),
-    )
-    delete = replace(
-        update,
-        name=f"delete_{name}",
-        summary=f"Delete {word}s.",
-        method="DELETE",
-        body=None,
-        fields=(own_id,),
-        keep_empty=(),
-        deletes=True,
-        already_satisfied=GONE,
-    )
-    return create, update, delete
+    own_id = resource_id(f"id of the {word}", f"{name}_id")
+    update = update_of(create, f"update_{name}", f"Rename {word}s.", own_id, _NAME)
+    return create, update, delete_of(update, f"delete_{name}", f"Delete {word}s.", *deletion_notes)
 
 
 _CREATE, _UPDATE, _DELETE = _owned("tag", "tag", 500)
-CREATE = replace(
-    _CREATE,
-    record={"type": "tag", "relationships?": {"tag-group": {"data": {"type": "tag-group", "id": "{tag_group_id}"}}}},
-    settings=(Setting("tag_group_id", "id of the group; the account's default group otherwise"),),
-)
-_CREATE_GROUP, _UPDATE_GROUP, _DELETE_GROUP = _owned("tag-group", "tag group", 50)
-CREATE_GROUP = replace(
-    _CREATE_GROUP,
-    fields=(
-        _NAME,
-        FieldSpec("exclusive", ("attributes", "exclusive"), FieldForm.BOOLEAN, help="one tag of it per thing at most"),
-    ),
-)
+_CREATE_GROUP, _UPDATE_GROUP, _DELETE_GROUP = _owned("tag-group", "tag group", 50, "Its tags are deleted with it.")
 
 TEMPLATES = (
-    CREATE,
+    replace(
+        _CREATE,
+        record={"type": "tag", "relationships?": linked("tag-group", "tag-group", "tag_group_id")},
+        settings=(Setting("tag_group_id", "id of the group; the account's default group otherwise"),),
+    ),
     _UPDATE,
     _DELETE,
     *(_tagging(word, remove=remove) for word in ("list", "segment", "campaign", "flow") for remove in (False, True)),
-    CREATE_GROUP,
+    replace(
+        _CREATE_GROUP, fields=(_NAME, attribute("exclusive", FieldForm.BOOLEAN, help="one tag of it per thing at most"))
+    ),
     _UPDATE_GROUP,
-    replace(_DELETE_GROUP, notes=("Its tags are deleted with it.",)),
+    _DELETE_GROUP,
 )

@@ -109,13 +109,12 @@ def send_spec(
         summary="",
         method="POST",
         path="/api/rows",
-        body=None,
+        body={"data": {"attributes": {"profiles": {"data": "{rows}"}}}},
         fields=(),
         limits=Limits(100, 1000),
         quota=quota,
         confirmed_by_reply=confirmed_by_reply,
         job=job,
-        rows_pointer=POINTER,
     )
     return SendSpec(
         run_id="run",

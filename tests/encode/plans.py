@@ -16,7 +16,7 @@ from spark_klaviyo.templates.model import Family, FieldForm, RecordLimits, Templ
 
 OFF = Checks(Validate.OFF)
 LIMITS = Limits(10_000, 5_000_000)
-TEMPLATE = Template("t", Family.PROFILES, "", "POST", "/", None, (), LIMITS, Quota(()))
+TEMPLATE = Template("t", Family.PROFILES, "", "/", (), Quota(()), limits=LIMITS)
 
 
 def columns(**types: object) -> tuple[Field, ...]:

@@ -131,7 +131,7 @@ def test_other_columns_go_where_the_option_says(wish: str, expected: str) -> Non
 
 
 def test_other_columns_can_be_an_error_with_the_nearest_field() -> None:
-    with pytest.raises(SchemaError, match=r"'frist_name' is no field of Klaviyo's \(did you mean first_name\?\)"):
+    with pytest.raises(SchemaError, match=r"'frist_name' is not a field of Klaviyo's \(did you mean first_name\?\)"):
         plan_of(fields(email="string", frist_name="string"), other_columns="error")
 
 

@@ -14,6 +14,7 @@ from urllib.parse import quote_plus
 from spark_klaviyo.core.choices import ContentFormat
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER
 from spark_klaviyo.plan.manual import formats
+from spark_klaviyo.templates.model import pointer_to
 
 ROWS, ROW, KEY, NOW = "{rows}", "{row}", "{api_key}", "{now}"
 RESERVED = ("rows", "row", "api_key", "now")
@@ -40,16 +41,14 @@ def filled_text(text: str, values: Values, written: Callable[[str], str] = str) 
     return PLACEHOLDER.sub(lambda found: written(values.get(found[1], "")), text)
 
 
-def around(
-    text: str, content_format: ContentFormat, fields: list[str], values: Values, kinds: Values
-) -> tuple[bytes, bytes]:
-    """Head and tail of a body: what stands before and after its rows, with the marks for key and time.
+def around(text: str, content_format: ContentFormat, values: Values, types: Values) -> tuple[bytes, bytes]:
+    """What stands before and after the rows of a body, with placeholders for key and time.
 
-    `fields` are the columns in order, for the header of CSV; `kinds` the names of their Spark types.
+    `types` are the names of the Spark types of all columns, in order: the header of CSV needs the names.
     """
     token = ROWS if ROWS in text else ROW
     bare = text.strip() in (ROWS, ROW)
-    before, after = formats.around_rows(content_format, fields, batched=token == ROWS, whole=bare)
+    before, after = formats.around_rows(content_format, list(types), batched=token == ROWS, whole=bare)
     if bare:
         return before, after
     wrapped = content_format is ContentFormat.FORM_DATA_PARAM and is_json(text.removeprefix(DATA))
@@ -57,15 +56,15 @@ def around(
     if not found:
         before, after = b"", b""
     if wrapped:
-        start, end = (_encoded(_filled_json(part, values, kinds)) for part in (head, tail))
+        start, end = (_encoded(_filled_json(part, values, types)) for part in (head, tail))
         return DATA.encode() + start.encode() + before, after + end.encode()
-    start, end = (_filled(part, content_format, values, kinds) for part in (head, tail))
+    start, end = (_filled(part, content_format, values, types) for part in (head, tail))
     return start.encode() + before, after + end.encode()
 
 
-def _filled(text: str, content_format: ContentFormat, values: Values, kinds: Values) -> str:
+def _filled(text: str, content_format: ContentFormat, values: Values, types: Values) -> str:
     if content_format in (ContentFormat.JSON, ContentFormat.NDJSON):
-        return _filled_json(text, values, kinds)
+        return _filled_json(text, values, types)
 
     def put(found: re.Match[str]) -> str:
         return _MARKS.get(found[1]) or formats.quoted(content_format, values.get(found[1], ""))
@@ -73,14 +72,14 @@ def _filled(text: str, content_format: ContentFormat, values: Values, kinds: Val
     return PLACEHOLDER.sub(put, text)
 
 
-def _filled_json(text: str, values: Values, kinds: Values) -> str:
+def _filled_json(text: str, values: Values, types: Values) -> str:
     def put(found: re.Match[str]) -> str:
         if found["text"] is not None:
             return PLACEHOLDER.sub(inside, found["text"])
         name = found[2]
         if name in _MARKS:
             return f'"{_MARKS[name]}"'
-        return _json_value(values.get(name), kinds.get(name, "string"))
+        return _json_value(values.get(name), types.get(name, "string"))
 
     def inside(found: re.Match[str]) -> str:
         return _MARKS.get(found[1]) or formats.quoted(ContentFormat.JSON, values.get(found[1], ""))
@@ -102,57 +101,42 @@ def _encoded(text: str) -> str:
     return "".join(quote_plus(part) + mark for part, mark in zip(parts, marks, strict=True))
 
 
-# --- what a template may not say ------------------------------------------------------------------
+# --- what a template must not say -----------------------------------------------------------------
 
 
 def complaints(text: str, content_format: ContentFormat) -> Iterator[str]:
     """What is wrong with a body template; never its text, which may hold a key."""
     if text.count(ROWS) + text.count(ROW) > 1:
         yield "body: {rows} or {row} stands in it more than once; rows have one place"
-        return
-    if content_format is ContentFormat.JSON and not is_json(text):
+    elif content_format is ContentFormat.JSON and not is_json(text):
         yield (
             "body: is no JSON once its placeholders are filled; "
             "correct it, or give the content_format that it is (ndjson, form, xml, csv, text)"
         )
-    elif content_format is ContentFormat.JSON and rows_place(text) is None and (ROWS in text or ROW in text):
-        yield "body: {rows} stands inside quotes; it is JSON itself, so leave the quotes out"
+    elif content_format is ContentFormat.JSON and (ROWS in text or ROW in text):
+        made = parsed(text)
+        if pointer_to(made, ROWS) is None and pointer_to(made, ROW) is None:
+            yield "body: {rows} stands inside quotes; it is JSON itself, so leave the quotes out"
 
 
 def is_json(text: str) -> bool:
     """Whether a body template is JSON once its placeholders hold something."""
-    return _probed(text) is not None
+    try:
+        parsed(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
-def rows_place(text: str) -> str | None:
-    """JSON pointer of `{rows}` or `{row}` in a JSON body: `/profiles`; None where they stand in none of its places."""
-    probed = _probed(text)
-    return None if probed is None else next(_pointers(probed[0]), None)
+def parsed(text: str) -> object:
+    """The JSON value of a body template: the texts "{rows}" or "{row}" where rows go, 0 for other placeholders.
 
-
-_HERE: dict[str, bool] = {"\ue004": True}  # what stands for the rows while they are looked for
-
-
-def _probed(text: str) -> tuple[object] | None:
-    """The JSON value that a template makes, the rows marked in it; None where it is no JSON."""
+    Raises ValueError where it is no JSON.
+    """
 
     def put(found: re.Match[str]) -> str:
         if found["text"] is not None:
             return PLACEHOLDER.sub("0", found["text"])
-        return json.dumps(_HERE) if found[0] in (ROWS, ROW) else "0"
+        return json.dumps(found[0]) if found[0] in (ROWS, ROW) else "0"
 
-    try:
-        return (json.loads(_JSON_TOKEN.sub(put, text)),)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _pointers(value: object, at: str = "") -> Iterator[str]:
-    if value == _HERE:
-        yield at
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _pointers(inner, f"{at}/{key.replace('~', '~0').replace('/', '~1')}")
-    elif isinstance(value, list):
-        for place, inner in enumerate(value):
-            yield from _pointers(inner, f"{at}/{place}")
+    return json.loads(_JSON_TOKEN.sub(put, text))

@@ -1,4 +1,8 @@
-"""Where a batch goes and what stands around its rows: body skeletons with their settings filled in."""
+"""Where a batch goes and what stands around its rows: path, query and body of the plan's template, filled in.
+
+Settings of the plan and values of the rows fill them; the key and the time of sending stay placeholders until a request
+is made.
+"""
 
 from __future__ import annotations
 
@@ -7,119 +11,118 @@ from collections.abc import Mapping
 from urllib.parse import quote, quote_plus
 
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Envelope
-from spark_klaviyo.plan.manual import body, formats, manual_mode
+from spark_klaviyo.plan.manual import body, formats
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.request.arrange import ARRANGEMENTS, NOTHING
 from spark_klaviyo.plan.settings import with_prefix
-from spark_klaviyo.templates.model import BodyLayout
+from spark_klaviyo.templates.model import BodyLayout, Setting, Template, pointer_to
 
 # Private-use characters stand for what is filled in later: no setting and no constant holds them.
 _ROWS, _KEY, _NOW = "\ue000rows\ue001", "\ue000key\ue001", "\ue000now\ue001"
-_TOKENS = {"rows": _ROWS, "row": _ROWS, "api_key": _KEY, "now": _NOW}
+_LATER = {"rows": _ROWS, "row": _ROWS, "api_key": _KEY, "now": _NOW}
+Values = Mapping[str, str]
 
 
 class _MissingError(Exception):
     """A setting that is not given: the optional key around it is left out."""
 
 
-def envelope(plan: WritePlan, values: Mapping[str, str]) -> Envelope:
-    """The envelope of rows with these per-row values; the plan's settings fill the rest."""
-    settings = _prefixed(plan, {**plan.settings, **values})
-    path, query, by_hand = plan.template.path, plan.query, plan.template.is_manual
-    path = manual_mode.filled_path(path, values) if by_hand else fill_path(path, settings)
-    if plan.template.layout is BodyLayout.FORM:
-        head, tail = _form(plan.template.body)
-    elif by_hand:
-        head, tail, query = *_manual_body(plan, values), manual_mode.filled_query(query, values)
-    elif plan.template.body is None:
-        head, tail = b"", b""
+def envelope(plan: WritePlan, values: Values) -> Envelope:
+    """The envelope of rows with these values of the plan's `params`; the plan's settings fill the rest."""
+    template, query = plan.template, plan.query
+    if template.is_manual:
+        path = body.filled_text(template.path, values, lambda value: quote(value, safe=""))
+        # percent-encoded when it is sent
+        query = tuple((body.filled_text(name, values), body.filled_text(text, values)) for name, text in query)
     else:
-        several = {setting.name for setting in plan.template.settings if setting.takes_several}
-        head, tail = around_rows(plan.template.body, settings, several)
-    arrangement = NOTHING if plan.template.body is None else ARRANGEMENTS.get(plan.template.layout)
-    of_a_row = by_hand and bool(plan.template.settings)
+        path = filled_path(template, {**plan.settings, **values})
+    head, tail = _around(plan, values)
+    arrangement = NOTHING if template.body is None else ARRANGEMENTS.get(template.layout)
+    of_a_row = template.is_manual and bool(template.settings)
     return Envelope(path, head, tail, formats.separator(plan.content_format), query, arrangement, of_a_row)
 
 
-def _prefixed(plan: WritePlan, settings: Mapping[str, str]) -> dict[str, str]:
-    """The settings with the prefixes that they lack."""
-    prefixes = {setting.name: setting.prefix for setting in plan.template.settings if setting.prefix}
-    return {name: with_prefix(value, prefixes.get(name, "")) for name, value in settings.items()}
-
-
-def _manual_body(plan: WritePlan, values: Mapping[str, str]) -> tuple[bytes, bytes]:
-    """What the body template of manual mode says before and after the rows."""
-    if not plan.body_text:
+def _around(plan: WritePlan, values: Values) -> tuple[bytes, bytes]:
+    """What stands before and after the rows."""
+    template = plan.template
+    if template.body is None:
         return b"", b""
-    types = {column.name: column.type.name for column in plan.columns}
-    return body.around(plan.body_text, plan.content_format, list(types), values, types)
+    if template.layout is BodyLayout.FORM:
+        return _around_form(template.body)
+    if template.is_manual:
+        types = {column.name: column.type.name for column in plan.columns}
+        return body.around(plan.body_text, plan.content_format, values, types)
+    return around_rows(template, {**plan.settings, **values})
 
 
-def _form(skeleton: object) -> tuple[bytes, bytes]:
+def filled_path(template: Template, values: Values) -> str:
+    """The path with each `{name}` percent-encoded, settings behind their prefixes."""
+    prefixes = {setting.name: setting.prefix for setting in template.settings}
+    path = template.path
+    for name, value in values.items():
+        path = path.replace("{" + name + "}", quote(with_prefix(value, prefixes.get(name, "")), safe=""))
+    return path
+
+
+def _around_form(skeleton: object) -> tuple[bytes, bytes]:
     """v1: `data=` and the percent-encoded JSON object of the skeleton, open for the fields of the row."""
-    text = json.dumps(_fill(skeleton, {}, set()), ensure_ascii=False, separators=(",", ":"))
+    text = _json(_filled(skeleton, {}, {}))
     before, after = (quote_plus(part) for part in text[:-1].split(_KEY))
     return b"data=" + before.encode() + KEY_PLACEHOLDER + after.encode() + b"%2C", b"%7D"
 
 
-def fill_path(path: str, settings: Mapping[str, str]) -> str:
-    """The path with each `{name}` percent-encoded."""
-    for name, value in settings.items():
-        path = path.replace("{" + name + "}", quote(value, safe=""))
-    return path
+def around_rows(template: Template, values: Values) -> tuple[bytes, bytes]:
+    """What stands before and after the rows of a JSON body, brackets of a list included."""
+    settings = {setting.name: setting for setting in template.settings}
+    head, _, tail = _json(_filled(template.body, values, settings)).partition(json.dumps(_ROWS, ensure_ascii=False))
+    if pointer_to(template.body, "{row}") is None:
+        head, tail = head + "[", "]" + tail
+    return _with_placeholders(head), _with_placeholders(tail)
 
 
-def around_rows(body: object, settings: Mapping[str, str], several: set[str]) -> tuple[bytes, bytes]:
-    """Head and tail of a JSON body: what stands before and after the rows, with the marks for key and time."""
-    text = json.dumps(_fill(body, settings, several), ensure_ascii=False, separators=(",", ":"))
-    single = _holds(body, "{row}")
-    head, _, tail = text.partition(json.dumps(_ROWS, ensure_ascii=False))
-    return (_marked(head), _marked(tail)) if single else (_marked(head + "["), _marked("]" + tail))
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _marked(text: str) -> bytes:
+def _with_placeholders(text: str) -> bytes:
     return text.encode().replace(_KEY.encode(), KEY_PLACEHOLDER).replace(_NOW.encode(), NOW_PLACEHOLDER)
 
 
-def _holds(body: object, token: str) -> bool:
-    children = body.values() if isinstance(body, Mapping) else body if isinstance(body, list) else ()
-    return body == token or any(_holds(child, token) for child in children)
+def _filled(skeleton: object, values: Values, settings: Mapping[str, Setting]) -> object:
+    if isinstance(skeleton, Mapping):
+        return _filled_object(skeleton, values, settings)
+    if isinstance(skeleton, list):
+        return [_filled(item, each, settings) for item in skeleton for each in _repeated(item, values, settings)]
+    if isinstance(skeleton, str) and skeleton.startswith("{") and skeleton.endswith("}"):
+        return _value(skeleton[1:-1], values, settings)
+    return skeleton
 
 
-def _fill(body: object, settings: Mapping[str, str], several: set[str]) -> object:
-    if isinstance(body, Mapping):
-        return _fill_object(body, settings, several)
-    if isinstance(body, list):
-        return [_fill(item, each, several) for item in body for each in _each(item, settings, several)]
-    if isinstance(body, str) and body.startswith("{") and body.endswith("}"):
-        return _value(body[1:-1], settings)
-    return body
-
-
-def _fill_object(body: Mapping[str, object], settings: Mapping[str, str], several: set[str]) -> dict[str, object]:
+def _filled_object(
+    skeleton: Mapping[str, object], values: Values, settings: Mapping[str, Setting]
+) -> dict[str, object]:
     filled: dict[str, object] = {}
-    for key, value in body.items():
+    for key, value in skeleton.items():
         try:
-            filled[key.removesuffix("?")] = _fill(value, settings, several)
+            filled[key.removesuffix("?")] = _filled(value, values, settings)
         except _MissingError:
             if not key.endswith("?"):
                 raise
     return filled
 
 
-def _each(item: object, settings: Mapping[str, str], several: set[str]) -> list[Mapping[str, str]]:
-    """One set of settings for each id of a comma-separated setting that the item names."""
-    for name in several:
-        if name in settings and _holds(item, "{" + name + "}"):
-            return [{**settings, name: part.strip()} for part in settings[name].split(",") if part.strip()]
-    return [settings]
+def _repeated(item: object, values: Values, settings: Mapping[str, Setting]) -> list[Values]:
+    """The values once for each of several that a setting in the item has, each with one of them."""
+    for name, setting in settings.items():
+        if setting.takes_several and name in values and pointer_to(item, "{" + name + "}") is not None:
+            return [{**values, name: part.strip()} for part in values[name].split(",") if part.strip()]
+    return [values]
 
 
-def _value(name: str, settings: Mapping[str, str]) -> object:
-    if name in _TOKENS:
-        return _TOKENS[name]
-    name, _, kind = name.partition(":")
-    if name not in settings:
+def _value(name: str, values: Values, settings: Mapping[str, Setting]) -> object:
+    if name in _LATER:
+        return _LATER[name]
+    if name not in values:
         raise _MissingError(name)
-    text = settings[name]
-    return text.lower() == "true" if kind == "boolean" else json.loads(text) if kind == "json" else text
+    setting = settings[name]
+    return values[name] == "true" if setting.is_flag else with_prefix(values[name], setting.prefix)
