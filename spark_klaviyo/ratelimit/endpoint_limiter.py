@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 from bisect import bisect_right, insort
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from spark_klaviyo.core.models import Quota, Reply
 from spark_klaviyo.core.retry_after import retry_after_seconds
@@ -27,34 +26,20 @@ SHARE_AIM = 0.9  # of the estimated share, so that all such senders together lea
 ALONE_PART = 0.7  # from this part of the recent requests on, no other sender is assumed
 
 
-@dataclass(frozen=True)
-class Observation:
-    """What one reply says about the quota. `wait_seconds`: what a 429 asks for; `seconds`: how long the reply took."""
-
-    throttled: bool = False
-    wait_seconds: float = 0.0
-    quota: Quota | None = None
-    status: WindowStatus | None = None
-    seconds: float = 0.0
-
-    @staticmethod
-    def of(reply: Reply, *, learns: bool = True) -> Observation:
-        """Read a reply; without `learns` the quotas that it lists are ignored."""
-        throttled = reply.status == 429
-        wait_seconds = max(retry_after_seconds(reply.headers) or 1.0, 1.0) if throttled else 0.0
-        if not learns:
-            return Observation(throttled, wait_seconds, seconds=reply.seconds)
-        quota, status = listed_quota(reply.headers), window_status(reply.headers)
-        return Observation(throttled, wait_seconds, quota, status, reply.seconds)
-
-
 class EndpointLimiter:
-    """Gives permits for one endpoint."""
+    """Gives permits for one endpoint; without `learns` it keeps to `quota`, whatever replies list."""
 
-    def __init__(self, quota: Quota, share: float | None = 1.0, roll: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self,
+        quota: Quota,
+        share: float | None = 1.0,
+        roll: Callable[[], float] = random.random,
+        *,
+        learns: bool = True,
+    ) -> None:
         self._certain_share = share or 0.0
         self._share = share or FIRST_SHARE
-        self._roll = roll
+        self._roll, self._learns = roll, learns
         self._windows: list[RollingWindow] = []
         self._promised: list[float] = []  # sorted: when waiting callers will ask again
         self._closed_until = 0.0  # as a 429 asked
@@ -78,17 +63,19 @@ class EndpointLimiter:
         insort(self._promised, due)
         return due - now
 
-    def observe(self, observation: Observation, now: float) -> None:
+    def observe(self, reply: Reply, now: float) -> None:
         """Count the reply to a permitted request, and learn from it."""
         self._advance(now)
         for window in self._windows:
             window.release(now)
-        if observation.quota:
-            self._resize(observation.quota)
-        if observation.throttled:
-            self._throttled(observation.wait_seconds, now)
-        if observation.status and self._windows:
-            self._read_status(observation.status, now - observation.seconds, now)
+        quota = listed_quota(reply.headers) if self._learns else None
+        if quota is not None:
+            self._resize(quota)
+        if reply.status == 429:
+            self._throttled(max(retry_after_seconds(reply.headers) or 1.0, 1.0), now)
+        status = window_status(reply.headers) if self._learns and self._windows else None
+        if status is not None:
+            self._read_status(status, now - reply.seconds, now)
 
     def _resize(self, quota: Quota) -> None:
         """Use other quotas; the requests counted so far stay, new windows begin empty."""
@@ -124,15 +111,17 @@ class EndpointLimiter:
         if now - self._updated >= UPDATE_SECONDS and self._windows:
             self._updated = now
             self._traffic.advance(now, exhausted=self._windows[-1].free <= 0)
-            self._estimate_share(now)
+            if self._certain_share < 1.0:
+                self._estimate_share(now)
             self._apportion(now)
 
     def _estimate_share(self, now: float) -> None:
-        """Move the share towards our part of what is sent, never below what is certainly ours."""
-        part = self._traffic.own_part(now) if self._certain_share < 1.0 else None
+        """Move the share towards our part of what is sent, or the first share; never below what is certainly ours."""
+        part = self._traffic.own_part(now)
+        aim = max(self._share, FIRST_SHARE)
         if part is not None:
             aim = 1.0 if part >= ALONE_PART else SHARE_AIM * part
-            self._share = max(self._share + SHARE_STEP * (aim - self._share), self._certain_share)
+        self._share = max(self._share + SHARE_STEP * (aim - self._share), self._certain_share)
 
     def _apportion(self, now: float) -> None:
         for window in self._windows:

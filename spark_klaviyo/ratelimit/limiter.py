@@ -8,7 +8,7 @@ from typing import Protocol
 from spark_klaviyo.core.clock import Clock, SystemClock
 from spark_klaviyo.core.models import Quota, Reply
 from spark_klaviyo.core.stop import Stop
-from spark_klaviyo.ratelimit.endpoint_limiter import EndpointLimiter, Observation
+from spark_klaviyo.ratelimit.endpoint_limiter import EndpointLimiter
 
 
 class RateLimiter(Protocol):
@@ -59,11 +59,11 @@ class LocalRateLimiter:
         """0.0 when a permit is given; else the seconds to wait before asking again."""
         with self._lock:
             if route not in self._endpoints:
-                self._endpoints[route] = EndpointLimiter(quota, self._share)
+                self._endpoints[route] = EndpointLimiter(quota, self._share, learns=self._learns)
             return self._endpoints[route].try_acquire(self._clock.now())
 
     def observe(self, route: str, reply: Reply) -> None:
         """Count the reply and learn from it."""
         with self._lock:
             if route in self._endpoints:
-                self._endpoints[route].observe(Observation.of(reply, learns=self._learns), self._clock.now())
+                self._endpoints[route].observe(reply, self._clock.now())

@@ -9,11 +9,10 @@ import heapq
 import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from spark_klaviyo.core.models import Quota
-from spark_klaviyo.ratelimit.endpoint_limiter import EndpointLimiter, Observation
-from spark_klaviyo.ratelimit.quota_headers import WindowStatus
+from spark_klaviyo.core.models import Quota, Reply
+from spark_klaviyo.ratelimit.endpoint_limiter import EndpointLimiter
 
 STARTS = 1000.0
 
@@ -25,8 +24,8 @@ class Windows:
         self.quota, self._described, self._limited_counts = quota, described, limited_counts
         self._windows = [[requests, seconds, roll.random() * seconds, -1, 0] for requests, seconds in quota.windows]
 
-    def hit(self, now: float) -> Observation:
-        """Count a request; what its reply says."""
+    def hit(self, now: float) -> Reply:
+        """Count a request, and reply to it."""
         for window in self._windows:
             index = math.floor((now - window[2]) / window[1])
             if index != window[3]:
@@ -36,15 +35,20 @@ class Windows:
             window[4] += not full or self._limited_counts
         if full:
             waits = [math.ceil(window[2] + (window[3] + 1) * window[1] - now) for window in full]
-            return Observation(throttled=True, wait_seconds=float(max(1, *waits)))
-        return Observation(quota=self.quota, status=self._status(now))
+            return Reply(429, {"retry-after": str(max(1, *waits))})
+        return Reply(200, self._headers(now))
 
-    def _status(self, now: float) -> WindowStatus:
+    def _headers(self, now: float) -> dict[str, str]:
         named = self._windows[-1] if self._described == "minute" else self._windows[0]
         if self._described == "fewest":
             named = min(self._windows, key=lambda window: window[0] - window[4])
         left = named[2] + (named[3] + 1) * named[1] - now
-        return WindowStatus(int(named[0]), int(max(0, named[0] - named[4])), float(math.floor(left)))
+        listed = ", ".join(f"{requests};w={seconds:.0f}" for requests, seconds in self.quota.windows)
+        return {
+            "ratelimit-limit": f"{named[0]:.0f}, {listed}",
+            "ratelimit-remaining": f"{max(0, named[0] - named[4]):.0f}",
+            "ratelimit-reset": f"{math.floor(left)}",
+        }
 
 
 @dataclass
@@ -105,7 +109,7 @@ class Run:
             self.at(moment, _Task(self, self._waiting.pop(0)).begin)
 
     def _competing(self, now: float) -> None:
-        if self.windows.hit(now).throttled:
+        if self.windows.hit(now).status == 429:
             self.outcome.competing_refused += 1
         else:
             self.outcome.competing_accepted += 1
@@ -130,16 +134,16 @@ class _Task:
         self._run.at(now + roll.uniform(0.2, 0.8) * latency, lambda then: self._arrive(now, then))
 
     def _arrive(self, sent: float, now: float) -> None:
-        seen = self._run.windows.hit(now)
+        reply = self._run.windows.hit(now)
         back = now + self._run.roll.uniform(0.3, 0.7) * self._run.latency
-        self._run.at(back, lambda then: self._answer(seen, sent, then))
+        self._run.at(back, lambda then: self._answer(reply, sent, then))
 
-    def _answer(self, seen: Observation, sent: float, now: float) -> None:
+    def _answer(self, reply: Reply, sent: float, now: float) -> None:
         outcome = self._run.outcome
-        self._limiter.observe(Observation(seen.throttled, seen.wait_seconds, seen.quota, seen.status, now - sent), now)
-        if seen.throttled:
+        self._limiter.observe(replace(reply, seconds=now - sent), now)
+        if reply.status == 429:
             outcome.throttled += 1
-            self._run.at(now + seen.wait_seconds + self._run.roll.random(), self._ask)
+            self._run.at(now + float(reply.headers["retry-after"]) + self._run.roll.random(), self._ask)
             return
         outcome.accepted += 1
         outcome.seconds = now - STARTS

@@ -9,8 +9,8 @@ from bisect import bisect_left
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spark_klaviyo.core.models import Quota
-from spark_klaviyo.ratelimit.endpoint_limiter import EndpointLimiter, Observation
+from spark_klaviyo.core.models import Quota, Reply
+from spark_klaviyo.ratelimit.endpoint_limiter import EndpointLimiter
 from spark_klaviyo.ratelimit.windows import most_transit_seconds
 
 windows = st.sampled_from([((3, 1.0),), ((3, 1.0), (15, 60.0)), ((10, 1.0), (30, 60.0)), ((7, 60.0),)])
@@ -25,7 +25,7 @@ def arrivals(quota: Quota, callers: int, requests: int, latency: float, seed: in
     while len(arrived) < requests:
         now, caller, what = heapq.heappop(events)
         if what == "answer":
-            limiter.observe(Observation(), now)
+            limiter.observe(Reply(200), now)
         wait = limiter.try_acquire(now)
         if wait > 0:
             heapq.heappush(events, (now + wait, caller, "ask"))
@@ -62,7 +62,7 @@ def test_the_accounts_own_quota_replaces_the_published_one() -> None:
     limiter = EndpointLimiter(Quota(((1, 1.0),)))
     assert limiter.try_acquire(0.0) == 0
     assert limiter.try_acquire(0.0) > 0
-    limiter.observe(Observation(quota=Quota(((3, 1.0),))), 0.1)
+    limiter.observe(Reply(200, {"ratelimit-limit": "3, 3;w=1"}), 0.1)
     assert [limiter.try_acquire(0.1), limiter.try_acquire(0.1)] == [0, 0]
     assert limiter.try_acquire(0.1) > 0
 
@@ -70,7 +70,7 @@ def test_the_accounts_own_quota_replaces_the_published_one() -> None:
 def test_no_permit_is_given_before_the_wait_of_a_429_is_over() -> None:
     limiter = EndpointLimiter(Quota(((10, 1.0), (150, 60.0))))
     limiter.try_acquire(0.0)
-    limiter.observe(Observation(throttled=True, wait_seconds=40.0), 0.2)
+    limiter.observe(Reply(429, {"retry-after": "40"}), 0.2)
     assert limiter.try_acquire(1.0) >= 39.0
     assert limiter.try_acquire(40.3) == 0
 
@@ -78,5 +78,5 @@ def test_no_permit_is_given_before_the_wait_of_a_429_is_over() -> None:
 def test_without_a_quota_every_permit_is_given() -> None:
     limiter = EndpointLimiter(Quota(()))
     assert [limiter.try_acquire(0.0) for _ in range(1000)] == [0.0] * 1000
-    limiter.observe(Observation(throttled=True, wait_seconds=2.0), 1.0)
+    limiter.observe(Reply(429, {"retry-after": "2"}), 1.0)
     assert limiter.try_acquire(1.5) > 0
