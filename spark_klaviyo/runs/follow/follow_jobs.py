@@ -8,7 +8,7 @@ from spark_klaviyo.core.codes import ReceiptOutcome, StopCode, jobs_can_be_follo
 from spark_klaviyo.deliver.jobs.poll import JobEnded, OpenJob
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.task.context import SendContextFactory
+from spark_klaviyo.task.context import SendContextFactory, TaskContext
 from spark_klaviyo.task.jobs import RejectedRow, poll_jobs
 
 DRIVER = -1  # the partition number of what the calling process does
@@ -29,7 +29,7 @@ def follow_jobs(
     ends: list[JobEnded] = []
     if jobs and plan.wait_for_jobs and jobs_can_be_followed(total.stopped and total.stopped[0]):
         with contexts.open(plan, DRIVER, 0) as context:
-            ends += _ends(_until_interrupted(poll_jobs(plan, jobs, context, total), total), add_reject)
+            ends = list(_follow(plan, jobs, total, context, add_reject))
             total.ended = context.clock.wall().timestamp()
     ended = {end.job.job_id for end in ends}
     for job in jobs:
@@ -39,18 +39,18 @@ def follow_jobs(
     return ends
 
 
-def _until_interrupted(events: Iterator[RejectedRow | JobEnded], total: TaskReport) -> Iterator[RejectedRow | JobEnded]:
-    """The events until they end or the user interrupts; the counts add up after every event."""
+def _follow(
+    plan: WritePlan,
+    jobs: Sequence[OpenJob],
+    total: TaskReport,
+    context: TaskContext,
+    add_reject: Callable[[RejectedRow], None],
+) -> Iterator[JobEnded]:
     try:
-        yield from events
-    except KeyboardInterrupt:
+        for event in poll_jobs(plan, jobs, context, total):
+            if isinstance(event, RejectedRow):
+                add_reject(event)
+            else:
+                yield event
+    except KeyboardInterrupt:  # the counts add up after every event
         total.stopped = (StopCode.INTERRUPTED, StopCode.INTERRUPTED.text)
-
-
-def _ends(events: Iterator[RejectedRow | JobEnded], add_reject: Callable[[RejectedRow], None]) -> Iterator[JobEnded]:
-    """The ends of jobs among the events; rejected rows go to `add_reject` as they come."""
-    for event in events:
-        if isinstance(event, JobEnded):
-            yield event
-        else:
-            add_reject(event)
