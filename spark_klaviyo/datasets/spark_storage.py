@@ -6,7 +6,9 @@ Knows nothing of what the rows mean; which columns a dataset has is in `datasets
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from spark_klaviyo.datasets.schemas import Column, ddl, missing_keys
@@ -114,7 +116,7 @@ class Dataset(SparkLocation):
 
     def append_rows(self, rows: list[tuple[object, ...]]) -> None:
         """Add a bounded number of rows from this process; none make an empty dataset."""
-        self.append(self.spark.createDataFrame(rows, ddl(self.columns)))
+        self.append(self.spark.createDataFrame(plain_rows(rows), ddl(self.columns)))
 
     def _append_files(self, rows: DataFrame) -> None:
         """Append Parquet files, while other runs may append to the same directory.
@@ -165,7 +167,7 @@ class Staging(SparkLocation):
 
     def add(self, rows: list[tuple[str, str]], schema: str) -> None:
         """Keep a bounded number of rows of this process, besides those already kept."""
-        self.write(self.spark.createDataFrame(rows, schema), "append")
+        self.write(self.spark.createDataFrame(plain_rows(rows), schema), "append")
 
     def remove(self) -> None:
         """Delete it. Raises one of `spark_errors`."""
@@ -173,6 +175,11 @@ class Staging(SparkLocation):
             self.spark.sql(f"DROP TABLE IF EXISTS {self.quoted_table}")
         else:
             remove_directory(self.spark, self.location)
+
+
+def plain_rows(rows: Iterable[Iterable[object]]) -> list[tuple[object, ...]]:
+    """Rows for `createDataFrame`, with the text of enums in their place: the JVM of Spark 3.5 cannot read an enum."""
+    return [tuple(value.value if isinstance(value, Enum) else value for value in row) for row in rows]
 
 
 def jvm_of(spark: Any) -> Any:

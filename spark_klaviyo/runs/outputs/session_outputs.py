@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS, Column, ddl
-from spark_klaviyo.datasets.spark_storage import Dataset, Staging, spark_errors
+from spark_klaviyo.datasets.spark_storage import Dataset, Staging, plain_rows, spark_errors
 from spark_klaviyo.deliver.jobs.poll import JobEnded
 from spark_klaviyo.options.addresses import is_table
 from spark_klaviyo.options.model import Options
@@ -160,7 +160,7 @@ class SessionOutputs:
         from pyspark.sql.functions import broadcast, coalesce, col
 
         ended = receipts.spark.createDataFrame(
-            [(end.job.job_id, end.outcome, end.reason) for end in ends],
+            plain_rows((end.job.job_id, end.outcome, end.reason) for end in ends),
             "ended_job_id string, ended_outcome string, ended_detail string",
         )
         rows = self._rows(ResultKind.RECEIPT, RECEIPTS).where("job_id IS NOT NULL")
