@@ -52,7 +52,6 @@ class DryRun:
 def collect_sample(df: DataFrame, plan: WritePlan, rows: int) -> pa.Table:
     """Collect and encode the first `rows` rows; Spark reads no more of the DataFrame than that takes."""
     choose_worker_python(df)
-    choose_worker_python(df)
     frame, plan = sent_columns(df, plan)
     return pa.Table.from_batches(encode_batches(arrow_batches(frame.limit(rows)), plan), ENCODED)
 
