@@ -1,4 +1,7 @@
-"""A local Spark session for the command line and the demo, where there is none yet."""
+"""A local Spark session for the command line and the demo, where there is none yet.
+
+pyspark is imported when a session is asked for: the package must import on machines that do not have it.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from typing import Protocol, TextIO
+from typing import TextIO, TypeAlias
 
 from spark_klaviyo.options.choices import Progress
 from spark_klaviyo.report.counts.counters import Counters
@@ -22,16 +22,6 @@ COUNT_FORMAT = "klaviyo: {n:,} rows [{elapsed}, {rate_noinv_fmt}{postfix}]"
 BAR_FORMAT = (
     "klaviyo: {percentage:3.0f}%|{bar:10}| {n:,}/{total:,} rows [{elapsed}<{remaining}, {rate_noinv_fmt}{postfix}]"
 )
-
-
-class ProgressDisplay(Protocol):
-    """Where the progress of one write is shown. Only one thread may call it."""
-
-    def update(self, counters: Counters, quota_used: float | None) -> None:
-        """Show the counters; `quota_used` is the share of the account's quota in use, None where there is none."""
-
-    def close(self) -> None:
-        """The write has ended."""
 
 
 class ProgressBar:
@@ -59,7 +49,7 @@ class ProgressBar:
         )
 
     def update(self, counters: Counters, quota_used: float | None) -> None:
-        """Draw the bar again."""
+        """Draw the bar again; `quota_used` is the share of the account's quota in use, None where there is none."""
         self._bar.set_postfix_str(", ".join(_details(counters, quota_used)), refresh=False)
         more_rows = counters.rows - self._bar.n
         if more_rows > 0:
@@ -102,21 +92,24 @@ class ProgressLog:
         self._line = ""
 
 
+ProgressDisplay: TypeAlias = ProgressBar | ProgressLog  # only one thread may call it
+
+
 def open_progress(
-    choice: Progress, total_rows: int | None = None, stream: TextIO | None = None
+    choice: Progress, known_rows: Callable[[], int | None] = lambda: None, stream: TextIO | None = None
 ) -> ProgressDisplay | None:
     """Where progress is to be shown; None where it is not.
 
     Args:
         choice: The option `progress`.
-        total_rows: The number of rows to be written, where it is known.
+        known_rows: Finds the number of rows to be written, or None; asked only where a bar is shown.
         stream: Standard error unless given.
     """
     stream = stream or sys.stderr
     if choice is Progress.NEVER:
         return None
     if in_notebook() or (stream.isatty() and os.environ.get("TERM") != "dumb"):
-        return ProgressBar(stream, total_rows)
+        return ProgressBar(stream, known_rows())
     return ProgressLog(stream) if choice is Progress.ALWAYS else None
 
 

@@ -23,6 +23,15 @@ class WriteReport(Summary, Page):
     """What became of every row; `rows == delivered + accepted + rejected + skipped + unsent`, always.
 
     `print` shows one sentence, a notebook a page; neither they nor `to_dict` ever show a value of a row.
+
+    Attributes:
+        run_id: Names the run in the datasets of rejects, receipts and runs.
+        template: The endpoint template, or `manual`.
+        quota: The limits of the endpoint, as (requests, seconds) windows.
+        rows, delivered, ..., removed: The counters; `Counters` says what each counts.
+        reasons, warnings, statuses, ...: Counts by name; `Summary` says of what.
+        stopped: (code, message) when sending was stopped, else None.
+        seconds: From the start of the first task to the end of the last one.
     """
 
     page_template = "report.html"
@@ -55,7 +64,7 @@ class WriteReport(Summary, Page):
             task: The merged report.
             run_id: Names the run in every dataset.
             template: The endpoint template, or `manual`.
-            quota: The limits that the report's plot compares the requests with.
+            quota: The limits of the endpoint.
             rejects: Opens the DataFrame of all rejected rows; without it the report offers its sample.
             receipts: The same for receipts.
         """

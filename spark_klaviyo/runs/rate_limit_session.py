@@ -80,7 +80,7 @@ def _start_server(df: DataFrame, plan: WritePlan, *, from_driver: bool) -> RateL
 
 
 def _show_progress(server: RateLimitServer, df: DataFrame, plan: WritePlan, options: Options) -> _ProgressThread | None:
-    display = open_progress(options.progress, session.known_row_count(df))
+    display = open_progress(options.progress, lambda: session.known_row_count(df))
     if display is None:
         return None
     thread = _ProgressThread(server, display, plan.quota)

@@ -39,5 +39,5 @@ class Summary(Counters):
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """From the start of the first task to the end of the last one."""
         return max(self.ended - self.started, 0.0)
