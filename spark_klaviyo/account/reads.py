@@ -19,7 +19,7 @@ from spark_klaviyo.deliver.reads import Document, NoDocument, Reader, ReadTarget
 from spark_klaviyo.http.transport import Transport
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import JSON_API
-from spark_klaviyo.ratelimit.limiter import LocalRateLimiter, RateLimiter, Unlimited
+from spark_klaviyo.ratelimit.limiter import LocalRateLimiter, RateLimiter
 
 READERS = 8  # most reads in flight at once
 MOST_PAGES = 1_000_000  # no collection has more; bounds a collection whose pages point at each other
@@ -73,7 +73,7 @@ def open_reader(options: Options, *, attempts: int | None = None, base_url: str 
         proxy=options.proxy,
     )
     clock, stop = SystemClock(), Stop()
-    limiter: RateLimiter = Unlimited() if options.rate_limit == Quota(()) else LocalRateLimiter(clock)
+    limiter = RateLimiter(clock) if options.rate_limit == Quota(()) else LocalRateLimiter(clock)
     policy = Policy(attempts=attempts or options.attempts, longest_wait_seconds=options.longest_wait_seconds)
     reader = AccountReader(Reader(policy, SendContext(transport, limiter, clock, stop, random.random)), stop)
     try:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
 
+Part: TypeAlias = "bytes | memoryview"
 BLOCK_BYTES = 256 * 1024  # a socket's timeout covers one block, so that a slow connection does not count as a dead one
 SMALL_BYTES = 32 * 1024  # smaller parts share a block: a system call for each row would cost more than the copy
 
@@ -14,7 +16,7 @@ class Body:
     Before that the server cannot hold a whole request, as Content-Length announces more than it got.
     """
 
-    def __init__(self, parts: Sequence[bytes | memoryview]) -> None:
+    def __init__(self, parts: Sequence[Part]) -> None:
         self._parts = [memoryview(part).cast("B") for part in parts if len(part)]
         self._size = sum(part.nbytes for part in self._parts)
         self.handed_over = self._size == 0
@@ -22,14 +24,14 @@ class Body:
     def __len__(self) -> int:
         return self._size
 
-    def __iter__(self) -> Iterator[bytes | memoryview]:
+    def __iter__(self) -> Iterator[Part]:
         left = self._size
         for block in self._blocks():
             left -= len(block)
             self.handed_over = left == 0
             yield block
 
-    def _blocks(self) -> Iterator[bytes | memoryview]:
+    def _blocks(self) -> Iterator[Part]:
         gathered = bytearray()
         for part in self._parts:
             if len(gathered) + part.nbytes > BLOCK_BYTES or part.nbytes >= SMALL_BYTES:
@@ -45,9 +47,9 @@ class Body:
             yield bytes(gathered)
 
 
-def fill_placeholders(parts: Sequence[bytes | memoryview], values: Mapping[bytes, bytes]) -> list[bytes | memoryview]:
+def fill_placeholders(parts: Sequence[Part], values: Mapping[bytes, bytes]) -> list[Part]:
     """The parts with each placeholder replaced by its value; only `bytes` parts hold any, slices of rows do not."""
-    filled: list[bytes | memoryview] = []
+    filled: list[Part] = []
     for part in parts:
         text = part
         for placeholder, value in values.items() if isinstance(part, bytes) else ():

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from spark_klaviyo.core.codes import Failure, RejectCode, StopCode
 from spark_klaviyo.core.models import Reply
 from spark_klaviyo.core.policy import Policy
-from spark_klaviyo.core.retry_after import retry_after_seconds
 from spark_klaviyo.http.documents import Fault, faults, first_detail, is_html
+from spark_klaviyo.http.headers import retry_after_seconds
 
 MOST_THROTTLING = 5  # times `longest_wait_seconds`: what one request waits for 429s in all before the write stops
 SUCCESS = frozenset({200, 201, 202, 204})

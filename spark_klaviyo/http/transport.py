@@ -11,7 +11,7 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import unquote, urlencode, urlsplit
 
 import requests
@@ -26,25 +26,19 @@ from spark_klaviyo.core.codes import Failure
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Reply
 from spark_klaviyo.core.policy import Policy
 from spark_klaviyo.core.secrets import Credentials
-from spark_klaviyo.http.body import Body, fill_placeholders
+from spark_klaviyo.http.body import Body, Part, fill_placeholders
 from spark_klaviyo.http.failures import failure_of
 
 MAX_REPLY_BYTES = 16_000_000
 CONNECT_SECONDS = 15.0  # longest wait for a connection, and for one block of a body to leave
+Query: TypeAlias = Sequence[tuple[str, str]]
 HTTP_LOGGERS = ("urllib3.connectionpool", "urllib3.connection", "urllib3.util.retry")
 
 
 class SupportsSend(Protocol):
     """What sending needs of a transport."""
 
-    def send(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Sequence[tuple[str, str]] = (),
-        parts: Sequence[bytes | memoryview] = (),
-    ) -> Reply:
+    def send(self, method: str, path: str, *, query: Query = (), parts: Sequence[Part] = ()) -> Reply:
         """Send one request; the reply, or the reason why none came."""
 
 
@@ -151,14 +145,7 @@ class Transport:
     def __repr__(self) -> str:
         return f"Transport({self._host})"
 
-    def send(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Sequence[tuple[str, str]] = (),
-        parts: Sequence[bytes | memoryview] = (),
-    ) -> Reply:
+    def send(self, method: str, path: str, *, query: Query = (), parts: Sequence[Part] = ()) -> Reply:
         """Send one request and read its whole reply; `path` begins with a slash and is percent-encoded."""
         if any(unquote(segment) in (".", "..") for segment in path.split("/")):
             return Reply(None, failure=Failure.PATH, sent=False)
@@ -184,7 +171,7 @@ class Transport:
         prepared = self._session.prepare_request(requests.Request(method, url, auth=self._auth, data=body or None))
         return self._session.send(prepared, allow_redirects=False, timeout=self._timeout, **self._settings)
 
-    def _url(self, path: str, query: Sequence[tuple[str, str]]) -> str:
+    def _url(self, path: str, query: Query) -> str:
         pairs = list(query)
         if self._key_in is KeyIn.QUERY:
             pairs.append(("api_key", self._key()))

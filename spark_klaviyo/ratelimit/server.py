@@ -1,7 +1,8 @@
-"""The rate-limit server of one run: gives permits to all tasks, collects their progress and broadcasts a stop.
+"""The rate-limit server of one run, and a task's connection to it: permits for all tasks, their progress, and a stop.
 
-It runs in the driver and speaks lines of JSON over TCP. A client first proves that it knows the run's secret, which
-itself is never sent. It knows nothing of rows: counts only.
+The server runs in the driver and speaks lines of JSON over TCP. A client first proves that it knows the run's secret,
+which itself is never sent. When its connection breaks, the task goes on with its share within seconds. Neither knows
+anything of rows: counts only.
 """
 
 from __future__ import annotations
@@ -9,22 +10,25 @@ from __future__ import annotations
 import hmac
 import json
 import secrets
+import socket
 import socketserver
 import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 from spark_klaviyo.core.clock import Clock
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Quota, Reply
 from spark_klaviyo.core.stop import Stop
-from spark_klaviyo.ratelimit.limiter import LocalRateLimiter
+from spark_klaviyo.ratelimit.limiter import LocalRateLimiter, RateLimiter
 
 MOST_LINE_BYTES = 1_000_000
 IDLE_SECONDS = 600.0  # a task that is silent for so long has ended; living ones send a heartbeat every second
+CONNECT_SECONDS = 1.0
+ANSWER_SECONDS = 3.0
+HEARTBEAT_SECONDS = 1.0
 REPLY_HEADERS = ("retry-after", "date", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset")
 Message = Mapping[str, Any]
 
@@ -37,48 +41,37 @@ class RateLimitAddress:
     port: int
     secret: bytes = field(repr=False)
 
+    def proof(self, nonce: bytes) -> str:
+        """What proves that a client knows the secret."""
+        return hmac.new(self.secret, nonce, "sha256").hexdigest()
 
-class RateLimitServer:
-    """A context manager; `host` is an interface that tasks can reach, port 0 any free one."""
+
+class RateLimitServer(socketserver.ThreadingTCPServer):
+    """Listens until it is closed; `host` is an interface that tasks can reach, port 0 any free one."""
+
+    daemon_threads = True
+    block_on_close = False
+    request_queue_size = 128
+    allow_reuse_address = True
 
     def __init__(
         self, clock: Clock | None = None, *, host: str = "127.0.0.1", port: int = 0, learns: bool = True
     ) -> None:
+        super().__init__((host, port), _Connection)
         self.limiter = LocalRateLimiter(clock, learns=learns)
         self.stop = Stop()
+        name, number = self.server_address[:2]
+        self.address = RateLimitAddress(str(name), int(number), secrets.token_bytes(32))
         self._lock = threading.Lock()
         self._counts: dict[str, Mapping[str, int]] = {}
-        self._server = _Server((host, port), self)
-        self._secret = secrets.token_bytes(32)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.1,), name="klaviyo-rate-limit", daemon=True
-        )
-
-    @property
-    def address(self) -> RateLimitAddress:
-        """What clients need to connect."""
-        host, port = self._server.server_address[:2]
-        return RateLimitAddress(str(host), int(port), self._secret)
-
-    def start(self) -> RateLimitServer:
-        """Begin to listen."""
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.1,), name="klaviyo-rate-limit", daemon=True)
         self._thread.start()
-        return self
 
     def close(self) -> None:
         """Stop listening; tasks that still send go on with their share."""
-        if self._thread.is_alive():
-            self._server.shutdown()
-            self._thread.join()
-        self._server.server_close()
-
-    def __enter__(self) -> RateLimitServer:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        self.shutdown()
+        self._thread.join()
+        self.server_close()
 
     def counts(self) -> dict[str, int]:
         """What all tasks together have counted so far, by name."""
@@ -88,15 +81,12 @@ class RateLimitServer:
                 total.update(counts)
             return dict(total)
 
-    def accepts(self, nonce: bytes, proof: str) -> bool:
-        """Whether the proof shows that its sender knows the secret."""
-        return hmac.compare_digest(proof_of(self._secret, nonce), proof)
-
     def answer(self, message: Message) -> Message | None:
         """The answer to one message; None where none is expected. Raises for messages of an unknown form."""
         if "acquire" in message:
             quota = Quota(tuple((int(requests), float(seconds)) for requests, seconds in message["quota"]))
-            return {"wait_seconds": self.limiter.try_acquire(str(message["acquire"]), quota), "stop": self.stop.reason}
+            wait_seconds = self.limiter.try_acquire(str(message["acquire"]), quota, self.stop)
+            return {"wait_seconds": wait_seconds, "stop": self.stop.reason}
         if "observe" in message:
             reply = Reply(message["status"], dict(message["headers"]), seconds=float(message["seconds"]))
             self.limiter.observe(str(message["observe"]), reply)
@@ -110,17 +100,6 @@ class RateLimitServer:
         self.stop.set(StopCode(code), str(text))
         return None
 
-
-class _Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-    allow_reuse_address = True
-
-    def __init__(self, address: tuple[str, int], rate_limit_server: RateLimitServer) -> None:
-        self.rate_limit_server = rate_limit_server
-        super().__init__(address, _Connection)
-
     def handle_error(self, request: object, client_address: object) -> None:
         """Ignore a client that went away or sent something unreadable: only its own connection ends."""
 
@@ -130,19 +109,144 @@ class _Connection(socketserver.StreamRequestHandler):
     disable_nagle_algorithm = True
 
     def handle(self) -> None:
-        rate_limit_server = cast("_Server", self.server).rate_limit_server
+        server = cast("RateLimitServer", self.server)
         nonce = secrets.token_hex(16).encode()
         self.wfile.write(nonce + b"\n")
         proof = self.rfile.readline(200).strip().decode("ascii", "replace")
-        if not rate_limit_server.accepts(nonce, proof):
+        if not hmac.compare_digest(server.address.proof(nonce), proof):
             return
-        stream = cast("BinaryIO", self.rfile)
-        while (line := stream.readline(MOST_LINE_BYTES)).endswith(b"\n"):
-            answer = rate_limit_server.answer(json.loads(line))
+        while (line := self.rfile.readline(MOST_LINE_BYTES)).endswith(b"\n"):
+            answer = server.answer(json.loads(line))
             if answer is not None:
                 self.wfile.write(json.dumps(answer).encode() + b"\n")
 
 
-def proof_of(secret: bytes, nonce: bytes) -> str:
-    """What proves that a client knows the secret."""
-    return hmac.new(secret, nonce, "sha256").hexdigest()
+# --- in a task ------------------------------------------------------------------------------------
+
+
+class RateLimitClient:
+    """One connection, shared by a task's threads. It is `lost` once it fails, and is never made again."""
+
+    def __init__(self, address: RateLimitAddress) -> None:
+        self._address = address
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._unread = b""
+        self.lost = False
+
+    def request(self, message: Message) -> Message | None:
+        """Send a message and wait for its answer; None when the connection is lost."""
+        with self._lock:
+            line = self._read_line() if self._write(message) else None
+        if line is None:
+            return None
+        answer: Message = json.loads(line)
+        return answer
+
+    def notify(self, message: Message) -> None:
+        """Send a message that has no answer."""
+        with self._lock:
+            self._write(message)
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._drop()
+
+    def _write(self, message: Message) -> bool:
+        if self.lost:
+            return False
+        try:
+            connection = self._socket or self._connect()
+            connection.sendall(json.dumps(message).encode() + b"\n")
+        except OSError:
+            self._drop()
+        return not self.lost
+
+    def _connect(self) -> socket.socket:
+        connection = socket.create_connection((self._address.host, self._address.port), CONNECT_SECONDS)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = connection
+        nonce = self._read_line()
+        if nonce is not None:
+            connection.sendall(self._address.proof(nonce).encode() + b"\n")
+            connection.settimeout(ANSWER_SECONDS)
+        return connection
+
+    def _read_line(self) -> bytes | None:
+        while b"\n" not in self._unread:
+            try:
+                block = self._socket.recv(65536) if self._socket else b""
+            except OSError:
+                block = b""
+            if not block:
+                self._drop()
+                return None
+            self._unread += block
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line
+
+    def _drop(self) -> None:
+        self.lost = True
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+class RemoteRateLimiter(RateLimiter):
+    """Permits from the server, and from `fallback` once the connection is lost."""
+
+    def __init__(self, client: RateLimitClient, fallback: RateLimiter, clock: Clock | None = None) -> None:
+        super().__init__(clock)
+        self._client, self._fallback = client, fallback
+
+    def try_acquire(self, route: str, quota: Quota, stop: Stop) -> float:
+        """0.0 when a permit is given, or when the server stops the task; else the seconds to wait."""
+        answer = self._client.request({"acquire": route, "quota": quota.windows})
+        if answer is None:
+            return self._fallback.try_acquire(route, quota, stop)
+        apply_stop(answer, stop)
+        return float(answer["wait_seconds"])
+
+    def observe(self, route: str, reply: Reply) -> None:
+        """Report the reply to the server; the fallback learns too, in case the permit was its own."""
+        self._fallback.observe(route, reply)
+        headers = {name: reply.headers[name] for name in REPLY_HEADERS if name in reply.headers}
+        message = {"observe": route, "status": reply.status, "headers": headers, "seconds": reply.seconds}
+        self._client.notify(message)
+
+
+class Heartbeat:
+    """A daemon thread that reports a task's counts every second, and stops the task when the server says so."""
+
+    def __init__(self, client: RateLimitClient, task: str, counts: Mapping[str, int], stop: Stop) -> None:
+        self._client, self._task, self._counts, self._stop = client, task, counts, stop
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="klaviyo-heartbeat", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Report a last time, and why the task stopped, if it did."""
+        self._closed.set()
+        self._thread.join(2 * ANSWER_SECONDS)
+        if self._stop.is_set():
+            self._client.notify({"stop": self._stop.reason})
+
+    def _run(self) -> None:
+        while not self._client.lost:
+            self._report()
+            if self._closed.wait(HEARTBEAT_SECONDS):
+                self._report()
+                return
+
+    def _report(self) -> None:
+        answer = self._client.request({"progress": dict(self._counts), "task": self._task})
+        if answer is not None:
+            apply_stop(answer, self._stop)
+
+
+def apply_stop(answer: Message, stop: Stop) -> None:
+    """Set `stop` where the server's answer says so."""
+    if answer["stop"] is not None:
+        code, text = answer["stop"]
+        stop.set(StopCode(code), text)

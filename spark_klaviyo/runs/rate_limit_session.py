@@ -68,13 +68,13 @@ def rate_limit_session(
 def _start_server(df: DataFrame, plan: WritePlan, *, from_driver: bool) -> RateLimitServer | None:
     """A server on the loopback or, for tasks, on the driver's own interface; None where tasks cannot connect to it."""
     if from_driver:
-        return RateLimitServer(learns=plan.learns_quota).start()
+        return RateLimitServer(learns=plan.learns_quota)
     if session.context_of(df) is None:
         return None
     conf: Any = session.session_of(df).conf
     host = conf.get("spark.driver.bindAddress", None) or conf.get("spark.driver.host", None) or "127.0.0.1"
     try:
-        return RateLimitServer(host=host, port=int(conf.get(PORT, "0")), learns=plan.learns_quota).start()
+        return RateLimitServer(host=host, port=int(conf.get(PORT, "0")), learns=plan.learns_quota)
     except OSError:  # the interface is not this machine's: tasks keep to their shares
         return None
 

@@ -12,9 +12,8 @@ from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.http.transport import Transport
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.ratelimit.client import Heartbeat, RateLimitClient, RemoteRateLimiter
-from spark_klaviyo.ratelimit.limiter import LocalRateLimiter, RateLimiter, Unlimited
-from spark_klaviyo.ratelimit.server import RateLimitAddress
+from spark_klaviyo.ratelimit.limiter import LocalRateLimiter, RateLimiter
+from spark_klaviyo.ratelimit.server import Heartbeat, RateLimitAddress, RateLimitClient, RemoteRateLimiter
 from spark_klaviyo.state.recorder import Recorder
 
 
@@ -46,7 +45,7 @@ class SendContextFactory:
             transport = transport_of(plan)
             held.callback(transport.close)
             counts: dict[str, int] = {}
-            limiter: RateLimiter = Unlimited()
+            limiter = RateLimiter(self.clock)
             if plan.quota.windows:
                 limiter = LocalRateLimiter(self.clock, share=self.share, learns=plan.learns_quota)
             if self.rate_limit_server is not None:
@@ -54,7 +53,7 @@ class SendContextFactory:
                 held.callback(client.close)
                 if plan.quota.windows:
                     limiter = RemoteRateLimiter(client, limiter, self.clock)
-                heartbeat = Heartbeat(client, f"{partition_id}.{attempt}", lambda: counts, stop).start()
+                heartbeat = Heartbeat(client, f"{partition_id}.{attempt}", counts, stop)
                 held.callback(heartbeat.close)
             recorder = None
             if plan.state is not None:

@@ -13,7 +13,7 @@ import random
 import statistics
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,9 +27,8 @@ from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.sender import deliver
 from spark_klaviyo.http.transport import Transport
 from spark_klaviyo.plan.model import SendSpec
-from spark_klaviyo.ratelimit.client import RateLimitClient, RemoteRateLimiter
 from spark_klaviyo.ratelimit.limiter import LocalRateLimiter, RateLimiter
-from spark_klaviyo.ratelimit.server import RateLimitServer
+from spark_klaviyo.ratelimit.server import RateLimitClient, RateLimitServer, RemoteRateLimiter
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.templates import CURRENT
 from tests.bench.stored import store
@@ -134,7 +133,7 @@ class Job:
             )
             self.url = klaviyo.url
             self.rate_limit_server = (
-                held.enter_context(RateLimitServer(self.clock)) if self.case.way == "classic" else None
+                held.enter_context(closing(RateLimitServer(self.clock))) if self.case.way == "classic" else None
             )
             competing = _CompetingSender(self) if self.case.competing else None
             began = self.clock.now()

@@ -17,7 +17,7 @@ from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import Delivery, SendContext
 from spark_klaviyo.deliver.sender import deliver
 from spark_klaviyo.plan.model import SendSpec
-from spark_klaviyo.ratelimit.limiter import RateLimiter, Unlimited
+from spark_klaviyo.ratelimit.limiter import RateLimiter
 from spark_klaviyo.templates.model import Family, Job, Template
 from tests.core.virtual_clock import VirtualClock
 
@@ -148,7 +148,7 @@ def batches(*sizes: int) -> Iterator[Batch]:
 
 def context_of(account: Account, *, limiter: RateLimiter | None = None, stop: Stop | None = None) -> SendContext:
     """A context in virtual time that sends to this account."""
-    return SendContext(account, limiter or Unlimited(), VirtualClock(), stop or Stop(), lambda: 0.5)
+    return SendContext(account, limiter or RateLimiter(), VirtualClock(), stop or Stop(), lambda: 0.5)
 
 
 def delivered(spec: SendSpec, rows: Iterator[Batch], context: SendContext) -> list[Delivery]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from spark_klaviyo.core.models import Quota, Reply
-from spark_klaviyo.ratelimit.endpoint_limiter import EndpointLimiter
+from spark_klaviyo.ratelimit.limiter import EndpointLimiter
 
 STARTS = 1000.0
 

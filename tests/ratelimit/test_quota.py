@@ -10,7 +10,7 @@ from statistics import median
 import pytest
 
 from spark_klaviyo.core.models import Quota
-from spark_klaviyo.ratelimit.endpoint_limiter import EndpointLimiter
+from spark_klaviyo.ratelimit.limiter import EndpointLimiter
 from tests.ratelimit.account_simulation import Outcome, Run, coalesced, ideal_seconds, spread
 
 M = Quota(((10, 1.0), (150, 60.0)))

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -14,24 +15,30 @@ from spark_klaviyo.core.clock import SystemClock
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Quota, Reply
 from spark_klaviyo.core.stop import Stop
-from spark_klaviyo.ratelimit.client import Heartbeat, RateLimitClient, RemoteRateLimiter
-from spark_klaviyo.ratelimit.limiter import LocalRateLimiter, Unlimited
-from spark_klaviyo.ratelimit.server import RateLimitAddress, RateLimitServer
+from spark_klaviyo.ratelimit.limiter import LocalRateLimiter, RateLimiter
+from spark_klaviyo.ratelimit.server import (
+    Heartbeat,
+    RateLimitAddress,
+    RateLimitClient,
+    RateLimitServer,
+    RemoteRateLimiter,
+)
 from tests.core.scaled_clock import ScaledClock
 from tests.core.virtual_clock import VirtualClock
 
 QUOTA = Quota(((3, 1.0), (5, 60.0)))
 
 
-class CountingLimiter:
+class CountingLimiter(RateLimiter):
     """Counts permits, in place of the share that a task falls back to."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.permits = 0
 
-    def acquire(self, route: str, quota: Quota, stop: Stop) -> bool:
+    def try_acquire(self, route: str, quota: Quota, stop: Stop) -> float:
         self.permits += bool(route and quota) and not stop.is_set()
-        return not stop.is_set()
+        return 0.0
 
     def observe(self, route: str, reply: Reply) -> None:
         assert route
@@ -62,7 +69,7 @@ def clients() -> Iterator[Clients]:
 
 def test_all_tasks_together_keep_the_quota(clients: Clients) -> None:
     clock = VirtualClock()
-    with RateLimitServer(clock) as server:
+    with closing(RateLimitServer(clock)) as server:
         tasks = [clients.limiter(server.address, clock) for _ in range(3)]
         taken = []
         for number in range(10):
@@ -74,7 +81,7 @@ def test_all_tasks_together_keep_the_quota(clients: Clients) -> None:
 
 def test_a_429_of_one_task_holds_for_all(clients: Clients) -> None:
     clock = VirtualClock()
-    with RateLimitServer(clock) as server:
+    with closing(RateLimitServer(clock)) as server:
         one, other = (
             clients.limiter(server.address, clock),
             clients.limiter(server.address, clock),
@@ -94,7 +101,7 @@ def server_has_read(limiter: RemoteRateLimiter) -> None:
 
 def test_limits_that_a_reply_lists_hold_for_all(clients: Clients) -> None:
     clock = VirtualClock()
-    with RateLimitServer(clock) as server:
+    with closing(RateLimitServer(clock)) as server:
         one, other = (
             clients.limiter(server.address, clock),
             clients.limiter(server.address, clock),
@@ -109,14 +116,14 @@ def test_limits_that_a_reply_lists_hold_for_all(clients: Clients) -> None:
 
 def test_endpoints_have_quotas_of_their_own(clients: Clients) -> None:
     clock = VirtualClock()
-    with RateLimitServer(clock) as server:
+    with closing(RateLimitServer(clock)) as server:
         task, began = clients.limiter(server.address, clock), clock.now()
         assert all(task.acquire(f"GET /{number}", QUOTA, Stop()) for number in range(50))
     assert clock.now() == began
 
 
 def test_progress_is_the_sum_of_what_tasks_reported_last(clients: Clients) -> None:
-    with RateLimitServer() as server:
+    with closing(RateLimitServer()) as server:
         client = clients.client(server.address)
         client.request({"progress": {"rows": 5, "requests": 1}, "task": "0"})
         client.request({"progress": {"rows": 9, "requests": 2}, "task": "0"})
@@ -125,9 +132,9 @@ def test_progress_is_the_sum_of_what_tasks_reported_last(clients: Clients) -> No
 
 
 def test_a_stop_reaches_tasks_with_their_next_heartbeat(clients: Clients) -> None:
-    with RateLimitServer() as server:
+    with closing(RateLimitServer()) as server:
         stop = Stop()
-        heartbeat = Heartbeat(clients.client(server.address), "0", lambda: {"rows": 1}, stop).start()
+        heartbeat = Heartbeat(clients.client(server.address), "0", {"rows": 1}, stop)
         server.stop.set(StopCode.INTERRUPTED, "the call was cancelled")
         assert stop.wait(5.0)
         heartbeat.close()
@@ -135,9 +142,9 @@ def test_a_stop_reaches_tasks_with_their_next_heartbeat(clients: Clients) -> Non
 
 
 def test_a_refused_key_in_one_task_stops_the_others(clients: Clients) -> None:
-    with RateLimitServer() as server:
+    with closing(RateLimitServer()) as server:
         refused, other = Stop(), Stop()
-        heartbeat = Heartbeat(clients.client(server.address), "0", dict, refused).start()
+        heartbeat = Heartbeat(clients.client(server.address), "0", {}, refused)
         refused.set(StopCode.UNAUTHORIZED, "Klaviyo refuses this key")
         heartbeat.close()
         assert server.stop.wait(5.0)
@@ -146,7 +153,7 @@ def test_a_refused_key_in_one_task_stops_the_others(clients: Clients) -> None:
 
 
 def test_a_client_without_the_secret_gets_no_answer_and_the_secret_is_never_sent(clients: Clients) -> None:
-    with RateLimitServer() as server:
+    with closing(RateLimitServer()) as server:
         address = server.address
         stranger = clients.client(RateLimitAddress(address.host, address.port, b"guessed"))
         assert stranger.request({"acquire": "POST /x", "quota": []}) is None
@@ -157,7 +164,7 @@ def test_a_client_without_the_secret_gets_no_answer_and_the_secret_is_never_sent
 
 
 def test_an_unreadable_message_ends_its_own_connection_only(clients: Clients) -> None:
-    with RateLimitServer() as server:
+    with closing(RateLimitServer()) as server:
         for nonsense in (
             {"acquire": "x"},
             {"unknown": "x"},
@@ -198,15 +205,15 @@ def test_a_task_whose_server_goes_away_goes_on_with_its_share(clients: Clients) 
 def test_a_stopped_task_gets_no_permit(clients: Clients) -> None:
     stop = Stop()
     stop.set(StopCode.CLOSED)
-    with RateLimitServer() as server:
+    with closing(RateLimitServer()) as server:
         assert not clients.limiter(server.address).acquire("POST /x", QUOTA, stop)
     assert not LocalRateLimiter(VirtualClock()).acquire("POST /x", QUOTA, stop)
-    assert not Unlimited().acquire("POST /x", QUOTA, stop)
+    assert not RateLimiter().acquire("POST /x", QUOTA, stop)
 
 
 def test_threads_of_one_task_share_its_connection(clients: Clients) -> None:
     clock = ScaledClock(1000.0)
-    with RateLimitServer(clock) as server:
+    with closing(RateLimitServer(clock)) as server:
         task, permits, began = (
             RemoteRateLimiter(clients.client(server.address), CountingLimiter(), clock),
             list[float](),

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_klaviyo.core.models import Quota, Reply
-from spark_klaviyo.ratelimit.endpoint_limiter import EndpointLimiter
+from spark_klaviyo.ratelimit.limiter import EndpointLimiter
 from spark_klaviyo.ratelimit.windows import most_transit_seconds
 
 windows = st.sampled_from([((3, 1.0),), ((3, 1.0), (15, 60.0)), ((10, 1.0), (30, 60.0)), ((7, 60.0),)])

@@ -1,10 +1,12 @@
-"""Reads the rate-limit headers of a reply: `RateLimit-Limit`, `RateLimit-Remaining` and `RateLimit-Reset`."""
+"""Reads the headers of a reply that say how fast requests may come: `Retry-After` and `RateLimit-*`."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 
 from spark_klaviyo.core.models import Quota
 
@@ -38,3 +40,25 @@ def window_status(headers: Mapping[str, str]) -> WindowStatus | None:
     if not all(text.isascii() and text.isdigit() and len(text) < 10 for text in (quota, remaining, reset)):
         return None
     return WindowStatus(int(quota), int(remaining), float(reset))
+
+
+def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+    """Seconds from now that `Retry-After` asks for; None when absent, unreadable or negative.
+
+    A date counts from the reply's own `Date`, so that a wrong clock on this machine makes no difference.
+    """
+    text = headers.get("retry-after", "").strip()
+    if text.replace(".", "", 1).isascii() and text.replace(".", "", 1).isdigit():
+        return float(text)
+    until, since = _parse_date(text), _parse_date(headers.get("date", ""))
+    if until is None or since is None or until < since:
+        return None
+    return (until - since).total_seconds()
+
+
+def _parse_date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=timezone.utc)

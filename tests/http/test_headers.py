@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spark_klaviyo.core.models import Quota
-from spark_klaviyo.ratelimit.quota_headers import WindowStatus, listed_quota, window_status
+from spark_klaviyo.http.headers import WindowStatus, listed_quota, window_status
 
 
 @pytest.mark.parametrize(
