@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from spark_klaviyo.batching.assembler import key_length
 from spark_klaviyo.batching.batcher import Batcher, filled_length
 from spark_klaviyo.core.models import Quota
-from spark_klaviyo.deliver.lookups import MOST_VALUES
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.preview.dry_run import DryRun
+from spark_klaviyo.task.lookups import MOST_VALUES
 from spark_klaviyo.templates.model import L as LOOKUPS
 
 

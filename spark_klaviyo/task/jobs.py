@@ -6,19 +6,22 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import jobs_can_be_followed
+from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.jobs.poll import JobEnded, OpenJob, RowsFailed, job_events
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.task.context import TaskContext
-from spark_klaviyo.task.identifiers import identifiers_of
 from spark_klaviyo.task.resume import record_job_outcome
+from spark_klaviyo.templates.model import Template
 
 NOTHING_TO_DELETE = "deletes of what Klaviyo does not know counted as delivered: there was nothing to delete"
 # recorded: "An item with the id … does not exist.", the error of a catalog job
 DOES_NOT_EXIST = re.compile(r"\bdoes not exist\b", re.IGNORECASE)
+IDENTIFIERS = ("email", "phone_number", "external_id", "id")  # they join a rejected row with its source
 OPEN_JOB = "its job was not followed to the end"
 
 
@@ -39,6 +42,20 @@ def count_rejected(plan: WritePlan, rejection: Rejection, report: TaskReport, pa
     identifiers = identifiers_of(plan.template, rejection.record)
     report.reject(rejection, partition_id=partition_id, identifiers=identifiers, run_id=plan.run_id)
     return RejectedRow(rejection, identifiers, partition_id)
+
+
+def identifiers_of(template: Template, record: str) -> dict[str, str | None]:
+    """The email, phone number, external id and id of a record (JSON text); None for those that it lacks."""
+    try:
+        value = exact_json.loads(record)
+    except (ValueError, RecursionError):
+        return dict.fromkeys(IDENTIFIERS)
+    found: dict[str, str | None] = {}
+    for name in IDENTIFIERS:
+        paths = [known.json_path for known in template.fields if known.name.rpartition(".")[2] == name]
+        text = get(value, paths[0] if paths else (name,))
+        found[name] = None if text in (None, "") else str(text)
+    return found
 
 
 def poll_jobs(

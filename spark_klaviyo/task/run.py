@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from spark_klaviyo.batching.assembler import BatchAssembler
 from spark_klaviyo.core.codes import StopCode, jobs_can_be_followed
-from spark_klaviyo.core.models import Batch, Receipt, Rejection
+from spark_klaviyo.core.models import Receipt, Rejection
 from spark_klaviyo.deliver.delivery import Delivery
 from spark_klaviyo.deliver.jobs.poll import JobEnded, OpenJob
 from spark_klaviyo.deliver.sender import deliver
@@ -21,8 +21,7 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.task.context import TaskContext
 from spark_klaviyo.task.jobs import OPEN_JOB, RejectedRow, count_rejected, poll_jobs
-from spark_klaviyo.task.list_guard import only_list_members
-from spark_klaviyo.task.resolve import resolve_ids
+from spark_klaviyo.task.lookups import Lookups
 from spark_klaviyo.task.resume import ResumeFilter
 
 NO_JOB = "Klaviyo took it and offers no way to confirm"
@@ -59,7 +58,7 @@ class _Task:
         resume = ResumeFilter(plan, context.recorder, report) if context.recorder is not None else None
         if resume is not None:
             encoded = resume.drop_delivered(encoded, assembler.reject)
-        batches = self._requests(assembler, encoded)
+        batches = Lookups(plan, context, assembler.reject, report).checked(assembler.batches(encoded))
         for delivery in deliver(plan, batches if resume is None else resume.record_intent(batches), context):
             if delivery is not None and resume is not None:
                 resume.record(delivery)
@@ -78,15 +77,6 @@ class _Task:
         report.stopped = context.stop.reason
         report.ended = context.clock.wall().timestamp()
         yield report
-
-    def _requests(self, assembler: BatchAssembler, encoded: Iterator[pa.RecordBatch]) -> Iterator[Batch | None]:
-        """The batches to send, with ids looked up and people who are not on the list left out where that is needed."""
-        batches = assembler.batches(encoded)
-        if self.plan.template.sends_profile_ids:
-            batches = resolve_ids(self.plan, batches, self.context, assembler.reject, self.report)
-        if self.plan.template.consent is not None and self.plan.template.consent.withdraws:
-            batches = only_list_members(self.plan, batches, self.context, assembler.reject)
-        return batches
 
     def _count(self, delivery: Delivery) -> Iterator[TaskEvent]:
         """Add what became of one request to the report."""
