@@ -9,8 +9,8 @@ from itertools import pairwise
 from typing import TypeAlias
 
 from spark_klaviyo.account.reads import READERS, AccountReader
-from spark_klaviyo.deliver.pool import DaemonPool
 from spark_klaviyo.deliver.reads import ReadTarget, attributes_of
+from spark_klaviyo.deliver.sender import DaemonPool
 from spark_klaviyo.templates.model import XS, L
 
 PAGE_SIZE = 100  # spec: get_profiles_for_list, largest page

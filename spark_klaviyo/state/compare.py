@@ -1,24 +1,27 @@
 """Compares the rows of a DataFrame with a state, in Spark, whatever the sizes; nothing is evaluated here.
 
 Every encoded row gets a fingerprint (key and hash of its record, 16 bytes each) and a `RowStatus`. The text of the
-record alone decides, so that all entry points compare alike.
+record alone decides, so that all entry points compare alike. The key is a hash of the row's identifier, computed in
+Spark, or of one record in Python: both must give the same bytes for the same row, in every version, as another key
+means that the row is sent again.
 """
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spark_klaviyo.arrow.encoded import FINGERPRINT, KEY, PARAMS, RECORD, ROW_STATUS, VERDICT
-from spark_klaviyo.core.identifiers import SEPARATOR
+from spark_klaviyo.core.identifiers import SEPARATOR, normalised_column
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.datasets.storage import Folder, is_local, local_path
-from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.state.format import DDL, JOBS, RowStatus, StateOutcome
-from spark_klaviyo.state.keys import depends_on_params, hash_column, identifier_column
+from spark_klaviyo.plan.identity import identifier_of
+from spark_klaviyo.plan.model import NOT_OF_REQUEST, WritePlan
+from spark_klaviyo.state.format import DDL, JOBS, RowStatus, StateOutcome, salted
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 SENT, PENDING, INTENT = StateOutcome.SENT, StateOutcome.PENDING, StateOutcome.INTENT
 # A row of the state; structs compare by their first fields, so the greatest one of a key is the last one.
@@ -135,3 +138,51 @@ def spark_path(path: str) -> str:
 
 def _scope(state: StateLocation) -> str:
     return f"scope = X'{state.scope.hex()}'"
+
+
+# --- keys -----------------------------------------------------------------------------------------
+
+
+def depends_on_params(plan: WritePlan) -> bool:
+    """Whether a row's key depends on more than its record: on its list, or its path."""
+    return any(param.name not in NOT_OF_REQUEST for param in plan.params)
+
+
+def record_key(plan: WritePlan, record: str) -> bytes | None:
+    """The key of a row that a job named; None where its record does not show which row was sent."""
+    if plan.state is None or depends_on_params(plan):
+        return None
+    try:
+        found = identifier_of(plan.checks, json.loads(record))
+    except ValueError:
+        return None
+    if found is None or (found[0] == "phone_number" and plan.checks.default_country):
+        return None  # with a default country the state has seen the number as it was written before
+    return salted(plan.state.scope, SEPARATOR.join(found))
+
+
+def identifier_column(plan: WritePlan, record: str, content: Column) -> Column:
+    """The identifier of each record in the column `record`, as `identifier_of` gives it.
+
+    A row without an identifier is known by its `content`, or, where an event's id is made from some columns, by those.
+    """
+    from pyspark.sql import functions as f
+
+    def value(path: tuple[str, ...]) -> Column:
+        steps = "".join("[0]" if part == "[]" else f"['{part}']" for part in path)
+        return normalised_column(path[-1], f.get_json_object(record, f"${steps}"))
+
+    beside = [f.coalesce(value(path), f.lit("")) for path in plan.checks.key_with]
+    named = [
+        f.when(value(path) != "", f.concat_ws(SEPARATOR, f.lit(path[-1]), value(path), *beside))
+        for path in plan.checks.key
+    ]
+    parts = [f.coalesce(value(path), f.lit("")) for path in plan.checks.unique_id_sources] or [content]
+    return f.coalesce(*named, f.concat_ws(SEPARATOR, f.lit(""), *parts))
+
+
+def hash_column(text: Column) -> Column:
+    """The first 128 bits of SHA-256, as `state.format.digest`."""
+    from pyspark.sql import functions as f
+
+    return f.unhex(f.substring(f.sha2(text, 256), 1, 32))

@@ -71,7 +71,7 @@ def scope_of(account: str, endpoint: Mapping[str, object]) -> bytes:
 
 
 def salted(scope: bytes, text: str) -> bytes:
-    """The hash of a key within its scope; `state.keys` computes the same in Spark."""
+    """The hash of a key within its scope; `state.compare` computes the same in Spark."""
     return digest(scope.hex() + "\n" + text)
 
 

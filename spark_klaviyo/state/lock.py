@@ -1,10 +1,19 @@
-"""Opens a state for one run alone: its format, its lock, and the number of the run."""
+"""Opens a state for one run alone, by leases: small files that their holders renew every few seconds.
+
+Clocks of different machines are not compared: an observer watches whether the file changes. Where holder and observer
+share a machine, a holder whose process has ended is dead at once.
+"""
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
 
 import pyarrow.compute as pc
 
@@ -13,11 +22,13 @@ from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import shown_place
 from spark_klaviyo.state.format import FORMAT, FORMAT_FILE
-from spark_klaviyo.state.lease import Lease, active_leases
-from spark_klaviyo.state.recorder import LOCK, TASK_LEASE
 
+LOCK = "_lock.json"
+TASK_LEASE = "_lease-"
 WAITS_FOR_TASKS = 4  # times `stale_seconds`
 SETTLE_SECONDS = 0.05  # after which two runs that wrote the lock at once see the same one
+READ_ATTEMPTS, READ_SECONDS = 5, 0.1  # while a lease is being written
+TAKEN_OVER = "another run has taken it over"
 
 Refusal = Callable[[str], Exception]  # makes the error from its message
 
@@ -103,3 +114,129 @@ def _release(lock: Lease) -> None:
         lock.release()
     except OSError:  # it grows stale by itself
         return
+
+
+# --- leases ---------------------------------------------------------------------------------------
+
+
+class Lease:
+    """A lease held for as long as this process works.
+
+    `on_loss` is called, once, from a thread, when another holder has taken the lease, or when it could not be renewed
+    for `stale_seconds`; `on_renewal` with every renewal.
+    """
+
+    def __init__(
+        self,
+        folder: Folder,
+        name: str,
+        owner: str,
+        stale_seconds: float,
+        on_loss: Callable[[str], None] = lambda _: None,
+        on_renewal: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._folder, self.name, self._owner, self._stale_seconds = folder, name, owner, stale_seconds
+        self._on_loss, self._on_renewal = on_loss, on_renewal
+        self._released = threading.Event()
+        self._renewals = 0
+        self._thread = threading.Thread(target=self._renew, name="klaviyo-lease", daemon=True)
+
+    def acquire(self) -> None:
+        """Write the lease and begin to renew it. Raises OSError where it cannot be written."""
+        self._write()
+        self._thread.start()
+
+    def release(self) -> None:
+        """Stop renewing, and delete the lease if it is still ours."""
+        self._released.set()
+        self._thread.join()
+        if self.is_ours():
+            self._folder.delete(self.name)
+
+    def is_ours(self) -> bool:
+        """Whether the lease names us."""
+        return owner_of(self._folder, self.name) == self._owner
+
+    def _write(self) -> None:
+        self._renewals += 1
+        holder = {"owner": self._owner, **this_process(), "beat": self._renewals, "at": time.time()}
+        self._folder.write_json(self.name, holder)
+
+    def _renew(self) -> None:
+        renewed = time.monotonic()
+        while not self._released.wait(self._stale_seconds / 5):
+            try:
+                if not self.is_ours():
+                    self._on_loss(TAKEN_OVER)
+                    return
+                self._write()
+                renewed = time.monotonic()
+            except OSError as error:
+                if time.monotonic() - renewed > self._stale_seconds:
+                    self._on_loss(unwritable(error))
+                    return
+            self._on_renewal()
+
+
+def owner_of(folder: Folder, name: str) -> str:
+    """The owner that a lease names; empty where there is none, or it stays half written.
+
+    Some object stores and HDFS show a file that is written anew as missing or empty for an instant.
+    """
+    for _ in range(READ_ATTEMPTS):
+        holder = folder.read_json(name)
+        if holder or folder.is_local:
+            return str((holder or {}).get("owner") or "")
+        time.sleep(READ_SECONDS)
+    return ""
+
+
+def active_leases(
+    folder: Folder, names: Iterable[str], seconds: float, wait: Callable[[float], object] = time.sleep
+) -> list[str]:
+    """The first of these leases that are seen to be renewed; none once all are dead, or `seconds` have passed."""
+    found = {name: folder.read_json(name) for name in names}
+    watched = {name: holder for name, holder in found.items() if holder is not None and not _has_ended(holder)}
+    active: list[str] = []
+    until = time.monotonic() + seconds
+    while watched and not active and time.monotonic() < until:
+        wait(min(0.2, seconds / 10))
+        now = {name: folder.read_json(name) for name in watched}
+        active = [name for name, holder in now.items() if holder is not None and holder != watched[name]]
+        watched = {name: holder for name, holder in watched.items() if now[name] is not None}
+    return active
+
+
+def unwritable(error: OSError) -> str:
+    """Why a state cannot be used any more, from the error of its file system."""
+    return f"it could not be written to ({error.strerror or type(error).__name__})"
+
+
+def this_process() -> dict[str, object]:
+    """What names this process: the machine as far as process numbers are its own, the number, and its start."""
+    return {"machine": _machine(), "process": os.getpid(), "began": _start_of(os.getpid())}
+
+
+def _machine() -> str:
+    parts = [socket.gethostname()]
+    try:
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip())
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    except OSError:
+        return ""  # its process numbers cannot be kept apart from another machine's
+    return "/".join(parts)
+
+
+def _start_of(process: int) -> str:
+    """When a process began, in its system's ticks; empty where there is no such process, or no /proc."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
+def _has_ended(holder: dict[str, Any]) -> bool:
+    """Whether the holder was a process of this machine that no longer exists."""
+    if not holder.get("machine") or holder.get("machine") != _machine():
+        return False
+    return bool(_start_of(int(holder.get("process") or 0)) != holder.get("began"))

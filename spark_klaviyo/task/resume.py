@@ -21,8 +21,8 @@ from spark_klaviyo.deliver.delivery import Delivery
 from spark_klaviyo.deliver.jobs.poll import JobEvent, RowsFailed
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
+from spark_klaviyo.state.compare import record_key
 from spark_klaviyo.state.format import Fingerprints, RowStatus, StateOutcome, fingerprints_of
-from spark_klaviyo.state.keys import record_key
 from spark_klaviyo.state.recorder import Recorder
 
 SKIPPED = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spark_klaviyo.deliver.isolate import isolate, refuses_any_rows, rejections, rows_named
-from spark_klaviyo.deliver.pool import DaemonPool
+from spark_klaviyo.deliver.sender import DaemonPool
 from spark_klaviyo.http.documents import Fault
 from tests.deliver.scripted import POINTER, batches
 

@@ -18,8 +18,7 @@ from spark_klaviyo.encode.encoder import encode
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.state.format import RowStatus
-from spark_klaviyo.state.lease import Lease
-from spark_klaviyo.state.recorder import LOCK
+from spark_klaviyo.state.lock import LOCK, Lease
 from tests.task.running import Row, plan_for
 
 RUN = "run"

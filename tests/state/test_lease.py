@@ -13,7 +13,7 @@ import pyarrow.fs as pafs
 import pytest
 
 from spark_klaviyo.datasets.storage import Folder
-from spark_klaviyo.state.lease import Lease, active_leases, owner_of, this_process
+from spark_klaviyo.state.lock import Lease, active_leases, owner_of, this_process
 
 STALE = 0.5
 
@@ -50,7 +50,7 @@ def test_a_lease_of_a_process_of_this_machine_that_has_ended_is_dead_at_once(tmp
     if not this_process()["machine"]:
         pytest.skip("this system has no process numbers of its own")
     folder = folder_at(tmp_path)
-    code = "import json; from spark_klaviyo.state.lease import this_process; print(json.dumps(this_process()))"
+    code = "import json; from spark_klaviyo.state.lock import this_process; print(json.dumps(this_process()))"
     ended = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
     folder.write_json("_n.json", {"owner": "x", **ended, "beat": 1})
     began = time.monotonic()

@@ -22,9 +22,9 @@ from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
-from spark_klaviyo.state.earlier_attempts import READ_SCHEMA, EarlierAttempts
 from spark_klaviyo.state.format import Fingerprints, RowStatus, StateOutcome, fingerprints_of
-from spark_klaviyo.state.recorder import LOCK, Recorder
+from spark_klaviyo.state.lock import LOCK
+from spark_klaviyo.state.recorder import READ_SCHEMA, EarlierAttempts, Recorder
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.resume import RESUMED
 from spark_klaviyo.task.run import run_task

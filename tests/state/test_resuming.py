@@ -17,7 +17,7 @@ from spark_klaviyo import KlaviyoError, OptionError, WriteReport, WriteStopped, 
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
-from spark_klaviyo.state.recorder import LOCK
+from spark_klaviyo.state.lock import LOCK
 from tests.state.recorded import locked, recorded, state_at
 
 if TYPE_CHECKING:

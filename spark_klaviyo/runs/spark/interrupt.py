@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from spark_klaviyo.core.codes import StopCode
-from spark_klaviyo.deliver.pool import Capture
+from spark_klaviyo.deliver.sender import Capture
 from spark_klaviyo.report.errors import WriteStopped
 from spark_klaviyo.runs.spark import session
 
