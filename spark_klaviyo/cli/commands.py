@@ -107,7 +107,7 @@ def run_write(given: argparse.Namespace) -> ExitStatus:
 
 def run_follow(given: argparse.Namespace) -> ExitStatus:
     """`follow`."""
-    from spark_klaviyo.runs.follow.follow_receipts import follow_receipts
+    from spark_klaviyo.runs.follow_receipts import follow_receipts
 
     report = follow_receipts(given.receipts, _options(given, EntryPoint.FOLLOW))
     print_result(given, report.to_dict(), str(report))

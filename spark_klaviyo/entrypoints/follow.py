@@ -5,7 +5,7 @@ from __future__ import annotations
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.runs.follow.follow_receipts import follow_receipts
+from spark_klaviyo.runs.follow_receipts import follow_receipts
 
 
 def follow_klaviyo(receipts: object, **options: object) -> WriteReport:

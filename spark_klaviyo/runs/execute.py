@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from spark_klaviyo.core.codes import ReceiptOutcome, jobs_can_be_followed
+from spark_klaviyo.deliver.jobs.poll import JobEnded, OpenJob
+from spark_klaviyo.errors import OptionError
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import make_plan
+from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import columns_of
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.runs.confirm_deletion import read_confirmed
-from spark_klaviyo.runs.follow.follow_jobs import follow_jobs
-from spark_klaviyo.runs.outputs.outcome import judge_run, return_or_raise
-from spark_klaviyo.runs.outputs.results import Results
-from spark_klaviyo.runs.run import Run, open_run
+from spark_klaviyo.runs.outputs.results import Results, judge_run, return_or_raise
+from spark_klaviyo.runs.run import INTERRUPTED, Run, open_run
 from spark_klaviyo.runs.send_from_driver import Task
-from spark_klaviyo.runs.send_task import SendTask
-from spark_klaviyo.runs.spark.columns import encoded_in_tasks, sent_columns
+from spark_klaviyo.runs.send_task import SendTask, encoded_in_tasks, sent_columns
 from spark_klaviyo.state.compare import compare_with_state
+from spark_klaviyo.task.context import TaskContext
+from spark_klaviyo.task.jobs import RejectedRow, poll_jobs
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, Row
+
+DRIVER = -1  # the partition number of what the calling process does
 
 
 def write_rows(df: DataFrame, options: Options, run_id: str) -> WriteReport:
     """Write every row of a DataFrame with the template; the report, or the error that the options ask for."""
     with open_run(df, make_plan(options, columns_of(df), run_id), options) as run:
-        total = finish(run, send(run))
+        results = send(run)
+        total = finish(run, results, (run.plan, results.jobs))
     return conclude(run, total)
 
 
@@ -39,18 +46,71 @@ def send(run: Run, wrap: Callable[[SendTask], Task] | None = None) -> Results:
         frame = frame.sparkSession.createDataFrame(rows, frame.schema)
     if plan.state is not None:
         frame = compare_with_state(encoded_in_tasks(frame, plan), plan, plan.state)
-    task = SendTask(plan, run.contexts, run.outputs.kinds, plan.state is None, run.outputs.crash_receipts)
+    task = replace(run.send_task(), plan=plan)
     return run.run_tasks(frame, task if wrap is None else wrap(task))
 
 
-def finish(run: Run, results: Results) -> TaskReport:
-    """After the tasks: fill the datasets and follow the jobs; the counts of all of it."""
+def read_confirmed(deletes: DataFrame, template: str, options: Options) -> list[Row]:
+    """The rows to be deleted, if they are as many as the caller confirmed; else `OptionError`, and nothing was sent.
+
+    They are read once, counted, and these very rows are then sent: a source that gives other rows the second time
+    deletes nobody who was not counted. Until then they are held in this process, at most as many as were confirmed:
+    identifiers of one person or item each. Change data without any delete needs no confirmation, and in a stream the
+    number is a ceiling for each micro-batch.
+    """
+    most = options.confirm_deletion or 0
+    rows: list[Row] = deletes.limit(most + 1).collect()
+    is_ceiling = options.entry_point is EntryPoint.BATCH  # the rows of a micro-batch are not known before
+    nothing_to_delete = options.change_column is not None and not rows
+    if len(rows) == most or (is_ceiling and len(rows) < most) or nothing_to_delete:
+        return rows
+    found = len(rows) if len(rows) <= most else deletes.count()
+    confirmed = f"not {most:,}" if options.confirm_deletion is not None else "and no number was confirmed"
+    raise OptionError(
+        f"confirm_deletion: {found:,} rows would be deleted for good with {template}, {confirmed}; nothing was sent. "
+        f"What is deleted cannot be brought back: check the rows, then give confirm_deletion={found}"
+    )
+
+
+def finish(run: Run, results: Results, *followed: tuple[WritePlan, Sequence[OpenJob]]) -> TaskReport:
+    """After the tasks: fill the datasets and follow the jobs of each plan; the counts of all of it."""
     total = merge(results.reports)
     with_job = sum(job.sequence >= 0 for job in results.jobs)  # jobs of earlier attempts have no receipt here
     run.outputs.append_staged(total.rejected, total.requests - with_job)
-    ends = follow_jobs(run.plan, results.jobs, total, run.contexts, run.outputs.add_reject)
-    run.outputs.append_ended(ends)
+    run.outputs.append_ended([end for plan, jobs in followed for end in _follow(run, plan, jobs, total)])
     return total
+
+
+def _follow(run: Run, plan: WritePlan, jobs: Sequence[OpenJob], total: TaskReport) -> list[JobEnded]:
+    """Follow jobs to their end; counts go to `total`, rows that jobs refused to the rejects. An end for each job.
+
+    Jobs are left open, and their rows `accepted`, where the caller does not wait for them or where the write was
+    stopped for a reason that also ends the following; `follow_klaviyo` settles them later.
+    """
+    ends: list[JobEnded] = []
+    if jobs and plan.wait_for_jobs and jobs_can_be_followed(total.stopped and total.stopped[0]):
+        with run.contexts.open(plan, DRIVER, 0) as context:
+            ends = list(_poll(run, plan, jobs, total, context))
+            total.ended = context.clock.wall().timestamp()
+    ended = {end.job.job_id for end in ends}
+    for job in jobs:
+        if job.job_id not in ended:
+            total.record_job(job.job_id, "open", job.rows)
+            ends.append(JobEnded(job, "open", 0, job.rows, ReceiptOutcome.ACCEPTED))
+    return ends
+
+
+def _poll(
+    run: Run, plan: WritePlan, jobs: Sequence[OpenJob], total: TaskReport, context: TaskContext
+) -> Iterator[JobEnded]:
+    try:
+        for event in poll_jobs(plan, jobs, context, total):
+            if isinstance(event, RejectedRow):
+                run.outputs.add_reject(event)
+            else:
+                yield event
+    except KeyboardInterrupt:  # the counts add up after every event
+        total.stopped = INTERRUPTED
 
 
 def conclude(run: Run, total: TaskReport) -> WriteReport:

@@ -19,6 +19,7 @@ from spark_klaviyo.runs.outputs.results import RESULT_DDL, Results
 from spark_klaviyo.runs.outputs.session_outputs import SessionOutputs
 from spark_klaviyo.runs.rate_limit_session import rate_limit_session
 from spark_klaviyo.runs.send_from_driver import MOST_IN_FLIGHT, Task, run_in_driver, sends_from_driver
+from spark_klaviyo.runs.send_task import SendTask
 from spark_klaviyo.runs.spark import session
 from spark_klaviyo.runs.spark.interrupt import run_interruptibly
 from spark_klaviyo.task.context import SendContextFactory
@@ -44,6 +45,12 @@ class Run:
     tasks: int
     from_driver: bool
     stop: Stop | None
+
+    def send_task(self) -> SendTask:
+        """The task that sends rows of the plan's columns; with a state it gets them encoded."""
+        return SendTask(
+            self.plan, self.contexts, self.outputs.kinds, self.plan.state is None, self.outputs.crash_receipts
+        )
 
     def run_tasks(self, frame: DataFrame, task: Task, sort: str = "") -> Results:
         """What the task hands back over all rows of the frame, which is evaluated exactly once.

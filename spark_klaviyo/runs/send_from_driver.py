@@ -1,14 +1,19 @@
 """Sends from the calling process, for compute whose tasks have no internet: the tasks' own function, over their rows.
 
 The rows arrive as Arrow blocks: on classic Spark a partition at a time, under Connect as the partitions end. So memory
-stays flat. This process counts as one task, with as many requests in flight as all tasks would have.
+stays flat. This process counts as one task, with as many requests in flight as all tasks would have. Under Connect one
+small task first tries to open a connection to the endpoint's host, and sends nothing.
 """
 
 from __future__ import annotations
 
+import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 
@@ -19,7 +24,6 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.runs.outputs.results import RESULT_DDL, Results
 from spark_klaviyo.runs.outputs.session_outputs import SessionOutputs
 from spark_klaviyo.runs.spark import session
-from spark_klaviyo.runs.spark.connectivity import tasks_can_connect
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -29,6 +33,10 @@ BLOCK_BYTES = 2_000_000  # Connect sends blocks of up to 4 MB
 MOST_IN_FLIGHT = 64
 STAGED_ROWS = 5_000
 STOP_SECONDS = 0.5  # within which `stopped` is set after a job was cancelled
+CONNECT_SECONDS = 2.0  # for looking up the name and connecting; without internet both may hang
+PROXIES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+PORTS = {"http": 80, "https": 443}
+_results: dict[tuple[str, str], bool] = {}  # by session and address: a stream tries once
 
 
 def sends_from_driver(df: DataFrame, plan: WritePlan, options: Options) -> bool:
@@ -84,3 +92,58 @@ def _until_stopped(batches: Iterator[pa.RecordBatch], stopped: threading.Event) 
     except spark_errors():
         if not stopped.wait(STOP_SECONDS):
             raise
+
+
+# --- whether tasks can reach the endpoint ---------------------------------------------------------
+
+
+def tasks_can_connect(spark: Any, plan: WritePlan) -> bool:
+    """Whether a task of this session can connect to the plan's host, or to a proxy on the way."""
+    key = (str(getattr(spark, "session_id", id(spark))), plan.base_url)
+    if key not in _results:
+        _results[key] = _try_in_task(spark, ConnectTask(plan.base_url, plan.proxy))
+    return _results[key]
+
+
+def _try_in_task(spark: Any, task: ConnectTask) -> bool:
+    try:
+        rows = spark.range(1, numPartitions=1).mapInArrow(task, "connected boolean").collect()
+    except spark_errors():  # a task that cannot even run sends nothing either
+        return False
+    return bool(rows[0]["connected"])
+
+
+@dataclass(frozen=True)
+class ConnectTask:
+    """Tries the addresses from inside a task; picklable."""
+
+    url: str
+    proxy: str | None
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """What `mapInArrow` calls."""
+        for _ in batches:
+            proxies = [self.proxy, *(os.environ.get(name) for name in PROXIES)]
+            yield pa.RecordBatch.from_pydict({"connected": [can_connect([self.url, *filter(None, proxies)])]})
+
+
+def can_connect(urls: list[str], seconds: float = CONNECT_SECONDS) -> bool:
+    """Whether a connection to one of these hosts opens in time; in threads, as looking up a name has no time limit."""
+    connected = threading.Event()
+    calls = [(url, seconds, connected) for url in dict.fromkeys(urls)]
+    threads = [threading.Thread(target=_try, args=call, daemon=True) for call in calls]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(0.0 if connected.is_set() else seconds)
+    return connected.is_set()
+
+
+def _try(url: str, seconds: float, connected: threading.Event) -> None:
+    parts = urlsplit(url if "//" in url else f"//{url}")
+    try:
+        address = (parts.hostname or "", parts.port or PORTS.get(parts.scheme, 443))
+        with socket.create_connection(address, seconds):
+            connected.set()
+    except (OSError, ValueError):
+        return

@@ -1,20 +1,33 @@
-"""A write whose entry point has no session: each task sends a partition and writes its own rejects and receipts."""
+"""A write whose entry point has no session: each task sends a partition and writes its own datasets through pyarrow.
+
+Receipts of requests with an open job are in a hidden folder until the job has ended, so that every request has one row
+in the end, and a task that is killed leaves them for `follow_klaviyo`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import chain
 
 import pyarrow as pa
 
+from spark_klaviyo.core.codes import StopCode
+from spark_klaviyo.core.models import Receipt
+from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS, Column
+from spark_klaviyo.datasets.storage import Folder, PartWriter
+from spark_klaviyo.deliver.delivery import SendContext
+from spark_klaviyo.deliver.jobs.poll import JobEnded
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.runs.outputs.outcome import judge_run, return_or_raise
-from spark_klaviyo.runs.outputs.task_outputs import TaskOutputs
+from spark_klaviyo.runs.outputs.crash_receipts import OPEN_RECEIPTS, part_stem
+from spark_klaviyo.runs.outputs.results import judge_run, reject_row, return_or_raise, run_row
 from spark_klaviyo.runs.spark.session import current_task
 from spark_klaviyo.task.context import SendContextFactory
-from spark_klaviyo.task.run import run_task
+from spark_klaviyo.task.jobs import RejectedRow
+from spark_klaviyo.task.run import TaskEvent, run_task
 
 
 class TaskWrite:
@@ -25,13 +38,15 @@ class TaskWrite:
     def __init__(self, plan: WritePlan, options: Options) -> None:
         self.plan, self.options = plan, options
         self.contexts = SendContextFactory(share=None)  # how many tasks share the quota is unknown
-        self.outputs = TaskOutputs.of(options)
+        self.outputs = TaskOutputs(options.rejects_path, options.receipts_path, options.runs_path)
+        for path in filter(None, asdict(self.outputs).values()):
+            Folder.at(path)
 
     def send(self, encoded: Iterator[pa.RecordBatch], plan: WritePlan) -> TaskReport:
         """Send one partition, in the task that this code runs in, and follow its jobs."""
         task = current_task()
         with self.contexts.open(plan, task.partition_id, task.attempt) as context:
-            writer = self.outputs.open(plan.run_id, context)
+            writer = TaskWriter(self.outputs, plan.run_id, context)
             return writer.write_all(run_task(plan, encoded, context, follows=True))
 
     def report_of(self, total: TaskReport, run_id: str) -> WriteReport:
@@ -43,3 +58,100 @@ class TaskWrite:
         report = self.report_of(judge_run(merge(reports), self.plan), run_id)
         self.outputs.append_run(report, self.options)
         return return_or_raise(report, self.options.on_reject)
+
+
+@dataclass(frozen=True)
+class TaskOutputs:
+    """Where tasks write; picklable. Paths and URIs only: a catalog's table needs a session."""
+
+    rejects_path: str | None = None
+    receipts_path: str | None = None
+    runs_path: str | None = None
+
+    def append_run(self, report: WriteReport, options: Options) -> None:
+        """Append a row to the runs."""
+        runs = _part_writer(self.runs_path, RUNS, f"part-{report.run_id}")
+        if runs is not None:
+            runs.add(run_row(report, options), 0.0)
+            runs.flush()
+
+
+class TaskWriter:
+    """Writes the events of one task. A failed write stops the task's sending, and its report says so.
+
+    Raises OSError, before anything is sent, where a folder cannot be made.
+    """
+
+    def __init__(self, outputs: TaskOutputs, run_id: str, context: SendContext) -> None:
+        self._run_id, self._context = run_id, context
+        stem = part_stem(run_id, context)
+        self._rejects = _part_writer(outputs.rejects_path, REJECTS, stem)
+        # a receipt says that a job has ended and need not be followed, so the rows that it refused are written first
+        self._receipts = _part_writer(outputs.receipts_path, RECEIPTS, stem, before=self._rejects)
+        self._open_receipts = _part_writer(outputs.receipts_path, RECEIPTS, stem, OPEN_RECEIPTS)
+        self._held: dict[str, list[Receipt]] = {}  # by the job that is open
+        self._failure = ""
+
+    def write_all(self, events: Iterable[TaskEvent]) -> TaskReport:
+        """Write every rejected row and receipt; the task's report, which is the last event."""
+        report = TaskReport()
+        try:
+            for event in events:
+                if isinstance(event, TaskReport):
+                    report = event
+                else:
+                    self._attempt(self._write, event)
+            self._attempt(self._finish)
+        finally:
+            self._attempt(self._flush)  # also where the task fails: what was sent is on record
+        if self._failure and report.stopped is None:
+            report.stopped = (StopCode.NOT_WRITTEN, self._failure)
+        return report
+
+    def _attempt(self, write: Callable[..., None], *events: TaskEvent) -> None:
+        try:
+            write(*events)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            self._failure = f"rejected rows and receipts could not be written ({reason}); all later ones are missing"
+            self._context.stop.set(StopCode.NOT_WRITTEN, self._failure)
+
+    def _write(self, event: TaskEvent) -> None:
+        if isinstance(event, RejectedRow) and self._rejects is not None:
+            self._rejects.add(reject_row(self._run_id, event), self._context.clock.now())
+        elif isinstance(event, Receipt) and event.job_id is None:
+            self._append(event)
+        elif isinstance(event, Receipt) and self._open_receipts is not None:
+            self._held.setdefault(str(event.job_id), []).append(event)
+            self._open_receipts.add(asdict(event), 0.0)
+            self._open_receipts.flush()  # at once: a task that is killed runs no more code
+        elif isinstance(event, JobEnded):
+            for held in self._held.pop(event.job.job_id, ()):
+                self._append(replace(held, outcome=event.outcome, detail=event.reason))
+
+    def _append(self, receipt: Receipt) -> None:
+        if self._receipts is not None:
+            self._receipts.add(asdict(receipt), self._context.clock.now())
+
+    def _finish(self) -> None:
+        """Write the receipts whose jobs stay open as they are, and delete the hidden ones."""
+        for receipt in chain.from_iterable(self._held.values()):
+            self._append(receipt)
+        for writer in filter(None, (self._rejects, self._receipts)):
+            writer.write_schema()
+        if self._open_receipts is not None:
+            self._open_receipts.undo()
+
+    def _flush(self) -> None:
+        for writer in filter(None, (self._rejects, self._receipts, self._open_receipts)):
+            writer.flush()
+
+
+def _part_writer(
+    path: str | None, columns: tuple[Column, ...], stem: str, inside: str = "", before: PartWriter | None = None
+) -> PartWriter | None:
+    if path is None:
+        return None
+    folder = Folder.at(path)
+    folder.make()
+    return PartWriter(folder.child(inside) if inside else folder, columns, stem, before)

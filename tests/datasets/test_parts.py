@@ -7,9 +7,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from spark_klaviyo.datasets.parts import MOST_BYTES, MOST_ROWS, MOST_SECONDS, PartWriter
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS, arrow_schema, ddl
-from spark_klaviyo.datasets.storage import Folder
+from spark_klaviyo.datasets.storage import MOST_BYTES, MOST_ROWS, MOST_SECONDS, Folder, PartWriter
 from spark_klaviyo.report.counts.counters import COUNTERS
 
 

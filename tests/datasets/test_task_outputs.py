@@ -12,7 +12,7 @@ import pytest
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.runs.outputs.crash_receipts import OPEN_RECEIPTS
-from spark_klaviyo.runs.outputs.task_outputs import TaskOutputs
+from spark_klaviyo.runs.task_write import TaskOutputs, TaskWriter
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from spark_klaviyo.task.context import SendContextFactory
@@ -34,7 +34,7 @@ def send(klaviyo: KlaviyoSimulator, folder: Path, *, cut: bool = False, **option
     rows = pa.Table.from_pylist(people(100)).to_batches(max_chunksize=30)
     with SendContextFactory(ScaledClock(60.0)).open(plan, 7, 2) as context:
         happened = run_task(plan, encode_batches(rows, plan), context, follows=True)
-        return outputs.open(plan.run_id, context).write_all(cut_off(happened) if cut else happened)
+        return TaskWriter(outputs, plan.run_id, context).write_all(cut_off(happened) if cut else happened)
 
 
 def cut_off(happened: Iterator[TaskEvent]) -> Iterator[TaskEvent]:
@@ -92,7 +92,7 @@ def test_a_path_that_fails_later_stops_the_write_with_the_reason(klaviyo: Klaviy
     outputs = TaskOutputs(None, str(tmp_path / "receipts"))
     rows = pa.Table.from_pylist(people(200)).to_batches()
     with SendContextFactory(ScaledClock(600.0)).open(plan, 0, 0) as context:
-        writing = outputs.open(plan.run_id, context)
+        writing = TaskWriter(outputs, plan.run_id, context)
         (tmp_path / "receipts").rmdir()
         (tmp_path / "receipts").write_text("now a file")
         report = writing.write_all(run_task(plan, encode_batches(rows, plan), context, follows=True))

@@ -21,10 +21,10 @@ from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.runs.follow.follow_receipts import WAITING, follow_receipts
+from spark_klaviyo.runs.follow_receipts import WAITING, follow_receipts
 from spark_klaviyo.runs.outputs.crash_receipts import OPEN_RECEIPTS
 from spark_klaviyo.runs.outputs.results import ResultKind, result_batches
-from spark_klaviyo.runs.outputs.task_outputs import TaskOutputs
+from spark_klaviyo.runs.task_write import TaskOutputs, TaskWriter
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from spark_klaviyo.task.context import SendContextFactory
@@ -49,7 +49,7 @@ def leave_open(klaviyo: KlaviyoSimulator, place: Path, *, cut: bool = False) -> 
     with FAST.open(plan, 0, 0) as context:
         happened = run_task(plan, encode_batches(rows, plan), context, follows=True)
         try:
-            outputs.open(plan.run_id, context).write_all(dying(happened) if cut else happened)
+            TaskWriter(outputs, plan.run_id, context).write_all(dying(happened) if cut else happened)
         except KeyboardInterrupt:
             assert cut
 

@@ -16,8 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_klaviyo import WriteReport, WriteStopped, write_klaviyo
-from spark_klaviyo.runs.send_from_driver import BLOCK_BYTES, as_blocks
-from spark_klaviyo.runs.spark.connectivity import can_connect
+from spark_klaviyo.runs.send_from_driver import BLOCK_BYTES, as_blocks, can_connect
 from spark_klaviyo.simulator import KlaviyoSimulator
 
 if TYPE_CHECKING:

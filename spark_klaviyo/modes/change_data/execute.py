@@ -17,24 +17,20 @@ from spark_klaviyo.arrow.encoded import record_texts
 from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.core.stop import Stop
-from spark_klaviyo.deliver.jobs.poll import JobEnded
 from spark_klaviyo.encode.encoder import encode, encode_batches
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.modes.change_data.change_feed import KIND, ChangeKind, TaggedChanges, tag_changes
+from spark_klaviyo.modes.change_data.change_feed import KIND, ChangeKind, tag_changes
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.report.counts.task_report import TaskReport, merge
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.runs.confirm_deletion import read_confirmed
-from spark_klaviyo.runs.execute import conclude
-from spark_klaviyo.runs.follow.follow_jobs import follow_jobs
-from spark_klaviyo.runs.outputs.crash_receipts import CrashReceipts
-from spark_klaviyo.runs.outputs.results import ResultKind, Results, result_batches
-from spark_klaviyo.runs.run import Run, open_run
+from spark_klaviyo.runs.execute import conclude, finish, read_confirmed
+from spark_klaviyo.runs.outputs.results import result_batches
+from spark_klaviyo.runs.run import open_run
+from spark_klaviyo.runs.send_task import SendTask
 from spark_klaviyo.runs.spark.session import current_task
-from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.jobs import count_rejected
-from spark_klaviyo.task.run import TaskEvent, run_task
+from spark_klaviyo.task.run import TaskEvent
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -56,27 +52,12 @@ def write_changes(df: DataFrame, options: Options, run_id: str) -> WriteReport:
         template = f"{changes.deletion.template.name} (on_delete=delete)"
         changes = changes.with_deletes(read_confirmed(changes.deletes(), template, options))
     with open_run(changes.frame, changes.plan, options) as run:
-        results = _send(run, changes)
-        total = merge(results.reports)
-        run.outputs.append_staged(total.rejected)
-        run.outputs.append_ended(_follow(run, changes, results, total))
+        deletion = changes.deletion and replace(changes.deletion, workers=run.plan.workers)
+        results = run.run_tasks(run.df, ChangeTask(run.send_task(), deletion, options.change_column or ""), sort=KIND)
+        upserts = [job for job in results.jobs if job.partition_id < DELETES]
+        deletes = [job for job in results.jobs if job.partition_id >= DELETES]
+        total = finish(run, results, (run.plan, upserts), (deletion or run.plan, deletes))
     return conclude(run, total)
-
-
-def _send(run: Run, changes: TaggedChanges) -> Results:
-    deletion = changes.deletion and replace(changes.deletion, workers=run.plan.workers)
-    column, outputs = run.options.change_column or "", run.outputs
-    task = ChangeTask(run.plan, deletion, run.contexts, outputs.kinds, column, outputs.crash_receipts)
-    return run.run_tasks(run.df, task, sort=KIND)
-
-
-def _follow(run: Run, changes: TaggedChanges, results: Results, total: TaskReport) -> list[JobEnded]:
-    ends: list[JobEnded] = []
-    for plan, is_deletion in ((run.plan, False), (changes.deletion, True)):
-        jobs = [job for job in results.jobs if (job.partition_id >= DELETES) == is_deletion]
-        if plan is not None:
-            ends += follow_jobs(plan, jobs, total, run.contexts, run.outputs.add_reject)
-    return ends
 
 
 # --- inside a task --------------------------------------------------------------------------------
@@ -86,40 +67,33 @@ def _follow(run: Run, changes: TaggedChanges, results: Results, total: TaskRepor
 class ChangeTask:
     """Sends the tagged rows of one partition, and yields result rows; picklable."""
 
-    plan: WritePlan
+    task: SendTask
     deletion: WritePlan | None
-    contexts: SendContextFactory
-    kinds: frozenset[ResultKind]
     change_column: str
-    crash_receipts: CrashReceipts
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """What `mapInArrow` calls."""
-        task = current_task()
-        rows, stop = RowsByKind(batches), Stop()
-        width = len(self.plan.columns)
-        sending = [(self.plan, ChangeKind.UPSERT, 0, task.partition_id)]
+        own, rows, stop = self.task.plan, RowsByKind(batches), Stop()
+        sending = [(own, ChangeKind.UPSERT, 0, 0)]
         if self.deletion is not None:
-            sending.append((self.deletion, ChangeKind.DELETE, width, task.partition_id + DELETES))
-        for plan, kind, first, partition in sending:
+            sending.append((self.deletion, ChangeKind.DELETE, len(own.columns), DELETES))
+        for plan, kind, first, first_partition in sending:
             columns = list(range(first, first + len(plan.columns)))
             encoded = encode_batches((batch.select(columns) for batch in rows.of(kind)), plan)
-            with self.contexts.open(plan, partition, task.attempt, stop) as context:
-                events = self.crash_receipts.record(run_task(plan, encoded, context), context)
-                yield from result_batches(events, plan.run_id, self.kinds)
+            yield from self.task.send(plan, encoded, first_partition, stop)
             if stop.is_set():
                 return
-        yield from result_batches(self._count(rows, task.partition_id), self.plan.run_id, self.kinds)
+        yield from result_batches(self._count(rows, own), own.run_id, self.task.kinds)
 
-    def _count(self, rows: RowsByKind, partition: int) -> Iterator[TaskEvent]:
+    def _count(self, rows: RowsByKind, plan: WritePlan) -> Iterator[TaskEvent]:
         """The rows that are not sent: those of no known kind are rejected, the others skipped."""
-        report = TaskReport()
-        columns = list(range(len(self.plan.columns)))
+        report, partition = TaskReport(), current_task().partition_id
+        columns = list(range(len(plan.columns)))
         detail = UNKNOWN_KIND.format(self.change_column)
         for batch in rows.of(ChangeKind.UNKNOWN):
-            for number, record in enumerate(record_texts(encode(batch.select(columns), self.plan)), report.rows):
+            for number, record in enumerate(record_texts(encode(batch.select(columns), plan)), report.rows):
                 rejection = Rejection(number, record, RejectCode.BAD_VALUE, detail)
-                yield count_rejected(self.plan, rejection, report, partition)
+                yield count_rejected(plan, rejection, report, partition)
             report.rows += batch.num_rows
         for kind in ChangeKind:
             for batch in rows.of(kind) if kind.skipped_because else ():

@@ -30,11 +30,9 @@ from spark_klaviyo.plan.types import Field, Type, columns_of
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.execute import conclude, finish, send
-from spark_klaviyo.runs.outputs.outcome import judge_run
-from spark_klaviyo.runs.outputs.results import RESULT_DDL, Results
+from spark_klaviyo.runs.outputs.results import RESULT_DDL, Results, judge_run
 from spark_klaviyo.runs.run import Run, open_run
-from spark_klaviyo.runs.send_task import SendTask
-from spark_klaviyo.runs.spark.columns import sent_columns
+from spark_klaviyo.runs.send_task import SendTask, sent_columns
 from spark_klaviyo.task.run import run_task
 
 if TYPE_CHECKING:

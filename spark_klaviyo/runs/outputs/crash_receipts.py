@@ -15,9 +15,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from spark_klaviyo.core.models import Receipt
-from spark_klaviyo.datasets.parts import PartWriter
 from spark_klaviyo.datasets.schemas import RECEIPTS
-from spark_klaviyo.datasets.storage import Folder
+from spark_klaviyo.datasets.storage import Folder, PartWriter
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.report.counts.task_report import TaskReport

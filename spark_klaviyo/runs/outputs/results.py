@@ -1,19 +1,30 @@
-"""Result rows: what tasks hand back to the driver through Spark, as (kind, body) with a JSON body."""
+"""What becomes of a run's results: rows that tasks hand back through Spark, rows of datasets, and how the run ends.
+
+Result rows are (kind, body) with a JSON body.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timezone
 from enum import StrEnum
 
 import pyarrow as pa
 
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.deliver.jobs.poll import OpenJob
+from spark_klaviyo.options.choices import OnReject
+from spark_klaviyo.options.model import Options
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.report.counts.counters import COUNTERS
 from spark_klaviyo.report.counts.task_report import TaskReport
+from spark_klaviyo.report.errors import RowsRejected, WriteStopped
+from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.task.jobs import RejectedRow
-from spark_klaviyo.task.run import TaskEvent
+from spark_klaviyo.task.run import TaskEvent, too_many
 
 MOST_ROWS = 2_000  # result rows of one Arrow batch
 
@@ -37,21 +48,6 @@ _KINDS: dict[type, ResultKind] = {
     Receipt: ResultKind.RECEIPT,
     OpenJob: ResultKind.JOB,
 }
-
-
-def reject_row(run_id: str, rejected: RejectedRow) -> dict[str, object]:
-    """A row of the rejects dataset."""
-    rejection = rejected.rejection
-    return {
-        "run_id": run_id,
-        "partition_id": rejected.partition_id,
-        "record": rejection.record,
-        **rejected.identifiers,
-        "code": rejection.code,
-        "detail": rejection.detail,
-        "pointer": rejection.pointer,
-        "status": rejection.status,
-    }
 
 
 def result_batches(events: Iterable[TaskEvent], run_id: str, kinds: frozenset[ResultKind]) -> Iterator[pa.RecordBatch]:
@@ -96,3 +92,64 @@ class Results:
             self.jobs.append(OpenJob(**json.loads(body)))
         elif kind == ResultKind.IDENTITIES:
             self.identities.append(body)
+
+
+# --- rows of datasets -----------------------------------------------------------------------------
+
+
+def reject_row(run_id: str, rejected: RejectedRow) -> dict[str, object]:
+    """A row of the rejects dataset."""
+    rejection = rejected.rejection
+    return {
+        "run_id": run_id,
+        "partition_id": rejected.partition_id,
+        "record": rejection.record,
+        **rejected.identifiers,
+        "code": rejection.code,
+        "detail": rejection.detail,
+        "pointer": rejection.pointer,
+        "status": rejection.status,
+    }
+
+
+def run_row(report: WriteReport, options: Options) -> dict[str, object]:
+    """A row of the runs dataset."""
+    return {
+        "run_id": report.run_id,
+        "template": report.template,
+        **{name: getattr(report, name) for name in COUNTERS},
+        "seconds": report.seconds,
+        "started_at": _time(report.started),
+        "ended_at": _time(report.ended),
+        "stopped": ": ".join(report.stopped) if report.stopped else None,
+        "options": options.public(),
+    }
+
+
+def _time(epoch_seconds: float) -> datetime | None:
+    return datetime.fromtimestamp(epoch_seconds, timezone.utc) if epoch_seconds else None
+
+
+# --- how a run ends -------------------------------------------------------------------------------
+
+
+def judge_run(total: TaskReport, plan: WritePlan, failures: Sequence[str] = ()) -> TaskReport:
+    """The counts of all tasks, stopped where only the whole run shows the reason.
+
+    That is more rejects than `max_rejects`, or `failures`: datasets that could not be written.
+    """
+    if total.stopped is not None:
+        return total
+    if plan.max_rejects and too_many(plan.max_rejects, total.rejected, total.rows, final=True):
+        reason = f"more than {plan.max_rejects} of the rows were rejected (max_rejects)"
+        return replace(total, stopped=(StopCode.TOO_MANY_REJECTS, reason))
+    return replace(total, stopped=(StopCode.NOT_WRITTEN, "; ".join(failures))) if failures else total
+
+
+def return_or_raise(report: WriteReport, on_reject: OnReject) -> WriteReport:
+    """The report; raises `WriteStopped` or, with `on_reject=fail`, `RowsRejected`, which carry it."""
+    if report.stopped is not None:
+        raise WriteStopped(f"{report.stopped[1]} (run {report.run_id}): {report}", report)
+    if report.rejected and on_reject is OnReject.FAIL:
+        raise RowsRejected(f"{report} (run {report.run_id}); on_reject=keep only reports", report)
+    return report

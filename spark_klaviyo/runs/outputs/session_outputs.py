@@ -21,8 +21,7 @@ from spark_klaviyo.options.addresses import is_table
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.report import Reader, WriteReport
 from spark_klaviyo.runs.outputs.crash_receipts import CrashReceipts
-from spark_klaviyo.runs.outputs.results import RESULT_DDL, ResultKind, reject_row
-from spark_klaviyo.runs.outputs.run_row import run_row
+from spark_klaviyo.runs.outputs.results import RESULT_DDL, ResultKind, reject_row, run_row
 from spark_klaviyo.task.jobs import RejectedRow
 
 if TYPE_CHECKING:

@@ -1,1 +1,0 @@
-"""Following asynchronous jobs: those of the run itself, and those that earlier runs left open."""
