@@ -17,8 +17,8 @@ from spark_klaviyo.batching.screening import screen
 from spark_klaviyo.deliver.reads import ReadTarget, attributes_of
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.modes.mirror import identities
+from spark_klaviyo.modes.mirror.execute import ceiling, find_removals, hash_pages
 from spark_klaviyo.modes.mirror.identities import Hashes, IdentitySet
-from spark_klaviyo.modes.mirror.removals import ceiling, find_removals, hash_pages
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.pages.preview import MirrorSets
@@ -44,7 +44,7 @@ def preview_mirror(df: DataFrame, plan: WritePlan, options: Options) -> MirrorSe
         facts = list_facts(reader, plan.settings["list_id"])
         pages = list(hash_pages(members(reader, facts)))
         frame, plan = sent_columns(df, plan)
-        rows = _Rows(plan, IdentitySet(page.hashes for page in pages))
+        rows = _Rows(plan, IdentitySet(hashes for _, hashes in pages))
         for batch in encode_batches(arrow_batches(frame), plan):
             rows.add(batch)
         most = ceiling(options.max_removals, facts.members)

@@ -33,8 +33,7 @@ DRIVER = -1  # the partition number of what the calling process does
 def write_rows(df: DataFrame, options: Options, run_id: str) -> WriteReport:
     """Write every row of a DataFrame with the template; the report, or the error that the options ask for."""
     with open_run(df, make_plan(options, columns_of(df), run_id), options) as run:
-        results = send(run)
-        total = finish(run, results, (run.plan, results.jobs))
+        total = finish(run, send(run))
     return conclude(run, total)
 
 
@@ -73,11 +72,16 @@ def read_confirmed(deletes: DataFrame, template: str, options: Options) -> list[
 
 
 def finish(run: Run, results: Results, *followed: tuple[WritePlan, Sequence[OpenJob]]) -> TaskReport:
-    """After the tasks: fill the datasets and follow the jobs of each plan; the counts of all of it."""
+    """After the tasks: fill the datasets and follow the jobs; the counts of all of it.
+
+    `followed`: the jobs of each plan, where the run has several.
+    """
     total = merge(results.reports)
     with_job = sum(job.sequence >= 0 for job in results.jobs)  # jobs of earlier attempts have no receipt here
     run.outputs.append_staged(total.rejected, total.requests - with_job)
-    run.outputs.append_ended([end for plan, jobs in followed for end in _follow(run, plan, jobs, total)])
+    run.outputs.append_ended(
+        [end for plan, jobs in followed or [(run.plan, results.jobs)] for end in _follow(run, plan, jobs, total)]
+    )
     return total
 
 

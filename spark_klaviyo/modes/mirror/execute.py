@@ -7,22 +7,22 @@ identifier and might mean any member. Who joins the list while the run is under 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from spark_klaviyo.account.account import stopped_before_sending
-from spark_klaviyo.account.members import ListFacts, list_facts, members
+from spark_klaviyo.account.members import ListFacts, Page, list_facts, members
 from spark_klaviyo.account.reads import AccountReader, ReadFailed, open_reader
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.errors import OptionError, SchemaError
 from spark_klaviyo.modes.mirror import identities
-from spark_klaviyo.modes.mirror.identities import IdentitySet
-from spark_klaviyo.modes.mirror.removals import Removals, ceiling, find_removals, hash_pages
+from spark_klaviyo.modes.mirror.identities import Hashes, IdentitySet
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
@@ -136,29 +136,61 @@ def keep_all(rows: IdentitySet, unidentified: int, total: TaskReport, most: int 
 # --- removing -------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Removals:
+    """Members that no row is about: `count` of all `members`; `ids` are all of them, or as many as may be removed."""
+
+    members: int
+    count: int
+    ids: list[str]
+
+
+def hash_pages(pages: Iterable[Page]) -> Iterator[tuple[list[str], Hashes]]:
+    """Pages of members as their profile ids and the hashes of their identifiers."""
+    for page in pages:
+        yield [str(member["id"]) for member in page], identities.hash_people(page)
+
+
+def ceiling(max_removals: str, members: int) -> int:
+    """How many of so many members `max_removals` allows to remove: a number, or a share, rounded down."""
+    return int(members * float(max_removals[:-1]) / 100) if max_removals.endswith("%") else int(max_removals)
+
+
+def find_removals(pages: Iterable[tuple[list[str], Hashes]], rows: IdentitySet, most: int) -> Removals:
+    """Go through the members; those beyond `most` are counted, and their ids not held."""
+    total = count = 0
+    found: list[str] = []
+    for ids, hashes in pages:
+        missing = np.flatnonzero(~rows.contains(hashes))
+        total += len(ids)
+        count += len(missing)
+        found += [ids[index] for index in missing[: most - len(found)]]
+    return Removals(total, count, found)
+
+
 def _remove(run: Run, reader: AccountReader, facts: ListFacts, rows: IdentitySet, total: TaskReport) -> TaskReport:
     """Read the members and remove those that no row is about; the counts of both parts of the run."""
-    pages = hash_pages(members(reader, facts))
+    most = ceiling(run.options.max_removals, facts.members)
     try:
-        found = find_removals(pages, rows, ceiling(run.options.max_removals, facts.members))
+        found = find_removals(hash_pages(members(reader, facts)), rows, most)
     except ReadFailed as failed:
         reason = f"the list's members could not be read to the end: {failed}; nobody was removed"
         return replace(total, stopped=(failed.code, reason))
-    if found.too_many:
+    if found.count > most:
         reason = (
             f"{found.count:,} of the list's {found.members:,} members are not in the DataFrame, and "
-            f"max_removals={run.options.max_removals} lets {found.most:,} of {facts.members:,} go: rows were added, "
+            f"max_removals={run.options.max_removals} lets {most:,} of {facts.members:,} go: rows were added, "
             "nobody was removed"
         )
         return replace(total, stopped=(StopCode.TOO_MANY_REMOVALS, reason))
-    return merge([total, _send_removals(run, found)]) if found.ids else total
+    return merge([total, _send_removals(run, found.ids)]) if found.ids else total
 
 
-def _send_removals(run: Run, found: Removals) -> TaskReport:
+def _send_removals(run: Run, profile_ids: list[str]) -> TaskReport:
     settings = {"list_id": run.plan.settings["list_id"]}
     options = run.options.for_template("remove_profile_ids_from_list", settings, max_rejects=None)
     plan = make_plan(options, [Field("id", Type("string"))], run.plan.run_id)
-    ids = pa.RecordBatch.from_arrays([pa.array(found.ids, pa.string())], names=["id"])
+    ids = pa.RecordBatch.from_arrays([pa.array(profile_ids, pa.string())], names=["id"])
     report, receipts = TaskReport(), list[Receipt]()
     with run.contexts.open(plan, REMOVALS, 0) as context:
         for event in run_task(plan, encode_batches([ids], plan), context):
