@@ -9,11 +9,10 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from spark_klaviyo.core.clock import SystemClock
+from spark_klaviyo.core.clock import Clock, Stop
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Quota
 from spark_klaviyo.core.policy import Policy
-from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.reads import Document, NoDocument, Reader, ReadTarget
 from spark_klaviyo.http.transport import Transport
@@ -72,7 +71,7 @@ def open_reader(options: Options, *, attempts: int | None = None, base_url: str 
         workers=READERS,
         proxy=options.proxy,
     )
-    clock, stop = SystemClock(), Stop()
+    clock, stop = Clock(), Stop()
     limiter = RateLimiter(clock) if options.rate_limit == Quota(()) else LocalRateLimiter(clock)
     policy = Policy(attempts=attempts or options.attempts, longest_wait_seconds=options.longest_wait_seconds)
     reader = AccountReader(Reader(policy, SendContext(transport, limiter, clock, stop, random.random)), stop)

@@ -14,8 +14,8 @@ from spark_klaviyo.batching.dedupe import superseded
 from spark_klaviyo.batching.encoded_rows import gathered
 from spark_klaviyo.batching.groups import params_of
 from spark_klaviyo.batching.screening import rejected_as_too_large, screen
+from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.models import Batch, EncodedRows, Rejection
-from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.request.envelopes import envelope
 from spark_klaviyo.report.counts.task_report import TaskReport

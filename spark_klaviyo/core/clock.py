@@ -1,40 +1,72 @@
-"""Time as a value that is passed in, so that tests can bring their own clock."""
+"""Time, so that tests can bring their own, and a stop signal that wakes every thread that waits on it."""
 
 from __future__ import annotations
 
+import threading
 import time
+import weakref
 from datetime import datetime, timezone
-from typing import Protocol
 
-from spark_klaviyo.core.stop import Stop
-
-
-class Clock(Protocol):
-    """Monotonic seconds, the UTC time, and a sleep that a stop interrupts."""
-
-    def now(self) -> float:
-        """Monotonic seconds."""
-
-    def wall(self) -> datetime:
-        """The current UTC time."""
-
-    def wait(self, seconds: float, stop: Stop) -> bool:
-        """Sleep; True as soon as stopped, False when the time has passed."""
+from spark_klaviyo.core.codes import StopCode
 
 
-class SystemClock:
-    """The machine's time."""
+class Stop:
+    """A one-way flag that any thread may set; the first reason is kept.
+
+    A child stops when its parent does, with the same reason; a parent does not stop with its child.
+    """
+
+    def __init__(self, parent: Stop | None = None) -> None:
+        self._event = threading.Event()
+        self._lock = threading.Lock()
+        self._children: weakref.WeakSet[Stop] = weakref.WeakSet()
+        self.code: StopCode | None = None
+        self.message = ""
+        if parent is not None:
+            with parent._lock:
+                parent._children.add(self)
+                reason = parent.reason
+            if reason is not None:
+                self.set(*reason)
+
+    @property
+    def reason(self) -> tuple[StopCode, str] | None:
+        """Code and message; None until it is set."""
+        return None if self.code is None else (self.code, self.message)
+
+    def set(self, code: StopCode, message: str = "") -> None:
+        """Stop for this reason; later calls change nothing. The message must hold no key, body or value of a row."""
+        with self._lock:
+            if self._event.is_set():
+                return
+            self.code, self.message = code, message
+            self._event.set()
+            children = list(self._children)
+        for child in children:
+            child.set(code, message)
+
+    def is_set(self) -> bool:
+        """Whether it has been set."""
+        return self._event.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep for at most so many real seconds; True as soon as it is set."""
+        return self._event.wait(max(seconds, 0.0))
+
+
+class Clock:
+    """The machine's time; passed in wherever time matters."""
 
     def now(self) -> float:
         """Monotonic seconds."""
         return time.monotonic()
 
     def wall(self) -> datetime:
-        """The machine's UTC time."""
+        """The current UTC time."""
         return datetime.now(timezone.utc)
 
     def wait(self, seconds: float, stop: Stop) -> bool:
-        """Sleep, or wake at once when stopped."""
+        """Sleep; True as soon as stopped, False when the time has passed."""
         return stop.wait(seconds)
 
 

@@ -232,16 +232,38 @@ class Rejection:
         return f"Rejection(row={self.row}, code={self.code}, status={self.status})"
 
 
-KEY = True  # marks a column of the receipts
+# Rows of datasets: each field says its type in Spark's DDL, what it holds, and whether it is a `KEY`, a column that
+# every version has written (`datasets.schemas`).
+KEY = True
+
+
+@dataclass(frozen=True, repr=False)
+class RejectedRow:
+    """A rejected row with its identifiers: a row of the rejects dataset."""
+
+    run_id: Annotated[str, "string", "names the run", KEY]
+    partition_id: Annotated[int, "int", "Spark's partition the row belongs to"]
+    record: Annotated[
+        str,
+        "string",
+        "the row as it was mapped, as JSON; repair it and write it with record_column=record (of a row that a catalog "
+        "or coupon job refused only the id is known)",
+        KEY,
+    ]
+    email: Annotated[str | None, "string", "identifier, where the row has it"]
+    phone_number: Annotated[str | None, "string", "identifier, where the row has it"]
+    external_id: Annotated[str | None, "string", "identifier, where the row has it"]
+    id: Annotated[str | None, "string", "Klaviyo's id, where the row has it"]
+    code: Annotated[str, "string", "why, as one word: Klaviyo's or the package's", KEY]
+    detail: Annotated[str, "string", "why, in words; may repeat a value of the row"]
+    pointer: Annotated[str, "string", "JSON pointer of the offence"]
+    status: Annotated[int | None, "int", "HTTP status of the refusal; null where none refused it"]
+    row: int  # of a `Rejection`; no column
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of one request; never holds a value of a row. Times are UTC, RFC 3339.
-
-    It is a row of the receipts dataset as well: each field says its type in Spark's DDL, what it holds, and whether it
-    is a `KEY`, one that every version has written (`datasets.schemas`).
-    """
+    """What became of one request, a row of the receipts dataset; never a value of a row. Times are UTC, RFC 3339."""
 
     run_id: Annotated[str, "string", "names the run", KEY]
     partition_id: Annotated[int, "int", "Spark's partition the request belongs to", KEY]

@@ -12,7 +12,7 @@ from typing import get_type_hints
 
 import pyarrow as pa
 
-from spark_klaviyo.core.models import Receipt
+from spark_klaviyo.core.models import Receipt, RejectedRow
 from spark_klaviyo.report.counts.counters import COUNTERS
 
 
@@ -39,28 +39,14 @@ _ARROW = {
     "map<string,string>": pa.map_(pa.string(), pa.string()),
 }
 
-RECEIPTS = tuple(
-    Column(name, *hint.__metadata__) for name, hint in get_type_hints(Receipt, include_extras=True).items()
-)
-REJECTS = (
-    Column("run_id", "string", "names the run", key=True),
-    Column("partition_id", "int", "Spark's partition the row belongs to"),
-    Column(
-        "record",
-        "string",
-        "the row as it was mapped, as JSON; repair it and write it with record_column=record (of a row that a catalog "
-        "or coupon job refused only the id is known)",
-        key=True,
-    ),
-    Column("email", "string", "identifier, where the row has it"),
-    Column("phone_number", "string", "identifier, where the row has it"),
-    Column("external_id", "string", "identifier, where the row has it"),
-    Column("id", "string", "Klaviyo's id, where the row has it"),
-    Column("code", "string", "why, as one word: Klaviyo's or the package's", key=True),
-    Column("detail", "string", "why, in words; may repeat a value of the row"),
-    Column("pointer", "string", "JSON pointer of the offence"),
-    Column("status", "int", "HTTP status of the refusal; null where none refused it"),
-)
+
+def _columns_of(row: type) -> tuple[Column, ...]:
+    hints = get_type_hints(row, include_extras=True).items()
+    return tuple(Column(name, *hint.__metadata__) for name, hint in hints if hasattr(hint, "__metadata__"))
+
+
+RECEIPTS = _columns_of(Receipt)
+REJECTS = _columns_of(RejectedRow)
 RUNS = (
     Column("run_id", "string", "names the run", key=True),
     Column("template", "string", "the endpoint template, or manual", key=True),

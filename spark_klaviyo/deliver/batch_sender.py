@@ -9,10 +9,9 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from spark_klaviyo.core.clock import rfc3339
+from spark_klaviyo.core.clock import Stop, rfc3339
 from spark_klaviyo.core.codes import ReceiptOutcome, RejectCode
 from spark_klaviyo.core.models import Batch, Receipt, Reply
-from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import Attempt, Delivery, SendContext
 from spark_klaviyo.deliver.isolate import Isolated, id_of, isolate, reject_all, rejections
 from spark_klaviyo.http.documents import Fault, faults, first_detail, job_id

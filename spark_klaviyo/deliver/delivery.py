@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from spark_klaviyo.core.clock import Clock
+from spark_klaviyo.core.clock import Clock, Stop
 from spark_klaviyo.core.models import Batch, Receipt, Rejection, Reply
-from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.http.transport import SupportsSend
 from spark_klaviyo.ratelimit.limiter import RateLimiter
 
@@ -62,8 +61,3 @@ class Delivery:
     def job_id(self) -> str | None:
         """The job that the request started, if any."""
         return self.receipt.job_id if self.receipt is not None else None
-
-    @property
-    def rows(self) -> int:
-        """The number of rows that this delivery settles."""
-        return self.delivered + self.accepted + self.unsent + len(self.rejections)

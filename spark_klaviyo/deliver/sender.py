@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
+from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Batch
-from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.batch_sender import BatchSender
 from spark_klaviyo.deliver.delivery import Delivery, SendContext
 from spark_klaviyo.plan.model import SendSpec

@@ -21,7 +21,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from spark_klaviyo.core.choices import KeyIn
-from spark_klaviyo.core.clock import Clock, SystemClock, rfc3339
+from spark_klaviyo.core.clock import Clock, rfc3339
 from spark_klaviyo.core.codes import Failure
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Reply
 from spark_klaviyo.core.policy import Policy
@@ -134,7 +134,7 @@ class Transport:
         self._credentials, self._key_in = credentials, key_in
         self._seconds = timeout_seconds
         self._timeout = (min(timeout_seconds, CONNECT_SECONDS), timeout_seconds)
-        self._clock: Clock = clock or SystemClock()
+        self._clock = clock or Clock()
         self._session = _session(headers, workers)
         self._auth = _Authorization(credentials, key_in)
         self._settings = _request_settings(self._session, self._base_url, proxy)

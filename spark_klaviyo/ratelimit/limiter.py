@@ -7,9 +7,8 @@ import threading
 from bisect import bisect_right, insort
 from collections.abc import Callable
 
-from spark_klaviyo.core.clock import Clock, SystemClock
+from spark_klaviyo.core.clock import Clock, Stop
 from spark_klaviyo.core.models import Quota, Reply
-from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.http.headers import WindowStatus, listed_quota, retry_after_seconds, window_status
 from spark_klaviyo.ratelimit.competing_traffic import CompetingTraffic
 from spark_klaviyo.ratelimit.windows import RollingWindow
@@ -165,7 +164,7 @@ class RateLimiter:
     """
 
     def __init__(self, clock: Clock | None = None) -> None:
-        self.clock: Clock = clock or SystemClock()
+        self.clock = clock or Clock()
 
     def acquire(self, route: str, quota: Quota, stop: Stop) -> bool:
         """Wait for a permit; False when stopped first."""

@@ -18,10 +18,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from spark_klaviyo.core.clock import Clock
+from spark_klaviyo.core.clock import Clock, Stop
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Quota, Reply
-from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.ratelimit.limiter import LocalRateLimiter, RateLimiter
 
 MOST_LINE_BYTES = 1_000_000

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from spark_klaviyo.core.codes import ReceiptOutcome, jobs_can_be_followed
+from spark_klaviyo.core.models import RejectedRow
 from spark_klaviyo.deliver.jobs.poll import JobEnded, OpenJob
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.entrypoints import EntryPoint
@@ -22,7 +23,7 @@ from spark_klaviyo.runs.send_from_driver import Task
 from spark_klaviyo.runs.send_task import SendTask, encoded_in_tasks, sent_columns
 from spark_klaviyo.state.compare import compare_with_state
 from spark_klaviyo.task.context import TaskContext
-from spark_klaviyo.task.jobs import RejectedRow, poll_jobs
+from spark_klaviyo.task.jobs import poll_jobs
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row

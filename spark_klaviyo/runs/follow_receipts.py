@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from spark_klaviyo.core.choices import Api
 from spark_klaviyo.core.codes import ReceiptOutcome
-from spark_klaviyo.core.models import Receipt
+from spark_klaviyo.core.models import Receipt, RejectedRow
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, missing_keys
 from spark_klaviyo.datasets.spark_storage import STAGING
 from spark_klaviyo.datasets.storage import Folder, PartWriter
@@ -32,10 +32,10 @@ from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.outputs.crash_receipts import OPEN_RECEIPTS
-from spark_klaviyo.runs.outputs.results import ResultKind, reject_row, return_or_raise
+from spark_klaviyo.runs.outputs.results import ResultKind, return_or_raise
 from spark_klaviyo.runs.task_write import TaskOutputs
 from spark_klaviyo.task.context import SendContextFactory
-from spark_klaviyo.task.jobs import OPEN_JOB, RejectedRow, poll_jobs
+from spark_klaviyo.task.jobs import OPEN_JOB, poll_jobs
 
 Row = Mapping[str, object]
 Key = tuple[object, ...]  # names a request
@@ -113,7 +113,7 @@ class _Follower:
             for event in poll_jobs(plan, jobs, context, report):
                 now = context.clock.now()
                 if isinstance(event, RejectedRow):
-                    self._add_reject(reject_row(run_id, event), now)
+                    self._add_reject(asdict(event), now)
                     continue
                 for row in by_job[event.job.job_id]:
                     self._add_receipt({**row, "outcome": event.outcome, "detail": event.reason}, now)

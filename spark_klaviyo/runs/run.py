@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import StopCode
-from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.options.choices import SendFrom
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan

@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -101,30 +101,20 @@ def tasks_can_connect(spark: Any, plan: WritePlan) -> bool:
     """Whether a task of this session can connect to the plan's host, or to a proxy on the way."""
     key = (str(getattr(spark, "session_id", id(spark))), plan.base_url)
     if key not in _results:
-        _results[key] = _try_in_task(spark, ConnectTask(plan.base_url, plan.proxy))
+        frame = spark.range(1, numPartitions=1)
+        try:
+            frame = frame.mapInArrow(partial(_connect, plan.base_url, plan.proxy), "connected boolean")
+            _results[key] = bool(frame.collect()[0]["connected"])
+        except spark_errors():  # a task that cannot even run sends nothing either
+            _results[key] = False
     return _results[key]
 
 
-def _try_in_task(spark: Any, task: ConnectTask) -> bool:
-    try:
-        rows = spark.range(1, numPartitions=1).mapInArrow(task, "connected boolean").collect()
-    except spark_errors():  # a task that cannot even run sends nothing either
-        return False
-    return bool(rows[0]["connected"])
-
-
-@dataclass(frozen=True)
-class ConnectTask:
-    """Tries the addresses from inside a task; picklable."""
-
-    url: str
-    proxy: str | None
-
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """What `mapInArrow` calls."""
-        for _ in batches:
-            proxies = [self.proxy, *(os.environ.get(name) for name in PROXIES)]
-            yield pa.RecordBatch.from_pydict({"connected": [can_connect([self.url, *filter(None, proxies)])]})
+def _connect(url: str, proxy: str | None, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Try the addresses from inside a task."""
+    for _ in batches:
+        proxies = [proxy, *(os.environ.get(name) for name in PROXIES)]
+        yield pa.RecordBatch.from_pydict({"connected": [can_connect([url, *filter(None, proxies)])]})
 
 
 def can_connect(urls: list[str], seconds: float = CONNECT_SECONDS) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from spark_klaviyo.arrow.encoded import ENCODED_DDL, SPARK_ENCODED
-from spark_klaviyo.core.stop import Stop
+from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import column_names
@@ -47,25 +48,18 @@ class SendTask:
         task = current_task()
         with self.contexts.open(plan, first_partition + task.partition_id, task.attempt, stop) as context:
             events = self.crash_receipts.record(run_task(plan, encoded, context), context)
-            yield from result_batches(events, plan.run_id, self.kinds)
-
-
-@dataclass(frozen=True)
-class EncodeTask:
-    """Encodes the rows of one partition; picklable."""
-
-    plan: WritePlan
-
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """What `mapInArrow` calls."""
-        for encoded in encode_batches(batches, self.plan):
-            columns = [column.cast(field.type) for column, field in zip(encoded.columns, SPARK_ENCODED, strict=True)]
-            yield pa.RecordBatch.from_arrays(columns, schema=SPARK_ENCODED)
+            yield from result_batches(events, self.kinds)
 
 
 def encoded_in_tasks(frame: DataFrame, plan: WritePlan) -> DataFrame:
     """The encoded rows of a DataFrame of `sent_columns`; nothing is evaluated yet."""
-    return frame.mapInArrow(EncodeTask(plan), ENCODED_DDL)
+    return frame.mapInArrow(partial(_encode, plan), ENCODED_DDL)
+
+
+def _encode(plan: WritePlan, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for encoded in encode_batches(batches, plan):
+        columns = [column.cast(field.type) for column, field in zip(encoded.columns, SPARK_ENCODED, strict=True)]
+        yield pa.RecordBatch.from_arrays(columns, schema=SPARK_ENCODED)
 
 
 def sent_columns(df: DataFrame, plan: WritePlan) -> tuple[DataFrame, WritePlan]:

@@ -13,7 +13,7 @@ from itertools import chain
 import pyarrow as pa
 
 from spark_klaviyo.core.codes import StopCode
-from spark_klaviyo.core.models import Receipt
+from spark_klaviyo.core.models import Receipt, RejectedRow
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS, Column
 from spark_klaviyo.datasets.storage import Folder, PartWriter
 from spark_klaviyo.deliver.delivery import SendContext
@@ -23,10 +23,9 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.outputs.crash_receipts import OPEN_RECEIPTS, part_stem
-from spark_klaviyo.runs.outputs.results import judge_run, reject_row, return_or_raise, run_row
+from spark_klaviyo.runs.outputs.results import judge_run, return_or_raise, run_row
 from spark_klaviyo.runs.spark.session import current_task
 from spark_klaviyo.task.context import SendContextFactory
-from spark_klaviyo.task.jobs import RejectedRow
 from spark_klaviyo.task.run import TaskEvent, run_task
 
 
@@ -83,7 +82,7 @@ class TaskWriter:
     """
 
     def __init__(self, outputs: TaskOutputs, run_id: str, context: SendContext) -> None:
-        self._run_id, self._context = run_id, context
+        self._context = context
         stem = part_stem(run_id, context)
         self._rejects = _part_writer(outputs.rejects_path, REJECTS, stem)
         # a receipt says that a job has ended and need not be followed, so the rows that it refused are written first
@@ -118,7 +117,7 @@ class TaskWriter:
 
     def _write(self, event: TaskEvent) -> None:
         if isinstance(event, RejectedRow) and self._rejects is not None:
-            self._rejects.add(reject_row(self._run_id, event), self._context.clock.now())
+            self._rejects.add(asdict(event), self._context.clock.now())
         elif isinstance(event, Receipt) and event.job_id is None:
             self._append(event)
         elif isinstance(event, Receipt) and self._open_receipts is not None:

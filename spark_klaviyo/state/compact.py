@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -23,20 +23,13 @@ MANY_FILES = 2_000  # beyond which a run compacts the state before it begins
 FILES = 8
 
 
-@dataclass(frozen=True)
-class WriteFiles:
-    """Writes the rows of a partition to one Parquet file and yields its name; picklable."""
-
-    path: str
-    stem: str
-
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """What `mapInArrow` calls."""
-        held = [batch for batch in batches if batch.num_rows]
-        name = f"{self.stem}{uuid.uuid4().hex[:12]}{PARQUET}"
-        if held:
-            Folder.at(self.path).write(name, pa.Table.from_batches(held).cast(SCHEMA))
-            yield pa.RecordBatch.from_pydict({"name": [name]})
+def write_file(path: str, stem: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Write the rows of a partition to one Parquet file and yield its name."""
+    held = [batch for batch in batches if batch.num_rows]
+    name = f"{stem}{uuid.uuid4().hex[:12]}{PARQUET}"
+    if held:
+        Folder.at(path).write(name, pa.Table.from_batches(held).cast(SCHEMA))
+        yield pa.RecordBatch.from_pydict({"name": [name]})
 
 
 def compact_state(spark: Any, state_path: str) -> int:
@@ -74,7 +67,9 @@ def compact_locked(spark: Any, folder: Folder, path: str) -> int:
     """
     old = folder.names()
     stem = f"{COMPACT}{uuid.uuid4().hex[:12]}-"
-    written = _kept_rows(spark, path).coalesce(FILES).mapInArrow(WriteFiles(path, stem), "name string").collect()
+    written = (
+        _kept_rows(spark, path).coalesce(FILES).mapInArrow(partial(write_file, path, stem), "name string").collect()
+    )
     for name in sorted(old, key=lambda name: name.startswith(JOBS)):
         folder.delete(name)  # what jobs refused goes last: without it their rows would count as delivered
     for name in set(folder.names_with(stem)) - {row["name"] for row in written}:

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
-from spark_klaviyo.core.clock import Clock, SystemClock
-from spark_klaviyo.core.stop import Stop
+from spark_klaviyo.core.clock import Clock, Stop
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.http.transport import Transport
 from spark_klaviyo.plan.model import WritePlan
@@ -33,7 +32,7 @@ class SendContextFactory:
     unknown.
     """
 
-    clock: Clock = field(default_factory=SystemClock)
+    clock: Clock = field(default_factory=Clock)
     rate_limit_server: RateLimitAddress | None = None
     share: float | None = 1.0
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Any
 
 from spark_klaviyo.core import exact_json
+from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import jobs_can_be_followed
 from spark_klaviyo.core.json_paths import get
-from spark_klaviyo.core.models import Rejection
-from spark_klaviyo.core.stop import Stop
+from spark_klaviyo.core.models import RejectedRow, Rejection
 from spark_klaviyo.deliver.jobs.poll import JobEnded, OpenJob, RowsFailed, job_events
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
@@ -25,32 +26,20 @@ IDENTIFIERS = ("email", "phone_number", "external_id", "id")  # they join a reje
 OPEN_JOB = "its job was not followed to the end"
 
 
-@dataclass(frozen=True)
-class RejectedRow:
-    """A rejected row with what the rejects dataset keeps of it; its repr shows no value of the row."""
-
-    rejection: Rejection
-    identifiers: dict[str, str | None]
-    partition_id: int
-
-    def __repr__(self) -> str:
-        return f"RejectedRow({self.rejection!r})"
-
-
 def count_rejected(plan: WritePlan, rejection: Rejection, report: TaskReport, partition_id: int) -> RejectedRow:
     """Count a rejected row, and find the identifiers in its record."""
     identifiers = identifiers_of(plan.template, rejection.record)
     report.reject(rejection, partition_id=partition_id, identifiers=identifiers, run_id=plan.run_id)
-    return RejectedRow(rejection, identifiers, partition_id)
+    return RejectedRow(run_id=plan.run_id, partition_id=partition_id, **identifiers, **vars(rejection))
 
 
-def identifiers_of(template: Template, record: str) -> dict[str, str | None]:
+def identifiers_of(template: Template, record: str) -> dict[str, Any]:
     """The email, phone number, external id and id of a record (JSON text); None for those that it lacks."""
     try:
         value = exact_json.loads(record)
     except (ValueError, RecursionError):
         return dict.fromkeys(IDENTIFIERS)
-    found: dict[str, str | None] = {}
+    found: dict[str, Any] = {}
     for name in IDENTIFIERS:
         paths = [known.json_path for known in template.fields if known.name.rpartition(".")[2] == name]
         text = get(value, paths[0] if paths else (name,))

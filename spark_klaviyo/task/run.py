@@ -13,14 +13,14 @@ import pyarrow as pa
 
 from spark_klaviyo.batching.assembler import BatchAssembler
 from spark_klaviyo.core.codes import StopCode, jobs_can_be_followed
-from spark_klaviyo.core.models import Receipt, Rejection
+from spark_klaviyo.core.models import Receipt, RejectedRow, Rejection
 from spark_klaviyo.deliver.delivery import Delivery
 from spark_klaviyo.deliver.jobs.poll import JobEnded, OpenJob
 from spark_klaviyo.deliver.sender import deliver
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.task.context import TaskContext
-from spark_klaviyo.task.jobs import OPEN_JOB, RejectedRow, count_rejected, poll_jobs
+from spark_klaviyo.task.jobs import OPEN_JOB, count_rejected, poll_jobs
 from spark_klaviyo.task.lookups import Lookups
 from spark_klaviyo.task.resume import ResumeFilter
 

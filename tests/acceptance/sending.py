@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from spark_klaviyo.core.models import Receipt
+from spark_klaviyo.core.models import Receipt, RejectedRow
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.encode.rows import arrow_batches
 from spark_klaviyo.entrypoints.read import options_at
@@ -24,7 +24,6 @@ from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.recorded import RecordedRequest
 from spark_klaviyo.task.context import SendContextFactory
-from spark_klaviyo.task.jobs import RejectedRow
 from spark_klaviyo.task.run import TaskEvent, run_task
 from tests.core.scaled_clock import ScaledClock
 

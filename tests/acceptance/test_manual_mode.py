@@ -60,7 +60,7 @@ def test_a_row_without_the_value_that_its_url_needs_is_rejected_alone(klaviyo: K
     rows: list[Row] = [{"sku": "a"}, {"sku": None}, {"sku": " "}]
     sent = send(klaviyo, rows, rows_as=rows_as, url=f"{SINK}/{{sku}}", method="PUT")
     assert [request.path for request in sent.requests] == [f"{SINK}/a"]
-    assert [row.rejection.code for row in sent.rejected] == ["missing_field"] * 2
+    assert [row.code for row in sent.rejected] == ["missing_field"] * 2
 
 
 def test_a_value_that_would_change_the_path_is_rejected(klaviyo: KlaviyoSimulator) -> None:

@@ -224,4 +224,4 @@ def test_a_bad_row_is_rejected_and_the_others_arrive(klaviyo: KlaviyoSimulator) 
     rows: list[Row] = [*PEOPLE, {"email": "no address", "first_name": "X", "level": 1}]
     sent = send(klaviyo, rows, **ADD)
     assert (sent.report.delivered, sent.report.reasons) == (2, {"bad_email": 1})
-    assert json.loads(sent.rejected[0].rejection.record)["attributes"]["email"] == "no address"
+    assert json.loads(sent.rejected[0].record)["attributes"]["email"] == "no address"

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Batch, EncodedRows, Envelope, Quota, Span
 from spark_klaviyo.core.policy import RESEND, Policy
 from spark_klaviyo.core.secrets import Credentials, Secret
-from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.sender import deliver
 from spark_klaviyo.http.transport import Transport

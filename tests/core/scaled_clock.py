@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from datetime import datetime, timedelta, timezone
 
-from spark_klaviyo.core.stop import Stop
+from spark_klaviyo.core.clock import Clock, Stop
 
 
-class ScaledClock:
+class ScaledClock(Clock):
     """`speed` simulated seconds pass in each real one. Picklable on one host."""
 
     def __init__(self, speed: float) -> None:

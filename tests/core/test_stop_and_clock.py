@@ -7,9 +7,8 @@ import threading
 
 import pytest
 
-from spark_klaviyo.core.clock import SystemClock, rfc3339
+from spark_klaviyo.core.clock import Clock, Stop, rfc3339
 from spark_klaviyo.core.codes import StopCode
-from spark_klaviyo.core.stop import Stop
 from tests.core.scaled_clock import ScaledClock
 
 
@@ -30,8 +29,8 @@ def test_children_stop_with_their_parent_and_a_parent_not_with_its_child() -> No
     assert Stop(parent).code == "interrupted"
 
 
-@pytest.mark.parametrize("clock", [SystemClock(), ScaledClock(10.0)])
-def test_a_stop_wakes_a_sleeper_at_once(clock: SystemClock | ScaledClock) -> None:
+@pytest.mark.parametrize("clock", [Clock(), ScaledClock(10.0)])
+def test_a_stop_wakes_a_sleeper_at_once(clock: Clock | ScaledClock) -> None:
     parent, woken = Stop(), list[bool]()
     child = Stop(parent)
     thread = threading.Thread(target=lambda: woken.append(clock.wait(600.0, child)))
@@ -50,5 +49,5 @@ def test_a_scaled_clock_runs_faster_and_can_be_pickled() -> None:
 
 
 def test_times_are_written_in_utc_with_a_fixed_length() -> None:
-    assert len(rfc3339(SystemClock().wall())) == len("2026-01-01T00:00:00.000000Z")
-    assert rfc3339(SystemClock().wall()).endswith("Z")
+    assert len(rfc3339(Clock().wall())) == len("2026-01-01T00:00:00.000000Z")
+    assert rfc3339(Clock().wall()).endswith("Z")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from datetime import datetime, timedelta, timezone
 
-from spark_klaviyo.core.stop import Stop
+from spark_klaviyo.core.clock import Clock, Stop
 
 
-class VirtualClock:
+class VirtualClock(Clock):
     """Each wait advances the time at once and returns. Thread-safe."""
 
     def __init__(self) -> None:

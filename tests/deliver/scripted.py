@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import Failure
 from spark_klaviyo.core.models import Batch, EncodedRows, Envelope, Limits, Quota, Reply, Span
 from spark_klaviyo.core.policy import RESEND, Policy, ResendRule
-from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.deliver.delivery import Delivery, SendContext
 from spark_klaviyo.deliver.sender import deliver
 from spark_klaviyo.plan.model import SendSpec
@@ -144,6 +144,11 @@ def batches(*sizes: int) -> Iterator[Batch]:
         spans = [Span(held, 0, middle), Span(held, middle, size)] if middle else [Span(held, 0, size)]
         yield Batch(sequence, tuple(spans), ENVELOPE)
         first += size
+
+
+def settled_rows(delivery: Delivery) -> int:
+    """The number of rows that a delivery settles."""
+    return delivery.delivered + delivery.accepted + delivery.unsent + len(delivery.rejections)
 
 
 def context_of(account: Account, *, limiter: RateLimiter | None = None, stop: Stop | None = None) -> SendContext:

@@ -69,7 +69,7 @@ def observed(sent: Sent, url: str) -> Observed:
     ]
     report = sent.report
     counts = (report.delivered, report.accepted, report.rejected, report.skipped, report.resent)
-    return str((requests, counts, [one.rejection.code for one in sent.rejected], report.warnings)).replace(url, "")
+    return str((requests, counts, [one.code for one in sent.rejected], report.warnings)).replace(url, "")
 
 
 def lost_answers(name: str, choice: str) -> Observed:

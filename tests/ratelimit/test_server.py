@@ -11,10 +11,9 @@ from contextlib import closing
 
 import pytest
 
-from spark_klaviyo.core.clock import SystemClock
+from spark_klaviyo.core.clock import Clock, Stop
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Quota, Reply
-from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.ratelimit.limiter import LocalRateLimiter, RateLimiter
 from spark_klaviyo.ratelimit.server import (
     Heartbeat,
@@ -180,7 +179,7 @@ def test_a_task_that_reaches_no_server_goes_on_with_its_share_within_seconds(cli
         fallback = CountingLimiter()
         address = RateLimitAddress("127.0.0.1", int(silent.getsockname()[1]), b"x")
         began = time.monotonic()
-        assert RemoteRateLimiter(clients.client(address), fallback, SystemClock()).acquire("POST /x", QUOTA, Stop())
+        assert RemoteRateLimiter(clients.client(address), fallback, Clock()).acquire("POST /x", QUOTA, Stop())
     assert time.monotonic() - began < 3.0
     assert fallback.permits == 1
 
@@ -195,7 +194,7 @@ def test_a_task_whose_server_goes_away_goes_on_with_its_share(clients: Clients) 
 
         thread = threading.Thread(target=hang_up)
         thread.start()
-        task = RemoteRateLimiter(clients.client(address), fallback, SystemClock())
+        task = RemoteRateLimiter(clients.client(address), fallback, Clock())
         assert [task.acquire("POST /x", QUOTA, Stop()) for _ in range(3)] == [True] * 3
         task.observe("POST /x", Reply(202))
         thread.join()

@@ -14,8 +14,8 @@ import pytest
 
 from spark_klaviyo import OptionError, RowsRejected, follow_klaviyo
 from spark_klaviyo.cli.main import main
+from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.models import Receipt
-from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.datasets.spark_storage import STAGING
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.entrypoints.read import options_at
@@ -105,7 +105,7 @@ def test_a_run_killed_while_it_followed_its_jobs_is_found_in_its_staging_locatio
     rows = pa.Table.from_pylist(people(100)).to_batches()
     with FAST.open(plan, 0, 0) as context:
         happened = run_task(plan, encode_batches(rows, plan), context)
-        results = list(result_batches(happened, "run", frozenset(ResultKind) - {ResultKind.REJECT}))
+        results = list(result_batches(happened, frozenset(ResultKind) - {ResultKind.REJECT}))
     (tmp_path / STAGING / "run").mkdir(parents=True)
     pq.write_table(pa.Table.from_batches(results), tmp_path / STAGING / "run" / "part-0.parquet")
     assert follow(klaviyo, tmp_path).delivered == 100
@@ -121,7 +121,7 @@ def test_rejected_rows_of_a_killed_run_are_recovered_from_its_staging_location_o
     rows = pa.Table.from_pylist([*people(20), {"email": "bad", "first_name": "B"}]).to_batches()
     with FAST.open(plan, 0, 0) as context:
         happened = run_task(plan, encode_batches(rows, plan), context)
-        results = list(result_batches(happened, "run", frozenset(ResultKind)))
+        results = list(result_batches(happened, frozenset(ResultKind)))
     (receipts / STAGING / "run").mkdir(parents=True)
     pq.write_table(pa.Table.from_batches(results), receipts / STAGING / "run" / "part-0.parquet")
 

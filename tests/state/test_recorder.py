@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_klaviyo.arrow.encoded import FINGERPRINT, ROW_STATUS
-from spark_klaviyo.core.stop import Stop
+from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
@@ -203,7 +203,7 @@ def test_where_a_resend_could_do_harm_rows_in_flight_when_a_task_was_killed_are_
         cut_off(plan, people(2))
         ran = run_attempt(plan, people(5), 1)
         assert ran.codes == ["in_doubt", "in_doubt"]
-        assert [row.identifiers["email"] for row in ran.rejected] == ["p0@example.com", "p1@example.com"]
+        assert [row.email for row in ran.rejected] == ["p0@example.com", "p1@example.com"]
         assert ran.report.adds_up()
         assert len(klaviyo.profiles) == ran.report.delivered == 3
         always = plan_with_state(klaviyo, state_at(tmp_path), NAMES, template="create_profile", resend="always")

@@ -9,7 +9,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from spark_klaviyo.core.clock import Clock
-from spark_klaviyo.core.models import Receipt
+from spark_klaviyo.core.models import Receipt, RejectedRow
 from spark_klaviyo.deliver.jobs.poll import JobEnded, OpenJob
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.entrypoints.read import options_at
@@ -21,7 +21,6 @@ from spark_klaviyo.plan.types import Field, read_type
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.task.context import SendContextFactory
-from spark_klaviyo.task.jobs import RejectedRow
 from spark_klaviyo.task.run import TaskEvent, run_task
 from tests.core.scaled_clock import ScaledClock
 
@@ -60,7 +59,7 @@ class Ran:
 
     @property
     def codes(self) -> list[str]:
-        return [one.rejection.code for one in self.rejected]
+        return [one.code for one in self.rejected]
 
     def whole(self) -> WriteReport:
         """The report as an entry point returns it; raises when the counts do not add up."""

@@ -38,7 +38,7 @@ def test_people_who_are_not_on_the_list_are_rejected(klaviyo: KlaviyoSimulator) 
     ran = unsubscribe(klaviyo, rows, list_id=LIST)
     assert (ran.report.accepted, ran.report.rejected) == (130, 2)
     assert ran.codes == ["not_on_list"] * 2
-    assert {one.identifiers["email"] for one in ran.rejected} == {"elsewhere@example.com", "unknown@example.com"}
+    assert {one.email for one in ran.rejected} == {"elsewhere@example.com", "unknown@example.com"}
     assert not any("elsewhere" in body or "unknown" in body for body in unsubscribed(klaviyo))
 
 
@@ -56,7 +56,7 @@ def test_the_list_of_each_row_is_the_one_that_counts(klaviyo: KlaviyoSimulator) 
     ]
     ran = unsubscribe(klaviyo, rows, list_id="column:list")
     assert (ran.report.accepted, ran.codes) == (2, ["not_on_list"])
-    assert ran.rejected[0].rejection.row == 2
+    assert ran.rejected[0].row == 2
 
 
 def test_without_a_list_no_members_are_read(klaviyo: KlaviyoSimulator) -> None:

@@ -67,7 +67,7 @@ ONE_FAILED = complete(completed_count=2, failed_count=1)
 def test_several_errors_of_one_row_reject_it_once() -> None:
     done = ran(ONE_FAILED, error("e1", P0), error("e2", P0, "another"), error("e3", {**P0, "email": "P0@Example.com "}))
     assert counts(done) == (2, 0, 1)
-    assert [(one.identifiers["email"], one.rejection.detail) for one in done.rejected] == [("p0@example.com", "bad")]
+    assert [(one.email, one.detail) for one in done.rejected] == [("p0@example.com", "bad")]
 
 
 def test_an_error_that_comes_twice_counts_once() -> None:
@@ -89,8 +89,8 @@ def test_an_error_that_comes_twice_counts_once() -> None:
 def test_a_payload_is_read_whatever_its_form(payload: object) -> None:
     done = ran(ONE_FAILED, error("e1", payload))
     assert counts(done) == (2, 0, 1)
-    assert done.rejected[0].identifiers["email"] == "p0@example.com"
-    assert json.loads(done.rejected[0].rejection.record) == {"type": "profile", "attributes": P0}
+    assert done.rejected[0].email == "p0@example.com"
+    assert json.loads(done.rejected[0].record) == {"type": "profile", "attributes": P0}
 
 
 @pytest.mark.parametrize(

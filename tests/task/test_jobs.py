@@ -45,9 +45,9 @@ def test_rows_that_a_job_names_are_rejected_alone(klaviyo: KlaviyoSimulator) -> 
     klaviyo.inject(Fault("job_row_errors", identifiers=("p3@example.com", "p17@example.com"), detail="No such thing"))
     ran = run(klaviyo, people(20), max_rows=10)
     assert (ran.report.delivered, ran.report.rejected) == (18, 2)
-    assert {one.identifiers["email"] for one in ran.rejected} == {"p3@example.com", "p17@example.com"}
-    assert {one.rejection.detail for one in ran.rejected} == {"No such thing"}
-    record = json.loads(ran.rejected[0].rejection.record)
+    assert {one.email for one in ran.rejected} == {"p3@example.com", "p17@example.com"}
+    assert {one.detail for one in ran.rejected} == {"No such thing"}
+    record = json.loads(ran.rejected[0].record)
     assert record["type"] == "profile"
     assert record["attributes"]["first_name"].startswith("N")
 
@@ -56,7 +56,7 @@ def test_all_pages_of_import_errors_are_read(klaviyo: KlaviyoSimulator) -> None:
     klaviyo.inject(Fault("job_row_errors"), Fault("import_errors_pages", page_size=2))
     ran = run(klaviyo, people(700), encoded_rows=700, rate_limit="none")
     assert (ran.report.delivered, ran.report.rejected) == (0, 700)
-    assert len({one.identifiers["email"] for one in ran.rejected}) == 700
+    assert len({one.email for one in ran.rejected}) == 700
     assert asked(klaviyo, ERRORS) == 350
     assert outcomes(ran) == {"rejected"}
 
@@ -217,8 +217,8 @@ def test_rows_that_a_catalog_job_names_by_id_are_rejected(klaviyo: KlaviyoSimula
     ran = run(klaviyo, ITEMS, template="bulk_create_catalog_items")
     assert (ran.report.delivered, ran.report.rejected) == (5, 1)
     refused = ran.rejected[0]
-    assert (refused.identifiers["id"], refused.identifiers["external_id"]) == ("$custom:::$default:::I2", "I2")
-    assert refused.rejection.detail == "An item exists."
+    assert (refused.id, refused.external_id) == ("$custom:::$default:::I2", "I2")
+    assert refused.detail == "An item exists."
 
 
 def test_many_catalog_jobs_are_polled_by_list_too(klaviyo: KlaviyoSimulator) -> None:

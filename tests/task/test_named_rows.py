@@ -42,7 +42,7 @@ def test_unknown_ids_of_a_list_call_are_rejected_by_name_and_the_others_arrive(
     before = len(klaviyo.requests)
     ran = run(klaviyo, [{"id": one} for one in mixed], template=template, list_id=NEWSLETTER)
     assert (ran.report.delivered, ran.report.rejected) == (200, 25)
-    assert sorted(one.identifiers["id"] or "" for one in ran.rejected) == unknown
+    assert sorted(one.id or "" for one in ran.rejected) == unknown
     assert len(klaviyo.requests) - before <= 6  # a sentence is cut short, so not all are named at once
 
 
@@ -51,7 +51,7 @@ def test_an_unknown_item_among_links_is_rejected_alone(klaviyo: KlaviyoSimulator
     rows: list[Row] = [{"id": one} for one in ("I1", "NOPE", "I2")]
     ran = run(klaviyo, rows, template="add_items_to_catalog_category", category_id="C1")
     assert (ran.report.delivered, ran.report.rejected, ran.report.stopped) == (2, 1, None)
-    assert [one.rejection.row for one in ran.rejected] == [1]
+    assert [one.row for one in ran.rejected] == [1]
 
 
 def test_an_unknown_category_stops_the_write_at_once(klaviyo: KlaviyoSimulator) -> None:
@@ -144,7 +144,7 @@ def test_a_record_of_no_event_or_of_two_is_refused_before_it_is_sent(klaviyo: Kl
     made = '{"type":"event-bulk-create","attributes":{"profile":%s,"events":{"data":[%s]}}}'
     rows: list[Row] = [{"record": made % (person, ",".join([event] * many))} for many in (count, 1)]
     ran = run(klaviyo, rows, template="bulk_create_events", record_column="record")
-    assert [one.rejection.row for one in ran.rejected] == [0]
+    assert [one.row for one in ran.rejected] == [0]
     assert (ran.report.accepted, ran.report.rejected, len(klaviyo.events)) == (1, 1, 1)
 
 
@@ -171,4 +171,4 @@ def test_a_row_whose_person_was_looked_up_is_rejected_with_its_own_identifiers(k
     rows: list[Row] = [{"email": f"p{n}@example.com"} for n in range(2)]
     ran = run(klaviyo, rows, template="remove_profiles_from_list", list_id=NEWSLETTER, attempts=2)
     assert ran.codes == ["unavailable"] * 2
-    assert [one.identifiers["email"] for one in ran.rejected] == ["p0@example.com", "p1@example.com"]
+    assert [one.email for one in ran.rejected] == ["p0@example.com", "p1@example.com"]

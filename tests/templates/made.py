@@ -10,8 +10,8 @@ from datetime import date, datetime
 import pyarrow as pa
 
 from spark_klaviyo.batching.assembler import BatchAssembler
+from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.models import Batch, Rejection
-from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.encode.rows import arrow_batches
 from spark_klaviyo.entrypoints.read import options_at

@@ -14,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 
 from spark_klaviyo.arrow.encoded import record_texts
+from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.models import Rejection
-from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.encode.encoder import encode, encode_batches
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.modes.change_data.change_feed import KIND, ChangeKind, tag_changes
@@ -83,7 +83,7 @@ class ChangeTask:
             yield from self.task.send(plan, encoded, first_partition, stop)
             if stop.is_set():
                 return
-        yield from result_batches(self._count(rows, own), own.run_id, self.task.kinds)
+        yield from result_batches(self._count(rows, own), self.task.kinds)
 
     def _count(self, rows: RowsByKind, plan: WritePlan) -> Iterator[TaskEvent]:
         """The rows that are not sent: those of no known kind are rejected, the others skipped."""

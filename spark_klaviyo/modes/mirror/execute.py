@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,6 +33,7 @@ from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.execute import conclude, finish, send
 from spark_klaviyo.runs.outputs.results import RESULT_DDL, Results, judge_run
 from spark_klaviyo.runs.run import Run, open_run
+from spark_klaviyo.runs.send_from_driver import Task
 from spark_klaviyo.runs.send_task import SendTask, sent_columns
 from spark_klaviyo.task.run import run_task
 
@@ -59,7 +61,7 @@ def write_mirror(df: DataFrame, options: Options, run_id: str) -> WriteReport:
     with open_reader(options) as reader:
         facts = _read_list(reader, plan)
         with open_run(df, plan, options) as run:
-            results = send(run, IdentifyingTask if run.plan.state is None else None)
+            results = send(run, _also_identifying if run.plan.state is None else None)
             if not any(report.rows or report.stopped for report in results.reports):
                 run.outputs.remove_staging()
                 raise SchemaError(EMPTY)
@@ -88,25 +90,23 @@ def _read_list(reader: AccountReader, plan: WritePlan) -> ListFacts:
 # --- who is in the DataFrame ----------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class IdentifyingTask:
-    """A sending task that also yields who its rows are; picklable."""
+def _also_identifying(task: SendTask) -> Task:
+    return partial(_send_and_identify, task)
 
-    task: SendTask
 
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """What `mapInArrow` calls."""
-        plan, packed = self.task.plan, list[str]()
+def _send_and_identify(task: SendTask, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """What a sending task yields, and who its rows are."""
+    plan, packed = task.plan, list[str]()
 
-        def encoded() -> Iterator[pa.RecordBatch]:
-            for batch in encode_batches(batches, plan):
-                packed.append(identities.pack(identities.hash_rows(batch, plan)))
-                yield batch
+    def encoded() -> Iterator[pa.RecordBatch]:
+        for batch in encode_batches(batches, plan):
+            packed.append(identities.pack(identities.hash_rows(batch, plan)))
+            yield batch
 
-        for results in replace(self.task, encode=False)(encoded()):
-            yield results
-            yield identities.to_results(packed)
-            packed.clear()
+    for results in task.send(plan, encoded()):
+        yield results
+        yield identities.to_results(packed)
+        packed.clear()
 
 
 def _identities(run: Run, results: Results) -> tuple[IdentitySet, int]:
@@ -115,7 +115,7 @@ def _identities(run: Run, results: Results) -> tuple[IdentitySet, int]:
         return identities.unpack(results.identities)
     # with a state the sending tasks see only rows that are new, so all rows are read again
     frame, plan = sent_columns(run.df, run.plan)
-    frame = frame.coalesce(run.options.tasks).mapInArrow(identities.IdentityTask(plan), RESULT_DDL)
+    frame = frame.coalesce(run.options.tasks).mapInArrow(partial(identities.identify, plan), RESULT_DDL)
     return identities.unpack(row["body"] for row in frame.collect())
 
 

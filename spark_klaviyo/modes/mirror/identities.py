@@ -12,7 +12,6 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -166,13 +165,7 @@ def to_results(packed: list[str]) -> pa.RecordBatch:
     return result_batch([(ResultKind.IDENTITIES, text) for text in packed])
 
 
-@dataclass(frozen=True)
-class IdentityTask:
-    """Yields who the rows of one partition are, and sends nothing; picklable."""
-
-    plan: WritePlan
-
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """What `mapInArrow` calls."""
-        for encoded in encode_batches(batches, self.plan):
-            yield to_results([pack(hash_rows(encoded, self.plan))])
+def identify(plan: WritePlan, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Who the rows of one partition are, as result rows."""
+    for encoded in encode_batches(batches, plan):
+        yield to_results([pack(hash_rows(encoded, plan))])

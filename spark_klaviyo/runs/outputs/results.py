@@ -14,7 +14,7 @@ from enum import StrEnum
 import pyarrow as pa
 
 from spark_klaviyo.core.codes import StopCode
-from spark_klaviyo.core.models import Receipt
+from spark_klaviyo.core.models import Receipt, RejectedRow
 from spark_klaviyo.deliver.jobs.poll import OpenJob
 from spark_klaviyo.options.choices import OnReject
 from spark_klaviyo.options.model import Options
@@ -23,7 +23,6 @@ from spark_klaviyo.report.counts.counters import COUNTERS
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.errors import RowsRejected, WriteStopped
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.task.jobs import RejectedRow
 from spark_klaviyo.task.run import TaskEvent, too_many
 
 MOST_ROWS = 2_000  # result rows of one Arrow batch
@@ -50,13 +49,14 @@ _KINDS: dict[type, ResultKind] = {
 }
 
 
-def result_batches(events: Iterable[TaskEvent], run_id: str, kinds: frozenset[ResultKind]) -> Iterator[pa.RecordBatch]:
+def result_batches(events: Iterable[TaskEvent], kinds: frozenset[ResultKind]) -> Iterator[pa.RecordBatch]:
     """Arrow batches of result rows, of the given kinds only, handed over as the events occur."""
     rows: list[tuple[str, str]] = []
     for event in events:
         kind = _KINDS.get(type(event))
         if kind in kinds:
-            rows.append((kind, _body(event, run_id)))
+            is_report = isinstance(event, TaskReport)
+            rows.append((kind, event.to_json() if is_report else json.dumps(asdict(event), ensure_ascii=False)))
         if len(rows) >= MOST_ROWS:
             yield result_batch(rows)
             rows = []
@@ -67,13 +67,6 @@ def result_batch(rows: list[tuple[str, str]]) -> pa.RecordBatch:
     """Result rows as one Arrow batch."""
     columns = [pa.array([row[position] for row in rows], pa.string()) for position in range(2)]
     return pa.RecordBatch.from_arrays(columns, schema=RESULT_SCHEMA)
-
-
-def _body(event: TaskEvent, run_id: str) -> str:
-    if isinstance(event, TaskReport):
-        return event.to_json()
-    row = reject_row(run_id, event) if isinstance(event, RejectedRow) else asdict(event)
-    return json.dumps(row, ensure_ascii=False)
 
 
 @dataclass
@@ -95,21 +88,6 @@ class Results:
 
 
 # --- rows of datasets -----------------------------------------------------------------------------
-
-
-def reject_row(run_id: str, rejected: RejectedRow) -> dict[str, object]:
-    """A row of the rejects dataset."""
-    rejection = rejected.rejection
-    return {
-        "run_id": run_id,
-        "partition_id": rejected.partition_id,
-        "record": rejection.record,
-        **rejected.identifiers,
-        "code": rejection.code,
-        "detail": rejection.detail,
-        "pointer": rejection.pointer,
-        "status": rejection.status,
-    }
 
 
 def run_row(report: WriteReport, options: Options) -> dict[str, object]:

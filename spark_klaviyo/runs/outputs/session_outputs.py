@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from spark_klaviyo.core.models import Receipt
+from spark_klaviyo.core.models import Receipt, RejectedRow
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS, Column, ddl
 from spark_klaviyo.datasets.spark_storage import Dataset, Staging, plain_rows, spark_errors
 from spark_klaviyo.deliver.jobs.poll import JobEnded
@@ -21,8 +21,7 @@ from spark_klaviyo.options.addresses import is_table
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.report import Reader, WriteReport
 from spark_klaviyo.runs.outputs.crash_receipts import CrashReceipts
-from spark_klaviyo.runs.outputs.results import RESULT_DDL, ResultKind, reject_row, run_row
-from spark_klaviyo.task.jobs import RejectedRow
+from spark_klaviyo.runs.outputs.results import RESULT_DDL, ResultKind, run_row
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -102,9 +101,8 @@ class SessionOutputs:
         """Add a row that its job refused; rows are appended in chunks."""
         if self.rejects is None:
             return
-        row = reject_row(self.run_id, rejected)
-        self._chunk.append(tuple(row[column.name] for column in REJECTS))
-        self._chunk_bytes += len(rejected.rejection.record)
+        self._chunk.append(tuple(getattr(rejected, column.name) for column in REJECTS))
+        self._chunk_bytes += len(rejected.record)
         if len(self._chunk) >= CHUNK_ROWS or self._chunk_bytes >= CHUNK_BYTES:
             self._flush()
 
