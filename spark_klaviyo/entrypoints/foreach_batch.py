@@ -16,7 +16,7 @@ from spark_klaviyo.options.choices import Progress
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.report.errors import RowsRejected, WriteStopped
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.runs.spark.session import query_id_of
+from spark_klaviyo.runs.session import query_id_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

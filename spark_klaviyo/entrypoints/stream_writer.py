@@ -18,7 +18,7 @@ from spark_klaviyo.entrypoints.micro_batch import batch_run_id, log_report
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.runs.spark.session import current_task
+from spark_klaviyo.runs.session import current_task
 from spark_klaviyo.runs.task_write import TaskWrite
 
 try:  # the class decides, never the version

@@ -16,7 +16,7 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.runs.send_from_driver import arrow_batches
 from spark_klaviyo.runs.send_task import sent_columns
-from spark_klaviyo.runs.spark.session import choose_worker_python
+from spark_klaviyo.runs.session import choose_worker_python
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -17,7 +17,7 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import columns_of
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.runs.outputs.results import Results, judge_run, return_or_raise
+from spark_klaviyo.runs.results import Results, judge_run, return_or_raise
 from spark_klaviyo.runs.run import INTERRUPTED, Run, open_run
 from spark_klaviyo.runs.send_from_driver import Task
 from spark_klaviyo.runs.send_task import SendTask, encoded_in_tasks, sent_columns

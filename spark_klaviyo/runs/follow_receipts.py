@@ -31,9 +31,8 @@ from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.runs.outputs.crash_receipts import OPEN_RECEIPTS
-from spark_klaviyo.runs.outputs.results import ResultKind, return_or_raise
-from spark_klaviyo.runs.task_write import TaskOutputs
+from spark_klaviyo.runs.results import ResultKind, return_or_raise
+from spark_klaviyo.runs.task_write import OPEN_RECEIPTS, TaskOutputs
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.jobs import OPEN_JOB, poll_jobs
 

@@ -22,7 +22,7 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.ratelimit.server import RateLimitServer
 from spark_klaviyo.report.counts.counters import Counters
 from spark_klaviyo.report.progress import ProgressDisplay, open_progress
-from spark_klaviyo.runs.spark import session
+from spark_klaviyo.runs import session
 from spark_klaviyo.task.context import SendContextFactory
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from spark_klaviyo.datasets.spark_storage import spark_errors
 from spark_klaviyo.options.choices import SendFrom
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.runs.outputs.results import RESULT_DDL, Results
-from spark_klaviyo.runs.outputs.session_outputs import SessionOutputs
-from spark_klaviyo.runs.spark import session
+from spark_klaviyo.runs import session
+from spark_klaviyo.runs.results import RESULT_DDL, Results
+from spark_klaviyo.runs.session_outputs import SessionOutputs
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

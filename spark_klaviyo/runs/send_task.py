@@ -14,9 +14,9 @@ from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import column_names
-from spark_klaviyo.runs.outputs.crash_receipts import CrashReceipts
-from spark_klaviyo.runs.outputs.results import ResultKind, result_batches
-from spark_klaviyo.runs.spark.session import current_task
+from spark_klaviyo.runs.results import ResultKind, result_batches
+from spark_klaviyo.runs.session import current_task
+from spark_klaviyo.runs.task_write import CrashReceipts
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.run import run_task
 

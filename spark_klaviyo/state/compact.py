@@ -67,9 +67,8 @@ def compact_locked(spark: Any, folder: Folder, path: str) -> int:
     """
     old = folder.names()
     stem = f"{COMPACT}{uuid.uuid4().hex[:12]}-"
-    written = (
-        _kept_rows(spark, path).coalesce(FILES).mapInArrow(partial(write_file, path, stem), "name string").collect()
-    )
+    files = _kept_rows(spark, path).coalesce(FILES).mapInArrow(partial(write_file, path, stem), "name string")
+    written = files.collect()
     for name in sorted(old, key=lambda name: name.startswith(JOBS)):
         folder.delete(name)  # what jobs refused goes last: without it their rows would count as delivered
     for name in set(folder.names_with(stem)) - {row["name"] for row in written}:

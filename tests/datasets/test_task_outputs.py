@@ -11,8 +11,7 @@ import pytest
 
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.runs.outputs.crash_receipts import OPEN_RECEIPTS
-from spark_klaviyo.runs.task_write import TaskOutputs, TaskWriter
+from spark_klaviyo.runs.task_write import OPEN_RECEIPTS, TaskOutputs, TaskWriter
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from spark_klaviyo.task.context import SendContextFactory

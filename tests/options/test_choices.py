@@ -26,7 +26,7 @@ from spark_klaviyo.plan.types import Field, Type
 from spark_klaviyo.report.counts.counters import Counters
 from spark_klaviyo.report.errors import RowsRejected
 from spark_klaviyo.report.progress import open_progress
-from spark_klaviyo.runs.outputs.results import return_or_raise
+from spark_klaviyo.runs.results import return_or_raise
 from spark_klaviyo.runs.send_from_driver import sends_from_driver
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
 from tests.acceptance.sending import KEY, LIST, SINK, Row, Sent, send

@@ -22,8 +22,8 @@ from spark_klaviyo import (
     write_klaviyo,
 )
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS
-from spark_klaviyo.runs.outputs.crash_receipts import OPEN_RECEIPTS
-from spark_klaviyo.runs.outputs.session_outputs import CHUNK_ROWS
+from spark_klaviyo.runs.session_outputs import CHUNK_ROWS
+from spark_klaviyo.runs.task_write import OPEN_RECEIPTS
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 

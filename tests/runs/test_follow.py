@@ -22,9 +22,8 @@ from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.follow_receipts import WAITING, follow_receipts
-from spark_klaviyo.runs.outputs.crash_receipts import OPEN_RECEIPTS
-from spark_klaviyo.runs.outputs.results import ResultKind, result_batches
-from spark_klaviyo.runs.task_write import TaskOutputs, TaskWriter
+from spark_klaviyo.runs.results import ResultKind, result_batches
+from spark_klaviyo.runs.task_write import OPEN_RECEIPTS, TaskOutputs, TaskWriter
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from spark_klaviyo.task.context import SendContextFactory

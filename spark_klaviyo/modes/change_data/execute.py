@@ -25,10 +25,10 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.execute import conclude, finish, read_confirmed
-from spark_klaviyo.runs.outputs.results import result_batches
+from spark_klaviyo.runs.results import result_batches
 from spark_klaviyo.runs.run import open_run
 from spark_klaviyo.runs.send_task import SendTask
-from spark_klaviyo.runs.spark.session import current_task
+from spark_klaviyo.runs.session import current_task
 from spark_klaviyo.task.jobs import count_rejected
 from spark_klaviyo.task.run import TaskEvent
 

@@ -31,7 +31,7 @@ from spark_klaviyo.plan.types import Field, Type, columns_of
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.execute import conclude, finish, send
-from spark_klaviyo.runs.outputs.results import RESULT_DDL, Results, judge_run
+from spark_klaviyo.runs.results import RESULT_DDL, Results, judge_run
 from spark_klaviyo.runs.run import Run, open_run
 from spark_klaviyo.runs.send_from_driver import Task
 from spark_klaviyo.runs.send_task import SendTask, sent_columns

@@ -24,7 +24,7 @@ from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.errors import SchemaError
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.runs.outputs.results import ResultKind, result_batch
+from spark_klaviyo.runs.results import ResultKind, result_batch
 from spark_klaviyo.screen import values
 
 KINDS = ("id", "email", "phone_number", "external_id")

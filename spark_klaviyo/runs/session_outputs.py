@@ -20,8 +20,8 @@ from spark_klaviyo.deliver.jobs.poll import JobEnded
 from spark_klaviyo.options.addresses import is_table
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.report import Reader, WriteReport
-from spark_klaviyo.runs.outputs.crash_receipts import CrashReceipts
-from spark_klaviyo.runs.outputs.results import RESULT_DDL, ResultKind, run_row
+from spark_klaviyo.runs.results import RESULT_DDL, ResultKind, run_row
+from spark_klaviyo.runs.task_write import CrashReceipts
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
