@@ -84,7 +84,7 @@ class Dataset(SparkLocation):
         try:
             found = self._found_columns()
             if found is None and (self.table or jvm_of(self.spark) is None):
-                self.append_rows([])
+                self.append([])
                 return True
             if found is None:
                 make_directory(self.spark, self.location)
@@ -104,8 +104,10 @@ class Dataset(SparkLocation):
             )
         return True
 
-    def append(self, frame: DataFrame) -> None:
-        """Add rows; columns are matched by name."""
+    def append(self, frame: DataFrame | list[tuple[object, ...]]) -> None:
+        """Add rows, a bounded number where they are a list; columns of a DataFrame are matched by name."""
+        if isinstance(frame, list):
+            frame = self.spark.createDataFrame(plain_rows(frame), ddl(self.columns))
         rows = frame.select([column.name for column in self.columns])
         if not self.table:
             self._append_files(rows)
@@ -113,10 +115,6 @@ class Dataset(SparkLocation):
             rows.select(self.spark.table(self.table).columns).write.insertInto(self.table)
         else:
             rows.write.mode("append").saveAsTable(self.table)
-
-    def append_rows(self, rows: list[tuple[object, ...]]) -> None:
-        """Add a bounded number of rows from this process; none make an empty dataset."""
-        self.append(self.spark.createDataFrame(plain_rows(rows), ddl(self.columns)))
 
     def _append_files(self, rows: DataFrame) -> None:
         """Append Parquet files, while other runs may append to the same directory.

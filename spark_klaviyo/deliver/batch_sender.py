@@ -22,7 +22,6 @@ from spark_klaviyo.http.judge import (
     ReplyRules,
     RequestRefused,
     RetryState,
-    TooLarge,
     Verdict,
     Wait,
     is_success,
@@ -101,7 +100,7 @@ class BatchSender:
             if verdict is None or isinstance(verdict, Halt):
                 emit(self._stopped(request, verdict, sum(rest.rows for rest in pending)))
                 return
-            if not isinstance(verdict, (RequestRefused, TooLarge)):
+            if not isinstance(verdict, RequestRefused):
                 emit(self._final(request, verdict))
                 continue
             refusals += 1
@@ -169,14 +168,14 @@ class BatchSender:
         names_the_path = words & set(unquote(request.batch.envelope.path).split("/"))
         return not names_the_path and (request.batch.rows > 1 or bool(self._spec.params))
 
-    def _isolate(self, batch: Batch, verdict: RequestRefused | TooLarge) -> Isolated:
-        if isinstance(verdict, RequestRefused):
-            template = self._spec.template
+    def _isolate(self, batch: Batch, verdict: RequestRefused) -> Isolated:
+        template = self._spec.template
+        if verdict.status != 413:
             return isolate(batch, verdict.faults, template.rows_pointer, template.unique_id_field)
         return Isolated({}, batch.halves()) if batch.rows > 1 else Isolated({0: TOO_LARGE})
 
-    def _refused(self, request: Request, isolated: Isolated, verdict: RequestRefused | TooLarge) -> Delivery:
-        detail = first_detail(verdict.faults) if isinstance(verdict, RequestRefused) else ""
+    def _refused(self, request: Request, isolated: Isolated, verdict: RequestRefused) -> Delivery:
+        detail = first_detail(verdict.faults)
         rejected = rejections(request.batch, isolated.rejected, request.reply.status)
         delivery = replace(self._delivery(request, ReceiptOutcome.REFUSED, detail), rejections=rejected)
         if not isolated.already_stored:

@@ -50,15 +50,10 @@ class Wait:
 
 @dataclass(frozen=True)
 class RequestRefused:
-    """The body was read and refused; the faults may name rows."""
+    """The body was read and refused; the faults may name rows. With status 413 it is larger than the server takes."""
 
     status: int
     faults: tuple[Fault, ...]
-
-
-@dataclass(frozen=True)
-class TooLarge:
-    """The body is larger than the server takes."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +72,7 @@ class Halt:
     message: str
 
 
-Verdict = Done | Wait | RequestRefused | TooLarge | Reject | Halt
+Verdict = Done | Wait | RequestRefused | Reject | Halt
 ANY_ENDPOINT = ReplyRules()
 
 
@@ -142,7 +137,7 @@ def judge(reply: Reply, state: RetryState, policy: Policy, roll: float, rules: R
             _in_doubt(text) if may_have_committed(reply) and not rules.may_resend else _retry(text, state, policy, roll)
         )
     if reply.status == 413:
-        return TooLarge()
+        return RequestRefused(413, ())
     return _halt(reply, reply.status, found, rules) or _refusal(reply.status, found)
 
 

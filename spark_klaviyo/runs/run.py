@@ -98,7 +98,7 @@ def open_run(df: DataFrame, plan: WritePlan, options: Options) -> Iterator[Run]:
     """Open a run. Raises `OptionError` where its datasets or its state cannot be used, before anything is sent."""
     session.choose_worker_python(df)
     spark = session.session_of(df)
-    outputs = SessionOutputs.open(spark, options, plan.run_id)
+    outputs = SessionOutputs(spark, options, plan.run_id)
     from_driver = sends_from_driver(df, plan, options)
     tasks = 1 if from_driver else _sending_tasks(df, plan, options)
     if from_driver:  # as many requests in flight as all tasks would have

@@ -2,14 +2,13 @@
 
 The one action that sends also stages the tasks' result rows; datasets are filled from there. Receipts of requests with
 a job are written when the job has ended, so that every request has one row. A run that is killed before leaves them in
-the staging location, or where its tasks wrote them at once (`crash_receipts`), for `follow_klaviyo`.
+the staging location, or where its tasks wrote them at once (`CrashReceipts`), for `follow_klaviyo`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -30,39 +29,27 @@ CHUNK_ROWS, CHUNK_BYTES = 5_000, 16_000_000
 NOT_REMOVED = "the staging location of this run could not be removed and holds rejected rows; delete it yourself: {}"
 
 
-@dataclass
 class SessionOutputs:
-    """The datasets of one run. `failures`: those that could not be written after everything was sent."""
+    """The datasets of one run that the options ask for. Raises `OptionError` where one cannot be written.
 
-    run_id: str
-    rejects: Dataset | None
-    receipts: Dataset | None
-    runs: Dataset | None
-    staging: Staging | None
-    crash_receipts: CrashReceipts
-    failures: list[str] = field(default_factory=list)
-    _empty: set[str] = field(default_factory=set)  # options of datasets without a file
-    _chunk: list[tuple[object, ...]] = field(default_factory=list)
-    _chunk_bytes: int = 0
+    `failures`: those that could not be written after everything was sent.
+    """
 
-    @staticmethod
-    def open(spark: Any, options: Options, run_id: str) -> SessionOutputs:
-        """What the options ask for. Raises `OptionError` where it cannot be written."""
-        rejects = _dataset(spark, "rejects_path", options.rejects_path, REJECTS)
-        receipts = _dataset(spark, "receipts_path", options.receipts_path, RECEIPTS)
-        runs = _dataset(spark, "runs_path", options.runs_path, RUNS)
-        locations = [one.location for one in (receipts, rejects) if one is not None]
+    def __init__(self, spark: Any, options: Options, run_id: str) -> None:
+        self._spark, self.run_id = spark, run_id
+        self.rejects = _dataset(spark, "rejects_path", options.rejects_path, REJECTS)
+        self.receipts = _dataset(spark, "receipts_path", options.receipts_path, RECEIPTS)
+        self.runs = _dataset(spark, "runs_path", options.runs_path, RUNS)
+        self.failures: list[str] = []
+        self._chunk: list[tuple[object, ...]] = []
+        self._chunk_bytes = 0
+        locations = [one.location for one in (self.receipts, self.rejects) if one is not None]
         beside = min(locations, key=is_table, default=None)  # a path where there is one
-        staging = Staging.beside(spark, beside, run_id) if beside is not None else None
-        crash_receipts = CrashReceipts(
-            run_id, receipts.location if receipts is not None and not receipts.table else None
-        )
-        outputs = SessionOutputs(run_id, rejects, receipts, runs, staging, crash_receipts)
-        for dataset in (rejects, receipts, runs):
-            if dataset is not None and not dataset.prepare():
-                outputs._empty.add(dataset.option)
-        outputs.crash_receipts = crash_receipts.if_usable()
-        return outputs
+        self.staging = Staging.beside(spark, beside, run_id) if beside is not None else None
+        datasets = filter(None, (self.rejects, self.receipts, self.runs))
+        self._empty = {dataset.option for dataset in datasets if not dataset.prepare()}  # those without a file
+        keeps_receipts = self.receipts is not None and not self.receipts.table
+        self.crash_receipts = CrashReceipts(run_id, locations[0] if keeps_receipts else None).if_usable()
 
     @property
     def kinds(self) -> frozenset[ResultKind]:
@@ -82,20 +69,17 @@ class SessionOutputs:
         kept = ResultKind.REJECT, ResultKind.RECEIPT
         return self._staged().where(f"kind NOT IN ('{kept[0]}', '{kept[1]}')")
 
-    def append_staged(self, rejected: int, without_job: int = 1) -> None:
+    def append_staged(self, rejected: int, without_job: int) -> None:
         """Append staged rows, but for receipts with a job; with no row of a kind nothing is read."""
-        if self.rejects is not None and rejected:
-            with self._writing(self.rejects):
-                self.rejects.append(self._rows(ResultKind.REJECT, REJECTS))
-        if self.receipts is not None and without_job:
-            with self._writing(self.receipts):
-                self.receipts.append(self._rows(ResultKind.RECEIPT, RECEIPTS).where("job_id IS NULL"))
+        if rejected:
+            self._append(self.rejects, lambda: self._rows(ResultKind.REJECT, REJECTS))
+        if without_job:
+            self._append(self.receipts, lambda: self._rows(ResultKind.RECEIPT, RECEIPTS).where("job_id IS NULL"))
 
     def append_receipts(self, receipts: Sequence[Receipt]) -> None:
         """Append receipts of requests that this process made."""
-        if self.receipts is not None and receipts:
-            with self._writing(self.receipts):
-                self.receipts.append_rows([_receipt_row(receipt) for receipt in receipts])
+        if receipts:
+            self._append(self.receipts, lambda: [_receipt_row(receipt) for receipt in receipts])
 
     def add_reject(self, rejected: RejectedRow) -> None:
         """Add a row that its job refused; rows are appended in chunks."""
@@ -109,20 +93,16 @@ class SessionOutputs:
     def append_ended(self, ends: Sequence[JobEnded]) -> None:
         """Append the last chunk of rejects, and the receipts of requests with a job, with their job's outcome."""
         self._flush()
-        if self.receipts is not None and ends:
-            with self._writing(self.receipts):
-                self.receipts.append(self._ended_receipts(self.receipts, ends))
+        if ends:
+            self._append(self.receipts, lambda: self._ended_receipts(ends))
         for dataset in (self.rejects, self.receipts):
             if dataset is not None and dataset.option in self._empty:
-                with self._writing(dataset):
-                    dataset.append_rows([])
+                self._append(dataset, list)
 
     def append_run(self, report: WriteReport, options: Options) -> None:
         """Append the row of this run."""
-        if self.runs is not None:
-            row = run_row(report, options)
-            with self._writing(self.runs):
-                self.runs.append_rows([tuple(row[column.name] for column in RUNS)])
+        row = run_row(report, options)
+        self._append(self.runs, lambda: [tuple(row[column.name] for column in RUNS)])
 
     def remove_staging(self) -> str:
         """Delete staged rows and crash receipts; a warning where that failed."""
@@ -153,10 +133,10 @@ class SessionOutputs:
         rows: DataFrame = self._staged().where(f"kind = '{kind}'").select(body).select("row.*")
         return rows
 
-    def _ended_receipts(self, receipts: Dataset, ends: Sequence[JobEnded]) -> DataFrame:
+    def _ended_receipts(self, ends: Sequence[JobEnded]) -> DataFrame:
         from pyspark.sql.functions import broadcast, coalesce, col
 
-        ended = receipts.spark.createDataFrame(
+        ended = self._spark.createDataFrame(
             plain_rows((end.job.job_id, end.outcome, end.reason) for end in ends),
             "ended_job_id string, ended_outcome string, ended_detail string",
         )
@@ -166,17 +146,20 @@ class SessionOutputs:
         return joined.select(*(replaced.get(column.name, col(column.name)) for column in RECEIPTS))
 
     def _flush(self) -> None:
-        if self.rejects is not None and self._chunk:
-            with self._writing(self.rejects):
-                self.rejects.append_rows(self._chunk)
+        if self._chunk:
+            self._append(self.rejects, lambda: self._chunk)
         self._chunk, self._chunk_bytes = [], 0
 
-    @contextmanager
-    def _writing(self, dataset: Dataset) -> Iterator[None]:
-        """Keeps Spark's error as a failure: everything was sent by then, and the caller must still get the report."""
+    def _append(self, dataset: Dataset | None, rows: Callable[[], DataFrame | list[tuple[object, ...]]]) -> None:
+        """Append rows, if the dataset was asked for.
+
+        Spark's error is kept as a failure: everything was sent by then, and the caller must still get the report.
+        """
+        if dataset is None:
+            return
         self._empty.discard(dataset.option)
         try:
-            yield
+            dataset.append(rows())
         except spark_errors():
             self.failures.append(f"{dataset.option}: {dataset.shown} could not be written after sending")
 

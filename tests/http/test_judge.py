@@ -19,7 +19,6 @@ from spark_klaviyo.http.judge import (
     ReplyRules,
     RequestRefused,
     RetryState,
-    TooLarge,
     Verdict,
     Wait,
     is_success,
@@ -123,7 +122,7 @@ def test_a_duplicate_names_the_other_profile() -> None:
 
 
 def test_a_body_over_the_limit_is_too_large() -> None:
-    assert verdict(Reply(413, body=HTML)) == TooLarge()
+    assert verdict(Reply(413, body=HTML)) == RequestRefused(413, ())
 
 
 @pytest.mark.parametrize("body", [b"", b'{"errors": [{"id": "x", "cod', HTML])
