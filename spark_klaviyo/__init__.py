@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from spark_klaviyo.preview.preview import preview_klaviyo
     from spark_klaviyo.report.errors import RowsRejected, WriteStopped
     from spark_klaviyo.report.report import WriteReport
-    from spark_klaviyo.state.compact import compact_state
+    from spark_klaviyo.state.compare import compact_state
 
 _MODULES = {
     "KlaviyoDataSource": "entrypoints.datasource",

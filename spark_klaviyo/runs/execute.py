@@ -23,7 +23,7 @@ from spark_klaviyo.runs.send_from_driver import Task
 from spark_klaviyo.runs.send_task import SendTask, encoded_in_tasks, sent_columns
 from spark_klaviyo.state.compare import compare_with_state
 from spark_klaviyo.task.context import TaskContext
-from spark_klaviyo.task.jobs import poll_jobs
+from spark_klaviyo.task.run import poll_jobs
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row

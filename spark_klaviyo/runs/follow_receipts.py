@@ -34,7 +34,7 @@ from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.results import ResultKind, return_or_raise
 from spark_klaviyo.runs.task_write import OPEN_RECEIPTS, TaskOutputs
 from spark_klaviyo.task.context import SendContextFactory
-from spark_klaviyo.task.jobs import OPEN_JOB, poll_jobs
+from spark_klaviyo.task.run import OPEN_JOB, poll_jobs
 
 Row = Mapping[str, object]
 Key = tuple[object, ...]  # names a request

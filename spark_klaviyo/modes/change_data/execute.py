@@ -29,8 +29,7 @@ from spark_klaviyo.runs.results import result_batches
 from spark_klaviyo.runs.run import open_run
 from spark_klaviyo.runs.send_task import SendTask
 from spark_klaviyo.runs.session import current_task
-from spark_klaviyo.task.jobs import count_rejected
-from spark_klaviyo.task.run import TaskEvent
+from spark_klaviyo.task.run import TaskEvent, count_rejected
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
