@@ -1,4 +1,4 @@
-"""Runs the stages for one partition, and polls jobs: encoded batches in; rejected rows, receipts, jobs and a report out.
+"""Runs the stages for one partition: encoded batches in; rejected rows, receipts, jobs and a report out. Polls jobs.
 
 Knows neither Spark nor who reads the events.
 """
