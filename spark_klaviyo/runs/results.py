@@ -55,8 +55,8 @@ def result_batches(events: Iterable[TaskEvent], kinds: frozenset[ResultKind]) ->
     for event in events:
         kind = _KINDS.get(type(event))
         if kind in kinds:
-            is_report = isinstance(event, TaskReport)
-            rows.append((kind, event.to_json() if is_report else json.dumps(asdict(event), ensure_ascii=False)))
+            text = event.to_json() if isinstance(event, TaskReport) else json.dumps(asdict(event), ensure_ascii=False)
+            rows.append((kind, text))
         if len(rows) >= MOST_ROWS:
             yield result_batch(rows)
             rows = []
