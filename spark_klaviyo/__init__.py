@@ -38,7 +38,7 @@ _MODULES = {
     "WriteReport": "report.report",
     "WriteStopped": "report.errors",
     "check_klaviyo": "check.check",
-    "compact_state": "state.compact",
+    "compact_state": "state.compare",
     "follow_klaviyo": "entrypoints.follow",
     "klaviyo_batch_writer": "entrypoints.foreach_batch",
     "klaviyo_partition_writer": "entrypoints.foreach_partition",
