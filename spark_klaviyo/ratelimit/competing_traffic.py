@@ -15,7 +15,7 @@ RECENT_SECONDS = 8.0
 LEAST_SECONDS = 4  # with a reply, before a share is estimated
 SETTLING_SECONDS = 0.5  # replies overtake each other, so the newest are left out
 MARGIN = 1.25  # on the rate of others
-DECAY = 0.88  # of the rate, for each minute in which the allowance was used up without a refusal
+DECAY = 0.88  # of the rate, for each minute without a refusal
 EARLY_PART = 0.85  # of the allowance may go at once, the rest evenly: a full minute is then noticed near its end
 LEAST_PART = 0.1  # of the quota is always allowed, however much others take
 
@@ -26,7 +26,6 @@ class CompetingTraffic:
     def __init__(self) -> None:
         self.rate = 0.0
         self._minute_began = 0.0
-        self._exhausted = False  # the allowance was used up in this minute
         self._replies: deque[tuple[float, int]] = deque(maxlen=400)
 
     def observe(self, arrived: float, used: int) -> None:
@@ -50,23 +49,12 @@ class CompetingTraffic:
 
     def minute_full(self, rate: float, ends: float) -> None:
         """A longer window was used up before its end, and others had this rate in it."""
-        self.rate, self._minute_began, self._exhausted = rate, ends, False
-
-    def advance(self, now: float, *, exhausted: bool) -> None:
-        """Let time pass. A minute whose allowance was used up without a refusal lowers the rate."""
-        self._exhausted = self._exhausted or exhausted
-        minutes = (now - self._minute_began) // MINUTE
-        if self.rate and minutes >= 1:
-            self.rate *= DECAY if self._exhausted else 1.0
-            self._minute_began += MINUTE * minutes
-            self._exhausted = False
+        self.rate, self._minute_began = rate, ends
 
     def allowance(self, quota: float, seconds: float, now: float) -> float:
         """How many requests of a window are left for us."""
         if not self.rate:
             return quota
-        ours = max(quota - MARGIN * self.rate * seconds, LEAST_PART * quota)
-        if seconds < MINUTE:
-            return ours
-        passed = min(max((now - self._minute_began) / MINUTE, 0.0), 1.0)
-        return ours * (EARLY_PART + (1.0 - EARLY_PART) * passed)
+        minutes, passed = divmod(max(now - self._minute_began, 0.0) / MINUTE, 1.0)
+        ours = max(quota - MARGIN * self.rate * DECAY**minutes * seconds, LEAST_PART * quota)
+        return ours if seconds < MINUTE else ours * (EARLY_PART + (1.0 - EARLY_PART) * passed)

@@ -106,7 +106,6 @@ class EndpointLimiter:
         del self._promised[: bisect_right(self._promised, now)]
         if now - self._updated >= UPDATE_SECONDS and self._windows:
             self._updated = now
-            self._traffic.advance(now, exhausted=self._windows[-1].free <= 0)
             if self._certain_share < 1.0:
                 self._estimate_share(now)
             self._apportion(now)
