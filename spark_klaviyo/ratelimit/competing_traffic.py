@@ -56,5 +56,5 @@ class CompetingTraffic:
         if not self.rate:
             return quota
         minutes, passed = divmod(max(now - self._minute_began, 0.0) / MINUTE, 1.0)
-        ours = max(quota - MARGIN * self.rate * DECAY**minutes * seconds, LEAST_PART * quota)
+        ours = max(quota - MARGIN * self.rate * DECAY ** int(minutes) * seconds, LEAST_PART * quota)
         return ours if seconds < MINUTE else ours * (EARLY_PART + (1.0 - EARLY_PART) * passed)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from itertools import groupby
 from pathlib import Path
 from uuid import uuid4
@@ -53,11 +53,10 @@ def follow_receipts(receipts: object, options: Options, contexts: SendContextFac
     `on_reject=fail` where jobs refused rows.
     """
     _refuse_options(options)
-    open_receipts = OpenReceipts.of(receipts)
-    rows = sorted(open_receipts.rows(), key=_run_of)
-    _refuse_other_hosts(rows, options.base_url)
     run_id = uuid4().hex
-    follower = _Follower(options, contexts or SendContextFactory(), open_receipts, f"part-{run_id}-follow")
+    follower = _Follower(receipts, options, contexts or SendContextFactory(), f"part-{run_id}-follow")
+    rows = sorted(follower.open_rows(), key=_run_of)
+    _refuse_other_hosts(rows, options.base_url)
     total = merge([follower.follow(template, list(group)) for (template, _), group in groupby(rows, key=_run_of)])
     follower.recover_rejects(total)
     follower.close()
@@ -87,15 +86,42 @@ def _refuse_other_hosts(rows: Iterable[Row], base_url: str) -> None:
 
 
 class _Follower:
-    """Follows the jobs of one run after another, and writes what became of them."""
+    """Follows the jobs of one run after another, and writes what became of them.
 
-    def __init__(self, options: Options, contexts: SendContextFactory, open_receipts: OpenReceipts, stem: str) -> None:
-        self._options, self._contexts, self._open_receipts = options, contexts, open_receipts
-        path, receipts = options.rejects_path, open_receipts.folder
-        self._rejects_folder = Folder.at(path) if path else None
+    Further receipts are appended to the folder of the given ones, if they are in one. `_hidden`: requests whose
+    receipts readers do not see yet.
+    """
+
+    def __init__(self, receipts: object, options: Options, contexts: SendContextFactory, stem: str) -> None:
+        self._options, self._contexts = options, contexts
+        self._folder = _folder_of(receipts) if isinstance(receipts, str | Path) else None
+        self._given = _rows_of(receipts) if self._folder is None else []
+        self._rejects_folder = Folder.at(options.rejects_path) if options.rejects_path else None
         self._rejects = PartWriter(self._rejects_folder, REJECTS, stem) if self._rejects_folder is not None else None
         # a job that has ended is never followed again, so the rows that it refused are written before its receipt
-        self._receipts = PartWriter(receipts, RECEIPTS, stem, self._rejects) if receipts is not None else None
+        self._receipts = PartWriter(self._folder, RECEIPTS, stem, self._rejects) if self._folder is not None else None
+        self._hidden: set[Key] = set()
+        self._hidden_names: list[str] = []
+
+    def open_rows(self) -> list[Row]:
+        """One row for each request whose job is open; files are read twice, so that few rows are held."""
+        folder = self._folder
+        if folder is None:
+            return list(_open_rows(self._given, self._given, {}).values())
+        names = folder.names()
+        if not names and not folder.folders():
+            raise OptionError(f"receipts: there are none at {folder.path}")
+        hidden = {key_of(row): row for row in self._hidden_rows(folder)}
+        visible = _open_rows(_read(folder, names), _read(folder, names), hidden)
+        self._hidden = set(hidden)
+        return [*hidden.values(), *visible.values()]
+
+    def _hidden_rows(self, folder: Folder) -> Iterator[Row]:
+        """Receipts with a job that killed tasks have left, and runs that were killed while they followed their jobs."""
+        self._hidden_names = folder.child(OPEN_RECEIPTS).names()
+        yield from _read(folder.child(OPEN_RECEIPTS), self._hidden_names)
+        for run in folder.child(STAGING).folders():
+            yield from (row for row in _staged_rows(run, ResultKind.RECEIPT) if row.get("job_id"))
 
     def follow(self, template: str, rows: list[Row]) -> TaskReport:
         """Follow the jobs of one run."""
@@ -121,18 +147,20 @@ class _Follower:
 
     def recover_rejects(self, total: TaskReport) -> None:
         """Write the rejected rows that killed runs left in staging locations; they are no rows of the report."""
-        for run_id, rows in self._open_receipts.staged_rejects():
-            if self._rejects_folder is not None and _holds_run(self._rejects_folder, run_id):
+        for run in self._folder.child(STAGING).folders() if self._folder is not None else ():
+            if self._rejects_folder is not None and _holds_run(self._rejects_folder, run.path.rpartition("/")[2]):
                 continue  # a run writes all of them at once, before it follows its jobs
-            for row in rows:
+            for row in _staged_rows(run, ResultKind.REJECT):
                 total.warn(RECOVERED if self._rejects is not None else WAITING)
                 self._add_reject(row, 0.0)
 
     def close(self) -> None:
-        """Write what is held, and delete the hidden files, whose rows are in the dataset by then."""
+        """Write what is held, and delete the hidden files of killed tasks, whose rows are in the dataset by then."""
         for writer in filter(None, (self._rejects, self._receipts)):
             writer.flush()
-        self._open_receipts.clear_hidden()
+        for name in self._hidden_names:
+            if self._folder is not None:
+                self._folder.child(OPEN_RECEIPTS).delete(name)
 
     def _add_reject(self, row: Row, now: float) -> None:
         if self._rejects is not None:
@@ -140,8 +168,7 @@ class _Follower:
 
     def _add_receipt(self, row: Row, now: float) -> None:
         """A further row for a job that has ended, and for a request that readers do not see yet."""
-        is_hidden = key_of(row) in self._open_receipts.hidden
-        if self._receipts is not None and (is_hidden or row["outcome"] != "accepted"):
+        if self._receipts is not None and (key_of(row) in self._hidden or row["outcome"] != ReceiptOutcome.ACCEPTED):
             self._receipts.add(row, now)
 
 
@@ -161,64 +188,19 @@ def _open_job(row: Row) -> OpenJob:
 # --- the receipts of open jobs --------------------------------------------------------------------
 
 
-@dataclass
-class OpenReceipts:
-    """Receipts of open jobs.
+def _folder_of(path: str | Path) -> Folder:
+    if is_table(str(path)):
+        raise OptionError("receipts: a table needs a Spark session: give the DataFrame, spark.table(...)")
+    return Folder.at(str(path))
 
-    `folder`: where further rows are appended, if anywhere. `hidden`: requests whose receipts readers do not see yet.
-    """
 
-    folder: Folder | None = None
-    given: tuple[Row, ...] = ()
-    hidden: set[Key] = field(default_factory=set)
-    _hidden_names: list[str] = field(default_factory=list)
-
-    @staticmethod
-    def of(receipts: object) -> OpenReceipts:
-        """A path or URI; a DataFrame of receipts, or `report.receipts`, for which no further rows are written."""
-        if isinstance(receipts, str | Path):
-            if is_table(str(receipts)):
-                raise OptionError("receipts: a table needs a Spark session: give the DataFrame, spark.table(...)")
-            return OpenReceipts(Folder.at(str(receipts)))
-        if hasattr(receipts, "where") and hasattr(receipts, "collect"):
-            rows = receipts.where("job_id IS NOT NULL").collect()
-            return OpenReceipts(given=tuple(row.asDict() for row in rows))
-        if isinstance(receipts, Iterable):
-            return OpenReceipts(given=tuple(asdict(one) for one in receipts if isinstance(one, Receipt)))
-        raise OptionError("receipts: must be the path of a receipts dataset, a DataFrame of it, or report.receipts")
-
-    def rows(self) -> list[Row]:
-        """One row for each request whose job is open; files are read twice, so that few rows are held."""
-        if self.folder is None:
-            return list(_open_rows(self.given, self.given, {}).values())
-        names = self.folder.names()
-        folders = {folder.path.rpartition("/")[2]: folder for folder in self.folder.folders()}
-        if not names and not folders:
-            raise OptionError(f"receipts: there are none at {self.folder.path}")
-        hidden = {key_of(row): row for row in self._hidden_rows(folders)}
-        visible = _open_rows(_read(self.folder, names), _read(self.folder, names), hidden)
-        self.hidden = set(hidden)
-        return [*hidden.values(), *visible.values()]
-
-    def staged_rejects(self) -> Iterator[tuple[str, Iterator[Row]]]:
-        """By run, the rejected rows of runs that were killed before they wrote any dataset."""
-        staging = self.folder.child(STAGING) if self.folder is not None else None
-        for run in staging.folders() if staging is not None else ():
-            yield run.path.rpartition("/")[2], _staged_rows(run, ResultKind.REJECT)
-
-    def clear_hidden(self) -> None:
-        """Delete the hidden files of killed tasks: their rows are in the dataset by now."""
-        for name in self._hidden_names:
-            if self.folder is not None:
-                self.folder.child(OPEN_RECEIPTS).delete(name)
-
-    def _hidden_rows(self, folders: Mapping[str, Folder]) -> Iterator[Row]:
-        """Receipts with a job that killed tasks have left, and runs that were killed while they followed their jobs."""
-        if OPEN_RECEIPTS in folders:
-            self._hidden_names = folders[OPEN_RECEIPTS].names()
-            yield from _read(folders[OPEN_RECEIPTS], self._hidden_names)
-        for run in folders[STAGING].folders() if STAGING in folders else ():
-            yield from (row for row in _staged_rows(run, ResultKind.RECEIPT) if row.get("job_id"))
+def _rows_of(receipts: object) -> list[Row]:
+    """The rows of a DataFrame of receipts, or of `report.receipts`."""
+    if hasattr(receipts, "where") and hasattr(receipts, "collect"):
+        return [row.asDict() for row in receipts.where("job_id IS NOT NULL").collect()]
+    if isinstance(receipts, Iterable):
+        return [asdict(one) for one in receipts if isinstance(one, Receipt)]
+    raise OptionError("receipts: must be the path of a receipts dataset, a DataFrame of it, or report.receipts")
 
 
 def _read(folder: Folder, names: Iterable[str]) -> Iterator[Row]:
