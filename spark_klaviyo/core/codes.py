@@ -66,10 +66,7 @@ class RejectCode(Code):
     REPEATED_ID = "repeated_id", "another row of the same request has the same unique id"
     IN_DOUBT = "in_doubt", "sent, but the answer was lost, and sending again could do it twice"
     UNAVAILABLE = "unavailable", "all attempts were used up without an answer that settles it"
-    NOT_ISOLATED = (
-        "not_isolated",
-        "Klaviyo refused the request and did not say which row it meant, within the bound of refusals",
-    )
+    NOT_ISOLATED = "not_isolated", "Klaviyo refused the request without naming the row, within the bound of refusals"
     REFUSED = "refused", "Klaviyo refused the request"
     NOT_ON_LIST = "not_on_list", "the profile is not on the list; Klaviyo would unsubscribe it everywhere"
     NOT_FOUND = "not_found", "Klaviyo knows no profile with this identifier"
@@ -84,10 +81,7 @@ class Failure(Code):
     """Why no whole reply came to a request. The texts never hold a URL, which may hold a key."""
 
     DNS = "dns", "the name of the host could not be resolved"
-    BLOCKED = (
-        "blocked",
-        "the name of the host resolves to 0.0.0.0: a tracker blocklist in this network's resolver blocks it",
-    )
+    BLOCKED = "blocked", "the host's name resolves to 0.0.0.0: a tracker blocklist in this network's resolver blocks it"
     CONNECT = "connect", "the connection was refused or could not be made"
     CONNECT_TIMEOUT = "connect_timeout", "no connection within the time allowed"
     PROXY = "proxy", "the proxy refused or could not be reached"

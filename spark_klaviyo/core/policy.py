@@ -45,6 +45,3 @@ class ResendRule:
         if self.allows_every_request:
             return True
         return self.allowed and not any(self.unless_contains in bytes(part) for part in batch.parts())
-
-
-RESEND = ResendRule()

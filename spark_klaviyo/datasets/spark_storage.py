@@ -193,9 +193,7 @@ def _hadoop(spark: Any, location: str) -> tuple[Any, Any]:
 
 
 def make_directory(spark: Any, location: str) -> None:
-    """Create a directory for its owner alone, where it does not exist and Spark's JVM can be asked."""
-    if jvm_of(spark) is None:
-        return
+    """Create a directory for its owner alone, where it does not exist; for classic sessions."""
     system, path = _hadoop(spark, location)
     if not system.exists(path):
         permission = jvm_of(spark).org.apache.hadoop.fs.permission.FsPermission(OWNER_ONLY)

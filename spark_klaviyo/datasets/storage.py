@@ -64,15 +64,16 @@ class Folder:
         if is_local(location) or location.startswith("dbfs:"):
             path = Path(local_path(location)).expanduser().absolute()
             return Folder(pafs.LocalFileSystem(), path.as_posix())
-        folder, reason = _by_arrow(location)
-        if folder is None:
-            folder, reason = _by_fsspec(location, reason)
-        if folder is None:
-            scheme = urlsplit(location).scheme
-            message = f"no file system of this kind can be opened here with pyarrow {pa.__version__} or fsspec"
-            # their errors quote the whole URI, which may hold a store's secrets
-            raise OptionError(f"{scheme}: {message}") from (None if set("@?") & set(location) else reason)
-        return folder
+        reason: Exception | None = None
+        for opened in (_by_arrow, _by_fsspec):
+            try:
+                return Folder(*opened(location))
+            except (pa.ArrowException, ImportError, ValueError, OSError, NotImplementedError) as error:
+                reason = error if reason is None or "fsspec" in sys.modules else reason
+        scheme = urlsplit(location).scheme
+        message = f"no file system of this kind can be opened here with pyarrow {pa.__version__} or fsspec"
+        # their errors quote the whole URI, which may hold a store's secrets
+        raise OptionError(f"{scheme}: {message}") from (None if set("@?") & set(location) else reason)
 
     @property
     def is_local(self) -> bool:
@@ -172,19 +173,14 @@ class Folder:
             self.system.move(hidden, path)
 
 
-def _by_arrow(location: str) -> tuple[Folder | None, Exception | None]:
-    try:
-        return Folder(*pafs.FileSystem.from_uri(location.replace("s3a://", "s3://", 1))), None
-    except (pa.ArrowException, ValueError, OSError, NotImplementedError) as error:
-        return None, error
+def _by_arrow(location: str) -> tuple[pafs.FileSystem, str]:
+    found: tuple[pafs.FileSystem, str] = pafs.FileSystem.from_uri(location.replace("s3a://", "s3://", 1))
+    return found
 
 
-def _by_fsspec(location: str, reason: Exception | None) -> tuple[Folder | None, Exception | None]:
-    try:
-        system, path = import_module("fsspec").core.url_to_fs(location)
-        return Folder(pafs.PyFileSystem(pafs.FSSpecHandler(system)), path), None
-    except (ImportError, ValueError, OSError) as error:
-        return None, error if "fsspec" in sys.modules else reason
+def _by_fsspec(location: str) -> tuple[pafs.FileSystem, str]:
+    system, path = import_module("fsspec").core.url_to_fs(location)
+    return pafs.PyFileSystem(pafs.FSSpecHandler(system)), path
 
 
 class PartWriter:

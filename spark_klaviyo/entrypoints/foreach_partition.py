@@ -23,7 +23,7 @@ from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.errors import WriteStopped
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.session import current_task
-from spark_klaviyo.runs.task_write import TaskWrite
+from spark_klaviyo.runs.task_write import TaskWrite, append_run
 
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
@@ -98,6 +98,6 @@ class PartitionWriter:
         bare = self._write.report_of(report.without_rows(), self._plan.run_id)
         if report.rejected:
             log.warning("run %s, partition %d: %s", bare.run_id, current_task().partition_id, bare)
-        self._write.outputs.append_run(bare, self._options)  # no code runs at the end of the run: a row for each task
+        append_run(bare, self._options)  # no code runs at the end of the run: a row for each task
         if bare.stopped is not None:
             raise WriteStopped(f"{bare.stopped[1]} (run {bare.run_id}): {bare}", bare)

@@ -56,7 +56,7 @@ def faults(body: bytes) -> tuple[Fault, ...]:
     document = json_object(body)
     listed = document.get("errors")
     if isinstance(listed, list):
-        return tuple(_fault(entry) for entry in listed if isinstance(entry, dict))
+        return tuple(fault_of(entry) for entry in listed if isinstance(entry, dict))
     text = document.get("detail") or document.get("message")  # v2, v1
     return (Fault(detail=clean(text)),) if isinstance(text, str) else ()
 
@@ -99,7 +99,8 @@ def first_detail(found: tuple[Fault, ...]) -> str:
     return safe_detail(found[0].detail) if found else ""
 
 
-def _fault(entry: Mapping[str, object]) -> Fault:
+def fault_of(entry: Mapping[str, object]) -> Fault:
+    """One entry of an error document."""
     source, meta, detail = entry.get("source"), entry.get("meta"), entry.get("detail")
     return Fault(
         code=clean(entry.get("code")),

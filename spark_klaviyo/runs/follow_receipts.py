@@ -32,7 +32,7 @@ from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.results import ResultKind, return_or_raise
-from spark_klaviyo.runs.task_write import OPEN_RECEIPTS, TaskOutputs
+from spark_klaviyo.runs.task_write import OPEN_RECEIPTS, append_run
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.run import OPEN_JOB, poll_jobs
 
@@ -62,7 +62,7 @@ def follow_receipts(receipts: object, options: Options, contexts: SendContextFac
     follower.close()
     templates = sorted({template for template, _ in map(_run_of, rows)})
     report = WriteReport.of(total, run_id=run_id, template=", ".join(templates) or NO_JOB)
-    TaskOutputs(runs_path=options.runs_path).append_run(report, options)
+    append_run(report, options)
     return return_or_raise(report, options.on_reject)
 
 

@@ -206,7 +206,8 @@ def rate_limit_session(
     if server is None:
         yield SendContextFactory(share=share), None
         return
-    progress = _show_progress(server, df, plan, options)
+    display = open_progress(options.progress, lambda: session.known_row_count(df))
+    progress = _ProgressThread(server, display, plan.quota) if display is not None else None
     ended = False
     try:
         address = server.address
@@ -238,15 +239,6 @@ def _start_server(df: DataFrame, plan: WritePlan, *, from_driver: bool) -> RateL
         return None
 
 
-def _show_progress(server: RateLimitServer, df: DataFrame, plan: WritePlan, options: Options) -> _ProgressThread | None:
-    display = open_progress(options.progress, lambda: session.known_row_count(df))
-    if display is None:
-        return None
-    thread = _ProgressThread(server, display, plan.quota)
-    thread.start()
-    return thread
-
-
 class _ProgressThread(threading.Thread):
     """Shows once a second what the tasks have reported to the server."""
 
@@ -255,6 +247,7 @@ class _ProgressThread(threading.Thread):
         self._server, self._display, self._ended = server, display, threading.Event()
         self._minute_limit = next((count for count, seconds in quota.windows if seconds == MINUTE), None)
         self._sent: deque[tuple[float, int]] = deque()
+        self.start()
 
     def run(self) -> None:
         """Until closed."""

@@ -43,15 +43,14 @@ class TaskWrite:
     def __init__(self, plan: WritePlan, options: Options) -> None:
         self.plan, self.options = plan, options
         self.contexts = SendContextFactory(share=None)  # how many tasks share the quota is unknown
-        self.outputs = TaskOutputs(options.rejects_path, options.receipts_path, options.runs_path)
-        for path in filter(None, asdict(self.outputs).values()):
+        for path in filter(None, (options.rejects_path, options.receipts_path, options.runs_path)):
             Folder.at(path)
 
     def send(self, encoded: Iterator[pa.RecordBatch], plan: WritePlan) -> TaskReport:
         """Send one partition, in the task that this code runs in, and follow its jobs."""
         task = current_task()
         with self.contexts.open(plan, task.partition_id, task.attempt) as context:
-            writer = TaskWriter(self.outputs, plan.run_id, context)
+            writer = TaskWriter(self.options.rejects_path, self.options.receipts_path, plan.run_id, context)
             return writer.write_all(run_task(plan, encoded, context, follows=True))
 
     def report_of(self, total: TaskReport, run_id: str) -> WriteReport:
@@ -61,24 +60,16 @@ class TaskWrite:
     def conclude(self, reports: Iterable[TaskReport], run_id: str) -> WriteReport:
         """The report of a run, appended to the runs; raises `WriteStopped` or `RowsRejected` where that is due."""
         report = self.report_of(judge_run(merge(reports), self.plan), run_id)
-        self.outputs.append_run(report, self.options)
+        append_run(report, self.options)
         return return_or_raise(report, self.options.on_reject)
 
 
-@dataclass(frozen=True)
-class TaskOutputs:
-    """Where tasks write; picklable. Paths and URIs only: a catalog's table needs a session."""
-
-    rejects_path: str | None = None
-    receipts_path: str | None = None
-    runs_path: str | None = None
-
-    def append_run(self, report: WriteReport, options: Options) -> None:
-        """Append a row to the runs."""
-        runs = _part_writer(self.runs_path, RUNS, f"part-{report.run_id}")
-        if runs is not None:
-            runs.add(run_row(report, options), 0.0)
-            runs.flush()
+def append_run(report: WriteReport, options: Options) -> None:
+    """Append a row to the runs."""
+    runs = _part_writer(options.runs_path, RUNS, f"part-{report.run_id}")
+    if runs is not None:
+        runs.add(run_row(report, options), 0.0)
+        runs.flush()
 
 
 class TaskWriter:
@@ -87,13 +78,13 @@ class TaskWriter:
     Raises OSError, before anything is sent, where a folder cannot be made.
     """
 
-    def __init__(self, outputs: TaskOutputs, run_id: str, context: SendContext) -> None:
+    def __init__(self, rejects_path: str | None, receipts_path: str | None, run_id: str, context: SendContext) -> None:
         self._context = context
         stem = part_stem(run_id, context)
-        self._rejects = _part_writer(outputs.rejects_path, REJECTS, stem)
+        self._rejects = _part_writer(rejects_path, REJECTS, stem)
         # a receipt says that a job has ended and need not be followed, so the rows that it refused are written first
-        self._receipts = _part_writer(outputs.receipts_path, RECEIPTS, stem, before=self._rejects)
-        self._open_receipts = _part_writer(outputs.receipts_path, RECEIPTS, stem, OPEN_RECEIPTS)
+        self._receipts = _part_writer(receipts_path, RECEIPTS, stem, before=self._rejects)
+        self._open_receipts = _part_writer(receipts_path, RECEIPTS, stem, OPEN_RECEIPTS)
         self._held: dict[str, list[Receipt]] = {}  # by the job that is open
         self._failure = ""
 

@@ -87,13 +87,13 @@ class Recorder:
             if at_once or full or time.monotonic() - self._written >= due:
                 self._flush()
 
-    def record_job(self, job_id: str, outcome: StateOutcome) -> None:
-        """Record how a job ended."""
-        self._record_job(pa.nulls(1, pa.binary()), outcome, job_id)
-
-    def record_refused(self, job_id: str, keys: Iterable[bytes]) -> None:
-        """Record the keys of rows that their job has refused."""
-        self._record_job(pa.array(keys, pa.binary()), StateOutcome.REFUSED, job_id)
+    def record_job(self, job_id: str, outcome: StateOutcome, keys: Iterable[bytes | None] = (None,)) -> None:
+        """Record how a job ended, or what became of its rows with these keys."""
+        with self._lock:
+            described = pa.array(keys, pa.binary())
+            self._jobs.append(self._table(described, pa.nulls(len(described), pa.binary()), outcome, job_id))
+            if len(self._jobs) >= FLUSH_ROWS:
+                self._flush()
 
     def flush(self) -> None:
         """Write what is held."""
@@ -107,12 +107,6 @@ class Recorder:
             self._lease.release()
         except (OSError, RuntimeError):  # never acquired, or it cannot be deleted: others will find it stale
             return
-
-    def _record_job(self, keys: pa.Array, outcome: StateOutcome, job_id: str) -> None:
-        with self._lock:
-            self._jobs.append(self._table(keys, pa.nulls(len(keys), pa.binary()), outcome, job_id))
-            if len(self._jobs) >= FLUSH_ROWS:
-                self._flush()
 
     def _flush(self) -> None:
         rows, self._rows = self._rows, []

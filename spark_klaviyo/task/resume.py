@@ -139,7 +139,7 @@ def record_job_outcome(plan: WritePlan, piece: JobEvent, recorder: Recorder | No
         keys = [record_key(plan, rejection.record) for rejection in piece.rejections]
         if None in keys and plan.resend.allows_every_request:
             recorder.record_job(job_id, StateOutcome.JOB_LOST)
-        recorder.record_refused(job_id, [key for key in keys if key is not None])
+        recorder.record_job(job_id, StateOutcome.REFUSED, [key for key in keys if key is not None])
     elif piece.outcome is ReceiptOutcome.CANCELLED and plan.resend.allows_every_request:
         recorder.record_job(job_id, StateOutcome.JOB_LOST)
     elif piece.outcome is not ReceiptOutcome.ACCEPTED:

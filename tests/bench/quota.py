@@ -21,7 +21,7 @@ import numpy as np
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Batch, EncodedRows, Envelope, Quota, Span
-from spark_klaviyo.core.policy import RESEND, Policy
+from spark_klaviyo.core.policy import Policy, ResendRule
 from spark_klaviyo.core.secrets import Credentials, Secret
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.sender import deliver
@@ -102,7 +102,13 @@ def send_spec(base_url: str, quota: Quota) -> SendSpec:
     """What sending needs of a plan."""
     template = CURRENT["bulk_import_profiles"]
     return SendSpec(
-        run_id="bench", template=template, quota=quota, policy=Policy(), resend=RESEND, base_url=base_url, workers=4
+        run_id="bench",
+        template=template,
+        quota=quota,
+        policy=Policy(),
+        resend=ResendRule(),
+        base_url=base_url,
+        workers=4,
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 from spark_klaviyo import OptionError, WriteReport, follow_klaviyo, write_klaviyo
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS, Column, arrow_schema, ddl
 from spark_klaviyo.encode.encoder import encode_batches
-from spark_klaviyo.runs.task_write import TaskOutputs, TaskWriter
+from spark_klaviyo.runs.task_write import TaskWriter
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.run import run_task
@@ -52,7 +52,7 @@ def send_task(klaviyo: KlaviyoSimulator, receipts: Path, **options: object) -> N
     with SendContextFactory().open(plan, 0, 0) as context:
         encoded = encode_batches(pa.Table.from_pylist(people(20)).to_batches(), plan)
         events = run_task(plan, encoded, context, follows=True)
-        TaskWriter(TaskOutputs(None, str(receipts)), plan.run_id, context).write_all(events)
+        TaskWriter(None, str(receipts), plan.run_id, context).write_all(events)
 
 
 def write(spark: SparkSession, klaviyo: KlaviyoSimulator, **locations: str) -> WriteReport:

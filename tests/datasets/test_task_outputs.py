@@ -11,7 +11,7 @@ import pytest
 
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.runs.task_write import OPEN_RECEIPTS, TaskOutputs, TaskWriter
+from spark_klaviyo.runs.task_write import OPEN_RECEIPTS, TaskWriter
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from spark_klaviyo.task.context import SendContextFactory
@@ -29,11 +29,11 @@ def klaviyo() -> Iterator[KlaviyoSimulator]:
 def send(klaviyo: KlaviyoSimulator, folder: Path, *, cut: bool = False, **options: object) -> TaskReport:
     """Send a hundred people, ten a request; `cut`: the task dies when its first job has ended."""
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=10, **options)
-    outputs = TaskOutputs(str(folder / "rejects"), str(folder / "receipts"))
+    paths = str(folder / "rejects"), str(folder / "receipts")
     rows = pa.Table.from_pylist(people(100)).to_batches(max_chunksize=30)
     with SendContextFactory(ScaledClock(60.0)).open(plan, 7, 2) as context:
         happened = run_task(plan, encode_batches(rows, plan), context, follows=True)
-        return TaskWriter(outputs, plan.run_id, context).write_all(cut_off(happened) if cut else happened)
+        return TaskWriter(*paths, plan.run_id, context).write_all(cut_off(happened) if cut else happened)
 
 
 def cut_off(happened: Iterator[TaskEvent]) -> Iterator[TaskEvent]:
@@ -88,10 +88,9 @@ def test_a_path_that_cannot_be_written_fails_before_anything_is_sent(klaviyo: Kl
 
 def test_a_path_that_fails_later_stops_the_write_with_the_reason(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=1, workers=1)
-    outputs = TaskOutputs(None, str(tmp_path / "receipts"))
     rows = pa.Table.from_pylist(people(200)).to_batches()
     with SendContextFactory(ScaledClock(600.0)).open(plan, 0, 0) as context:
-        writing = TaskWriter(outputs, plan.run_id, context)
+        writing = TaskWriter(None, str(tmp_path / "receipts"), plan.run_id, context)
         (tmp_path / "receipts").rmdir()
         (tmp_path / "receipts").write_text("now a file")
         report = writing.write_all(run_task(plan, encode_batches(rows, plan), context, follows=True))

@@ -13,7 +13,7 @@ import numpy as np
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import Failure
 from spark_klaviyo.core.models import Batch, EncodedRows, Envelope, Limits, Quota, Reply, Span
-from spark_klaviyo.core.policy import RESEND, Policy, ResendRule
+from spark_klaviyo.core.policy import Policy, ResendRule
 from spark_klaviyo.deliver.delivery import Delivery, SendContext
 from spark_klaviyo.deliver.sender import deliver
 from spark_klaviyo.plan.model import SendSpec
@@ -22,7 +22,7 @@ from spark_klaviyo.templates.model import Family, Job, Template
 from tests.core.virtual_clock import VirtualClock
 
 POINTER = "/data/attributes/profiles/data"
-NO_QUOTA, POLICY = Quota(()), Policy()
+NO_QUOTA, POLICY, RESEND = Quota(()), Policy(), ResendRule()
 ENVELOPE = Envelope("/api/rows", b'{"data":[', b"]}")
 HTML = b"<!DOCTYPE html><html></html>"
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from spark_klaviyo.core.choices import ContentFormat
 from spark_klaviyo.core.models import Limits, Quota
-from spark_klaviyo.core.policy import RESEND, Policy
+from spark_klaviyo.core.policy import Policy, ResendRule
 from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.options.choices import Validate
 from spark_klaviyo.plan.model import Checks, FieldCheck, RequestParam, WritePlan
@@ -45,7 +45,7 @@ def plan_of(
         limits=LIMITS,
         quota=Quota(()),
         policy=Policy(),
-        resend=RESEND,
+        resend=ResendRule(),
         base_url="http://127.0.0.1",
         headers={},
         credentials=Credentials(),

@@ -23,7 +23,7 @@ from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.follow_receipts import WAITING, follow_receipts
 from spark_klaviyo.runs.results import ResultKind, result_batches
-from spark_klaviyo.runs.task_write import OPEN_RECEIPTS, TaskOutputs, TaskWriter
+from spark_klaviyo.runs.task_write import OPEN_RECEIPTS, TaskWriter
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from spark_klaviyo.task.context import SendContextFactory
@@ -43,12 +43,11 @@ def klaviyo() -> Iterator[KlaviyoSimulator]:
 def leave_open(klaviyo: KlaviyoSimulator, place: Path, *, cut: bool = False) -> None:
     """Send a hundred people in ten jobs that are not followed; `cut`: by a task that is killed."""
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=10, wait_for_jobs=cut)
-    outputs = TaskOutputs(None, str(place))
     rows = pa.Table.from_pylist(people(100)).to_batches()
     with FAST.open(plan, 0, 0) as context:
         happened = run_task(plan, encode_batches(rows, plan), context, follows=True)
         try:
-            TaskWriter(outputs, plan.run_id, context).write_all(dying(happened) if cut else happened)
+            TaskWriter(None, str(place), plan.run_id, context).write_all(dying(happened) if cut else happened)
         except KeyboardInterrupt:
             assert cut
 

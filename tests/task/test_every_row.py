@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.runs.task_write import TaskOutputs, TaskWriter
+from spark_klaviyo.runs.task_write import TaskWriter
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from spark_klaviyo.task.context import SendContextFactory
@@ -52,10 +52,10 @@ def tag(record: str) -> str:
 def send(plan: WritePlan, rows: list[Row], folder: Path) -> Outputs:
     schema = pa.schema([(name, pa.string()) for name in rows[0]])
     batches = pa.Table.from_pylist(rows, schema).to_batches(max_chunksize=7)
-    outputs = TaskOutputs(str(folder / "rejects"), str(folder / "receipts"))
+    paths = str(folder / "rejects"), str(folder / "receipts")
     with SendContextFactory(ScaledClock(400.0)).open(plan, 3, 0) as context:
         encoded = encode_batches(batches, plan)
-        report = TaskWriter(outputs, plan.run_id, context).write_all(run_task(plan, encoded, context, follows=True))
+        report = TaskWriter(*paths, plan.run_id, context).write_all(run_task(plan, encoded, context, follows=True))
     return Outputs(report, *(pq.read_table(folder / name).to_pylist() for name in ("rejects", "receipts")))
 
 

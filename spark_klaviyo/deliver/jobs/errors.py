@@ -16,7 +16,7 @@ from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.identifiers import normalise_identifier
 from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.core.models import Rejection
-from spark_klaviyo.http.documents import clean, json_object
+from spark_klaviyo.http.documents import clean, fault_of, json_object
 from spark_klaviyo.templates.model import Template
 
 BESIDE_ATTRIBUTES = ("id", "type", "meta", "relationships")
@@ -75,13 +75,9 @@ def _is_satisfied(error: Mapping[str, object], template: Template) -> bool:
 
 
 def _rejection(error: Mapping[str, object], record: str) -> Rejection:
-    return Rejection(
-        row=-1,
-        record=record,
-        code=clean(error.get("code")) or RejectCode.REFUSED,
-        detail=clean(error.get("detail")) or clean(error.get("title")) or "the row failed in Klaviyo's job",
-        pointer=clean(get(error, ("source", "pointer"))),
-    )
+    fault = fault_of(error)
+    detail = fault.detail or "the row failed in Klaviyo's job"
+    return Rejection(-1, record, fault.code or RejectCode.REFUSED, detail, fault.pointer)
 
 
 @dataclass(frozen=True)
