@@ -20,7 +20,7 @@ from spark_klaviyo.core.stop import Stop
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.ratelimit.server import RateLimitServer
-from spark_klaviyo.report.counts.counters import Counters
+from spark_klaviyo.report.counts.summary import Counters
 from spark_klaviyo.report.progress import ProgressDisplay, open_progress
 from spark_klaviyo.runs.spark import session
 from spark_klaviyo.task.context import SendContextFactory

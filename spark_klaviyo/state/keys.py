@@ -9,8 +9,7 @@ import json
 from typing import TYPE_CHECKING
 
 from spark_klaviyo.core.identifiers import SEPARATOR, normalised_column
-from spark_klaviyo.plan.identity import identifier_of
-from spark_klaviyo.plan.model import NOT_OF_REQUEST, WritePlan
+from spark_klaviyo.plan.model import NOT_OF_REQUEST, WritePlan, identifier_of
 from spark_klaviyo.state.format import salted
 
 if TYPE_CHECKING:

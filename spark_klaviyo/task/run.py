@@ -58,7 +58,7 @@ class _Task:
         assembler = BatchAssembler(plan, report, context.stop)
         resume = ResumeFilter(plan, context.recorder, report) if context.recorder is not None else None
         if resume is not None:
-            encoded = resume.drop_delivered(encoded, assembler.reject)
+            encoded = resume.drop_delivered(encoded, assembler.rejections.append)
         batches = self._requests(assembler, encoded)
         for delivery in deliver(plan, batches if resume is None else resume.record_intent(batches), context):
             if delivery is not None and resume is not None:
@@ -83,9 +83,9 @@ class _Task:
         """The batches to send, with ids looked up and people who are not on the list left out where that is needed."""
         batches = assembler.batches(encoded)
         if self.plan.template.sends_profile_ids:
-            batches = resolve_ids(self.plan, batches, self.context, assembler.reject, self.report)
+            batches = resolve_ids(self.plan, batches, self.context, assembler.rejections.append, self.report)
         if self.plan.template.consent is not None and self.plan.template.consent.withdraws:
-            batches = only_list_members(self.plan, batches, self.context, assembler.reject)
+            batches = only_list_members(self.plan, batches, self.context, assembler.rejections.append)
         return batches
 
     def _count(self, delivery: Delivery) -> Iterator[TaskEvent]:

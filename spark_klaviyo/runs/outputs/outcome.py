@@ -9,8 +9,7 @@ from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.options.choices import OnReject
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.report.errors import RowsRejected, WriteStopped
-from spark_klaviyo.report.report import WriteReport
+from spark_klaviyo.report.report import RowsRejected, WriteReport, WriteStopped
 from spark_klaviyo.task.run import too_many
 
 

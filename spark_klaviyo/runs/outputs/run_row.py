@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from spark_klaviyo.options.model import Options
-from spark_klaviyo.report.counts.counters import COUNTERS
+from spark_klaviyo.report.counts.summary import COUNTERS
 from spark_klaviyo.report.report import WriteReport
 
 
