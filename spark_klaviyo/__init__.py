@@ -25,18 +25,17 @@ if TYPE_CHECKING:
     from spark_klaviyo.entrypoints.function import write_klaviyo
     from spark_klaviyo.errors import KlaviyoError, OptionError, SchemaError
     from spark_klaviyo.preview.preview import preview_klaviyo
-    from spark_klaviyo.report.errors import RowsRejected, WriteStopped
-    from spark_klaviyo.report.report import WriteReport
+    from spark_klaviyo.report.report import RowsRejected, WriteReport, WriteStopped
     from spark_klaviyo.state.compare import compact_state
 
 _MODULES = {
     "KlaviyoDataSource": "entrypoints.datasource",
     "KlaviyoError": "errors",
     "OptionError": "errors",
-    "RowsRejected": "report.errors",
+    "RowsRejected": "report.report",
     "SchemaError": "errors",
     "WriteReport": "report.report",
-    "WriteStopped": "report.errors",
+    "WriteStopped": "report.report",
     "check_klaviyo": "check.check",
     "compact_state": "state.compare",
     "follow_klaviyo": "entrypoints.follow",

@@ -13,7 +13,7 @@ from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.entrypoints import capabilities
 from spark_klaviyo.options.option import Mode, Option
 from spark_klaviyo.options.table import GROUPS, EverydayOptions, options_of
-from spark_klaviyo.plan.manual.formats import FORMATS
+from spark_klaviyo.plan.manual.body import FORMATS
 from spark_klaviyo.plan.types import TYPE_TABLE
 from spark_klaviyo.preview.estimate import quota_seconds
 from spark_klaviyo.report.counts.text import duration

@@ -15,7 +15,7 @@ from spark_klaviyo.deliver.reads import ReadTarget, attributes_of
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.report.errors import WriteStopped
+from spark_klaviyo.report.report import WriteStopped
 from spark_klaviyo.state.format import digest
 from spark_klaviyo.templates.model import XS
 

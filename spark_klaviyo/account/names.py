@@ -12,7 +12,7 @@ from spark_klaviyo.account.resources import Resource, ResourceKind, kind_of, lis
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.readers import NAME, is_name, parts_of
-from spark_klaviyo.report.errors import WriteStopped
+from spark_klaviyo.report.report import WriteStopped
 from spark_klaviyo.templates import find_template
 from spark_klaviyo.templates.model import Setting
 

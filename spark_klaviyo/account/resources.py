@@ -10,7 +10,7 @@ from spark_klaviyo.core.models import Quota
 from spark_klaviyo.deliver.reads import ReadTarget, attributes_of
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.model import Options
-from spark_klaviyo.report.errors import WriteStopped
+from spark_klaviyo.report.report import WriteStopped
 from spark_klaviyo.templates.model import L, S, Setting
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 Bytes: TypeAlias = "npt.NDArray[np.uint8]"
-Offsets: TypeAlias = "npt.NDArray[np.int64]"
+Ints: TypeAlias = "npt.NDArray[np.int64]"
 Mask: TypeAlias = "npt.NDArray[np.bool_]"
 Test: TypeAlias = Callable[[pa.Array], "Mask | None"]
 
@@ -55,7 +55,7 @@ def valid_rows(column: pa.Array) -> Mask:
     return to_mask(column.is_valid()) if column.null_count else np.ones(len(column), np.bool_)
 
 
-def bytes_and_offsets(texts: pa.Array) -> tuple[Bytes, Offsets]:
+def bytes_and_offsets(texts: pa.Array) -> tuple[Bytes, Ints]:
     """The bytes of a string or binary array and where its rows begin (one more than rows); the first offset is 0."""
     if len(texts) == 0:
         return np.empty(0, np.uint8), np.zeros(1, np.int64)
@@ -76,7 +76,7 @@ def is_utf8(texts: pa.Array) -> bool:
     return True
 
 
-def offsets_of(column: pa.Array) -> Offsets:
+def offsets_of(column: pa.Array) -> Ints:
     """The offsets of a string, binary, list or map array, as they stand in its buffer."""
     held = column.buffers()[1]
     if held is None or len(column) == 0:
@@ -85,7 +85,7 @@ def offsets_of(column: pa.Array) -> Offsets:
     return raw[column.offset : column.offset + len(column) + 1].astype(np.int64)
 
 
-def children(column: pa.Array) -> tuple[tuple[pa.Array, ...], Offsets]:
+def children(column: pa.Array) -> tuple[tuple[pa.Array, ...], Ints]:
     """The child arrays of a list (its values) or map (keys and items), and where each row's begin; first is 0."""
     offsets = offsets_of(column)
     held = (column.keys, column.items) if pa.types.is_map(column.type) else (column.values,)
@@ -99,7 +99,7 @@ def grouped(valid: Mask, kind: pa.DataType, groups: npt.NDArray[np.integer[Any]]
     return pa.Array.from_buffers(kind, len(valid), buffers, children=[items])
 
 
-def any_in_group(items: Mask, groups: Offsets) -> Mask:
+def any_in_group(items: Mask, groups: Ints) -> Mask:
     """Which groups (offsets into the items) hold an item that is true."""
     counts = np.concatenate([np.zeros(1, np.int64), np.cumsum(items)])
     return np.asarray(counts[groups[1:]] > counts[groups[:-1]])

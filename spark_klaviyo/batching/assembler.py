@@ -1,28 +1,90 @@
-"""Groups encoded rows into requests."""
+"""Groups encoded rows into requests, each as full as both limits allow, never a byte over.
+
+Encoded rows are one buffer in which every row ends in the separator, so any run of rows is already the inside of a
+request. Cutting it is a binary search in its offsets; no row becomes an object here.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from itertools import count
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from spark_klaviyo.batching.batcher import Batcher
-from spark_klaviyo.batching.dedupe import superseded
-from spark_klaviyo.batching.encoded_rows import gathered
-from spark_klaviyo.batching.groups import params_of
+from spark_klaviyo.batching.encoded_rows import gathered, params_of, superseded
 from spark_klaviyo.batching.screening import rejected_as_too_large, screen
 from spark_klaviyo.core.clock import Stop
-from spark_klaviyo.core.models import Batch, EncodedRows, Rejection
+from spark_klaviyo.core.models import Batch, EncodedRows, Envelope, Limits, Rejection, Span
+from spark_klaviyo.plan.envelopes import envelope
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.plan.request.envelopes import envelope
 from spark_klaviyo.report.counts.task_report import TaskReport
 
 MAX_OPEN = 500  # requests being filled at once, when rows go to many lists; the least recently used is sent as it is
 MAX_REJECTIONS = 1_000  # held before the caller gets a chance to drain them
 SUPERSEDED = "a later row of the same request has the same identifier"
+
+
+def key_length(plan: WritePlan) -> int:
+    """Bytes of the key that replaces its placeholder in a body; 0 without a key."""
+    key = plan.credentials.api_key or plan.credentials.access_token
+    return len(key.reveal().encode()) if key is not None else 0
+
+
+@dataclass
+class Batcher:
+    """Collects spans for one envelope and yields a batch whenever the next row would pass a limit.
+
+    `room` is what the byte limit leaves for rows beside head and tail. `number` gives each batch its sequence.
+    """
+
+    envelope: Envelope
+    limits: Limits
+    number: Callable[[], int]
+    key_length: int = 0
+    _spans: list[Span] = field(default_factory=list)
+    _rows: int = 0
+    _bytes: int = 0
+
+    def __post_init__(self) -> None:
+        around = self.envelope.length_around(self.key_length)
+        # n rows carry n separators, and the last one is not sent
+        self.room = self.limits.max_bytes - around + len(self.envelope.separator)
+
+    def too_large(self, encoded: EncodedRows) -> npt.NDArray[np.int64]:
+        """Positions of the rows that no request, or no profile, could hold."""
+        sizes = np.diff(encoded.offsets)
+        largest = self.room
+        if self.limits.max_row_bytes is not None:
+            largest = min(largest, self.limits.max_row_bytes + len(self.envelope.separator))
+        return np.flatnonzero(sizes > largest)
+
+    def cut(self, encoded: EncodedRows) -> Iterator[Batch]:
+        """Add rows, none of them too large; yield the batches that became full."""
+        start, rows = 0, len(encoded)
+        while start < rows:
+            reach = int(encoded.offsets[start]) + self.room - self._bytes
+            stop = int(encoded.offsets.searchsorted(reach, "right")) - 1
+            stop = min(stop, start + self.limits.max_rows - self._rows, rows)
+            if stop > start:
+                self._add(Span(encoded, start, stop))
+                start = stop
+            if start < rows:
+                yield from self.flush()
+
+    def flush(self) -> Iterator[Batch]:
+        """The batch of the rows that are held, if there are any."""
+        if self._spans:
+            yield Batch(self.number(), tuple(self._spans), self.envelope)
+        self._spans, self._rows, self._bytes = [], 0, 0
+
+    def _add(self, span: Span) -> None:
+        self._spans.append(span)
+        self._rows += len(span)
+        self._bytes += span.size
 
 
 class BatchAssembler:
@@ -48,13 +110,10 @@ class BatchAssembler:
         for batcher in self._batchers.values():
             yield from self._deduplicated(batcher.flush())
 
-    def reject(self, rejection: Rejection) -> None:
-        """Add a row that a later stage refused before it was sent."""
-        self.rejections.append(rejection)
-
     def taken_rejections(self) -> list[Rejection]:
         """The rejections since the last call."""
-        taken, self.rejections = self.rejections, []
+        taken = self.rejections.copy()
+        self.rejections.clear()
         return taken
 
     def _read(self, batch: pa.RecordBatch) -> Iterator[Batch | None]:
@@ -96,9 +155,3 @@ class BatchAssembler:
             if positions:
                 self.report.skip(len(positions), SUPERSEDED)
             yield batch.without(positions) if positions else batch
-
-
-def key_length(plan: WritePlan) -> int:
-    """Bytes of the key that replaces its placeholder in a body; 0 without a key."""
-    key = plan.credentials.api_key or plan.credentials.access_token
-    return len(key.reveal().encode()) if key is not None else 0

@@ -1,24 +1,25 @@
-"""Encoded Arrow batches as `EncodedRows`: numpy views of their buffers, without a copy where Arrow allows it."""
+"""Encoded Arrow batches as `EncodedRows`: numpy views of their buffers, without a copy where Arrow allows it.
+
+Rows with equal request parameters, such as a list id from a column, are grouped here: they share requests. Of
+rows with the same identifier, those that a later one supersedes are found here, too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from spark_klaviyo.arrow.arrays import bytes_and_offsets, offsets_of
-from spark_klaviyo.arrow.encoded import FINGERPRINT, KEY, RECORD
-from spark_klaviyo.core.models import EncodedRows
+from spark_klaviyo.arrow.arrays import Ints, offsets_of
+from spark_klaviyo.arrow.encoded import FINGERPRINT, KEY, PARAMS, RECORD
+from spark_klaviyo.core import exact_json
+from spark_klaviyo.core.models import Batch, EncodedRows
+from spark_klaviyo.plan.model import NOT_OF_REQUEST, Checks, WritePlan, identifier_of
+from spark_klaviyo.screen.rules import KEY_PARTS, key_places
 from spark_klaviyo.state.format import fingerprints_of
-
-Ints: TypeAlias = "npt.NDArray[np.int64]"
-
-WORD = 8  # bytes that are hashed at a time
-_ODD = np.uint64(0x9E3779B97F4A7C15)
-_USED = np.array([2**64 - 1, *(2 ** (8 * used) - 1 for used in range(1, WORD))], np.uint64)  # by bytes used of a word
 
 
 def encoded_rows_of(batch: pa.RecordBatch, first_row: int) -> EncodedRows:
@@ -28,33 +29,7 @@ def encoded_rows_of(batch: pa.RecordBatch, first_row: int) -> EncodedRows:
     rows = np.arange(first_row, first_row + batch.num_rows, dtype=np.int64)
     fingerprints = fingerprints_of(batch.column(FINGERPRINT)) if FINGERPRINT in batch.schema.names else None
     body = memoryview(held if held is not None else b"")
-    return EncodedRows(body, offsets_of(record), rows, hashed(batch.column(KEY)), fingerprints)
-
-
-def hashed(texts: pa.Array) -> Ints:
-    """A 64-bit polynomial hash of each text, eight bytes at a time and in whole columns; 0 for null and empty."""
-    content, offsets = bytes_and_offsets(texts.fill_null("") if texts.null_count else texts)
-    padded = np.concatenate([content, np.zeros(WORD, np.uint8)])
-    anywhere = np.ndarray(len(content) + 1, np.dtype("<u8"), padded, strides=(1,))  # a word from every byte on
-    starts, lengths = offsets[:-1], np.diff(offsets)
-    counts = (lengths + WORD - 1) // WORD
-    ends = np.cumsum(counts)
-    firsts = ends - counts
-    index = np.arange(counts.sum(), dtype=np.int64) - np.repeat(firsts, counts)
-    words = anywhere[np.repeat(starts, counts) + index * WORD]
-    some = counts > 0
-    words[ends[some] - 1] &= _USED[lengths[some] % WORD]  # what follows a text is not of it
-    words *= _ODD
-    words ^= words >> np.uint64(32)
-    words *= _powers(index)
-    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(words)])
-    return (sums[ends] - sums[firsts] + lengths.astype(np.uint64) * _ODD).view(np.int64)  # type: ignore[no-any-return]
-
-
-def _powers(index: Ints) -> npt.NDArray[np.uint64]:
-    longest = int(index.max()) + 1 if len(index) else 0
-    table = np.full(longest, 0xD6E8FEB86659FD93, np.uint64)
-    return np.cumprod(table, dtype=np.uint64)[index]
+    return EncodedRows(body, offsets_of(record), rows, batch.column(KEY).cast(pa.string()), fingerprints)
 
 
 def text_of(rows: EncodedRows, position: int) -> bytes:
@@ -64,12 +39,11 @@ def text_of(rows: EncodedRows, position: int) -> bytes:
     return bytes(rows.body[int(rows.offsets[position]) : int(rows.offsets[position + 1]) - 1])
 
 
-def with_texts(rows: EncodedRows, texts: Iterable[bytes], separator: bytes) -> EncodedRows:
-    """The rows with other texts, each followed by the separator, in one new buffer; nothing else changes."""
-    body = memoryview(b"".join([text + separator for text in texts]))
-    lengths = np.fromiter(map(len, texts), np.int64, len(rows)) + len(separator)
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-    return EncodedRows(body, offsets, rows.rows, rows.keys, rows.fingerprints, rows.records)
+def rewritten(rows: EncodedRows, records: Sequence[bytes], texts: Sequence[bytes], separator: bytes) -> EncodedRows:
+    """The rows with these texts, each followed by the separator, in one new buffer, beside their records as JSON."""
+    pieces = [text + separator for text in texts]
+    rows = replace(rows, records=np.array(records, np.object_))
+    return _of_pieces(rows, pieces, list(map(len, pieces)), np.arange(len(rows)))
 
 
 def rebuilt(rows: EncodedRows, replaced: Mapping[int, bytes | None]) -> EncodedRows:
@@ -85,18 +59,101 @@ def rebuilt(rows: EncodedRows, replaced: Mapping[int, bytes | None]) -> EncodedR
             sizes[position] = len(text) + 1
         start = position + 1
     pieces.append(rows.body[int(rows.offsets[start]) : int(rows.offsets[-1])])
-    kept = np.ones(len(rows), dtype=bool)
-    kept[[position for position, text in replaced.items() if text is None]] = False
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes[kept])])
-    fingerprints = rows.fingerprints[kept] if rows.fingerprints is not None else None
-    return EncodedRows(memoryview(b"".join(pieces)), offsets, rows.rows[kept], rows.keys[kept], fingerprints)
+    kept = np.setdiff1d(np.arange(len(rows)), [position for position, text in replaced.items() if text is None])
+    return _of_pieces(rows, pieces, sizes[kept], kept)
 
 
 def gathered(rows: EncodedRows, positions: Ints) -> EncodedRows:
     """The rows at these positions, in that order, in one new buffer."""
     pieces = [rows.body[int(rows.offsets[p]) : int(rows.offsets[p + 1])] for p in positions]
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum([len(piece) for piece in pieces], dtype=np.int64)])
+    return _of_pieces(rows, pieces, list(map(len, pieces)), positions)
+
+
+def _of_pieces(
+    rows: EncodedRows, pieces: Sequence[bytes | memoryview], sizes: Sequence[int] | Ints, positions: Ints
+) -> EncodedRows:
+    """The rows at these positions with a new body, in which they have these sizes."""
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)])
     fingerprints = rows.fingerprints[positions] if rows.fingerprints is not None else None
     records = rows.records[positions] if rows.records is not None else None
     body = memoryview(b"".join(pieces))
-    return EncodedRows(body, offsets, rows.rows[positions], rows.keys[positions], fingerprints, records)
+    return EncodedRows(body, offsets, rows.rows[positions], rows.keys.take(pa.array(positions)), fingerprints, records)
+
+
+# --- request parameters ---------------------------------------------------------------------------
+
+
+def params_of(text: str | None) -> dict[str, str]:
+    """The request parameters that a row's JSON text holds."""
+    params: dict[str, str] = json.loads(text) if text else {}
+    return params
+
+
+def groups(batch: pa.RecordBatch, rows: EncodedRows, first_row: int) -> Iterator[tuple[str, EncodedRows]]:
+    """The rows by group key: the JSON text of their parameters, "" where there are none.
+
+    `rows` are those of the batch that are left; `first_row` is the number of the batch's first row.
+    """
+    if not len(rows):
+        return
+    params = batch.column(PARAMS)
+    if params.null_count == len(params):
+        yield "", rows
+        return
+    held = params.dictionary_encode()
+    keys = [_group_key(text) for text in held.dictionary.to_pylist()]
+    distinct = list(dict.fromkeys(keys))
+    number = np.array([distinct.index(key) for key in keys], np.int64)
+    of_row = number[held.indices.fill_null(0).to_numpy(zero_copy_only=False)][rows.rows - first_row]
+    if len(distinct) == 1:
+        yield distinct[0], rows
+        return
+    order = np.argsort(of_row, kind="stable")
+    starts = np.flatnonzero(np.diff(of_row[order], prepend=-1))
+    for group in np.split(order, starts[1:]):
+        yield distinct[int(of_row[group[0]])], gathered(rows, group)
+
+
+def _group_key(text: str | None) -> str:
+    left = {name: value for name, value in params_of(text).items() if name not in NOT_OF_REQUEST and value.strip()}
+    return json.dumps(left, ensure_ascii=False) if left else ""
+
+
+# --- rows that mean the same person, event or item: the last one of a batch is sent -----------------
+
+
+def identifier_in(checks: Checks, text: bytes) -> tuple[str, ...] | None:
+    """The first identifier that the JSON text of a record has (`plan.model.identifier_of`)."""
+    try:
+        return identifier_of(checks, exact_json.loads(text))
+    except (ValueError, RecursionError):
+        return None
+
+
+def key_of(plan: WritePlan, text: bytes) -> str | None:
+    """A record's identifier as the encoders write it into the column `key`; None where it has none."""
+    found = identifier_in(replace(plan.checks, key_with=key_places(plan)), text)
+    return KEY_PARTS.join(found[1:]) if found is not None else None
+
+
+def superseded(checks: Checks, batch: Batch) -> set[int]:
+    """Positions of the rows of a batch that a later row with the same identifier replaces.
+
+    Equal keys are candidates, found in whole columns; only those are compared by their identifiers.
+    """
+    keys = pa.concat_arrays([span.encoded_rows.keys[span.start : span.stop] for span in batch.spans])
+    number = keys.dictionary_encode().indices.fill_null(-1).to_numpy() + 1  # 0: no key
+    repeated = np.bincount(number, minlength=1) > 1
+    repeated[0] = False
+    candidates = np.flatnonzero(repeated[number])
+    if not len(candidates):
+        return set()
+    records = list(batch.pick(candidates).records())
+    last: dict[tuple[str, ...], int] = {}
+    gone: set[int] = set()
+    for position, text in zip(candidates.tolist(), records, strict=True):
+        name = identifier_in(checks, text)
+        if name is not None:
+            gone |= {last[name]} if name in last else set()
+            last[name] = position
+    return gone

@@ -7,24 +7,26 @@ object. Only the others are decided one by one, by `screen.validate_row`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from spark_klaviyo.arrow.arrays import Ints
 from spark_klaviyo.arrow.encoded import PARAMS, VERDICT, Verdict
-from spark_klaviyo.batching.dedupe import key_of
-from spark_klaviyo.batching.encoded_rows import encoded_rows_of, gathered, hashed, rebuilt, text_of, with_texts
-from spark_klaviyo.batching.groups import groups, params_of
+from spark_klaviyo.batching import encoded_rows
 from spark_klaviyo.core import exact_json
+from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.core.models import EncodedRows, Rejection
 from spark_klaviyo.encode.formats import written
-from spark_klaviyo.plan.manual.formats import is_json, separator
+from spark_klaviyo.plan.manual.body import FORMATS, JSON_FORMATS
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.screen.validate_row import validate_row
+from spark_klaviyo.screen.validate_row import ValidatedRow, validate_row
+from spark_klaviyo.screen.values import Problem
 from spark_klaviyo.templates.model import Setting
 
 
@@ -40,16 +42,16 @@ class Screened:
 def screen(batch: pa.RecordBatch, plan: WritePlan, first_row: int) -> Screened:
     """Decide every row of an encoded batch; `first_row` is the number of its first row in the partition."""
     screened = Screened()
-    rows = encoded_rows_of(batch, first_row)
+    rows = encoded_rows.encoded_rows_of(batch, first_row)
     verdicts = batch.column(VERDICT).to_numpy(zero_copy_only=False)
     if verdicts.any():
         rows = _decided(plan, batch, rows, verdicts, screened)
-    if not is_json(plan.content_format):
-        records = [text_of(rows, position) for position in range(len(rows))]
-        rows = replace(rows, records=np.array(records, dtype=np.object_))
-        rows = with_texts(rows, written(records, plan), separator(plan.content_format))
-    for key, group in groups(batch, rows, first_row):
-        empty = [setting for setting in _required(plan) if setting.name not in params_of(key)]
+    if plan.content_format not in JSON_FORMATS:
+        records = [encoded_rows.text_of(rows, position) for position in range(len(rows))]
+        separator = FORMATS[plan.content_format].separator
+        rows = encoded_rows.rewritten(rows, records, written(records, plan), separator)
+    for key, group in encoded_rows.groups(batch, rows, first_row):
+        empty = [setting for setting in _required(plan) if setting.name not in encoded_rows.params_of(key)]
         if empty:
             screened.rejections += _without_setting(group, empty[0])
         else:
@@ -70,38 +72,30 @@ def _decided(
     """Decide the rows that failed a rule; the rows that are left, rebuilt only where one changed or went."""
     params = batch.column(PARAMS)
     replaced: dict[int, bytes | None] = {}
-    named: dict[int, str] = {}
+    named: dict[int, str | None] = {}
     for position in map(int, np.flatnonzero(verdicts)):
-        text = text_of(rows, position)
-        verdict = int(verdicts[position])
+        text, verdict = encoded_rows.text_of(rows, position), int(verdicts[position])
         if verdict >= Verdict.NOT_FINITE:
-            sent = None
             column = plan.columns[verdict - Verdict.NOT_FINITE].name
             detail = f"column {column!r} holds NaN or an infinity, which JSON cannot"
-            screened.rejections.append(_rejection(rows, position, text, "not_finite", detail))
+            row = ValidatedRow(None, Problem(RejectCode.NOT_FINITE, detail))
         else:
-            sent = _validated(plan, text, params_of(params[position].as_py()), rows, position, screened)
+            row = validate_row(plan, text, encoded_rows.params_of(params[position].as_py()))
+        sent, problem = row.text, row.problem
+        if problem is not None and sent is None:
+            rejected = _rejection(rows, position, text, problem.code, problem.detail, row.pointer)
+            screened.rejections.append(rejected)
+        elif problem is not None:
+            screened.warnings.append(f"{problem.code}: {problem.detail}")
         if sent is not text:
             replaced[position] = sent
-        if sent is not None and (sent is not text or rows.keys[position] == 0):
-            named[position] = key_of(plan, sent)
+        if sent is not None and (sent is not text or not rows.keys[position].is_valid):
+            named[position] = encoded_rows.key_of(plan, sent)
     if named:
-        keys = rows.keys.copy()
-        keys[list(named)] = hashed(pa.array(list(named.values()), pa.string()))
+        changed = np.isin(np.arange(len(rows)), list(named))
+        keys = pc.replace_with_mask(rows.keys, pa.array(changed), pa.array(list(named.values()), pa.string()))
         rows = replace(rows, keys=keys)
-    return rebuilt(rows, replaced) if replaced else rows
-
-
-def _validated(
-    plan: WritePlan, text: bytes, params: Mapping[str, str], rows: EncodedRows, position: int, screened: Screened
-) -> bytes | None:
-    """The text to send of one row, repaired where that is possible; None where it is rejected."""
-    row = validate_row(plan, text, params)
-    if row.problem is not None and row.text is None:
-        screened.rejections.append(_rejection(rows, position, text, row.problem.code, row.problem.detail, row.pointer))
-    elif row.problem is not None:
-        screened.warnings.append(f"{row.problem.code}: {row.problem.detail}")
-    return row.text
+    return encoded_rows.rebuilt(rows, replaced) if replaced else rows
 
 
 def _rejection(rows: EncodedRows, position: int, text: bytes, code: str, detail: str, pointer: str = "") -> Rejection:
@@ -121,7 +115,7 @@ def _without_setting(rows: EncodedRows, setting: Setting) -> Iterator[Rejection]
     why = f"; {setting.harm_if_empty}" if setting.harm_if_empty else ""
     detail = f"{setting.name}: the column that gives it is empty in this row{why}"
     for position in range(len(rows)):
-        yield _rejection(rows, position, text_of(rows, position), "missing_field", detail)
+        yield _rejection(rows, position, encoded_rows.text_of(rows, position), "missing_field", detail)
 
 
 def _by_path(plan: WritePlan, key: str, rows: EncodedRows) -> Iterator[tuple[str, EncodedRows]]:
@@ -130,15 +124,15 @@ def _by_path(plan: WritePlan, key: str, rows: EncodedRows) -> Iterator[tuple[str
         yield key, rows
         return
     for position in range(len(rows)):
-        record = exact_json.loads(text_of(rows, position))
+        record = exact_json.loads(encoded_rows.text_of(rows, position))
         values = {name: str(get(record, (name,)) or "") for name in plan.template.path_fields}
-        alone = gathered(rows, np.array([position], dtype=np.int64))
-        yield json.dumps({**params_of(key), **values}, ensure_ascii=False), alone
+        alone = encoded_rows.gathered(rows, np.array([position], dtype=np.int64))
+        yield json.dumps({**encoded_rows.params_of(key), **values}, ensure_ascii=False), alone
 
 
-def rejected_as_too_large(rows: EncodedRows, positions: npt.NDArray[np.int64], max_bytes: int) -> Iterator[Rejection]:
+def rejected_as_too_large(rows: EncodedRows, positions: Ints, max_bytes: int) -> Iterator[Rejection]:
     """Rejections of rows that no request could hold; `max_bytes` is what one row may have."""
     fits = f"at most {max_bytes:,} fit" if max_bytes > 0 else "the rest of the request fills max_bytes already"
     for position in map(int, positions):
-        text = text_of(rows, position)
+        text = encoded_rows.text_of(rows, position)
         yield _rejection(rows, position, text, "too_large", f"the record has {len(text):,} bytes; {fits}")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from spark_klaviyo.cli.arguments import parser
 from spark_klaviyo.cli.commands import ExitStatus, print_result
 from spark_klaviyo.errors import KlaviyoError
-from spark_klaviyo.report.errors import RowsRejected, WriteStopped
+from spark_klaviyo.report.report import RowsRejected, WriteStopped
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

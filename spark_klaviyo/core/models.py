@@ -6,18 +6,22 @@ neither Spark nor HTTP.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import numpy.typing as npt
 
 from spark_klaviyo.core.codes import Failure
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 # Replaced in a body's head and tail by the API key and the time of sending. JSON never contains NUL.
 KEY_PLACEHOLDER = b"\x00key\x00"
 NOW_PLACEHOLDER = b"\x00now\x00"
+NOW_LENGTH = len("2026-01-01T00:00:00.000000Z")
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,8 @@ class EncodedRows:
     offsets: npt.NDArray[np.int64]
     # The row's number in its partition.
     rows: npt.NDArray[np.int64]
-    # A hash of the row's identifier (0: none), equal for rows of the same profile, event or item.
-    keys: npt.NDArray[np.int64]
+    # Texts, equal for rows of the same profile, event or item; null: the row has no identifier.
+    keys: pa.Array
     # Key and content as the state stores them, 32 bytes a row; None without a state.
     fingerprints: npt.NDArray[np.uint8] | None = None
     # The rows as JSON, where `body` is in another format.
@@ -93,14 +97,18 @@ class Span:
         return self.encoded_rows.body[int(offsets[self.start]) : int(offsets[self.stop])]
 
 
-class Arrangement(Protocol):
-    """How records are arranged in a body, where they do not simply follow each other (see `plan.request.arrange`)."""
+def _no_rows(records: Sequence[bytes], rests: Sequence[str]) -> list[list[int]]:  # noqa: ARG001
+    return [[] for _ in rests]
 
-    def inside(self, records: Sequence[bytes]) -> bytes | None:
-        """The bytes between head and tail; None: the request has no body."""
 
-    def named(self, records: Sequence[bytes], rests: Sequence[str]) -> list[list[int]]:
-        """The positions of the records that each pointer names; `rests`: what follows the records' path in it."""
+@dataclass(frozen=True)
+class Arrangement:
+    """How records are arranged in a body, where they do not simply follow each other (see `plan.envelopes`)."""
+
+    # The bytes between head and tail; None: the request has no body.
+    inside: Callable[[Sequence[bytes]], bytes | None]
+    # The positions of the records that each pointer names; of pointers it gets what follows the records' path.
+    named: Callable[[Sequence[bytes], Sequence[str]], list[list[int]]] = _no_rows
 
 
 @dataclass(frozen=True)
@@ -117,6 +125,12 @@ class Envelope:
     query: tuple[tuple[str, str], ...] = ()
     arrangement: Arrangement | None = None
     of_a_row: bool = False
+
+    def length_around(self, key_length: int) -> int:
+        """Bytes of head and tail once their marks are filled with a key of `key_length` bytes and the time."""
+        around = self.head + self.tail
+        longer = around.count(KEY_PLACEHOLDER) * (key_length - len(KEY_PLACEHOLDER))
+        return len(around) + longer + around.count(NOW_PLACEHOLDER) * (NOW_LENGTH - len(NOW_PLACEHOLDER))
 
 
 @dataclass(frozen=True)

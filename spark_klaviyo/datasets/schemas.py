@@ -13,7 +13,7 @@ from typing import get_type_hints
 import pyarrow as pa
 
 from spark_klaviyo.core.models import Receipt, RejectedRow
-from spark_klaviyo.report.counts.counters import COUNTERS
+from spark_klaviyo.report.counts.summary import COUNTERS
 
 
 @dataclass(frozen=True)

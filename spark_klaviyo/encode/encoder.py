@@ -1,27 +1,34 @@
 """Arrow batches and a plan in, encoded batches out: the one encoder of every way to write.
 
 An encoded batch has the columns of `arrow.encoded`. Batches may be slices or empty and hold dictionaries or large
-types. No Python object is made per row.
+types. No Python object is made per row: records become one struct array, nested as the plan's record, an element a row,
+whose columns are not copied. Two things that a struct array cannot hold stand in it as a mark and are put in place in
+the finished text: nulls that are to be sent, and the entries of a map that joins the fields of an object.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import json
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_klaviyo.arrow.arrays import is_text, is_utf8, plain
+from spark_klaviyo.arrow import arrays
+from spark_klaviyo.arrow.arrays import Mask, children, grouped, is_list, plain, to_mask, valid_rows
 from spark_klaviyo.arrow.columns import Columns
 from spark_klaviyo.arrow.encoded import ENCODED
 from spark_klaviyo.core.choices import ContentFormat
-from spark_klaviyo.encode.json_rows import LINE_FEED, json_lines, json_texts, rows_of
-from spark_klaviyo.encode.json_values import leaf_values, with_valid_text, without_offsets
-from spark_klaviyo.encode.record import RecordEncoder
+from spark_klaviyo.core.json_paths import ONE_ITEM
+from spark_klaviyo.encode import json_values
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.plan.shape import Leaf
+from spark_klaviyo.plan.shape import Each, Fixed, Leaf, Node, Record, When
 from spark_klaviyo.screen.evaluate import keys, verdicts
-from spark_klaviyo.screen.rules import ScreenRules, compile_screen
+from spark_klaviyo.screen.rules import ScreenRules, compile_screen, word_pattern
 
 MAX_VALUES, MAX_ROWS = 400_000, 10_000  # encoded at once: a worker's memory stays flat however large the batches are
 
@@ -42,20 +49,20 @@ def encode_batches(batches: Iterable[pa.RecordBatch], plan: WritePlan) -> Iterat
 def encode(batch: pa.RecordBatch, plan: WritePlan, rules: ScreenRules | None = None) -> pa.RecordBatch:
     """The encoded rows of one batch, in order. `rules` are the plan's, compiled once for many batches."""
     rules = rules or compile_screen(plan)
-    batch = without_offsets(batch)
+    batch = json_values.without_offsets(batch)
     columns = Columns(batch, plan.columns)
     record, params = _records(columns, plan), _params(columns, plan)
-    if not (is_utf8(record) and is_utf8(params)):  # one such text would make a whole request unreadable
-        columns = Columns(with_valid_text(batch), plan.columns)
+    if not (arrays.is_utf8(record) and arrays.is_utf8(params)):  # one such text would make a whole request unreadable
+        columns = Columns(json_values.with_valid_text(batch), plan.columns)
         record, params = _records(columns, plan), _params(columns, plan)
-    arrays = [record, verdicts(columns, rules, record), keys(columns, rules), params]
-    return pa.RecordBatch.from_arrays(arrays, schema=ENCODED)
+    held = [record, verdicts(columns, rules, record), keys(columns, rules), params]
+    return pa.RecordBatch.from_arrays(held, schema=ENCODED)
 
 
 def _records(columns: Columns, plan: WritePlan) -> pa.Array:
-    separator = ord(",") if plan.content_format is ContentFormat.JSON else LINE_FEED
+    separator = ord(",") if plan.content_format is ContentFormat.JSON else json_values.LINE_FEED
     if plan.record is not None:
-        return rows_of(RecordEncoder(columns).lines(plan.record), separator)
+        return json_values.rows_of(RecordEncoder(columns).lines(plan.record), separator)
     kind = next(column.type for column in plan.columns if column.name == plan.record_column)
     given = plain(columns.column(Leaf((plan.record_column or "",), kind))).cast(pa.large_string())
     nothing = pa.scalar("", pa.large_string())
@@ -66,14 +73,176 @@ def _params(columns: Columns, plan: WritePlan) -> pa.Array:
     """`{name: text of the value}` of each row: a text as it is, any other value as its JSON."""
     if not plan.params:
         return pa.nulls(columns.rows, pa.string())
-    texts = [_as_text(leaf_values(param.leaf, columns.column(param.leaf))) for param in plan.params]
+    texts = [_as_text(json_values.leaf_values(param.leaf, columns.column(param.leaf))) for param in plan.params]
     rows = pa.StructArray.from_arrays(texts, names=[param.name for param in plan.params])
-    return rows_of(json_lines(rows), LINE_FEED).cast(pa.string())
+    return json_values.rows_of(json_values.json_lines(rows), json_values.LINE_FEED).cast(pa.string())
 
 
 def _as_text(values: pa.Array) -> pa.Array:
-    if is_text(plain(values).type):
+    if arrays.is_text(plain(values).type):
         return values
     if pa.types.is_nested(values.type) or pa.types.is_floating(values.type):
-        return pa.array([text and text.decode() for text in json_texts(values)], pa.string())
+        return pa.array([text and text.decode() for text in json_values.json_texts(values)], pa.string())
     return values.cast(pa.string())
+
+
+# --- records --------------------------------------------------------------------------------------
+
+
+@dataclass
+class RecordEncoder:
+    """The records of one batch.
+
+    `fields` and `entries` are what goes into the finished text, by the mark that stands in its place: the same field in
+    every row, or the entries of each row's maps.
+    """
+
+    columns: Columns
+    fields: dict[str, bytes] = field(default_factory=dict)
+    entries: dict[str, list[bytes]] = field(default_factory=dict)
+
+    def lines(self, record: Record) -> memoryview:
+        """Each row's record as JSON and a line feed."""
+        lines = json_values.json_lines(self.array(record))
+        for mark, text in self.fields.items():
+            lines = memoryview(bytearray(lines).replace(_field(mark, True), text))
+        for mark, texts in self.entries.items():
+            lines = json_values.spliced(lines, _field(mark, True), texts)
+        return lines
+
+    def array(self, node: Node) -> pa.Array:
+        """The values of a node; null where there is none."""
+        if isinstance(node, Leaf):
+            return json_values.leaf_values(node, self.columns.column(node))
+        if isinstance(node, Fixed):
+            return _constant(node.value, self.columns.rows)
+        if isinstance(node, Each):
+            return self._resource_ids(node)
+        if isinstance(node, When):
+            return _only(self.array(node.then), self._holds(node))
+        return self._record(node)
+
+    def _record(self, node: Record) -> pa.Array:
+        fields = [field for name, child in node.fields for field in self._fields(name, child)]
+        if [name for name, _ in fields] == [ONE_ITEM]:
+            held = fields[0][1]  # a list that holds the value, null where there is none
+            return grouped(valid_rows(held), pa.list_(held.type), np.arange(len(held) + 1), held)
+        if node.spread:
+            fields.append(self._map_entries(node, fields))
+        return _struct(fields, self.columns.rows, omit_empty=node.omit_empty)
+
+    # --- lists of resource identifiers, conditions ------------------------------------------------
+
+    def _resource_ids(self, node: Each) -> pa.Array:
+        column = plain(self.columns.column(node.leaf))
+        items, groups = column, np.arange(self.columns.rows + 1)
+        if is_list(column.type):
+            (items,), groups = children(column)
+        ids = json_values.prefixed(items, node.leaf.prefix)
+        some = valid_rows(ids)
+        groups = np.concatenate([np.zeros(1, np.int64), np.cumsum(some)])[groups]
+        ids = ids.filter(pa.array(some))
+        entries = pa.StructArray.from_arrays([_constant(node.kind, len(ids)), ids], names=["type", "id"])
+        return grouped(valid_rows(column), pa.list_(entries.type), groups, entries)
+
+    def _holds(self, node: When) -> Mask:
+        """In which rows the column of a condition holds its word."""
+        column = plain(self.columns.column(node.leaf))
+        items, groups = column, None
+        if is_list(column.type):
+            (items,), groups = children(column)
+        same = to_mask(pc.match_substring_regex(plain(items).cast(pa.string()), word_pattern(node.word)))
+        return same if groups is None else arrays.any_in_group(same, groups) & valid_rows(column)
+
+    # --- what a struct array cannot hold ----------------------------------------------------------
+
+    def _fields(self, name: str, child: Node) -> Iterator[tuple[str, pa.Array]]:
+        """A field, and where it has to be null or a constant object, a mark in its place."""
+        if isinstance(child, Fixed) and (child.value is None or isinstance(child.value, dict | list)):
+            yield self._marked(_field(name, child.value), np.ones(self.columns.rows, np.bool_))
+            return
+        array = self.array(child)
+        yield name, array
+        if isinstance(child, Leaf) and child.keep_null and array.null_count:
+            yield self._marked(_field(name, None), ~valid_rows(array))
+
+    def _marked(self, text: bytes, rows: Mask) -> tuple[str, pa.Array]:
+        mark = _new_mark()
+        self.fields[mark] = text
+        return mark, _flags(rows)
+
+    def _map_entries(self, node: Record, fields: Sequence[tuple[str, pa.Array]]) -> tuple[str, pa.Array]:
+        """A field that stands where maps have entries whose names no field, and no map before, has in that row."""
+        rows, parts, taken = np.arange(self.columns.rows), list[list[bytes]](), pa.array([], pa.string())
+        nulls_sent = {name for name, child in node.fields if isinstance(child, Leaf) and child.keep_null}
+        for leaf in node.spread:
+            column = self.columns.column(leaf)
+            (keys, items), groups = children(column)
+            names, owners = plain(keys).cast(pa.string()), np.repeat(rows, np.diff(groups))
+            keep = valid_rows(column)[owners] & (valid_rows(items) | leaf.keep_null)
+            for name, array in fields:
+                same = to_mask(pc.equal(names, name))
+                if array.null_count and name not in nulls_sent:
+                    same &= valid_rows(array)[owners]
+                keep &= ~same
+            pairs = pc.binary_join_element_wise(pa.array(owners).cast(pa.string()), names, "\x00")
+            keep &= ~to_mask(pc.is_in(pairs, value_set=taken))
+            taken = pa.concat_arrays([taken, pairs.filter(pa.array(keep))])
+            parts.append(_entry_texts(names, json_values.leaf_values(leaf, items), owners, keep, self.columns.rows))
+        joined = [b",".join(filter(None, texts)) for texts in zip(*parts, strict=True)]
+        mark = _new_mark()
+        self.entries[mark] = [text for text in joined if text]
+        return mark, _flags(np.array([bool(text) for text in joined], np.bool_))
+
+
+def _entry_texts(names: pa.Array, items: pa.Array, owners: np.ndarray, keep: Mask, rows: int) -> list[bytes]:
+    """The entries of each row's map that are kept, as JSON without braces."""
+    valid = keep & valid_rows(items)
+    groups = np.searchsorted(owners[valid], np.arange(rows + 1)).astype(np.int32)
+    entries = [array.filter(pa.array(valid)) for array in (names, items)]
+    maps = pa.MapArray.from_arrays(pa.array(groups), *entries)
+    texts = [text[1:-1] if text else b"" for text in json_values.json_texts(maps)]
+    for entry in np.flatnonzero(keep & ~valid).tolist():  # nulls=send
+        row = int(owners[entry])
+        texts[row] = b",".join(filter(None, [texts[row], _field(names[entry].as_py(), None)]))
+    return texts
+
+
+def _new_mark() -> str:
+    """A field's name that stands for something else; random, so that no text of a user's holds it."""
+    return f"mark-{secrets.token_hex(16)}"
+
+
+def _field(name: str, value: object) -> bytes:
+    return json.dumps({name: value}, ensure_ascii=False, separators=(",", ":")).encode()[1:-1]
+
+
+def _flags(rows: Mask) -> pa.Array:
+    """True in these rows, null in the others."""
+    return pa.array(np.ones(len(rows), np.bool_), mask=~rows)
+
+
+def _constant(value: object, rows: int) -> pa.Array:
+    if isinstance(value, str):
+        return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int8)), pa.array([value]))
+    return pa.repeat(pa.scalar(value), rows)
+
+
+def _struct(fields: Sequence[tuple[str, pa.Array]], rows: int, *, omit_empty: bool) -> pa.Array:
+    """An object; with `omit_empty` it is null where all its fields are."""
+    if not fields:
+        return pa.array([None if omit_empty else {}] * rows, pa.struct([]))
+    names, parts = zip(*fields, strict=True)
+    if not omit_empty or not all(array.null_count for array in parts):
+        return pa.StructArray.from_arrays(parts, names=names)
+    empty = ~reduce(np.logical_or, map(valid_rows, parts))
+    return pa.StructArray.from_arrays(parts, names=names, mask=pa.array(empty))
+
+
+def _only(array: pa.Array, rows: Mask) -> pa.Array:
+    """The values in these rows alone."""
+    if not pa.types.is_struct(array.type):
+        return pc.if_else(pa.array(rows), array, pa.scalar(None, array.type))
+    parts = [array.field(i) for i in range(array.type.num_fields)]
+    missing = pa.array(~(rows & valid_rows(array)))
+    return pa.StructArray.from_arrays(parts, fields=list(array.type), mask=missing)

@@ -1,6 +1,6 @@
 """Records as JSON in, records in a content format of manual mode other than JSON out, row by row.
 
-`plan.manual.formats` says what separates and surrounds them. In forms, CSV and text a nested value is JSON text;
+`plan.manual.body` says what separates and surrounds them. In forms, CSV and text a nested value is JSON text;
 numbers keep every digit.
 """
 
@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.choices import ContentFormat
 from spark_klaviyo.core.exact_json import Json
-from spark_klaviyo.plan.manual.formats import csv_cell, xml_characters
+from spark_klaviyo.plan.manual.body import csv_cell, xml_characters
 from spark_klaviyo.plan.model import WritePlan
 
 Object: TypeAlias = "dict[str, Json]"

@@ -1,43 +1,41 @@
-"""Arrow columns in, the same values in types whose JSON text is that of the type table (`plan.types`) out.
+"""Arrow columns and struct arrays in, their rows as JSON out: one buffer, written by Apache Arrow's JSON writer.
 
-The JSON writer is Apache Arrow's (package arro3-io). It writes most types as the table says; this module changes the
-others: times to text with microseconds, in UTC; binary to Base64; keys of maps to text. Nested types are walked.
+The writer (package arro3-io) writes most types as the type table (`plan.types`) says; the others are changed first:
+times to text with microseconds, in UTC; binary to Base64; keys of maps to text. Nested types are walked. Null fields
+are left out at every depth, and so are null values of maps; nulls inside arrays stay. A line feed ends each row and
+occurs nowhere inside one, since JSON escapes it: that is how the rows are found again.
 """
 
 from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from io import BytesIO
 from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from arro3.io import write_ndjson
 
-from spark_klaviyo.arrow.arrays import (
-    bytes_and_offsets,
-    children,
-    grouped,
-    is_list,
-    is_text,
-    is_whole,
-    plain,
-    valid_rows,
-)
+from spark_klaviyo.arrow import arrays
+from spark_klaviyo.arrow.arrays import children, grouped, is_list, is_text, plain, valid_rows
 from spark_klaviyo.plan.shape import Leaf, LeafForm
 
 Change: TypeAlias = Callable[[pa.Array], pa.Array]
 MICROSECONDS = pa.timestamp("us")
+LINE_FEED = 0x0A
+_OPEN, _CLOSE = len('{"v":'), len("}")
 WIDTH = len("2026-10-15T08:00:00.000000")
 
 
 def leaf_values(leaf: Leaf, column: pa.Array) -> pa.Array:
     """One column in the form that its field takes."""
     kind = column.type
-    if leaf.prefix and (is_whole(kind) or is_text(plain(column).type)):
+    if leaf.prefix and (arrays.is_whole(kind) or is_text(plain(column).type)):
         return prefixed(column, leaf.prefix)
-    if leaf.form is LeafForm.TEXT and is_whole(kind):
+    if leaf.form is LeafForm.TEXT and arrays.is_whole(kind):
         return column.cast(pa.string())
     if leaf.form is LeafForm.DATETIME and (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
         return time_texts(column.cast(MICROSECONDS, safe=False), "Z")
@@ -124,7 +122,7 @@ def _any_type(kind: pa.DataType, changes: Callable[[pa.DataType], bool]) -> bool
 def time_texts(moments: pa.Array, zone: str) -> pa.Array:
     """Naive timestamps in microseconds as ISO 8601, each with six digits of a second and `zone` behind it."""
     text = moments.cast(pa.string())
-    content, offsets = bytes_and_offsets(text)
+    content, offsets = arrays.bytes_and_offsets(text)
     if len(content) != WIDTH * (len(text) - text.null_count):  # a year beyond 9999
         return pc.binary_join_element_wise(pc.replace_substring(text, " ", "T"), pa.scalar(zone), "")
     table = np.empty((len(content) // WIDTH, WIDTH + len(zone)), np.uint8)
@@ -134,3 +132,39 @@ def time_texts(moments: pa.Array, zone: str) -> pa.Array:
     starts = pa.py_buffer((offsets // WIDTH * (WIDTH + len(zone))).astype(np.int32))
     validity = text.is_valid().buffers()[1] if text.null_count else None
     return pa.StringArray.from_buffers(len(text), starts, pa.py_buffer(table), validity)
+
+
+# --- rows as JSON ---------------------------------------------------------------------------------
+
+
+def json_lines(rows: pa.StructArray) -> memoryview:
+    """Every row as JSON and a line feed."""
+    text = BytesIO()
+    if len(rows):  # the writer (arro3-io 0.9.1) panics at an empty slice of nested lists
+        write_ndjson(pa.RecordBatch.from_struct_array(rows), text, explicit_nulls=False)
+    return text.getbuffer()
+
+
+def rows_of(lines: memoryview, separator: int) -> pa.Array:
+    """The lines as a string array whose rows end in the separator, which takes the line feed's place."""
+    content: arrays.Bytes = np.frombuffer(lines, np.uint8)
+    ends = np.flatnonzero(content == LINE_FEED)
+    if separator != LINE_FEED:
+        content[ends] = separator
+    offsets = np.concatenate([np.zeros(1, np.int64), ends + 1])
+    return pa.LargeStringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(lines))
+
+
+def json_texts(column: pa.Array) -> list[bytes | None]:
+    """The JSON of each value of a column; None for null."""
+    lines = json_lines(pa.StructArray.from_arrays([column], names=["v"])).tobytes().split(b"\n")[:-1]
+    return [line[_OPEN:-_CLOSE] if len(line) > _OPEN else None for line in lines]
+
+
+def spliced(lines: memoryview, mark: bytes, texts: Iterable[bytes]) -> memoryview:
+    """The lines with each occurrence of the mark replaced by the next of the texts."""
+    pieces = lines.tobytes().split(mark)
+    joined = bytearray(pieces[0])
+    for text, piece in zip(texts, pieces[1:], strict=True):
+        joined += text + piece
+    return memoryview(joined)

@@ -23,6 +23,7 @@ from spark_klaviyo.plan.types import Field, Type
 Row: TypeAlias = "tuple[Any, ...] | Mapping[str, Any]"
 FIRST_ROWS, MAX_ROWS, BATCH_BYTES = 256, 10_000, 8_000_000  # batches grow until they hold about so many bytes
 SCALARS = (str, bool, int, float, Decimal, date, bytes, bytearray)  # a datetime is a date
+UNKNOWN = Type("")  # what the values say
 # What Spark's types are in Arrow; decimals have the scale of their values.
 ARROW_TYPES: dict[str, pa.DataType | None] = {
     **dict.fromkeys(("varchar", "char", "string"), pa.string()),
@@ -94,27 +95,28 @@ class _UnsendableError(TypeError):
     """The type of a value has no JSON form."""
 
 
-def to_arrow(values: Sequence[Any], kind: Type | None = None) -> pa.Array:
-    """Values of one column as an Arrow array; `kind` is the column's type, where it is known."""
+def to_arrow(values: Sequence[Any], given: Type | None = None) -> pa.Array:
+    """Values of one column as an Arrow array; `given` is the column's type, where it is known."""
+    kind = given or UNKNOWN
     sample = next((value for value in values if value is not None), None)
     if sample is None:
         return pa.nulls(len(values))
-    if kind.name == "struct" if kind is not None else hasattr(sample, "__fields__"):
+    if kind.name == "struct" or (not kind.name and hasattr(sample, "__fields__")):
         return _struct(values, kind, sample)
     if isinstance(sample, Mapping):
         return _map(values, kind)
     if isinstance(sample, list | tuple):
         items = list(chain.from_iterable(value for value in values if value is not None))
-        held = to_arrow(items, kind.element if kind is not None else None)
+        held = to_arrow(items, kind.element)
         return grouped(_present(values), pa.list_(held.type), _groups(values), held)
     if not isinstance(sample, SCALARS):
         raise _UnsendableError(f"Python's {type(sample).__name__} has no JSON form")
-    return _scalars(values, sample, kind.name if kind is not None else "")
+    return _scalars(values, sample, kind.name)
 
 
-def _struct(values: Sequence[Any], kind: Type | None, sample: Any) -> pa.Array:
-    names = [field.name for field in kind.fields] if kind is not None else list(sample.__fields__)
-    kinds: Sequence[Type | None] = [f.type for f in kind.fields] if kind is not None else [None] * len(names)
+def _struct(values: Sequence[Any], kind: Type, sample: Any) -> pa.Array:
+    names = [field.name for field in kind.fields] if kind.name else list(sample.__fields__)
+    kinds = [field.type for field in kind.fields] or [UNKNOWN] * len(names)
     blank = dict[str, Any]() if isinstance(sample, Mapping) else (None,) * len(sample)
     columns = _values([blank if value is None else value for value in values], names)
     parts = [to_arrow(column, part) for column, part in zip(columns, kinds, strict=True)]
@@ -124,12 +126,10 @@ def _struct(values: Sequence[Any], kind: Type | None, sample: Any) -> pa.Array:
     return pa.StructArray.from_arrays(parts, fields=fields, mask=pa.array(~_present(values)))
 
 
-def _map(values: Sequence[Any], kind: Type | None) -> pa.Array:
+def _map(values: Sequence[Any], kind: Type) -> pa.Array:
     held = [value for value in values if value is not None]
-    keys = to_arrow(list(chain.from_iterable(held)), kind.key if kind is not None else None)
-    items = to_arrow(
-        list(chain.from_iterable(value.values() for value in held)), kind.value if kind is not None else None
-    )
+    keys = to_arrow(list(chain.from_iterable(held)), kind.key)
+    items = to_arrow(list(chain.from_iterable(value.values() for value in held)), kind.value)
     keys = keys.cast(pa.string()) if pa.types.is_null(keys.type) else keys
     fields = [pa.field("key", keys.type, nullable=False), pa.field("value", items.type)]
     entries = pa.StructArray.from_arrays([keys, items], fields=fields)

@@ -14,8 +14,7 @@ from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.modes.dispatch import write
 from spark_klaviyo.options.choices import Progress
 from spark_klaviyo.options.entrypoints import EntryPoint
-from spark_klaviyo.report.errors import RowsRejected, WriteStopped
-from spark_klaviyo.report.report import WriteReport
+from spark_klaviyo.report.report import RowsRejected, WriteReport, WriteStopped
 from spark_klaviyo.runs.session import query_id_of
 
 if TYPE_CHECKING:

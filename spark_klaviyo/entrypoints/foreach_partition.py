@@ -20,8 +20,7 @@ from spark_klaviyo.plan.make import make_plan, with_columns
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import read_schema
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.report.errors import WriteStopped
-from spark_klaviyo.report.report import WriteReport
+from spark_klaviyo.report.report import WriteReport, WriteStopped
 from spark_klaviyo.runs.session import current_task
 from spark_klaviyo.runs.task_write import TaskWrite, append_run
 

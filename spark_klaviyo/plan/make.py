@@ -14,16 +14,15 @@ from spark_klaviyo.core.choices import ContentFormat, KeyIn
 from spark_klaviyo.core.models import Limits
 from spark_klaviyo.core.policy import Policy, ResendRule
 from spark_klaviyo.errors import SchemaError, complain
-from spark_klaviyo.options.choices import Nulls, Resend, Validate
+from spark_klaviyo.options.choices import Resend, Validate
 from spark_klaviyo.options.model import Options
-from spark_klaviyo.plan.channels import place_channels
-from spark_klaviyo.plan.checks import make_checks
-from spark_klaviyo.plan.manual import formats
+from spark_klaviyo.plan.checks import make_checks, place_channels
+from spark_klaviyo.plan.manual.body import FORMATS
 from spark_klaviyo.plan.manual.manual_mode import ManualCall
-from spark_klaviyo.plan.mapping import ColumnMap, MappingOptions, map_columns, near_misses
+from spark_klaviyo.plan.mapping import ColumnMap, near_misses
 from spark_klaviyo.plan.model import RequestParam, WritePlan
-from spark_klaviyo.plan.settings import SettingValues, path_params, request_params
-from spark_klaviyo.plan.tree import build_record
+from spark_klaviyo.plan.settings import SettingValues, request_params
+from spark_klaviyo.plan.shape import LeafForm, build_record
 from spark_klaviyo.plan.types import Field
 from spark_klaviyo.templates import at_revision, find_template, warn_of
 from spark_klaviyo.templates.model import BodyLayout, Template
@@ -88,7 +87,7 @@ def _plan_of_options(options: Options, template: Template, run_id: str) -> Write
         wait_for_jobs=options.wait_for_jobs,
         job_timeout_seconds=options.job_timeout_seconds,
         body_text=call.body_text if template.is_manual else "",
-        key_in=_key_in(options, template),
+        key_in=call.key_in if template.is_manual else KeyIn.BODY if template.is_retired else KeyIn.HEADER,
         proxy=options.proxy,
         learns_quota=options.rate_limit is None,
         warnings=options.warnings + ((revision_warning,) if revision_warning else ()),
@@ -106,20 +105,14 @@ def _headers(options: Options, template: Template) -> dict[str, str]:
     return {name: text for name, text in ours.items() if name.lower() not in given} | dict(options.headers)
 
 
-def _key_in(options: Options, template: Template) -> KeyIn:
-    if template.is_manual:
-        return ManualCall(options).key_in
-    return KeyIn.BODY if template.is_retired else KeyIn.HEADER
-
-
 def _media_type(options: Options, template: Template) -> str:
     if template.is_manual:
         known = options.content_format is ContentFormat.JSON and ManualCall(options).endpoint is not None
-        return JSON_API if known else formats.media_type(options.content_format)
-    if template.is_retired:
-        is_form = template.layout is BodyLayout.FORM
-        return formats.media_type(ContentFormat.FORM_DATA_PARAM if is_form else ContentFormat.JSON)
-    return JSON_API
+        return JSON_API if known else FORMATS[options.content_format].media_type
+    if not template.is_retired:
+        return JSON_API
+    is_form = template.layout is BodyLayout.FORM
+    return FORMATS[ContentFormat.FORM_DATA_PARAM if is_form else ContentFormat.JSON].media_type
 
 
 def _limits(options: Options, template: Template) -> Limits:
@@ -160,7 +153,8 @@ def with_columns(plan: WritePlan, options: Options, columns: Sequence[Field]) ->
         return replace(
             plan, columns=tuple(columns), params=tuple(params), warnings=plan.warnings + settings.warnings(())
         )
-    found = map_columns(columns, template, _mapping_options(options, settings, params))
+    # parameters are not part of the record; in manual mode rows are sent as they are
+    found = ColumnMap(columns, settings, [] if template.is_manual else [param.leaf.source[0] for param in params])
     found.complaints[:0] = complaints
     found.complaints += _missing_fields(settings, found)
     checks = make_checks(options, template, found)
@@ -173,7 +167,7 @@ def with_columns(plan: WritePlan, options: Options, columns: Sequence[Field]) ->
         plan,
         columns=tuple(columns),
         record=build_record(template, found.nodes, tuple(found.spread), settings.constant),
-        params=(*params, *path_params(template, found)),
+        params=(*params, *_path_params(template, found)),
         checks=checks,
         mapped=tuple(found.mapped),
         unmapped=tuple(found.unmapped),
@@ -198,17 +192,14 @@ def _complaints_about_records(name: str, columns: Sequence[Field]) -> Iterator[s
         yield f"record_column: column {name!r} is a {found}; it must hold the records as JSON text"
 
 
-def _mapping_options(options: Options, settings: SettingValues, params: Sequence[RequestParam]) -> MappingOptions:
-    template = settings.template
-    # parameters are not part of the record; in manual mode rows are sent as they are
-    taken = set() if template.is_manual else {param.leaf.source[0] for param in params}
-    return MappingOptions(
-        fields={**options.fields, **settings.columns_of_fields},
-        other_columns=options.other_columns,
-        keep_null=options.nulls is Nulls.SEND and (template.null_clears_field or template.raw_rows),
-        taken_columns=frozenset(taken | set(options.taken_columns)),
-        fixed_fields=settings.fixed_fields,
-    )
+def _path_params(template: Template, found: ColumnMap) -> list[RequestParam]:
+    """The `{id}` of a single-record path, from the field that stands at this path of the record."""
+    by_path = {known.json_path: known for known in template.fields if known.name in found.leaves}
+    fields = ((name, by_path[name,]) for name in template.path_fields if (name,) in by_path)
+    return [
+        RequestParam(name, replace(found.leaves[field.name], form=LeafForm.TEXT, prefix=field.prefix))
+        for name, field in fields
+    ]
 
 
 def _missing_fields(settings: SettingValues, found: ColumnMap) -> Iterator[str]:
@@ -222,7 +213,7 @@ def _missing_fields(settings: SettingValues, found: ColumnMap) -> Iterator[str]:
         )
     for known in template.fields:
         if known.required and known.json_path not in found.nodes and known.name not in settings.fixed_fields:
-            setting = settings.setting_for(known.name)
+            setting = next((name for name, field in settings.fields.items() if field == known.name), "")
             yield (
                 f"no column for {known.name}, which {template.name} requires; "
                 + (f"give {setting} for all rows, " if setting else "")

@@ -6,51 +6,17 @@ properties, are dropped or are refused. All complaints come at once; nothing her
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from difflib import get_close_matches
 
-from spark_klaviyo.options.choices import OtherColumns
-from spark_klaviyo.plan.forms import misfit, node_for
-from spark_klaviyo.plan.shape import Leaf, Node
+from spark_klaviyo.options.choices import Nulls, OtherColumns
+from spark_klaviyo.plan.settings import SettingValues
+from spark_klaviyo.plan.shape import Leaf, Node, misfit, node_for
 from spark_klaviyo.plan.types import Field, unsendable
 from spark_klaviyo.templates.model import FieldForm, FieldSpec, JsonPath, Template
 
 DROPPED = "dropped"  # what becomes of a column that is not sent
 MOST_NAMES = 20  # of the columns that a message lists
-
-
-@dataclass
-class ColumnMap:
-    """Where columns go: the record by JSON path, and the fields that columns give by name."""
-
-    nodes: dict[JsonPath, Node] = field(default_factory=dict)
-    leaves: dict[str, Leaf] = field(default_factory=dict)
-    # Map columns whose entries join the loose properties.
-    spread: list[Leaf] = field(default_factory=list)
-    # (column, what becomes of it): a field, a property or `DROPPED`. `unmapped` are columns that no field claims.
-    mapped: list[tuple[str, str]] = field(default_factory=list)
-    unmapped: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class MappingOptions:
-    """What the options say about mapping."""
-
-    fields: Mapping[str, str]
-    other_columns: OtherColumns
-    # Whether nulls are written.
-    keep_null: bool
-    # Columns that are used elsewhere: request parameters, change columns.
-    taken_columns: frozenset[str]
-    # Fields that a setting gives for all rows.
-    fixed_fields: frozenset[str]
-
-
-def map_columns(columns: Sequence[Field], template: Template, options: MappingOptions) -> ColumnMap:
-    """Decide for every column where it goes."""
-    return _Mapper(columns, template, options).run()
 
 
 def folded(name: str) -> str:
@@ -73,20 +39,35 @@ def _did_you_mean(name: str, names: Iterable[str], cutoff: float) -> str:
     return f" (did you mean {near[0]}?)" if near else ""
 
 
-class _Mapper:
-    def __init__(self, columns: Sequence[Field], template: Template, options: MappingOptions) -> None:
+class ColumnMap:
+    """Where every column goes: the record by JSON path (`nodes`), and the fields that columns give by name (`leaves`).
+
+    `spread` are map columns whose entries join the loose properties. `mapped` are pairs of a column and what becomes of
+    it, a field, a property or `DROPPED`; `unmapped` the columns that no field claims.
+    """
+
+    def __init__(self, columns: Sequence[Field], settings: SettingValues, taken_columns: Iterable[str]) -> None:
+        template, options = settings.template, settings.options
+        self.nodes: dict[JsonPath, Node] = {}
+        self.leaves: dict[str, Leaf] = {}
+        self.spread: list[Leaf] = []
+        self.mapped: list[tuple[str, str]] = []
+        self.unmapped: list[str] = []
+        self.complaints: list[str] = []
         self.columns = {column.name: Leaf((column.name,), column.type) for column in columns}
-        self.template, self.options = template, options
-        self.found = ColumnMap()
+        self.template, self.other_columns, self.fixed_fields = template, options.other_columns, settings.fixed_fields
+        self.asked = {**options.fields, **settings.columns_of_fields}
+        self.keep_null = options.nulls is Nulls.SEND and (template.null_clears_field or template.raw_rows)
         self.fields = {known.name: known for known in template.fields}
-        not_fixed = [known for known in template.fields if known.name not in options.fixed_fields]
+        not_fixed = [known for known in template.fields if known.name not in self.fixed_fields]
         self.by_name = {folded(name): known for known in reversed(not_fixed) for name in _names(known)}
         # What loose columns join, as `fields` spells it ("properties"); empty where they have no place.
         self.loose = template.properties_path[-1] if template.properties_path else ""
-        self.used = set(options.taken_columns)
+        self.used = {*taken_columns, *options.taken_columns}
+        self._map()
 
-    def run(self) -> ColumnMap:
-        for name, column in self.options.fields.items():
+    def _map(self) -> None:
+        for name, column in self.asked.items():
             self._map_as_asked(name, column)
         for name, leaf in self.columns.items():
             if name not in self.used and self._map_by_name(name, leaf):
@@ -95,10 +76,9 @@ class _Mapper:
             if name not in self.used:
                 self._map_other(name, leaf)
         self._check_overlaps()
-        return self.found
 
     def _complain(self, complaint: str) -> None:
-        self.found.complaints.append(complaint)
+        self.complaints.append(complaint)
 
     # --- what `fields` says ---------------------------------------------------------------------
 
@@ -111,16 +91,14 @@ class _Mapper:
             return
         self.used.add(leaf.source[0])
         known = self.fields.get(name) or next((k for k in self.template.fields if name in k.other_names), None)
-        if known is not None and known.name in self.options.fixed_fields:
+        if known is not None and known.name in self.fixed_fields:
             self._complain(f"fields: {name} <- {column!r}: a setting gives it for all rows; give one of them")
         elif known is not None:
             self._put_field(known, leaf)
-        elif self.loose and name == self.loose:
-            self._spread(leaf)
         elif self.loose and name.startswith(self.loose + "."):
             self._put((*self.template.properties_path, name.removeprefix(self.loose + ".")), name, leaf)
-        elif self._has_fields_below(name):
-            self._map_struct(name, leaf)
+        elif (self.loose and name == self.loose) or self._has_fields_below(name):
+            self._map_whole(name, leaf)
         else:
             self._put_key_of_object(name, leaf)
 
@@ -151,9 +129,9 @@ class _Mapper:
         known, head = self.by_name.get(word), self._head(word, leaf)
         is_object = leaf.type.name in ("struct", "map")
         if self.loose and word == folded(self.loose) and (word == "properties" or is_object):
-            self._spread(leaf)
+            self._map_whole(self.loose, leaf)
         elif head:
-            self._map_struct(head, leaf)
+            self._map_whole(head, leaf)
         elif known is not None and not self._is_shadowed(known, name):
             self._put_field(known, leaf)
         else:
@@ -184,15 +162,24 @@ class _Mapper:
     def _is_shadowed(self, known: FieldSpec, name: str) -> bool:
         """A flat `city` is a custom property where a whole `location` column exists; so is what `fields` overrides."""
         flat = known.name.startswith("location.") and folded(name) != folded(known.name)
-        return known.name in self.options.fields or (flat and any(folded(one) == "location" for one in self.columns))
+        return known.name in self.asked or (flat and any(folded(one) == "location" for one in self.columns))
 
-    def _map_struct(self, prefix: str, leaf: Leaf) -> None:
-        if leaf.type.name == "void":  # nulls alone: there is nothing to send
-            self.found.mapped.append((_label(leaf), prefix))
-        elif leaf.type.name != "struct":
-            self._complain(f"column {_label(leaf)!r} is a {leaf.type.name}; {prefix} must be a struct")
-        else:
-            for inner in _inner(leaf):
+    def _map_whole(self, prefix: str, leaf: Leaf) -> None:
+        """Map a column that is an object of the record, or whose fields or entries join the loose properties."""
+        is_loose, kind = prefix == self.loose, leaf.type.name
+        if kind == "void":  # nulls alone: there is nothing to send
+            self.mapped.append((_label(leaf), prefix))
+        elif is_loose and kind == "map":
+            self.spread.append(leaf)
+            self._note(leaf, prefix)
+        elif kind != "struct":
+            takes = "a struct or a map" if is_loose else "a struct"
+            self._complain(f"column {_label(leaf)!r} is a {kind}; {prefix} must be {takes}")
+        for inner in _inner(leaf):
+            if is_loose:
+                part = inner.source[-1]
+                self._put((*self.template.properties_path, part), f"{prefix}.{part}", inner)
+            else:
                 self._map_part(prefix, leaf, inner)
 
     def _map_part(self, prefix: str, leaf: Leaf, inner: Leaf) -> None:
@@ -202,9 +189,9 @@ class _Mapper:
         if known is not None:
             self._put_field(known, inner)
         elif inner.type.name == "struct" and self._has_fields_below(below):
-            self._map_struct(below, inner)
-        elif self.options.other_columns is OtherColumns.DROP:
-            self.found.mapped.append((_label(inner), DROPPED))
+            self._map_whole(below, inner)
+        elif self.other_columns is OtherColumns.DROP:
+            self.mapped.append((_label(inner), DROPPED))
         else:
             takes = ", ".join(name.removeprefix(prefix + ".") for name in self.fields if name.startswith(prefix + "."))
             self._complain(
@@ -212,48 +199,34 @@ class _Mapper:
                 "rename it, or give other_columns=drop"
             )
 
-    def _spread(self, leaf: Leaf) -> None:
-        """Map a column whose fields or entries join the loose properties."""
-        if leaf.type.name == "map":
-            self.found.spread.append(leaf)
-            self._note(leaf, self.loose)
-        elif leaf.type.name == "struct":
-            for inner in _inner(leaf):
-                part = inner.source[-1]
-                self._put((*self.template.properties_path, part), f"{self.loose}.{part}", inner)
-        elif leaf.type.name == "void":
-            self.found.mapped.append((_label(leaf), self.loose))
-        else:
-            self._complain(f"column {_label(leaf)!r} is a {leaf.type.name}; {self.loose} must be a struct or a map")
-
     # --- the rest -------------------------------------------------------------------------------
 
     def _map_other(self, name: str, leaf: Leaf) -> None:
         takes_any = bool(self.template.properties_path) or self.template.raw_rows
-        if self.options.other_columns is OtherColumns.DROP:
-            self.found.mapped.append((name, DROPPED))
-        elif self.options.other_columns is OtherColumns.ERROR or not takes_any:
+        if self.other_columns is OtherColumns.DROP:
+            self.mapped.append((name, DROPPED))
+        elif self.other_columns is OtherColumns.ERROR or not takes_any:
             hint = _did_you_mean(name, self.fields, 0.6)
             why = "is not a field of Klaviyo's" if takes_any else f"has no place in {self.template.name}"
             self._complain(f"column {name!r} {why}{hint}; rename it, map it in fields, or give other_columns=drop")
         else:
-            self.found.unmapped.append(name)
+            self.unmapped.append(name)
             self._put((*self.template.properties_path, name), f"{self.loose}.{name}" if self.loose else name, leaf)
 
     def _check_overlaps(self) -> None:
         """A whole object and one of its keys cannot both come from columns."""
-        for known in (self.fields[name] for name in self.found.leaves):
+        for known in (self.fields[name] for name in self.leaves):
             path, deeper = known.json_path, len(known.json_path)
             if known.form is FieldForm.OBJECT and any(
-                len(other) > deeper and other[:deeper] == path for other in self.found.nodes
+                len(other) > deeper and other[:deeper] == path for other in self.nodes
             ):
                 self._complain(f"fields: {known.name} is given whole and by its keys; give one of them")
 
     # --- placing --------------------------------------------------------------------------------
 
     def _put_field(self, known: FieldSpec, leaf: Leaf) -> None:
-        given = {self.fields[name].json_path: name for name in self.found.leaves}
-        before = {name: column for column, name in self.found.mapped}.get(given.get(known.json_path, known.name))
+        given = {self.fields[name].json_path: name for name in self.leaves}
+        before = {name: column for column, name in self.mapped}.get(given.get(known.json_path, known.name))
         why = misfit(known, leaf.type)
         if before is not None:
             self._complain(
@@ -262,27 +235,27 @@ class _Mapper:
         elif why is not None:
             self._complain(f"column {_label(leaf)!r}: {why}")
         else:
-            keep_null = self.options.keep_null and known.name not in self.template.identifiers
-            self.found.leaves[known.name] = leaf
-            self.found.nodes[known.json_path] = node_for(
+            keep_null = self.keep_null and known.name not in self.template.identifiers
+            self.leaves[known.name] = leaf
+            self.nodes[known.json_path] = node_for(
                 known, leaf, keep_null=keep_null and known.json_path[0] == "attributes"
             )
-            self.found.mapped.append((_label(leaf), known.name))
+            self.mapped.append((_label(leaf), known.name))
 
     def _put(self, path: JsonPath, name: str, leaf: Leaf) -> None:
         """Put a column that is not a field at a path of the record."""
-        if path in self.found.nodes:
+        if path in self.nodes:
             self._complain(f"two columns mean {name}: {_label(leaf)!r} is the second; drop or rename one")
             return
         self._note(leaf, name)
-        keep_null = self.options.keep_null and bool(self.template.properties_path or self.template.raw_rows)
-        self.found.nodes[path] = Leaf(leaf.source, leaf.type, keep_null=keep_null)
+        keep_null = self.keep_null and bool(self.template.properties_path or self.template.raw_rows)
+        self.nodes[path] = Leaf(leaf.source, leaf.type, keep_null=keep_null)
 
     def _note(self, leaf: Leaf, name: str) -> None:
         why = unsendable(leaf.type)
         if why is not None:
             self._complain(f"column {_label(leaf)!r}: {why}")
-        self.found.mapped.append((_label(leaf), name))
+        self.mapped.append((_label(leaf), name))
 
 
 def _names(known: FieldSpec) -> Iterator[str]:

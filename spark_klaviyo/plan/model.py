@@ -6,36 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from spark_klaviyo.core.choices import ContentFormat, KeyIn
+from spark_klaviyo.core.exact_json import Json
+from spark_klaviyo.core.identifiers import normalise_identifier
+from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.core.models import Limits, Quota, StateLocation
 from spark_klaviyo.core.policy import Policy, ResendRule
 from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.options.choices import OnBadPhone, Validate
 from spark_klaviyo.plan.shape import Leaf, Record
 from spark_klaviyo.plan.types import Field
-from spark_klaviyo.templates.model import NO_LIMITS, FieldForm, JsonPath, RecordLimits, Template
+from spark_klaviyo.templates.model import NO_LIMITS, FieldSpec, JsonPath, RecordLimits, Template
 
 
 @dataclass(frozen=True)
-class FieldCheck:
-    """What one field of a record has to be; rules that are empty or None do not apply."""
+class FieldCheck(FieldSpec):
+    """A field of a record, with the rules that its values have to keep."""
 
-    json_path: JsonPath
-    name: str
-    form: FieldForm
     # The column that it comes from; None where `record_column` holds the record ready made.
-    leaf: Leaf | None
-    required: bool = False
+    leaf: Leaf | None = None
     is_identifier: bool = False
-    choices: tuple[str, ...] = ()
-    max_length: int | None = None
-    pattern: str = ""
-    # Stands before the value and is no part of what is checked.
-    prefix: str = ""
-    # RFC 3339; times before it, and times further ahead than so many days, are refused.
-    earliest: str = ""
-    latest_days: int | None = None
-    # Of the value as JSON.
-    max_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -70,8 +59,6 @@ class Checks:
     on_bad_phone: OnBadPhone = OnBadPhone.REJECT
     # Whether each row goes through the exact check (derived ids, ready-made records).
     every_row: bool = False
-    # Whether users give the record as JSON text.
-    ready_made: bool = False
     # The id that is derived from a row's content, the columns it is derived from (empty: all that follows), and
     # (name, path) of everything that an event is.
     unique_id_path: JsonPath = ()
@@ -81,6 +68,18 @@ class Checks:
     # exact check.
     channels_path: JsonPath = ()
     channels: tuple[str, ...] = ()
+
+
+def identifier_of(checks: Checks, record: Json) -> tuple[str, ...] | None:
+    """What makes a record the same profile, event or item as another; None where it has no identifier.
+
+    It is the first identifier that it has: its field, its value, and what belongs to it.
+    """
+    for path in checks.key:
+        value = normalise_identifier(path[-1], get(record, path))
+        if value:
+            return path[-1], value, *(normalise_identifier(p[-1], get(record, p)) for p in checks.key_with)
+    return None
 
 
 NOT_OF_REQUEST = frozenset({"default_country"})  # parameters that say how to read a row, not where it goes

@@ -6,18 +6,15 @@ record, as if the option `fields` named it; in body or path it is a request para
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterable, Sequence
 
 from spark_klaviyo.options.choices import Nulls
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.readers import COLUMN
+from spark_klaviyo.plan.manual import body
 from spark_klaviyo.plan.manual.manual_mode import ManualCall
-from spark_klaviyo.plan.mapping import ColumnMap
 from spark_klaviyo.plan.model import RequestParam
-from spark_klaviyo.plan.shape import Fixed, Leaf, LeafForm, Node
-from spark_klaviyo.plan.tree import setting_places
+from spark_klaviyo.plan.shape import Fixed, Leaf, LeafForm, Node, constants_of, setting_of
 from spark_klaviyo.plan.types import Field
 from spark_klaviyo.templates.model import Template
 
@@ -32,56 +29,30 @@ def with_prefix(value: str, prefix: str) -> str:
 def fields_of_settings(template: Template) -> dict[str, str]:
     """Settings that stand for a field of the record: name of the setting -> name of the field."""
     by_path = {known.json_path: known.name for known in template.fields}
-    placed = {name: by_path[path] for name, path in setting_places(template.record).items() if path in by_path}
+    constants = ((setting_of(value), path) for path, value in constants_of(template.record))
+    placed = {name: by_path[path] for name, path in constants if name is not None and path in by_path}
     names = {setting.name for setting in template.settings}
     return placed | {known.name: known.name for known in template.fields if known.name in names}
 
 
-@dataclass(frozen=True)
 class SettingValues:
-    """What the options say of a template's settings."""
+    """What the options say of a template's settings.
 
-    template: Template
-    options: Options
+    `given` are those that have a value, defaults included; `fixed` those of them with one value for all rows, and
+    `fixed_fields` the fields that these give. Columns give the others: `columns_of_fields` those that stand for a field
+    of the record, by its name, as in the option `fields`; `columns_of_requests` the rest.
+    """
 
-    @cached_property
-    def given(self) -> dict[str, str]:
-        """The settings that have a value, defaults included."""
-        values = {one.name: self.options.settings.get(one.name, one.default) for one in self.template.settings}
-        return {name: value for name, value in values.items() if value is not None}
-
-    @property
-    def fixed(self) -> dict[str, str]:
-        """Those with one value for all rows."""
-        return {name: value for name, value in self.given.items() if not value.startswith(COLUMN)}
-
-    @property
-    def _columns(self) -> dict[str, str]:
-        """The columns that give the others."""
-        return {name: value.removeprefix(COLUMN) for name, value in self.given.items() if value.startswith(COLUMN)}
-
-    @cached_property
-    def _fields(self) -> Mapping[str, str]:
-        return fields_of_settings(self.template)
-
-    @property
-    def columns_of_requests(self) -> dict[str, str]:
-        """Columns that give settings outside the record."""
-        return {name: column for name, column in self._columns.items() if name not in self._fields}
-
-    @property
-    def columns_of_fields(self) -> dict[str, str]:
-        """Fields whose column a setting names, as in the option `fields`."""
-        return {self._fields[name]: column for name, column in self._columns.items() if name in self._fields}
-
-    @property
-    def fixed_fields(self) -> frozenset[str]:
-        """Fields that a setting gives for all rows."""
-        return frozenset(self._fields[name] for name in self.fixed if name in self._fields)
-
-    def setting_for(self, field: str) -> str:
-        """The setting that can give a field for all rows; empty where there is none."""
-        return next((name for name, known in self._fields.items() if known == field), "")
+    def __init__(self, template: Template, options: Options) -> None:
+        self.template, self.options = template, options
+        values = {one.name: options.settings.get(one.name, one.default) for one in template.settings}
+        self.given = {name: value for name, value in values.items() if value is not None}
+        self.fixed = {name: value for name, value in self.given.items() if not value.startswith(COLUMN)}
+        columns = {name: self.given[name].removeprefix(COLUMN) for name in self.given if name not in self.fixed}
+        self.fields = fields_of_settings(template)
+        self.fixed_fields = frozenset(self.fields[name] for name in self.fixed if name in self.fields)
+        self.columns_of_fields = {self.fields[name]: columns[name] for name in columns if name in self.fields}
+        self.columns_of_requests = {name: columns[name] for name in columns if name not in self.fields}
 
     def constant(self, name: str) -> Node | None:
         """What "{setting}" in a template's record stands for; None where a column gives it, or nothing does."""
@@ -112,11 +83,12 @@ def request_params(
     options: Options, settings: SettingValues, columns: Sequence[Field]
 ) -> tuple[list[RequestParam], list[str]]:
     """The parameters that options name, and complaints about their columns."""
-    wanted, any_type = settings.columns_of_requests, set[str]()
+    wanted, any_type = dict(settings.columns_of_requests), set[str]()
     if settings.template.is_manual:
         call = ManualCall(options)
-        wanted |= {name: name for name in call.columns}
-        any_type = call.columns_of_body  # JSON of any type
+        in_body = body.names(call.body_text)
+        wanted |= {name: name for name in (*call.columns_of_url, *in_body)}
+        any_type = set(in_body) - set(call.columns_of_url)  # JSON of any type
     if (options.default_country or "").startswith(COLUMN):
         wanted["default_country"] = str(options.default_country).removeprefix(COLUMN)
     types = {column.name: column.type for column in columns}
@@ -131,11 +103,3 @@ def request_params(
                 f"{name}: column {column!r} is {types[column].name}; it must hold one value a row, as text or a number"
             )
     return params, complaints
-
-
-def path_params(template: Template, found: ColumnMap) -> list[RequestParam]:
-    """The `{id}` of a single-record path, from the field that stands at this path of the record."""
-    by_path = {known.json_path: known for known in template.fields if known.name in found.leaves}
-    fields = [(name, by_path[name,]) for name in template.path_fields if (name,) in by_path]
-    leaves = [(name, found.leaves[known.name], known.prefix) for name, known in fields]
-    return [RequestParam(name, Leaf(leaf.source, leaf.type, LeafForm.TEXT, prefix)) for name, leaf, prefix in leaves]

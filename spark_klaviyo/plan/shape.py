@@ -1,6 +1,6 @@
-"""The shape of a record: a small tree that every encoder walks, whichever door the rows come through.
+"""The shape of a record: a small tree that the encoder walks; which node a column becomes, and how a tree is built.
 
-A node says where a value of the record comes from. Encoders turn (node, row) into JSON by the same rules:
+A node says where a value of the record comes from. The encoder turns (node, row) into JSON by the same rules:
 
 * a field whose value is missing is left out (`omit`), or written as null for a `Leaf` with `keep_null`;
 * a `Record` with `omit_empty` and no field left is left out itself;
@@ -9,13 +9,15 @@ A node says where a value of the record comes from. Encoders turn (node, row) in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeAlias
 
 from spark_klaviyo.core.exact_json import Json
-from spark_klaviyo.plan.types import Type
+from spark_klaviyo.core.json_paths import ONE_ITEM, Path
+from spark_klaviyo.plan.types import Type, unsendable
+from spark_klaviyo.templates.model import FieldForm, FieldSpec, Template
 
 
 class LeafForm(Enum):
@@ -23,17 +25,15 @@ class LeafForm(Enum):
 
     JSON = "json"  # by the type table (`plan.types`)
     TEXT = "text"  # whole numbers become text
-    DATETIME = "datetime"  # RFC 3339; a date is midnight, timestamp_ntz is UTC
+    DATETIME = "datetime"  # RFC 3339; a date is midnight, timestamp_ntz is UTC, a text stays as it is
 
 
 @dataclass(frozen=True)
 class Leaf:
     """One column of the DataFrame, or a field inside a struct column.
 
-    `source` is the path to it: ("email",) or ("location", "city"). `form` is how it is written: `json` (by the type
-    table), `text` (whole numbers become text), `datetime` (RFC 3339; a date is midnight, timestamp_ntz is UTC).
-    `prefix` goes before a text value that does not begin with it ("$custom:::$default:::"). `keep_null`
-    writes null instead of leaving it out.
+    `source` is the path to it: ("email",) or ("location", "city"). `prefix` goes before a text value that does not
+    begin with it ("$custom:::$default:::"). `keep_null` writes null instead of leaving it out.
     """
 
     source: tuple[str, ...]
@@ -86,26 +86,18 @@ Node: TypeAlias = "Leaf | Fixed | Record | Each | When"
 
 
 def leaves_of(node: Node) -> Iterator[Leaf]:
-    """Every column that a node writes, in order."""
+    """Every column that a node reads, in order."""
     if isinstance(node, Leaf):
         yield node
     elif isinstance(node, Each):
         yield node.leaf
     elif isinstance(node, When):
+        yield node.leaf
         yield from leaves_of(node.then)
     elif isinstance(node, Record):
         for _, child in node.fields:
             yield from leaves_of(child)
         yield from node.spread
-
-
-def column_names(node: Node) -> set[str]:
-    """The names of all columns that a node reads."""
-    if isinstance(node, When):
-        return {node.leaf.source[0]} | column_names(node.then)
-    if isinstance(node, Record):
-        return {leaf.source[0] for leaf in node.spread}.union(*(column_names(child) for _, child in node.fields))
-    return {leaf.source[0] for leaf in leaves_of(node)}
 
 
 def node_at(record: Record, at: Iterable[str]) -> Node | None:
@@ -121,3 +113,146 @@ def leaf_at(record: Record, at: Iterable[str]) -> Leaf | None:
     """The column at a place of the record, if it is one."""
     node = node_at(record, at)
     return node if isinstance(node, Leaf) else None
+
+
+# --- the node that writes a column as a field -----------------------------------------------------
+
+TEXT = frozenset({"string", "char", "varchar"})
+WHOLE = frozenset({"byte", "short", "integer", "long"})
+NUMBER = WHOLE | {"float", "double", "decimal"}
+TIME = frozenset({"timestamp", "timestamp_ntz", "date"})
+
+_TYPES: dict[FieldForm, frozenset[str]] = {
+    FieldForm.TEXT: TEXT | WHOLE,
+    FieldForm.EMAIL: TEXT,
+    FieldForm.PHONE: TEXT | WHOLE,
+    FieldForm.NUMBER: NUMBER,
+    FieldForm.COORDINATE: NUMBER | TEXT,
+    FieldForm.INTEGER: WHOLE,
+    FieldForm.BOOLEAN: frozenset({"boolean"}),
+    FieldForm.DATETIME: TIME | TEXT,
+    FieldForm.DATE: TEXT | {"date"},
+    FieldForm.IDS: TEXT | WHOLE | {"array"},
+    FieldForm.WORDS: TEXT | {"array"},
+    FieldForm.TEXTS: TEXT | {"array"},
+    FieldForm.OBJECT: frozenset({"struct", "map"}),
+}
+_FORMS = {
+    **dict.fromkeys((FieldForm.TEXT, FieldForm.EMAIL, FieldForm.PHONE, FieldForm.IDS), LeafForm.TEXT),
+    FieldForm.DATETIME: LeafForm.DATETIME,
+}
+
+
+def misfit(known: FieldSpec, kind: Type) -> str | None:
+    """Why a column of this type cannot be this field, and what to do; None where it can."""
+    if kind.name == "void":
+        return None
+    if known.form is FieldForm.JSON:
+        return unsendable(kind)
+    if kind.name not in _TYPES[known.form]:
+        return f"{known.name} takes {known.form.text}, not {kind.name}; cast the column"
+    if kind.name == "array" and (kind.element is None or kind.element.name not in TEXT | WHOLE):
+        return f"{known.name} takes an array of text; cast the elements to string"
+    return unsendable(kind)
+
+
+def node_for(known: FieldSpec, source: Leaf, *, keep_null: bool) -> Node:
+    """The node that writes this column as this field."""
+    leaf = replace(source, form=_FORMS.get(known.form, LeafForm.JSON), prefix=known.prefix, keep_null=keep_null)
+    if known.form is FieldForm.IDS:
+        return Each(leaf, known.resource_type)
+    if known.form is FieldForm.TEXTS and source.type.name in TEXT:
+        return Record(((ONE_ITEM, replace(leaf, keep_null=False)),), omit_empty=True)
+    return leaf
+
+
+# --- the tree of a template's records --------------------------------------------------------------
+
+Branch: TypeAlias = "dict[str, Branch | Node]"
+Resolve: TypeAlias = Callable[[str], "Node | None"]
+
+
+def build_record(template: Template, places: Mapping[Path, Node], spread: tuple[Leaf, ...], resolve: Resolve) -> Record:
+    """The tree of a template's records.
+
+    `places` says where columns go, `resolve` what a "{setting}" in the template's constants stands for (None: leave the
+    key out). Known fields keep the template's order, loose properties are sorted by name, so that the text of a record
+    does not depend on the order of the DataFrame's columns; rows sent as they are keep that order.
+    """
+    root: Branch = {}
+    _constants(root, template.record, resolve)
+    order = {known.json_path: number for number, known in enumerate(template.fields)}
+    for at in places if template.raw_rows else sorted(places, key=lambda at: (_rank(at, order), at)):
+        _branch(root, at[:-1])[at[-1]] = places[at]
+    if spread:
+        _branch(root, template.properties_path)
+    for at in template.keep_empty if not template.raw_rows else ():
+        if at not in places:
+            _branch(root, at)
+    return _record((), root, template, spread)
+
+
+def _rank(at: Path, order: Mapping[Path, int]) -> int:
+    return order.get(at, next((rank for known, rank in order.items() if at[: len(known)] == known), len(order)))
+
+
+def _constants(branch: Branch, constants: Mapping[str, object], resolve: Resolve) -> bool:
+    """Put constants into a branch; whether all their settings are given. A key that ends in "?" goes without."""
+    complete = True
+    for key, value in constants.items():
+        name = key.removesuffix("?")
+        held, whole = _constant(value, resolve)
+        if held is not None and (whole or name == key):
+            branch[name] = held
+        complete = complete and (whole or name != key)
+    return complete
+
+
+def _constant(value: object, resolve: Resolve) -> tuple[Branch | Node | None, bool]:
+    inner: Branch = {}
+    if isinstance(value, Mapping):
+        return inner, _constants(inner, value, resolve)
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], Mapping):
+        return {ONE_ITEM: inner}, _constants(inner, value[0], resolve)
+    name = setting_of(value)
+    if name is not None:
+        node = resolve(name)
+        return node, node is not None
+    return Fixed(value), True  # type: ignore[arg-type]
+
+
+def setting_of(value: object) -> str | None:
+    """The setting that a constant "{setting}" stands for."""
+    named = isinstance(value, str) and value.startswith("{") and value.endswith("}")
+    return str(value)[1:-1] if named else None
+
+
+def constants_of(value: object, at: Path = ()) -> Iterator[tuple[Path, object]]:
+    """The values in a template's constants, each with its path."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from constants_of(inner, (*at, key.removesuffix("?")))
+    elif isinstance(value, list) and len(value) == 1 and isinstance(value[0], Mapping):
+        yield from constants_of(value[0], (*at, ONE_ITEM))
+    else:
+        yield at, value
+
+
+def _branch(branch: Branch, at: Path) -> Branch:
+    for part in at:
+        inner = branch.get(part)
+        if not isinstance(inner, dict):
+            inner = branch[part] = {}
+        branch = inner
+    return branch
+
+
+def _record(at: Path, branch: Branch, template: Template, spread: tuple[Leaf, ...]) -> Record:
+    fields = tuple(
+        (name, _record((*at, name), node, template, spread) if isinstance(node, dict) else node)
+        for name, node in branch.items()
+    )
+    mine = spread if at == template.properties_path and at else ()
+    constant = any(isinstance(node, Fixed) for _, node in fields)
+    kept = not at or at in template.keep_empty or constant
+    return Record(fields, omit_empty=not kept, spread=mine)

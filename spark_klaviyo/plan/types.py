@@ -25,6 +25,11 @@ class Type:
     precision: int = 0
     scale: int = 0
 
+    @property
+    def children(self) -> list[Type]:
+        """The types of what a value of this type holds; keys of maps are none."""
+        return [field.type for field in self.fields] + [held for held in (self.element, self.value) if held]
+
 
 @dataclass(frozen=True)
 class Field:
@@ -39,12 +44,9 @@ TYPE_TABLE: dict[str, tuple[str, str]] = {
     "string": ("text", '"Ann"'),
     "char": ("text", '"Ann  "'),
     "varchar": ("text", '"Ann"'),
-    "byte": ("number", "1"),
-    "short": ("number", "1"),
-    "integer": ("number", "1"),
+    **dict.fromkeys(("byte", "short", "integer"), ("number", "1")),
     "long": ("number, every digit kept also beyond 2^53", "9007199254740993"),
-    "float": ("number; NaN and infinities reject the row", "0.1"),
-    "double": ("number; NaN and infinities reject the row", "0.1"),
+    **dict.fromkeys(("float", "double"), ("number; NaN and infinities reject the row", "0.1")),
     "decimal": ("number, every digit kept", "12.50"),
     "boolean": ("true or false", "true"),
     "date": ("text, ISO 8601", '"2026-10-15"'),
@@ -64,7 +66,10 @@ KEY_TYPES = frozenset({"string", "char", "varchar", "byte", "short", "integer", 
 def read_type(form: str | Mapping[str, Any]) -> Type:
     """The `Type` of Spark's JSON form of a type: `"long"`, `"decimal(10,2)"`, `{"type": "array", ...}`."""
     if isinstance(form, str):
-        return _simple(form)
+        found = _DECIMAL.fullmatch(form)
+        if found:
+            return Type("decimal", precision=int(found[1]), scale=int(found[2]))
+        return Type(form.partition("(")[0] if form.startswith(("char(", "varchar(")) else form)
     name = str(form["type"])
     if name == "struct":
         return Type("struct", fields=tuple(Field(f["name"], read_type(f["type"])) for f in form["fields"]))
@@ -73,15 +78,6 @@ def read_type(form: str | Mapping[str, Any]) -> Type:
     if name == "map":
         return Type("map", key=read_type(form["keyType"]), value=read_type(form["valueType"]))
     return Type(name)
-
-
-def _simple(text: str) -> Type:
-    found = _DECIMAL.fullmatch(text)
-    if found:
-        return Type("decimal", precision=int(found[1]), scale=int(found[2]))
-    if text == "decimal":
-        return Type("decimal", precision=10)
-    return Type(text.partition("(")[0] if text.startswith(("char(", "varchar(")) else text)
 
 
 def columns_of(df: object) -> tuple[Field, ...]:
@@ -106,17 +102,14 @@ def unsendable(kind: Type) -> str | None:
         return f"a map with {kind.key.name} keys has no JSON form; cast its keys to string"
     if kind.name not in TYPE_TABLE:
         return f"Spark's {kind.name} has no JSON form; cast it to string or drop it"
-    children = [field.type for field in kind.fields] + [t for t in (kind.element, kind.key, kind.value) if t]
-    return next((why for why in map(unsendable, children) if why), None)
+    return next(filter(None, map(unsendable, kind.children)), None)
 
 
 def depth(kind: Type) -> int:
     """How many JSON levels a value of this type opens: 0 for a scalar, 1 for a flat array, map or struct."""
-    children = [field.type for field in kind.fields] + [t for t in (kind.element, kind.value) if t]
-    return 1 + max(map(depth, children), default=0) if kind.name in ("array", "map", "struct") else 0
+    return 1 + max(map(depth, kind.children), default=0) if kind.name in ("array", "map", "struct") else 0
 
 
 def holds(kind: Type, *names: str) -> bool:
     """Whether a type is, or holds anywhere inside, one of these."""
-    children = [field.type for field in kind.fields] + [t for t in (kind.element, kind.value) if t]
-    return kind.name in names or any(holds(child, *names) for child in children)
+    return kind.name in names or any(holds(child, *names) for child in kind.children)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spark_klaviyo.batching.assembler import key_length
-from spark_klaviyo.batching.batcher import Batcher, filled_length
+from spark_klaviyo.batching.assembler import Batcher, key_length
 from spark_klaviyo.core.models import Quota
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.preview.dry_run import DryRun
@@ -29,13 +28,11 @@ def estimate(plan: WritePlan, sample: DryRun, sampled_rows: int, rows: int) -> E
         return Estimate(0, 0, 0, 0.0)
     sent = round(rows * sample.rows / sampled_rows)
     row_bytes = sample.record_bytes / sample.rows
-    envelope = sample.batches[0].envelope
-    batcher = Batcher(envelope, plan.limits, int, key_length(plan))
+    batcher = Batcher(sample.batches[0].envelope, plan.limits, int, key_length(plan))
     rows_per_request = max(1, min(plan.limits.max_rows, int(batcher.room // row_bytes)))
     is_exact = sampled_rows == rows
     requests = len(sample.batches) if is_exact else max(-(-sent // rows_per_request), sample.destinations)
-    around = sum(filled_length(text, key_length(plan)) for text in (envelope.head, envelope.tail))
-    size = round(sent * row_bytes) + requests * (around - len(envelope.separator))
+    size = round(sent * row_bytes) + requests * (plan.limits.max_bytes - batcher.room)
     seconds = quota_seconds(plan.quota, requests)
     if plan.template.sends_profile_ids:  # people are looked up first, and requests hold their ids
         seconds = max(seconds, quota_seconds(LOOKUPS, -(-sent // MOST_VALUES)))

@@ -31,8 +31,8 @@ from spark_klaviyo.preview.dry_run import SAMPLE_ROWS, DryRun, collect_sample, d
 from spark_klaviyo.preview.estimate import Estimate, estimate
 from spark_klaviyo.preview.mirror_preview import preview_mirror
 from spark_klaviyo.preview.render_request import render_request
-from spark_klaviyo.report.errors import WriteStopped
 from spark_klaviyo.report.pages.preview import MirrorSets, Preview, PreviewRejection
+from spark_klaviyo.report.report import WriteStopped
 from spark_klaviyo.templates import find_template, templates
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TextIO, TypeAlias
 
 from spark_klaviyo.options.choices import Progress
-from spark_klaviyo.report.counts.counters import Counters
+from spark_klaviyo.report.counts.summary import Counters
 from spark_klaviyo.report.counts.text import counted, duration
 
 LOG_SECONDS = 30.0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from typing import Self
+from uuid import uuid4
 
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Quota
-from spark_klaviyo.report.counts.counters import COUNTERS
-from spark_klaviyo.report.counts.sentence import sentence
-from spark_klaviyo.report.counts.summary import TALLIES, Summary
-from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.report.counts.text import utc
+from spark_klaviyo.errors import KlaviyoError
+from spark_klaviyo.report.counts.summary import COUNTERS, TALLIES, Summary
+from spark_klaviyo.report.counts.text import sentence, utc
 from spark_klaviyo.report.pages.page import Page
 from spark_klaviyo.report.pages.report_page import report_values
 
@@ -22,7 +23,8 @@ NO_QUOTA = Quota(())
 class WriteReport(Summary, Page):
     """What became of every row; `rows == delivered + accepted + rejected + skipped + unsent`, always.
 
-    `print` shows one sentence, a notebook a page; neither they nor `to_dict` ever show a value of a row.
+    `print` shows one sentence, a notebook a page; neither they nor `to_dict` ever show a value of a row. It is made of
+    the members of its tasks' merged report: `WriteReport(run_id, template, **vars(report))`.
 
     Attributes:
         run_id: Names the run in the datasets of rejects, receipts and runs.
@@ -46,29 +48,6 @@ class WriteReport(Summary, Page):
         if not self.adds_up():
             counts = " + ".join(f"{rows} {outcome}" for outcome, rows in self.outcomes.items())
             raise AssertionError(f"the counts do not add up: {self.rows} rows, but {counts}")
-
-    @classmethod
-    def of(
-        cls,
-        task: TaskReport,
-        *,
-        run_id: str,
-        template: str,
-        quota: Quota = NO_QUOTA,
-        rejects: Reader | None = None,
-        receipts: Reader | None = None,
-    ) -> WriteReport:
-        """The report of a run from its tasks' merged one.
-
-        Args:
-            task: The merged report.
-            run_id: Names the run in every dataset.
-            template: The endpoint template, or `manual`.
-            quota: The limits of the endpoint.
-            rejects: Opens the DataFrame of all rejected rows; without it the report offers its sample.
-            receipts: The same for receipts.
-        """
-        return cls(run_id, template, quota=quota, rejects_reader=rejects, receipts_reader=receipts, **vars(task))
 
     @property
     def rejects(self) -> object:
@@ -116,3 +95,31 @@ class WriteReport(Summary, Page):
     def __getstate__(self) -> dict[str, object]:
         # the readers hold a session; the samples travel instead
         return {**vars(self), "rejects_reader": None, "receipts_reader": None}
+
+
+# --- errors of a write that ended, which carry its report -------------------------------------------
+
+
+class _EndedError(KlaviyoError):
+    def __init__(self, message: str, report: WriteReport | None = None) -> None:
+        super().__init__(message, report)
+        self.message = message
+        self.report = report
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class WriteStopped(_EndedError):
+    """Sending was stopped: key or account refused, endpoint unreachable, too many rejects, or too long a wait."""
+
+    @classmethod
+    def before_sending(cls, code: StopCode, message: str, *, run_id: str = "", template: str = "") -> Self:
+        """The error of a write that ended before it sent anything; its report counts nothing."""
+        run_id = run_id or uuid4().hex
+        report = WriteReport(run_id, template, stopped=(code, message))
+        return cls(f"{message} (run {run_id}); nothing was sent", report)
+
+
+class RowsRejected(_EndedError):
+    """Everything sendable was sent, and Klaviyo or the checks before sending refused some rows."""

@@ -130,11 +130,11 @@ def conclude(run: Run, total: TaskReport) -> WriteReport:
 
 def _report(run: Run, total: TaskReport) -> WriteReport:
     rejects, receipts = run.outputs.readers()
-    return WriteReport.of(
-        judge_run(total, run.plan, run.outputs.failures),
-        run_id=run.plan.run_id,
-        template=run.plan.template.name,
+    return WriteReport(
+        run.plan.run_id,
+        run.plan.template.name,
         quota=run.plan.quota,
-        rejects=rejects,
-        receipts=receipts,
+        rejects_reader=rejects,
+        receipts_reader=receipts,
+        **vars(judge_run(total, run.plan, run.outputs.failures)),
     )

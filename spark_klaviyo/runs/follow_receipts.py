@@ -61,7 +61,7 @@ def follow_receipts(receipts: object, options: Options, contexts: SendContextFac
     follower.recover_rejects(total)
     follower.close()
     templates = sorted({template for template, _ in map(_run_of, rows)})
-    report = WriteReport.of(total, run_id=run_id, template=", ".join(templates) or NO_JOB)
+    report = WriteReport(run_id, ", ".join(templates) or NO_JOB, **vars(total))
     append_run(report, options)
     return return_or_raise(report, options.on_reject)
 

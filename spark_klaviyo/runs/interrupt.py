@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.deliver.sender import Capture
-from spark_klaviyo.report.errors import WriteStopped
+from spark_klaviyo.report.report import WriteStopped
 from spark_klaviyo.runs import session
 
 if TYPE_CHECKING:

@@ -19,10 +19,9 @@ from spark_klaviyo.deliver.jobs.poll import OpenJob
 from spark_klaviyo.options.choices import OnReject
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.report.counts.counters import COUNTERS
+from spark_klaviyo.report.counts.summary import COUNTERS
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.report.errors import RowsRejected, WriteStopped
-from spark_klaviyo.report.report import WriteReport
+from spark_klaviyo.report.report import RowsRejected, WriteReport, WriteStopped
 from spark_klaviyo.task.run import TaskEvent, too_many
 
 MOST_ROWS = 2_000  # result rows of one Arrow batch

@@ -23,7 +23,7 @@ from spark_klaviyo.options.choices import SendFrom
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.ratelimit.server import RateLimitServer
-from spark_klaviyo.report.counts.counters import Counters
+from spark_klaviyo.report.counts.summary import Counters
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.progress import ProgressDisplay, open_progress
 from spark_klaviyo.runs import session

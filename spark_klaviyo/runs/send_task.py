@@ -13,7 +13,7 @@ from spark_klaviyo.arrow.encoded import ENCODED_DDL, SPARK_ENCODED
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.plan.shape import column_names
+from spark_klaviyo.plan.shape import leaves_of
 from spark_klaviyo.runs.results import ResultKind, result_batches
 from spark_klaviyo.runs.session import current_task
 from spark_klaviyo.runs.task_write import CrashReceipts
@@ -69,9 +69,8 @@ def sent_columns(df: DataFrame, plan: WritePlan) -> tuple[DataFrame, WritePlan]:
     on a name with a dot. The encoder takes columns by their position.
     """
     leaves = [param.leaf for param in plan.params] + [check.leaf for check in plan.checks.fields if check.leaf]
+    leaves += leaves_of(plan.record) if plan.record is not None else ()
     used = {leaf.source[0] for leaf in leaves} | {plan.record_column}
-    if plan.record is not None:
-        used |= column_names(plan.record)
     if plan.body_text:  # the header of CSV, and the types of placeholders, come from all columns
         used |= {column.name for column in plan.columns}
     kept = [number for number, column in enumerate(plan.columns) if column.name in used] or [0]

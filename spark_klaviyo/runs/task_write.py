@@ -55,7 +55,7 @@ class TaskWrite:
 
     def report_of(self, total: TaskReport, run_id: str) -> WriteReport:
         """The report of a task, or of a whole run."""
-        return WriteReport.of(total, run_id=run_id, template=self.plan.template.name)
+        return WriteReport(run_id, self.plan.template.name, **vars(total))
 
     def conclude(self, reports: Iterable[TaskReport], run_id: str) -> WriteReport:
         """The report of a run, appended to the runs; raises `WriteStopped` or `RowsRejected` where that is due."""

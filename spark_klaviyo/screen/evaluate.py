@@ -6,26 +6,16 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 import numpy as np
-import numpy.typing as npt
+import phonenumbers
 import pyarrow as pa
 import pyarrow.compute as pc
+from phonenumbers import PhoneMetadata, PhoneNumber
 
-from spark_klaviyo.arrow.arrays import (
-    Mask,
-    anywhere,
-    bytes_and_offsets,
-    children,
-    is_list,
-    is_text,
-    plain,
-    to_mask,
-    valid_rows,
-)
+from spark_klaviyo.arrow import arrays
+from spark_klaviyo.arrow.arrays import Bytes, Ints, Mask, bytes_and_offsets, children, plain, to_mask, valid_rows
 from spark_klaviyo.arrow.columns import Columns
 from spark_klaviyo.arrow.encoded import Verdict
-from spark_klaviyo.screen.patterns import NOT_BLANK, whole
-from spark_klaviyo.screen.phones import possible_numbers
-from spark_klaviyo.screen.rules import KEY_PARTS, KeyPart, ScreenRule, ScreenRules
+from spark_klaviyo.screen.rules import KEY_PARTS, NOT_BLANK, KeyPart, ScreenRule, ScreenRules, whole
 
 
 def verdicts(columns: Columns, rules: ScreenRules, record: pa.Array) -> pa.Array:
@@ -35,7 +25,7 @@ def verdicts(columns: Columns, rules: ScreenRules, record: pa.Array) -> pa.Array
         for failed in _failures(columns, rules, record):
             found[failed] = Verdict.CHECK
     for leaf, index in reversed(rules.numbers):
-        infinite = anywhere(columns.column(leaf), _not_finite)
+        infinite = arrays.anywhere(columns.column(leaf), _not_finite)
         if infinite is not None:
             found[infinite] = Verdict.NOT_FINITE + index
     return pa.array(found)
@@ -75,7 +65,7 @@ def _failures(columns: Columns, rules: ScreenRules, record: pa.Array) -> Iterato
     for leaf in rules.deep:
         yield valid_rows(column(leaf))
     for leaf in rules.arrays:
-        found = anywhere(column(leaf), lambda items: _longer(items, rules.max_items))
+        found = arrays.anywhere(column(leaf), lambda items: _longer(items, rules.max_items))
         yield from () if found is None else (found,)
     if rules.max_properties is not None:
         yield _properties(columns, rules) > rules.max_properties
@@ -88,14 +78,12 @@ def _value_failures(rule: ScreenRule, column: pa.Array) -> Iterator[Mask]:
         yield ~valid_rows(column)
     if rule.never:
         yield valid_rows(column)
-    if is_text(column.type):
+    if arrays.is_text(column.type):
         yield from _text_failures(rule, column)
-    if rule.bounds is not None:
-        value = _comparable(column)
-        if rule.bounds.earliest is not None:
-            yield to_mask(pc.less(value, _bound(rule.bounds.earliest, value.type)))
-        if rule.bounds.latest is not None:
-            yield to_mask(pc.greater(value, _bound(rule.bounds.latest, value.type)))
+    times = _comparable(column) if rule.earliest or rule.latest else column
+    for bound, is_beyond in ((rule.earliest, pc.less), (rule.latest, pc.greater)):
+        if bound is not None:
+            yield to_mask(is_beyond(times, _bound(bound, times.type)))
 
 
 def _text_failures(rule: ScreenRule, column: pa.Array) -> Iterator[Mask]:
@@ -111,7 +99,7 @@ def _text_failures(rule: ScreenRule, column: pa.Array) -> Iterator[Mask]:
         yield to_mask(pc.greater(pc.utf8_length(column), rule.max_length))
 
 
-def _all_begin_plainly(content: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], column: pa.Array) -> bool:
+def _all_begin_plainly(content: Bytes, offsets: Ints, column: pa.Array) -> bool:
     """Whether every text that is there begins with a printing ASCII character."""
     filled = offsets[1:] > offsets[:-1]
     first = content[offsets[:-1][filled]]
@@ -120,22 +108,22 @@ def _all_begin_plainly(content: npt.NDArray[np.uint8], offsets: npt.NDArray[np.i
 
 def _comparable(column: pa.Array) -> pa.Array:
     """Times as naive UTC, or the text of a time without its fraction and offset."""
-    if is_text(column.type):
+    if arrays.is_text(column.type):
         return pc.utf8_slice_codeunits(column, 0, 19)
     return column if pa.types.is_date(column.type) else column.cast(pa.timestamp("us"), safe=False)
 
 
 def _bound(time: datetime, kind: pa.DataType) -> pa.Scalar:
-    if is_text(kind):
+    if arrays.is_text(kind):
         return pa.scalar(time.strftime("%Y-%m-%dT%H:%M:%S"), kind)
     return pa.scalar(time.date(), kind) if pa.types.is_date(kind) else pa.scalar(time.replace(tzinfo=None), kind)
 
 
-def _count(columns: Iterable[pa.Array], rows: int) -> npt.NDArray[np.int64]:
+def _count(columns: Iterable[pa.Array], rows: int) -> Ints:
     return sum((valid_rows(column).astype(np.int64) for column in columns), np.zeros(rows, np.int64))
 
 
-def _properties(columns: Columns, rules: ScreenRules) -> npt.NDArray[np.int64]:
+def _properties(columns: Columns, rules: ScreenRules) -> Ints:
     counts = _count(map(columns.column, rules.properties), columns.rows)
     for leaf in rules.maps:
         column = columns.column(leaf)
@@ -144,7 +132,7 @@ def _properties(columns: Columns, rules: ScreenRules) -> npt.NDArray[np.int64]:
 
 
 def _longer(column: pa.Array, limit: int) -> Mask | None:
-    if not is_list(column.type):
+    if not arrays.is_list(column.type):
         return None
     long: Mask = np.diff(children(column)[1]) > limit
     return long
@@ -154,3 +142,57 @@ def _not_finite(column: pa.Array) -> Mask | None:
     if not pa.types.is_floating(column.type) or pc.all(pc.is_finite(column)).as_py() is not False:
         return None
     return to_mask(pc.invert(pc.is_finite(column)))
+
+
+# --- phone numbers --------------------------------------------------------------------------------
+
+E164 = r"^\+[1-9][0-9]{6,14}\z"
+
+
+def possible_numbers(texts: pa.Array) -> Mask:
+    """Which texts are certainly E.164 numbers of a possible length, written as they will be sent; null is not.
+
+    False may be wrong, True never is. `phonenumbers` is asked once for each calling code and length that occurs in a
+    batch, never for each number.
+    """
+    valid = to_mask(pc.match_substring_regex(texts, E164))
+    rows = np.flatnonzero(valid)
+    content, offsets = bytes_and_offsets(texts)
+    starts, lengths = offsets[:-1][rows] + 1, np.diff(offsets)[rows] - 1
+    first = content[starts[:, None] + np.arange(3)].astype(np.int64) - ord("0")
+    codes: Ints = CODE_OF[first @ np.array([100, 10, 1])]
+    lengths = lengths - np.where(codes < 10, 1, np.where(codes < 100, 2, 3))
+    kinds, kind_of_row = np.unique(codes * 16 + lengths, return_inverse=True)
+    possible = np.array([_is_possible(kind // 16, kind % 16) for kind in kinds.tolist()], np.bool_)
+    valid[rows] = possible[kind_of_row]
+    for code in np.unique(codes[valid[rows]]).tolist():
+        mine = rows[(codes == code) & valid[rows]]
+        valid[mine[_begins_with_trunk_prefix(texts, mine, code)]] = False
+    return valid
+
+
+def _code_table() -> Ints:
+    known = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
+    heads = ([int(f"{head:03d}"[:digits]) for digits in (1, 2, 3)] for head in range(1000))
+    return np.array([next((code for code in head if code in known), 0) for head in heads], np.int64)
+
+
+CODE_OF = _code_table()  # three digits -> the calling code that numbers with these first digits have
+
+
+def _is_possible(code: int, digits: int) -> bool:
+    """Whether numbers of this calling code can have so many digits."""
+    if not code or digits < 1:
+        return False
+    return bool(phonenumbers.is_possible_number(PhoneNumber(code, int("1" * digits))))
+
+
+def _begins_with_trunk_prefix(texts: pa.Array, rows: Ints, code: int) -> Mask:
+    """Which numbers go on, behind their calling code, like their country's trunk prefix, which reading takes away."""
+    region = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[code][0]
+    metadata = PhoneMetadata.metadata_for_region_or_calling_code(code, region)
+    pattern = metadata.national_prefix_for_parsing if metadata is not None else ""
+    if not pattern:
+        return np.zeros(len(rows), np.bool_)
+    national = pc.utf8_slice_codeunits(texts.take(pa.array(rows)), 1 + len(str(code)))
+    return to_mask(pc.not_equal(pc.replace_substring_regex(national, f"^(?:{pattern})", ""), national))

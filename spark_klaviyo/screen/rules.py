@@ -1,4 +1,4 @@
-"""Compiles a plan's checks into rules for whole columns.
+"""Compiles a plan's checks into rules for whole columns, and holds the regular expressions that they match.
 
 A row that passes every rule is certainly valid and is sent as encoded. Any other row goes to `screen.validate_row`, so
 a rule may be too strict, never too lax. Knows neither values nor records.
@@ -12,29 +12,44 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from spark_klaviyo.options.choices import Validate
-from spark_klaviyo.plan.forms import TEXT, TIME, WHOLE
 from spark_klaviyo.plan.model import FieldCheck, WritePlan
-from spark_klaviyo.plan.shape import Leaf, Node, Record, leaf_at, leaves_of, node_at
+from spark_klaviyo.plan.shape import TEXT, TIME, WHOLE, Leaf, Node, Record, leaf_at, leaves_of, node_at
 from spark_klaviyo.plan.types import depth, holds
-from spark_klaviyo.screen.patterns import (
-    DATE,
-    EMAIL,
-    MAX_EMAIL,
-    NOT_BLANK,
-    TIME_WITH_OFFSET,
-    UTC_TIME,
-)
+from spark_klaviyo.screen.values import MAX_EMAIL
 from spark_klaviyo.templates.model import FieldForm
 
 KEY_PARTS = "\x1f"  # stands between an identifier and what belongs to it in the column `key`
 
+# --- regular expressions of texts that are certainly valid, for pyarrow's matcher (RE2); `whole` adds the anchors ---
 
-@dataclass(frozen=True)
-class Bounds:
-    """The times between which a time is certainly valid."""
+# Blanks outside ASCII, which `\s` of RE2 does not mean.
+_BLANKS = "\u001c-\u001f\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+NOT_BLANK = f"[^\\s{_BLANKS}](?s:.*)"
 
-    earliest: datetime | None
-    latest: datetime | None
+_ATOM, _LABEL = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+", "[A-Za-z0-9-]+"
+EMAIL = rf"{_ATOM}(?:\.{_ATOM}){{0,16}}@{_LABEL}(?:\.{_LABEL}){{1,8}}"
+
+_DAY = (
+    r"[1-9][0-9]{3}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+)
+DATE = f"(?:{_DAY})"
+_CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.(?:[0-9]{3}|[0-9]{6}))?"
+TIME_WITH_OFFSET = rf"{DATE}T{_CLOCK}(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])"
+UTC_TIME = rf"{DATE}T{_CLOCK}(?:Z|\+00:00)"
+
+
+def whole(pattern: str) -> str:
+    """The pattern, matching the whole text."""
+    return f"^(?:{pattern})\\z"
+
+
+def word_pattern(word: str) -> str:
+    """Finds a word, in any case, among words parted by commas or blanks."""
+    edge = "[, \\t\\r\\n]"
+    return f"(?i)(?:^|{edge}){re.escape(word)}(?:{edge}|$)"
+
+
+# --- rules ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -46,7 +61,8 @@ class ScreenRule:
     max_length: int | None = None  # characters
     required: bool = False  # null fails
     never: bool = False  # any value fails
-    bounds: Bounds | None = None
+    earliest: datetime | None = None  # times outside may be refused
+    latest: datetime | None = None
     phone: bool = False  # an E.164 number of a possible length
 
 
@@ -64,6 +80,8 @@ class ScreenRules:
 
     every_row: bool  # every row goes to `validate_row`
     numbers: tuple[tuple[Leaf, int], ...]  # columns that can hold NaN, with their index in the plan
+    key: tuple[KeyPart, ...]  # the first of these that is present ...
+    key_with: tuple[KeyPart, ...]  # ... together with all of these
     values: tuple[ScreenRule, ...] = ()
     identifiers: tuple[Leaf, ...] = ()  # at least one is present ...
     exactly_one: bool = False  # ... or exactly one
@@ -74,107 +92,53 @@ class ScreenRules:
     properties: tuple[Leaf, ...] = ()  # columns that are properties
     max_properties: int | None = None  # None: too few columns to reach the limit
     max_row_bytes: int | None = None  # of the record with its separator
-    key: tuple[KeyPart, ...] = ()  # the first of these that is present ...
-    key_with: tuple[KeyPart, ...] = ()  # ... together with all of these
 
 
 def compile_screen(plan: WritePlan) -> ScreenRules:
     """The rules of a plan; made once and used for every batch."""
-    checks, record = plan.checks, plan.record
+    checks, limits, record = plan.checks, plan.checks.record_limits, plan.record
     index = {column.name: number for number, column in reversed(list(enumerate(plan.columns)))}
     leaves = tuple(leaves_of(record)) if record is not None else ()
     numbers = tuple((leaf, index[leaf.source[0]]) for leaf in leaves if holds(leaf.type, "float", "double"))
-    key, key_with = _parts(plan, checks.key), _parts(plan, checks.key_with)
+    key, key_with = _key_parts(plan, checks.key), _key_parts(plan, checks.key_with)
     if record is None or checks.validate is Validate.OFF:
-        return ScreenRules(checks.every_row or record is None, numbers, key=key, key_with=key_with)
+        return ScreenRules(checks.every_row or record is None, numbers, key, key_with)
     properties = node_at(record, checks.properties_path) if checks.properties_path else None
+    children = [child for _, child in properties.fields] if isinstance(properties, Record) else []
+    maps = properties.spread if isinstance(properties, Record) else ()
+    if isinstance(properties, Leaf) and properties.type.name == "map":
+        maps = (properties,)
+    most = limits.max_properties if maps or len(children) > (limits.max_properties or 0) else None
+    loose = tuple(child for child in children if isinstance(child, Leaf))
     return ScreenRules(
-        every_row=checks.every_row,
-        numbers=numbers,
-        values=tuple(filter(None, map(rule_for, checks.fields))),
+        checks.every_row,
+        numbers,
+        key,
+        key_with,
+        values=tuple(_value_rules(checks.fields)),
         identifiers=tuple(leaf for at in checks.identifiers if (leaf := leaf_at(record, at)) is not None),
         exactly_one=checks.exactly_one_identifier,
-        deep=tuple(_too_deep(properties, checks.record_limits.max_depth)),
-        arrays=tuple(
-            leaf for leaf in leaves if checks.record_limits.max_items is not None and holds(leaf.type, "array")
-        ),
-        max_items=checks.record_limits.max_items or 0,
-        maps=_maps(properties),
-        properties=tuple(node for node in _children(properties) if isinstance(node, Leaf)),
-        max_properties=_reachable(properties, checks.record_limits.max_properties),
+        deep=tuple(_too_deep(properties, limits.max_depth)) if limits.max_depth is not None else (),
+        arrays=tuple(leaf for leaf in leaves if limits.max_items is not None and holds(leaf.type, "array")),
+        max_items=limits.max_items or 0,
+        maps=maps,
+        properties=loose,
+        max_properties=None if most is None else most - (len(children) - len(loose)),
         max_row_bytes=min(filter(None, (checks.max_row_bytes, checks.max_unchecked_bytes)), default=None),
-        key=key,
-        key_with=key_with,
     )
 
 
-# --- one value ------------------------------------------------------------------------------------
+def _too_deep(properties: Node | None, limit: int) -> Iterator[Leaf]:
+    if isinstance(properties, Leaf) and depth(properties.type) > limit:
+        yield properties
+    if isinstance(properties, Record):
+        for _, node in properties.fields:
+            around = 1 if isinstance(node, Leaf) else 2
+            yield from (leaf for leaf in leaves_of(node) if around + depth(leaf.type) > limit)
+        yield from (leaf for leaf in properties.spread if depth(leaf.type) > limit)
 
 
-def rule_for(check: FieldCheck) -> ScreenRule | None:
-    """The rule for one field's column; None where any value of its type is valid."""
-    leaf = check.leaf
-    if leaf is None:
-        return None
-    if leaf.type.name in TEXT:
-        rule = _text_rule(check, leaf)
-    elif leaf.type.name in TIME:
-        rule = ScreenRule(
-            leaf, required=check.required, bounds=_bounds(check) if check.form is FieldForm.DATETIME else None
-        )
-    else:
-        strict = (
-            check.form in (FieldForm.EMAIL, FieldForm.PHONE)
-            or bool(check.choices)
-            or (leaf.type.name in WHOLE and _ruled(check))
-        )
-        rule = ScreenRule(leaf, required=check.required, never=strict)
-    return None if rule == ScreenRule(leaf) else rule
-
-
-def _ruled(check: FieldCheck) -> bool:
-    return bool(check.choices or check.pattern) or check.max_length is not None
-
-
-def _text_rule(check: FieldCheck, leaf: Leaf) -> ScreenRule:
-    limit, bounds = check.max_length, _bounds(check) if check.form is FieldForm.DATETIME else None
-    patterns = [NOT_BLANK] if check.required or check.is_identifier else []
-    if check.form is FieldForm.EMAIL:
-        patterns, limit = [EMAIL], min(limit or MAX_EMAIL, MAX_EMAIL)
-    elif check.form is FieldForm.PHONE:
-        patterns = []
-    elif check.form is FieldForm.DATETIME:
-        patterns = [UTC_TIME if bounds else TIME_WITH_OFFSET]
-    elif check.form is FieldForm.DATE:
-        patterns = [DATE]
-    if check.choices:
-        patterns.append("|".join(map(re.escape, check.choices)))
-    readable = _same_in_re2(check.pattern)
-    if check.pattern and readable:
-        patterns.append(check.pattern)
-    phone = check.form is FieldForm.PHONE
-    return ScreenRule(leaf, tuple(patterns), limit, check.required, never=not readable, bounds=bounds, phone=phone)
-
-
-def _same_in_re2(pattern: str) -> bool:
-    """Whether pyarrow's matcher, RE2, reads a template's pattern as Python does: no look-around, no back reference."""
-    return not re.search(r"\(\?(?!:)|\\[1-9]|\\[wdsbWDSBAZzpP]", pattern)
-
-
-def _bounds(check: FieldCheck) -> Bounds | None:
-    if not check.earliest and check.latest_days is None:
-        return None
-    earliest = datetime.fromisoformat(check.earliest) if check.earliest else None
-    if earliest is not None:
-        earliest = (earliest if earliest.tzinfo else earliest.replace(tzinfo=timezone.utc)).astimezone(timezone.utc)
-    ahead = None if check.latest_days is None else datetime.now(timezone.utc) + timedelta(days=check.latest_days)
-    return Bounds(earliest, ahead)
-
-
-# --- the whole record -----------------------------------------------------------------------------
-
-
-def _parts(plan: WritePlan, paths: Iterable[tuple[str, ...]]) -> tuple[KeyPart, ...]:
+def _key_parts(plan: WritePlan, paths: Iterable[tuple[str, ...]]) -> tuple[KeyPart, ...]:
     if plan.record is None:
         return ()
     emails = {check.json_path for check in plan.checks.fields if check.form is FieldForm.EMAIL}
@@ -188,29 +152,47 @@ def key_places(plan: WritePlan) -> tuple[tuple[str, ...], ...]:
     return tuple(at for at in plan.checks.key_with if record is None or leaf_at(record, at) is not None)
 
 
-def _too_deep(properties: Node | None, limit: int | None) -> Iterator[Leaf]:
-    if limit is None:
-        return
-    for node in _children(properties):
-        own = [leaf for leaf in leaves_of(node) if 1 + depth(leaf.type) + (not isinstance(node, Leaf)) > limit]
-        yield from own
-    if isinstance(properties, Record):
-        yield from (leaf for leaf in properties.spread if depth(leaf.type) > limit)
-    if isinstance(properties, Leaf) and depth(properties.type) > limit:
-        yield properties
+# --- one value ------------------------------------------------------------------------------------
 
 
-def _maps(properties: Node | None) -> tuple[Leaf, ...]:
-    if isinstance(properties, Record):
-        return properties.spread
-    return (properties,) if isinstance(properties, Leaf) and properties.type.name == "map" else ()
+def _value_rules(checks: Iterable[FieldCheck]) -> Iterator[ScreenRule]:
+    """The rules for the columns of fields; there is none where any value of the column's type is valid."""
+    for check in checks:
+        if check.leaf is not None:
+            rule = _value_rule(check, check.leaf)
+            yield from () if rule == ScreenRule(check.leaf) else (rule,)
 
 
-def _reachable(properties: Node | None, limit: int | None) -> int | None:
-    if limit is None or (not _maps(properties) and len(_children(properties)) <= limit):
-        return None
-    return limit - sum(not isinstance(node, Leaf) for node in _children(properties))
+def _value_rule(check: FieldCheck, leaf: Leaf) -> ScreenRule:
+    kind, form, limit, readable = leaf.type.name, check.form, check.max_length, True
+    earliest, latest = _bounds(check) if form is FieldForm.DATETIME else (None, None)
+    if kind in TIME:
+        return ScreenRule(leaf, required=check.required, earliest=earliest, latest=latest)
+    if kind not in TEXT:
+        ruled = bool(check.pattern) or limit is not None
+        strict = form in (FieldForm.EMAIL, FieldForm.PHONE) or bool(check.choices) or (kind in WHOLE and ruled)
+        return ScreenRule(leaf, required=check.required, never=strict)
+    patterns = [NOT_BLANK] if check.required or check.is_identifier else []
+    if form is FieldForm.EMAIL:
+        patterns, limit = [EMAIL], min(limit or MAX_EMAIL, MAX_EMAIL)
+    elif form is FieldForm.PHONE:
+        patterns = []
+    elif form is FieldForm.DATETIME:
+        patterns = [UTC_TIME if earliest or latest else TIME_WITH_OFFSET]
+    elif form is FieldForm.DATE:
+        patterns = [DATE]
+    if check.choices:
+        patterns.append("|".join(map(re.escape, check.choices)))
+    if check.pattern:
+        # RE2 reads a pattern as Python does where it has no look-around, back reference or class of characters.
+        readable = not re.search(r"\(\?(?!:)|\\[1-9]|\\[wdsbWDSBAZzpP]", check.pattern)
+        patterns += [check.pattern] if readable else []
+    phone = form is FieldForm.PHONE
+    return ScreenRule(leaf, tuple(patterns), limit, check.required, not readable, earliest, latest, phone)
 
 
-def _children(node: Node | None) -> tuple[Node, ...]:
-    return tuple(child for _, child in node.fields) if isinstance(node, Record) else ()
+def _bounds(check: FieldCheck) -> tuple[datetime | None, datetime | None]:
+    """The times between which a time is certainly valid."""
+    earliest = datetime.fromisoformat(check.earliest).astimezone(timezone.utc) if check.earliest else None
+    ahead = None if check.latest_days is None else datetime.now(timezone.utc) + timedelta(days=check.latest_days)
+    return earliest, ahead

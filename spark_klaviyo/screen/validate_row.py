@@ -13,14 +13,16 @@ from dataclasses import dataclass
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.exact_json import Json
-from spark_klaviyo.core.json_paths import Path, get, put, remove
+from spark_klaviyo.core.json_paths import ONE_ITEM, Path, get, put, remove
 from spark_klaviyo.options.choices import OnBadPhone, Validate
+from spark_klaviyo.plan.checks import MARK
 from spark_klaviyo.plan.model import Checks, FieldCheck, WritePlan
+from spark_klaviyo.plan.shape import constants_of
 from spark_klaviyo.screen import values
-from spark_klaviyo.screen.record_checks import record_problems
-from spark_klaviyo.screen.record_shape import shape_problems
 from spark_klaviyo.screen.values import Problem
-from spark_klaviyo.templates.model import FieldForm
+from spark_klaviyo.templates.model import FieldForm, Template
+
+Found = tuple[Problem, Path]
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,14 @@ def validate_row(plan: WritePlan, text: bytes, params: Mapping[str, str]) -> Val
     """
     try:
         record = exact_json.loads(text)
-        if not isinstance(record, dict):
-            return ValidatedRow(None, Problem(RejectCode.BAD_RECORD, "not a JSON object"))
-        return _validated(plan, text, record, params)
+        if isinstance(record, dict):
+            return _validated(plan, text, record, params)
+        detail = "not a JSON object"
     except ValueError:
-        return ValidatedRow(None, Problem(RejectCode.BAD_RECORD, "not JSON"))
+        detail = "not JSON"
     except RecursionError:
-        return ValidatedRow(None, Problem(RejectCode.BAD_RECORD, "nested far deeper than Klaviyo takes"))
+        detail = "nested far deeper than Klaviyo takes"
+    return ValidatedRow(None, Problem(RejectCode.BAD_RECORD, detail))
 
 
 def _validated(plan: WritePlan, text: bytes, record: dict[str, Json], params: Mapping[str, str]) -> ValidatedRow:
@@ -61,16 +64,16 @@ def _validated(plan: WritePlan, text: bytes, record: dict[str, Json], params: Ma
     return ValidatedRow(sent) if plan.checks.validate is Validate.OFF else ValidatedRow(sent, problem, pointer)
 
 
-def _problems(plan: WritePlan, record: dict[str, Json], params: Mapping[str, str]) -> Iterator[tuple[Problem, Path]]:
+def _problems(plan: WritePlan, record: dict[str, Json], params: Mapping[str, str]) -> Iterator[Found]:
     """Repair the record in place; the problems that cannot be repaired, each with its path."""
     checks = plan.checks
-    if checks.ready_made:
-        yield from shape_problems(plan.template, record)
+    if plan.record_column is not None:
+        yield from _shape_problems(plan.template, record)
     for field in checks.fields:
         problem = _field_problem(field, record, checks, params)
         if problem is not None:
             yield problem, field.json_path
-    yield from record_problems(checks, record)
+    yield from _record_problems(checks, record)
     if checks.unique_id_path and get(record, checks.unique_id_path) is None:
         put(record, checks.unique_id_path, _content_id(checks, record))
     for name in ("location", "properties"):  # a repair may have emptied them
@@ -107,7 +110,11 @@ def _field_problem(
 def _valid_value(field: FieldCheck, value: Json, checks: Checks, params: Mapping[str, str]) -> Json | Problem:
     """The value as it is sent, or why it cannot be."""
     if not isinstance(value, str) or exact_json.is_number(value):
-        return _valid_other(field, value)
+        if field.form in (FieldForm.EMAIL, FieldForm.PHONE):
+            return Problem(RejectCode.BAD_VALUE, f"expected text, found {type(value).__name__}")
+        if field.max_bytes is not None and (size := len(exact_json.dumps(value))) > field.max_bytes:
+            return Problem(RejectCode.TOO_LARGE, f"{size:,} bytes; at most {field.max_bytes:,} are taken")
+        return _among_choices(field, value) or value
     if field.form is FieldForm.EMAIL:
         return values.email(value)
     if field.form is FieldForm.PHONE:
@@ -115,30 +122,20 @@ def _valid_value(field: FieldCheck, value: Json, checks: Checks, params: Mapping
         return values.phone(value, country)
     if field.form is FieldForm.DATETIME:
         return values.time(value, field.earliest, field.latest_days)
-    return _valid_text(field, value)
-
-
-def _valid_other(field: FieldCheck, value: Json) -> Json | Problem:
-    if field.form in (FieldForm.EMAIL, FieldForm.PHONE):
-        return Problem(RejectCode.BAD_VALUE, f"expected text, found {type(value).__name__}")
-    items = value if isinstance(value, list) else [value]
-    if field.choices and any(str(item) not in field.choices for item in items if not isinstance(item, dict)):
-        some = "some" if isinstance(value, list) else "one"
-        return Problem(RejectCode.BAD_VALUE, f"expected {some} of {', '.join(field.choices)}")
-    if field.max_bytes is not None and (size := len(exact_json.dumps(value))) > field.max_bytes:
-        return Problem(RejectCode.TOO_LARGE, f"{size:,} bytes; at most {field.max_bytes:,} are taken")
-    return value
-
-
-def _valid_text(field: FieldCheck, value: str) -> str | Problem:
     bare = value.removeprefix(field.prefix)
     if field.max_length is not None and len(bare) > field.max_length:
         return Problem(RejectCode.BAD_VALUE, f"{len(bare):,} characters; at most {field.max_length:,} are taken")
-    if field.choices and bare not in field.choices:
-        return Problem(RejectCode.BAD_VALUE, f"expected one of {', '.join(field.choices)}")
     if field.pattern and not re.fullmatch(field.pattern, bare):
         return Problem(RejectCode.BAD_VALUE, f"expected text of the form {field.pattern}")
-    return value
+    return _among_choices(field, bare) or value
+
+
+def _among_choices(field: FieldCheck, value: Json) -> Problem | None:
+    items = value if isinstance(value, list) else [value]
+    if not field.choices or all(isinstance(item, dict) or str(item) in field.choices for item in items):
+        return None
+    some = "some" if isinstance(value, list) else "one"
+    return Problem(RejectCode.BAD_VALUE, f"expected {some} of {', '.join(field.choices)}")
 
 
 def _content_id(checks: Checks, record: dict[str, Json]) -> str:
@@ -152,3 +149,110 @@ def _content_id(checks: Checks, record: dict[str, Json]) -> str:
         chosen = {name: value for name, value in content.items() if value not in (None, {}, [])}
     text = exact_json.dumps(exact_json.canonical(chosen), sort_keys=True)
     return hashlib.blake2b(text, digest_size=16).hexdigest()
+
+
+# --- the record as a whole ------------------------------------------------------------------------
+
+
+def _record_problems(checks: Checks, record: dict[str, Json]) -> Iterator[Found]:
+    """What is wrong with the record as a whole, each with its path."""
+    if checks.channels:
+        yield from _channels(checks, record)
+    for need in checks.requires:
+        if get(record, need.if_present) is not None and get(record, need.json_path) in (None, ""):
+            yield Problem(RejectCode.MISSING_FIELD, need.reason), need.json_path
+    yield from _identifiers(checks, record)
+    yield from _limits(checks, record)
+
+
+def _channels(checks: Checks, record: dict[str, Json]) -> Iterator[Found]:
+    """Check the words of a column of channels, and take them out of the record."""
+    held, expected = get(record, checks.channels_path), ", ".join(checks.channels)
+    given = held.pop(MARK, None) if isinstance(held, dict) else None
+    texts = given if isinstance(given, list) else [given]
+    words = re.split(r"[,\s]+", ",".join(str(text) for text in texts if text is not None).lower())
+    if any(word and word not in checks.channels for word in words):
+        yield Problem(RejectCode.BAD_VALUE, f"channels: expected some of {expected}"), checks.channels_path
+    elif not held:
+        yield Problem(RejectCode.MISSING_FIELD, f"channels: the row names none of {expected}"), checks.channels_path
+
+
+def _identifiers(checks: Checks, record: dict[str, Json]) -> Iterator[Found]:
+    present = [path[-1] for path in checks.identifiers if get(record, path) is not None]
+    if checks.identifiers and not present:
+        names = ", ".join(path[-1] for path in checks.identifiers)
+        yield Problem(RejectCode.NO_IDENTIFIER, f"the row has none of {names}"), ()
+    if checks.exactly_one_identifier and len(present) > 1:
+        detail = f"exactly one identifier is taken, found {' and '.join(present)}"
+        yield Problem(RejectCode.BAD_RECORD, detail), ()
+
+
+def _limits(checks: Checks, record: dict[str, Json]) -> Iterator[Found]:
+    limits, path = checks.record_limits, checks.properties_path
+    properties = get(record, path) if path else None
+    if isinstance(properties, dict) and limits.max_properties is not None and len(properties) > limits.max_properties:
+        detail = f"{len(properties):,} properties; at most {limits.max_properties:,} are taken"
+        yield Problem(RejectCode.TOO_MANY_PROPERTIES, detail), path
+    if isinstance(properties, dict) and limits.max_depth is not None and _depth(properties) > limits.max_depth:
+        yield Problem(RejectCode.TOO_DEEP, f"nested deeper than {limits.max_depth} levels"), path
+    if limits.max_items is not None and _most_items(record) > limits.max_items:
+        yield Problem(RejectCode.TOO_MANY_ITEMS, f"an array has more than {limits.max_items:,} items"), ()
+    if limits.max_string_bytes is not None and _longest_text(record) > limits.max_string_bytes:
+        yield Problem(RejectCode.TOO_LARGE, f"a text has more than {limits.max_string_bytes:,} bytes"), ()
+    size = len(exact_json.dumps(record)) if checks.max_row_bytes is not None else 0
+    if checks.max_row_bytes is not None and size > checks.max_row_bytes:
+        yield Problem(RejectCode.TOO_LARGE, f"{size:,} bytes; at most {checks.max_row_bytes:,} are taken"), ()
+
+
+def _children(value: Json) -> list[Json]:
+    return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+
+
+def _depth(value: Json) -> int:
+    return 1 + max(map(_depth, _children(value)), default=0) if isinstance(value, dict | list) else 0
+
+
+def _most_items(value: Json) -> int:
+    own = len(value) if isinstance(value, list) else 0
+    return max([own, *map(_most_items, _children(value))])
+
+
+def _longest_text(value: Json) -> int:
+    """Bytes of the longest text."""
+    own = len(value.encode("utf-8", "surrogatepass")) if isinstance(value, str) else 0
+    return max([own, *map(_longest_text, _children(value))])
+
+
+# --- ready-made records ---------------------------------------------------------------------------
+
+
+def _shape_problems(template: Template, record: dict[str, Json]) -> Iterator[Found]:
+    """What in the record does not belong there, each with its path."""
+    expected = template.record.get("type")
+    if expected is not None and record.get("type") != expected:
+        yield Problem(RejectCode.BAD_RECORD, f'expected a record with "type": "{expected}"'), ("type",)
+    if template.raw_rows:
+        return
+    known = {field.json_path for field in template.fields} | {path for path, _ in constants_of(template.record)}
+    known |= {template.properties_path} if template.properties_path else set()
+    for path in _unknown_paths(record, (), known):
+        one_item = any(other[: len(path) + 1] == (*path, ONE_ITEM) for other in known)
+        one_item = one_item and isinstance(get(record, path), list)
+        name = "/".join(path)
+        detail = f"{name} must hold exactly one item" if one_item else f"{template.name} has no field {name}"
+        yield Problem(RejectCode.BAD_RECORD, detail), path
+
+
+def _unknown_paths(value: Json, path: Path, known: set[Path]) -> Iterator[Path]:
+    """Paths of the record that neither are known nor lead to one that is."""
+    if path in known:
+        return
+    if not any(other[: len(path)] == path for other in known):
+        yield path
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _unknown_paths(inner, (*path, key), known)
+    elif isinstance(value, list) and len(value) == 1:
+        yield from _unknown_paths(value[0], (*path, ONE_ITEM), known)
+    elif isinstance(value, list):
+        yield path

@@ -22,8 +22,7 @@ from spark_klaviyo.core.identifiers import SEPARATOR, normalised_column
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.datasets.storage import PARQUET, Folder, is_local, local_path
 from spark_klaviyo.errors import KlaviyoError
-from spark_klaviyo.plan.identity import identifier_of
-from spark_klaviyo.plan.model import NOT_OF_REQUEST, WritePlan
+from spark_klaviyo.plan.model import NOT_OF_REQUEST, WritePlan, identifier_of
 from spark_klaviyo.state.format import COMPACT, DDL, JOBS, SCHEMA, RowStatus, StateOutcome, salted
 from spark_klaviyo.state.lock import locked_state
 

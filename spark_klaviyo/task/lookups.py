@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
+import pyarrow as pa
 
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import RejectCode
@@ -170,7 +171,7 @@ def _with_ids(plan: WritePlan, batch: Batch, positions: dict[str, int]) -> Batch
         memoryview(b"".join(texts)),
         np.cumsum([0, *map(len, texts)], dtype=np.int64),
         batch.numbers()[chosen],
-        np.zeros(len(chosen), np.int64),
+        pa.nulls(len(chosen), pa.string()),
         fingerprints[chosen] if fingerprints is not None else None,
         np.array(list(batch.records()), dtype=np.object_)[chosen],
     )

@@ -66,8 +66,8 @@ class _Task:
         assembler = BatchAssembler(plan, report, context.stop)
         resume = ResumeFilter(plan, context.recorder, report) if context.recorder is not None else None
         if resume is not None:
-            encoded = resume.drop_delivered(encoded, assembler.reject)
-        batches = Lookups(plan, context, assembler.reject, report).checked(assembler.batches(encoded))
+            encoded = resume.drop_delivered(encoded, assembler.rejections.append)
+        batches = Lookups(plan, context, assembler.rejections.append, report).checked(assembler.batches(encoded))
         for delivery in deliver(plan, batches if resume is None else resume.record_intent(batches), context):
             if delivery is not None and resume is not None:
                 resume.record(delivery)

@@ -75,7 +75,7 @@ class Confirmation(Choice):
 
 
 class BodyLayout(Choice):
-    """How rows become the inside of a body; see `plan.request.arrange`."""
+    """How rows become the inside of a body; see `plan.envelopes`."""
 
     SEQUENCE = "sequence"  # one after the other
     EVENT_GROUPS = "events"  # events of one profile in one group

@@ -49,7 +49,7 @@ class Sent:
         """The report of the task; its counts add up, or this raises."""
         last = self.events[-1]
         assert isinstance(last, TaskReport)
-        return WriteReport.of(last, run_id="run", template=self.plan.template.name)
+        return WriteReport("run", self.plan.template.name, **vars(last))
 
     @property
     def rejected(self) -> list[RejectedRow]:

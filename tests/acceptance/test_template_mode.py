@@ -9,7 +9,7 @@ import pytest
 
 from spark_klaviyo.errors import OptionError, SchemaError
 from spark_klaviyo.options.table import BASE_URL
-from spark_klaviyo.plan.request.envelopes import envelope
+from spark_klaviyo.plan.envelopes import envelope
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.templates import find_template
 from tests.acceptance.sending import KEY, LIST, ROWS_AS, Options, Row, columns_of, plan_for, send

@@ -10,7 +10,7 @@ from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.parse import read_options
-from spark_klaviyo.report.errors import WriteStopped
+from spark_klaviyo.report.report import WriteStopped
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.templates import find_template, templates
 

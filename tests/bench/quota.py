@@ -17,6 +17,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import StopCode
@@ -222,9 +223,9 @@ class _CompetingSender(threading.Thread):
 
 def batches(requests: int) -> Iterator[Batch]:
     """So many requests of one row each."""
-    offsets, zero = np.array([0, len(RECORD)], dtype=np.int64), np.zeros(1, dtype=np.int64)
+    offsets, key = np.array([0, len(RECORD)], dtype=np.int64), pa.nulls(1, pa.string())
     for sequence in range(requests):
-        encoded_rows = EncodedRows(memoryview(RECORD), offsets, np.array([sequence], dtype=np.int64), zero)
+        encoded_rows = EncodedRows(memoryview(RECORD), offsets, np.array([sequence], dtype=np.int64), key)
         yield Batch(sequence, (Span(encoded_rows, 0, 1),), ENVELOPE)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS, arrow_schema, ddl
 from spark_klaviyo.datasets.storage import MOST_BYTES, MOST_ROWS, MOST_SECONDS, Folder, PartWriter
-from spark_klaviyo.report.counts.counters import COUNTERS
+from spark_klaviyo.report.counts.summary import COUNTERS
 
 
 def reject(number: int, record: str = "{}") -> dict[str, object]:

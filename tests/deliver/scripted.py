@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import pyarrow as pa
 
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import Failure
@@ -131,8 +132,8 @@ def encoded_rows(numbers: Sequence[int]) -> EncodedRows:
     """Rows whose record is their number."""
     records = [f"{number},".encode() for number in numbers]
     offsets = np.cumsum([0, *map(len, records)], dtype=np.int64)
-    zeros = np.zeros(len(numbers), dtype=np.int64)
-    return EncodedRows(memoryview(b"".join(records)), offsets, np.array(numbers, dtype=np.int64), zeros)
+    keys = pa.nulls(len(numbers), pa.string())
+    return EncodedRows(memoryview(b"".join(records)), offsets, np.array(numbers, dtype=np.int64), keys)
 
 
 def batches(*sizes: int) -> Iterator[Batch]:

@@ -83,7 +83,7 @@ def profile_checks(by_name: Mapping[str, Type], validate: Validate) -> Checks:
     forms = {"email": FieldForm.EMAIL, "phone_number": FieldForm.PHONE, "external_id": FieldForm.TEXT}
     here = [name for name in forms if name in by_name]
     wanted = [
-        FieldCheck(("attributes", name), name, forms[name], Leaf((name,), by_name[name]), is_identifier=True)
+        FieldCheck(name, ("attributes", name), forms[name], leaf=Leaf((name,), by_name[name]), is_identifier=True)
         for name in here
     ]
     places = tuple(("attributes", name) for name in forms)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from spark_klaviyo.core.choices import ContentFormat
 from spark_klaviyo.encode.formats import written
-from spark_klaviyo.plan.manual.formats import around_rows, is_json, media_type, quoted, separator
+from spark_klaviyo.plan.manual.body import FORMATS, JSON_FORMATS, around_rows
 from spark_klaviyo.plan.model import WritePlan
 from tests.encode.plans import columns, flat
 
@@ -30,10 +30,10 @@ FIELDS = columns(
 
 def body(plan: WritePlan, rows: list[dict[str, object]], *, batched: bool = True) -> bytes:
     """The whole body as a request would carry it."""
-    after = separator(plan.content_format)
+    after = FORMATS[plan.content_format].separator
     records = [json.dumps(row, ensure_ascii=False).encode() for row in rows]
     head, tail = around_rows(plan.content_format, [field.name for field in plan.columns], batched=batched)
-    texts = records if is_json(plan.content_format) else written(records, plan)
+    texts = records if plan.content_format in JSON_FORMATS else written(records, plan)
     return head + after.join(texts) + tail
 
 
@@ -55,7 +55,7 @@ def parsed(text: bytes | str) -> ElementTree.Element:
     ],
 )
 def test_each_content_format_has_its_media_type(content_format: ContentFormat, expected: str) -> None:
-    assert media_type(content_format) == expected
+    assert FORMATS[content_format].media_type == expected
 
 
 def test_json_rows_are_a_list() -> None:
@@ -174,4 +174,4 @@ def test_a_ready_made_row_that_is_no_json_stays_as_it_is() -> None:
     ],
 )
 def test_a_value_is_quoted_as_the_format_asks(content_format: ContentFormat, expected: str) -> None:
-    assert quoted(content_format, 'a"b&<,') == expected
+    assert FORMATS[content_format].quoted('a"b&<,') == expected

@@ -8,8 +8,7 @@ import pytest
 
 from spark_klaviyo import write_klaviyo
 from spark_klaviyo.errors import OptionError, SchemaError
-from spark_klaviyo.report.errors import RowsRejected
-from spark_klaviyo.report.report import WriteReport
+from spark_klaviyo.report.report import RowsRejected, WriteReport
 from spark_klaviyo.simulator import KlaviyoSimulator
 
 if TYPE_CHECKING:
@@ -212,7 +211,7 @@ def test_the_dataframe_is_evaluated_once(spark: SparkSession) -> None:
 
 
 def test_a_refused_key_stops_upserts_and_deletes(changes: DataFrame) -> None:
-    from spark_klaviyo.report.errors import WriteStopped
+    from spark_klaviyo.report.report import WriteStopped
 
     with KlaviyoSimulator(api_keys=["pk_other"]) as klaviyo:
         with pytest.raises(WriteStopped) as raised:

@@ -17,8 +17,7 @@ from spark_klaviyo.errors import OptionError, SchemaError
 from spark_klaviyo.modes.mirror.execute import keep_all
 from spark_klaviyo.modes.mirror.identities import hash_people, pack, unpack
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.report.errors import RowsRejected, WriteStopped
-from spark_klaviyo.report.report import WriteReport
+from spark_klaviyo.report.report import RowsRejected, WriteReport, WriteStopped
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
 
 if TYPE_CHECKING:

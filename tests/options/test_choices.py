@@ -23,9 +23,9 @@ from spark_klaviyo.options.readers import OneOf, yes_no
 from spark_klaviyo.options.table import BY_NAME, OPTIONS
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.types import Field, Type
-from spark_klaviyo.report.counts.counters import Counters
-from spark_klaviyo.report.errors import RowsRejected
+from spark_klaviyo.report.counts.summary import Counters
 from spark_klaviyo.report.progress import open_progress
+from spark_klaviyo.report.report import RowsRejected
 from spark_klaviyo.runs.results import return_or_raise
 from spark_klaviyo.runs.send_from_driver import sends_from_driver
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator

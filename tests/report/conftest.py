@@ -51,7 +51,7 @@ def busy() -> TaskReport:
 def report(busy: TaskReport) -> WriteReport:
     """The report of a run with that one task."""
     quota = Quota(((10, 1.0), (150, 60.0)))
-    return WriteReport.of(busy, run_id="run-1", template="bulk_import_profiles", quota=quota)
+    return WriteReport("run-1", "bulk_import_profiles", quota=quota, **vars(busy))
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spark_klaviyo.report.counts.advice import advice
+from spark_klaviyo.report.counts.text import advice
 from spark_klaviyo.report.report import WriteReport
 
 CASES: list[tuple[dict[str, object], list[str]]] = [

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_klaviyo.core.models import Quota
-from spark_klaviyo.report.counts.series import Series
+from spark_klaviyo.report.counts.summary import Series
 from spark_klaviyo.report.pages.check import CheckLine, CheckResult
-from spark_klaviyo.report.pages.plot import axis_end, binding_window, quota_use, throughput
 from spark_klaviyo.report.pages.preview import Preview, PreviewRejection
+from spark_klaviyo.report.pages.report_page import axis_end, binding_window, quota_use, throughput
 from spark_klaviyo.report.report import WriteReport
 
 VOID = {"meta", "link"}

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_klaviyo.report.pages.check import CheckLine, CheckResult
-from spark_klaviyo.report.pages.indent import indented
-from spark_klaviyo.report.pages.preview import Preview, PreviewRequest
+from spark_klaviyo.report.pages.preview import Preview, PreviewRequest, indented
 
 
 def test_a_preview_says_what_the_write_would_take_and_where_columns_go(preview: Preview) -> None:

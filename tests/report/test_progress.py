@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from spark_klaviyo.options.choices import Progress
-from spark_klaviyo.report.counts.counters import Counters
+from spark_klaviyo.report.counts.summary import Counters
 from spark_klaviyo.report.progress import ProgressBar, ProgressLog, open_progress
 
 HALF = Counters(rows=5_000, requests=5, throttled=1)
@@ -157,7 +157,7 @@ import sys
 from IPython.core.interactiveshell import InteractiveShell
 shell = InteractiveShell.instance()
 from spark_klaviyo.options.choices import Progress
-from spark_klaviyo.report.counts.counters import Counters
+from spark_klaviyo.report.counts.summary import Counters
 from spark_klaviyo.report.progress import open_progress
 assert open_progress(Progress.AUTO) is None
 import ipykernel.zmqshell

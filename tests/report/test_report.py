@@ -10,8 +10,7 @@ import pytest
 
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.report.errors import RowsRejected
-from spark_klaviyo.report.report import WriteReport
+from spark_klaviyo.report.report import RowsRejected, WriteReport
 
 
 def test_counts_that_do_not_add_up_are_refused_with_the_counts() -> None:
@@ -31,15 +30,15 @@ def test_the_dictionary_is_json_and_shows_counts_and_no_person(report: WriteRepo
 
 
 def test_rejects_and_receipts_are_samples_unless_datasets_can_be_opened(busy: TaskReport, person: str) -> None:
-    sampled = WriteReport.of(busy, run_id="r", template="t")
+    sampled = WriteReport("r", "t", **vars(busy))
     assert [row.email for row in sampled.rejects] == [person] * 10  # type: ignore[attr-defined]
     assert [receipt.job_id for receipt in sampled.receipts] == ["job-1"]  # type: ignore[attr-defined]
-    opened = WriteReport.of(busy, run_id="r", template="t", rejects=lambda: "rejects", receipts=lambda: "receipts")
+    opened = WriteReport("r", "t", rejects_reader=lambda: "rejects", receipts_reader=lambda: "receipts", **vars(busy))
     assert (opened.rejects, opened.receipts) == ("rejects", "receipts")
 
 
 def test_a_report_survives_pickling_alone_and_in_an_error_without_its_live_readers(busy: TaskReport) -> None:
-    report = WriteReport.of(busy, run_id="r", template="t", rejects=lambda: "a DataFrame")
+    report = WriteReport("r", "t", rejects_reader=lambda: "a DataFrame", **vars(busy))
     copy = pickle.loads(pickle.dumps(RowsRejected("rows were rejected", report))).report
     assert copy == report
     assert copy.rejects == tuple(report.rejects_sample)

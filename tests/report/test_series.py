@@ -5,7 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_klaviyo.report.counts.series import MAX_BUCKETS, Series
+from spark_klaviyo.report.counts.summary import MAX_BUCKETS, Series
+from spark_klaviyo.report.counts.task_report import TaskReport
 
 events = st.lists(st.tuples(st.floats(0, 2e9), st.integers(0, 9), st.integers(0, 9), st.integers(0, 9)), max_size=30)
 Events = list[tuple[float, int, int, int]]
@@ -32,9 +33,9 @@ def test_merging_two_series_is_adding_all_to_one(left: Events, right: Events) ->
 
 
 @given(events)
-def test_a_series_comes_back_from_its_list(added: Events) -> None:
-    series = series_of(added)
-    assert Series.from_list(series.to_list()) == series
+def test_a_series_comes_back_from_json(added: Events) -> None:
+    report = TaskReport(series=series_of(added))
+    assert TaskReport.from_json(report.to_json()) == report
 
 
 def test_an_event_is_in_the_bucket_that_starts_before_it() -> None:

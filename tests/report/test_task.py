@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_klaviyo.core.models import Receipt, Rejection, Reply
-from spark_klaviyo.report.counts.counters import COUNTERS
-from spark_klaviyo.report.counts.summary import TALLIES
+from spark_klaviyo.report.counts.summary import COUNTERS, TALLIES
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
 
 codes = st.sampled_from(["bad_email", "invalid", "too_large"]) | st.text(max_size=80)

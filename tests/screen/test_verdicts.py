@@ -39,7 +39,7 @@ class Case:
 def wanted(name: str, form: str, fields: tuple[Field, ...], **rules: object) -> FieldCheck:
     """A look at one column."""
     kind = next(field.type for field in fields if field.name == name)
-    return FieldCheck((name,), name, FieldForm(form), Leaf((name,), kind), **rules)  # type: ignore[arg-type]
+    return FieldCheck(name, (name,), FieldForm(form), leaf=Leaf((name,), kind), **rules)  # type: ignore[arg-type]
 
 
 def one(kind: object, form: str, *rows: tuple[Value, int], **rules: object) -> Case:

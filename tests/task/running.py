@@ -63,7 +63,7 @@ class Ran:
 
     def whole(self) -> WriteReport:
         """The report as an entry point returns it; raises when the counts do not add up."""
-        return WriteReport.of(self.report, run_id="run", template="t")
+        return WriteReport("run", "t", **vars(self.report))
 
 
 def options_for(klaviyo: Served, **options: object) -> Options:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_klaviyo.plan.request.arrange import ARRANGEMENTS
+from spark_klaviyo.plan.envelopes import ARRANGEMENTS
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.templates.model import BodyLayout
 from tests.templates.examples import ANN, BEA, NEWSLETTER, NOON, RETIRED, Columns, Example

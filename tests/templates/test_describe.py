@@ -7,8 +7,8 @@ import pytest
 from spark_klaviyo.core.choices import Api
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.table import BY_NAME
-from spark_klaviyo.plan.forms import misfit
 from spark_klaviyo.plan.settings import fields_of_settings
+from spark_klaviyo.plan.shape import misfit
 from spark_klaviyo.plan.types import Type
 from spark_klaviyo.templates import CURRENT, LEGACY, describe, find_template, markdown_table, templates
 from spark_klaviyo.templates.model import FieldForm, Template

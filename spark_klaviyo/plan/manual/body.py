@@ -1,20 +1,117 @@
-"""The body template of manual mode: text with `{rows}`, `{row}`, `{api_key}`, `{now}` and `{column}` in it.
+"""The body of manual mode: its content formats, and its template, a text with `{rows}`, `{row}`, `{api_key}`, `{now}`
+and `{column}` in it.
 
 In JSON a `{column}` inside quotes becomes part of that text, and a bare one the JSON of its value. Everything is filled
-in one pass, so that a value that looks like a placeholder stays a value.
+in one pass, so that a value that looks like a placeholder stays a value. `encode.formats` rewrites the rows themselves:
+a row is always followed by the format's separator, and what stands around all rows fills `{rows}` or `{row}`.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from urllib.parse import quote_plus
+from xml.sax.saxutils import escape
 
 from spark_klaviyo.core.choices import ContentFormat
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER
-from spark_klaviyo.plan.manual import formats
 from spark_klaviyo.templates.model import pointer_to
+
+CSV_LINE = b"\r\n"  # RFC 4180
+XML_DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
+XML_ROWS = (XML_DECLARATION + b"<rows>\n", b"\n</rows>\n")
+Values = Mapping[str, str]
+
+
+# --- content formats ------------------------------------------------------------------------------
+
+
+def csv_cell(text: str) -> str:
+    """A cell by RFC 4180: quoted where it holds a quote, a comma, a line break, or blanks at its ends."""
+    plain = text == text.strip() and not any(mark in text for mark in '",\r\n')
+    return text if plain else '"' + text.replace('"', '""') + '"'
+
+
+def xml_characters(text: str) -> str:
+    """The text with U+FFFD for characters that XML 1.0 cannot hold."""
+    return text if text.isprintable() else "".join(c if _in_xml(c) else "\ufffd" for c in text)
+
+
+def _in_xml(character: str) -> bool:
+    point = ord(character)
+    return (point >= 0x20 and point not in (0xFFFE, 0xFFFF) and not 0xD800 <= point <= 0xDFFF) or character in "\t\n\r"
+
+
+def _xml_text(text: str) -> str:
+    return escape(xml_characters(text), {'"': "&quot;", "\r": "&#13;"})
+
+
+def _json_text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)[1:-1]
+
+
+def _plain_text(value: str) -> str:
+    return value.replace("\0", "\ufffd")  # NUL marks the places of key and time
+
+
+def _csv_text(value: str) -> str:
+    return csv_cell(_plain_text(value))
+
+
+@dataclass(frozen=True)
+class Format:
+    """One content format.
+
+    `separator` follows each row; the last one of a request is dropped. `quoted` writes a value where the body's text
+    has its placeholder: inside quotes in JSON, as a cell in CSV. A key in the body must not have the characters
+    `unsafe_in_key`, as it is written there as it is. `around` stands for a batch of rows, `alone` for a
+    single one, where they are the whole body; `inside` around a batch in a body template, which says the rest itself.
+    """
+
+    media_type: str
+    separator: bytes
+    quoted: Callable[[str], str]
+    unsafe_in_key: str = ""
+    around: tuple[bytes, bytes] = (b"", b"")
+    alone: tuple[bytes, bytes] = (b"", b"")
+    inside: tuple[bytes, bytes] = (b"", b"")
+
+
+JSON_FORMATS = (ContentFormat.JSON, ContentFormat.NDJSON)  # rows are sent as the JSON that they are encoded as
+LINE = (b"", b"\n")
+FORM_TYPE = "application/x-www-form-urlencoded"
+FORMATS: dict[ContentFormat, Format] = {
+    ContentFormat.JSON: Format("application/json", b",", _json_text, '"\\', (b"[", b"]"), inside=(b"[", b"]")),
+    ContentFormat.NDJSON: Format("application/x-ndjson", b"\n", _json_text, '"\\', LINE, LINE),
+    ContentFormat.FORM: Format(FORM_TYPE, b"&", quote_plus, "%&+=;#"),
+    # v1's `data=<JSON>`: the JSON list of the rows, percent-encoded, its commas too
+    ContentFormat.FORM_DATA_PARAM: Format(
+        FORM_TYPE, b"%2C", quote_plus, '"\\%&+=;#', (b"data=%5B", b"%5D"), (b"data=", b""), (b"%5B", b"%5D")
+    ),
+    ContentFormat.XML: Format("application/xml", b"\n", _xml_text, "<>&\"'", XML_ROWS, (XML_DECLARATION, b"\n")),
+    ContentFormat.CSV: Format("text/csv; charset=utf-8", CSV_LINE, _csv_text, ',"', (b"", CSV_LINE), (b"", CSV_LINE)),
+    ContentFormat.TEXT: Format("text/plain; charset=utf-8", b"\n", _plain_text),
+}
+
+
+def around_rows(
+    content_format: ContentFormat, fields: Sequence[str], *, batched: bool, whole: bool = True
+) -> tuple[bytes, bytes]:
+    """What stands before and after the rows; `fields` are the columns, in order, which the header of CSV needs.
+
+    `whole`: the rows are the whole body. Within a body template a single row stands as it is.
+    """
+    known = FORMATS[content_format]
+    if not (whole or batched):
+        return b"", b""
+    before, after = known.inside if not whole else known.around if batched else known.alone
+    has_header = content_format is ContentFormat.CSV
+    return before + (",".join(map(csv_cell, fields)).encode() + CSV_LINE if has_header else b""), after
+
+
+# --- the template of a body -----------------------------------------------------------------------
 
 ROWS, ROW, KEY, NOW = "{rows}", "{row}", "{api_key}", "{now}"
 RESERVED = ("rows", "row", "api_key", "now")
@@ -24,11 +121,10 @@ PLACEHOLDER = re.compile(r"\{([^{}\":,\s][^{}\":,]*)\}")
 _JSON_TOKEN = re.compile(r'(?P<text>"(?:[^"\\]|\\.)*")|' + PLACEHOLDER.pattern)
 _MARKS = {"api_key": KEY_PLACEHOLDER.decode(), "now": NOW_PLACEHOLDER.decode()}
 _MARK = re.compile("|".join(map(re.escape, _MARKS.values())))
-# Types whose values are bare in JSON.
-_BARE = frozenset({"byte", "short", "integer", "long", "float", "double", "decimal", "boolean"})
-_NESTED = frozenset({"array", "map", "struct"})
-
-Values = Mapping[str, str]
+# Types whose values come as JSON.
+_BARE = frozenset(
+    {"byte", "short", "integer", "long", "float", "double", "decimal", "boolean", "array", "map", "struct"}
+)
 
 
 def names(text: str) -> list[str]:
@@ -48,7 +144,7 @@ def around(text: str, content_format: ContentFormat, values: Values, types: Valu
     """
     token = ROWS if ROWS in text else ROW
     bare = text.strip() in (ROWS, ROW)
-    before, after = formats.around_rows(content_format, list(types), batched=token == ROWS, whole=bare)
+    before, after = around_rows(content_format, list(types), batched=token == ROWS, whole=bare)
     if bare:
         return before, after
     wrapped = content_format is ContentFormat.FORM_DATA_PARAM and is_json(text.removeprefix(DATA))
@@ -63,36 +159,28 @@ def around(text: str, content_format: ContentFormat, values: Values, types: Valu
 
 
 def _filled(text: str, content_format: ContentFormat, values: Values, types: Values) -> str:
-    if content_format in (ContentFormat.JSON, ContentFormat.NDJSON):
+    if content_format in JSON_FORMATS:
         return _filled_json(text, values, types)
+    return _with_quoted(text, content_format, values)
 
-    def put(found: re.Match[str]) -> str:
-        return _MARKS.get(found[1]) or formats.quoted(content_format, values.get(found[1], ""))
 
-    return PLACEHOLDER.sub(put, text)
+def _with_quoted(text: str, content_format: ContentFormat, values: Values) -> str:
+    quoted = FORMATS[content_format].quoted
+    return PLACEHOLDER.sub(lambda found: _MARKS.get(found[1]) or quoted(values.get(found[1], "")), text)
 
 
 def _filled_json(text: str, values: Values, types: Values) -> str:
     def put(found: re.Match[str]) -> str:
         if found["text"] is not None:
-            return PLACEHOLDER.sub(inside, found["text"])
+            return _with_quoted(found["text"], ContentFormat.JSON, values)
         name = found[2]
         if name in _MARKS:
             return f'"{_MARKS[name]}"'
-        return _json_value(values.get(name), types.get(name, "string"))
-
-    def inside(found: re.Match[str]) -> str:
-        return _MARKS.get(found[1]) or formats.quoted(ContentFormat.JSON, values.get(found[1], ""))
+        value = values.get(name, "null")  # it comes as text
+        as_it_is = name not in values or types.get(name) in _BARE
+        return value if as_it_is else json.dumps(value, ensure_ascii=False)
 
     return _JSON_TOKEN.sub(put, text)
-
-
-def _json_value(text: str | None, kind: str) -> str:
-    """A column's value as JSON; it comes as text."""
-    if text is None:
-        return "null"
-    as_it_is = kind in _BARE or kind in _NESTED
-    return text if as_it_is else json.dumps(text, ensure_ascii=False)
 
 
 def _encoded(text: str) -> str:

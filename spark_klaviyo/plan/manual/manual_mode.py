@@ -7,30 +7,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
-from urllib.parse import SplitResult, parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from spark_klaviyo.core.choices import Api, ContentFormat, KeyIn
 from spark_klaviyo.core.models import Limits
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.manual import body
-from spark_klaviyo.plan.manual.body import KEY, PLACEHOLDER, RESERVED, ROW, ROWS
+from spark_klaviyo.plan.manual.body import FORMATS, KEY, PLACEHOLDER, RESERVED, ROW, ROWS
 from spark_klaviyo.templates import CURRENT
 from spark_klaviyo.templates.model import MAX_BODY, BodyLayout, Family, M, Setting, Template
 
 DEFAULT_ROWS = 100  # where no endpoint and so no limit is known: what v2's members took; `max_rows` changes it
 RETIRED_PATH = re.compile(r"/api/(?:(v1|v2)/.*|(track|identify)/?)")
-# Characters that a key in the body must not have, as it is written there as it is.
-UNSAFE_IN_KEY = {
-    ContentFormat.JSON: '"\\',
-    ContentFormat.NDJSON: '"\\',
-    ContentFormat.FORM: "%&+=;#",
-    ContentFormat.FORM_DATA_PARAM: '"\\%&+=;#',
-    ContentFormat.XML: "<>&\"'",
-    ContentFormat.CSV: ',"',
+# v2 takes the key beside the rows.
+BODY_WITH_KEY = {
+    ContentFormat.JSON: '{"api_key":"{api_key}","profiles":{rows}}',
+    ContentFormat.FORM: f"api_key={KEY}&{ROW}",
 }
-JSON_BODY_WITH_KEY = '{"api_key":"{api_key}","profiles":{rows}}'  # v2: the key beside the rows
 
 
 def api_of(path: str) -> Api:
@@ -39,39 +33,23 @@ def api_of(path: str) -> Api:
     return Api(found[1] or "v1") if found else Api.CURRENT
 
 
-@dataclass(frozen=True)
 class ManualCall:
-    """What the options of manual mode say, and what follows from them."""
+    """What the options of manual mode say, and what follows from them.
 
-    options: Options
+    `url` are the parts of the URL, its placeholders not filled: `origin` scheme, host and port, `query` its parameters,
+    `columns_of_url` the columns that fill it. `api` is the generation of the API that it belongs to; `takes_token`
+    whether it is v1's track or identify, where the key is a token in the payload and the answer 1 or 0.
+    """
 
-    # --- the URL ---
-
-    @cached_property
-    def url(self) -> SplitResult:
-        """The parts of the URL, its placeholders not filled."""
-        return urlsplit(self.options.url)
-
-    @property
-    def origin(self) -> str:
-        """Scheme, host and port."""
-        return f"{self.url.scheme}://{self.url.netloc}"
-
-    @property
-    def query(self) -> tuple[tuple[str, str], ...]:
-        """The parameters of the query, in order."""
-        return tuple(parse_qsl(self.url.query, keep_blank_values=True))
-
-    @property
-    def api(self) -> Api:
-        """The generation of the API that the URL belongs to."""
-        return api_of(self.url.path)
-
-    @property
-    def takes_token(self) -> bool:
-        """Whether it is v1's track or identify: the key is a token in the payload, the answer 1 or 0."""
+    def __init__(self, options: Options) -> None:
+        self.options, self.url = options, urlsplit(options.url)
+        self.origin = f"{self.url.scheme}://{self.url.netloc}"
+        self.query = tuple(parse_qsl(self.url.query, keep_blank_values=True))
+        self.columns_of_url = body.names(f"{self.url.path}?{self.url.query}")
+        self.api = api_of(self.url.path)
         found = RETIRED_PATH.fullmatch(self.url.path)
-        return found is not None and found[2] is not None
+        self.takes_token = found is not None and found[2] is not None
+        self._has_own_form = options.content_format is ContentFormat.FORM_DATA_PARAM and options.body is None
 
     @cached_property
     def endpoint(self) -> Template | None:
@@ -83,11 +61,6 @@ class ManualCall:
             if known.method == self.options.method and len(parts) == len(pattern) and all(same):
                 return known
         return None
-
-    @property
-    def url_columns(self) -> list[str]:
-        """The columns that fill path and query."""
-        return body.names(f"{self.url.path}?{self.url.query}")
 
     # --- key and body ---
 
@@ -102,8 +75,7 @@ class ManualCall:
             if KEY in (options.body or ""):
                 return KeyIn.BODY
             if self.takes_token:
-                own_form = options.content_format is ContentFormat.FORM_DATA_PARAM and options.body is None
-                return KeyIn.BODY if own_form else KeyIn.NONE
+                return KeyIn.BODY if self._has_own_form else KeyIn.NONE
             if self.api is Api.V1:
                 return KeyIn.QUERY
         own_header = options.key_in is KeyIn.HEADER and self.api is Api.V2
@@ -112,9 +84,7 @@ class ManualCall:
     @property
     def is_token_form(self) -> bool:
         """Whether the body is v1's own form: `data=` and the row with the key beside its fields."""
-        options = self.options
-        own_form = options.content_format is ContentFormat.FORM_DATA_PARAM and options.body is None
-        return own_form and self.takes_token and options.method != "GET" and self.key_in is KeyIn.BODY
+        return self._has_own_form and self.takes_token and self.options.method != "GET" and self.key_in is KeyIn.BODY
 
     @property
     def content_format(self) -> ContentFormat:
@@ -127,33 +97,21 @@ class ManualCall:
         options = self.options
         if options.body is not None:
             return options.body if options.body.strip() else ""
-        by_url = bool(self.url_columns)
+        by_url = bool(self.columns_of_url)
         if options.method == "GET" or (options.method == "DELETE" and by_url):
             return ""
+        if options.key_in is KeyIn.BODY and options.content_format in BODY_WITH_KEY:
+            return BODY_WITH_KEY[options.content_format]
         is_form = options.content_format is ContentFormat.FORM
-        if options.key_in is KeyIn.BODY and options.content_format is ContentFormat.JSON:
-            return JSON_BODY_WITH_KEY
-        if options.key_in is KeyIn.BODY and is_form:
-            return f"api_key={KEY}&{ROW}"
         # pairs of several rows in one form could not be told apart, and v1's payload is one object
         single_endpoint = self.endpoint is not None and self.endpoint.limits.max_rows == 1
         single = by_url or is_form or self.takes_token or single_endpoint
         return ROWS if options.batch_mode and not single else ROW
 
     @property
-    def columns(self) -> list[str]:
-        """The columns that URL and body name: `{sku}` in either, filled in per row."""
-        return list(dict.fromkeys([*self.url_columns, *body.names(self.body_text)]))
-
-    @property
-    def columns_of_body(self) -> set[str]:
-        """The columns that only the body names, where JSON takes values of any type."""
-        return set(body.names(self.body_text)) - set(self.url_columns)
-
-    @property
     def one_row_per_request(self) -> bool:
         """Whether URL or body hold one row: columns in the URL, `{row}`, or no rows at all."""
-        return bool(self.url_columns) or ROWS not in self.body_text
+        return bool(self.columns_of_url) or ROWS not in self.body_text
 
     # --- the template ---
 
@@ -173,7 +131,7 @@ class ManualCall:
             confirmed_by_reply=known.confirmed_by_reply if known else not self.takes_token,
             job=known.job if known else None,
             already_satisfied=known.already_satisfied if known else (),
-            settings=tuple(Setting(name, "column of the url", required=True) for name in self.url_columns),
+            settings=tuple(Setting(name, "column of the url", required=True) for name in self.columns_of_url),
             layout=self._layout(),
             raw_rows=True,
             keep_empty=(),
@@ -207,7 +165,7 @@ class ManualCall:
             yield from body.complaints(text, options.content_format)
         if KEY in text and self.key_in is not KeyIn.BODY:
             yield f"body: holds {{api_key}}, and key_in={options.key_in} sends the key elsewhere; leave key_in out"
-        unsafe = set(UNSAFE_IN_KEY.get(options.content_format, ""))
+        unsafe = set(FORMATS[options.content_format].unsafe_in_key)
         if self.key_in is KeyIn.BODY and options.api_key is not None and unsafe & set(options.api_key.reveal()):
             yield f"api_key: has characters that end a value in {options.content_format}; send it with key_in=header"
         if self.key_in is KeyIn.BODY and KEY not in text and not self.is_token_form:

@@ -1,15 +1,237 @@
-"""What the reports of a task and of a run have in common: counters, the reasons behind them, small samples."""
+"""What the reports of a task and of a run have in common: counters, the reasons behind them, bounded samples.
+
+Each counter is defined once, with its meaning. Tasks count into them; reports, the progress bar and the runs dataset
+show them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TypeVar
 
-from spark_klaviyo.core.models import Receipt
-from spark_klaviyo.report.counts.counters import Counters
-from spark_klaviyo.report.counts.samples import Job, RejectSample, SlowRequest
-from spark_klaviyo.report.counts.series import Series
+from spark_klaviyo.core.codes import Outcome
+from spark_klaviyo.core.models import Receipt, Rejection
+
+Name = TypeVar("Name", str, int)  # a reason, a state, a warning; an HTTP status
+Identifiers = Mapping[str, str | None]  # of one row: email, phone_number, external_id, id
 
 TALLIES = ("reasons", "statuses", "accepted_because", "skipped_because", "warnings", "job_states")  # counts by name
+MAX_BUCKETS = 120  # as many as a plot shows, and few enough for the report of a task
+SMALLEST_WIDTH = 0.25  # seconds: fine enough for a run of a second or two; 120 of them are half a minute
+
+Counts = tuple[int, int, int]  # rows, requests, throttled replies
+NOTHING = (0, 0, 0)
+MAX_REJECTED = 20
+MAX_SAMPLE_BYTES = 8_000  # of all rejected rows together: reports travel in Spark's commit messages
+MAX_DETAIL_LENGTH = 300
+MAX_SLOWEST = 5
+MAX_JOBS = 40
+
+
+# --- counters -------------------------------------------------------------------------------------
+
+
+def _counter(text: str) -> int:
+    return field(default=0, metadata={"text": text})
+
+
+@dataclass(kw_only=True)
+class Counters:
+    """Numbers of rows, requests and bytes; `COUNTERS` holds their meanings.
+
+    `rows == delivered + accepted + rejected + skipped + unsent` once a task has ended.
+    """
+
+    rows: int = _counter("rows read")
+    delivered: int = _counter(Outcome.DELIVERED.text)
+    accepted: int = _counter(Outcome.ACCEPTED.text)
+    rejected: int = _counter(Outcome.REJECTED.text)
+    skipped: int = _counter(Outcome.SKIPPED.text)
+    unsent: int = _counter(Outcome.UNSENT.text)
+    requests: int = _counter("requests, each counted once however often it was tried")
+    retries: int = _counter("further attempts of requests, throttled ones not counted")
+    throttled: int = _counter("replies with status 429")
+    resent: int = _counter("rows that may have arrived twice")
+    bytes: int = _counter("bytes of request bodies")
+    removed: int = _counter("members that a mirror took off the list; they are not rows")
+
+    @property
+    def outcomes(self) -> dict[Outcome, int]:
+        """The number of rows with each outcome."""
+        return {outcome: getattr(self, outcome) for outcome in Outcome}
+
+    def adds_up(self) -> bool:
+        """Whether every row read has exactly one outcome."""
+        return self.rows == sum(self.outcomes.values())
+
+
+COUNTERS: dict[str, str] = {counter.name: counter.metadata["text"] for counter in fields(Counters)}
+
+
+# --- what happened over time ----------------------------------------------------------------------
+
+
+@dataclass
+class Series:
+    """Counts in buckets of `width` seconds; bucket `i` covers epoch seconds `i * width` to `(i + 1) * width`.
+
+    Widths are `SMALLEST_WIDTH` times powers of two, so that two series always merge without splitting a bucket.
+    """
+
+    width: float = SMALLEST_WIDTH
+    buckets: dict[int, Counts] = field(default_factory=dict)
+
+    def add(self, at: float, rows: int = 0, requests: int = 0, throttled: int = 0) -> None:
+        """Count what happened at epoch second `at`."""
+        self._add_to(int(at // self.width), (rows, requests, throttled))
+        self._widen()
+
+    def during(self, started: float, ended: float) -> Series:
+        """The series with empty buckets up to the start and the end of its run, where that takes few enough.
+
+        So a run of seconds is shown whole, even if it made one request. A long run is not: waiting for jobs would leave
+        no room for the requests. Nor is a time far off, which comes from another machine's clock.
+        """
+        whole = Series(self.width, dict(self.buckets))
+        if self.buckets and 0 <= ended - started < MAX_BUCKETS * self.width:
+            for time in (started, ended):
+                bucket = int(time // self.width)
+                if max(*self.buckets, bucket) - min(*self.buckets, bucket) < MAX_BUCKETS:
+                    whole._add_to(bucket, NOTHING)
+        return whole
+
+    def points(self) -> list[tuple[float, Counts]]:
+        """(epoch second of its start, counts) of every bucket from first to last, empty ones included."""
+        if not self.buckets:
+            return []
+        covered = range(min(self.buckets), max(self.buckets) + 1)
+        return [(bucket * self.width, self.buckets.get(bucket, NOTHING)) for bucket in covered]
+
+    @staticmethod
+    def merge(many: Iterable[Series]) -> Series:
+        """The sum of several series, in buckets as wide as the widest."""
+        several = list(many)
+        merged = Series(max((series.width for series in several), default=SMALLEST_WIDTH))
+        for series in several:
+            for bucket, counts in series.buckets.items():
+                merged._add_to(int(bucket * series.width // merged.width), counts)
+        merged._widen()
+        return merged
+
+    def _add_to(self, bucket: int, counts: Counts) -> None:
+        rows, requests, throttled = self.buckets.get(bucket, NOTHING)
+        self.buckets[bucket] = (rows + counts[0], requests + counts[1], throttled + counts[2])
+
+    def _widen(self) -> None:
+        while max(self.buckets, default=0) - min(self.buckets, default=0) >= MAX_BUCKETS:
+            narrow, self.buckets = self.buckets, {}
+            self.width *= 2
+            for bucket, counts in narrow.items():
+                self._add_to(bucket // 2, counts)
+
+
+# --- samples --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
+class RejectSample(Rejection):
+    """A sampled rejected row: the columns of the rejects dataset, and the row's number in its partition.
+
+    Read it like a Spark row, by attribute or by name in brackets. It holds a person's data, which its repr leaves
+    out. `record` is empty where it is too large for the sample.
+    """
+
+    run_id: str
+    partition_id: int
+    email: str | None = None
+    phone_number: str | None = None
+    external_id: str | None = None
+    id: str | None = None
+
+    @classmethod
+    def of(cls, rejection: Rejection, partition_id: int, identifiers: Identifiers, run_id: str) -> RejectSample:
+        """The sample of a rejection."""
+        detail, pointer = rejection.detail[:MAX_DETAIL_LENGTH], rejection.pointer[:MAX_DETAIL_LENGTH]
+        members = {**vars(rejection), "detail": detail, "pointer": pointer, **identifiers}
+        return cls(**members, run_id=run_id, partition_id=partition_id)
+
+    def as_dict(self) -> dict[str, str | int | None]:
+        """Every column with its value, the person's data included."""
+        return asdict(self)
+
+    def __getitem__(self, column: str) -> str | int | None:
+        return self.as_dict()[column]
+
+    def __repr__(self) -> str:
+        return (
+            f"RejectSample(partition_id={self.partition_id}, row={self.row}, code={self.code!r}, "
+            f"pointer={self.pointer!r}, status={self.status})"
+        )
+
+
+@dataclass(frozen=True)
+class SlowRequest:
+    """One of the slowest attempts: seconds until the reply, and the request id to quote to Klaviyo's support."""
+
+    seconds: float
+    status: int | None
+    rows: int
+    bytes: int
+    request_id: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """An asynchronous job of Klaviyo and the state it was last seen in: `complete`, `processing`, ..."""
+
+    job_id: str
+    state: str
+    rows: int
+
+
+SAMPLES = {"rejects_sample": RejectSample, "receipts_sample": Receipt, "slowest": SlowRequest, "jobs": Job}
+
+
+def sample_rejects(rows: Iterable[RejectSample]) -> list[RejectSample]:
+    """At most `MAX_REJECTED` rows in at most `MAX_SAMPLE_BYTES`: the first of every code before the second of any."""
+    seen: Counter[str] = Counter()
+    ranked = []
+    for row in rows:
+        ranked.append((seen[row.code], row))
+        seen[row.code] += 1
+    ranked.sort(key=lambda pair: pair[0])
+    return _within_bytes([row for _, row in ranked[:MAX_REJECTED]])
+
+
+def _within_bytes(rows: list[RejectSample]) -> list[RejectSample]:
+    left = MAX_SAMPLE_BYTES
+    kept = []
+    for row in rows:
+        fitting = next((form for form in (row, replace(row, record="")) if _size(form) <= left), None)
+        if fitting is not None:
+            kept.append(fitting)
+            left -= _size(fitting)
+    return kept
+
+
+def _size(row: RejectSample) -> int:
+    return len(json.dumps(row.as_dict()))
+
+
+def sample_slowest(requests: Iterable[SlowRequest]) -> list[SlowRequest]:
+    """The `MAX_SLOWEST` slowest requests, slowest first."""
+    return sorted(requests, key=lambda request: -request.seconds)[:MAX_SLOWEST]
+
+
+def sample_jobs(jobs: Iterable[Job]) -> list[Job]:
+    """At most `MAX_JOBS` jobs, unfinished ones first."""
+    return sorted(jobs, key=lambda job: job.state == "complete")[:MAX_JOBS]
+
+
+# --- both ------------------------------------------------------------------------------------------
 
 
 @dataclass(kw_only=True)

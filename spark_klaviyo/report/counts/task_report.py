@@ -1,31 +1,51 @@
-"""The report of one task, counted as its requests end, and the merging of many into one."""
+"""The report of one task, counted as its requests end, and the merging of many into one.
+
+Counts by name have a bounded number of names, so that a report stays small whatever Klaviyo answers.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 
 from spark_klaviyo.core.models import Receipt, Rejection, Reply
-from spark_klaviyo.report.counts import tally
-from spark_klaviyo.report.counts.counters import COUNTERS
-from spark_klaviyo.report.counts.samples import (
-    Identifiers,
-    Job,
-    RejectSample,
-    SlowRequest,
-    sample_jobs,
-    sample_rejects,
-    sample_slowest,
-)
-from spark_klaviyo.report.counts.serialize import read_members, write_members
-from spark_klaviyo.report.counts.series import Series
-from spark_klaviyo.report.counts.summary import TALLIES, Summary
+from spark_klaviyo.report.counts import summary
+from spark_klaviyo.report.counts.summary import COUNTERS, TALLIES, Identifiers, Name, Series, Summary
 
 NO_ANSWER = 0  # stands among the statuses for attempts that no reply came to
 MAX_EXAMPLES = 5
 MAX_RECEIPTS = 20
+OTHER = "other"
+OTHER_STATUS = -1
+MAX_NAMES = 32
+MAX_NAME_LENGTH = 200
 _CODE = re.compile(r"[\w.-]{1,64}", re.ASCII)
+
+
+def count(tally: dict[Name, int], name: Name, times: int = 1) -> Name:
+    """Add to the count of a name, cut to `MAX_NAME_LENGTH`; past `MAX_NAMES` names all others share one.
+
+    Returns:
+        The name that was counted.
+    """
+    if isinstance(name, str):
+        name = name[:MAX_NAME_LENGTH]
+    if name not in tally and len(tally) >= MAX_NAMES:
+        name = OTHER if isinstance(name, str) else OTHER_STATUS
+    if times:
+        tally[name] = tally.get(name, 0) + times
+    return name
+
+
+def total(tallies: Iterable[Mapping[Name, int]]) -> dict[Name, int]:
+    """The sum of several tallies, largest counts first."""
+    summed: dict[Name, int] = {}
+    for tally in tallies:
+        for name, times in tally.items():
+            count(summed, name, times)
+    return dict(sorted(summed.items(), key=lambda pair: -pair[1]))
 
 
 class TaskReport(Summary):
@@ -34,25 +54,25 @@ class TaskReport(Summary):
     def reject(self, rejection: Rejection, *, partition_id: int, identifiers: Identifiers, run_id: str = "") -> None:
         """Count a rejected row; the first few of each code go into the sample."""
         self.rejected += 1
-        code = rejection.code if _CODE.fullmatch(rejection.code) else tally.OTHER
-        code = tally.count(self.reasons, code)
+        code = rejection.code if _CODE.fullmatch(rejection.code) else OTHER
+        code = count(self.reasons, code)
         shown = self.examples.setdefault(code, [])
         if rejection.row >= 0 and len(shown) < MAX_EXAMPLES:  # a row that a job named has no number
             shown.append((partition_id, rejection.row))
         if self.reasons[code] <= MAX_EXAMPLES:
-            sampled = RejectSample.of(rejection, partition_id, identifiers, run_id)
-            self.rejects_sample = sample_rejects([*self.rejects_sample, sampled])
+            sampled = summary.RejectSample.of(rejection, partition_id, identifiers, run_id)
+            self.rejects_sample = summary.sample_rejects([*self.rejects_sample, sampled])
 
     def accept(self, rows: int, because: str) -> None:
         """Count rows that were taken but cannot be confirmed, with the reason as a phrase."""
         self.accepted += rows
-        tally.count(self.accepted_because, because, rows)
+        count(self.accepted_because, because, rows)
 
     def uncount_accepted(self, rows: int, because: str) -> None:
         """Take back rows accepted for this reason: their job's end is known now, and they are counted anew."""
         self.accepted -= rows
-        name = because[: tally.MAX_NAME_LENGTH]
-        name = name if name in self.accepted_because else tally.OTHER
+        name = because[:MAX_NAME_LENGTH]
+        name = name if name in self.accepted_because else OTHER
         left = self.accepted_because.pop(name, 0) - rows
         if left > 0:
             self.accepted_because[name] = left
@@ -60,21 +80,21 @@ class TaskReport(Summary):
     def skip(self, rows: int, because: str) -> None:
         """Count rows that need no sending, with the reason as a phrase."""
         self.skipped += rows
-        tally.count(self.skipped_because, because, rows)
+        count(self.skipped_because, because, rows)
 
     def warn(self, warning: str, times: int = 1) -> None:
         """Count a warning; its text holds no value of a row."""
-        tally.count(self.warnings, warning, times)
+        count(self.warnings, warning, times)
 
     def record_reply(self, reply: Reply, *, at: float, rows: int, size: int) -> None:
         """Count one attempt of a request of `size` bytes: it ended at epoch second `at`, and `rows` were taken."""
         throttled = int(reply.status == 429)
-        tally.count(self.statuses, reply.status or NO_ANSWER)
+        count(self.statuses, reply.status or NO_ANSWER)
         self.throttled += throttled
         self.series.add(at, rows, 1, throttled)
         request_id = reply.headers.get("x-klaviyo-req-id", "")[:64]
-        slow = SlowRequest(reply.seconds, reply.status, rows, size, request_id)
-        self.slowest = sample_slowest([*self.slowest, slow])
+        slow = summary.SlowRequest(reply.seconds, reply.status, rows, size, request_id)
+        self.slowest = summary.sample_slowest([*self.slowest, slow])
 
     def record_receipt(self, receipt: Receipt) -> None:
         """Count a request by its receipt, whose attempts leave out throttled ones; the first few are kept."""
@@ -86,8 +106,8 @@ class TaskReport(Summary):
 
     def record_job(self, job_id: str, state: str, rows: int) -> None:
         """Note the state in which this run leaves a job; called once a job."""
-        tally.count(self.job_states, state)
-        self.jobs = sample_jobs([*self.jobs, Job(job_id, state, rows)])
+        count(self.job_states, state)
+        self.jobs = summary.sample_jobs([*self.jobs, summary.Job(job_id, state, rows)])
 
     def record_job_outcome(self, job_id: str, outcome: str, detail: str) -> None:
         """Put the outcome of a job into the kept receipt of its request."""
@@ -102,13 +122,25 @@ class TaskReport(Summary):
 
     def to_json(self) -> str:
         """All of it as JSON text, the sample of rejected rows included; `from_json` reads it."""
-        return write_members(vars(self))
+        members = {name: value for name, value in asdict(self).items() if value}
+        return json.dumps(members, ensure_ascii=False, separators=(",", ":"))
 
     @staticmethod
     def from_json(text: str) -> TaskReport:
         """The report that `to_json` wrote; members that this version does not know are ignored."""
         known = {member.name for member in fields(TaskReport)}
-        return TaskReport(**{name: value for name, value in read_members(text).items() if name in known})
+        members = {name: value for name, value in json.loads(text).items() if name in known}
+        for name, kind in summary.SAMPLES.items():
+            members[name] = [kind(**entry) for entry in members.get(name, ())]
+        members["statuses"] = {int(status): times for status, times in members.get("statuses", {}).items()}
+        for pairs in members.get("examples", {}).values():
+            pairs[:] = map(tuple, pairs)
+        if "series" in members:
+            width, buckets = members["series"].values()
+            members["series"] = Series(width, {int(bucket): tuple(counts) for bucket, counts in buckets.items()})
+        if "stopped" in members:
+            members["stopped"] = tuple(members["stopped"])
+        return TaskReport(**members)
 
 
 def merge(reports: Iterable[TaskReport]) -> TaskReport:
@@ -116,10 +148,10 @@ def merge(reports: Iterable[TaskReport]) -> TaskReport:
     tasks = list(reports)
     merged = TaskReport(
         series=Series.merge(task.series for task in tasks),
-        rejects_sample=sample_rejects(row for task in tasks for row in task.rejects_sample),
+        rejects_sample=summary.sample_rejects(row for task in tasks for row in task.rejects_sample),
         receipts_sample=[receipt for task in tasks for receipt in task.receipts_sample][:MAX_RECEIPTS],
-        slowest=sample_slowest(request for task in tasks for request in task.slowest),
-        jobs=sample_jobs(job for task in tasks for job in task.jobs),
+        slowest=summary.sample_slowest(request for task in tasks for request in task.slowest),
+        jobs=summary.sample_jobs(job for task in tasks for job in task.jobs),
         stopped=next((task.stopped for task in tasks if task.stopped), None),
         started=min((task.started for task in tasks if task.started), default=0.0),
         ended=max((task.ended for task in tasks), default=0.0),
@@ -127,7 +159,7 @@ def merge(reports: Iterable[TaskReport]) -> TaskReport:
     for name in COUNTERS:
         setattr(merged, name, sum(getattr(task, name) for task in tasks))
     for name in TALLIES:
-        setattr(merged, name, tally.total(getattr(task, name) for task in tasks))
+        setattr(merged, name, total(getattr(task, name) for task in tasks))
     merged.examples = _merge_examples(tasks, merged.reasons)
     return merged
 
@@ -136,6 +168,6 @@ def _merge_examples(tasks: list[TaskReport], reasons: Mapping[str, int]) -> dict
     merged: dict[str, list[tuple[int, int]]] = {}
     for task in tasks:
         for code, pairs in task.examples.items():
-            shown = merged.setdefault(code if code in reasons else tally.OTHER, [])
+            shown = merged.setdefault(code if code in reasons else OTHER, [])
             shown.extend(pairs[: MAX_EXAMPLES - len(shown)])
     return merged

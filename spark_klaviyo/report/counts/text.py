@@ -1,9 +1,15 @@
-"""Numbers, sizes, durations, times and tallies as a person writes them."""
+"""What a report counts, as a person writes it: numbers, sizes, durations, times; the sentence; what to do next."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
+
+from spark_klaviyo.core.codes import Outcome, RejectCode
+from spark_klaviyo.report.counts.summary import Name, Summary
+
+NO_FAULT = (RejectCode.IN_DOUBT, RejectCode.UNAVAILABLE)  # rows that may be sent again as they are
+MANY_THROTTLED = 0.05  # of all requests
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
@@ -47,11 +53,16 @@ def share(part: float, whole: float) -> str:
     return f"{percent:.0f} %" if percent in (0.0, 100.0) else f"{percent:.1f} %"
 
 
+def ranked(tally: Mapping[Name, int]) -> list[tuple[Name, int]]:
+    """The names with their counts, the largest first."""
+    return sorted(tally.items(), key=lambda pair: -pair[1])
+
+
 def listed(tally: Mapping[str, int], most: int = 4) -> str:
     """`3 bad_email, 1 no_identifier`, the largest first, what exceeds `most` summed up."""
-    ranked = sorted(tally.items(), key=lambda pair: -pair[1])
-    rest = sum(times for _, times in ranked[most:])
-    shown = [f"{times:,} {name}" for name, times in ranked[:most]]
+    largest = ranked(tally)
+    rest = sum(times for _, times in largest[most:])
+    shown = [f"{times:,} {name}" for name, times in largest[:most]]
     return ", ".join([*shown, f"{rest:,} for other reasons"] if rest else shown)
 
 
@@ -60,3 +71,88 @@ def utc(epoch_seconds: float) -> str | None:
     if not epoch_seconds:
         return None
     return datetime.fromtimestamp(epoch_seconds, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+# --- the sentence of a printed report -------------------------------------------------------------
+
+
+def sentence(summary: Summary, *, reasons: bool = True) -> str:
+    """Such as `12,000 rows: 11,996 delivered in 3 requests, 4 rejected (4 bad_email); took 2.1 s`."""
+    rows = ", ".join(_outcomes(summary, reasons)) or "nothing to send"
+    clauses = [f"{counted(summary.rows, 'row')}: {rows}"]
+    if summary.removed:
+        clauses.append(f"{counted(summary.removed, 'member')} removed from the list")
+    if summary.resent:
+        clauses.append(f"{counted(summary.resent, 'row')} may have arrived twice")
+    if summary.seconds >= 0.05:
+        clauses.append(f"took {duration(summary.seconds)}")
+    if summary.stopped:
+        clauses.append(f"stopped: {summary.stopped[1]}")
+    return "; ".join(clauses)
+
+
+def _outcomes(summary: Summary, reasons: bool) -> list[str]:
+    because = {
+        Outcome.ACCEPTED: summary.accepted_because,
+        Outcome.REJECTED: summary.reasons,
+        Outcome.SKIPPED: summary.skipped_because,
+    }
+    phrases = [
+        f"{rows:,} {outcome}{_why(because.get(outcome, {})) if reasons else ''}"
+        for outcome, rows in summary.outcomes.items()
+        if rows
+    ]
+    if summary.requests:
+        requests = f"in {counted(summary.requests, 'request')}"
+        if not phrases:
+            return [requests]
+        sent = 0 if summary.delivered + summary.accepted else -1
+        phrases[sent] += f" {requests}"
+    return phrases
+
+
+def _why(because: Mapping[str, int]) -> str:
+    if not because:
+        return ""
+    # one phrase speaks for itself; codes, and one of several phrases, need their number
+    only = next(iter(because)) if len(because) == 1 else ""
+    return f" ({only if ' ' in only else listed(because)})"
+
+
+# --- what to do after a write ---------------------------------------------------------------------
+
+
+def advice(summary: Summary, *, has_all_rejects: bool = False) -> list[str]:
+    """The next steps, the most urgent first; none when all is well.
+
+    Args:
+        summary: What the write counted.
+        has_all_rejects: Whether `report.rejects` holds all rejected rows, not a sample.
+    """
+    return [*_rows_to_send_again(summary, has_all_rejects), *_requests(summary)]
+
+
+def _rows_to_send_again(summary: Summary, has_all_rejects: bool) -> Iterator[str]:
+    if summary.stopped and summary.unsent:
+        rows = counted(summary.unsent, "row")
+        yield f"Write again once the cause is fixed: {rows} were not sent. With `state_path` only those are."
+    if summary.rejected > sum(summary.reasons.get(code, 0) for code in NO_FAULT):
+        where = "`report.rejects`" if has_all_rejects else "`report.rejects` (all of them with `rejects_path`)"
+        yield f'See the rejected rows in {where}, correct `record` and write them with `record_column="record"`.'
+    if summary.reasons.get(RejectCode.UNAVAILABLE):
+        yield "Some requests used up their attempts: write the rows marked unavailable again later."
+    if summary.reasons.get(RejectCode.IN_DOUBT):
+        yield 'Rows in doubt may have arrived: write them again only where twice is harmless (`resend="always"`).'
+
+
+def _requests(summary: Summary) -> Iterator[str]:
+    open_jobs = sum(jobs for state, jobs in summary.job_states.items() if state not in ("complete", "cancelled"))
+    if open_jobs:
+        jobs = counted(open_jobs, "job is", "jobs are")
+        yield f"{jobs} not finished: follow with `follow_klaviyo(receipts)`, or write again with `state_path`."
+    if summary.resent:
+        rows = counted(summary.resent, "row")
+        yield f"{rows} may have arrived twice, since an answer was lost and the request sent again."
+    if summary.throttled > max(MANY_THROTTLED * summary.requests, 5):
+        part = share(summary.throttled, summary.throttled + summary.requests)
+        yield f"{part} of the replies were 429: something else uses the quota too, or tasks cannot share it here."

@@ -2,18 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.report.counts.text import counted, duration, size
-from spark_klaviyo.report.pages.indent import indented
 from spark_klaviyo.report.pages.page import Page
 
 MAX_BODY_LENGTH = 20_000  # characters of one body on the page
 HIDDEN = "***"
 DROPPED = "dropped"
 CUSTOM_PROPERTY = "custom property"
+_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+
+
+def indented(text: str) -> str:
+    """The JSON text with two blanks a level; empty objects and arrays stay on one line."""
+    pieces: list[str] = []
+    level = 0
+    for piece in _PIECE.findall(text):
+        is_first = bool(pieces) and pieces[-1] in "{["
+        if piece in "}]":
+            level -= 1
+        if is_first != (piece in "}]"):  # neither the end of an empty object nor a value after a comma or colon
+            pieces.append(_new_line(level))
+        pieces.append(piece)
+        if piece in "{[":
+            level += 1
+        elif piece in ",:":
+            pieces.append(_new_line(level) if piece == "," else " ")
+    return "".join(pieces)
+
+
+def _new_line(level: int) -> str:
+    return "\n" + "  " * level
 
 
 @dataclass(frozen=True)
@@ -178,7 +201,7 @@ class Preview(Page):
 
     def text(self, *, bodies: bool = False) -> str:
         """The preview for a terminal; `bodies` adds what holds a person's data: URLs as filled, bodies, details."""
-        return "\n".join([*self._write_lines(bodies), *self._row_lines(bodies), *self._request_lines(bodies)])
+        return "\n".join(self._lines(bodies))
 
     def __str__(self) -> str:
         return self.text()
@@ -190,7 +213,7 @@ class Preview(Page):
     def _time_expected(self) -> str:
         return duration(max(60 * (self.minutes_expected or 0), 1))
 
-    def _write_lines(self, bodies: bool) -> Iterator[str]:
+    def _lines(self, bodies: bool) -> Iterator[str]:
         yield self.headline()
         if self.more_requests:
             yield f"Up to {counted(self.more_requests, 'more request')}, as each task fills its own last one"
@@ -200,16 +223,12 @@ class Preview(Page):
             if bodies:
                 yield from (f"  would be removed: {person}" for person in self.mirror.removals_sample)
                 yield from (f"  would be added: {person}" for person in self.mirror.additions_sample)
-
-    def _row_lines(self, bodies: bool) -> Iterator[str]:
         width = max((len(column.column) for column in self.mapping), default=0)
         for column in self.mapping:
             yield f"  {column.column:<{width}} -> {column.becomes}{f'  ({column.hint})' if column.hint else ''}"
         for row in self.rejected:
             reason = row.detail if bodies else RejectCode.text_of(row.code)
             yield f"row {row.row:,} would be rejected: {row.code}{f', {reason}' if reason else ''}"
-
-    def _request_lines(self, bodies: bool) -> Iterator[str]:
         for request in self.requests:
             target = f"{request.method} {request.url}" if bodies else request.target
             yield f"{target}  ({request.amount})"

@@ -1,18 +1,18 @@
-"""The values of a report's page: counts, what became of the rows, the run over time, and what to do next."""
+"""The values of a report's page: counts, what became of the rows, the run over time, and what to do next.
+
+To add a plot, write a function that returns a `Plot`, values of the template `plot.html`, and name it in `plots`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from spark_klaviyo.core.codes import Outcome, RejectCode
 from spark_klaviyo.core.models import Quota
-from spark_klaviyo.report.counts.advice import advice
-from spark_klaviyo.report.counts.counters import COUNTERS
-from spark_klaviyo.report.counts.sentence import sentence
-from spark_klaviyo.report.counts.summary import Summary
-from spark_klaviyo.report.counts.text import counted, duration, share, size
-from spark_klaviyo.report.pages.plot import plots
+from spark_klaviyo.report.counts.summary import COUNTERS, Series, Summary
+from spark_klaviyo.report.counts.text import advice, counted, duration, ranked, sentence, share, size
 
 MAX_JOBS = 10
 _ON_OTHER_CARDS = {"rows", "requests", "retries", "throttled", "bytes", *Outcome}
@@ -29,7 +29,7 @@ def report_values(summary: Summary, quota: Quota, *, has_all_rejects: bool) -> d
         "next_steps": advice(summary, has_all_rejects=has_all_rejects),
         "rejected": [
             (code, RejectCode.text_of(code, "Klaviyo's own code"), rows, _examples(summary, code))
-            for code, rows in sorted(summary.reasons.items(), key=_largest_first)
+            for code, rows in ranked(summary.reasons)
         ],
         "unconfirmed": [
             *(("accepted", reason, rows) for reason, rows in summary.accepted_because.items()),
@@ -38,7 +38,7 @@ def report_values(summary: Summary, quota: Quota, *, has_all_rejects: bool) -> d
         "plots": plots(summary, quota),
         "replies": [
             (status or "none", _tone(status), _phrase(status), replies, share(replies, total_replies))
-            for status, replies in sorted(summary.statuses.items(), key=_largest_first)
+            for status, replies in ranked(summary.statuses)
         ],
         "job_states": ", ".join(f"{jobs:,} {state}" for state, jobs in summary.job_states.items()),
         "open_jobs": [job for job in summary.jobs if job.state != "complete"][:MAX_JOBS],
@@ -72,10 +72,6 @@ def _cards(summary: Summary) -> Iterator[tuple[str, str, str, str]]:
             yield name, f"{getattr(summary, name):,}", text, Outcome.UNSENT
 
 
-def _largest_first(counted_name: tuple[object, int]) -> int:
-    return -counted_name[1]
-
-
 def _examples(summary: Summary, code: str) -> str:
     return ", ".join(f"{partition}: {row:,}" for partition, row in summary.examples.get(code, ()))
 
@@ -88,3 +84,103 @@ def _phrase(status: int) -> str:
     if not status:
         return "no answer came"
     return next((known.phrase for known in HTTPStatus if known == status), "")
+
+
+# --- plots over the time of the run ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Values in equal steps of time, `seconds` in all, and the words around them.
+
+    `limit_value` is drawn as a dashed line, `throttled_at` (shares of the time, 0 to 1) as marks at the bottom.
+    """
+
+    caption: str
+    summary: str
+    tone: str
+    values: Sequence[float]
+    seconds: float
+    limit_value: float | None = None
+    throttled_at: Sequence[float] = ()
+    width: int = 1000  # of the drawing, which is stretched to the width of the page
+    height: int = 100
+
+    @property
+    def top(self) -> float:
+        """Where the vertical axis ends."""
+        return axis_end(max([*self.values, self.limit_value or 0, 1]))
+
+    @property
+    def levels(self) -> list[str]:
+        """The labels of the vertical axis, from top to bottom."""
+        return [f"{level:,.0f}" if level >= 10 else f"{level:g}" for level in (self.top, self.top / 2, 0)]
+
+    @property
+    def times(self) -> list[str]:
+        """The labels of the horizontal axis."""
+        return ["0", duration(self.seconds / 2), duration(self.seconds)]
+
+    @property
+    def edge(self) -> str:
+        """The SVG path of the values, as steps."""
+        step = self.width / len(self.values)
+        steps = [f"{at * step:.1f} {self._y(value)}H{(at + 1) * step:.1f}" for at, value in enumerate(self.values)]
+        return f"M{'L'.join(steps)}"
+
+    @property
+    def limit(self) -> str | None:
+        """The height of the dashed line in the drawing."""
+        return None if self.limit_value is None else self._y(self.limit_value)
+
+    @property
+    def throttled(self) -> list[str]:
+        """The places of the marks in the drawing."""
+        return [f"{at * self.width:.1f}" for at in self.throttled_at]
+
+    def _y(self, value: float) -> str:
+        return f"{self.height * (1 - value / self.top):.1f}"
+
+
+def plots(summary: Summary, quota: Quota) -> list[Plot]:
+    """The plots of a run; none where no request was made."""
+    if not summary.series.buckets:
+        return []
+    series = summary.series.during(summary.started, summary.ended)
+    return [throughput(series), quota_use(series, quota)]
+
+
+def throughput(series: Series) -> Plot:
+    """Rows a second over time."""
+    rates = [rows / series.width for _, (rows, _, _) in series.points()]
+    summary = f"at most {max(rates):,.0f} rows a second"
+    return Plot("Rows a second, when they were taken", summary, "delivered", rates, len(rates) * series.width)
+
+
+def quota_use(series: Series, quota: Quota) -> Plot:
+    """Requests in the binding window up to each point of time, against its limit."""
+    limit, window = binding_window(series, quota)
+    points = series.points()
+    buckets = max(round(window / series.width), 1)
+    scale = window / (buckets * series.width)  # buckets wider than the window stand for their mean
+    requests = [count for _, (_, count, _) in points]
+    sums = [sum(requests[max(at + 1 - buckets, 0) : at + 1]) * scale for at in range(len(points))]
+    throttled = [(at + 0.5) / len(points) for at, (_, (_, _, count)) in enumerate(points) if count]
+    caption = f"Requests in the last {window:,.0f} s" if window > 1 else "Requests a second"
+    caption += f", of {limit:,} that the account allows (dashed)" if limit else ""
+    replies = counted(sum(count for _, (_, _, count) in points), "429 reply", "429 replies")
+    summary = f"{caption}; at most {max(sums):,.0f}, with {replies}"
+    return Plot(caption, summary, "accepted", sums, len(points) * series.width, limit or None, throttled)
+
+
+def binding_window(series: Series, quota: Quota) -> tuple[int, float]:
+    """The (requests, seconds) of the longest window that a run of this length can fill; (0, 60) without a quota."""
+    longest = max(60.0, float(len(series.points()) * series.width))
+    filled = [window for window in quota.windows if window[1] <= longest] or quota.windows[:1]
+    return max(filled, key=lambda window: window[1], default=(0, 60.0))
+
+
+def axis_end(highest: float) -> float:
+    """The least round number that is not below `highest`, which is at least 1."""
+    scale = 10.0 ** (len(str(int(highest))) - 1)
+    return next(step * scale for step in (1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10, 20) if step * scale >= highest)

@@ -1,1 +1,0 @@
-"""Where a batch goes, and what stands around and between its rows."""
