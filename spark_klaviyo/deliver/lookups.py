@@ -16,7 +16,7 @@ from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.core.models import Envelope
 from spark_klaviyo.deliver.reads import NoDocument, Reader, ReadTarget, attributes_of
 from spark_klaviyo.http.documents import json_object
-from spark_klaviyo.templates.model import L
+from spark_klaviyo.templates.limits import L
 
 IDENTIFIERS = ("email", "phone_number", "external_id")  # in order of preference
 MOST_VALUES = 100
