@@ -19,10 +19,9 @@ from spark_klaviyo.templates import templates
 if TYPE_CHECKING:
     from spark_klaviyo.check.check import check_klaviyo
     from spark_klaviyo.entrypoints.datasource import KlaviyoDataSource, register
-    from spark_klaviyo.entrypoints.follow import follow_klaviyo
     from spark_klaviyo.entrypoints.foreach_batch import klaviyo_batch_writer
     from spark_klaviyo.entrypoints.foreach_partition import klaviyo_partition_writer
-    from spark_klaviyo.entrypoints.function import write_klaviyo
+    from spark_klaviyo.entrypoints.function import follow_klaviyo, write_klaviyo
     from spark_klaviyo.errors import KlaviyoError, OptionError, SchemaError
     from spark_klaviyo.preview.preview import preview_klaviyo
     from spark_klaviyo.report.report import RowsRejected, WriteReport, WriteStopped
@@ -38,7 +37,7 @@ _MODULES = {
     "WriteStopped": "report.report",
     "check_klaviyo": "check.check",
     "compact_state": "state.compare",
-    "follow_klaviyo": "entrypoints.follow",
+    "follow_klaviyo": "entrypoints.function",
     "klaviyo_batch_writer": "entrypoints.foreach_batch",
     "klaviyo_partition_writer": "entrypoints.foreach_partition",
     "preview_klaviyo": "preview.preview",

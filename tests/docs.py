@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from spark_klaviyo.core.codes import RejectCode
-from spark_klaviyo.entrypoints import capabilities
+from spark_klaviyo.entrypoints.capabilities import CAPABILITIES, WRITING
+from spark_klaviyo.options.entrypoints import EntryPoint
+from spark_klaviyo.options.model import GROUPS, EverydayOptions, options_of
 from spark_klaviyo.options.option import Mode, Option
-from spark_klaviyo.options.table import GROUPS, EverydayOptions, options_of
 from spark_klaviyo.plan.manual.body import FORMATS
 from spark_klaviyo.plan.types import TYPE_TABLE
-from spark_klaviyo.preview.estimate import quota_seconds
+from spark_klaviyo.preview.dry_run import quota_seconds
 from spark_klaviyo.report.counts.text import duration
-from spark_klaviyo.templates import CURRENT, markdown_table, templates
+from spark_klaviyo.templates import CURRENT, templates
+from spark_klaviyo.templates.describe import quota_of, size_of
 from spark_klaviyo.templates.model import Template
 from tests.bench.stored import stored
 
@@ -52,12 +54,27 @@ def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 
 def ways_to_write() -> str:
     """What each way to write supports."""
-    return capabilities.markdown_table()
+    names = [f"`{point.text}`" if point is not EntryPoint.COMMAND else point.text for point in WRITING]
+    rows = [[one.text, *("yes" if point in one.supported else "refused" for point in WRITING)] for one in CAPABILITIES]
+    return table(["feature", *names], rows)
 
 
 def template_table() -> str:
     """Every template, a row each."""
-    return markdown_table(templates())
+    head = ["template", "writes", "a request", "limits", "a row is", "resend", "scopes"]
+    return table(head, [_template(template) for template in templates()])
+
+
+def _template(template: Template) -> tuple[str, ...]:
+    return (
+        f"`{template.name}`" + (f" (api={template.api})" if template.is_retired else ""),
+        template.summary,
+        size_of(template),
+        quota_of(template),
+        "delivered (job)" if template.job else str(template.confirmation),
+        "idempotent" if template.idempotent else "in doubt",
+        ", ".join(template.scopes) or "–",
+    )
 
 
 def everyday_options() -> str:

@@ -13,10 +13,10 @@ import pytest
 
 import spark_klaviyo
 from spark_klaviyo import simulator
-from spark_klaviyo.cli.arguments import parser
+from spark_klaviyo.cli.main import parser
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
-from spark_klaviyo.options.table import OPTIONS
+from spark_klaviyo.options.model import OPTIONS
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.templates import find_template, templates
 from tests import docs

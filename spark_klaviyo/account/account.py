@@ -17,7 +17,7 @@ from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.report import WriteStopped
 from spark_klaviyo.state.format import digest
-from spark_klaviyo.templates.model import XS
+from spark_klaviyo.templates.limits import XS
 
 ACCOUNTS = ReadTarget.of("/api/accounts", XS)  # spec: get_accounts, scope accounts:read
 TIED_TO_KEY = (

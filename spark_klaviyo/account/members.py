@@ -11,7 +11,7 @@ from typing import TypeAlias
 from spark_klaviyo.account.reads import READERS, AccountReader
 from spark_klaviyo.deliver.reads import ReadTarget, attributes_of
 from spark_klaviyo.deliver.sender import DaemonPool
-from spark_klaviyo.templates.model import XS, L
+from spark_klaviyo.templates.limits import XS, L
 
 PAGE_SIZE = 100  # spec: get_profiles_for_list, largest page
 PAGES_PER_SLICE = 5  # a list is cut into slices of about so many pages ...

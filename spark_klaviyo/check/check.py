@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import cast
+from uuid import uuid4
+
+from spark_klaviyo.account.names import resolve_names
 from spark_klaviyo.account.reads import open_reader
-from spark_klaviyo.check.account_lines import AccountCheck, check_account
-from spark_klaviyo.check.address_lines import address_lines, address_of
-from spark_klaviyo.check.sample_row import SAMPLE_ROW, send_sample_row
-from spark_klaviyo.check.scope_lines import scope_lines
-from spark_klaviyo.check.setting_lines import setting_lines
+from spark_klaviyo.check.account_lines import AccountCheck, check_account, scope_lines, setting_lines, unreachable_line
+from spark_klaviyo.core.choices import Api, KeyIn
+from spark_klaviyo.core.codes import Failure
+from spark_klaviyo.core.models import Reply
+from spark_klaviyo.core.secrets import Credentials
+from spark_klaviyo.encode.encoder import encode
+from spark_klaviyo.encode.rows import Row, arrow_batches, columns_of
+from spark_klaviyo.errors import OptionError
+from spark_klaviyo.http.documents import safe_detail
+from spark_klaviyo.http.transport import Transport
+from spark_klaviyo.options.addresses import host_of, is_klaviyo, shown_place
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.parse import read_options
+from spark_klaviyo.plan.make import make_plan, with_columns
+from spark_klaviyo.plan.manual.manual_mode import ManualCall
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.pages.check import CheckLine, CheckResult
-from spark_klaviyo.templates import find_template, templates
+from spark_klaviyo.task.context import SendContextFactory
+from spark_klaviyo.task.run import run_task
+from spark_klaviyo.templates import find_template
 
 ATTEMPTS = 2  # a person waits for the answer
+GONE = 410  # the status of every call of a retired API
+RETIRED = "Klaviyo retired its v1 and v2 API on 2024-06-30: every call is answered HTTP 410 and stores nothing"
+SAMPLE = "`check_klaviyo(send_sample=row, ...)`"
+SAMPLE_ROW = "sample row"
 
 
 def check_klaviyo(*, send_sample: object = None, **options: object) -> CheckResult:
@@ -31,7 +53,7 @@ def check_klaviyo(*, send_sample: object = None, **options: object) -> CheckResu
     Raises:
         OptionError: The options are wrong, with every complaint, or `send_sample` is no row or its template deletes.
     """
-    return check(read_options(options, EntryPoint.CHECK, templates(), find_template), send_sample)
+    return check(read_options(options, EntryPoint.CHECK), send_sample)
 
 
 def check(options: Options, send_sample: object = None) -> CheckResult:
@@ -58,3 +80,107 @@ def _options_line(options: Options) -> CheckLine:
     given = ", ".join(f"{name}={text}" for name, text in sorted(options.public().items()) if name != "template")
     shown = " with ".join(filter(None, [options.template or (options.url and "manual mode"), given]))
     return CheckLine("options", True, shown, "; ".join(options.warnings))
+
+
+# --- addresses outside Klaviyo's current API: what can be found out without writing ---------------
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a write would go. `is_current`: to Klaviyo's current API, which reads the key from the header.
+
+    `old_path`: the path of a call of v1 or v2; empty otherwise.
+    """
+
+    origin: str
+    old_path: str = ""
+    is_current: bool = True
+
+
+def address_of(options: Options) -> Address:
+    """The address that these options name."""
+    if options.template:
+        template = find_template(options.template, options.api)
+        return Address(options.base_url, template.path if template.is_retired else "", not template.is_retired)
+    if not options.url:
+        return Address(options.base_url)
+    call = ManualCall(options)
+    old_path = call.url.path if call.api is not Api.CURRENT else ""
+    known = is_klaviyo(host_of(options.url)) or call.endpoint is not None
+    return Address(call.origin, old_path, known and not old_path and options.key_in is KeyIn.HEADER)
+
+
+def address_lines(options: Options, address: Address) -> Iterator[CheckLine]:
+    """What a read of the account does not show."""
+    host = host_of(address.origin)
+    retired = bool(address.old_path) and is_klaviyo(host)
+    if not address.is_current:
+        reply = _probe(options, address)
+        yield _reachable_line(reply, host, options.timeout_seconds)
+        retired = retired or (bool(address.old_path) and reply.status == GONE)
+        yield CheckLine("key", None, "it cannot be tried at this address without writing")
+    if retired:
+        yield CheckLine("endpoint", False, RETIRED, "Use a template of the current API (`api=current`).")
+    elif address.old_path or options.url:
+        call = f"{options.method} {shown_place(options.url)}" if options.url else ""
+        shown = call or f"{options.template} (api={options.api})"
+        yield CheckLine("endpoint", None, f"{shown} cannot be tried without writing", f"{SAMPLE} really sends one row.")
+
+
+def _probe(options: Options, address: Address) -> Reply:
+    """One HEAD of the host's root, or a GET of the old call, without key and row: neither writes anything."""
+    timeout, proxy = options.timeout_seconds, options.proxy
+    transport = Transport(address.origin, {}, Credentials(), key_in=KeyIn.NONE, timeout_seconds=timeout, proxy=proxy)
+    try:
+        if address.old_path:
+            return transport.send("GET", re.sub(r"\{[^{}]*\}", "x", address.old_path))
+        return transport.send("HEAD", "/")
+    finally:
+        transport.close()
+
+
+def _reachable_line(reply: Reply, host: str, seconds: float) -> CheckLine:
+    """Any status shows that the host can be reached; a connection without an answer does not."""
+    if reply.status is not None:
+        return CheckLine("address", True, f"{host} answers")
+    failure = reply.failure.text if reply.failure else "no answer came"
+    if not reply.sent:
+        return unreachable_line(host, failure)
+    if reply.failure is Failure.TIMEOUT:
+        found = f"{host} takes the connection, but gave no answer within {seconds:g} s"
+        return CheckLine("address", False, found, "Check that a server, and not only a gateway, listens there.")
+    found = f"{host} takes the connection, but {failure}"
+    return CheckLine("address", None, found, f"{SAMPLE} shows whether it answers a write.")
+
+
+# --- the sample row -------------------------------------------------------------------------------
+
+
+def send_sample_row(options: Options, row: object) -> CheckLine:
+    """Send one row through the pipeline that every write uses; the line says what became of it.
+
+    Raises `OptionError` for anything but a row, and where the template deletes.
+    """
+    if not (isinstance(row, Mapping) or hasattr(row, "__fields__")) or not row:
+        raise OptionError("send_sample: expected one row: a dict of column and value, or a Spark Row")
+    resolved = resolve_names(options)
+    plan = make_plan(resolved, (), uuid4().hex, schema_known=False)
+    if plan.template.deletes:
+        raise OptionError(f"send_sample: template {plan.template.name} deletes, so no sample of it is ever sent")
+    batch = next(arrow_batches([cast("Row", row)]))
+    plan = with_columns(plan, resolved, columns_of(batch))
+    with SendContextFactory().open(plan, 0, 0) as context:
+        events = list(run_task(plan, iter([encode(batch, plan)]), context))
+    return _line(next(event for event in reversed(events) if isinstance(event, TaskReport)))
+
+
+def _line(report: TaskReport) -> CheckLine:
+    statuses = ", ".join(f"HTTP {status}" for status in report.statuses if status)
+    if report.stopped is not None:
+        return CheckLine(SAMPLE_ROW, False, report.stopped[1])
+    if report.rejected:
+        reject = report.rejects_sample[0]
+        parts = [statuses, reject.code, safe_detail(reject.detail)]
+        return CheckLine(SAMPLE_ROW, False, " ".join(filter(None, parts)))
+    outcome = "delivered" if report.delivered else "accepted: " + ", ".join(report.accepted_because)
+    return CheckLine(SAMPLE_ROW, True, f"{statuses}, {outcome}")

@@ -9,13 +9,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from spark_klaviyo.cli.options import given_options
 from spark_klaviyo.errors import OptionError
+from spark_klaviyo.options.addresses import KEY_PLACE, split_key
 from spark_klaviyo.options.entrypoints import EntryPoint
+from spark_klaviyo.options.model import CREDENTIALS, normalized
+from spark_klaviyo.options.secrets import REFERENCES, is_reference, masked, shown_name
 
 if TYPE_CHECKING:
     from spark_klaviyo.options.model import Options
@@ -62,7 +65,7 @@ def run_templates(given: argparse.Namespace) -> ExitStatus:
 
 def run_lists(given: argparse.Namespace) -> ExitStatus:
     """`lists`: ids and names, one list on a line."""
-    from spark_klaviyo.account.resources import all_lists
+    from spark_klaviyo.account.names import all_lists
 
     found = all_lists(_options(given, EntryPoint.CHECK))
     text = "\n".join(f"{one.id}  {one.name}" for one in found) or "the account has no list"
@@ -146,3 +149,27 @@ def _sample_row(text: str | None) -> object:
     except ValueError as error:
         raise OptionError("--send-sample: expected one row as a JSON object") from error
     return row
+
+
+def given_options(pairs: Sequence[str]) -> dict[str, str]:
+    """`--option NAME=VALUE` arguments as options by name; `OptionError` where one has no `=`, or holds a key.
+
+    A process list shows arguments, so a key among them is refused; references to a key are taken.
+    """
+    wrong = [pair.partition("=")[0] for pair in pairs if "=" not in pair]
+    if wrong:
+        raise OptionError([f"--option {shown_name(name)}: expected NAME=VALUE" for name in wrong])
+    given = {name.strip(): value for name, _, value in (pair.partition("=") for pair in pairs)}
+    for name, value in given.items():
+        if _holds_key(name, value):
+            reason = f"a process list shows arguments, so the command line takes references only: {REFERENCES}"
+            raise OptionError(f"{shown_name(name)}: {reason}")
+    return given
+
+
+def _holds_key(name: str, value: str) -> bool:
+    """Whether an argument is a key, or holds one in an address, a header or a body."""
+    if normalized(name) in map(normalized, CREDENTIALS):
+        return not is_reference(value)
+    key = split_key(value)[1] if normalized(name) == "url" else ""
+    return masked(value) != value or (bool(key) and key != KEY_PLACE and not is_reference(key))

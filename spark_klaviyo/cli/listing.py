@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from spark_klaviyo.templates import CURRENT, LEGACY, find_template
 from spark_klaviyo.templates.describe import quota_of, size_of
-from spark_klaviyo.templates.model import Template
+from spark_klaviyo.templates.model import FieldSpec, Template
 
 
 def forms_of(name: str) -> list[Template]:
@@ -21,29 +21,20 @@ def forms_of(name: str) -> list[Template]:
 
 def facts(template: Template) -> dict[str, object]:
     """A template as JSON can hold it."""
-    return {
-        "name": template.name,
+    plain = ("name", "summary", "method", "path", "idempotent", "scopes", "notes")
+    return {name: getattr(template, name) for name in plain} | {
         "api": str(template.api),
-        "summary": template.summary,
-        "method": template.method,
-        "path": template.path,
         "limits": asdict(template.limits),
         "quota": template.quota.windows,
         "outcome": str(template.confirmation),
-        "idempotent": template.idempotent,
-        "scopes": template.scopes,
         "settings": [asdict(setting) for setting in template.settings],
-        "columns": [
-            {
-                "name": column.name,
-                "form": str(column.form),
-                "required": column.required,
-                "identifier": column.name in template.identifiers,
-            }
-            for column in template.fields
-        ],
-        "notes": template.notes,
+        "columns": [_column(column, template) for column in template.fields],
     }
+
+
+def _column(column: FieldSpec, template: Template) -> dict[str, object]:
+    is_identifier = column.name in template.identifiers
+    return {"name": column.name, "form": str(column.form), "required": column.required, "identifier": is_identifier}
 
 
 def table(templates: Iterable[Template]) -> str:

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from spark_klaviyo.options.entrypoints import SESSION_ENTRY_POINTS, EntryPoint
+from spark_klaviyo.options.entrypoints import TASK_ENTRY_POINTS, EntryPoint
 
 # The columns of the table.
-WRITING = (
-    EntryPoint.FUNCTION,
-    EntryPoint.COMMAND,
-    EntryPoint.BATCH,
-    EntryPoint.SOURCE,
-    EntryPoint.PARTITION,
-    EntryPoint.STREAM,
-)
+WRITING = tuple(point for point in EntryPoint if point not in (EntryPoint.PREVIEW, EntryPoint.CHECK, EntryPoint.FOLLOW))
 ALL = frozenset(WRITING)
-SESSION = ALL & SESSION_ENTRY_POINTS
+SESSION = ALL - TASK_ENTRY_POINTS
 
 
 @dataclass(frozen=True)
@@ -53,7 +46,7 @@ CAPABILITIES: tuple[Capability, ...] = (
     ),
     Capability("tables", "`table:` destinations in a catalog", SESSION, (("rejects_path", "table:main.crm.rejects"),)),
     Capability("state", "`state_path`: a re-run sends only what is missing", SESSION, (("state_path", "PATH"),)),
-    Capability("mirror", "`list_mode=mirror`", SESSION, (("list_mode", "mirror"),)),
+    Capability("mirror", "`list_mode=mirror`", SESSION - {EntryPoint.BATCH}, (("list_mode", "mirror"),)),
     Capability("changes", "`change_column`: change data", SESSION, (("change_column", "_change_type"),)),
     Capability(
         "deletion",
@@ -61,20 +54,5 @@ CAPABILITIES: tuple[Capability, ...] = (
         SESSION,
         (("template", "request_profile_deletion"), ("confirm_deletion", "1")),
     ),
-    Capability(
-        "from_driver",
-        "`send_from=driver`: compute whose tasks have no internet",
-        SESSION,
-        (("send_from", "driver"),),
-    ),
+    Capability("from_driver", "`send_from=driver`: tasks without internet access", SESSION, (("send_from", "driver"),)),
 )
-
-
-def markdown_table() -> str:
-    """The table for the README."""
-    names = [f"`{point.text}`" if point is not EntryPoint.COMMAND else point.text for point in WRITING]
-    lines = ["| feature | " + " | ".join(names) + " |", "|---|" + "---|" * len(WRITING)]
-    for one in CAPABILITIES:
-        cells = ("yes" if point in one.supported else "refused" for point in WRITING)
-        lines.append(f"| {one.text} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)

@@ -1,13 +1,16 @@
-"""`df.write.format("klaviyo")` of Spark 4, found without registering, or registered with bound options.
+"""The data source `klaviyo`: `df.write.format("klaviyo")` and `writeStream.format("klaviyo")` of Spark 4.
 
-Spark plans, writes and commits in three kinds of process; a picklable plan travels between them, and counts come back.
+It is found without registering, or registered with bound options. Spark plans, writes and commits in three kinds of
+process; a picklable plan travels between them, and counts come back. A micro-batch of a stream is a run of the same
+pipeline: one that Spark repeats is sent again, under the same name, made of the query's id and the batch's.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
@@ -15,22 +18,28 @@ import pyarrow as pa
 
 from spark_klaviyo.account.names import resolve_names
 from spark_klaviyo.encode.encoder import encode_batches
+from spark_klaviyo.encode.rows import arrow_batches
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.entrypoints import EntryPoint
-from spark_klaviyo.options.model import Options
+from spark_klaviyo.options.model import CREDENTIALS, Options, normalized
 from spark_klaviyo.options.secrets import read_secret
-from spark_klaviyo.options.table import normalized
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import read_schema
 from spark_klaviyo.report.counts.task_report import TaskReport
+from spark_klaviyo.report.report import WriteReport
+from spark_klaviyo.runs.session import current_task
 from spark_klaviyo.runs.task_write import TaskWrite
 
 try:  # the class decides, never the version: Databricks' "3.5" has it
-    from pyspark.sql.datasource import DataSource, DataSourceArrowWriter, WriterCommitMessage
+    from pyspark.sql.datasource import DataSource, DataSourceArrowWriter, DataSourceStreamWriter, WriterCommitMessage
 except ImportError:
-    DataSource = DataSourceArrowWriter = WriterCommitMessage = object
+    DataSource = DataSourceArrowWriter = DataSourceStreamWriter = WriterCommitMessage = object
+try:
+    from pyspark.sql.datasource import DataSourceStreamArrowWriter
+except ImportError:  # Spark 4.0
+    DataSourceStreamArrowWriter = object
 
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType
@@ -39,7 +48,12 @@ NO_API = (
     'this Spark has no Python data source API, so df.write.format("klaviyo") does not exist here; '
     "use write_klaviyo(df, ...) or df.foreachPartition(klaviyo_partition_writer(...))"
 )
+log = logging.getLogger("spark_klaviyo")
 OVERWRITE = 'mode("overwrite") is not possible: Klaviyo has no table to replace; use mode("append")'
+COMPLETE = (
+    'outputMode("complete") would send the whole result again with every micro-batch; use outputMode("append"), or '
+    'outputMode("update") with foreachBatch(klaviyo_batch_writer(...)), which sends what has changed'
+)
 
 
 class KlaviyoDataSource(DataSource):  # type: ignore[misc]
@@ -60,12 +74,10 @@ class KlaviyoDataSource(DataSource):  # type: ignore[misc]
 
     def streamWriter(self, schema: StructType, overwrite: bool) -> Any:  # noqa: N802  Spark's name, as are the others
         """Plan a query's writes; an error ends the query before anything is sent. Spark passes both by keyword."""
-        # For the start-up time of batch writes.
-        from spark_klaviyo.entrypoints.stream_writer import COMPLETE, stream_writer  # late: batch writes need no stream
-
         if overwrite:
             raise OptionError(COMPLETE)
-        return stream_writer(*self._planned(EntryPoint.STREAM, schema, recorded=True))
+        kind = RowStreamWriter if DataSourceStreamArrowWriter is object else ArrowStreamWriter
+        return kind(*self._planned(EntryPoint.STREAM, schema, recorded=True))
 
     def _planned(self, entry_point: EntryPoint, schema: StructType, *, recorded: bool) -> tuple[WritePlan, Options]:
         """`recorded`: Spark writes the options into plans or its event log, so a literal key is refused."""
@@ -75,9 +87,10 @@ class KlaviyoDataSource(DataSource):  # type: ignore[misc]
 
 @dataclass
 class Counts(WriterCommitMessage):  # type: ignore[misc]
-    """What a task hands to the commit: counts only, however many rows were rejected."""
+    """What a task hands to the commit: counts only, however many rows were rejected, and their run."""
 
     report: TaskReport
+    run_id: str
 
 
 class KlaviyoWriter(TaskWrite, DataSourceArrowWriter):  # type: ignore[misc]
@@ -85,7 +98,7 @@ class KlaviyoWriter(TaskWrite, DataSourceArrowWriter):  # type: ignore[misc]
 
     def write(self, iterator: Iterator[pa.RecordBatch]) -> Counts:
         """Send one partition."""
-        return Counts(self.send(encode_batches(iterator, self.plan), self.plan).without_rows())
+        return Counts(self.send(encode_batches(iterator, self.plan), self.plan).without_rows(), self.plan.run_id)
 
     def commit(self, messages: Sequence[Counts | None]) -> None:
         """Conclude the write: raises where it was stopped, or rows were rejected and `on_reject=fail`."""
@@ -93,6 +106,53 @@ class KlaviyoWriter(TaskWrite, DataSourceArrowWriter):  # type: ignore[misc]
 
     def abort(self, messages: Sequence[Counts | None]) -> None:
         """Nothing can be undone: what was sent is with Klaviyo, and Spark's own error says why the write ended."""
+
+
+def batch_run_id(query_id: str, batch_id: int | str) -> str:
+    """The name that the runs of one micro-batch have, or begin with; letters, digits and `_` only."""
+    return f"{query_id.replace('-', '')}_{batch_id}"
+
+
+def log_report(report: WriteReport, batch_id: int) -> None:
+    """Log counts and codes, never a value of a row; as a warning where rows were rejected."""
+    level = logging.WARNING if report.rejected or report.stopped else logging.INFO
+    log.log(level, "micro-batch %d, run %s: %s", batch_id, report.run_id, report)
+
+
+class StreamWrite(TaskWrite):
+    """What both kinds of stream writer do."""
+
+    def commit(self, messages: Sequence[Counts | None], batchId: int) -> None:  # noqa: N803  Spark's name
+        """Conclude the micro-batch: raises where it was stopped, or rows were rejected and `on_reject=fail`."""
+        counts = [message for message in messages if message is not None]
+        run_id = counts[0].run_id if counts else self.plan.run_id
+        log_report(self.conclude((message.report for message in counts), run_id), batchId)
+
+    def abort(self, messages: Sequence[Counts | None], batchId: int) -> None:  # noqa: N803  Spark's name
+        """Nothing can be undone: what was sent is with Klaviyo, and Spark's own error says why the query ended."""
+
+    def send_batch(self, batches: Iterator[pa.RecordBatch]) -> Counts:
+        """Send one partition of a micro-batch, under the name of the micro-batch's run."""
+        task = current_task()
+        run_id = batch_run_id(task.query_id or self.plan.run_id, task.batch_id or "0")
+        plan = replace(self.plan, run_id=run_id)
+        return Counts(self.send(encode_batches(batches, plan), plan).without_rows(), run_id)
+
+
+class RowStreamWriter(StreamWrite, DataSourceStreamWriter):  # type: ignore[misc]
+    """For Spark 4.0, which hands over rows."""
+
+    def write(self, iterator: Iterator[Any]) -> Counts:
+        """Send the rows of one partition."""
+        return self.send_batch(arrow_batches(iterator, self.plan.columns))
+
+
+class ArrowStreamWriter(StreamWrite, DataSourceStreamArrowWriter):  # type: ignore[misc]
+    """For Spark 4.1 and later, which hands over Arrow batches."""
+
+    def write(self, iterator: Iterator[pa.RecordBatch]) -> Counts:
+        """Send the Arrow batches of one partition."""
+        return self.send_batch(iterator)
 
 
 def under_connect() -> bool:
@@ -136,5 +196,5 @@ def merge_options(bound: Mapping[str, object], given: Mapping[str, object]) -> d
 
 def _hide_key(name: str, value: object) -> object:
     """A key as a secret that is never printed; any other value as it is."""
-    is_key = normalized(name) in ("apikey", "accesstoken")
+    is_key = normalized(name) in map(normalized, CREDENTIALS)
     return read_secret(name, value) if is_key and isinstance(value, str) else value

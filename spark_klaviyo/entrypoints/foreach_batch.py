@@ -9,7 +9,7 @@ import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from spark_klaviyo.entrypoints.micro_batch import batch_run_id, log_report
+from spark_klaviyo.entrypoints.datasource import batch_run_id, log_report
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.modes.dispatch import write
 from spark_klaviyo.options.choices import Progress
@@ -25,8 +25,8 @@ def klaviyo_batch_writer(**options: object) -> BatchWriter:
     """Make a function for `stream.writeStream.foreachBatch`.
 
     Args:
-        **options: Every option of `write_klaviyo`. `on_reject` is `keep` unless given, since one bad row would stop the
-            query for ever; a progress bar is shown only with `progress="true"`.
+        **options: Those of `write_klaviyo` but `list_mode=mirror`. `on_reject` is `keep` unless given, since one bad
+            row would stop the query for ever; a progress bar is shown only with `progress="true"`.
 
     Returns:
         The function, called by Spark with each micro-batch. Its `report` is that of the last micro-batch; under Spark

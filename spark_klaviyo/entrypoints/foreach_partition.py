@@ -13,13 +13,12 @@ import pyarrow as pa
 from spark_klaviyo.account.names import resolve_names
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.encode.rows import arrow_batches, columns_of, has_gaps, widened
-from spark_klaviyo.entrypoints.accumulator import accumulator
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan, with_columns
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import read_schema
-from spark_klaviyo.report.counts.task_report import TaskReport
+from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport, WriteStopped
 from spark_klaviyo.runs.session import current_task
 from spark_klaviyo.runs.task_write import TaskWrite, append_run
@@ -100,3 +99,27 @@ class PartitionWriter:
         append_run(bare, self._options)  # no code runs at the end of the run: a row for each task
         if bare.stopped is not None:
             raise WriteStopped(f"{bare.stopped[1]} (run {bare.run_id}): {bare}", bare)
+
+
+def accumulator() -> Any | None:
+    """Adds task reports up in the driver; None where Spark has no accumulators (Connect), or no context."""
+    from pyspark import SparkContext
+    from pyspark.accumulators import AccumulatorParam
+    from pyspark.sql.utils import is_remote
+
+    if is_remote():  # a local Connect server leaves its own SparkContext in this process
+        return None
+
+    class Reports(AccumulatorParam[TaskReport]):  # type: ignore[misc]  # untyped where pyspark is absent
+        """Adds task reports up."""
+
+        def zero(self, value: TaskReport) -> TaskReport:  # noqa: ARG002  Spark asks with the initial value
+            """A report that counts nothing."""
+            return TaskReport()
+
+        def addInPlace(self, one: TaskReport, other: TaskReport) -> TaskReport:  # noqa: N802  Spark's name
+            """The report of both."""
+            return merge([one, other])
+
+    context = getattr(SparkContext, "_active_spark_context", None)
+    return None if context is None else context.accumulator(TaskReport(), Reports())

@@ -9,7 +9,6 @@ from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.parse import read_options
 from spark_klaviyo.plan.manual.manual_mode import ManualCall
-from spark_klaviyo.templates import find_template, templates
 
 
 def options_at(entry_point: EntryPoint, given: Mapping[str, object], *, recorded: bool = False) -> Options:
@@ -17,7 +16,7 @@ def options_at(entry_point: EntryPoint, given: Mapping[str, object], *, recorded
 
     `recorded`: Spark writes them down (plans, event log), so a literal key is refused.
     """
-    options = read_options(given, entry_point, templates(), find_template, recorded=recorded)
+    options = read_options(given, entry_point, recorded=recorded)
     if options.url and not options.template:
         complain(list(ManualCall(options).complaints()))
     return options

@@ -113,16 +113,8 @@ def is_klaviyo(host: str) -> bool:
     return host == "klaviyo.com" or host.endswith(".klaviyo.com")
 
 
-def without_secrets(url: str) -> str:
-    """The address as it may be shown: no user, no password, no query."""
-    parts = _split(url)
-    if parts is None or not parts.netloc:
-        return url
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
 def shown_place(place: str) -> str:
-    """A path or URI of a store as it may be shown: no password and no query; before Azure's @ stands a container."""
+    """An address, path or URI as it may be shown: no user, password and query; before Azure's @ stands a container."""
     parts = _split(place)
     if parts is None or not parts.netloc:
         return place

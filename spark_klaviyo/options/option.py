@@ -52,7 +52,7 @@ class Option:
     def public_text(self, value: object) -> str:
         """A value that was read, as text that may be kept and shown: no key, header value, body, query or password."""
         if self.reader in _ADDRESS_READERS:
-            return masked(addresses.without_secrets(str(value)))
+            return masked(addresses.shown_place(str(value)))
         if self.reader is readers.headers and isinstance(value, Mapping):
             return ", ".join(f"{header}: {MASK}" for header in value)
         return MASK if self.hidden else masked(_text(value))
@@ -73,6 +73,12 @@ def _text(value: object) -> str:
     return "auto" if value is None else str(value)
 
 
-def option(reader: Reader, default: str | None, meaning: str, **more: Any) -> Any:
-    """A field of a dataclass that is an option; arguments as in `Option`."""
-    return field(metadata={"option": partial(Option, reader=reader, default=default, help=meaning, **more)})
+def option(reader: Reader | type[Choice], default: str | None, meaning: str, **more: Any) -> Any:
+    """A field of a dataclass that is an option; arguments as in `Option`, or a closed set for its reader."""
+    one = readers.OneOf(reader) if isinstance(reader, type) and issubclass(reader, Choice) else reader
+    return field(metadata={"option": partial(Option, reader=one, default=default, help=meaning, **more)})
+
+
+template_option = partial(option, mode=Mode.TEMPLATE)
+session_option = partial(template_option, needs_session=True)
+manual_option = partial(option, mode=Mode.MANUAL)

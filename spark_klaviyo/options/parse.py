@@ -1,12 +1,12 @@
 """Reads the options of a call into `Options`, or raises one error that lists everything that is wrong.
 
-`table` says what options there are, `readers` how values are read, `rules` what contradicts what.
+`model` says what options there are, `readers` how values are read, `rules` what contradicts what.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import partial
@@ -15,136 +15,108 @@ from typing import Any
 from spark_klaviyo.core.choices import Api, KeyIn
 from spark_klaviyo.core.secrets import MASK, Credentials, Secret
 from spark_klaviyo.errors import OptionError, complain
-from spark_klaviyo.options import readers, rules, secrets
+from spark_klaviyo.options import readers, secrets
 from spark_klaviyo.options.addresses import KEY_PLACE, Unreadable, split_key
 from spark_klaviyo.options.entrypoints import OPTIONS_OF_SPARK, EntryPoint
-from spark_klaviyo.options.model import Options
+from spark_klaviyo.options.model import BY_NAME, CREDENTIALS, OPTIONS, Options, normalized
 from spark_klaviyo.options.option import Mode, Option
-from spark_klaviyo.options.secrets import CredentialsKind, is_reference
-from spark_klaviyo.options.table import BY_NAME, BY_SPELLING, CREDENTIALS, OPTIONS, normalized
+from spark_klaviyo.options.rules import Call, contradictions
+from spark_klaviyo.options.secrets import is_reference
+from spark_klaviyo.templates import find_template, templates
 from spark_klaviyo.templates.model import Template
 
-__all__ = ["Options", "read_options"]
-
 _HEADER = re.compile(r"header[._-](?P<name>.+)", re.IGNORECASE | re.DOTALL)
+_PATH = "path: rows go to Klaviyo, not to a path; call save() or start() without one"
 MIN_SECRET_CHARACTERS = 8  # a shorter text is covered in no message: it may be part of an ordinary word
 
 
-def read_options(
-    given: Mapping[str, object],
-    entry_point: EntryPoint,
-    catalog: Iterable[Template],
-    find_template: Callable[[str, Api], Template],
-    *,
-    recorded: bool = False,
-) -> Options:
+def read_options(given: Mapping[str, object], entry_point: EntryPoint, *, recorded: bool = False) -> Options:
     """Check every option of a call, and resolve references to secrets in this process.
 
     Args:
         given: Options by name in any spelling; values as text or Python's. None is as good as not given.
         entry_point: Where they were given.
-        catalog: All templates, for their settings.
-        find_template: Picks one by name, or raises OptionError.
         recorded: Whether Spark writes these options down, so that a literal key is refused unless it is a `Secret`.
 
     Raises:
         OptionError: With every complaint about the options; it never repeats a secret.
     """
-    reading = _Reading(given, entry_point, tuple(catalog), recorded)
+    reading = _Reading(entry_point, recorded)
+    reading.sort(given)
     reading.read_key_of_url()
-    reading.read_template(find_template)
+    reading.read_template()
     reading.read_values()
     reading.read_settings()
-    credentials = reading.read_credentials()
     reading.check_together()
+    credentials = reading.read_credentials()
     complain(reading.safe_complaints())
-    return reading.options(credentials)
+    return reading.result(credentials)
 
 
 @dataclass
-class _Given:
-    """What was given, by what it is: options of the table, settings of templates, headers, or none of these."""
-
-    options: dict[str, object] = field(default_factory=dict)
-    settings: dict[str, object] = field(default_factory=dict)
-    headers: dict[str, object] = field(default_factory=dict)
-    unknown: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-
-def _sorted(given: Mapping[str, object], entry_point: EntryPoint, settings: Iterable[str]) -> _Given:
-    names = {normalized(name): name for name in settings} | {key: option.name for key, option in BY_SPELLING.items()}
-    found, spellings = _Given(), dict[str, str]()
-    for spelling, value in given.items():
-        key = normalized(spelling)
-        if value is None or key in OPTIONS_OF_SPARK.get(entry_point, ()):
-            continue
-        name, header = names.get(key), _HEADER.fullmatch(spelling)
-        if name in spellings:
-            found.complaints.append(f"{name}: is given twice, as {spellings[name]} and {spelling}")
-        elif name is not None:
-            spellings[name] = spelling
-            (found.options if name in BY_NAME else found.settings)[name] = value
-        elif header is not None:
-            found.headers[header["name"]] = value
-        else:
-            found.unknown.append(spelling)
-    return found
-
-
-def _unknown_complaints(unknown: Iterable[str], settings: Iterable[str]) -> Iterator[str]:
-    """A complaint for each name that is not an option, with the nearest names of the table and of settings."""
-    names = {normalized(name): name for name in [*BY_NAME, *settings]}
-    for spelling in unknown:
-        if normalized(spelling) == "path":
-            yield "path: rows go to Klaviyo, not to a path; call save() or start() without one"
-            continue
-        near = " or ".join(names[match] for match in get_close_matches(normalized(spelling), names, 2, 0.7))
-        hint = f" (did you mean {near}?)" if near else ""
-        yield f"{secrets.shown_name(spelling)}: no such option{hint}"
-
-
 class _Reading:
     """One call whose options are being read; complaints are collected until the end."""
 
-    def __init__(
-        self, given: Mapping[str, object], entry_point: EntryPoint, catalog: tuple[Template, ...], recorded: bool
-    ) -> None:
-        settings = {setting.name for template in catalog for setting in template.settings}
-        self.given = _sorted(given, entry_point, sorted(settings))
-        self.entry_point, self.catalog, self.recorded = entry_point, catalog, recorded
-        self.complaints: list[str] = list(self.given.complaints)
-        self.template: Template | None = None
-        self.key_of_url = ""
-        self.values: dict[str, Any] = {}
-        self.settings: dict[str, str] = {}
+    entry_point: EntryPoint
+    recorded: bool
+    # What was given, by what it is: options, settings of templates, headers, or none of these.
+    options: dict[str, Any] = field(default_factory=dict)
+    given_settings: dict[str, object] = field(default_factory=dict)
+    headers: dict[str, object] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+    # What was read of it.
+    template: Template | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
+    complaints: list[str] = field(default_factory=list)
+    key_of_url: str = ""
+
+    def sort(self, given: Mapping[str, object]) -> None:
+        """Find out what each name is, whatever its spelling."""
+        settings = {setting.name for template in templates() for setting in template.settings}
+        names = {normalized(name): name for name in (*settings, *BY_NAME)}
+        spellings = dict[str, str]()
+        for spelling, value in given.items():
+            key = normalized(spelling)
+            if value is None or key in OPTIONS_OF_SPARK.get(self.entry_point, ()):
+                continue
+            name, header = names.get(key), _HEADER.fullmatch(spelling)
+            if name in spellings:
+                self.complaints.append(f"{name}: is given twice, as {spellings[name]} and {spelling}")
+            elif name is not None:
+                spellings[name] = spelling
+                (self.options if name in BY_NAME else self.given_settings)[name] = value
+            elif header is not None:
+                self.headers[header["name"]] = value
+            else:
+                self.unknown.append(spelling)
 
     @property
     def mode(self) -> Mode:
         """Which of template and url was given."""
-        if "template" in self.given.options:
-            return Mode.BOTH if "url" in self.given.options else Mode.TEMPLATE
-        return Mode.MANUAL if "url" in self.given.options else Mode.NEITHER
+        if "template" in self.options:
+            return Mode.BOTH if "url" in self.options else Mode.TEMPLATE
+        return Mode.MANUAL if "url" in self.options else Mode.NEITHER
 
     def read_key_of_url(self) -> None:
         """Move a key in the url's query to the credentials, so that no message and no plan shows it."""
-        url = self.given.options.get("url")
+        url = self.options.get("url")
         bare, found = split_key(url) if isinstance(url, str) else ("", "")
         if not found:
             return
-        self.given.options["url"] = bare
-        key_in = str(self.given.options.setdefault("key_in", str(KeyIn.QUERY))).strip().lower()
+        self.options["url"] = bare
+        key_in = str(self.options.setdefault("key_in", str(KeyIn.QUERY))).strip().lower()
         if key_in != str(KeyIn.QUERY):
             self.complaints.append("url: holds api_key in its query, and key_in says otherwise; leave one of them out")
         if found == KEY_PLACE:
             return
-        if any(self.given.options.get(name) is not None for name in CREDENTIALS):
+        if any(name in self.options for name in CREDENTIALS):
             self.complaints.append("url: holds api_key in its query besides the option api_key; give one of them")
             self.key_of_url = found
         else:
-            self.given.options["api_key"] = found
+            self.options["api_key"] = found
 
-    def read_template(self, find_template: Callable[[str, Api], Template]) -> None:
+    def read_template(self) -> None:
         """Find the template first, as its settings and limits decide how others are read."""
         for name in ("template", "api"):
             self._read(BY_NAME[name])
@@ -159,10 +131,10 @@ class _Reading:
         for option in OPTIONS:
             if option.name not in ("template", "api"):
                 self._read(self._bounded(option))
-        for name, value in self.given.headers.items():
-            read: dict[str, dict[str, str]] = {}
+        for name, value in self.headers.items():
+            read: dict[str, tuple[str, str]] = {}
             self._keep(read, "headers", partial(readers.header, name), value)
-            self.values["headers"] = {**self.values.get("headers", {}), **read.get("headers", {})}
+            self.values["headers"] = {**self.values.get("headers", {}), **dict(read.values())}
 
     def _bounded(self, option: Option) -> Option:
         """`max_rows` and `max_bytes` within the endpoint's limits; the retired calls have no published ones."""
@@ -171,8 +143,8 @@ class _Reading:
         return replace(option, reader=readers.whole(1, getattr(self.template.limits, option.name)))
 
     def _read(self, option: Option) -> None:
-        if option.name in self.given.options:
-            self._keep(self.values, option.name, option.reader, self.given.options[option.name])
+        if option.name in self.options:
+            self._keep(self.values, option.name, option.reader, self.options[option.name])
 
     def _keep(self, into: dict[str, Any], name: str, reader: readers.Reader, value: object) -> None:
         try:
@@ -182,53 +154,44 @@ class _Reading:
             self.complaints.append(f"{name}: must be {error}" + ("" if hidden else f", not {secrets.quoted(value)}"))
 
     def read_settings(self) -> None:
-        """Read the template's settings; complain about what is missing, unknown or belongs elsewhere."""
+        """Read the template's settings; complain about names that are nothing, with the nearest that are something."""
         own = {setting.name: setting for setting in self.template.settings} if self.template else {}
         for name, setting in own.items():
-            if name in self.given.settings:
-                self._keep(self.settings, name, partial(readers.setting_value, setting), self.given.settings[name])
-            elif setting.default is not None:
-                self.settings[name] = setting.default
-        self.complaints.extend(_unknown_complaints(self.given.unknown, own))
-        self.complaints.extend(rules.settings_of_others(self.given.settings, self.template, self.mode, self.catalog))
-        if self.template:
-            self.complaints.extend(rules.missing_settings(self.template, self.given.settings))
+            if name in self.given_settings:
+                self._keep(self.settings, name, partial(readers.setting_value, setting), self.given_settings[name])
+        names = {normalized(name): name for name in [*BY_NAME, *own]}
+        for spelling in self.unknown:
+            near = " or ".join(names[match] for match in get_close_matches(normalized(spelling), names, 2, 0.7))
+            hint = f" (did you mean {near}?)" if near else ""
+            what = _PATH if normalized(spelling) == "path" else f"{secrets.shown_name(spelling)}: no such option{hint}"
+            self.complaints.append(what)
+
+    def check_together(self) -> None:
+        """Check the options against each other."""
+        read = {**self.given_settings, **self.values, **self.settings}
+        self.complaints.extend(contradictions(Call(self.entry_point, self.mode, self.template, read, self.recorded)))
 
     def read_credentials(self) -> Credentials:
         """Resolve the key or token, where one is needed."""
         read = {name: self.values[name] for name in CREDENTIALS if name in self.values}
-        if any(name in self.given.options and name not in read for name in CREDENTIALS):
+        if any(name in self.options and name not in read for name in CREDENTIALS):
             return Credentials()  # complained about already
-        kind = CredentialsKind.ANY
-        if self.template is not None and self.template.is_retired:
-            kind = CredentialsKind.API_KEY
-        elif self.values.get("key_in") is KeyIn.NONE:
-            kind = CredentialsKind.NONE
-        need = secrets.CredentialsNeed(kind, self.entry_point, self.recorded)
-        return secrets.read_credentials(read, need, self.complaints)
-
-    def check_together(self) -> None:
-        """Check the options against each other."""
-        read = {**self.given.settings, **self.values, **self._given_settings()}
-        call = rules.Call(self.entry_point, self.mode, self.template, read, self.recorded)
-        self.complaints.extend(rules.contradictions(call))
-
-    def _given_settings(self) -> dict[str, str]:
-        return {name: value for name, value in self.settings.items() if name in self.given.settings}
+        if not read and self.values.get("key_in") is KeyIn.NONE:
+            return Credentials()
+        return secrets.read_credentials(read, self.entry_point, self.complaints, recorded=self.recorded)
 
     def safe_complaints(self) -> list[str]:
         """The complaints, with keys and values of headers covered."""
-        keys = [self.given.options.get(name) for name in CREDENTIALS]
+        keys = [self.options.get(name) for name in CREDENTIALS]
         texts = [key.reveal() if isinstance(key, Secret) else key for key in keys]
-        texts += [*self.given.headers.values(), *self.values.get("headers", {}).values(), self.key_of_url]
-        hidden = [
-            text
-            for text in texts
-            if isinstance(text, str) and len(text) >= MIN_SECRET_CHARACTERS and not is_reference(text)
-        ]
-        return [secrets.masked(_covered(complaint, hidden)) for complaint in self.complaints]
+        texts += [*self.headers.values(), *self.values.get("headers", {}).values(), self.key_of_url]
+        complaints = self.complaints
+        for text in texts:
+            if isinstance(text, str) and len(text) >= MIN_SECRET_CHARACTERS and not is_reference(text):
+                complaints = [complaint.replace(text, MASK) for complaint in complaints]
+        return [secrets.masked(complaint) for complaint in complaints]
 
-    def options(self, credentials: Credentials) -> Options:
+    def result(self, credentials: Credentials) -> Options:
         """The options, with defaults for what was not given."""
         values: dict[str, Any] = {option.name: option.default_value for option in OPTIONS}
         values |= {"on_reject": self.entry_point.default_on_reject, **self.values}
@@ -238,14 +201,8 @@ class _Reading:
         return Options(
             entry_point=self.entry_point,
             settings=self.settings,
-            given=frozenset({*self.values, *self._given_settings()}),
-            shown={name: text for name, text in shown.items() if name not in CREDENTIALS} | self._given_settings(),
+            given=frozenset({*self.values, *self.settings}),
+            shown={name: text for name, text in shown.items() if name not in CREDENTIALS} | self.settings,
             warnings=(warning,) if warning else (),
             **values,
         )
-
-
-def _covered(complaint: str, hidden: Iterable[str]) -> str:
-    for text in hidden:
-        complaint = complaint.replace(text, MASK)
-    return complaint

@@ -10,9 +10,10 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
-from typing import Generic, TypeAlias, TypeVar
+from itertools import chain
+from typing import TypeAlias
 
 from spark_klaviyo.core.models import Quota
 from spark_klaviyo.core.secrets import Secret
@@ -22,7 +23,6 @@ from spark_klaviyo.templates.model import Setting
 from spark_klaviyo.templates.revisions import TESTED_REVISION, date_of
 
 Reader: TypeAlias = Callable[[object], object]
-Member = TypeVar("Member", bound=Enum)
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110: a header's name
@@ -52,24 +52,19 @@ def verbatim(given: object) -> str:
 
 
 @dataclass(frozen=True)
-class OneOf(Generic[Member]):
+class OneOf:
     """Reads a member of a closed set from its text or from an older spelling, in any case of letters."""
 
-    members: tuple[Member, ...]
-    aliases: Mapping[str, Member]
+    members: Iterable[Enum]
+    aliases: Mapping[str, Enum] = field(default_factory=dict)
 
-    def __call__(self, given: object) -> Member:
+    def __call__(self, given: object) -> Enum:
         """The member that is meant."""
         spellings = {str(member.value).lower(): member for member in self.members} | dict(self.aliases)
         found = spellings.get(text(given).lower())
         if found is None:
             raise Unreadable(f"one of {', '.join(str(member.value) for member in self.members)}")
         return found
-
-
-def choice(members: Iterable[Member], **aliases: Member) -> OneOf[Member]:
-    """A reader of one of these members; `aliases` are older spellings."""
-    return OneOf(tuple(members), aliases)
 
 
 def yes_no(given: object) -> bool:
@@ -94,16 +89,12 @@ def whole(least: int, most: int | None = None) -> Callable[[object], int]:
     return read
 
 
-def seconds(least: float = 0.0) -> Callable[[object], float]:
-    """A finite number of seconds above `least`."""
-
-    def read(given: object) -> float:
-        number = _number(given)
-        if number is None or number <= least:
-            raise Unreadable(f"a number of seconds above {least:g}")
-        return number
-
-    return read
+def seconds(given: object) -> float:
+    """A finite number of seconds above 0."""
+    number = _number(given)
+    if number is None or number <= 0:
+        raise Unreadable("a number of seconds above 0")
+    return number
 
 
 def _number(given: object) -> float | None:
@@ -150,9 +141,8 @@ def mapping(given: object) -> dict[str, str]:
     """A JSON object (or a dict) of texts: Klaviyo field path -> column name."""
     expected = 'a JSON object of field path and column name, such as {"email": "mail"}'
     pairs = given if isinstance(given, Mapping) else _json(given, dict)
-    if not isinstance(pairs, Mapping):
-        raise Unreadable(expected)
-    if not all(isinstance(word, str) and word.strip() for pair in pairs.items() for word in pair):
+    words = chain.from_iterable(pairs.items()) if isinstance(pairs, Mapping) else ()
+    if not isinstance(pairs, Mapping) or not all(isinstance(word, str) and word.strip() for word in words):
         raise Unreadable(expected)
     return {path.strip(): column for path, column in pairs.items()}
 
@@ -170,23 +160,16 @@ def headers(given: object) -> dict[str, str]:
     """Header fields from a dict, a JSON object, or `Name:value,Name2:value2`; a value may hold colons, not commas."""
     pairs: object = given
     if isinstance(given, str):
-        is_json = given.lstrip().startswith("{")
-        pairs = _json(given, dict) if is_json else dict(_colon_pairs(given))
+        parts = [part.partition(":") for part in given.split(",")]
+        texts = {name.strip(): value.strip() if colon else None for name, colon, value in parts}
+        pairs = _json(given, dict) if given.lstrip().startswith("{") else texts
     if not isinstance(pairs, Mapping):
         raise Unreadable("a JSON object, or Name:value,Name2:value2")
-    fields: dict[str, str] = {}
-    for name, value in pairs.items():
-        fields.update(header(name, value))
-    return fields
+    return dict(header(name, value) for name, value in pairs.items())
 
 
-def _colon_pairs(given: str) -> list[tuple[str, str | None]]:
-    parts = [part.partition(":") for part in given.split(",")]
-    return [(name.strip(), value.strip() if colon else None) for name, colon, value in parts]
-
-
-def header(name: object, value: object) -> dict[str, str]:
-    """One header field, checked as RFC 9110 has it; those that belong to the connection are refused."""
+def header(name: object, value: object) -> tuple[str, str]:
+    """Name and value of a header field, checked as RFC 9110 has it; those that belong to the connection are refused."""
     if not isinstance(name, str) or not _TOKEN.fullmatch(name):
         raise Unreadable("header names without blanks or punctuation, each with its value")
     if name.lower() in _CONNECTION_HEADERS:
@@ -196,7 +179,7 @@ def header(name: object, value: object) -> dict[str, str]:
     shown = value if isinstance(value, str) else text(value)
     if not (shown.isascii() and (shown.isprintable() or not shown)):
         raise Unreadable("header values of printable ASCII")
-    return {name: shown.strip()}
+    return name, shown.strip()
 
 
 def secret(given: object) -> Secret | str:
@@ -250,20 +233,16 @@ def setting_value(setting: Setting, given: object) -> str:
     word = text(given)
     kind, colon, rest = word.partition(":")
     if colon and kind.lower() == "column":
-        return _from_column(setting, rest.strip())
+        if not setting.per_row:
+            raise Unreadable("one value for all rows: it cannot come from a column")
+        if not rest.strip():
+            raise Unreadable("column:NAME with the name of a column")
+        return COLUMN + rest.strip()
     if colon and kind.lower() == "name" and not setting.lookup_kind:
         raise Unreadable("the value itself: it cannot be looked up by name")
     if setting.takes_several:
         return ",".join(_one_value(setting, part) for part in parts_of(word))
     return _one_value(setting, word)
-
-
-def _from_column(setting: Setting, column: str) -> str:
-    if not setting.per_row:
-        raise Unreadable("one value for all rows: it cannot come from a column")
-    if not column:
-        raise Unreadable("column:NAME with the name of a column")
-    return COLUMN + column
 
 
 def _one_value(setting: Setting, word: str) -> str:

@@ -5,23 +5,27 @@ Each rule yields complaints: what was found, and what to give instead. Values we
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from spark_klaviyo.core.choices import KeyIn, OnDelete
-from spark_klaviyo.options import entrypoints
-from spark_klaviyo.options.addresses import host_of, is_loopback
-from spark_klaviyo.options.choices import ListMode
+from spark_klaviyo.options.addresses import host_of, is_loopback, is_table
+from spark_klaviyo.options.choices import ListMode, OnReject, SendFrom
 from spark_klaviyo.options.entrypoints import EntryPoint
+from spark_klaviyo.options.model import BY_NAME
 from spark_klaviyo.options.option import Mode
 from spark_klaviyo.options.readers import COLUMN, parts_of
 from spark_klaviyo.options.secrets import masked
-from spark_klaviyo.options.table import BY_NAME
+from spark_klaviyo.templates import templates
 from spark_klaviyo.templates.model import Template
 
 # Entry points that can do without knowing an endpoint: they ask the account, or read receipts that name it.
 _NO_TARGET_NEEDED = frozenset({EntryPoint.CHECK, EntryPoint.FOLLOW})
-_OWN_HEADERS = {"authorization": "api_key or access_token", "revision": "revision", "content-type": "url"}
+_OWN_HEADERS = {
+    "authorization": "use api_key or access_token",
+    "revision": "use revision",
+    "content-type": "leave it out",
+}
 
 
 @dataclass(frozen=True)
@@ -57,11 +61,24 @@ def _home(call: Call) -> Iterator[str]:
 
 
 def _entry_point(call: Call) -> Iterator[str]:
-    here, instead = call.entry_point.text, call.entry_point.with_session.text
+    """What an entry point without a session before and after its tasks cannot honour."""
+    here = call.entry_point.text
+    lacks = f"has no session before and after its tasks; use {call.entry_point.with_session.text}"
     for name in call.has(*BY_NAME):
         if BY_NAME[name].needs_session and not call.entry_point.has_session:
-            yield f"{name}: {here} has no session before and after its tasks; use {instead}"
-    yield from entrypoints.refusals(call.entry_point, call.given)
+            yield f"{name}: {here} {lacks}"
+    if call.entry_point is EntryPoint.PARTITION and call.given.get("on_reject") is OnReject.FAIL:
+        yield (
+            "on_reject: fail is not possible at klaviyo_partition_writer, where Spark runs a task that raises again "
+            "and sends its rows again; use keep, or write_klaviyo"
+        )
+    if call.entry_point.has_session:
+        return
+    if call.given.get("send_from") is SendFrom.DRIVER:
+        yield f"send_from: driver is not possible here: {here} {lacks}"
+    for name in ("rejects_path", "receipts_path", "runs_path"):
+        if is_table(str(call.given.get(name, ""))):
+            yield f"{name}: table: is not possible here: {here} {lacks}, or give a path"
 
 
 def _plain_http(call: Call) -> Iterator[str]:
@@ -77,10 +94,7 @@ def _headers(call: Call) -> Iterator[str]:
     names = {name.lower() for name in fields} if isinstance(fields, Mapping) else set()
     if call.mode is Mode.TEMPLATE:
         for name in sorted(names & set(_OWN_HEADERS)):
-            instead = _OWN_HEADERS[name]
-            yield f"headers: {name} is set by the template; " + (
-                f"use {instead}" if instead != "url" else "leave it out"
-            )
+            yield f"headers: {name} is set by the template; {_OWN_HEADERS[name]}"
     elif "authorization" in names and call.given.get("key_in", KeyIn.HEADER) is KeyIn.HEADER:
         yield "headers: authorization is set besides key_in=header; give key_in=none, or the key as api_key"
 
@@ -95,7 +109,11 @@ def _open_keys(call: Call) -> Iterator[str]:
 
 
 def _token(call: Call) -> Iterator[str]:
-    where = call.given.get("key_in")
+    where, retired = call.given.get("key_in"), call.template is not None and call.template.is_retired
+    if call.has("api_key", "access_token") == ["api_key", "access_token"]:
+        yield "access_token: is given besides api_key; give one of them"
+    elif "access_token" in call.given and retired:
+        yield "access_token: the retired v1 and v2 calls take api_key only"
     if "access_token" in call.given and where in (KeyIn.QUERY, KeyIn.BODY):
         yield f"access_token: travels as a Bearer header alone, and key_in={where} says otherwise; leave key_in out"
 
@@ -126,9 +144,8 @@ def _changes(call: Call) -> Iterator[str]:
     if not isinstance(means, OnDelete):
         takes = "remove (from the list), suppress, delete or ignore"
         yield f"on_delete: is required with change_column: what a delete means: {takes}"
-    elif means is not OnDelete.IGNORE and call.template and call.template.counterpart(means) is None:
-        possible = [str(choice) for choice in OnDelete if call.template.counterpart(choice)]
-        choices = " or ".join([*possible, str(OnDelete.IGNORE)])
+    elif means is not OnDelete.IGNORE and call.template and means not in call.template.delete_templates:
+        choices = " or ".join(map(str, [*call.template.delete_templates, OnDelete.IGNORE]))
         yield f"on_delete: {means} has no meaning for template {call.template.name}; give {choices}"
     else:
         yield from _deletes(call, means)
@@ -137,11 +154,10 @@ def _changes(call: Call) -> Iterator[str]:
 def _deletes(call: Call, means: OnDelete) -> Iterator[str]:
     """What deletes of change data need."""
     if means is OnDelete.DELETE and call.entry_point.counts_rows_first and "confirm_deletion" not in call.given:
-        micro_batch = call.entry_point is EntryPoint.BATCH
-        number = "most deletes of a micro-batch" if micro_batch else "exact number of deletes"
+        batch = call.entry_point is EntryPoint.BATCH
         yield (
             "confirm_deletion: is required by on_delete=delete, as what it deletes cannot be brought back: give the "
-            f"{number}; preview_klaviyo counts them"
+            f"{'most deletes of a micro-batch' if batch else 'exact number of deletes'}; preview_klaviyo counts them"
         )
     if means is OnDelete.REMOVE and "list_id" not in call.given:
         yield "on_delete: remove needs list_id, the list to remove from; or give suppress, delete or ignore"
@@ -154,6 +170,8 @@ def _mirror(call: Call) -> Iterator[str]:
         if "max_removals" in call.given:
             yield "max_removals: needs list_mode=mirror; nothing is removed otherwise"
         return
+    if call.entry_point is EntryPoint.BATCH:
+        yield "list_mode: mirror is not possible in a stream, where no micro-batch is the whole list; use write_klaviyo"
     if call.template is None:
         return
     list_id = str(call.given.get("list_id", ""))
@@ -181,36 +199,28 @@ def _deletion(call: Call) -> Iterator[str]:
         yield f"confirm_deletion: template {name} deletes nothing; leave it out"
 
 
-_RULES = (_target, _home, _entry_point, _plain_http, _headers, _open_keys, _token, _rows, _changes, _mirror, _deletion)
+def _settings(call: Call) -> Iterator[str]:
+    """Settings without which the template sends nothing, and settings of other templates."""
+    own = {setting.name: setting for setting in call.template.settings} if call.template else {}
+    for name in call.given:
+        if name in own or name in BY_NAME:
+            continue
+        owners = sorted({one.name for one in templates() if name in {setting.name for setting in one.settings}})
+        some = ", ".join(owners[:3]) + (", ..." if len(owners) > 3 else "")
+        if call.mode is Mode.MANUAL:
+            yield f"{name}: belongs to templates ({some}); in manual mode write it into url, headers or body"
+        elif call.template is not None:
+            yield f"{name}: belongs to other templates ({some}), not to {call.template.name}; leave it out"
+    for name, setting in own.items():
+        if setting.required and call.template is not None and name not in call.given:
+            yield f"{name}: is required by template {call.template.name}: {setting.help}"
+
+
+_RULES = [_settings, _target, _home, _entry_point, _plain_http, _headers, _open_keys, _token, _rows, _changes]
+_RULES += [_mirror, _deletion]
 
 
 def contradictions(call: Call) -> Iterator[str]:
     """A complaint for each thing that the options must not say."""
     for rule in _RULES:
         yield from rule(call)
-
-
-# --- settings of templates ------------------------------------------------------------------------
-
-
-def missing_settings(template: Template, given: Iterable[str]) -> Iterator[str]:
-    """A complaint for each setting without which the template sends nothing."""
-    present = set(given)
-    for setting in template.settings:
-        if setting.required and setting.default is None and setting.name not in present:
-            yield f"{setting.name}: is required by template {template.name}: {setting.help}"
-
-
-def settings_of_others(
-    given: Iterable[str], template: Template | None, mode: Mode, catalog: Iterable[Template]
-) -> Iterator[str]:
-    """A complaint for each given setting that belongs to templates other than the chosen one."""
-    own = {setting.name for setting in template.settings} if template else set()
-    templates = list(catalog)
-    for name in given:
-        owners = sorted({one.name for one in templates if name in {setting.name for setting in one.settings}})
-        some = ", ".join(owners[:3]) + (", ..." if len(owners) > 3 else "")
-        if mode is Mode.MANUAL:
-            yield f"{name}: belongs to templates ({some}); in manual mode write it into url, headers or body"
-        elif template is not None and name not in own:
-            yield f"{name}: belongs to other templates ({some}), not to {template.name}; leave it out"

@@ -11,8 +11,6 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
 
 from spark_klaviyo.core.secrets import MASK, Credentials, Secret
@@ -141,77 +139,49 @@ _FINDERS: dict[str, Callable[[str], str]] = {"env": _from_environment, "file": _
 
 # --- the credentials of a call --------------------------------------------------------------------
 
-_REFERENCES = "env:NAME, file:PATH or secret:SCOPE/KEY"
-_MISSING = f"api_key: is required: set the environment variable {KEY_VARIABLE}, or give a reference ({_REFERENCES})"
+REFERENCES = "env:NAME, file:PATH or secret:SCOPE/KEY"
+_MISSING = f"api_key: is required: set the environment variable {KEY_VARIABLE}, or give a reference ({REFERENCES})"
 
 # Spark plans these in a process of its own, which a notebook's variables never reach.
 _PLANNERS = (EntryPoint.SOURCE, EntryPoint.STREAM)
 _PLANNED_ELSEWHERE = "; or bind the key of this process with register(spark, api_key=...)"
 
 
-class CredentialsKind(Enum):
-    """Which credentials a call needs."""
+def read_credentials(
+    given: Mapping[str, Secret | str], entry_point: EntryPoint, complaints: list[str], *, recorded: bool
+) -> Credentials:
+    """Resolve the given options, or the key of the environment where there is none; adds to `complaints`.
 
-    ANY = "any"
-    API_KEY = "api_key"  # v1 and v2 take it in the body
-    NONE = "none"
-
-
-@dataclass(frozen=True)
-class CredentialsNeed:
-    """Which credentials a call needs, and where its options were given."""
-
-    kind: CredentialsKind
-    entry_point: EntryPoint
-    # Whether Spark writes the options down.
-    recorded: bool
-
-
-def read_credentials(given: Mapping[str, Secret | str], need: CredentialsNeed, complaints: list[str]) -> Credentials:
-    """Resolve the given options, or the key of the environment where there is none; adds to `complaints`."""
-    if len(given) == 2:
-        complaints.append("access_token: is given besides api_key; give one of them")
-    found = {name: _resolve(name, value, need, complaints) for name, value in given.items()}
-    key, token = found.get("api_key"), found.get("access_token")
-    if need.kind is CredentialsKind.API_KEY and "access_token" in given:
-        complaints.append("access_token: the retired v1 and v2 calls take api_key only")
-    if not given and need.kind is not CredentialsKind.NONE:
-        key = _default_key(need, complaints)
-    return Credentials(key, token)
+    `recorded`: whether Spark writes the options down.
+    """
+    found: dict[str, Secret] = {}
+    if not given:
+        try:
+            found["api_key"] = read_secret("api_key", f"env:{KEY_VARIABLE}")
+        except OptionError:
+            if entry_point is not EntryPoint.PREVIEW:
+                complaints.append(_MISSING + (_PLANNED_ELSEWHERE if entry_point in _PLANNERS else ""))
+    for name, value in given.items():
+        try:
+            if isinstance(value, str) and not is_reference(value):
+                _refuse_where_seen(name, entry_point, recorded=recorded)
+            found[name] = read_secret(name, value.reveal() if isinstance(value, Secret) else value)
+        except OptionError as error:
+            complaints.extend(error.complaints)
+    return Credentials(found.get("api_key"), found.get("access_token"))
 
 
-def _default_key(need: CredentialsNeed, complaints: list[str]) -> Secret | None:
-    try:
-        return read_secret("api_key", f"env:{KEY_VARIABLE}")
-    except OptionError:
-        if need.entry_point is not EntryPoint.PREVIEW:
-            complaints.append(_MISSING + (_PLANNED_ELSEWHERE if need.entry_point in _PLANNERS else ""))
-        return None
-
-
-def _resolve(name: str, value: Secret | str, need: CredentialsNeed, complaints: list[str]) -> Secret | None:
-    if isinstance(value, str) and not is_reference(value):
-        refusal = _in_the_open(name, need)
-        if refusal:
-            complaints.append(refusal)
-            return None
-    try:
-        return read_secret(name, value.reveal() if isinstance(value, Secret) else value)
-    except OptionError as error:
-        complaints.extend(error.complaints)
-        return None
-
-
-def _in_the_open(name: str, need: CredentialsNeed) -> str:
-    """Why no literal key may be given here; empty where it may."""
-    if need.entry_point is EntryPoint.COMMAND:
-        return f"{name}: a process list shows arguments, so the command line takes references only: {_REFERENCES}"
-    if need.recorded or need.entry_point is EntryPoint.STREAM:
-        return (
-            f"{name}: Spark records these options in its event log and UI, and may have done so already: "
-            f"rotate this key; then give a reference ({_REFERENCES}), or bind the key with register(spark, {name}=...)"
+def _refuse_where_seen(name: str, entry_point: EntryPoint, *, recorded: bool) -> None:
+    """Refuse a literal key where others can read options."""
+    if entry_point is EntryPoint.COMMAND:
+        raise OptionError(
+            f"{name}: a process list shows arguments, so the command line takes references only: {REFERENCES}"
         )
-    return ""
+    if recorded or entry_point is EntryPoint.STREAM:
+        raise OptionError(
+            f"{name}: Spark records these options in its event log and UI, and may have done so already: "
+            f"rotate this key; then give a reference ({REFERENCES}), or bind the key with register(spark, {name}=...)"
+        )
 
 
 def sent_elsewhere(credentials: Credentials, address: str) -> str:

@@ -45,7 +45,7 @@ class SettingValues:
 
     def __init__(self, template: Template, options: Options) -> None:
         self.template, self.options = template, options
-        values = {one.name: options.settings.get(one.name, one.default) for one in template.settings}
+        values = {one.name: options.settings.get(one.name) for one in template.settings}
         self.given = {name: value for name, value in values.items() if value is not None}
         self.fixed = {name: value for name, value in self.given.items() if not value.startswith(COLUMN)}
         columns = {name: self.given[name].removeprefix(COLUMN) for name in self.given if name not in self.fixed}

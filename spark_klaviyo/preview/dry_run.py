@@ -1,4 +1,7 @@
-"""The first rows of a DataFrame, encoded and batched by the stages of a write; nothing is sent."""
+"""The first rows of a DataFrame, encoded and batched by the stages of a write, and what all of them would take.
+
+Nothing is sent; requests, bytes and minutes are estimated from the sample and the number of rows.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,17 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from spark_klaviyo.arrow.encoded import ENCODED
-from spark_klaviyo.batching.assembler import BatchAssembler
+from spark_klaviyo.batching.assembler import BatchAssembler, Batcher, key_length
 from spark_klaviyo.core.clock import Stop
-from spark_klaviyo.core.models import Batch, Rejection
+from spark_klaviyo.core.models import Batch, Quota, Rejection
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.runs.send_from_driver import arrow_batches
 from spark_klaviyo.runs.send_task import sent_columns
 from spark_klaviyo.runs.session import choose_worker_python
+from spark_klaviyo.task.lookups import MOST_VALUES
+from spark_klaviyo.templates.limits import L as LOOKUPS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -62,3 +67,36 @@ def dry_run(plan: WritePlan, encoded: pa.Table) -> DryRun:
     assembler = BatchAssembler(plan, report, Stop())
     batches = tuple(batch for batch in assembler.batches(iter(encoded.to_batches())) if batch is not None)
     return DryRun(batches, tuple(assembler.taken_rejections()), report.skipped, tuple(report.warnings))
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Rows that would be sent, their requests and bytes, and the least seconds that the quota allows."""
+
+    rows: int
+    requests: int
+    bytes: int
+    seconds: float
+
+
+def estimate(plan: WritePlan, sample: DryRun, sampled_rows: int, rows: int) -> Estimate:
+    """Estimate a write of `rows` rows from a dry run of the first ones; exact where these are all."""
+    if not sample.rows or not sampled_rows:
+        return Estimate(0, 0, 0, 0.0)
+    sent = round(rows * sample.rows / sampled_rows)
+    row_bytes = sample.record_bytes / sample.rows
+    batcher = Batcher(sample.batches[0].envelope, plan.limits, int, key_length(plan))
+    rows_per_request = max(1, min(plan.limits.max_rows, int(batcher.room // row_bytes)))
+    is_exact = sampled_rows == rows
+    requests = len(sample.batches) if is_exact else max(-(-sent // rows_per_request), sample.destinations)
+    size = round(sent * row_bytes) + requests * (plan.limits.max_bytes - batcher.room)
+    seconds = quota_seconds(plan.quota, requests)
+    if plan.template.sends_profile_ids:  # people are looked up first, and requests hold their ids
+        seconds = max(seconds, quota_seconds(LOOKUPS, -(-sent // MOST_VALUES)))
+    return Estimate(sent, requests, size, seconds)
+
+
+def quota_seconds(quota: Quota, requests: int) -> float:
+    """The least seconds for so many requests: each window lets its number pass, then the next one opens."""
+    waits = [(requests - 1) // allowed * seconds for allowed, seconds in quota.windows if requests and allowed]
+    return max(waits, default=0.0)

@@ -26,14 +26,11 @@ from spark_klaviyo.options.parse import read_options
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import columns_of
-from spark_klaviyo.preview.columns import mapped_columns
-from spark_klaviyo.preview.dry_run import SAMPLE_ROWS, DryRun, collect_sample, dry_run
-from spark_klaviyo.preview.estimate import Estimate, estimate
+from spark_klaviyo.preview.dry_run import SAMPLE_ROWS, DryRun, Estimate, collect_sample, dry_run, estimate
 from spark_klaviyo.preview.mirror_preview import preview_mirror
-from spark_klaviyo.preview.render_request import render_request
+from spark_klaviyo.preview.render import mapped_columns, render_request
 from spark_klaviyo.report.pages.preview import MirrorSets, Preview, PreviewRejection
 from spark_klaviyo.report.report import WriteStopped
-from spark_klaviyo.templates import find_template, templates
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -59,7 +56,7 @@ def preview_klaviyo(df: DataFrame, rows: int = 5, **options: object) -> Preview:
         OptionError: The options are wrong, as in a write.
         SchemaError: The DataFrame does not fit the endpoint, as in a write.
     """
-    return preview(df, read_options(options, EntryPoint.PREVIEW, templates(), find_template), rows)
+    return preview(df, read_options(options, EntryPoint.PREVIEW), rows)
 
 
 def preview(df: DataFrame, options: Options, rows: int = 5) -> Preview:

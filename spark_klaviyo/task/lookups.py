@@ -26,7 +26,7 @@ from spark_klaviyo.deliver.reads import NoDocument, Reader, ReadTarget, attribut
 from spark_klaviyo.http.documents import json_object
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.templates.model import L
+from spark_klaviyo.templates.limits import L
 
 IDENTIFIERS = ("email", "phone_number", "external_id")  # in order of preference
 PROFILES = ReadTarget.of("/api/profiles", L)

@@ -6,37 +6,14 @@ from difflib import get_close_matches
 
 from spark_klaviyo.core.choices import Api
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.templates import (
-    catalog,
-    consent,
-    coupons,
-    events,
-    legacy,
-    lists,
-    objects,
-    profiles,
-    push,
-    reviews,
-    stock,
-    tags,
-)
-from spark_klaviyo.templates.describe import describe, markdown_table
+from spark_klaviyo.templates import catalog, consent, coupons, events, legacy, objects, profiles, tags
+from spark_klaviyo.templates.describe import describe
 from spark_klaviyo.templates.model import Template
 from spark_klaviyo.templates.revisions import TESTED_REVISION, at_revision, warn_of
 
-__all__ = [
-    "CURRENT",
-    "LEGACY",
-    "TESTED_REVISION",
-    "at_revision",
-    "describe",
-    "find_template",
-    "markdown_table",
-    "templates",
-    "warn_of",
-]
+__all__ = ["CURRENT", "LEGACY", "TESTED_REVISION", "at_revision", "describe", "find_template", "templates", "warn_of"]
 
-_FAMILIES = (profiles, lists, consent, events, push, catalog, stock, coupons, objects, tags, reviews)
+_FAMILIES = (profiles, consent, events, catalog, coupons, objects, tags)
 CURRENT: dict[str, Template] = {template.name: template for family in _FAMILIES for template in family.TEMPLATES}
 LEGACY: dict[str, Template] = {template.name: template for template in legacy.TEMPLATES}
 

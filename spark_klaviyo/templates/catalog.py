@@ -1,4 +1,4 @@
-"""The catalog: items, their variants, categories, what belongs together, and who waits for something to return.
+"""The catalog: items, their variants, categories, what belongs together, who waits for something to return, reviews.
 
 Ids are compound, `$custom:::$default:::<external id>`; columns hold the part that is your own, or the whole.
 """
@@ -8,37 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
+from spark_klaviyo.core.choices import OnDelete
 from spark_klaviyo.core.models import Limits
-from spark_klaviyo.templates.model import (
-    KILOBYTE,
-    MAX_BODY,
-    ONE_ROW,
-    XL,
-    Family,
-    FieldForm,
-    FieldSpec,
-    Job,
-    JobErrors,
-    JsonPath,
-    L,
-    Setting,
-    Template,
-)
-from spark_klaviyo.templates.parts import (
-    CATALOG_ID,
-    MANY,
-    NOT_FOUND_IN_JOB,
-    attribute,
-    delete_of,
-    job_body,
-    resource_id,
-    update_of,
-)
+from spark_klaviyo.templates.limits import KILOBYTE, MAX_BODY, ONE_ROW, XL, L, M
+from spark_klaviyo.templates.model import MANY, FieldForm, FieldSpec, Job, JobErrors, JsonPath, Setting, Template
+from spark_klaviyo.templates.parts import attribute, create_of, delete_of, job_body, resource_id, update_of
+from spark_klaviyo.templates.profiles import EMAIL, EXTERNAL_ID, PERSON, PHONE, PROFILE_ID
 
 # --- fields ---------------------------------------------------------------------------------------
 
-_MINE = "your own id, or the compound one"
-_NEW_ID = attribute("external_id", required=True, help="your own id")
+CATALOG_ID = "$custom:::$default:::"  # spec: the only integration and catalog there are
+_OWN = "your own, or the compound one"
 _INTEGRATION = attribute("integration_type", choices=("$custom",))
 _TYPE = attribute("catalog_type", choices=("$default",))
 _PAGE = (
@@ -92,9 +72,8 @@ class _Kind:
     record: Mapping[str, object] = field(default_factory=dict)
 
 
-ITEM = _Kind(
-    "item", "items", (*_required(*_TEXTS), _PRICE, *_PAGE, _CATEGORIES), (*_TEXTS, _PRICE, *_PAGE, _CATEGORIES)
-)
+_MORE = (_PRICE, *_PAGE, _CATEGORIES)
+ITEM = _Kind("item", "items", (*_required(*_TEXTS), *_MORE), (*_TEXTS, *_MORE))
 _OF_VARIANT = (_TITLE, _DESCRIPTION, _SKU, _POLICY, _QUANTITY, _PRICE, _URL)
 VARIANT = _Kind(
     "variant",
@@ -105,34 +84,28 @@ VARIANT = _Kind(
 )
 _NAME = attribute("name")
 CATEGORY = _Kind("category", "categories", (*_required(_NAME), _ITEMS), (_NAME, _ITEMS))
+GONE_IN_JOB = r"with (the )?id .* does not exist"  # recorded: how a job says that what it deletes is gone already
 _NO_UPSERT = "No upsert: Klaviyo refuses to create what exists, and to change what does not."
 
 
 def _calls(kind: _Kind) -> Iterator[Template]:
     """spec: {create,update,delete}_catalog_{item,variant,category}."""
-    create = Template(
-        name=f"create_catalog_{kind.word}",
-        family=Family.CATALOG,
-        summary=f"Create a catalog {kind.word} a request.",
+    own, words = (f"{kind.word}_id",), f"a catalog {kind.word} a request."
+    new_id = attribute("external_id", required=True, help="your own id", other_names=own)
+    create = create_of(
+        f"catalog-{kind.word}",
+        f"Create {words}",
+        L,
+        "catalogs:write",
+        *(new_id, _INTEGRATION, _TYPE, *kind.created),
         path=f"/api/catalog-{kind.plural}",
         record={"type": f"catalog-{kind.word}", **kind.record},
-        fields=(replace(_NEW_ID, other_names=(f"{kind.word}_id",)), _INTEGRATION, _TYPE, *kind.created),
         key=("external_id",),
-        quota=L,
-        idempotent=False,
-        scopes=("catalogs:write",),
         notes=(_NO_UPSERT,),
     )
-    update = update_of(
-        create,
-        f"update_catalog_{kind.word}",
-        f"Update a catalog {kind.word} a request.",
-        resource_id(_MINE, "external_id", f"{kind.word}_id", prefix=CATALOG_ID),
-        *kind.updated,
-        record={"type": f"catalog-{kind.word}"},
-    )
-    yield from (create, update)
-    yield delete_of(update, f"delete_catalog_{kind.word}", f"Delete a catalog {kind.word} a request.")
+    by_id = resource_id("your own id, or the compound one", "external_id", *own, prefix=CATALOG_ID)
+    update = update_of(create, f"Update {words}", by_id, *kind.updated, record={"type": f"catalog-{kind.word}"})
+    yield from (create, update, delete_of(update, f"Delete {words}"))
 
 
 def _in_bulk(kind: _Kind, single: Template) -> Template:
@@ -151,8 +124,9 @@ def _in_bulk(kind: _Kind, single: Template) -> Template:
         path_fields=(),
         body=job_body(f"catalog-{kind.word}-bulk-{verb}-job", kind.plural),
         limits=Limits(100, MAX_BODY),
-        job=Job(path, tier, JobErrors.INLINE, ("catalogs:read",), NOT_FOUND_IN_JOB if single.deletes else ""),
+        job=Job(path, tier, JobErrors.INLINE, ("catalogs:read",), GONE_IN_JOB if single.deletes else ""),
         already_satisfied=(),
+        delete_templates={OnDelete.DELETE: f"bulk_delete_catalog_{kind.plural}"},
         notes=(*(() if single.deletes else (_NO_UPSERT, waits)), "At most 500 jobs of a kind at a time."),
     )
 
@@ -160,52 +134,113 @@ def _in_bulk(kind: _Kind, single: Template) -> Template:
 # --- what belongs together ------------------------------------------------------------------------
 
 
-def _links(name: str, summary: str, method: str, near: _Kind, far: _Kind) -> Template:
-    """spec: the relationships between a category and its items; 409 where one of several links exists already."""
-    setting = Setting(
-        f"{near.word}_id",
-        f"id of the {near.word}: your own, or the compound one",
-        required=True,
-        per_row=True,
-        prefix=CATALOG_ID,
-    )
-    whole = method == "PATCH"  # the request is the whole set, so that a row must hold all of it
-    each = resource_id("your own id", "external_id", f"{far.word}_id", prefix=CATALOG_ID)
-    meaning = f"all its {far.plural}: an array of your own ids; an empty one leaves none"
-    every = replace(_ids(far.plural, far.word, meaning, ("data",)), required=True)
-    return Template(
-        name=name,
-        family=Family.CATALOG,
-        summary=summary,
-        method=method,
+def _links(near: _Kind, far: _Kind, put: str, say: str, take: str) -> tuple[Template, Template, Template]:
+    """spec: the relationships between a category and its items; `put`, `say` and `take` are the summaries."""
+    own = f"id of the {near.word}: {_OWN}"
+    add = Template(
+        name=f"add_{far.plural}_to_catalog_{near.word}",
+        summary=put,
         path=f"/api/catalog-{near.plural}/{{{near.word}_id}}/relationships/{far.plural}",
-        body="{row}" if whole else MANY,
-        record={} if whole else {"type": f"catalog-{far.word}"},
-        fields=(every,) if whole else (each,),
-        key=() if whole else ("id",),
+        body=MANY,
+        record={"type": f"catalog-{far.word}"},
+        fields=(resource_id("your own id", "external_id", f"{far.word}_id", prefix=CATALOG_ID),),
+        key=("id",),
         keep_empty=(),
-        limits=ONE_ROW if whole else Limits(100, MAX_BODY),
+        limits=Limits(100, MAX_BODY),
         quota=L,
-        already_satisfied=((409, "conflict"),) if method == "POST" else (),
+        already_satisfied=((409, "conflict"),),  # where one of several links exists already
         scopes=("catalogs:write",),
-        settings=(setting,),
-        notes=("A row is the whole set: what it does not name is unlinked.",) if whole else (),
+        settings=(Setting(f"{near.word}_id", own, required=True, per_row=True, prefix=CATALOG_ID),),
     )
+    remove = replace(add, name=f"remove_{far.plural}_from_catalog_{near.word}", summary=take, method="DELETE")
+    meaning = f"all its {far.plural}: an array of your own ids; an empty one leaves none"
+    update = replace(
+        add,
+        name=f"update_{far.plural}_for_catalog_{near.word}",
+        summary=say,
+        method="PATCH",
+        body="{row}",
+        record={},
+        fields=(replace(_ids(far.plural, far.word, meaning, ("data",)), required=True),),
+        key=(),
+        limits=ONE_ROW,
+        already_satisfied=(),
+        notes=("A row is the whole set: what it does not name is unlinked.",),
+    )
+    return add, update, replace(remove, already_satisfied=())
 
 
-LINKS = (
-    _links("add_items_to_catalog_category", "Put items into a category.", "POST", CATEGORY, ITEM),
-    _links("update_items_for_catalog_category", "Say which items a category holds.", "PATCH", CATEGORY, ITEM),
-    _links("remove_items_from_catalog_category", "Take items out of a category.", "DELETE", CATEGORY, ITEM),
-    _links("add_categories_to_catalog_item", "Put an item into categories.", "POST", ITEM, CATEGORY),
-    _links("update_categories_for_catalog_item", "Say which categories an item is in.", "PATCH", ITEM, CATEGORY),
-    _links("remove_categories_from_catalog_item", "Take an item out of categories.", "DELETE", ITEM, CATEGORY),
+_OF_CATEGORY = ("Put items into a category.", "Say which items a category holds.", "Take items out of a category.")
+_OF_ITEM = ("Put an item into categories.", "Say which categories an item is in.", "Take an item out of categories.")
+LINKS = (*_links(CATEGORY, ITEM, *_OF_CATEGORY), *_links(ITEM, CATEGORY, *_OF_ITEM))
+
+# --- back in stock: people who are told when a variant can be bought again ------------------------
+
+_CHANNELS = ("EMAIL", "SMS", "PUSH", "WHATSAPP")
+_PEOPLE = tuple(
+    replace(known, name=f"profile.{known.name}", json_path=(*PERSON, *known.json_path), other_names=(known.name,))
+    for known in (PROFILE_ID, EMAIL, PHONE, EXTERNAL_ID)
+)
+BACK_IN_STOCK = Template(
+    name="create_back_in_stock_subscription",
+    summary="Tell people when a variant is back in stock, one a request.",
+    path="/api/back-in-stock-subscriptions",
+    record={
+        "type": "back-in-stock-subscription",
+        "attributes": {"channels": "{channels}", "profile": {"data": {"type": "profile"}}},
+        "relationships": {"variant": {"data": {"type": "catalog-variant", "id": "{variant_id}"}}},
+    },
+    fields=(
+        attribute("channels", FieldForm.TEXTS, required=True, choices=_CHANNELS, help="array of channels"),
+        *_PEOPLE,
+        FieldSpec(
+            "variant",
+            ("relationships", "variant", "data", "id"),
+            required=True,
+            other_names=("variant_id", "variant_external_id"),
+            prefix=CATALOG_ID,
+            help="your own id of the variant, or the compound one",
+        ),
+    ),
+    identifiers=tuple(known.name for known in _PEOPLE),
+    key=tuple(known.name for known in _PEOPLE),
+    key_with=("variant",),
+    keep_empty=((*PERSON, "attributes"),),
+    quota=XL,
+    confirmed_by_reply=False,
+    scopes=("catalogs:write", "profiles:write"),
+    settings=(
+        Setting(
+            "channels", "how people are told, comma-separated", choices=_CHANNELS, per_row=True, takes_several=True
+        ),
+        Setting("variant_id", f"id of the variant: {_OWN}", per_row=True, prefix=CATALOG_ID),
+    ),
+    notes=("The variant must exist: Klaviyo refuses others as variant_not_found.",),
 )
 
-_KINDS = (ITEM, VARIANT, CATEGORY)
+# --- reviews: Klaviyo's server API creates none ---------------------------------------------------
 
-TEMPLATES = (
-    *(_in_bulk(kind, single) for kind in _KINDS for single in _calls(kind)),
-    *(single for kind in _KINDS for single in _calls(kind)),
-    *LINKS,
+_STATUSES = ("featured", "pending", "published", "rejected", "unpublished")
+_REASONS = ("fake", "false_or_misleading", "other", "private_information", "profanity_or_inappropriate", "unrelated")
+_REASON = ("attributes", "status", "rejection_reason")
+REVIEW = Template(
+    name="update_review",
+    summary="Publish, feature, unpublish or reject reviews.",
+    method="PATCH",
+    path="/api/reviews/{id}",
+    record={"type": "review"},
+    fields=(
+        resource_id("id of the review", "review_id"),
+        FieldSpec("status", (*_REASON[:-1], "value"), required=True, choices=_STATUSES),
+        FieldSpec("rejection_reason", (*_REASON, "reason"), choices=_REASONS, help="of a rejected review"),
+        FieldSpec("status_explanation", (*_REASON, "status_explanation"), help="of the reason other"),
+    ),
+    key=("id",),
+    quota=M,
+    path_fields=("id",),
+    scopes=("reviews:write",),
 )
+
+_SINGLE = [(kind, single) for kind in (ITEM, VARIANT, CATEGORY) for single in _calls(kind)]
+_BULK = [_in_bulk(kind, single) for kind, single in _SINGLE]
+TEMPLATES = (*_BULK, *(single for _, single in _SINGLE), *LINKS, BACK_IN_STOCK, REVIEW)

@@ -1,26 +1,15 @@
-"""Consent: subscribing, unsubscribing, suppressing and lifting suppressions. Never inferred from an identifier."""
+"""How people may be reached: consent, which is never inferred from an identifier, suppressions, and push tokens."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from spark_klaviyo.core.models import Limits
-from spark_klaviyo.templates.model import (
-    MAX_BODY,
-    Caution,
-    Channel,
-    Consent,
-    Family,
-    FieldForm,
-    FieldSpec,
-    Job,
-    JobErrors,
-    L,
-    Setting,
-    Template,
-)
-from spark_klaviyo.templates.parts import attribute, job_body, linked
-from spark_klaviyo.templates.profiles import EMAIL, PHONE, PROFILE_ID
+from spark_klaviyo.templates.events import IDENTIFIERS, PROFILE_OF_ONE
+from spark_klaviyo.templates.limits import KILOBYTE, MAX_BODY, L, S
+from spark_klaviyo.templates.model import Caution, Channel, Consent, FieldForm, FieldSpec, Job, Setting, Template
+from spark_klaviyo.templates.parts import NOT_FOUND, attribute, job_body, linked
+from spark_klaviyo.templates.profiles import DELETES, EMAIL, LIST, PERSON, PHONE, PROFILE_ID
 
 _AT = ("attributes", "subscriptions")
 _PUSH = (*_AT, "push", "tokens", "[]")
@@ -57,76 +46,53 @@ _PUSH_TOKEN = (
     FieldSpec("push_enablement_status", (*_PUSH, "enablement_status"), choices=ENABLEMENT),
     FieldSpec("push_background", (*_PUSH, "background"), choices=BACKGROUND),
 )
-_LIST = Setting("list_id", "id of the list", per_row=True, lookup_kind="list")
 
 
 def _setting_of_channels(channels: tuple[Channel, ...]) -> Setting:
-    names = tuple(channel.name for channel in channels)
-    meaning = "what the consent is about, comma-separated"
+    names, meaning = tuple(channel.name for channel in channels), "what the consent is about, comma-separated"
     return Setting("channels", meaning, choices=names, per_row=True, takes_several=True)
 
 
+_AGE, _PAST = "where SMS consent asks for an age", "only with historical_import"
+_BEFORE = "consent was given before: no opt-in message is sent, and consented_at is required"
+_UNSEEN = "without list_id and historical_import=true Klaviyo creates no new person, and says nothing of it"
+_ANY_OF = ("id", "email", "phone_number")
 SUBSCRIBE = Template(
     name="bulk_subscribe_profiles",
-    family=Family.CONSENT,
     summary="Record consent: subscribe people to channels, with or without a list.",
     path="/api/profile-subscription-bulk-create-jobs",
-    body={
-        "data": {
-            "type": "profile-subscription-bulk-create-job",
-            "attributes": {
-                "custom_source?": "{custom_source}",
-                "historical_import?": "{historical_import}",
-                "profiles": {"data": "{rows}"},
-            },
-            "relationships?": linked("list", "list", "list_id"),
-        }
-    },
+    body=job_body(
+        "profile-subscription-bulk-create-job",
+        "profiles",
+        linked("list", "list_id"),
+        **{"custom_source?": "{custom_source}", "historical_import?": "{historical_import}"},
+    ),
     record={"type": "profile"},
     fields=(
         PROFILE_ID,
         EMAIL,
         PHONE,
-        attribute(
-            "age_gated_date_of_birth",
-            FieldForm.DATE,
-            other_names=("date_of_birth",),
-            help="where SMS consent asks for an age",
-        ),
+        attribute("age_gated_date_of_birth", FieldForm.DATE, other_names=("date_of_birth",), help=_AGE),
         _FIELD_OF_CHANNELS,
-        FieldSpec(
-            "consented_at",
-            (*_AT, "consented_at"),
-            FieldForm.DATETIME,
-            latest_days=0,
-            help="only with historical_import",
-        ),
+        FieldSpec("consented_at", (*_AT, "consented_at"), FieldForm.DATETIME, latest_days=0, help=_PAST),
         *_PUSH_TOKEN,
     ),
-    identifiers=("id", "email", "phone_number"),
-    key=("id", "email", "phone_number"),
+    identifiers=_ANY_OF,
+    key=_ANY_OF,
     keep_empty=(("attributes",), _AT),
     limits=Limits(1_000, MAX_BODY),
     quota=L,
     confirmed_by_reply=False,
+    delete_templates=DELETES,
     scopes=("lists:write", "profiles:write", "subscriptions:write"),
     consent=Consent("SUBSCRIBED", CHANNELS),
     settings=(
         _setting_of_channels(CHANNELS),
-        replace(_LIST, help="id of the list people are added to; its opt-in setting applies"),
-        Setting(
-            "historical_import",
-            "consent was given before: no opt-in message is sent, and consented_at is required",
-            choices=("true", "false"),
-        ),
+        replace(LIST, required=False, help="id of the list people are added to; its opt-in setting applies"),
+        Setting("historical_import", _BEFORE, choices=("true", "false")),
         Setting("custom_source", "text that is kept with the consent"),
     ),
-    cautions=(
-        Caution(
-            ("list_id", "historical_import"),
-            "without list_id and historical_import=true Klaviyo creates no new person, and says nothing of it",
-        ),
-    ),
+    cautions=(Caution(("list_id", "historical_import"), _UNSEEN),),
     notes=(
         "Double opt-in of list or account applies unless historical_import=true; a resend may repeat its message.",
         "Removes suppressions by unsubscribing, by spam report and by hand.",
@@ -140,7 +106,7 @@ UNSUBSCRIBE = replace(
     name="bulk_unsubscribe_profiles",
     summary="Withdraw consent: unsubscribe people from channels.",
     path="/api/profile-subscription-bulk-delete-jobs",
-    body=job_body("profile-subscription-bulk-delete-job", "profiles", linked("list", "list", "list_id")),
+    body=job_body("profile-subscription-bulk-delete-job", "profiles", linked("list", "list_id")),
     fields=(EMAIL, PHONE, _FIELD_OF_CHANNELS, *_PUSH_TOKEN),
     identifiers=("email", "phone_number"),
     key=("email", "phone_number"),
@@ -149,7 +115,8 @@ UNSUBSCRIBE = replace(
     settings=(
         _setting_of_channels(_WITHDRAWN),
         replace(
-            _LIST,
+            LIST,
+            required=False,
             help="id of the list to unsubscribe from; without one, from everything",
             harm_if_empty="without a list the person would be unsubscribed from everything",
         ),
@@ -167,7 +134,6 @@ UNSUBSCRIBE = replace(
 _SUPPRESS = "profile-suppression-bulk-create-job"
 SUPPRESS = Template(
     name="bulk_suppress_profiles",
-    family=Family.CONSENT,
     summary="Stop all email marketing to people, whatever their consent.",
     path=f"/api/{_SUPPRESS}s",
     body=job_body(_SUPPRESS, "profiles"),
@@ -177,28 +143,76 @@ SUPPRESS = Template(
     key=("email",),
     limits=Limits(100, MAX_BODY),
     quota=L,
-    job=Job(f"/api/{_SUPPRESS}s", L, JobErrors.NONE, ("subscriptions:read",)),
+    job=Job(f"/api/{_SUPPRESS}s", L, scopes=("subscriptions:read",)),
+    delete_templates=DELETES,
     scopes=("profiles:write", "subscriptions:write"),
     notes=("Somebody unknown is created, then suppressed. The job's counts are no evidence of single rows.",),
 )
 _UNSUPPRESS = "profile-suppression-bulk-delete-job"
+_AGAIN = "true: these people are to get email marketing again"
 UNSUPPRESS = replace(
     SUPPRESS,
     name="bulk_unsuppress_profiles",
     summary="Lift suppressions that were set by hand, so that these people get email again.",
     path=f"/api/{_UNSUPPRESS}s",
     body=job_body(_UNSUPPRESS, "profiles"),
-    job=Job(f"/api/{_UNSUPPRESS}s", L, JobErrors.NONE, ("subscriptions:read",)),
+    job=Job(f"/api/{_UNSUPPRESS}s", L, scopes=("subscriptions:read",)),
     scopes=("subscriptions:write",),
-    settings=(
-        Setting(
-            "confirm_unsuppress",
-            "true: these people are to get email marketing again",
-            required=True,
-            choices=("true",),
-        ),
-    ),
+    settings=(Setting("confirm_unsuppress", _AGAIN, required=True, choices=("true",)),),
     notes=("Lifts only what was suppressed by hand; unsubscribed, bounced and invalid addresses stay as they are.",),
 )
 
-TEMPLATES = (SUBSCRIBE, UNSUBSCRIBE, SUPPRESS, UNSUPPRESS)
+# --- push tokens: one a request; bulk_subscribe_profiles with the channel push takes many ----------
+
+# spec: DeviceMetadata
+_SDKS = ("android", "flutter", "flutter_community", "react_native", "swift")
+_OF_DEVICE = ("device_id", "sdk_version", "device_model", "os_version", "manufacturer")
+_OF_APP = ("app_name", "app_version", "app_build", "app_id")
+_DEVICE = (
+    attribute("device_metadata.klaviyo_sdk", choices=_SDKS),
+    attribute("device_metadata.os_name", choices=("android", "ios", "ipados", "macos", "tvos")),
+    attribute("device_metadata.environment", choices=("debug", "release")),
+    *(attribute(f"device_metadata.{name}") for name in (*_OF_DEVICE, *_OF_APP)),
+)
+_ANONYMOUS = "profile.anonymous_id"  # a token needs a person
+CREATE_TOKEN = Template(
+    name="create_push_token",
+    summary="Store push tokens of people's devices, one a request.",
+    path="/api/push-tokens",
+    record={"type": "push-token", "attributes": {"profile": {"data": {"type": "profile"}}}},
+    fields=(
+        attribute("token", required=True, other_names=("push_token",), help="device token of APNs or FCM"),
+        attribute("platform", required=True, choices=PLATFORMS),
+        attribute("vendor", required=True, choices=VENDORS),
+        attribute("enablement_status", choices=ENABLEMENT),
+        attribute("background", choices=BACKGROUND),
+        *_DEVICE,
+        *(known for known in PROFILE_OF_ONE if known.name != _ANONYMOUS),
+    ),
+    identifiers=tuple(name for name in IDENTIFIERS if name != _ANONYMOUS),
+    key=("token",),
+    keep_empty=((*PERSON, "attributes"),),
+    limits=Limits(1, 100 * KILOBYTE),
+    quota=L,
+    confirmed_by_reply=False,
+    scopes=("profiles:write", "push-tokens:write"),
+    notes=("An account without push refuses every call (403). Attributes of the profile are updated too.",),
+)
+DELETE_TOKEN = Template(
+    name="delete_push_token",
+    summary="Delete push tokens.",
+    method="DELETE",
+    path="/api/push-tokens/{id}",
+    body=None,
+    record={"type": "push-token"},
+    fields=(FieldSpec("token", ("id",), required=True, other_names=("id", "push_token"), help="the token itself"),),
+    key=("token",),
+    keep_empty=(),
+    quota=S,
+    path_fields=("id",),
+    deletes=True,
+    already_satisfied=NOT_FOUND,
+    scopes=("push-tokens:write",),
+)
+
+TEMPLATES = (SUBSCRIBE, UNSUBSCRIBE, SUPPRESS, UNSUPPRESS, CREATE_TOKEN, DELETE_TOKEN)

@@ -5,22 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from spark_klaviyo.core.models import Limits
-from spark_klaviyo.templates.model import (
-    MAX_BODY,
-    ONE_RECORD,
-    ONE_ROW,
-    XL,
-    Family,
-    FieldForm,
-    FieldSpec,
-    Job,
-    JobErrors,
-    L,
-    S,
-    Setting,
-    Template,
-)
-from spark_klaviyo.templates.parts import attribute, delete_of, job_body, linked, resource_id, update_of
+from spark_klaviyo.templates.limits import MAX_BODY, ONE_ROW, XL, L, S
+from spark_klaviyo.templates.model import ONE_RECORD, FieldForm, FieldSpec, Job, JobErrors, Setting, Template
+from spark_klaviyo.templates.parts import attribute, create_of, delete_of, job_body, linked, resource_id, update_of
 
 # recorded refusal: `'external_id' must match regex '^[0-9_A-z]+$'`; A-z holds the signs between Z and a as well
 COUPON_ID = "[0-9_A-z]+"
@@ -39,11 +26,10 @@ _COUPON = FieldSpec(
 _CODES = "/api/coupon-code-bulk-create-jobs"
 BULK = Template(
     name="bulk_create_coupon_codes",
-    family=Family.COUPONS,
     summary="Add codes to coupons.",
     path=_CODES,
     body=job_body("coupon-code-bulk-create-job", "coupon-codes"),
-    record={"type": "coupon-code", "relationships": linked("coupon", "coupon", "coupon_id")},
+    record={"type": "coupon-code", "relationships": linked("coupon", "coupon_id")},
     fields=(
         attribute("unique_code", required=True, other_names=("code", "coupon_code"), help="the code itself"),
         _EXPIRES,
@@ -73,7 +59,6 @@ CREATE_CODE = replace(
 _STATUSES = ("ASSIGNED_TO_PROFILE", "DELETING", "PROCESSING", "UNASSIGNED", "USED", "VERSION_NOT_ACTIVE")
 UPDATE_CODE = update_of(
     CREATE_CODE,
-    "update_coupon_code",
     "Change the status or the end of coupon codes.",
     resource_id("<coupon>-<code>", "coupon_code_id"),  # spec: made of the coupon's id and the code
     attribute("status", choices=_STATUSES),
@@ -82,24 +67,16 @@ UPDATE_CODE = update_of(
     key_with=(),
     settings=(),
 )
-DELETE_CODE = delete_of(
-    UPDATE_CODE,
-    "delete_coupon_code",
-    "Delete coupon codes that nobody was given.",
-    "Klaviyo keeps a code that was assigned to a profile.",
-)
+_ASSIGNED = "Klaviyo keeps a code that was assigned to a profile."
+DELETE_CODE = delete_of(UPDATE_CODE, "Delete coupon codes that nobody was given.", _ASSIGNED)
 
 # --- coupons --------------------------------------------------------------------------------------
 
 _ASSIGN, _BOTH = "assigner_configuration", ("ALWAYS_ASSIGN", "NEVER_ASSIGN")
+_LOW, _LEFT = "low_balance_threshold", "codes left when a warning is sent, 100 at least"
 _ABOUT = (
     attribute("description"),
-    attribute(
-        "monitor_configuration.low_balance_threshold",
-        FieldForm.INTEGER,
-        other_names=("low_balance_threshold",),
-        help="codes left when a warning is sent, 100 at least",
-    ),
+    attribute(f"monitor_configuration.{_LOW}", FieldForm.INTEGER, other_names=(_LOW,), help=_LEFT),
     # official SDK 25.0.0: the words that its model takes, which requires both fields
     *(
         attribute(f"{_ASSIGN}.{name}", choices=choices, since="2026-10-15", requires=(f"{_ASSIGN}.{other}",), help=text)
@@ -109,41 +86,23 @@ _ABOUT = (
         )
     ),
 )
-CREATE = Template(
-    name="create_coupon",
-    family=Family.COUPONS,
-    summary="Create coupons.",
-    path="/api/coupons",
-    record={"type": "coupon"},
-    fields=(
-        attribute(
-            "external_id",
-            required=True,
-            pattern=COUPON_ID,
-            other_names=("id", "coupon_id"),
-            help="letters, digits and _ (no hyphen)",
-        ),
-        *_ABOUT,
-    ),
+_LETTERS = "letters, digits and _ (no hyphen)"
+CREATE = create_of(
+    "coupon",
+    "Create coupons.",
+    S,
+    "coupons:write",
+    attribute("external_id", required=True, pattern=COUPON_ID, other_names=("id", "coupon_id"), help=_LETTERS),
+    *_ABOUT,
     key=("external_id",),
-    quota=S,
-    idempotent=False,
-    scopes=("coupons:write",),
 )
 UPDATE = update_of(
     CREATE,
-    "update_coupon",
     "Change coupons.",
     resource_id("id of the coupon", "external_id", "coupon_id", pattern=COUPON_ID),
     *_ABOUT,
 )
 
-TEMPLATES = (
-    BULK,
-    CREATE_CODE,
-    UPDATE_CODE,
-    DELETE_CODE,
-    CREATE,
-    UPDATE,
-    delete_of(UPDATE, "delete_coupon", "Delete coupons."),
-)
+DELETE = delete_of(UPDATE, "Delete coupons.")
+
+TEMPLATES = (BULK, CREATE_CODE, UPDATE_CODE, DELETE_CODE, CREATE, UPDATE, DELETE)

@@ -1,34 +1,16 @@
-"""Each template in words, from the same data that the planner reads: for `templates NAME` and for the README."""
+"""Each template in words, from the same data that the planner reads, for `templates NAME`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from spark_klaviyo.templates.model import MAX_BODY, Caution, FieldSpec, Setting, Template
+from spark_klaviyo.templates.limits import MAX_BODY
+from spark_klaviyo.templates.model import Caution, FieldSpec, Setting, Template
 
 
 def describe(template: Template) -> str:
     """All there is to know of a template: settings, columns with types, limits, outcome, resending, scopes."""
     return "\n".join(_lines(template)) + "\n"
-
-
-def markdown_table(templates: Iterable[Template]) -> str:
-    """The README's table, a row a template."""
-    head = "| template | writes | a request | limits | a row is | resend | scopes |\n|---|---|---|---|---|---|---|\n"
-    return head + "".join(_row(template) for template in templates)
-
-
-def _row(template: Template) -> str:
-    cells = (
-        f"`{template.name}`" + (f" (api={template.api})" if template.is_retired else ""),
-        template.summary,
-        size_of(template),
-        quota_of(template),
-        "delivered (job)" if template.job else str(template.confirmation),
-        "harmless" if template.idempotent else "in doubt",
-        ", ".join(template.scopes) or "–",
-    )
-    return "| " + " | ".join(cells) + " |\n"
 
 
 def size_of(template: Template) -> str:
@@ -76,25 +58,31 @@ def _block(title: str, lines: list[tuple[str, str]]) -> Iterator[str]:
 
 
 def _setting(setting: Setting) -> tuple[str, str]:
-    words = [setting.help, "required" if setting.required else ""]
-    words.append(f"one of {', '.join(setting.choices)}" if setting.choices else "")
-    words.append("column:NAME takes it from each row" if setting.per_row else "")
-    words.append("a row without a value is refused" if setting.harm_if_empty else "")
-    words.append("name:TEXT looks it up" if setting.lookup_kind else "")
+    words = [
+        setting.help,
+        "required" if setting.required else "",
+        f"one of {', '.join(setting.choices)}" if setting.choices else "",
+        "column:NAME takes it from each row" if setting.per_row else "",
+        "a row without a value is refused" if setting.harm_if_empty else "",
+        "name:TEXT looks it up" if setting.lookup_kind else "",
+    ]
     return setting.name, "; ".join(filter(None, words))
 
 
 def _column(known: FieldSpec, template: Template) -> tuple[str, str]:
-    words = [known.form.text, "required" if known.required else ""]
-    words.append("identifier" if known.name in template.identifiers else "")
-    words.append(f"one of {', '.join(known.choices)}" if known.choices else "")
-    words.append(f"at most {known.max_length} characters" if known.max_length else "")
-    words.append(f"at most {_bytes(known.max_bytes)}" if known.max_bytes else "")
-    words.append(f"matches {known.pattern}" if known.pattern else "")
-    words.append(f"from revision {known.since} on" if known.since else "")
-    words.append(f"needs {', '.join(known.requires)}" if known.requires else "")
-    words.append(f"also {', '.join(known.other_names)}" if known.other_names else "")
-    words.append(known.help)
+    words = [
+        known.form.text,
+        "required" if known.required else "",
+        "identifier" if known.name in template.identifiers else "",
+        f"one of {', '.join(known.choices)}" if known.choices else "",
+        f"at most {known.max_length} characters" if known.max_length else "",
+        f"at most {_bytes(known.max_bytes)}" if known.max_bytes else "",
+        f"matches {known.pattern}" if known.pattern else "",
+        f"from revision {known.since} on" if known.since else "",
+        f"needs {', '.join(known.requires)}" if known.requires else "",
+        f"also {', '.join(known.other_names)}" if known.other_names else "",
+        known.help,
+    ]
     return known.name, "; ".join(filter(None, words))
 
 
@@ -109,9 +97,9 @@ def _loose(template: Template) -> str:
 
 def _resend(template: Template) -> str:
     if template.idempotent and any("patch_properties.append" in known.name for known in template.fields):
-        return "is harmless, unless rows add to arrays (patch_properties.append), as any of record_column may"
+        return "is idempotent, unless rows add to arrays (patch_properties.append), as any of record_column may"
     if template.idempotent:
-        return "is harmless"
+        return "is idempotent"
     return "could do it twice: rows whose answer was lost are rejected as in_doubt, unless resend=always"
 
 

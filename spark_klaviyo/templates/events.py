@@ -5,36 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 from spark_klaviyo.core.models import Limits
-from spark_klaviyo.templates.model import (
-    KILOBYTE,
-    MAX_BODY,
-    ONE_RECORD,
-    XL,
-    BodyLayout,
-    Caution,
-    Family,
-    FieldForm,
-    FieldSpec,
-    M,
-    RecordLimits,
-    Setting,
-    Template,
-)
-from spark_klaviyo.templates.parts import MAX_DEPTH, MAX_ITEMS, attribute, inside
+from spark_klaviyo.templates.limits import KILOBYTE, MAX_BODY, MAX_DEPTH, MAX_ITEMS, ONE_ROW, XL, M
+from spark_klaviyo.templates.model import BodyLayout, Caution, FieldForm, FieldSpec, RecordLimits, Setting, Template
+from spark_klaviyo.templates.parts import attribute, inside
 from spark_klaviyo.templates.profiles import ATTRIBUTES, EXCHANGE_ID, PATCH, PERSON, PROFILE_ID
 
 _NAMES = ("email", "phone_number", "external_id", "anonymous_id", "_kx")
 IDENTIFIERS = ("profile.id", *(f"profile.{name}" for name in _NAMES))
 _PROPERTIES = (*PERSON, "attributes", "properties")
+_VISITOR = attribute("anonymous_id", help="id of a visitor nobody knows yet")
 # Identifiers of the person are found by their plain names, other attributes by `profile.` only.
 PROFILE = (
     FieldSpec("profile.id", (*PERSON, "id"), other_names=PROFILE_ID.other_names, help=PROFILE_ID.help),
-    *inside(
-        (*ATTRIBUTES, attribute("anonymous_id", help="id of a visitor nobody knows yet"), EXCHANGE_ID),
-        "profile",
-        PERSON,
-        _NAMES,
-    ),
+    *inside((*ATTRIBUTES, _VISITOR, EXCHANGE_ID), "profile", PERSON, _NAMES),
     FieldSpec("profile.properties", _PROPERTIES, FieldForm.OBJECT, help="the person's, not the event's"),
     *inside(PATCH, "profile", PERSON),
 )
@@ -78,7 +61,6 @@ _NOTES = (
 _IN_BULK = ("attributes", "events", "data", "[]")
 BULK = Template(
     name="bulk_create_events",
-    family=Family.EVENTS,
     summary="Record events, up to 1,000 in a request, grouped by profile.",
     path="/api/event-bulk-create-jobs",
     body={"data": {"type": "event-bulk-create-job", "attributes": {"events-bulk-create": {"data": "{rows}"}}}},
@@ -102,8 +84,6 @@ BULK = Template(
     scopes=("events:write",),
     layout=BodyLayout.EVENT_GROUPS,
     unique_id_field="unique_id",
-    # spec: a repeat of (profile, metric, unique_id) fails the request, in one body; across requests nothing is known
-    idempotent=True,
     settings=(
         Setting("metric", "name of the metric, or column:NAME", per_row=True),
         Setting("service", "service that the metric belongs to; Klaviyo's default is api"),
@@ -122,7 +102,7 @@ ONE_BY_ONE = replace(
     name="create_event",
     summary="Record events one by one; Klaviyo keeps the first of equal ones.",
     path="/api/events",
-    body=ONE_RECORD,
+    body={"data": "{row}"},
     record={
         "type": "event",
         "attributes": {"backfill?": "{backfill}", "metric": _METRIC, "profile": {"data": {"type": "profile"}}},
@@ -130,7 +110,7 @@ ONE_BY_ONE = replace(
     fields=(*PROFILE_OF_ONE, *_EVENT),
     properties_path=("attributes", "properties"),
     keep_empty=((*PERSON, "attributes"), ("attributes", "properties")),
-    limits=Limits(1, MAX_BODY),
+    limits=ONE_ROW,
     quota=XL,
     layout=BodyLayout.SEQUENCE,
     notes=_NOTES,

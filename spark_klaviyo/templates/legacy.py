@@ -6,17 +6,9 @@ from dataclasses import replace
 
 from spark_klaviyo.core.choices import Api
 from spark_klaviyo.core.models import Limits
-from spark_klaviyo.templates.model import (
-    MAX_BODY,
-    MEGABYTE,
-    BodyLayout,
-    Family,
-    FieldForm,
-    FieldSpec,
-    M,
-    Setting,
-    Template,
-)
+from spark_klaviyo.templates.limits import MAX_BODY, MEGABYTE, M
+from spark_klaviyo.templates.model import BodyLayout, FieldForm, FieldSpec, Setting, Template
+from spark_klaviyo.templates.profiles import LIST
 
 _MEMBERS = (
     FieldSpec("email", ("email",), FieldForm.EMAIL),
@@ -24,12 +16,10 @@ _MEMBERS = (
     FieldSpec("push_token", ("push_token",)),
 )
 _NAMES = ("email", "phone_number", "push_token")
-_LIST = Setting("list_id", "id of the list", required=True, per_row=True, lookup_kind="list")
 _RETIRED = "Retired by Klaviyo on 2024-06-30: every call is answered 410."
 
 ADD = Template(
     name="add_profiles_to_list",
-    family=Family.LEGACY,
     summary="Add profiles to a list through the retired v2 call.",
     path="/api/v2/list/{list_id}/members",
     body={"api_key": "{api_key}", "profiles": "{rows}"},
@@ -39,7 +29,7 @@ ADD = Template(
     # 100 is documented for membership checks only, and what connectors used; `max_rows` changes it
     limits=Limits(100, MAX_BODY),
     quota=M,
-    settings=(_LIST,),
+    settings=(LIST,),
     api=Api.V2,
     raw_rows=True,
     keep_empty=(),
@@ -80,7 +70,6 @@ def _person_in(holder: str) -> tuple[FieldSpec, ...]:
 
 _V1 = Template(
     name="identify",
-    family=Family.LEGACY,
     summary="Set properties of people through the retired v1 call.",
     path="/api/identify",
     body={"token": "{api_key}"},

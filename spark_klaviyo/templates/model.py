@@ -12,39 +12,10 @@ from typing import TypeAlias
 
 from spark_klaviyo.core.choices import Api, Choice, OnDelete
 from spark_klaviyo.core.models import Limits, Quota
+from spark_klaviyo.templates.limits import ONE_ROW
 
 # The keys that lead to a value in a JSON document: ("attributes", "location", "city").
 JsonPath: TypeAlias = tuple[str, ...]
-
-# The tiers of Klaviyo's fixed windows: requests per second and per minute (docs: rate limits; L is 750 since 2026-04).
-XS = Quota(((1, 1.0), (15, 60.0)))
-S = Quota(((3, 1.0), (60, 60.0)))
-M = Quota(((10, 1.0), (150, 60.0)))
-M_DAILY = Quota(((10, 1.0), (150, 60.0), (150, 86_400.0)))
-BULK_RECORDS = Quota(((3, 1.0), (15, 60.0)))
-L = Quota(((75, 1.0), (750, 60.0)))
-XL = Quota(((350, 1.0), (3500, 60.0)))
-
-MEGABYTE = 1_000_000  # Klaviyo prints MB without saying which; decimal is the safe reading
-KILOBYTE = 1_000
-MAX_BODY = 5 * MEGABYTE  # endpoints without a published size: the largest size published anywhere
-
-
-class Family(Choice):
-    """What the rows of a template are about."""
-
-    PROFILES = "profiles"
-    LISTS = "lists"
-    CONSENT = "consent"
-    EVENTS = "events"
-    PUSH = "push"
-    CATALOG = "catalog"
-    COUPONS = "coupons"
-    OBJECTS = "objects"
-    TAGS = "tags"
-    REVIEWS = "reviews"
-    LEGACY = "legacy"
-    MANUAL = "manual"
 
 
 class FieldForm(Choice):
@@ -99,7 +70,6 @@ class Setting:
     name: str
     help: str
     required: bool = False
-    default: str | None = None
     choices: tuple[str, ...] = ()
     # Whether it may be `column:NAME`: each row's own value.
     per_row: bool = False
@@ -192,7 +162,7 @@ class Job:
 
     list_path: str
     quota: Quota
-    errors: JobErrors
+    errors: JobErrors = JobErrors.NONE
     scopes: tuple[str, ...] = ()
     # Pattern of the detail of errors that mean the wanted state is reached already.
     already_satisfied: str = ""
@@ -216,8 +186,8 @@ class RecordLimits:
 
 
 NO_LIMITS = RecordLimits()
+MANY: Mapping[str, object] = {"data": "{rows}"}  # a list of resource identifiers
 ONE_RECORD: Mapping[str, object] = {"data": "{row}"}
-ONE_ROW = Limits(1, MAX_BODY)
 
 
 @dataclass(frozen=True)
@@ -225,7 +195,6 @@ class Template:
     """One endpoint: everything that is needed to write rows to it."""
 
     name: str
-    family: Family
     summary: str
     path: str
     fields: tuple[FieldSpec, ...]
@@ -235,6 +204,9 @@ class Template:
     # setting goes. A key that ends in "?" is left out when its setting is not given. None: requests have no body.
     body: object = field(default_factory=lambda: ONE_RECORD)
     limits: Limits = ONE_ROW
+
+    # Whether it was made of the options of manual mode.
+    is_manual: bool = False
 
     # --- the record of a row ---
 
@@ -283,6 +255,8 @@ class Template:
 
     # Whether it deletes, and so asks for `confirm_deletion`.
     deletes: bool = False
+    # The templates that deletes go to where change data is written with this one.
+    delete_templates: Mapping[OnDelete, str] = field(default_factory=dict)
     consent: Consent | None = None
     cautions: tuple[Caution, ...] = ()
     notes: tuple[str, ...] = ()
@@ -298,24 +272,11 @@ class Template:
         return self.api is not Api.CURRENT
 
     @property
-    def is_manual(self) -> bool:
-        """Whether it was made of the options of manual mode."""
-        return self.family is Family.MANUAL
-
-    @property
     def confirmation(self) -> Confirmation:
         """How it is known that a row arrived."""
         if self.job is not None:
             return Confirmation.JOB
         return Confirmation.REPLY if self.confirmed_by_reply else Confirmation.NONE
-
-    def counterpart(self, on_delete: OnDelete) -> str | None:
-        """The template that deletes go to where change data is written with this one; None where there is none."""
-        if self.family in (Family.PROFILES, Family.CONSENT):
-            return _DELETES_OF_PEOPLE.get(on_delete)
-        if self.family is Family.CATALOG and on_delete is OnDelete.DELETE and self.name.startswith("bulk_"):
-            return "bulk_delete_" + self.name.split("_", 2)[2]
-        return None
 
 
 def pointer_to(body: object, placeholder: str) -> str | None:
@@ -332,10 +293,3 @@ def pointer_to(body: object, placeholder: str) -> str | None:
         if found is not None:
             return "/" + str(key).removesuffix("?").replace("~", "~0").replace("/", "~1") + found
     return None
-
-
-_DELETES_OF_PEOPLE = {
-    OnDelete.REMOVE: "remove_profiles_from_list",
-    OnDelete.SUPPRESS: "bulk_suppress_profiles",
-    OnDelete.DELETE: "request_profile_deletion",
-}

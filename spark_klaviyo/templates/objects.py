@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from spark_klaviyo.core.models import Limits
-from spark_klaviyo.templates.model import BULK_RECORDS, KILOBYTE, MAX_BODY, MEGABYTE, Family, L, S, Setting, Template
-from spark_klaviyo.templates.parts import MANY, attribute, delete_of, job_body, linked, resource_id, update_of
+from spark_klaviyo.templates.limits import BULK_RECORDS, KILOBYTE, MAX_BODY, MEGABYTE, L, S
+from spark_klaviyo.templates.model import MANY, Setting, Template
+from spark_klaviyo.templates.parts import attribute, create_of, delete_of, job_body, linked, resource_id, update_of
 
-_SOURCE = linked("data-source", "data-source", "data_source_id")
+_SOURCE = linked("data-source", "data_source_id")
+_SOURCE_ID = Setting("data_source_id", "id of the data source", required=True, per_row=True, lookup_kind="data-source")
 _RECORD = ("attributes", "record")
 BULK = Template(
     name="bulk_create_data_source_records",
-    family=Family.OBJECTS,
     summary="Send rows as records of a data source, which become custom objects.",
     path="/api/data-source-record-bulk-create-jobs",
     body=job_body("data-source-record-bulk-create-job", "data-source-records", _SOURCE),
@@ -24,9 +25,7 @@ BULK = Template(
     quota=BULK_RECORDS,
     confirmed_by_reply=False,
     scopes=("custom-objects:write",),
-    settings=(
-        Setting("data_source_id", "id of the data source", required=True, per_row=True, lookup_kind="data-source"),
-    ),
+    settings=(_SOURCE_ID,),
     notes=(
         "Every column goes into the record by its own name; a struct or map column `record` joins in.",
         "Klaviyo takes records that no object type reads, or that its mapping refuses: see its ingestion logs.",
@@ -37,19 +36,12 @@ ONE_BY_ONE = replace(
     name="create_data_source_record",
     summary="Send one record a request to a data source.",
     path="/api/data-source-record-create-jobs",
-    body={
-        "data": {
-            "type": "data-source-record-create-job",
-            "attributes": {"data-source-record": {"data": "{row}"}},
-            "relationships": _SOURCE,
-        }
-    },
+    body=job_body("data-source-record-create-job", "data-source-record", _SOURCE, "{row}"),
     limits=Limits(1, MAX_BODY, 512 * KILOBYTE),
     quota=L,
 )
 DELETE_RECORDS = Template(
     name="bulk_delete_object_records",
-    family=Family.OBJECTS,
     summary="Delete records of custom objects, by their ids.",
     path="/api/object-record-bulk-delete-jobs",
     body={"data": {"type": "object-record-bulk-delete-job", "relationships": {"object-records": MANY}}},
@@ -63,29 +55,17 @@ DELETE_RECORDS = Template(
     deletes=True,
     scopes=("custom-objects:write",),
 )
-CREATE_SOURCE = Template(
-    name="create_data_source",
-    family=Family.OBJECTS,
-    summary="Create data sources.",
-    path="/api/data-sources",
-    record={"type": "data-source"},
-    fields=(
-        attribute("title", required=True, other_names=("name",), max_length=255, help="unique"),
-        attribute("visibility", choices=("private", "shared")),
-        attribute("description"),
-        attribute("namespace"),
-    ),
-    quota=S,
-    idempotent=False,
-    scopes=("custom-objects:write",),
+CREATE_SOURCE = create_of(
+    "data-source",
+    "Create data sources.",
+    S,
+    "custom-objects:write",
+    attribute("title", required=True, other_names=("name",), max_length=255, help="unique"),
+    attribute("visibility", choices=("private", "shared")),
+    attribute("description"),
+    attribute("namespace"),
 )
 # Klaviyo's API has no call that changes a source.
-_SOURCE_BY_ID = update_of(CREATE_SOURCE, "", "", resource_id("id of the data source", "data_source_id"))
+_SOURCE_BY_ID = update_of(CREATE_SOURCE, "", resource_id("id of the data source", "data_source_id"))
 
-TEMPLATES = (
-    BULK,
-    ONE_BY_ONE,
-    DELETE_RECORDS,
-    CREATE_SOURCE,
-    delete_of(_SOURCE_BY_ID, "delete_data_source", "Delete data sources."),
-)
+TEMPLATES = (BULK, ONE_BY_ONE, DELETE_RECORDS, CREATE_SOURCE, delete_of(_SOURCE_BY_ID, "Delete data sources."))

@@ -1,28 +1,15 @@
-"""Endpoints that write people: bulk import (with or without lists), the single-profile calls, merging and deleting."""
+"""People, and the lists they are on: bulk import, the single-profile calls, merging, deleting, memberships, lists."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
 
+from spark_klaviyo.core.choices import OnDelete
 from spark_klaviyo.core.models import Limits
-from spark_klaviyo.templates.model import (
-    KILOBYTE,
-    MAX_BODY,
-    ONE_RECORD,
-    Family,
-    FieldForm,
-    FieldSpec,
-    Job,
-    JobErrors,
-    L,
-    M,
-    RecordLimits,
-    S,
-    Setting,
-    Template,
-)
-from spark_klaviyo.templates.parts import MAX_DEPTH, MAX_ITEMS, NOT_FOUND, attribute, job_body, resource_id, update_of
+from spark_klaviyo.templates.limits import KILOBYTE, M_DAILY, MAX_BODY, MAX_DEPTH, MAX_ITEMS, L, M, S
+from spark_klaviyo.templates.model import MANY, FieldForm, FieldSpec, Job, JobErrors, RecordLimits, Setting, Template
+from spark_klaviyo.templates.parts import NOT_FOUND, attribute, create_of, delete_of, job_body, resource_id, update_of
 
 
 def _attribute(name: str, meaning: str = "", form: FieldForm = FieldForm.TEXT) -> FieldSpec:
@@ -71,16 +58,12 @@ def _patch(name: str, form: FieldForm, meaning: str, since: str = "") -> FieldSp
 
 
 # spec: meta.patch_properties; patch_identifiers since 2026-04-15
+_SECONDARY = "secondary identifiers to add (accounts with several emails a profile)"
 PATCH = (
     _patch("patch_properties.append", FieldForm.OBJECT, "add to arrays"),
     _patch("patch_properties.unappend", FieldForm.OBJECT, "remove from arrays"),
     _patch("patch_properties.unset", FieldForm.WORDS, "properties to remove"),
-    _patch(
-        "patch_identifiers.append",
-        FieldForm.OBJECT,
-        "secondary identifiers to add (accounts with several emails a profile)",
-        "2026-04-15",
-    ),
+    _patch("patch_identifiers.append", FieldForm.OBJECT, _SECONDARY, "2026-04-15"),
     _patch("patch_identifiers.unappend", FieldForm.OBJECT, "secondary identifiers to remove", "2026-04-15"),
 )
 PROFILE = (PROFILE_ID, *ATTRIBUTES, EXCHANGE_ID, *PATCH)
@@ -88,18 +71,19 @@ IDENTIFIERS = ("id", "email", "phone_number", "external_id", "_kx")
 
 IMPORT_JOB = Job("/api/profile-bulk-import-jobs", M, JobErrors.PAGES, ("lists:read", "profiles:read"))
 _LISTS: Mapping[str, object] = {"lists": {"data": [{"type": "list", "id": "{list_id}"}]}}
-_LIST = Setting(
-    "list_id",
-    "id of the list the profiles are added to (several: comma-separated)",
-    required=True,
-    per_row=True,
-    lookup_kind="list",
-    takes_several=True,
+LIST = Setting("list_id", "id of the list", required=True, per_row=True, lookup_kind="list")
+_LIST_OF_IMPORT = replace(
+    LIST, help="id of the list the profiles are added to (several: comma-separated)", takes_several=True
 )
+# Where the deletes of change data about people go.
+DELETES = {
+    OnDelete.REMOVE: "remove_profiles_from_list",
+    OnDelete.SUPPRESS: "bulk_suppress_profiles",
+    OnDelete.DELETE: "request_profile_deletion",
+}
 # spec: bulk_import_profiles; 10,000 profiles, 5 MB a request, 100 KB a profile
 ADD_TO_LIST = Template(
     name="add_profiles_to_list",
-    family=Family.PROFILES,
     summary="Create or update profiles and add them to a list.",
     path="/api/profile-bulk-import-jobs",
     body=job_body("profile-bulk-import-job", "profiles", _LISTS),
@@ -112,8 +96,9 @@ ADD_TO_LIST = Template(
     record_limits=RecordLimits(max_depth=MAX_DEPTH, max_items=MAX_ITEMS),
     quota=M,
     job=IMPORT_JOB,
+    delete_templates=DELETES,
     scopes=("lists:write", "profiles:write"),
-    settings=(_LIST,),
+    settings=(_LIST_OF_IMPORT,),
     notes=(
         "Adding to a list gives no consent and skips no opt-in: it is like a CSV upload.",
         "Klaviyo ignores nulls here: no field can be cleared (meta.patch_properties.unset removes properties).",
@@ -123,7 +108,7 @@ IMPORT = replace(
     ADD_TO_LIST,
     name="bulk_import_profiles",
     summary="Create or update profiles, with or without a list.",
-    settings=(replace(_LIST, required=False),),
+    settings=(replace(_LIST_OF_IMPORT, required=False),),
 )
 # spec: create_or_update_profile, create_profile, update_profile; one profile, 100 KB
 UPSERT = replace(
@@ -131,7 +116,7 @@ UPSERT = replace(
     name="create_or_update_profile",
     summary="Create or update one profile a request.",
     path="/api/profile-import",
-    body=ONE_RECORD,
+    body={"data": "{row}"},
     limits=Limits(1, 100 * KILOBYTE),
     quota=L,
     job=None,
@@ -154,7 +139,6 @@ CREATE = replace(
 )
 UPDATE = update_of(
     CREATE,
-    "update_profile",
     "Update profiles by Klaviyo's id.",
     replace(PROFILE_ID, required=True),
     *ATTRIBUTES,
@@ -165,7 +149,6 @@ UPDATE = update_of(
 )
 MERGE = Template(
     name="merge_profiles",
-    family=Family.PROFILES,
     summary="Merge a source profile into a destination profile; the source is deleted.",
     path="/api/profile-merge",
     record={"type": "profile-merge", "relationships": {"profiles": {"data": [{"type": "profile"}]}}},
@@ -182,27 +165,88 @@ MERGE = Template(
     keep_empty=(),
     quota=M,
     confirmed_by_reply=False,  # recorded: 202, and the merge happens later
+    delete_templates=DELETES,
     idempotent=False,  # a second merge meets a source that is gone
     scopes=("profiles:write",),
     notes=("It cannot be undone. Exactly one source a request; Klaviyo merges after it has answered.",),
 )
+_ONE_OF = ("id", "email", "phone_number")
 DELETE = Template(
     name="request_profile_deletion",
-    family=Family.PROFILES,
     summary="Delete people for good (GDPR, CCPA), by exactly one identifier a row.",
     path="/api/data-privacy-deletion-jobs",
     record={"type": "data-privacy-deletion-job", "attributes": {"profile": {"data": {"type": "profile"}}}},
     fields=tuple(replace(known, json_path=(*PERSON, *known.json_path)) for known in (PROFILE_ID, EMAIL, PHONE)),
-    identifiers=("id", "email", "phone_number"),
+    identifiers=_ONE_OF,
     exactly_one_identifier=True,
-    key=("id", "email", "phone_number"),
+    key=_ONE_OF,
     keep_empty=((*PERSON, "attributes"),),
     quota=S,
     confirmed_by_reply=False,
     deletes=True,
+    delete_templates=DELETES,
     already_satisfied=NOT_FOUND,
     scopes=("data-privacy:write",),
     notes=("Every profile that the identifier matches is deleted, some time after the answer.",),
 )
 
-TEMPLATES = (ADD_TO_LIST, IMPORT, UPSERT, CREATE, UPDATE, MERGE, DELETE)
+# --- lists ----------------------------------------------------------------------------------------
+
+_NO_CONSENT = "Membership only: consent stays as it is."
+# spec: add_profiles_to_list and remove_profiles_from_list take at most 1,000 profile ids
+ADD_BY_ID = Template(
+    name="add_profile_ids_to_list",
+    summary="Add existing profiles to a list, by Klaviyo's ids.",
+    path="/api/lists/{list_id}/relationships/profiles",
+    body=MANY,
+    record={"type": "profile"},
+    fields=(replace(PROFILE_ID, required=True),),
+    key=("id",),
+    keep_empty=(),
+    limits=Limits(1_000, MAX_BODY),
+    quota=M,
+    scopes=("lists:write", "profiles:write"),
+    settings=(LIST,),
+    notes=(_NO_CONSENT, "Klaviyo refuses a request that holds an id it does not know."),
+)
+REMOVE_BY_ID = replace(
+    ADD_BY_ID,
+    name="remove_profile_ids_from_list",
+    summary="Take profiles off a list, by Klaviyo's ids.",
+    method="DELETE",
+)
+REMOVE = replace(
+    REMOVE_BY_ID,
+    name="remove_profiles_from_list",
+    summary="Take profiles off a list, by email, phone number or your own id.",
+    fields=(PROFILE_ID, EMAIL, PHONE, EXTERNAL_ID),
+    identifiers=("id", "email", "phone_number", "external_id"),
+    key=("id", "email", "phone_number", "external_id"),
+    sends_profile_ids=True,
+    scopes=("lists:write", "profiles:read", "profiles:write"),
+    notes=(_NO_CONSENT, "Klaviyo is asked for the ids first; a row that it knows nobody for is rejected as not_found."),
+)
+
+_NAME = attribute("name", required=True, help="what the list is called")
+_OPT_IN = attribute(
+    "opt_in_process", choices=("double_opt_in", "single_opt_in"), help="the account's default where empty"
+)
+CREATE_LIST = create_of(
+    "list",
+    "Create lists.",
+    M_DAILY,
+    "lists:write",
+    *(_NAME, _OPT_IN),
+    notes=("At most 150 lists a day.",),
+)
+UPDATE_LIST = update_of(
+    CREATE_LIST,
+    "Rename lists, or change their opt-in process.",
+    resource_id("id of the list", "list_id"),
+    replace(_NAME, required=False),
+    _OPT_IN,
+    quota=M,
+)
+_LISTS_CALLS = (CREATE_LIST, UPDATE_LIST, delete_of(UPDATE_LIST, "Delete lists; their members stay profiles."))
+
+TEMPLATES = (ADD_TO_LIST, IMPORT, UPSERT, CREATE, UPDATE, MERGE, DELETE, ADD_BY_ID, REMOVE_BY_ID, REMOVE, *_LISTS_CALLS)

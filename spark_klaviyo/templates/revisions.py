@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.templates.model import Channel, FieldSpec, Template
+from spark_klaviyo.templates.model import FieldSpec, Template
 
 TESTED_REVISION = "2026-10-15"  # the newest that the package was tested with
 SOON = timedelta(days=90)
@@ -53,15 +53,11 @@ def warn_of(revision: str, today: date) -> str | None:
 def at_revision(template: Template, revision: str) -> Template:
     """The template as this revision takes it: fields that came later left out, fields that moved in their old place."""
     made = date_of(revision).isoformat()
-    fields = tuple(_moved(known, made) for known in template.fields if _there(known, made))
+    fields = tuple(_moved(known, made) for known in template.fields if known.since <= made)
     consent = template.consent
     if consent is not None:
-        consent = replace(consent, channels=tuple(channel for channel in consent.channels if _there(channel, made)))
+        consent = replace(consent, channels=tuple(one for one in consent.channels if one.since <= made))
     return replace(template, fields=fields, consent=consent)
-
-
-def _there(part: FieldSpec | Channel, made: str) -> bool:
-    return part.since <= made
 
 
 def _moved(known: FieldSpec, made: str) -> FieldSpec:

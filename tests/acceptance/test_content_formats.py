@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from spark_klaviyo.core.choices import ContentFormat
-from spark_klaviyo.options.table import BY_NAME
+from spark_klaviyo.options.model import BY_NAME
 from spark_klaviyo.plan.manual.body import FORMATS
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault

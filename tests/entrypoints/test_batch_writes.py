@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from spark_klaviyo import klaviyo_partition_writer, register, write_klaviyo
-from spark_klaviyo.cli.demo_people import people, write_people
+from spark_klaviyo.cli.demo import people, write_people
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.report.report import RowsRejected, WriteStopped
 from spark_klaviyo.simulator import KlaviyoSimulator

@@ -172,7 +172,7 @@ def test_a_second_run_on_one_state_sends_nothing_again(
     assert writes(klaviyo) == before
 
 
-@WITH_SESSION
+@pytest.mark.parametrize("entry_point", [EntryPoint.FUNCTION, EntryPoint.COMMAND])
 def test_a_mirror_takes_off_the_list_who_is_not_in_the_frame(
     entry_point: EntryPoint, three: DataFrame, klaviyo: KlaviyoSimulator, tmp_path: Path
 ) -> None:

@@ -18,9 +18,9 @@ from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.errors import OptionError, SchemaError
 from spark_klaviyo.modes.change_data.change_feed import delete_plan
 from spark_klaviyo.options.entrypoints import EntryPoint
+from spark_klaviyo.options.model import BY_NAME, OPTIONS
 from spark_klaviyo.options.option import Option
 from spark_klaviyo.options.readers import OneOf, yes_no
-from spark_klaviyo.options.table import BY_NAME, OPTIONS
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.types import Field, Type
 from spark_klaviyo.report.counts.summary import Counters

@@ -16,7 +16,7 @@ from spark_klaviyo.core.secrets import Credentials, Secret
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.choices import Nulls, OtherColumns, Validate
 from spark_klaviyo.options.entrypoints import EntryPoint
-from spark_klaviyo.options.table import OPTIONS
+from spark_klaviyo.options.model import OPTIONS
 from tests.options.catalog import KEY, complaints, complaints_of, read, read_all, to_list
 
 pytestmark = pytest.mark.oldest
@@ -85,11 +85,12 @@ def test_one_option_in_two_spellings_is_a_complaint() -> None:
 def test_everything_wrong_is_said_at_once() -> None:
     with pytest.raises(OptionError) as caught:
         read_all({"template": "add_profiles_to_list", "maxrow": 3, "max_rows": "0", "api_key": "env:NO_SUCH_VARIABLE"})
+    several = "id of the list the profiles are added to (several: comma-separated)"
     assert str(caught.value).splitlines() == [
         "cannot write to Klaviyo:",
         "  max_rows: must be a whole number from 1 to 10,000, not '0'",
         "  maxrow: no such option (did you mean max_rows?)",
-        "  list_id: is required by template add_profiles_to_list: id of the list",
+        f"  list_id: is required by template add_profiles_to_list: {several}",
         "  api_key: env:NO_SUCH_VARIABLE: no such environment variable in the calling process",
     ]
 

@@ -13,8 +13,8 @@ from spark_klaviyo.core.models import Quota
 from spark_klaviyo.options import addresses, readers
 from spark_klaviyo.options.addresses import Unreadable
 from spark_klaviyo.options.choices import Nulls, Progress
+from spark_klaviyo.options.model import BY_NAME
 from spark_klaviyo.options.readers import Reader
-from spark_klaviyo.options.table import BY_NAME
 
 pytestmark = pytest.mark.oldest
 
@@ -29,15 +29,15 @@ LIST = ["a", " b "]
         (readers.yes_no, True, True),
         (readers.whole(1, 10_000), "10000", 10_000),
         (readers.whole(1), 7.0, 7),
-        (readers.seconds(), "0.5", 0.5),
-        (readers.seconds(), 60, 60.0),
+        (readers.seconds, "0.5", 0.5),
+        (readers.seconds, 60, 60.0),
         (readers.ceiling, "2%", "2%"),
         (readers.ceiling, "2.50 %", "2.5%"),
         (readers.ceiling, 100, "100"),
         (readers.ceiling, "1000000", "1000000"),
         (readers.ceiling, 0, "0"),
-        (readers.choice((HTTPMethod.POST, HTTPMethod.PUT)), "put", HTTPMethod.PUT),
-        (readers.choice(Nulls), "Send", Nulls.SEND),
+        (readers.OneOf((HTTPMethod.POST, HTTPMethod.PUT)), "put", HTTPMethod.PUT),
+        (readers.OneOf(Nulls), "Send", Nulls.SEND),
         (BY_NAME["progress"].reader, False, Progress.NEVER),
         (BY_NAME["progress"].reader, "On", Progress.ALWAYS),
         (readers.rate, "auto", None),
@@ -80,14 +80,14 @@ def test_a_reader_reads_text_and_values_alike(reader: Reader, given: object, val
         (readers.whole(1), True, "a whole number, 1 or more"),
         (readers.whole(1), "1.5", "a whole number, 1 or more"),
         (readers.whole(1), "nan", "a whole number, 1 or more"),
-        (readers.seconds(), "0", "a number of seconds above 0"),
-        (readers.seconds(), "inf", "a number of seconds above 0"),
-        (readers.seconds(), [1], "a number of seconds above 0"),
+        (readers.seconds, "0", "a number of seconds above 0"),
+        (readers.seconds, "inf", "a number of seconds above 0"),
+        (readers.seconds, [1], "a number of seconds above 0"),
         (readers.ceiling, "101%", "a whole number or a percentage from 0% to 100%"),
         (readers.ceiling, "-1", "a whole number or a percentage from 0% to 100%"),
         (readers.ceiling, "1.5", "a whole number or a percentage from 0% to 100%"),
         (readers.ceiling, "2%3", "a whole number or a percentage from 0% to 100%"),
-        (readers.choice(Nulls), "keep", "one of omit, send"),
+        (readers.OneOf(Nulls), "keep", "one of omit, send"),
         (readers.rate, "10", "auto, none, or requests per unit such as 10/s,150/m"),
         (readers.rate, "0/s", "auto, none, or requests per unit such as 10/s,150/m"),
         (readers.rate, "1/s,2/s", "auto, none, or requests per unit such as 10/s,150/m"),
@@ -174,7 +174,7 @@ anything = st.recursive(
 
 @given(anything)
 def test_whatever_is_given_a_reader_reads_it_or_says_what_it_expects(given: object) -> None:
-    every = [readers.text, readers.verbatim, readers.yes_no, readers.whole(0), readers.seconds(), readers.ceiling]
+    every = [readers.text, readers.verbatim, readers.yes_no, readers.whole(0), readers.seconds, readers.ceiling]
     every += [readers.rate, readers.columns, readers.mapping, readers.headers, readers.country, readers.revision]
     every += [addresses.base_url, addresses.complete_url, addresses.proxy, addresses.place, readers.secret]
     for reader in every:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from spark_klaviyo.core.secrets import Secret
-from spark_klaviyo.options.choices import OnReject
+from spark_klaviyo.options.choices import ListMode, OnReject
 from spark_klaviyo.options.entrypoints import TASK_ENTRY_POINTS, EntryPoint
 from tests.options.catalog import KEY, complaints, read, to_list
 
@@ -28,12 +28,15 @@ def changes(**given: Any) -> dict[str, Any]:
     [
         ({}, "template: is required: the name of an endpoint template, or url for manual mode"),
         (to_list(**URL), "template: is given besides url; give one of them"),
-        ({"template": "nonsense"}, "template: there is no 'nonsense'"),
+        ({"template": "nonsense"}, "template: there is no 'nonsense'; `spark-klaviyo templates` lists them all"),
         (
-            to_list(template="create_events"),
-            "list_id: belongs to other templates (add_profiles_to_list, subscribe), not to",
+            to_list(template="create_event", metric="m"),
+            "list_id: belongs to other templates (add_profile_ids_to_list, add_profiles_to_list, bulk_import_profiles",
         ),
-        ({**URL, "list_id": "x"}, "list_id: belongs to templates (add_profiles_to_list, subscribe); in manual"),
+        (
+            {**URL, "tag_id": "x"},
+            "tag_id: belongs to templates (remove_tag_from_campaigns, remove_tag_from_flows, remove_tag_from_lists",
+        ),
         ({**URL, "fields": "{}"}, "fields: belongs to templates; in manual mode rows are sent as they are"),
         (to_list(method="PUT"), "method: belongs to manual mode (url=...); here the template decides it, leave it out"),
         (to_list(base_url="http://a.b"), f"base_url: {PLAIN}"),
@@ -56,14 +59,14 @@ def changes(**given: Any) -> dict[str, Any]:
             "on_delete: remove needs a single list, and list_id names several",
         ),
         (
-            {"template": "create_events", "change_column": "c", "on_delete": "remove"},
-            "on_delete: remove has no meaning for template create_events; give ignore",
+            {"template": "create_event", "metric": "m", "change_column": "c", "on_delete": "remove"},
+            "on_delete: remove has no meaning for template create_event; give ignore",
         ),
         (to_list(max_removals=5), "max_removals: needs list_mode=mirror; nothing is removed otherwise"),
         ({**MIRROR, "list_id": "a,b"}, "list_id: must be a single list where list_mode=mirror"),
         ({**MIRROR, "list_id": "column:l"}, "list_id: must be a single list where list_mode=mirror"),
         (
-            {"template": "create_events", "list_mode": "mirror"},
+            {"template": "create_event", "metric": "m", "list_mode": "mirror"},
             "list_mode: mirror needs the template add_profiles_to_list",
         ),
         (
@@ -98,29 +101,30 @@ def test_every_entry_point_with_a_session_complains_at_once_of_change_data_that_
 
 def subscribe(**given: object) -> dict[str, Any]:
     """The options of a template with all kinds of settings."""
-    return {"template": "subscribe", "list_id": "L", "channels": "email", **given}
+    return {"template": "bulk_subscribe_profiles", "list_id": "L", "channels": "email", **given}
 
 
 def test_settings_of_a_template_join_the_table() -> None:
-    options = read(**subscribe(list_id=["a", "b"], channels="SMS, email", historicalImport=True, custom_source="shop"))
+    options = read(**subscribe(channels=["SMS", "email"], historicalImport=True, custom_source="shop"))
     assert options.settings == {
-        "list_id": "a,b",
+        "list_id": "L",
         "channels": "sms,email",
         "historical_import": "true",
         "custom_source": "shop",
     }
-    assert read(**subscribe()).settings["historical_import"] == "false"
+    assert "historical_import" not in read(**subscribe()).settings
+    assert read(**to_list(list_id=["name:News, and more", "a"])).settings["list_id"] == "a,name:News, and more"
     assert read(**subscribe(list_id="name:News, and more", channels="column:c")).settings["channels"] == "column:c"
 
 
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({"channels": "fax"}, "channels: must be one of email, sms, not 'fax'"),
+        ({"channels": "fax"}, "channels: must be one of email, email.open_tracking, "),
         ({"historical_import": "maybe"}, "historical_import: must be one of true, false, not 'maybe'"),
         ({"custom_source": "column:c"}, "custom_source: must be one value for all rows: it cannot come from a column"),
         ({"custom_source": "name:x"}, "custom_source: must be the value itself: it cannot be looked up by name"),
-        ({"channels": None}, "channels: is required by template subscribe: what for"),
+        ({"list_id": ["a", "b"]}, "list_id: must be a text that is not empty, not a list"),
     ],
 )
 def test_a_setting_takes_what_its_template_says(given: dict[str, Any], expected: str) -> None:
@@ -157,11 +161,18 @@ def test_with_a_session_every_option_is_taken(entry_point: EntryPoint) -> None:
     assert read(entry_point, **to_list(state_path="/x", api_key=Secret(KEY))).state_path == "/x"
 
 
+def test_a_stream_mirrors_no_list() -> None:
+    [said] = complaints(EntryPoint.BATCH, **MIRROR)
+    assert said.startswith("list_mode: mirror is not possible in a stream, where no micro-batch is the whole list")
+    assert said.endswith("use write_klaviyo")
+    assert read(EntryPoint.FUNCTION, **MIRROR).list_mode is ListMode.MIRROR
+
+
 def test_a_deletion_needs_an_entry_point_that_counts_rows_first() -> None:
-    deletion: dict[str, Any] = {"template": "delete_people", "api_key": Secret(KEY)}
+    deletion: dict[str, Any] = {"template": "request_profile_deletion", "api_key": Secret(KEY)}
     for entry_point in TASK_ENTRY_POINTS:
         [said] = complaints(entry_point, **deletion)
-        assert said.startswith("template: delete_people deletes, and ")
+        assert said.startswith("template: request_profile_deletion deletes, and ")
     assert read(EntryPoint.BATCH, confirm_deletion="5", **deletion).confirm_deletion == 5
 
 

@@ -6,9 +6,8 @@ from dataclasses import fields
 
 import pytest
 
-from spark_klaviyo.options.model import Options
+from spark_klaviyo.options.model import OPTIONS, Options, normalized
 from spark_klaviyo.options.option import Mode, Option
-from spark_klaviyo.options.table import OPTIONS, normalized
 from spark_klaviyo.templates import templates
 
 pytestmark = pytest.mark.oldest

@@ -250,5 +250,5 @@ def test_the_command_line_follows(
 
 
 def test_following_needs_no_spark() -> None:
-    blocked = "import sys; sys.modules['pyspark'] = None; import spark_klaviyo.entrypoints.follow"
+    blocked = "import sys; sys.modules['pyspark'] = None; import spark_klaviyo.entrypoints.function"
     subprocess.run([sys.executable, "-c", blocked], check=True, timeout=60)

@@ -119,8 +119,7 @@ def test_a_refused_key_ends_the_query(spark: SparkSession, tmp_path: Path) -> No
 def test_the_writer_for_a_spark_that_hands_over_rows_sends_the_same(
     spark: SparkSession, klaviyo: KlaviyoSimulator, tmp_path: Path
 ) -> None:
-    from spark_klaviyo.entrypoints.datasource import KlaviyoDataSource
-    from spark_klaviyo.entrypoints.stream_writer import ArrowStreamWriter, RowStreamWriter
+    from spark_klaviyo.entrypoints.datasource import ArrowStreamWriter, KlaviyoDataSource, RowStreamWriter
 
     class ByRows(KlaviyoDataSource):
         bound: ClassVar[Mapping[str, object]] = {"api_key": Secret(KEY)}

@@ -6,12 +6,13 @@ import pytest
 
 from spark_klaviyo.core.choices import Api
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.options.table import BY_NAME
+from spark_klaviyo.options.model import BY_NAME
 from spark_klaviyo.plan.settings import fields_of_settings
 from spark_klaviyo.plan.shape import misfit
 from spark_klaviyo.plan.types import Type
-from spark_klaviyo.templates import CURRENT, LEGACY, describe, find_template, markdown_table, templates
+from spark_klaviyo.templates import CURRENT, LEGACY, describe, find_template, templates
 from spark_klaviyo.templates.model import FieldForm, Template
+from tests.docs import template_table
 
 ALL = templates()
 
@@ -48,7 +49,7 @@ def test_what_a_template_refers_to_is_there(template: Template) -> None:
 
 
 def test_the_table_has_a_row_for_each_template() -> None:
-    rows = markdown_table(ALL).splitlines()[2:]
+    rows = template_table().splitlines()[2:]
     assert len(rows) == len(ALL) == len(CURRENT) + len(LEGACY)
     assert any("10,000 rows, 5 MB, 100 KB a row | 10/s, 150/min" in row for row in rows)
     assert all(row.count("|") == 8 for row in rows)

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from spark_klaviyo.errors import OptionError, SchemaError
-from spark_klaviyo.options.table import BY_NAME
+from spark_klaviyo.options.model import BY_NAME
 from spark_klaviyo.templates import TESTED_REVISION, warn_of
 from tests.templates.examples import ANN, NOON, Example
 from tests.templates.made import batches_of, loaded, plan_of

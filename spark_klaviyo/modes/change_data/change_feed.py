@@ -262,7 +262,7 @@ def delete_plan(options: Options, plan: WritePlan) -> DeletePlan | None:
 
     Raises `OptionError` where the DataFrame has no column that identifies what to delete.
     """
-    template = plan.template.counterpart(options.on_delete or OnDelete.IGNORE)
+    template = plan.template.delete_templates.get(options.on_delete or OnDelete.IGNORE)
     if template is None:
         return None
     wanted = _IDENTIFIERS.get(template, _CATALOG_IDENTIFIERS)

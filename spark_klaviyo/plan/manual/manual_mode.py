@@ -16,7 +16,8 @@ from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.manual import body
 from spark_klaviyo.plan.manual.body import FORMATS, KEY, PLACEHOLDER, RESERVED, ROW, ROWS
 from spark_klaviyo.templates import CURRENT
-from spark_klaviyo.templates.model import MAX_BODY, BodyLayout, Family, M, Setting, Template
+from spark_klaviyo.templates.limits import MAX_BODY, M
+from spark_klaviyo.templates.model import BodyLayout, Setting, Template
 
 DEFAULT_ROWS = 100  # where no endpoint and so no limit is known: what v2's members took; `max_rows` changes it
 RETIRED_PATH = re.compile(r"/api/(?:(v1|v2)/.*|(track|identify)/?)")
@@ -120,7 +121,7 @@ class ManualCall:
         known = self.endpoint
         return Template(
             name="manual",
-            family=Family.MANUAL,
+            is_manual=True,
             summary="Any URL, method, headers, content format and body.",
             method=self.options.method,
             path=self.url.path,
