@@ -45,7 +45,7 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None) -
         ),
         identifiers=tuple(places[path] for path in template.identifiers),
         exactly_one_identifier=template.exactly_one_identifier,
-        key=tuple(places[path] for path in template.key),
+        key=tuple(places[path] for path in template.key or template.identifiers),
         key_with=tuple(places[path] for path in template.key_with),
         max_row_bytes=template.limits.max_row_bytes,
         record_limits=template.record_limits,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from spark_klaviyo.account.account import account_of, stopped_before_sending
+from spark_klaviyo.account.reads import account_of, stopped_before_sending
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.deliver.jobs.poll import OpenJob, job_events
