@@ -44,12 +44,8 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None) -
             for known in checked
         ),
         identifiers=tuple(places[path] for path in template.identifiers),
-        exactly_one_identifier=template.exactly_one_identifier,
         key=tuple(places[path] for path in template.key or template.identifiers),
         key_with=tuple(places[path] for path in template.key_with),
-        max_row_bytes=template.limits.max_row_bytes,
-        record_limits=template.record_limits,
-        properties_path=template.properties_path,
         default_country=options.default_country or "",
         on_bad_phone=options.on_bad_phone,
         every_row=bool(derived or requires) or options.record_column is not None,
