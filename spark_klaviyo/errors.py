@@ -6,7 +6,7 @@ KlaviyoError
   WriteStopped   sending was stopped; carries the report so far
   RowsRejected   everything sendable was sent, some rows were refused; carries the report
 
-The last two are defined in `report.errors`, beside the report, so that this module imports nothing.
+The last two are defined in `report.report`, beside the report, so that this module imports nothing.
 Messages say what was found, what was expected and what to do; none ever holds a key, a body or a value of a row.
 """
 

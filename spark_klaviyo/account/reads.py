@@ -1,27 +1,44 @@
-"""Reads from the account in the calling process, with the options' address, key and retry settings.
+"""Reads from the account in the calling process, with the options' address, key and retry settings; whose it is.
 
-Knows no plan and no Spark. A read that brings no document raises `ReadFailed`.
+A state keeps accounts apart, and `check_klaviyo` shows the name. A read that brings no document raises `ReadFailed`.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from spark_klaviyo.core.clock import Clock, Stop
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Quota
 from spark_klaviyo.core.policy import Policy
+from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.deliver.delivery import SendContext
-from spark_klaviyo.deliver.reads import Document, NoDocument, Reader, ReadTarget
+from spark_klaviyo.deliver.reads import Document, NoDocument, Reader, ReadTarget, attributes_of
+from spark_klaviyo.errors import OptionError
 from spark_klaviyo.http.transport import Transport
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import JSON_API
+from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.ratelimit.limiter import LocalRateLimiter, RateLimiter
+from spark_klaviyo.report.report import WriteStopped
+from spark_klaviyo.state.format import digest
+from spark_klaviyo.templates.limits import XS
 
 READERS = 8  # most reads in flight at once
 MOST_PAGES = 1_000_000  # no collection has more; bounds a collection whose pages point at each other
+ACCOUNTS = ReadTarget.of("/api/accounts", XS)  # spec: get_accounts, scope accounts:read
+TIED_TO_KEY = (
+    "state_path: the key may not read the account's id (scope accounts:read), so what was delivered is remembered for "
+    "this very key: with another key everything is sent again"
+)
+NO_SCOPE = (
+    "state_path: the access token may not read the account's id, and tokens change, so they cannot stand for the "
+    "account; give the token the scope accounts:read"
+)
+_account_ids: dict[bytes, str] = {}  # by a hash of address and key: a stream reads it once
 
 
 class ReadFailed(Exception):
@@ -80,3 +97,67 @@ def open_reader(options: Options, *, attempts: int | None = None, base_url: str 
     finally:
         reader.stop()
         transport.close()
+
+
+# --- whose account it is ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Account:
+    """An account. `headers`: those of the reply, lower case."""
+
+    id: str = ""
+    name: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_account(reader: AccountReader) -> Account:
+    """The account of the reader's key; its id stands for a missing name. Raises `ReadFailed`."""
+    document = reader.read(ACCOUNTS)
+    for resource in document.resources:
+        contact = attributes_of(resource).get("contact_information")
+        name = contact.get("organization_name") if isinstance(contact, Mapping) else None
+        account_id = str(resource.get("id") or "")
+        return Account(account_id, str(name or account_id), document.headers)
+    return Account(headers=document.headers)
+
+
+def account_of(plan: WritePlan, options: Options) -> tuple[str, str]:
+    """A text that stands for the account in a state, and a warning, if any.
+
+    Klaviyo's own id; a hash of the key where that may not be read, and in manual mode, whose address may be any host.
+    Raises `WriteStopped` where the key is refused or the endpoint cannot be reached, `OptionError` for an access token
+    without the scope.
+    """
+    key = digest(f"{plan.base_url}\n{_secret(plan.credentials)}")
+    if plan.template.is_manual:
+        return key.hex(), ""
+    if key not in _account_ids:
+        account_id = _read_id(plan, options)
+        if not account_id and plan.credentials.access_token is not None:
+            raise OptionError(NO_SCOPE)
+        if not account_id:
+            return key.hex(), TIED_TO_KEY
+        _account_ids[key] = account_id
+    return _account_ids[key], ""
+
+
+def _read_id(plan: WritePlan, options: Options) -> str:
+    """The account's id; empty where the key may not read it."""
+    try:
+        with open_reader(options) as reader:
+            return read_account(reader).id
+    except ReadFailed as failed:
+        if failed.code.ends_every_write:
+            raise stopped_before_sending(plan, failed.code, failed.message) from failed
+        return ""
+
+
+def stopped_before_sending(plan: WritePlan, code: StopCode, message: str) -> WriteStopped:
+    """The error of a run that ended before anything was sent."""
+    return WriteStopped.before_sending(code, message, run_id=plan.run_id, template=plan.template.name)
+
+
+def _secret(credentials: Credentials) -> str:
+    secret = credentials.api_key or credentials.access_token
+    return secret.reveal() if secret is not None else ""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from itertools import count
 
 import numpy as np
@@ -34,25 +33,17 @@ def key_length(plan: WritePlan) -> int:
     return len(key.reveal().encode()) if key is not None else 0
 
 
-@dataclass
 class Batcher:
     """Collects spans for one envelope and yields a batch whenever the next row would pass a limit.
 
     `room` is what the byte limit leaves for rows beside head and tail. `number` gives each batch its sequence.
     """
 
-    envelope: Envelope
-    limits: Limits
-    number: Callable[[], int]
-    key_length: int = 0
-    _spans: list[Span] = field(default_factory=list)
-    _rows: int = 0
-    _bytes: int = 0
-
-    def __post_init__(self) -> None:
-        around = self.envelope.length_around(self.key_length)
+    def __init__(self, envelope: Envelope, limits: Limits, number: Callable[[], int], key_length: int = 0) -> None:
+        self.envelope, self.limits, self._number = envelope, limits, number
         # n rows carry n separators, and the last one is not sent
-        self.room = self.limits.max_bytes - around + len(self.envelope.separator)
+        self.room = limits.max_bytes - envelope.length_around(key_length) + len(envelope.separator)
+        self._spans, self._rows, self._bytes = list[Span](), 0, 0
 
     def too_large(self, encoded: EncodedRows) -> npt.NDArray[np.int64]:
         """Positions of the rows that no request, or no profile, could hold."""
@@ -70,7 +61,10 @@ class Batcher:
             stop = int(encoded.offsets.searchsorted(reach, "right")) - 1
             stop = min(stop, start + self.limits.max_rows - self._rows, rows)
             if stop > start:
-                self._add(Span(encoded, start, stop))
+                span = Span(encoded, start, stop)
+                self._spans.append(span)
+                self._rows += len(span)
+                self._bytes += span.size
                 start = stop
             if start < rows:
                 yield from self.flush()
@@ -78,13 +72,8 @@ class Batcher:
     def flush(self) -> Iterator[Batch]:
         """The batch of the rows that are held, if there are any."""
         if self._spans:
-            yield Batch(self.number(), tuple(self._spans), self.envelope)
+            yield Batch(self._number(), tuple(self._spans), self.envelope)
         self._spans, self._rows, self._bytes = [], 0, 0
-
-    def _add(self, span: Span) -> None:
-        self._spans.append(span)
-        self._rows += len(span)
-        self._bytes += span.size
 
 
 class BatchAssembler:
@@ -129,7 +118,10 @@ class BatchAssembler:
             yield None
 
     def _cut(self, key: str, rows: EncodedRows) -> Iterator[Batch]:
-        batcher = self._batchers.get(key) or self._open(key)
+        if key not in self._batchers:
+            around = envelope(self.plan, params_of(key))
+            self._batchers[key] = Batcher(around, self.plan.limits, self._number, self._key_length)
+        batcher = self._batchers[key]
         self._batchers.move_to_end(key)
         large = batcher.too_large(rows)
         if len(large):
@@ -141,12 +133,6 @@ class BatchAssembler:
         if len(self._batchers) > MAX_OPEN:
             _, oldest = self._batchers.popitem(last=False)
             yield from self._deduplicated(oldest.flush())
-
-    def _open(self, key: str) -> Batcher:
-        self._batchers[key] = Batcher(
-            envelope(self.plan, params_of(key)), self.plan.limits, self._number, self._key_length
-        )
-        return self._batchers[key]
 
     def _deduplicated(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """The batches without the rows that a later row of the same batch replaces."""

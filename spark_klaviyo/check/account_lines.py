@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from urllib.parse import urlsplit
 
-from spark_klaviyo.account.account import read_account
 from spark_klaviyo.account.names import Resource, ResourceKind, find_id, kind_of, setting_values
-from spark_klaviyo.account.reads import AccountReader, ReadFailed
+from spark_klaviyo.account.reads import AccountReader, ReadFailed, read_account
 from spark_klaviyo.core.codes import Failure, StopCode
 from spark_klaviyo.deliver.reads import ReadTarget
 from spark_klaviyo.errors import OptionError

@@ -19,34 +19,21 @@ from spark_klaviyo.plan.manual.body import csv_cell, xml_characters
 from spark_klaviyo.plan.model import WritePlan
 
 Object: TypeAlias = "dict[str, Json]"
-Rewrite: TypeAlias = "Callable[[Object], str]"
 
 
 def written(records: Sequence[bytes], plan: WritePlan) -> list[bytes]:
     """JSON records, without separators, in the plan's content format."""
-    make = _maker(plan)
-    return [_rewritten(record, make) for record in records]
+    # a ready-made record has columns of its own
+    names = [] if plan.record_column is not None else [column.name for column in plan.columns]
+    return [_rewritten(record, plan.content_format, names) for record in records]
 
 
-def _rewritten(record: bytes, make: Rewrite) -> bytes:
+def _rewritten(record: bytes, content_format: ContentFormat, names: Sequence[str]) -> bytes:
     try:
         fields = exact_json.loads(record)
     except ValueError:
         return record
-    return make(fields).encode() if isinstance(fields, dict) else record
-
-
-def _maker(plan: WritePlan) -> Rewrite:
-    # a ready-made record has columns of its own
-    names = [] if plan.record_column is not None else [column.name for column in plan.columns]
-    makers: dict[ContentFormat, Rewrite] = {
-        ContentFormat.FORM: form,
-        ContentFormat.FORM_DATA_PARAM: lambda record: quote(_json(record), safe=""),
-        ContentFormat.XML: lambda record: element("row", record),
-        ContentFormat.CSV: lambda record: csv_row(record, names),
-        ContentFormat.TEXT: lambda record: line(record, names),
-    }
-    return makers[plan.content_format]
+    return _WRITERS[content_format](fields, names).encode() if isinstance(fields, dict) else record
 
 
 def form(record: Object) -> str:
@@ -115,3 +102,12 @@ def _text(value: Json) -> str:
 
 def _json(value: Json) -> str:
     return exact_json.dumps(value).decode("utf-8", "replace")
+
+
+_WRITERS: dict[ContentFormat, Callable[[Object, Sequence[str]], str]] = {
+    ContentFormat.FORM: lambda record, _: form(record),
+    ContentFormat.FORM_DATA_PARAM: lambda record, _: quote(_json(record), safe=""),
+    ContentFormat.XML: lambda record, _: element("row", record),
+    ContentFormat.CSV: csv_row,
+    ContentFormat.TEXT: line,
+}

@@ -147,17 +147,14 @@ def _groups(values: Sequence[Any]) -> np.ndarray:
 
 def _scalars(values: Sequence[Any], sample: Any, name: str) -> pa.Array:
     if isinstance(sample, datetime) and name != "timestamp_ntz":
-        return pa.array(values if _local_is_utc() else list(map(_utc, values)), ARROW_TYPES["timestamp"])
+        local_is_utc = time.timezone == 0 and not time.daylight
+        return pa.array(values if local_is_utc else list(map(_utc, values)), ARROW_TYPES["timestamp"])
     try:
         return pa.array(values, ARROW_TYPES.get(name))
     except UnicodeEncodeError:  # half a surrogate pair
         return pa.array([text and text.encode("utf-8", "replace").decode() for text in values], pa.string())
     except OverflowError:  # more than 64 bits
         return pa.array([value if value is None else Decimal(value) for value in values])
-
-
-def _local_is_utc() -> bool:
-    return time.timezone == 0 and not time.daylight
 
 
 def _utc(value: datetime | None) -> datetime | None:

@@ -36,6 +36,9 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None) -
         for other in known.requires
     )
     derived = template.unique_id_field and (found is None or template.unique_id_field not in leaves)
+    # what an event is: all that a row tells of it, but not how it is sent
+    content = [(name, path) for name, path in places.items() if name not in (template.unique_id_field, HOW)]
+    content.append(("properties", template.properties_path))
     sizes = [known.max_bytes for known in checked] + [template.record_limits.max_string_bytes]
     checks = Checks(
         validate=options.validate,
@@ -44,18 +47,14 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None) -
             for known in checked
         ),
         identifiers=tuple(places[path] for path in template.identifiers),
-        exactly_one_identifier=template.exactly_one_identifier,
-        key=tuple(places[path] for path in template.key),
+        key=tuple(places[path] for path in template.key or template.identifiers),
         key_with=tuple(places[path] for path in template.key_with),
-        max_row_bytes=template.limits.max_row_bytes,
-        record_limits=template.record_limits,
-        properties_path=template.properties_path,
         default_country=options.default_country or "",
         on_bad_phone=options.on_bad_phone,
         every_row=bool(derived or requires) or options.record_column is not None,
         unique_id_path=places[template.unique_id_field] if template.unique_id_field else (),
         unique_id_sources=_unique_places(options, template, found),
-        unique_id_content=tuple(_content(template)) if template.unique_id_field else (),
+        unique_id_content=tuple(content) if template.unique_id_field else (),
         max_unchecked_bytes=min(filter(None, sizes), default=None),
         requires=requires,
     )
@@ -67,14 +66,6 @@ def _is_checked(known: FieldSpec, template: Template) -> bool:
         return False
     ruled = known.required or known.choices or known.pattern or known.max_length is not None or known.max_bytes
     return bool(ruled) or known.form in LOOKED_AT or known.name in template.identifiers
-
-
-def _content(template: Template) -> Iterator[tuple[str, JsonPath]]:
-    """What an event is: all that a row tells of it, but not how it is sent."""
-    yield from (
-        (known.name, known.json_path) for known in template.fields if known.name not in (template.unique_id_field, HOW)
-    )
-    yield "properties", template.properties_path
 
 
 def _unique_places(options: Options, template: Template, found: ColumnMap | None) -> tuple[JsonPath, ...]:

@@ -15,7 +15,7 @@ from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.options.choices import OnBadPhone, Validate
 from spark_klaviyo.plan.shape import Leaf, Record
 from spark_klaviyo.plan.types import Field
-from spark_klaviyo.templates.model import NO_LIMITS, FieldSpec, JsonPath, RecordLimits, Template
+from spark_klaviyo.templates.model import FieldSpec, JsonPath, Template
 
 
 @dataclass(frozen=True)
@@ -43,17 +43,13 @@ class Checks:
     validate: Validate
     fields: tuple[FieldCheck, ...] = ()
     requires: tuple[RequiresField, ...] = ()
-    # At least one of them must have a value, or exactly one.
+    # At least one of them must have a value.
     identifiers: tuple[JsonPath, ...] = ()
-    exactly_one_identifier: bool = False
     # What makes two rows the same thing: the first of `key` that has a value, with all of `key_with`.
     key: tuple[JsonPath, ...] = ()
     key_with: tuple[JsonPath, ...] = ()
-    record_limits: RecordLimits = NO_LIMITS
-    max_row_bytes: int | None = None
     # A longer record may hold a value that is too large, and goes through the exact check.
     max_unchecked_bytes: int | None = None
-    properties_path: JsonPath = ()
     # ISO 3166, or "column:NAME".
     default_country: str = ""
     on_bad_phone: OnBadPhone = OnBadPhone.REJECT

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from spark_klaviyo.account.account import account_of, stopped_before_sending
+from spark_klaviyo.account.reads import account_of, stopped_before_sending
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Quota, StateLocation

@@ -96,35 +96,37 @@ class ScreenRules:
 
 def compile_screen(plan: WritePlan) -> ScreenRules:
     """The rules of a plan; made once and used for every batch."""
-    checks, limits, record = plan.checks, plan.checks.record_limits, plan.record
+    checks, template, record = plan.checks, plan.template, plan.record
+    limits, path = template.record_limits, template.properties_path
     index = {column.name: number for number, column in reversed(list(enumerate(plan.columns)))}
     leaves = tuple(leaves_of(record)) if record is not None else ()
     numbers = tuple((leaf, index[leaf.source[0]]) for leaf in leaves if holds(leaf.type, "float", "double"))
     key, key_with = _key_parts(plan, checks.key), _key_parts(plan, checks.key_with)
     if record is None or checks.validate is Validate.OFF:
         return ScreenRules(checks.every_row or record is None, numbers, key, key_with)
-    properties = node_at(record, checks.properties_path) if checks.properties_path else None
+    properties = node_at(record, path) if path else None
     children = [child for _, child in properties.fields] if isinstance(properties, Record) else []
     maps = properties.spread if isinstance(properties, Record) else ()
     if isinstance(properties, Leaf) and properties.type.name == "map":
         maps = (properties,)
     most = limits.max_properties if maps or len(children) > (limits.max_properties or 0) else None
     loose = tuple(child for child in children if isinstance(child, Leaf))
+    rules = [(_value_rule(check, check.leaf), check.leaf) for check in checks.fields if check.leaf is not None]
     return ScreenRules(
         checks.every_row,
         numbers,
         key,
         key_with,
-        values=tuple(_value_rules(checks.fields)),
+        values=tuple(rule for rule, leaf in rules if rule != ScreenRule(leaf)),
         identifiers=tuple(leaf for at in checks.identifiers if (leaf := leaf_at(record, at)) is not None),
-        exactly_one=checks.exactly_one_identifier,
+        exactly_one=template.exactly_one_identifier,
         deep=tuple(_too_deep(properties, limits.max_depth)) if limits.max_depth is not None else (),
         arrays=tuple(leaf for leaf in leaves if limits.max_items is not None and holds(leaf.type, "array")),
         max_items=limits.max_items or 0,
         maps=maps,
         properties=loose,
         max_properties=None if most is None else most - (len(children) - len(loose)),
-        max_row_bytes=min(filter(None, (checks.max_row_bytes, checks.max_unchecked_bytes)), default=None),
+        max_row_bytes=min(filter(None, (template.limits.max_row_bytes, checks.max_unchecked_bytes)), default=None),
     )
 
 
@@ -153,14 +155,6 @@ def key_places(plan: WritePlan) -> tuple[tuple[str, ...], ...]:
 
 
 # --- one value ------------------------------------------------------------------------------------
-
-
-def _value_rules(checks: Iterable[FieldCheck]) -> Iterator[ScreenRule]:
-    """The rules for the columns of fields; there is none where any value of the column's type is valid."""
-    for check in checks:
-        if check.leaf is not None:
-            rule = _value_rule(check, check.leaf)
-            yield from () if rule == ScreenRule(check.leaf) else (rule,)
 
 
 def _value_rule(check: FieldCheck, leaf: Leaf) -> ScreenRule:

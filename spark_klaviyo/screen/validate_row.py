@@ -73,7 +73,7 @@ def _problems(plan: WritePlan, record: dict[str, Json], params: Mapping[str, str
         problem = _field_problem(field, record, checks, params)
         if problem is not None:
             yield problem, field.json_path
-    yield from _record_problems(checks, record)
+    yield from _record_problems(plan, record)
     if checks.unique_id_path and get(record, checks.unique_id_path) is None:
         put(record, checks.unique_id_path, _content_id(checks, record))
     for name in ("location", "properties"):  # a repair may have emptied them
@@ -154,15 +154,16 @@ def _content_id(checks: Checks, record: dict[str, Json]) -> str:
 # --- the record as a whole ------------------------------------------------------------------------
 
 
-def _record_problems(checks: Checks, record: dict[str, Json]) -> Iterator[Found]:
+def _record_problems(plan: WritePlan, record: dict[str, Json]) -> Iterator[Found]:
     """What is wrong with the record as a whole, each with its path."""
+    checks = plan.checks
     if checks.channels:
         yield from _channels(checks, record)
     for need in checks.requires:
         if get(record, need.if_present) is not None and get(record, need.json_path) in (None, ""):
             yield Problem(RejectCode.MISSING_FIELD, need.reason), need.json_path
-    yield from _identifiers(checks, record)
-    yield from _limits(checks, record)
+    yield from _identifiers(plan, record)
+    yield from _limits(plan.template, record)
 
 
 def _channels(checks: Checks, record: dict[str, Json]) -> Iterator[Found]:
@@ -177,18 +178,19 @@ def _channels(checks: Checks, record: dict[str, Json]) -> Iterator[Found]:
         yield Problem(RejectCode.MISSING_FIELD, f"channels: the row names none of {expected}"), checks.channels_path
 
 
-def _identifiers(checks: Checks, record: dict[str, Json]) -> Iterator[Found]:
+def _identifiers(plan: WritePlan, record: dict[str, Json]) -> Iterator[Found]:
+    checks = plan.checks
     present = [path[-1] for path in checks.identifiers if get(record, path) is not None]
     if checks.identifiers and not present:
         names = ", ".join(path[-1] for path in checks.identifiers)
         yield Problem(RejectCode.NO_IDENTIFIER, f"the row has none of {names}"), ()
-    if checks.exactly_one_identifier and len(present) > 1:
+    if plan.template.exactly_one_identifier and len(present) > 1:
         detail = f"exactly one identifier is taken, found {' and '.join(present)}"
         yield Problem(RejectCode.BAD_RECORD, detail), ()
 
 
-def _limits(checks: Checks, record: dict[str, Json]) -> Iterator[Found]:
-    limits, path = checks.record_limits, checks.properties_path
+def _limits(template: Template, record: dict[str, Json]) -> Iterator[Found]:
+    limits, path, most = template.record_limits, template.properties_path, template.limits.max_row_bytes
     properties = get(record, path) if path else None
     if isinstance(properties, dict) and limits.max_properties is not None and len(properties) > limits.max_properties:
         detail = f"{len(properties):,} properties; at most {limits.max_properties:,} are taken"
@@ -199,9 +201,9 @@ def _limits(checks: Checks, record: dict[str, Json]) -> Iterator[Found]:
         yield Problem(RejectCode.TOO_MANY_ITEMS, f"an array has more than {limits.max_items:,} items"), ()
     if limits.max_string_bytes is not None and _longest_text(record) > limits.max_string_bytes:
         yield Problem(RejectCode.TOO_LARGE, f"a text has more than {limits.max_string_bytes:,} bytes"), ()
-    size = len(exact_json.dumps(record)) if checks.max_row_bytes is not None else 0
-    if checks.max_row_bytes is not None and size > checks.max_row_bytes:
-        yield Problem(RejectCode.TOO_LARGE, f"{size:,} bytes; at most {checks.max_row_bytes:,} are taken"), ()
+    size = len(exact_json.dumps(record)) if most is not None else 0
+    if most is not None and size > most:
+        yield Problem(RejectCode.TOO_LARGE, f"{size:,} bytes; at most {most:,} are taken"), ()
 
 
 def _children(value: Json) -> list[Json]:

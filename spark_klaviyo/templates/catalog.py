@@ -203,7 +203,6 @@ BACK_IN_STOCK = Template(
         ),
     ),
     identifiers=tuple(known.name for known in _PEOPLE),
-    key=tuple(known.name for known in _PEOPLE),
     key_with=("variant",),
     keep_empty=((*PERSON, "attributes"),),
     quota=XL,

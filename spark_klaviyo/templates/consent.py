@@ -78,7 +78,6 @@ SUBSCRIBE = Template(
         *_PUSH_TOKEN,
     ),
     identifiers=_ANY_OF,
-    key=_ANY_OF,
     keep_empty=(("attributes",), _AT),
     limits=Limits(1_000, MAX_BODY),
     quota=L,
@@ -109,7 +108,6 @@ UNSUBSCRIBE = replace(
     body=job_body("profile-subscription-bulk-delete-job", "profiles", linked("list", "list_id")),
     fields=(EMAIL, PHONE, _FIELD_OF_CHANNELS, *_PUSH_TOKEN),
     identifiers=("email", "phone_number"),
-    key=("email", "phone_number"),
     limits=Limits(100, MAX_BODY),
     consent=Consent("UNSUBSCRIBED", _WITHDRAWN),
     settings=(
@@ -140,7 +138,6 @@ SUPPRESS = Template(
     record={"type": "profile"},
     fields=(replace(EMAIL, required=True),),
     identifiers=("email",),
-    key=("email",),
     limits=Limits(100, MAX_BODY),
     quota=L,
     job=Job(f"/api/{_SUPPRESS}s", L, scopes=("subscriptions:read",)),

@@ -25,7 +25,6 @@ ADD = Template(
     body={"api_key": "{api_key}", "profiles": "{rows}"},
     fields=_MEMBERS,
     identifiers=_NAMES,
-    key=_NAMES,
     # 100 is documented for membership checks only, and what connectors used; `max_rows` changes it
     limits=Limits(100, MAX_BODY),
     quota=M,
@@ -76,7 +75,6 @@ _V1 = Template(
     fields=_person_in("properties"),
     properties_path=("properties",),
     identifiers=("email", "phone_number", "external_id"),
-    key=("email", "phone_number", "external_id"),
     limits=Limits(1, MEGABYTE),  # retired SDKs: about 1 MB
     quota=M,
     confirmed_by_reply=False,  # its answer 1 says nothing of the key or the row
@@ -98,7 +96,7 @@ TRACK = replace(
         FieldSpec("value", ("properties", "$value"), FieldForm.NUMBER, other_names=("$value",)),
         FieldSpec("time", ("time",), FieldForm.INTEGER, help="Unix seconds; the moment of arrival where empty"),
     ),
-    key=(),
+    key=("event_id",),
     unique_id_field="event_id",
     settings=(Setting("event", "name of the metric", per_row=True),),
 )

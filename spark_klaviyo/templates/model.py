@@ -230,7 +230,8 @@ class Template:
     # Fields of which a row needs at least one, or exactly one.
     identifiers: tuple[str, ...] = ()
     exactly_one_identifier: bool = False
-    # Fields that make two rows of a batch the same thing: the first that is present, with all of `key_with`.
+    # Fields that make two rows of a batch the same thing: the first that is present, with all of `key_with`. Empty: the
+    # identifiers.
     key: tuple[str, ...] = ()
     key_with: tuple[str, ...] = ()
     # The field that is derived from the row's content when no column gives it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from spark_klaviyo.core.choices import ContentFormat
 from spark_klaviyo.core.models import Limits, Quota
@@ -17,6 +18,12 @@ from spark_klaviyo.templates.model import FieldForm, RecordLimits, Template
 OFF = Checks(Validate.OFF)
 LIMITS = Limits(10_000, 5_000_000)
 TEMPLATE = Template("t", "", "/", (), Quota(()), limits=LIMITS)
+PROFILES = replace(
+    TEMPLATE,
+    limits=replace(LIMITS, max_row_bytes=100_000),
+    properties_path=("attributes", "properties"),
+    record_limits=RecordLimits(max_properties=400),
+)
 
 
 def columns(**types: object) -> tuple[Field, ...]:
@@ -31,11 +38,12 @@ def plan_of(
     params: Sequence[RequestParam] = (),
     content_format: ContentFormat = ContentFormat.JSON,
     record_column: str | None = None,
+    template: Template = TEMPLATE,
 ) -> WritePlan:
     """A plan with this record and these checks."""
     return WritePlan(
         run_id="run",
-        template=TEMPLATE,
+        template=template,
         settings={},
         columns=tuple(fields),
         record=record,
@@ -75,7 +83,7 @@ def profile_plan(fields: Sequence[Field], validate: Validate = Validate.STRICT) 
     properties = tuple((name, Leaf((name,), by_name[name])) for name in loose)
     attributes.append(("properties", Record(properties, omit_empty=True)))
     record = Record((("type", Fixed("profile")), ("attributes", Record(tuple(attributes)))))
-    return plan_of(fields, record, profile_checks(by_name, validate))
+    return plan_of(fields, record, profile_checks(by_name, validate), template=PROFILES)
 
 
 def profile_checks(by_name: Mapping[str, Type], validate: Validate) -> Checks:
@@ -92,7 +100,4 @@ def profile_checks(by_name: Mapping[str, Type], validate: Validate) -> Checks:
         fields=tuple(wanted),
         identifiers=places,
         key=places,
-        max_row_bytes=100_000,
-        properties_path=("attributes", "properties"),
-        record_limits=RecordLimits(max_properties=400),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ from spark_klaviyo.plan.model import Checks
 from spark_klaviyo.plan.shape import Leaf, Record
 from spark_klaviyo.plan.types import read_type
 from spark_klaviyo.templates.model import RecordLimits
-from tests.encode.plans import columns, flat, plan_of
+from tests.encode.plans import TEMPLATE, columns, flat, plan_of
 from tests.encode.values import arrow_type
 
 
@@ -62,7 +63,8 @@ def test_timestamps_of_any_unit(unit: str) -> None:
 
 def test_an_empty_batch_gives_an_empty_batch() -> None:
     kind = {"type": "struct", "fields": [{"name": "x", "type": {"type": "array", "elementType": "binary"}}]}
-    plan = flat(columns(a="string", b=kind), checks=Checks(Validate.STRICT, record_limits=RecordLimits(max_items=1)))
+    template = replace(TEMPLATE, record_limits=RecordLimits(max_items=1))
+    plan = flat(columns(a="string", b=kind), checks=Checks(Validate.STRICT), template=template)
     types = [arrow_type(field.type) for field in plan.columns]
     done = encode(pa.RecordBatch.from_arrays([pa.array([], kind) for kind in types], names=["a", "b"]), plan)
     assert (done.num_rows, done.schema.names) == (0, ["record", "verdict", "key", "params"])

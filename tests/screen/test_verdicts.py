@@ -11,9 +11,9 @@ from spark_klaviyo.options.choices import Validate
 from spark_klaviyo.plan.model import Checks, FieldCheck, WritePlan
 from spark_klaviyo.plan.shape import Leaf, Record
 from spark_klaviyo.plan.types import Field
-from spark_klaviyo.templates.model import FieldForm, RecordLimits
+from spark_klaviyo.templates.model import FieldForm, RecordLimits, Template
 from tests.encode.encoded import Made, by_arrow, by_rows
-from tests.encode.plans import columns, flat, plan_of, profile_checks, profile_plan
+from tests.encode.plans import TEMPLATE, columns, flat, plan_of, profile_checks, profile_plan
 from tests.encode.values import Value
 
 LONGS = {"type": "array", "elementType": "long"}
@@ -29,11 +29,12 @@ class Case:
     fields: tuple[Field, ...]
     checks: Checks
     rows: list[tuple[tuple[Value, ...], int]]
+    template: Template = TEMPLATE
 
     @property
     def plan(self) -> WritePlan:
         """Each column under its own name."""
-        return flat(self.fields, checks=self.checks)
+        return flat(self.fields, checks=self.checks, template=self.template)
 
 
 def wanted(name: str, form: str, fields: tuple[Field, ...], **rules: object) -> FieldCheck:
@@ -49,11 +50,18 @@ def one(kind: object, form: str, *rows: tuple[Value, int], **rules: object) -> C
     return Case(fields, checks, [((value,), flag) for value, flag in rows])
 
 
-def limited(kind: object, *rows: tuple[Value, int], **limits: object) -> Case:
+def limited(kind: object, *rows: tuple[Value, int], template: Template = TEMPLATE, **checks: object) -> Case:
     """A case of one column `v` inside properties that are the whole record."""
-    return Case(columns(v=kind), Checks(Validate.STRICT, **limits), [((value,), flag) for value, flag in rows])  # type: ignore[arg-type]
+    checked = Checks(Validate.STRICT, **checks)  # type: ignore[arg-type]
+    return Case(columns(v=kind), checked, [((value,), flag) for value, flag in rows], template)
 
 
+def rows_of_at_most(size: int) -> Template:
+    """A template whose records have at most so many bytes."""
+    return replace(TEMPLATE, limits=replace(TEMPLATE.limits, max_row_bytes=size))
+
+
+TWO_ITEMS = replace(TEMPLATE, record_limits=RecordLimits(max_items=2))
 IDS = columns(email="string", phone="string", id="string")
 IDENTIFIERS = tuple((field.name,) for field in IDS)
 CASES = {
@@ -130,25 +138,27 @@ CASES = {
     ),
     "exactly one identifier": Case(
         IDS,
-        Checks(Validate.STRICT, identifiers=IDENTIFIERS, exactly_one_identifier=True),
+        Checks(Validate.STRICT, identifiers=IDENTIFIERS),
         [((None, None, None), 1), ((None, "x", None), 0), (("a", "x", None), 1)],
+        replace(TEMPLATE, exactly_one_identifier=True),
     ),
-    "items of an array": limited(
-        LONGS, ([1, 2], 0), ([1, 2, 3], 1), (None, 0), record_limits=RecordLimits(max_items=2)
-    ),
+    "items of an array": limited(LONGS, ([1, 2], 0), ([1, 2, 3], 1), (None, 0), template=TWO_ITEMS),
     "items of arrays in a map": limited(
-        PAIRS, ({"a": [1], "b": [1, 2, 3]}, 1), ({"a": [1, 2]}, 0), (None, 0), record_limits=RecordLimits(max_items=2)
+        PAIRS, ({"a": [1], "b": [1, 2, 3]}, 1), ({"a": [1, 2]}, 0), (None, 0), template=TWO_ITEMS
     ),
     "items of an array in a struct": limited(
-        BOX, ((0.0, [1, 2, 3]), 1), ((0.0, None), 0), (None, 0), record_limits=RecordLimits(max_items=2)
+        BOX, ((0.0, [1, 2, 3]), 1), ((0.0, None), 0), (None, 0), template=TWO_ITEMS
     ),
-    "long records": limited("string", ("x" * 90, 0), ("x" * 99, 1), (None, 0), max_row_bytes=100),
+    "long records": limited("string", ("x" * 90, 0), ("x" * 99, 1), (None, 0), template=rows_of_at_most(100)),
     "records longer than is looked at": limited(
-        "string", ("x" * 9, 0), ("x" * 99, 1), max_row_bytes=200, max_unchecked_bytes=50
+        "string", ("x" * 9, 0), ("x" * 99, 1), template=rows_of_at_most(200), max_unchecked_bytes=50
     ),
     "every row": limited("string", ("x", 1), (None, 1), every_row=True),
     "nothing": Case(
-        columns(v="string"), Checks(Validate.OFF, identifiers=IDENTIFIERS, max_row_bytes=1), [(("x",), 0), ((None,), 0)]
+        columns(v="string"),
+        Checks(Validate.OFF, identifiers=IDENTIFIERS),
+        [(("x",), 0), ((None,), 0)],
+        rows_of_at_most(1),
     ),
     "NaN before all": Case(
         columns(s="string", x="double", box=BOX),
@@ -196,8 +206,8 @@ def properties_plan(*, spread: bool, **limits: object) -> WritePlan:
     fields = columns(a="string", m=PAIRS)
     a, m = (Leaf((field.name,), field.type) for field in fields)
     inner = Record((("a", a),), spread=(m,)) if spread else Record((("a", a), ("m", m)))
-    checks = Checks(Validate.STRICT, properties_path=("p",), record_limits=RecordLimits(**limits))  # type: ignore[arg-type]
-    return plan_of(fields, Record((("p", inner),)), checks)
+    template = replace(TEMPLATE, properties_path=("p",), record_limits=RecordLimits(**limits))  # type: ignore[arg-type]
+    return plan_of(fields, Record((("p", inner),)), Checks(Validate.STRICT), template=template)
 
 
 ROWS: list[tuple[Value, ...]] = [

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from spark_klaviyo.account.account import stopped_before_sending
 from spark_klaviyo.account.members import ListFacts, Page, list_facts, members
-from spark_klaviyo.account.reads import AccountReader, ReadFailed, open_reader
+from spark_klaviyo.account.reads import AccountReader, ReadFailed, open_reader, stopped_before_sending
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Receipt
 from spark_klaviyo.encode.encoder import encode_batches
