@@ -1,4 +1,4 @@
-"""The commands. Each prints its result and returns the exit status.
+"""The commands. Each prints its result, and returns the exit status where it may be another than `DONE`.
 
 They import what they need when they run, for start-up time: `templates` and `--help` must not wait for Arrow and Spark
 to load.
@@ -40,7 +40,7 @@ def print_result(given: argparse.Namespace, form: object, text: str) -> None:
     sys.stdout.write((json.dumps(form, indent=2) if given.json else text.rstrip("\n")) + "\n")
 
 
-def run_demo(given: argparse.Namespace) -> ExitStatus:
+def run_demo(given: argparse.Namespace) -> None:
     """`demo`."""
     from spark_klaviyo.cli.demo import demo
 
@@ -49,10 +49,9 @@ def run_demo(given: argparse.Namespace) -> ExitStatus:
     report = demo(given.rows, quiet=given.json)
     if given.json:
         print_result(given, report.to_dict(), "")
-    return ExitStatus.DONE
 
 
-def run_templates(given: argparse.Namespace) -> ExitStatus:
+def run_templates(given: argparse.Namespace) -> None:
     """`templates [NAME]`."""
     from spark_klaviyo.cli.listing import facts, forms_of, table
     from spark_klaviyo.templates import describe, templates
@@ -60,17 +59,15 @@ def run_templates(given: argparse.Namespace) -> ExitStatus:
     listed = forms_of(given.name) if given.name else templates()
     text = "\n".join(map(describe, listed)) if given.name else table(listed)
     print_result(given, [facts(template) for template in listed], text)
-    return ExitStatus.DONE
 
 
-def run_lists(given: argparse.Namespace) -> ExitStatus:
+def run_lists(given: argparse.Namespace) -> None:
     """`lists`: ids and names, one list on a line."""
     from spark_klaviyo.account.names import all_lists
 
     found = all_lists(_options(given, EntryPoint.CHECK))
     text = "\n".join(f"{one.id}  {one.name}" for one in found) or "the account has no list"
     print_result(given, [asdict(one) for one in found], text)
-    return ExitStatus.DONE
 
 
 def run_check(given: argparse.Namespace) -> ExitStatus:
@@ -82,7 +79,7 @@ def run_check(given: argparse.Namespace) -> ExitStatus:
     return ExitStatus.DONE if result.ok else ExitStatus.BAD_OPTIONS
 
 
-def run_preview(given: argparse.Namespace) -> ExitStatus:
+def run_preview(given: argparse.Namespace) -> None:
     """`preview`: with `--no-bodies` it shows no person's data."""
     from spark_klaviyo.cli.local_spark import dataset, session
     from spark_klaviyo.preview.preview import preview
@@ -93,10 +90,9 @@ def run_preview(given: argparse.Namespace) -> ExitStatus:
     if given.html:
         result.to_html(given.html)
     print_result(given, result.to_dict(bodies=given.bodies), result.text(bodies=given.bodies))
-    return ExitStatus.DONE
 
 
-def run_write(given: argparse.Namespace) -> ExitStatus:
+def run_write(given: argparse.Namespace) -> None:
     """`write`."""
     from spark_klaviyo.cli.local_spark import dataset, session
     from spark_klaviyo.modes.dispatch import write
@@ -105,19 +101,17 @@ def run_write(given: argparse.Namespace) -> ExitStatus:
     with session("spark-klaviyo") as spark:
         report = write(dataset(spark, given.input, given.format), options)
     print_result(given, report.to_dict(), str(report))
-    return ExitStatus.DONE
 
 
-def run_follow(given: argparse.Namespace) -> ExitStatus:
+def run_follow(given: argparse.Namespace) -> None:
     """`follow`."""
     from spark_klaviyo.runs.follow_receipts import follow_receipts
 
     report = follow_receipts(given.receipts, _options(given, EntryPoint.FOLLOW))
     print_result(given, report.to_dict(), str(report))
-    return ExitStatus.DONE
 
 
-def run_simulate(given: argparse.Namespace) -> ExitStatus:
+def run_simulate(given: argparse.Namespace) -> None:
     """`simulate`."""
     from spark_klaviyo.simulator.command import simulate
     from spark_klaviyo.simulator.faults import read_faults
@@ -132,7 +126,6 @@ def run_simulate(given: argparse.Namespace) -> ExitStatus:
         simulate(given.port, given.latency, given.burst, given.steady, faults)
     except OSError as error:
         raise OptionError(f"--port: {given.port} cannot be listened on: {error.strerror}") from error
-    return ExitStatus.DONE
 
 
 def _options(given: argparse.Namespace, entry_point: EntryPoint) -> Options:

@@ -14,7 +14,7 @@ from spark_klaviyo.errors import KlaviyoError
 from spark_klaviyo.report.report import RowsRejected, WriteStopped
 
 FORMATS = ("parquet", "csv", "json", "delta")
-Command = Callable[[argparse.Namespace], ExitStatus]
+Command = Callable[[argparse.Namespace], ExitStatus | None]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -85,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = parser().parse_args(arguments)
     try:
-        status: ExitStatus = given.run(given)
+        status: ExitStatus | None = given.run(given)
     except (WriteStopped, RowsRejected) as error:
         if error.report is not None:
             print_result(given, error.report.to_dict(), str(error.report))
@@ -101,4 +101,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
         frames = "".join(traceback.format_tb(error.__traceback__))
         sys.stderr.write(f"{frames}{given.command} failed with {type(error).__name__}\n")
         return ExitStatus.STOPPED
-    return status
+    return status or ExitStatus.DONE

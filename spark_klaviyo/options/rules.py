@@ -112,7 +112,7 @@ def _token(call: Call) -> Iterator[str]:
     where, retired = call.given.get("key_in"), call.template is not None and call.template.is_retired
     if call.has("api_key", "access_token") == ["api_key", "access_token"]:
         yield "access_token: is given besides api_key; give one of them"
-    elif "access_token" in call.given and retired:
+    if "access_token" in call.given and retired:
         yield "access_token: the retired v1 and v2 calls take api_key only"
     if "access_token" in call.given and where in (KeyIn.QUERY, KeyIn.BODY):
         yield f"access_token: travels as a Bearer header alone, and key_in={where} says otherwise; leave key_in out"

@@ -38,15 +38,14 @@ def fields_of_settings(template: Template) -> dict[str, str]:
 class SettingValues:
     """What the options say of a template's settings.
 
-    `given` are those that have a value, defaults included; `fixed` those of them with one value for all rows, and
+    `given` are those that have a value; `fixed` those of them with one value for all rows, and
     `fixed_fields` the fields that these give. Columns give the others: `columns_of_fields` those that stand for a field
     of the record, by its name, as in the option `fields`; `columns_of_requests` the rest.
     """
 
     def __init__(self, template: Template, options: Options) -> None:
         self.template, self.options = template, options
-        values = {one.name: options.settings.get(one.name) for one in template.settings}
-        self.given = {name: value for name, value in values.items() if value is not None}
+        self.given = {one.name: options.settings[one.name] for one in template.settings if one.name in options.settings}
         self.fixed = {name: value for name, value in self.given.items() if not value.startswith(COLUMN)}
         columns = {name: self.given[name].removeprefix(COLUMN) for name in self.given if name not in self.fixed}
         self.fields = fields_of_settings(template)
