@@ -7,7 +7,7 @@ neither Spark nor HTTP.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
@@ -251,9 +251,13 @@ class Rejection:
 KEY = True
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, kw_only=True)
 class RejectedRow:
-    """A rejected row with its identifiers: a row of the rejects dataset."""
+    """A rejected row with its identifiers: a row of the rejects dataset, and of the sample that a report holds.
+
+    Read it like a Spark row, by attribute or by name in brackets. It holds a person's data, which its repr leaves
+    out. In the sample `record` is empty where it is too large.
+    """
 
     run_id: Annotated[str, "string", "names the run", KEY]
     partition_id: Annotated[int, "int", "Spark's partition the row belongs to"]
@@ -264,15 +268,26 @@ class RejectedRow:
         "or coupon job refused only the id is known)",
         KEY,
     ]
-    email: Annotated[str | None, "string", "identifier, where the row has it"]
-    phone_number: Annotated[str | None, "string", "identifier, where the row has it"]
-    external_id: Annotated[str | None, "string", "identifier, where the row has it"]
-    id: Annotated[str | None, "string", "Klaviyo's id, where the row has it"]
+    email: Annotated[str | None, "string", "identifier, where the row has it"] = None
+    phone_number: Annotated[str | None, "string", "identifier, where the row has it"] = None
+    external_id: Annotated[str | None, "string", "identifier, where the row has it"] = None
+    id: Annotated[str | None, "string", "Klaviyo's id, where the row has it"] = None
     code: Annotated[str, "string", "why, as one word: Klaviyo's or the package's", KEY]
     detail: Annotated[str, "string", "why, in words; may repeat a value of the row"]
     pointer: Annotated[str, "string", "JSON pointer of the offence"]
     status: Annotated[int | None, "int", "HTTP status of the refusal; null where none refused it"]
-    row: int  # of a `Rejection`; no column
+    row: int  # its number in the partition, as in `Rejection`; no column
+
+    def as_dict(self) -> dict[str, str | int | None]:
+        """Every column with its value, the person's data included."""
+        return asdict(self)
+
+    def __getitem__(self, column: str) -> str | int | None:
+        return self.as_dict()[column]
+
+    def __repr__(self) -> str:
+        place = f"partition_id={self.partition_id}, row={self.row}"
+        return f"RejectedRow({place}, code={self.code!r}, pointer={self.pointer!r}, status={self.status})"
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ class WriteReport(Summary, Page):
 
     @property
     def rejects(self) -> object:
-        """The DataFrame at `rejects_path`; without that option a bounded tuple of `RejectSample`."""
+        """The DataFrame at `rejects_path`; without that option a bounded tuple of `RejectedRow`."""
         return self.rejects_reader() if self.rejects_reader else tuple(self.rejects_sample)
 
     @property

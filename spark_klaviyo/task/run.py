@@ -153,8 +153,9 @@ def too_many(most: str, rejected: int, rows: int, *, final: bool) -> bool:
 def count_rejected(plan: WritePlan, rejection: Rejection, report: TaskReport, partition_id: int) -> RejectedRow:
     """Count a rejected row, and find the identifiers in its record."""
     identifiers = identifiers_of(plan.template, rejection.record)
-    report.reject(rejection, partition_id=partition_id, identifiers=identifiers, run_id=plan.run_id)
-    return RejectedRow(run_id=plan.run_id, partition_id=partition_id, **identifiers, **vars(rejection))
+    row = RejectedRow(run_id=plan.run_id, partition_id=partition_id, **identifiers, **vars(rejection))
+    report.reject(row)
+    return row
 
 
 def identifiers_of(template: Template, record: str) -> dict[str, Any]:

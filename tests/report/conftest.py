@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spark_klaviyo.core.models import Quota, Receipt, Rejection, Reply
+from spark_klaviyo.core.models import Quota, Receipt, RejectedRow, Rejection, Reply
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.pages.check import CheckLine, CheckResult
 from spark_klaviyo.report.pages.preview import MappedColumn, Preview, PreviewRejection, PreviewRequest
@@ -33,7 +33,7 @@ def busy() -> TaskReport:
     for row in range(30):
         code = ("bad_email", "bad_email", "no_identifier")[row % 3]
         rejection = Rejection(row, f'{{"email":"{PERSON}"}}', code, f"{PERSON} is bad", "/data/0", 400)
-        task.reject(rejection, partition_id=3, identifiers={"email": PERSON}, run_id="run-1")
+        task.reject(RejectedRow(run_id="run-1", partition_id=3, email=PERSON, **vars(rejection)))
     task.record_receipt(
         Receipt("run-1", 3, 0, "bulk_import_profiles", "POST", "https://a.klaviyo.com/api/x", 202, 2, 1000, 5000,
                 "2026-01-01T00:00:00Z", 0.3, "job-1", "delivered", "")

@@ -8,7 +8,7 @@ from functools import reduce
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_klaviyo.core.models import Receipt, Rejection, Reply
+from spark_klaviyo.core.models import Receipt, RejectedRow, Rejection, Reply
 from spark_klaviyo.report.counts.summary import COUNTERS, TALLIES
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
 
@@ -24,7 +24,7 @@ def reports(draw: st.DrawFn) -> TaskReport:
     task = TaskReport(started=draw(st.floats(1, 9)), ended=draw(st.floats(9, 99)))
     for row, code in enumerate(draw(st.lists(codes, max_size=12))):
         rejection = Rejection(row, draw(words), code, draw(words), status=draw(st.sampled_from([None, 400])))
-        task.reject(rejection, partition_id=1, identifiers={"email": draw(words), "id": None}, run_id="r")
+        task.reject(RejectedRow(run_id="r", partition_id=1, email=draw(words), **vars(rejection)))
     for status, at, rows, taken in draw(st.lists(replies, max_size=12)):
         task.record_reply(Reply(status, seconds=rows / 7), at=at, rows=rows if taken else 0, size=rows * 3)
     for number, because in enumerate(draw(st.lists(words, max_size=4))):
@@ -60,7 +60,7 @@ def test_a_report_of_many_thousand_rejects_and_requests_stays_a_few_kilobytes() 
     receipt = Receipt("run", 0, 0, "t", "POST", "https://x", 202, 1, 1, 1, "2026-01-01T00:00:00Z", 0.1, None, "ok", "")
     for row in range(20_000):
         rejection = Rejection(row, '{"properties":"' + "x" * 900 + '"}', f"code_{row % 100}", "d" * 5000)
-        task.reject(rejection, partition_id=0, identifiers={"email": "a@b.example"})
+        task.reject(RejectedRow(run_id="r", partition_id=0, email="a@b.example", **vars(rejection)))
     for number in range(5_000):
         task.record_reply(Reply(200 + number % 90, seconds=1.0), at=1e9 + number * 3, rows=9, size=9)
         task.record_receipt(receipt)
@@ -75,15 +75,16 @@ def test_a_report_of_many_thousand_rejects_and_requests_stays_a_few_kilobytes() 
 def test_the_sample_holds_every_code_although_one_code_is_frequent() -> None:
     task = TaskReport()
     for row in range(1000):
-        task.reject(Rejection(row, "{}", "invalid", ""), partition_id=2, identifiers={})
-    task.reject(Rejection(1000, "{}", "too_large", ""), partition_id=2, identifiers={})
+        task.reject(RejectedRow(run_id="r", partition_id=2, **vars(Rejection(row, "{}", "invalid", ""))))
+    task.reject(RejectedRow(run_id="r", partition_id=2, **vars(Rejection(1000, "{}", "too_large", ""))))
     assert {row.code for row in task.rejects_sample} == {"invalid", "too_large"}
     assert task.examples == {"invalid": [(2, row) for row in range(5)], "too_large": [(2, 1000)]}
 
 
 def test_a_record_too_large_for_the_sample_is_left_out_of_its_entry_alone() -> None:
     task = TaskReport()
-    task.reject(Rejection(0, "x" * 100_000, "too_large", "why"), partition_id=0, identifiers={"email": "a@b.example"})
+    rejection = Rejection(0, "x" * 100_000, "too_large", "why")
+    task.reject(RejectedRow(run_id="r", partition_id=0, email="a@b.example", **vars(rejection)))
     assert [(row.record, row.email, row.detail) for row in task.rejects_sample] == [("", "a@b.example", "why")]
 
 
@@ -96,7 +97,8 @@ def test_a_sample_entry_reads_like_a_row_and_its_repr_shows_no_person(busy: Task
 
 def test_a_text_that_is_not_a_code_is_counted_as_other() -> None:
     task = TaskReport()
-    task.reject(Rejection(0, "{}", "Invalid email ann@example.com", ""), partition_id=0, identifiers={})
+    rejection = Rejection(0, "{}", "Invalid email ann@example.com", "")
+    task.reject(RejectedRow(run_id="r", partition_id=0, **vars(rejection)))
     assert task.reasons == {"other": 1}
 
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
 from spark_klaviyo.core.codes import Outcome
-from spark_klaviyo.core.models import Receipt, Rejection
+from spark_klaviyo.core.models import Receipt, RejectedRow
 
 Name = TypeVar("Name", str, int)  # a reason, a state, a warning; an HTTP status
-Identifiers = Mapping[str, str | None]  # of one row: email, phone_number, external_id, id
 
 TALLIES = ("reasons", "statuses", "accepted_because", "skipped_because", "warnings", "job_states")  # counts by name
 MAX_BUCKETS = 120  # as many as a plot shows, and few enough for the report of a task
@@ -136,42 +135,6 @@ class Series:
 # --- samples --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, repr=False, kw_only=True)
-class RejectSample(Rejection):
-    """A sampled rejected row: the columns of the rejects dataset, and the row's number in its partition.
-
-    Read it like a Spark row, by attribute or by name in brackets. It holds a person's data, which its repr leaves
-    out. `record` is empty where it is too large for the sample.
-    """
-
-    run_id: str
-    partition_id: int
-    email: str | None = None
-    phone_number: str | None = None
-    external_id: str | None = None
-    id: str | None = None
-
-    @classmethod
-    def of(cls, rejection: Rejection, partition_id: int, identifiers: Identifiers, run_id: str) -> RejectSample:
-        """The sample of a rejection."""
-        detail, pointer = rejection.detail[:MAX_DETAIL_LENGTH], rejection.pointer[:MAX_DETAIL_LENGTH]
-        members = {**vars(rejection), "detail": detail, "pointer": pointer, **identifiers}
-        return cls(**members, run_id=run_id, partition_id=partition_id)
-
-    def as_dict(self) -> dict[str, str | int | None]:
-        """Every column with its value, the person's data included."""
-        return asdict(self)
-
-    def __getitem__(self, column: str) -> str | int | None:
-        return self.as_dict()[column]
-
-    def __repr__(self) -> str:
-        return (
-            f"RejectSample(partition_id={self.partition_id}, row={self.row}, code={self.code!r}, "
-            f"pointer={self.pointer!r}, status={self.status})"
-        )
-
-
 @dataclass(frozen=True)
 class SlowRequest:
     """One of the slowest attempts: seconds until the reply, and the request id to quote to Klaviyo's support."""
@@ -192,10 +155,10 @@ class Job:
     rows: int
 
 
-SAMPLES = {"rejects_sample": RejectSample, "receipts_sample": Receipt, "slowest": SlowRequest, "jobs": Job}
+SAMPLES = {"rejects_sample": RejectedRow, "receipts_sample": Receipt, "slowest": SlowRequest, "jobs": Job}
 
 
-def sample_rejects(rows: Iterable[RejectSample]) -> list[RejectSample]:
+def sample_rejects(rows: Iterable[RejectedRow]) -> list[RejectedRow]:
     """At most `MAX_REJECTED` rows in at most `MAX_SAMPLE_BYTES`: the first of every code before the second of any."""
     seen: Counter[str] = Counter()
     ranked = []
@@ -206,7 +169,7 @@ def sample_rejects(rows: Iterable[RejectSample]) -> list[RejectSample]:
     return _within_bytes([row for _, row in ranked[:MAX_REJECTED]])
 
 
-def _within_bytes(rows: list[RejectSample]) -> list[RejectSample]:
+def _within_bytes(rows: list[RejectedRow]) -> list[RejectedRow]:
     left = MAX_SAMPLE_BYTES
     kept = []
     for row in rows:
@@ -217,7 +180,7 @@ def _within_bytes(rows: list[RejectSample]) -> list[RejectSample]:
     return kept
 
 
-def _size(row: RejectSample) -> int:
+def _size(row: RejectedRow) -> int:
     return len(json.dumps(row.as_dict()))
 
 
@@ -253,7 +216,7 @@ class Summary(Counters):
     jobs: list[Job] = field(default_factory=list, repr=False)
     slowest: list[SlowRequest] = field(default_factory=list, repr=False)
     series: Series = field(default_factory=Series, repr=False)
-    rejects_sample: list[RejectSample] = field(default_factory=list, repr=False)
+    rejects_sample: list[RejectedRow] = field(default_factory=list, repr=False)
     receipts_sample: list[Receipt] = field(default_factory=list, repr=False)
     stopped: tuple[str, str] | None = None
     started: float = 0.0

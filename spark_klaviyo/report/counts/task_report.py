@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields, replace
 
-from spark_klaviyo.core.models import Receipt, Rejection, Reply
+from spark_klaviyo.core.models import Receipt, RejectedRow, Reply
 from spark_klaviyo.report.counts import summary
-from spark_klaviyo.report.counts.summary import COUNTERS, TALLIES, Identifiers, Name, Series, Summary
+from spark_klaviyo.report.counts.summary import COUNTERS, TALLIES, Name, Series, Summary
 
 NO_ANSWER = 0  # stands among the statuses for attempts that no reply came to
 MAX_EXAMPLES = 5
@@ -51,16 +51,17 @@ def total(tallies: Iterable[Mapping[Name, int]]) -> dict[Name, int]:
 class TaskReport(Summary):
     """The summary of one task while it counts; it pickles and goes through JSON."""
 
-    def reject(self, rejection: Rejection, *, partition_id: int, identifiers: Identifiers, run_id: str = "") -> None:
+    def reject(self, row: RejectedRow) -> None:
         """Count a rejected row; the first few of each code go into the sample."""
         self.rejected += 1
-        code = rejection.code if _CODE.fullmatch(rejection.code) else OTHER
+        code = row.code if _CODE.fullmatch(row.code) else OTHER
         code = count(self.reasons, code)
         shown = self.examples.setdefault(code, [])
-        if rejection.row >= 0 and len(shown) < MAX_EXAMPLES:  # a row that a job named has no number
-            shown.append((partition_id, rejection.row))
+        if row.row >= 0 and len(shown) < MAX_EXAMPLES:  # a row that a job named has no number
+            shown.append((row.partition_id, row.row))
         if self.reasons[code] <= MAX_EXAMPLES:
-            sampled = summary.RejectSample.of(rejection, partition_id, identifiers, run_id)
+            most = summary.MAX_DETAIL_LENGTH
+            sampled = replace(row, detail=row.detail[:most], pointer=row.pointer[:most])
             self.rejects_sample = summary.sample_rejects([*self.rejects_sample, sampled])
 
     def accept(self, rows: int, because: str) -> None:
