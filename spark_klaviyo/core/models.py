@@ -146,20 +146,15 @@ class Batch:
         """The number of rows."""
         return sum(map(len, self.spans))
 
-    @property
-    def inside(self) -> list[memoryview]:
-        """The rows' bytes as slices, without the last separator."""
-        views = [span.view() for span in self.spans]
-        if views and self.envelope.separator:
-            views[-1] = views[-1][: -len(self.envelope.separator)]
-        return views
-
     def parts(self) -> list[bytes | memoryview]:
         """The body in order: head, slices, tail; empty for a request without a body. Placeholders are not replaced."""
         if self.envelope.arrangement is not None:
             inside = self.envelope.arrangement.inside(list(self.records()))
             return [] if inside is None else [self.envelope.head, memoryview(inside), self.envelope.tail]
-        return [self.envelope.head, *self.inside, self.envelope.tail]
+        views = [span.view() for span in self.spans]
+        if views and self.envelope.separator:
+            views[-1] = views[-1][: -len(self.envelope.separator)]
+        return [self.envelope.head, *views, self.envelope.tail]
 
     def records(self) -> Iterator[bytes]:
         """The record of each row as JSON, without separator."""

@@ -11,7 +11,7 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
@@ -146,10 +146,8 @@ class Folder:
 
     def delete(self, name: str) -> None:
         """Delete a file, if it is still there."""
-        try:
+        with suppress(FileNotFoundError):
             self.system.delete_file(f"{self.path}/{name}")
-        except FileNotFoundError:
-            return
 
     def remove(self) -> None:
         """Delete the directory and everything in it."""

@@ -67,7 +67,7 @@ def _start(df: DataFrame, tag: str, work: Callable[[], Value]) -> Future[Value]:
     """Run the work in a thread that has the caller's Spark settings, its jobs tagged."""
     from pyspark.util import InheritableThread
 
-    spark, context = session.session_of(df), session.context_of(df)
+    spark, context = df.sparkSession, session.context_of(df)
     running: Future[Value] = Future()
 
     def run() -> None:
@@ -90,6 +90,6 @@ def _cancel_jobs(df: DataFrame, tag: str) -> None:
     """Cancel the work's Spark jobs; their tasks are killed within seconds."""
     context = session.context_of(df)
     if context is None:
-        session.session_of(df).interruptTag(tag)
+        df.sparkSession.interruptTag(tag)
     else:
         context.cancelJobsWithTag(tag)

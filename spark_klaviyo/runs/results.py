@@ -92,10 +92,7 @@ class Results:
 def run_row(report: WriteReport, options: Options) -> dict[str, object]:
     """A row of the runs dataset."""
     return {
-        "run_id": report.run_id,
-        "template": report.template,
-        **{name: getattr(report, name) for name in COUNTERS},
-        "seconds": report.seconds,
+        **{name: getattr(report, name) for name in ("run_id", "template", *COUNTERS, "seconds")},
         "started_at": _time(report.started),
         "ended_at": _time(report.ended),
         "stopped": ": ".join(report.stopped) if report.stopped else None,

@@ -108,7 +108,7 @@ class Run:
 def open_run(df: DataFrame, plan: WritePlan, options: Options) -> Iterator[Run]:
     """Open a run. Raises `OptionError` where its datasets or its state cannot be used, before anything is sent."""
     session.choose_worker_python(df)
-    spark = session.session_of(df)
+    spark = df.sparkSession
     outputs = SessionOutputs(spark, options, plan.run_id)
     from_driver = sends_from_driver(df, plan, options)
     tasks = 1 if from_driver else _sending_tasks(df, plan, options)
@@ -212,7 +212,7 @@ def rate_limit_session(
     try:
         address = server.address
         if not from_driver:
-            host = session.session_of(df).conf.get("spark.driver.host", address.host)
+            host = df.sparkSession.conf.get("spark.driver.host", address.host)
             address = replace(address, host=str(host))
         yield SendContextFactory(rate_limit_server=address, share=share), server.stop
         ended = True
@@ -231,7 +231,7 @@ def _start_server(df: DataFrame, plan: WritePlan, *, from_driver: bool) -> RateL
         return RateLimitServer(learns=plan.learns_quota)
     if session.context_of(df) is None:
         return None
-    conf: Any = session.session_of(df).conf
+    conf: Any = df.sparkSession.conf
     host = conf.get("spark.driver.bindAddress", None) or conf.get("spark.driver.host", None) or "127.0.0.1"
     try:
         return RateLimitServer(host=host, port=int(conf.get(PORT, "0")), learns=plan.learns_quota)

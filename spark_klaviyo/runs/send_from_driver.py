@@ -11,6 +11,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
@@ -43,7 +44,7 @@ def sends_from_driver(df: DataFrame, plan: WritePlan, options: Options) -> bool:
     """Whether the calling process sends: asked to, or under Connect where tasks cannot reach the endpoint."""
     if options.send_from is not SendFrom.AUTO:
         return options.send_from is SendFrom.DRIVER
-    return session.context_of(df) is None and not tasks_can_connect(session.session_of(df), plan)
+    return session.context_of(df) is None and not tasks_can_connect(df.sparkSession, plan)
 
 
 def run_in_driver(frame: DataFrame, task: Task, outputs: SessionOutputs, stopped: threading.Event) -> Results:
@@ -131,9 +132,7 @@ def can_connect(urls: list[str], seconds: float = CONNECT_SECONDS) -> bool:
 
 def _try(url: str, seconds: float, connected: threading.Event) -> None:
     parts = urlsplit(url if "//" in url else f"//{url}")
-    try:
+    with suppress(OSError, ValueError):
         address = (parts.hostname or "", parts.port or PORTS.get(parts.scheme, 443))
         with socket.create_connection(address, seconds):
             connected.set()
-    except (OSError, ValueError):
-        return

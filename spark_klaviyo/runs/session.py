@@ -14,14 +14,9 @@ QUERY_ID = "sql.streaming.queryId"  # Spark's local property; the same for a che
 BATCH_ID = "streaming.sql.batchId"
 
 
-def session_of(df: DataFrame) -> Any:
-    """The session of a DataFrame, classic or Connect."""
-    return df.sparkSession
-
-
 def context_of(df: DataFrame) -> Any | None:
     """The SparkContext of a classic DataFrame; None under Connect, which has none."""
-    return getattr(session_of(df), "_sc", None)
+    return getattr(df.sparkSession, "_sc", None)
 
 
 def choose_worker_python(df: DataFrame) -> None:

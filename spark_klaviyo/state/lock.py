@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ def locked_state(state: StateLocation, in_use: Refusal) -> Iterator[Folder]:
                 raise in_use(_in_use(shown, str(holder.get("owner")), holder.get("at")))
             lock = Lease(folder, LOCK, state.run_id, state.stale_seconds)
             lock.acquire()
-            held.callback(_release, lock)
+            held.callback(lock.release)
             time.sleep(SETTLE_SECONDS)
             if not lock.is_ours():
                 raise in_use(_in_use(shown, "that began at the same time"))
@@ -109,13 +109,6 @@ def _in_use(shown: str, owner: str, at: object = None) -> str:
     )
 
 
-def _release(lock: Lease) -> None:
-    try:
-        lock.release()
-    except OSError:  # it grows stale by itself
-        return
-
-
 # --- leases ---------------------------------------------------------------------------------------
 
 
@@ -147,11 +140,13 @@ class Lease:
         self._thread.start()
 
     def release(self) -> None:
-        """Stop renewing, and delete the lease if it is still ours."""
+        """Stop renewing, and delete the lease if it is still ours; where that fails it grows stale by itself."""
         self._released.set()
-        self._thread.join()
-        if self.is_ours():
-            self._folder.delete(self.name)
+        if self._thread.is_alive():
+            self._thread.join()
+        with suppress(OSError):
+            if self.is_ours():
+                self._folder.delete(self.name)
 
     def is_ours(self) -> bool:
         """Whether the lease names us."""

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import numpy as np
 import numpy.typing as npt
@@ -103,10 +104,7 @@ class Recorder:
     def close(self) -> None:
         """Write what is held and release the lease."""
         self.flush()
-        try:
-            self._lease.release()
-        except (OSError, RuntimeError):  # never acquired, or it cannot be deleted: others will find it stale
-            return
+        self._lease.release()
 
     def _flush(self) -> None:
         rows, self._rows = self._rows, []
@@ -139,11 +137,9 @@ class Recorder:
 
     def _check_lock(self) -> None:
         self.flush()
-        try:
+        with suppress(OSError):  # the lease itself reports a store that is out of reach for long
             if owner_of(self._folder, LOCK) != self._state.run_id:
                 self._lose(TAKEN_OVER)
-        except OSError:
-            return  # the lease itself reports a store that is out of reach for long
 
     def _lose(self, why: str) -> None:
         self._fail(StopCode.STATE_LOST, why)

@@ -54,7 +54,10 @@ class ResumeFilter:
         for batch in encoded:
             status = batch.column(ROW_STATUS).to_numpy(zero_copy_only=False)
             for skipped, reason in SKIPPED.items():
-                self._skip(int((status == skipped).sum()), reason)
+                rows = int((status == skipped).sum())
+                self.report.rows += rows
+                if rows:
+                    self.report.skip(rows, reason)
             in_doubt = (status == RowStatus.IN_DOUBT) | self._left_in_doubt(batch)
             if in_doubt.any():
                 self._reject_in_doubt(batch.filter(pa.array(in_doubt)), reject)
@@ -87,11 +90,6 @@ class ResumeFilter:
         self.recorder.flush()
         if self.recorder.unrecorded:
             self.report.warn(UNRECORDED, self.recorder.unrecorded)
-
-    def _skip(self, rows: int, reason: str) -> None:
-        if rows:
-            self.report.rows += rows
-            self.report.skip(rows, reason)
 
     def _left_in_doubt(self, batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
         """Which rows an earlier attempt of the task was about to send, with no outcome recorded."""

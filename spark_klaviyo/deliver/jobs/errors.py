@@ -80,42 +80,32 @@ def _rejection(error: Mapping[str, object], record: str) -> Rejection:
     return Rejection(-1, record, fault.code or RejectCode.REFUSED, detail, fault.pointer)
 
 
-@dataclass(frozen=True)
-class Counts:
-    """The counts among a job's attributes; None where one is not given."""
-
-    total: int | None = None
-    completed: int | None = None
-    failed: int | None = None
-    skipped: int | None = None
-    # Whether one is given and is not a whole number.
-    unreadable: bool = False
-
-    @staticmethod
-    def of(attributes: Mapping[str, object]) -> Counts:
-        """Read them; digits in a text count as a number."""
-        given = {name: attributes.get(f"{name}_count") for name in ("total", "completed", "failed", "skipped")}
-        whole = {name: _whole(value) for name, value in given.items()}
-        return Counts(**whole, unreadable=any(given[name] is not None and whole[name] is None for name in given))
-
-    def why_unconfirmed(self, rows: int, found: FailedRows, *, counts_rows: bool) -> str:
-        """Why the rows that no error named cannot be called delivered; empty where they can.
-
-        `counts_rows`: whether the counts of this kind of job mean rows (those of suppressions do not).
-        """
-        named = found.named + found.already_satisfied
-        failed = named + found.nameless if self.failed is None else self.failed
-        if failed > named or found.beyond or self.skipped or self.unreadable:
-            return UNNAMED
-        counted = self.total if self.completed is None else self.completed + failed
-        short = counted is not None and counted < max(rows, self.total or 0)
-        return UNCOUNTED if counts_rows and short else ""
+# --- what a job counts ----------------------------------------------------------------------------
 
 
-def _whole(value: object) -> int | None:
+def count_of(attributes: Mapping[str, object], name: str) -> int | None:
+    """A count among a job's attributes, perhaps as digits in a text; None where it is not given, or unreadable."""
+    value = attributes.get(f"{name}_count")
     if isinstance(value, str) and value.isascii() and value.isdigit():
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def why_unconfirmed(attributes: Mapping[str, object], rows: int, found: FailedRows, *, counts_rows: bool) -> str:
+    """Why the rows that no error of a final job named cannot be called delivered; empty where they can.
+
+    `counts_rows`: whether the counts of this kind of job mean rows (those of suppressions do not).
+    """
+    counts = {name: count_of(attributes, name) for name in ("total", "completed", "failed", "skipped")}
+    unreadable = any(attributes.get(f"{name}_count") is not None and counts[name] is None for name in counts)
+    total, completed, failed, skipped = counts.values()
+    named = found.named + found.already_satisfied
+    failed = named + found.nameless if failed is None else failed
+    if failed > named or found.beyond or skipped or unreadable:
+        return UNNAMED
+    counted = total if completed is None else completed + failed
+    short = counted is not None and counted < max(rows, total or 0)
+    return UNCOUNTED if counts_rows and short else ""
 
 
 # --- which record ---------------------------------------------------------------------------------

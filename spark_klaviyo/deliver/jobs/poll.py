@@ -14,7 +14,7 @@ from itertools import islice
 from spark_klaviyo.core.codes import ReceiptOutcome, StopCode
 from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.deliver.delivery import SendContext
-from spark_klaviyo.deliver.jobs.errors import UNCOUNTED, Counts, FailedRows
+from spark_klaviyo.deliver.jobs.errors import UNCOUNTED, FailedRows, count_of, why_unconfirmed
 from spark_klaviyo.deliver.reads import Document, NoDocument, Query, Reader, ReadTarget, attributes_of
 from spark_klaviyo.plan.model import SendSpec
 from spark_klaviyo.templates.model import Job, JobErrors
@@ -180,10 +180,10 @@ class _JobPoller:
         if state not in END_STATES:
             self._states[job.job_id] = state if state in OPEN_STATES else self._states[job.job_id]
             return
-        counts = Counts.of(attributes)
-        failed = FailedRows(self._template, job.rows if counts.failed is None else min(job.rows, counts.failed))
+        failed_count = count_of(attributes, "failed")
+        failed = FailedRows(self._template, job.rows if failed_count is None else min(job.rows, failed_count))
         read_error = ""
-        for page in self._error_pages(job, attributes, counts.failed):
+        for page in self._error_pages(job, attributes, failed_count):
             if isinstance(page, NoDocument):
                 read_error = f"their job's errors could not be read: {page.detail}"
                 continue
@@ -191,10 +191,11 @@ class _JobPoller:
             if rejections:
                 yield RowsFailed(job, rejections)
         inline = self._kind.errors is JobErrors.INLINE
-        if inline and counts.failed is None and not isinstance(attributes.get("errors"), list):
+        if inline and failed_count is None and not isinstance(attributes.get("errors"), list):
             reason = UNCOUNTED
         else:
-            reason = counts.why_unconfirmed(job.rows, failed, counts_rows=self._kind.errors is not JobErrors.NONE)
+            counts_rows = self._kind.errors is not JobErrors.NONE
+            reason = why_unconfirmed(attributes, job.rows, failed, counts_rows=counts_rows)
         yield self._ended(job, state, failed.named, reason, read_error)
 
     def _ended(self, job: OpenJob, state: str, failed: int, reason: str, read_error: str) -> JobEnded:
