@@ -28,8 +28,7 @@ from spark_klaviyo.plan.make import make_plan, with_columns
 from spark_klaviyo.plan.manual.manual_mode import ManualCall
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.pages.check import CheckLine, CheckResult
-from spark_klaviyo.task.context import SendContextFactory
-from spark_klaviyo.task.run import run_task
+from spark_klaviyo.task.run import SendContextFactory, run_task
 from spark_klaviyo.templates import find_template
 
 ATTEMPTS = 2  # a person waits for the answer

@@ -59,11 +59,9 @@ class StateLocation:
 class EncodedRows:
     """The encoded rows of one Arrow batch in one contiguous buffer; all arrays have one entry a row."""
 
-    # Row i is body[offsets[i]:offsets[i + 1]]; it ends in the envelope's separator.
-    body: memoryview
+    body: memoryview  # row i is body[offsets[i]:offsets[i + 1]]; it ends in the envelope's separator
     offsets: npt.NDArray[np.int64]
-    # The row's number in its partition.
-    rows: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int64]  # the row's number in its partition
     # Texts, equal for rows of the same profile, event or item; null: the row has no identifier.
     keys: pa.Array
     # Key and content as the state stores them, 32 bytes a row; None without a state.

@@ -30,7 +30,7 @@ from spark_klaviyo.plan.types import read_schema
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.session import current_task
-from spark_klaviyo.runs.task_write import TaskWrite
+from spark_klaviyo.runs.tasks import TaskWrite
 
 try:  # the class decides, never the version: Databricks' "3.5" has it
     from pyspark.sql.datasource import DataSource, DataSourceArrowWriter, DataSourceStreamWriter, WriterCommitMessage

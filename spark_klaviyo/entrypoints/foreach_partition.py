@@ -21,7 +21,7 @@ from spark_klaviyo.plan.types import read_schema
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport, WriteStopped
 from spark_klaviyo.runs.session import current_task
-from spark_klaviyo.runs.task_write import TaskWrite, append_run
+from spark_klaviyo.runs.tasks import TaskWrite, append_run
 
 if TYPE_CHECKING:
     from pyspark.sql.types import StructType

@@ -18,8 +18,8 @@ from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.runs.send_from_driver import arrow_batches
-from spark_klaviyo.runs.send_task import sent_columns
 from spark_klaviyo.runs.session import choose_worker_python
+from spark_klaviyo.runs.tasks import sent_columns
 from spark_klaviyo.task.lookups import MOST_VALUES
 from spark_klaviyo.templates.limits import L as LOOKUPS
 

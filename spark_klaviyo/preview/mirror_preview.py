@@ -23,7 +23,7 @@ from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.pages.preview import MirrorSets
 from spark_klaviyo.runs.send_from_driver import arrow_batches
-from spark_klaviyo.runs.send_task import sent_columns
+from spark_klaviyo.runs.tasks import sent_columns
 from spark_klaviyo.task.run import identifiers_of
 from spark_klaviyo.templates.limits import L
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from spark_klaviyo.core.codes import ReceiptOutcome, jobs_can_be_followed
 from spark_klaviyo.core.models import RejectedRow
-from spark_klaviyo.deliver.jobs.poll import JobEnded, OpenJob
+from spark_klaviyo.deliver.jobs import JobEnded, OpenJob
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
@@ -20,10 +20,9 @@ from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.results import Results, judge_run, return_or_raise
 from spark_klaviyo.runs.run import INTERRUPTED, Run, open_run
 from spark_klaviyo.runs.send_from_driver import Task
-from spark_klaviyo.runs.send_task import SendTask, encoded_in_tasks, sent_columns
+from spark_klaviyo.runs.tasks import SendTask, encoded_in_tasks, sent_columns
 from spark_klaviyo.state.compare import compare_with_state
-from spark_klaviyo.task.context import TaskContext
-from spark_klaviyo.task.run import poll_jobs
+from spark_klaviyo.task.run import TaskContext, poll_jobs
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row

@@ -24,7 +24,7 @@ from spark_klaviyo.core.models import Receipt, RejectedRow
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, missing_keys
 from spark_klaviyo.datasets.spark_storage import STAGING
 from spark_klaviyo.datasets.storage import Folder, PartWriter
-from spark_klaviyo.deliver.jobs.poll import OpenJob
+from spark_klaviyo.deliver.jobs import OpenJob
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import is_table
 from spark_klaviyo.options.model import Options
@@ -32,9 +32,8 @@ from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.results import ResultKind, return_or_raise
-from spark_klaviyo.runs.task_write import OPEN_RECEIPTS, append_run
-from spark_klaviyo.task.context import SendContextFactory
-from spark_klaviyo.task.run import OPEN_JOB, poll_jobs
+from spark_klaviyo.runs.tasks import OPEN_RECEIPTS, append_run
+from spark_klaviyo.task.run import OPEN_JOB, SendContextFactory, poll_jobs
 
 Row = Mapping[str, object]
 Key = tuple[object, ...]  # names a request

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Receipt, RejectedRow
-from spark_klaviyo.deliver.jobs.poll import OpenJob
+from spark_klaviyo.deliver.jobs import OpenJob
 from spark_klaviyo.options.choices import OnReject
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan

@@ -18,7 +18,7 @@ from spark_klaviyo.account.reads import account_of, stopped_before_sending
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Quota, StateLocation
-from spark_klaviyo.deliver.jobs.poll import OpenJob, job_events
+from spark_klaviyo.deliver.jobs import OpenJob, job_events
 from spark_klaviyo.options.choices import SendFrom
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
@@ -30,13 +30,13 @@ from spark_klaviyo.runs import session
 from spark_klaviyo.runs.interrupt import run_interruptibly
 from spark_klaviyo.runs.results import RESULT_DDL, Results
 from spark_klaviyo.runs.send_from_driver import MOST_IN_FLIGHT, Task, run_in_driver, sends_from_driver
-from spark_klaviyo.runs.send_task import SendTask
 from spark_klaviyo.runs.session_outputs import SessionOutputs
+from spark_klaviyo.runs.tasks import SendTask
 from spark_klaviyo.state.compare import MANY_FILES, compact_locked, open_jobs
 from spark_klaviyo.state.format import scope_of
 from spark_klaviyo.state.lock import begin_run, locked_state
-from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.resume import record_job_outcome
+from spark_klaviyo.task.run import SendContextFactory
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from spark_klaviyo.core.models import Receipt, RejectedRow
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS, Column, ddl
 from spark_klaviyo.datasets.spark_storage import Dataset, Staging, plain_rows, spark_errors
-from spark_klaviyo.deliver.jobs.poll import JobEnded
+from spark_klaviyo.deliver.jobs import JobEnded
 from spark_klaviyo.options.addresses import is_table
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.report import Reader, WriteReport
 from spark_klaviyo.runs.results import RESULT_DDL, ResultKind, run_row
-from spark_klaviyo.runs.task_write import CrashReceipts
+from spark_klaviyo.runs.tasks import CrashReceipts
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -18,7 +18,7 @@ from spark_klaviyo.arrow.encoded import FINGERPRINT, ROW_STATUS, record_texts
 from spark_klaviyo.core.codes import ReceiptOutcome, RejectCode
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.deliver.delivery import Delivery
-from spark_klaviyo.deliver.jobs.poll import JobEvent, RowsFailed
+from spark_klaviyo.deliver.jobs import JobEvent, RowsFailed
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.state.compare import record_key

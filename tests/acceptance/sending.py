@@ -23,8 +23,7 @@ from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.recorded import RecordedRequest
-from spark_klaviyo.task.context import SendContextFactory
-from spark_klaviyo.task.run import TaskEvent, run_task
+from spark_klaviyo.task.run import SendContextFactory, TaskEvent, run_task
 from tests.core.scaled_clock import ScaledClock
 
 KEY = "pk_test_0123456789abcdef"

@@ -13,10 +13,9 @@ import pytest
 from spark_klaviyo import OptionError, WriteReport, follow_klaviyo, write_klaviyo
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS, Column, arrow_schema, ddl
 from spark_klaviyo.encode.encoder import encode_batches
-from spark_klaviyo.runs.task_write import TaskWriter
+from spark_klaviyo.runs.tasks import TaskWriter
 from spark_klaviyo.simulator import KlaviyoSimulator
-from spark_klaviyo.task.context import SendContextFactory
-from spark_klaviyo.task.run import run_task
+from spark_klaviyo.task.run import SendContextFactory, run_task
 from tests.task.running import KEY, people, plan_for
 
 if TYPE_CHECKING:

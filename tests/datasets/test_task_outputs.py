@@ -11,11 +11,10 @@ import pytest
 
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.runs.task_write import OPEN_RECEIPTS, TaskWriter
+from spark_klaviyo.runs.tasks import OPEN_RECEIPTS, TaskWriter
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
-from spark_klaviyo.task.context import SendContextFactory
-from spark_klaviyo.task.run import TaskEvent, run_task
+from spark_klaviyo.task.run import SendContextFactory, TaskEvent, run_task
 from tests.core.scaled_clock import ScaledClock
 from tests.task.running import people, plan_for
 

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from spark_klaviyo.encode.encoder import encode, encode_batches
 from spark_klaviyo.encode.rows import arrow_batches
 from spark_klaviyo.plan.types import Field, Type, read_schema
-from spark_klaviyo.runs.send_task import encoded_in_tasks, sent_columns
+from spark_klaviyo.runs.tasks import encoded_in_tasks, sent_columns
 from tests.encode.encoded import spark_schema
 from tests.encode.plans import flat
 from tests.encode.values import Value, batch_of, flag_of, meaning, read, spark_value, tables

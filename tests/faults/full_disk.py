@@ -11,8 +11,7 @@ import sys
 from pathlib import Path
 
 from spark_klaviyo.simulator import KlaviyoSimulator
-from spark_klaviyo.task.context import SendContextFactory
-from spark_klaviyo.task.run import run_task
+from spark_klaviyo.task.run import SendContextFactory, run_task
 from tests.state.recorded import compared, locked, plan_with_state, state_at
 from tests.task.running import Ran, people
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from spark_klaviyo import follow_klaviyo
-from spark_klaviyo.runs.task_write import OPEN_RECEIPTS
+from spark_klaviyo.runs.tasks import OPEN_RECEIPTS
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.state.format import PART
 from spark_klaviyo.task.resume import RESUMED

@@ -23,7 +23,7 @@ from spark_klaviyo import (
 )
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS
 from spark_klaviyo.runs.session_outputs import CHUNK_ROWS
-from spark_klaviyo.runs.task_write import OPEN_RECEIPTS
+from spark_klaviyo.runs.tasks import OPEN_RECEIPTS
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 

@@ -23,11 +23,10 @@ from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.follow_receipts import WAITING, follow_receipts
 from spark_klaviyo.runs.results import ResultKind, result_batches
-from spark_klaviyo.runs.task_write import OPEN_RECEIPTS, TaskWriter
+from spark_klaviyo.runs.tasks import OPEN_RECEIPTS, TaskWriter
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
-from spark_klaviyo.task.context import SendContextFactory
-from spark_klaviyo.task.run import TaskEvent, run_task
+from spark_klaviyo.task.run import SendContextFactory, TaskEvent, run_task
 from tests.core.scaled_clock import ScaledClock
 from tests.task.running import KEY, people, plan_for
 

@@ -146,7 +146,7 @@ def planned(df: DataFrame, one: dict[str, object]) -> None:
     options = options_at(EntryPoint.FUNCTION, one)
     plan = make_plan(options, read_schema(df.schema.jsonValue()), "run")
     say(repr(plan), str(options), repr(cloudpickle.loads(cloudpickle.dumps(plan))), repr(plan.credentials))
-    from spark_klaviyo.runs.send_task import encoded_in_tasks, sent_columns
+    from spark_klaviyo.runs.tasks import encoded_in_tasks, sent_columns
 
     printed = io.StringIO()
     with redirect_stdout(printed):

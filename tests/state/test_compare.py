@@ -15,7 +15,7 @@ from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.types import read_schema
-from spark_klaviyo.runs.send_task import encoded_in_tasks, sent_columns
+from spark_klaviyo.runs.tasks import encoded_in_tasks, sent_columns
 from spark_klaviyo.state.compare import compare_with_state, spark_path
 
 if TYPE_CHECKING:

@@ -25,9 +25,8 @@ from spark_klaviyo.simulator import Fault, KlaviyoSimulator
 from spark_klaviyo.state.format import Fingerprints, RowStatus, StateOutcome, fingerprints_of
 from spark_klaviyo.state.lock import LOCK
 from spark_klaviyo.state.recorder import READ_SCHEMA, EarlierAttempts, Recorder
-from spark_klaviyo.task.context import SendContextFactory
 from spark_klaviyo.task.resume import RESUMED
-from spark_klaviyo.task.run import run_task
+from spark_klaviyo.task.run import SendContextFactory, run_task
 from tests.state.recorded import RUN, compared, locked, plan_with_state, recorded, state_at
 from tests.task.running import Ran, Row, people
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from spark_klaviyo.core.clock import Clock
 from spark_klaviyo.core.models import Receipt, RejectedRow
-from spark_klaviyo.deliver.jobs.poll import JobEnded, OpenJob
+from spark_klaviyo.deliver.jobs import JobEnded, OpenJob
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
@@ -20,8 +20,7 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import Field, read_type
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.task.context import SendContextFactory
-from spark_klaviyo.task.run import TaskEvent, run_task
+from spark_klaviyo.task.run import SendContextFactory, TaskEvent, run_task
 from tests.core.scaled_clock import ScaledClock
 
 KEY = "pk_test_key_of_the_simulator"

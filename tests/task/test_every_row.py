@@ -19,11 +19,10 @@ from hypothesis import strategies as st
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.runs.task_write import TaskWriter
+from spark_klaviyo.runs.tasks import TaskWriter
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
-from spark_klaviyo.task.context import SendContextFactory
-from spark_klaviyo.task.run import run_task
+from spark_klaviyo.task.run import SendContextFactory, run_task
 from tests.core.scaled_clock import ScaledClock
 from tests.task.running import Row, plan_for, run
 

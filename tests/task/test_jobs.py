@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from spark_klaviyo.deliver.jobs.poll import JobEnded, job_events
+from spark_klaviyo.deliver.jobs import JobEnded, job_events
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
-from spark_klaviyo.task.context import SendContextFactory
+from spark_klaviyo.task.run import SendContextFactory
 from tests.core.scaled_clock import ScaledClock
 from tests.task.running import Ran, Row, people, plan_for, run
 

@@ -21,8 +21,7 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import Field, read_type
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.simulator import KlaviyoSimulator
-from spark_klaviyo.task.context import SendContextFactory
-from spark_klaviyo.task.run import run_task
+from spark_klaviyo.task.run import SendContextFactory, run_task
 from tests.templates.examples import EXAMPLES, HELPERS, Example
 
 Encoder = Callable[[WritePlan, Sequence[tuple[object, ...]]], Iterator[pa.RecordBatch]]

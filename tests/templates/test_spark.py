@@ -11,7 +11,7 @@ import pytest
 
 from spark_klaviyo.arrow.encoded import SPARK_ENCODED
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.runs.send_task import encoded_in_tasks, sent_columns
+from spark_klaviyo.runs.tasks import encoded_in_tasks, sent_columns
 from tests.templates.examples import EXAMPLES, Example
 from tests.templates.made import batches_of, loaded, plan_of, types_of
 

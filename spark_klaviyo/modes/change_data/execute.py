@@ -27,8 +27,8 @@ from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.execute import conclude, finish, read_confirmed
 from spark_klaviyo.runs.results import result_batches
 from spark_klaviyo.runs.run import open_run
-from spark_klaviyo.runs.send_task import SendTask
 from spark_klaviyo.runs.session import current_task
+from spark_klaviyo.runs.tasks import SendTask
 from spark_klaviyo.task.run import TaskEvent, count_rejected
 
 if TYPE_CHECKING:

@@ -33,7 +33,7 @@ from spark_klaviyo.runs.execute import conclude, finish, send
 from spark_klaviyo.runs.results import RESULT_DDL, Results, judge_run
 from spark_klaviyo.runs.run import Run, open_run
 from spark_klaviyo.runs.send_from_driver import Task
-from spark_klaviyo.runs.send_task import SendTask, sent_columns
+from spark_klaviyo.runs.tasks import SendTask, sent_columns
 from spark_klaviyo.task.run import run_task
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from itertools import islice
 from spark_klaviyo.core.codes import ReceiptOutcome, StopCode
 from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.deliver.delivery import SendContext
-from spark_klaviyo.deliver.jobs.errors import UNCOUNTED, FailedRows, count_of, why_unconfirmed
+from spark_klaviyo.deliver.isolate import UNCOUNTED, FailedRows, count_of, why_unconfirmed
 from spark_klaviyo.deliver.reads import Document, NoDocument, Query, Reader, ReadTarget, attributes_of
 from spark_klaviyo.plan.model import SendSpec
 from spark_klaviyo.templates.model import Job, JobErrors
