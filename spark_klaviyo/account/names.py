@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from spark_klaviyo.account.reads import AccountReader, ReadFailed, open_reader
-from spark_klaviyo.core.models import Quota
+from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.deliver.reads import ReadTarget, attributes_of
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.model import Options

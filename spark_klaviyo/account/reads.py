@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 
 from spark_klaviyo.core.clock import Clock, Stop
 from spark_klaviyo.core.codes import StopCode
-from spark_klaviyo.core.models import Quota
-from spark_klaviyo.core.policy import Policy
+from spark_klaviyo.core.policy import Policy, Quota
 from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.reads import Document, NoDocument, Reader, ReadTarget, attributes_of

@@ -17,7 +17,8 @@ import pyarrow as pa
 from spark_klaviyo.batching.encoded_rows import gathered, params_of, superseded
 from spark_klaviyo.batching.screening import rejected_as_too_large, screen
 from spark_klaviyo.core.clock import Stop
-from spark_klaviyo.core.models import Batch, EncodedRows, Envelope, Limits, Rejection, Span
+from spark_klaviyo.core.models import Batch, EncodedRows, Envelope, Rejection, Span
+from spark_klaviyo.core.policy import Limits
 from spark_klaviyo.plan.envelopes import envelope
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport

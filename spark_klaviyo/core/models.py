@@ -25,22 +25,6 @@ NOW_LENGTH = len("2026-01-01T00:00:00.000000Z")
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What one request may hold: rows, bytes of the whole body, bytes of one row (None: no known limit)."""
-
-    max_rows: int
-    max_bytes: int
-    max_row_bytes: int | None = None
-
-
-@dataclass(frozen=True)
-class Quota:
-    """Rate limits of an endpoint as fixed windows: (requests, seconds) each, shortest first. Empty: no limit."""
-
-    windows: tuple[tuple[int, float], ...]
-
-
-@dataclass(frozen=True)
 class StateLocation:
     """Where the tasks of one run record what they delivered (`state_path`).
 
@@ -62,12 +46,9 @@ class EncodedRows:
     body: memoryview  # row i is body[offsets[i]:offsets[i + 1]]; it ends in the envelope's separator
     offsets: npt.NDArray[np.int64]
     rows: npt.NDArray[np.int64]  # the row's number in its partition
-    # Texts, equal for rows of the same profile, event or item; null: the row has no identifier.
-    keys: pa.Array
-    # Key and content as the state stores them, 32 bytes a row; None without a state.
-    fingerprints: npt.NDArray[np.uint8] | None = None
-    # The rows as JSON, where `body` is in another format.
-    records: npt.NDArray[np.object_] | None = None
+    keys: pa.Array  # texts, equal for rows of the same profile, event or item; null: the row has no identifier
+    fingerprints: npt.NDArray[np.uint8] | None = None  # as the state stores them; None without a state
+    records: npt.NDArray[np.object_] | None = None  # as JSON, where `body` is in another format
 
     def __len__(self) -> int:
         return len(self.rows)

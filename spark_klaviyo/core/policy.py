@@ -1,6 +1,6 @@
-"""How long and how often a request is tried, and whether it may be sent twice.
+"""What one request may hold, how many may be sent, how often each is tried, and whether it may be sent twice.
 
-Both are decided when a write is planned (`plan.make`), and `http.judge` applies them. Nothing here knows options.
+All are decided when a write is planned (`plan.make`). Nothing here knows options.
 """
 
 from __future__ import annotations
@@ -8,6 +8,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spark_klaviyo.core.models import Batch
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may hold: rows, bytes of the whole body, bytes of one row (None: no known limit)."""
+
+    max_rows: int
+    max_bytes: int
+    max_row_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Quota:
+    """Rate limits of an endpoint as fixed windows: (requests, seconds) each, shortest first. Empty: no limit."""
+
+    windows: tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True)

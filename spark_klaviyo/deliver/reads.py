@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.json_paths import get
-from spark_klaviyo.core.models import Quota, Reply
-from spark_klaviyo.core.policy import Policy
+from spark_klaviyo.core.models import Reply
+from spark_klaviyo.core.policy import Policy, Quota
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.http.documents import faults, first_detail, json_object
 from spark_klaviyo.http.judge import Done, Halt, Reject, RequestRefused, RetryState, Verdict, Wait, judge

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
-from spark_klaviyo.core.models import Quota
+from spark_klaviyo.core.policy import Quota
 
 _PAIR = re.compile(r"^\s*(\d{1,9})\s*;\s*w\s*=\s*(\d{1,9})\s*$")
 

@@ -12,8 +12,7 @@ from http import HTTPMethod
 from typing import Any
 
 from spark_klaviyo.core.choices import Api, ContentFormat, KeyIn, OnDelete
-from spark_klaviyo.core.models import Quota
-from spark_klaviyo.core.policy import Policy
+from spark_klaviyo.core.policy import Policy, Quota
 from spark_klaviyo.core.secrets import Credentials, Secret
 from spark_klaviyo.options import addresses, choices, readers
 from spark_klaviyo.options.entrypoints import EntryPoint

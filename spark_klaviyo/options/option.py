@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from spark_klaviyo.core.choices import Choice
-from spark_klaviyo.core.models import Quota
+from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.core.secrets import MASK
 from spark_klaviyo.options import addresses, readers
 from spark_klaviyo.options.readers import Reader

@@ -15,7 +15,7 @@ from enum import Enum
 from itertools import chain
 from typing import TypeAlias
 
-from spark_klaviyo.core.models import Quota
+from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.core.secrets import Secret
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import Unreadable

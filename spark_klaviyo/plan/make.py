@@ -11,8 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 from spark_klaviyo.core.choices import ContentFormat, KeyIn
-from spark_klaviyo.core.models import Limits
-from spark_klaviyo.core.policy import Policy, ResendRule
+from spark_klaviyo.core.policy import Limits, Policy, ResendRule
 from spark_klaviyo.errors import SchemaError, complain
 from spark_klaviyo.options.choices import Resend, Validate
 from spark_klaviyo.options.model import Options

@@ -9,8 +9,8 @@ from spark_klaviyo.core.choices import ContentFormat, KeyIn
 from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.core.identifiers import normalise_identifier
 from spark_klaviyo.core.json_paths import get
-from spark_klaviyo.core.models import Limits, Quota, StateLocation
-from spark_klaviyo.core.policy import Policy, ResendRule
+from spark_klaviyo.core.models import StateLocation
+from spark_klaviyo.core.policy import Limits, Policy, Quota, ResendRule
 from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.options.choices import OnBadPhone, Validate
 from spark_klaviyo.plan.shape import Leaf, Record

@@ -13,7 +13,8 @@ import pyarrow as pa
 from spark_klaviyo.arrow.encoded import ENCODED
 from spark_klaviyo.batching.assembler import BatchAssembler, Batcher, key_length
 from spark_klaviyo.core.clock import Stop
-from spark_klaviyo.core.models import Batch, Quota, Rejection
+from spark_klaviyo.core.models import Batch, Rejection
+from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport

@@ -8,7 +8,8 @@ from bisect import bisect_right, insort
 from collections.abc import Callable
 
 from spark_klaviyo.core.clock import Clock, Stop
-from spark_klaviyo.core.models import Quota, Reply
+from spark_klaviyo.core.models import Reply
+from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.http.headers import WindowStatus, listed_quota, retry_after_seconds, window_status
 from spark_klaviyo.ratelimit.competing_traffic import CompetingTraffic
 from spark_klaviyo.ratelimit.windows import RollingWindow

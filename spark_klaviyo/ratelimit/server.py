@@ -20,7 +20,8 @@ from typing import Any, cast
 
 from spark_klaviyo.core.clock import Clock, Stop
 from spark_klaviyo.core.codes import StopCode
-from spark_klaviyo.core.models import Quota, Reply
+from spark_klaviyo.core.models import Reply
+from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.ratelimit.limiter import LocalRateLimiter, RateLimiter
 
 MOST_LINE_BYTES = 1_000_000

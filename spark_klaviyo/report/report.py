@@ -8,7 +8,7 @@ from typing import Self
 from uuid import uuid4
 
 from spark_klaviyo.core.codes import StopCode
-from spark_klaviyo.core.models import Quota
+from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.errors import KlaviyoError
 from spark_klaviyo.report.counts.summary import COUNTERS, TALLIES, Summary
 from spark_klaviyo.report.counts.text import sentence, utc

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from spark_klaviyo.account.reads import account_of, stopped_before_sending
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import StopCode
-from spark_klaviyo.core.models import Quota, StateLocation
+from spark_klaviyo.core.models import StateLocation
+from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.deliver.jobs import OpenJob, job_events
 from spark_klaviyo.options.choices import SendFrom
 from spark_klaviyo.options.model import Options

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from spark_klaviyo.core.choices import OnDelete
-from spark_klaviyo.core.models import Limits
+from spark_klaviyo.core.policy import Limits
 from spark_klaviyo.templates.limits import KILOBYTE, MAX_BODY, ONE_ROW, XL, L, M
 from spark_klaviyo.templates.model import MANY, FieldForm, FieldSpec, Job, JobErrors, JsonPath, Setting, Template
 from spark_klaviyo.templates.parts import attribute, create_of, delete_of, job_body, resource_id, update_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spark_klaviyo.core.models import Limits
+from spark_klaviyo.core.policy import Limits
 from spark_klaviyo.templates.events import IDENTIFIERS, PROFILE_OF_ONE
 from spark_klaviyo.templates.limits import KILOBYTE, MAX_BODY, L, S
 from spark_klaviyo.templates.model import Caution, Channel, Consent, FieldForm, FieldSpec, Job, Setting, Template

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spark_klaviyo.core.models import Limits
+from spark_klaviyo.core.policy import Limits
 from spark_klaviyo.templates.limits import MAX_BODY, ONE_ROW, XL, L, S
 from spark_klaviyo.templates.model import ONE_RECORD, FieldForm, FieldSpec, Job, JobErrors, Setting, Template
 from spark_klaviyo.templates.parts import attribute, create_of, delete_of, job_body, linked, resource_id, update_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spark_klaviyo.core.models import Limits
+from spark_klaviyo.core.policy import Limits
 from spark_klaviyo.templates.limits import KILOBYTE, MAX_BODY, MAX_DEPTH, MAX_ITEMS, ONE_ROW, XL, M
 from spark_klaviyo.templates.model import BodyLayout, Caution, FieldForm, FieldSpec, RecordLimits, Setting, Template
 from spark_klaviyo.templates.parts import attribute, inside

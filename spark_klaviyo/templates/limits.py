@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from spark_klaviyo.core.models import Limits, Quota
+from spark_klaviyo.core.policy import Limits, Quota
 
 # The tiers of Klaviyo's fixed windows: requests per second and per minute (docs: rate limits; L is 750 since 2026-04).
 XS = Quota(((1, 1.0), (15, 60.0)))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from spark_klaviyo.core.choices import Api, Choice, OnDelete
-from spark_klaviyo.core.models import Limits, Quota
+from spark_klaviyo.core.policy import Limits, Quota
 from spark_klaviyo.templates.limits import ONE_ROW
 
 # The keys that lead to a value in a JSON document: ("attributes", "location", "city").

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spark_klaviyo.core.models import Limits
+from spark_klaviyo.core.policy import Limits
 from spark_klaviyo.templates.limits import BULK_RECORDS, KILOBYTE, MAX_BODY, MEGABYTE, L, S
 from spark_klaviyo.templates.model import MANY, Setting, Template
 from spark_klaviyo.templates.parts import attribute, create_of, delete_of, job_body, linked, resource_id, update_of

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from spark_klaviyo.core.models import Quota
+from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.templates.model import FieldForm, FieldSpec, JsonPath, Template
 
 NOT_FOUND = ((404, "not_found"),)  # the reply to a deletion of what is deleted already

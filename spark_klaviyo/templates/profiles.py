@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from spark_klaviyo.core.choices import OnDelete
-from spark_klaviyo.core.models import Limits
+from spark_klaviyo.core.policy import Limits
 from spark_klaviyo.templates.limits import KILOBYTE, M_DAILY, MAX_BODY, MAX_DEPTH, MAX_ITEMS, L, M, S
 from spark_klaviyo.templates.model import MANY, FieldForm, FieldSpec, Job, JobErrors, RecordLimits, Setting, Template
 from spark_klaviyo.templates.parts import NOT_FOUND, attribute, create_of, delete_of, job_body, resource_id, update_of

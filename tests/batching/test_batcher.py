@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_klaviyo.batching.assembler import Batcher
-from spark_klaviyo.core.models import KEY_PLACEHOLDER, Batch, EncodedRows, Envelope, Limits
+from spark_klaviyo.core.models import KEY_PLACEHOLDER, Batch, EncodedRows, Envelope
+from spark_klaviyo.core.policy import Limits
 
 bodies = st.lists(st.lists(st.binary(min_size=1, max_size=12), max_size=12), max_size=4)
 

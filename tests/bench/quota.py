@@ -21,8 +21,8 @@ import pyarrow as pa
 
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import StopCode
-from spark_klaviyo.core.models import Batch, EncodedRows, Envelope, Quota, Span
-from spark_klaviyo.core.policy import Policy, ResendRule
+from spark_klaviyo.core.models import Batch, EncodedRows, Envelope, Span
+from spark_klaviyo.core.policy import Policy, Quota, ResendRule
 from spark_klaviyo.core.secrets import Credentials, Secret
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.sender import deliver

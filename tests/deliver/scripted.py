@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import Failure
-from spark_klaviyo.core.models import Batch, EncodedRows, Envelope, Limits, Quota, Reply, Span
-from spark_klaviyo.core.policy import Policy, ResendRule
+from spark_klaviyo.core.models import Batch, EncodedRows, Envelope, Reply, Span
+from spark_klaviyo.core.policy import Limits, Policy, Quota, ResendRule
 from spark_klaviyo.deliver.delivery import Delivery, SendContext
 from spark_klaviyo.deliver.sender import deliver
 from spark_klaviyo.plan.model import SendSpec

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import StopCode
-from spark_klaviyo.core.models import Batch, Quota, Reply
-from spark_klaviyo.core.policy import Policy, ResendRule
+from spark_klaviyo.core.models import Batch, Reply
+from spark_klaviyo.core.policy import Policy, Quota, ResendRule
 from spark_klaviyo.deliver.delivery import Delivery
 from spark_klaviyo.deliver.sender import deliver
 from spark_klaviyo.plan.model import SendSpec

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from spark_klaviyo.core.choices import ContentFormat
-from spark_klaviyo.core.models import Limits, Quota
-from spark_klaviyo.core.policy import Policy, ResendRule
+from spark_klaviyo.core.policy import Limits, Policy, Quota, ResendRule
 from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.options.choices import Validate
 from spark_klaviyo.plan.model import Checks, FieldCheck, RequestParam, WritePlan

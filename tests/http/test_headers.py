@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spark_klaviyo.core.models import Quota
+from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.http.headers import WindowStatus, listed_quota, window_status
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_klaviyo.core.choices import Api
-from spark_klaviyo.core.models import Quota
+from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.core.secrets import Credentials, Secret
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.choices import Nulls, OtherColumns, Validate

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_klaviyo.core.models import Quota
+from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.options import addresses, readers
 from spark_klaviyo.options.addresses import Unreadable
 from spark_klaviyo.options.choices import Nulls, Progress

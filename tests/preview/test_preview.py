@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from spark_klaviyo import preview_klaviyo, write_klaviyo
-from spark_klaviyo.core.models import Quota
+from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.errors import OptionError, SchemaError
 from spark_klaviyo.preview.dry_run import quota_seconds
 from spark_klaviyo.simulator import KlaviyoSimulator

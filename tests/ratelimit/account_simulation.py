@@ -11,7 +11,8 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from spark_klaviyo.core.models import Quota, Reply
+from spark_klaviyo.core.models import Reply
+from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.ratelimit.limiter import EndpointLimiter
 
 STARTS = 1000.0

@@ -9,7 +9,7 @@ from statistics import median
 
 import pytest
 
-from spark_klaviyo.core.models import Quota
+from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.ratelimit.limiter import EndpointLimiter
 from tests.ratelimit.account_simulation import Outcome, Run, coalesced, ideal_seconds, spread
 

@@ -13,7 +13,8 @@ import pytest
 
 from spark_klaviyo.core.clock import Clock, Stop
 from spark_klaviyo.core.codes import StopCode
-from spark_klaviyo.core.models import Quota, Reply
+from spark_klaviyo.core.models import Reply
+from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.ratelimit.limiter import LocalRateLimiter, RateLimiter
 from spark_klaviyo.ratelimit.server import (
     Heartbeat,

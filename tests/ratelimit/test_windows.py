@@ -9,7 +9,8 @@ from bisect import bisect_left
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spark_klaviyo.core.models import Quota, Reply
+from spark_klaviyo.core.models import Reply
+from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.ratelimit.limiter import EndpointLimiter
 from spark_klaviyo.ratelimit.windows import most_transit_seconds
 

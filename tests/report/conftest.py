@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from spark_klaviyo.core.models import Quota, Receipt, RejectedRow, Rejection, Reply
+from spark_klaviyo.core.models import Receipt, RejectedRow, Rejection, Reply
+from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.pages.check import CheckLine, CheckResult
 from spark_klaviyo.report.pages.preview import MappedColumn, Preview, PreviewRejection, PreviewRequest

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_klaviyo.core.models import Quota
+from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.report.counts.summary import Series
 from spark_klaviyo.report.pages.check import CheckLine, CheckResult
 from spark_klaviyo.report.pages.preview import Preview, PreviewRejection

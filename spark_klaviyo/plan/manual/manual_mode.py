@@ -11,7 +11,7 @@ from functools import cached_property
 from urllib.parse import parse_qsl, urlsplit
 
 from spark_klaviyo.core.choices import Api, ContentFormat, KeyIn
-from spark_klaviyo.core.models import Limits
+from spark_klaviyo.core.policy import Limits
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.manual import body
 from spark_klaviyo.plan.manual.body import FORMATS, KEY, PLACEHOLDER, RESERVED, ROW, ROWS

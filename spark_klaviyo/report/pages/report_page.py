@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from spark_klaviyo.core.codes import Outcome, RejectCode
-from spark_klaviyo.core.models import Quota
+from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.report.counts.summary import COUNTERS, Series, Summary
 from spark_klaviyo.report.counts.text import advice, counted, duration, ranked, sentence, share, size
 
