@@ -20,7 +20,7 @@ from spark_klaviyo.arrow.encoded import PARAMS, VERDICT, Verdict
 from spark_klaviyo.batching import encoded_rows
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import RejectCode
-from spark_klaviyo.core.json_paths import get
+from spark_klaviyo.core.exact_json import get
 from spark_klaviyo.core.models import EncodedRows, Rejection
 from spark_klaviyo.encode.formats import written
 from spark_klaviyo.plan.manual.body import FORMATS, JSON_FORMATS

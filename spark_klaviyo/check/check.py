@@ -11,8 +11,7 @@ from uuid import uuid4
 from spark_klaviyo.account.names import resolve_names
 from spark_klaviyo.account.reads import open_reader
 from spark_klaviyo.check.account_lines import AccountCheck, check_account, scope_lines, setting_lines, unreachable_line
-from spark_klaviyo.core.choices import Api, KeyIn
-from spark_klaviyo.core.codes import Failure
+from spark_klaviyo.core.codes import Api, Failure, KeyIn
 from spark_klaviyo.core.models import Reply
 from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.encode.encoder import encode

@@ -1,11 +1,15 @@
-"""Reads and writes JSON without changing a digit of a number: fractions keep the text they came with."""
+"""JSON without changing a digit of a number, as fractions keep the text they came with; and its values by path.
+
+A path is a tuple of field names, where `[]` is the one item of a list.
+"""
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from decimal import Decimal
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -13,6 +17,8 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 _OPEN, _CLOSE = "\ue002", "\ue003"
 DOUBLE_DIGITS = 17  # enough for any double to come back as it was
 _MARKED = re.compile(f'"{_OPEN}([^"{_CLOSE}]*){_CLOSE}"')
+Path: TypeAlias = tuple[str, ...]
+ONE_ITEM = "[]"  # a list that holds exactly one item
 
 
 def loads(text: bytes | str) -> Json:
@@ -56,3 +62,36 @@ def _keep(text: str) -> str:
 
 def _refuse(text: str) -> str:
     raise ValueError(f"{text} is not JSON")
+
+
+# --- paths ----------------------------------------------------------------------------------------
+
+
+def get(record: object, path: Path) -> Json:
+    """The value at a path; None where there is none."""
+    value = cast("Json", record)
+    for part in path:
+        if isinstance(value, list) and part == ONE_ITEM:
+            value = value[0] if value else None
+        else:
+            value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def put(record: dict[str, Json], path: Path, value: Json) -> None:
+    """Set the value at a path, creating the objects that lead there."""
+    inner: Json = record
+    for part, after in itertools.pairwise(path):
+        if isinstance(inner, list):
+            inner = inner[0] if inner else None
+        elif isinstance(inner, dict):
+            inner = inner.setdefault(part, [{}] if after == ONE_ITEM else {})
+    if isinstance(inner, dict):
+        inner[path[-1]] = value
+
+
+def remove(record: dict[str, Json], path: Path) -> None:
+    """Remove the value at a path."""
+    holder = get(record, path[:-1])
+    if isinstance(holder, dict):
+        holder.pop(path[-1], None)

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from spark_klaviyo.core.codes import RejectCode
+from spark_klaviyo.core.exact_json import get
 from spark_klaviyo.core.identifiers import normalise_identifier
-from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.http.documents import Fault, clean, fault_of, json_object
 from spark_klaviyo.templates.model import Template

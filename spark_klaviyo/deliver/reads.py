@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from spark_klaviyo.core.codes import StopCode
-from spark_klaviyo.core.json_paths import get
+from spark_klaviyo.core.exact_json import get
 from spark_klaviyo.core.models import Reply
 from spark_klaviyo.core.policy import Policy, Quota
 from spark_klaviyo.deliver.delivery import SendContext

@@ -22,8 +22,8 @@ from spark_klaviyo.arrow import arrays
 from spark_klaviyo.arrow.arrays import Mask, children, grouped, is_list, plain, to_mask, valid_rows
 from spark_klaviyo.arrow.columns import Columns
 from spark_klaviyo.arrow.encoded import ENCODED
-from spark_klaviyo.core.choices import ContentFormat
-from spark_klaviyo.core.json_paths import ONE_ITEM
+from spark_klaviyo.core.codes import ContentFormat
+from spark_klaviyo.core.exact_json import ONE_ITEM
 from spark_klaviyo.encode import json_values
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import Each, Fixed, Leaf, Node, Record, When

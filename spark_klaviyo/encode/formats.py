@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus
 from xml.etree import ElementTree
 
 from spark_klaviyo.core import exact_json
-from spark_klaviyo.core.choices import ContentFormat
+from spark_klaviyo.core.codes import ContentFormat
 from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.plan.manual.body import csv_cell, xml_characters
 from spark_klaviyo.plan.model import WritePlan

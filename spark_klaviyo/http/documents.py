@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from spark_klaviyo.core.json_paths import get
+from spark_klaviyo.core.exact_json import get
 
 MOST_DETAIL = 300  # characters
 

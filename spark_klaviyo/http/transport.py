@@ -22,9 +22,8 @@ from requests.auth import AuthBase
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from spark_klaviyo.core.choices import KeyIn
 from spark_klaviyo.core.clock import Clock, rfc3339
-from spark_klaviyo.core.codes import Failure
+from spark_klaviyo.core.codes import Failure, KeyIn
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Reply
 from spark_klaviyo.core.policy import Policy
 from spark_klaviyo.core.secrets import Credentials

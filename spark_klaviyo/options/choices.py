@@ -5,7 +5,7 @@ Sets that templates and requests need too (`Api`, `KeyIn`, `ContentFormat`, `OnD
 
 from __future__ import annotations
 
-from spark_klaviyo.core.choices import Choice
+from spark_klaviyo.core.codes import Choice
 
 
 class Resend(Choice):

@@ -5,7 +5,7 @@ What each of them can do is tabulated for users in `entrypoints.capabilities`.
 
 from __future__ import annotations
 
-from spark_klaviyo.core.choices import Choice
+from spark_klaviyo.core.codes import Choice
 from spark_klaviyo.options.choices import OnReject
 
 

@@ -11,7 +11,7 @@ from dataclasses import KW_ONLY, dataclass, fields, replace
 from http import HTTPMethod
 from typing import Any
 
-from spark_klaviyo.core.choices import Api, ContentFormat, KeyIn, OnDelete
+from spark_klaviyo.core.codes import Api, ContentFormat, KeyIn, OnDelete
 from spark_klaviyo.core.policy import Policy, Quota
 from spark_klaviyo.core.secrets import Credentials, Secret
 from spark_klaviyo.options import addresses, choices, readers

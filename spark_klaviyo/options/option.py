@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from spark_klaviyo.core.choices import Choice
+from spark_klaviyo.core.codes import Choice
 from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.core.secrets import MASK
 from spark_klaviyo.options import addresses, readers

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
-from spark_klaviyo.core.choices import Api, KeyIn
+from spark_klaviyo.core.codes import Api, KeyIn
 from spark_klaviyo.core.secrets import MASK, Credentials, Secret
 from spark_klaviyo.errors import OptionError, complain
 from spark_klaviyo.options import readers, secrets

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from spark_klaviyo.core.choices import KeyIn, OnDelete
+from spark_klaviyo.core.codes import KeyIn, OnDelete
 from spark_klaviyo.options.addresses import host_of, is_loopback, is_table
 from spark_klaviyo.options.choices import ListMode, OnReject, SendFrom
 from spark_klaviyo.options.entrypoints import EntryPoint

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from spark_klaviyo.core.json_paths import ONE_ITEM
+from spark_klaviyo.core.exact_json import ONE_ITEM
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.mapping import DROPPED, ColumnMap
 from spark_klaviyo.plan.model import Checks, FieldCheck, RequiresField

@@ -13,8 +13,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote, quote_plus
 
 from spark_klaviyo.core import exact_json
-from spark_klaviyo.core.exact_json import Json
-from spark_klaviyo.core.json_paths import get, put
+from spark_klaviyo.core.exact_json import Json, get, put
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Arrangement, Envelope
 from spark_klaviyo.plan.manual import body
 from spark_klaviyo.plan.model import WritePlan

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from spark_klaviyo.core.choices import ContentFormat, KeyIn
+from spark_klaviyo.core.codes import ContentFormat, KeyIn
 from spark_klaviyo.core.policy import Limits, Policy, ResendRule
 from spark_klaviyo.errors import SchemaError, complain
 from spark_klaviyo.options.choices import Resend, Validate

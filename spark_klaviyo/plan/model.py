@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from spark_klaviyo.core.choices import ContentFormat, KeyIn
-from spark_klaviyo.core.exact_json import Json
+from spark_klaviyo.core.codes import ContentFormat, KeyIn
+from spark_klaviyo.core.exact_json import Json, get
 from spark_klaviyo.core.identifiers import normalise_identifier
-from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.core.policy import Limits, Policy, Quota, ResendRule
 from spark_klaviyo.core.secrets import Credentials

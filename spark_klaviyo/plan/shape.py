@@ -14,8 +14,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TypeAlias
 
-from spark_klaviyo.core.exact_json import Json
-from spark_klaviyo.core.json_paths import ONE_ITEM, Path
+from spark_klaviyo.core.exact_json import ONE_ITEM, Json, Path
 from spark_klaviyo.plan.types import Type, unsendable
 from spark_klaviyo.templates.model import FieldForm, FieldSpec, Template
 

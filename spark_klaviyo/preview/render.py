@@ -8,8 +8,8 @@ from datetime import datetime, timezone
 from urllib.parse import urlencode
 
 from spark_klaviyo.batching.assembler import key_length
-from spark_klaviyo.core.choices import KeyIn
 from spark_klaviyo.core.clock import rfc3339
+from spark_klaviyo.core.codes import KeyIn
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Batch
 from spark_klaviyo.options.secrets import masked
 from spark_klaviyo.plan.mapping import near_misses

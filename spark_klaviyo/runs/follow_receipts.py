@@ -18,8 +18,7 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_klaviyo.core.choices import Api
-from spark_klaviyo.core.codes import ReceiptOutcome
+from spark_klaviyo.core.codes import Api, ReceiptOutcome
 from spark_klaviyo.core.models import Receipt, RejectedRow
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, missing_keys
 from spark_klaviyo.datasets.spark_storage import STAGING

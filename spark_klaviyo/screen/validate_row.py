@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import RejectCode
-from spark_klaviyo.core.exact_json import Json
-from spark_klaviyo.core.json_paths import ONE_ITEM, Path, get, put, remove
+from spark_klaviyo.core.exact_json import ONE_ITEM, Json, Path, get, put, remove
 from spark_klaviyo.options.choices import OnBadPhone, Validate
 from spark_klaviyo.plan.checks import MARK
 from spark_klaviyo.plan.model import Checks, FieldCheck, WritePlan

@@ -17,9 +17,8 @@ import pyarrow as pa
 
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import RejectCode
-from spark_klaviyo.core.exact_json import Json
+from spark_klaviyo.core.exact_json import Json, get
 from spark_klaviyo.core.identifiers import normalise_identifier
-from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.core.models import Batch, EncodedRows, Rejection, Span
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.reads import NoDocument, Reader, ReadTarget, attributes_of

@@ -18,7 +18,7 @@ from spark_klaviyo.batching.assembler import BatchAssembler
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.clock import Clock, Stop
 from spark_klaviyo.core.codes import StopCode, jobs_can_be_followed
-from spark_klaviyo.core.json_paths import get
+from spark_klaviyo.core.exact_json import get
 from spark_klaviyo.core.models import Receipt, RejectedRow, Rejection
 from spark_klaviyo.deliver.delivery import Delivery, SendContext
 from spark_klaviyo.deliver.jobs import JobEnded, OpenJob, RowsFailed, job_events

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
-from spark_klaviyo.core.choices import Api
+from spark_klaviyo.core.codes import Api
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.templates import catalog, consent, coupons, events, legacy, objects, profiles, tags
 from spark_klaviyo.templates.describe import describe

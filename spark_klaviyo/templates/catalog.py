@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from spark_klaviyo.core.choices import OnDelete
+from spark_klaviyo.core.codes import OnDelete
 from spark_klaviyo.core.policy import Limits
 from spark_klaviyo.templates.limits import KILOBYTE, MAX_BODY, ONE_ROW, XL, L, M
 from spark_klaviyo.templates.model import MANY, FieldForm, FieldSpec, Job, JobErrors, JsonPath, Setting, Template

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spark_klaviyo.core.choices import Api
+from spark_klaviyo.core.codes import Api
 from spark_klaviyo.core.policy import Limits
 from spark_klaviyo.templates.limits import MAX_BODY, MEGABYTE, M
 from spark_klaviyo.templates.model import BodyLayout, FieldForm, FieldSpec, Setting, Template

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from spark_klaviyo.core.choices import Api, Choice, OnDelete
+from spark_klaviyo.core.codes import Api, Choice, OnDelete
 from spark_klaviyo.core.policy import Limits, Quota
 from spark_klaviyo.templates.limits import ONE_ROW
 

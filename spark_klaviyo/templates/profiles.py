@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from spark_klaviyo.core.choices import OnDelete
+from spark_klaviyo.core.codes import OnDelete
 from spark_klaviyo.core.policy import Limits
 from spark_klaviyo.templates.limits import KILOBYTE, M_DAILY, MAX_BODY, MAX_DEPTH, MAX_ITEMS, L, M, S
 from spark_klaviyo.templates.model import MANY, FieldForm, FieldSpec, Job, JobErrors, RecordLimits, Setting, Template

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from spark_klaviyo.core.choices import ContentFormat
+from spark_klaviyo.core.codes import ContentFormat
 from spark_klaviyo.options.model import BY_NAME
 from spark_klaviyo.plan.manual.body import FORMATS
 from spark_klaviyo.simulator import KlaviyoSimulator

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from spark_klaviyo.check.check import check_klaviyo
-from spark_klaviyo.core.choices import Api
+from spark_klaviyo.core.codes import Api
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from tests.acceptance.sending import KEY, LIST, SINK, Options, columns_of, plan_for, send

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_klaviyo.core.choices import ContentFormat
+from spark_klaviyo.core.codes import ContentFormat
 from spark_klaviyo.encode.formats import written
 from spark_klaviyo.plan.manual.body import FORMATS, JSON_FORMATS, around_rows
 from spark_klaviyo.plan.model import WritePlan

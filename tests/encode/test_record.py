@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from spark_klaviyo.arrow.encoded import record_texts
-from spark_klaviyo.core.json_paths import ONE_ITEM
+from spark_klaviyo.core.exact_json import ONE_ITEM
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.encode.rows import arrow_batches
 from spark_klaviyo.plan.model import RequestParam, WritePlan

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from spark_klaviyo.core.choices import KeyIn
 from spark_klaviyo.core.clock import rfc3339
+from spark_klaviyo.core.codes import KeyIn
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER
 from spark_klaviyo.core.secrets import Credentials, Secret
 from spark_klaviyo.http.transport import MAX_REPLY_BYTES, Transport, is_blackholed

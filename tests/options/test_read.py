@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_klaviyo.core.choices import Api
+from spark_klaviyo.core.codes import Api
 from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.core.secrets import Credentials, Secret
 from spark_klaviyo.errors import OptionError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spark_klaviyo.core.choices import Api
+from spark_klaviyo.core.codes import Api
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.model import BY_NAME
 from spark_klaviyo.plan.settings import fields_of_settings

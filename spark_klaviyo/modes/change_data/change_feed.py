@@ -13,7 +13,7 @@ from enum import IntEnum
 from functools import reduce
 from typing import TYPE_CHECKING, Self
 
-from spark_klaviyo.core.choices import OnDelete
+from spark_klaviyo.core.codes import OnDelete
 from spark_klaviyo.core.identifiers import SEPARATOR, normalised_column
 from spark_klaviyo.errors import OptionError, SchemaError
 from spark_klaviyo.options.choices import OtherColumns

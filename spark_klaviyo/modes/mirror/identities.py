@@ -18,9 +18,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from spark_klaviyo.arrow.encoded import PARAMS, record_texts
-from spark_klaviyo.core.exact_json import Json
+from spark_klaviyo.core.exact_json import Json, get
 from spark_klaviyo.core.identifiers import normalise_identifier
-from spark_klaviyo.core.json_paths import get
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.errors import SchemaError
 from spark_klaviyo.plan.model import WritePlan

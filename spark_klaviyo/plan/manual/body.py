@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from urllib.parse import quote_plus
 from xml.sax.saxutils import escape
 
-from spark_klaviyo.core.choices import ContentFormat
+from spark_klaviyo.core.codes import ContentFormat
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER
 from spark_klaviyo.templates.model import pointer_to
 

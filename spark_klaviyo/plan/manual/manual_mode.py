@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from urllib.parse import parse_qsl, urlsplit
 
-from spark_klaviyo.core.choices import Api, ContentFormat, KeyIn
+from spark_klaviyo.core.codes import Api, ContentFormat, KeyIn
 from spark_klaviyo.core.policy import Limits
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.manual import body
