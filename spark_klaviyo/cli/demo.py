@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -32,16 +31,15 @@ PLACES = (
     ("Curitiba", "Brazil", "80010-000", "America/Sao_Paulo", -25.4284, -49.2733),
 )
 FIRST_ORDER = datetime(2024, 1, 1, tzinfo=timezone.utc)
-DRAWS = 22  # random numbers that a person is made of, at most
 TIERS = ("bronze", "silver", "gold", "platinum")
 INTERESTS = ("running", "gardening", "ceramics", "jazz", "chess", "sailing", "baking")
-# What some rows hold that cannot be sent, and how many rows.
-BAD_VALUES: tuple[tuple[dict[str, object], int], ...] = (
-    ({"Email": "not an address"}, 5),
-    ({"phone_number": "+1 12"}, 4),
-    ({"external_id": None, "Email": None, "phone_number": None}, 3),
-    ({"lifetime_value": float("nan")}, 2),
-)
+# What some rows hold that cannot be sent.
+BAD_VALUES: list[Mapping[str, object]] = [
+    *[{"Email": "not an address"}] * 5,
+    *[{"phone_number": "+1 12"}] * 4,
+    *[{"external_id": None, "Email": None, "phone_number": None}] * 3,
+    *[{"lifetime_value": float("nan")}] * 2,
+]
 
 
 def demo(rows: int = 100_000, *, quiet: bool = False) -> WriteReport:
@@ -103,36 +101,29 @@ def write_people(folder: Path, rows: int, files: int = 4) -> None:
         pq.write_table(table.slice(number * step, step), folder / f"people-{number}.parquet")
 
 
-def people(rows: int, seed: int = 7) -> pa.Table:
+def people(rows: int) -> pa.Table:
     """A table of people; the rows that cannot be sent are spread over it."""
-    rng = np.random.default_rng(seed)
-    table = [_person(number, draws) for number, draws in enumerate(rng.random((rows, DRAWS)).tolist())]
-    order = iter(rng.permutation(rows))
-    for values, count in BAD_VALUES:
-        for _, row in zip(range(count), order, strict=False):
-            table[row].update(values)
+    rng = random.Random(7)  # noqa: S311  no secret
+    table = [_person(number, rng) for number in range(rows)]
+    for values, row in zip(BAD_VALUES, rng.sample(range(rows), rows), strict=False):
+        table[row].update(values)
     return pa.Table.from_pylist(table)
 
 
-def _person(number: int, draws: list[float]) -> dict[str, object]:
-    """One person, made of random numbers from 0 to 1."""
-    draw = iter(draws).__next__
+def _person(number: int, rng: random.Random) -> dict[str, object]:
+    """One person."""
     line = 2_000_000 + number * 7_919 % 7_999_993  # a prime, so that no two people share a phone
     return {
         "external_id": f"crm-{number}",
-        "Email": f"person{number}+news@mail.example.com" if draw() < 0.9 else None,
-        "phone_number": f"+1617{line}" if draw() < 0.5 else None,
-        "First Name": _choose(FIRST_NAMES, draw()) if draw() < 0.95 else None,
-        "lastName": _choose(LAST_NAMES, draw()),
-        "location": dict(zip(PLACE_FIELDS, _choose(PLACES, draw()), strict=True)),
-        "tier": _choose(TIERS, draw()),
-        "lifetime_value": round(1000 * draw() ** 3, 2),
-        "orders": int(60 * draw()) if draw() < 0.7 else None,
-        "last_order_at": FIRST_ORDER + timedelta(days=700 * draw()) if draw() < 0.7 else None,
-        "accepts_marketing": draw() < 0.6,
-        "interests": [interest for interest in INTERESTS if draw() < 0.3],
+        "Email": f"person{number}+news@mail.example.com" if rng.random() < 0.9 else None,
+        "phone_number": f"+1617{line}" if rng.random() < 0.5 else None,
+        "First Name": rng.choice(FIRST_NAMES) if rng.random() < 0.95 else None,
+        "lastName": rng.choice(LAST_NAMES),
+        "location": dict(zip(PLACE_FIELDS, rng.choice(PLACES), strict=True)),
+        "tier": rng.choice(TIERS),
+        "lifetime_value": round(1000 * rng.random() ** 3, 2),
+        "orders": rng.randrange(60) if rng.random() < 0.7 else None,
+        "last_order_at": FIRST_ORDER + timedelta(days=700 * rng.random()) if rng.random() < 0.7 else None,
+        "accepts_marketing": rng.random() < 0.6,
+        "interests": [interest for interest in INTERESTS if rng.random() < 0.3],
     }
-
-
-def _choose(choices: Sequence[Any], draw: float) -> Any:
-    return choices[int(draw * len(choices))]

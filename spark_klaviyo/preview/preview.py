@@ -72,8 +72,12 @@ def preview(df: DataFrame, options: Options, rows: int = 5) -> Preview:
     part = preview_part(df, comparable(plan) if is_mirror else plan, rows)
     warnings += part.warnings(options)
     warnings += _unconfirmed(options, part.total if plan.template.deletes else 0)
-    mirror = _mirror_sets(df, options, plan, warnings) if can_read_list else None
-    return _build([part], options, warnings, mirror=mirror)
+    mirror = None
+    try:
+        mirror = preview_mirror(df, plan, options) if can_read_list else None
+    except ReadFailed as failed:
+        warnings.append(f"the list cannot be read, so it is unknown who would be added and removed: {failed}")
+    return _build([part], options, warnings, part.total, mirror)
 
 
 def _resolve_names(options: Options) -> tuple[Options, list[str]]:
@@ -104,14 +108,6 @@ def _preview_changes(df: DataFrame, options: Options, rows: int, warnings: list[
         meaning = f", which mean {options.on_delete}" if kind is ChangeKind.DELETE else ""
         warnings += [f"{kind.text}{meaning}: {count:,}"] if kind is not ChangeKind.UPSERT else []
     return _build(parts, options, warnings, sum(counts.values()))
-
-
-def _mirror_sets(df: DataFrame, options: Options, plan: WritePlan, warnings: list[str]) -> MirrorSets | None:
-    try:
-        return preview_mirror(df, plan, options)
-    except ReadFailed as failed:
-        warnings.append(f"the list cannot be read, so it is unknown who would be added and removed: {failed}")
-        return None
 
 
 @dataclass(frozen=True)
@@ -162,15 +158,11 @@ def preview_part(df: DataFrame, plan: WritePlan, rows: int, total: int | None = 
 
 
 def _build(
-    parts: list[PreviewPart],
-    options: Options,
-    warnings: list[str],
-    rows: int | None = None,
-    mirror: MirrorSets | None = None,
+    parts: list[PreviewPart], options: Options, warnings: list[str], rows: int, mirror: MirrorSets | None = None
 ) -> Preview:
     """The preview of all parts together, which a write sends one after the other; the columns are those of the first.
 
-    `rows`: where there are more than those of the parts.
+    `rows`: those of the parts, and those that are not sent.
     """
     plan, tasks = parts[0].plan, 1 if options.send_from is SendFrom.DRIVER else options.tasks
     estimates = [part.estimate for part in parts]
@@ -181,7 +173,7 @@ def _build(
         mapping=mapped_columns(plan),
         rejected=tuple(PreviewRejection(one.row, one.code, one.detail) for one in rejections[:MOST_REJECTIONS]),
         warnings=tuple(dict.fromkeys(warnings)),
-        rows=sum(part.total for part in parts) if rows is None else rows,
+        rows=rows,
         requests_expected=sum(one.requests for one in estimates),
         bytes_expected=sum(one.bytes for one in estimates),
         minutes_expected=sum(one.seconds for one in estimates) / 60,

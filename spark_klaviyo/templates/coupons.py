@@ -97,10 +97,7 @@ CREATE = create_of(
     key=("external_id",),
 )
 UPDATE = update_of(
-    CREATE,
-    "Change coupons.",
-    resource_id("id of the coupon", "external_id", "coupon_id", pattern=COUPON_ID),
-    *_ABOUT,
+    CREATE, "Change coupons.", resource_id("id of the coupon", "external_id", "coupon_id", pattern=COUPON_ID), *_ABOUT
 )
 
 DELETE = delete_of(UPDATE, "Delete coupons.")

@@ -229,12 +229,7 @@ _OPT_IN = attribute(
     "opt_in_process", choices=("double_opt_in", "single_opt_in"), help="the account's default where empty"
 )
 CREATE_LIST = create_of(
-    "list",
-    "Create lists.",
-    M_DAILY,
-    "lists:write",
-    *(_NAME, _OPT_IN),
-    notes=("At most 150 lists a day.",),
+    "list", "Create lists.", M_DAILY, "lists:write", _NAME, _OPT_IN, notes=("At most 150 lists a day.",)
 )
 UPDATE_LIST = update_of(
     CREATE_LIST,
