@@ -1,6 +1,6 @@
 """The closed sets of values that options take, one Enum for each option. A member's value is the text that users write.
 
-Sets that templates and requests need too (`Api`, `KeyIn`, `ContentFormat`, `OnDelete`) are in `core.choices`.
+Sets that templates and requests need too (`Api`, `KeyIn`, `ContentFormat`, `OnDelete`) are in `core.codes`.
 """
 
 from __future__ import annotations

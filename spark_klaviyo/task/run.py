@@ -243,7 +243,15 @@ class SendContextFactory:
         """The context of one task, closed when the block ends."""
         stop = stop or Stop()
         with ExitStack() as held:
-            transport = transport_of(plan)
+            transport = Transport(
+                plan.base_url,
+                plan.headers,
+                plan.credentials,
+                key_in=plan.key_in,
+                timeout_seconds=plan.policy.timeout_seconds,
+                workers=plan.workers,
+                proxy=plan.proxy,
+            )
             held.callback(transport.close)
             counts: dict[str, int] = {}
             limiter = RateLimiter(self.clock)
@@ -264,16 +272,3 @@ class SendContextFactory:
             yield TaskContext(
                 transport, limiter, self.clock, stop, random.random, partition_id, attempt, counts, recorder
             )
-
-
-def transport_of(plan: WritePlan) -> Transport:
-    """A transport with the plan's headers, credentials and time limits."""
-    return Transport(
-        plan.base_url,
-        plan.headers,
-        plan.credentials,
-        key_in=plan.key_in,
-        timeout_seconds=plan.policy.timeout_seconds,
-        workers=plan.workers,
-        proxy=plan.proxy,
-    )
