@@ -107,13 +107,7 @@ class BatchAssembler:
         return taken
 
     def _read(self, batch: pa.RecordBatch) -> Iterator[Batch | None]:
-        first = self.report.rows
-        self.report.rows += batch.num_rows
-        screened = screen(batch, self.plan, first)
-        self.rejections += screened.rejections
-        for warning in screened.warnings:
-            self.report.warn(warning)
-        for key, rows in screened.groups:
+        for key, rows in screen(batch, self.plan, self.report, self.rejections):
             yield from self._cut(key, rows)
         if len(self.rejections) >= MAX_REJECTIONS:
             yield None

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -25,27 +24,23 @@ from spark_klaviyo.core.models import EncodedRows, Rejection
 from spark_klaviyo.encode.formats import written
 from spark_klaviyo.plan.manual.body import FORMATS, JSON_FORMATS
 from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.screen.validate_row import ValidatedRow, validate_row
 from spark_klaviyo.screen.values import Problem
 from spark_klaviyo.templates.model import Setting
 
 
-@dataclass
-class Screened:
-    """The rows of one encoded batch: those to send, by group key, and those that were rejected."""
+def screen(
+    batch: pa.RecordBatch, plan: WritePlan, report: TaskReport, rejections: list[Rejection]
+) -> Iterator[tuple[str, EncodedRows]]:
+    """Count and decide every row of an encoded batch; the rows to send, by group key.
 
-    groups: list[tuple[str, EncodedRows]] = field(default_factory=list)
-    rejections: list[Rejection] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-
-def screen(batch: pa.RecordBatch, plan: WritePlan, first_row: int) -> Screened:
-    """Decide every row of an encoded batch; `first_row` is the number of its first row in the partition."""
-    screened = Screened()
+    Others are added to `rejections`, warnings and the number of rows to the report.
+    """
+    first_row = report.rows
+    report.rows += batch.num_rows
     rows = encoded_rows.encoded_rows_of(batch, first_row)
-    verdicts = batch.column(VERDICT).to_numpy(zero_copy_only=False)
-    if verdicts.any():
-        rows = _decided(plan, batch, rows, verdicts, screened)
+    rows = _decided(plan, batch, rows, report, rejections)
     if plan.content_format not in JSON_FORMATS:
         records = [encoded_rows.text_of(rows, position) for position in range(len(rows))]
         separator = FORMATS[plan.content_format].separator
@@ -53,23 +48,19 @@ def screen(batch: pa.RecordBatch, plan: WritePlan, first_row: int) -> Screened:
     for key, group in encoded_rows.groups(batch, rows, first_row):
         empty = [setting for setting in _required(plan) if setting.name not in encoded_rows.params_of(key)]
         if empty:
-            screened.rejections += _without_setting(group, empty[0])
+            rejections += _without_setting(group, empty[0])
         else:
-            screened.groups += _by_path(plan, key, group)
-    return screened
+            yield from _by_path(plan, key, group)
 
 
 # --- rows that failed a rule ----------------------------------------------------------------------
 
 
 def _decided(
-    plan: WritePlan,
-    batch: pa.RecordBatch,
-    rows: EncodedRows,
-    verdicts: npt.NDArray[np.int32],
-    screened: Screened,
+    plan: WritePlan, batch: pa.RecordBatch, rows: EncodedRows, report: TaskReport, rejections: list[Rejection]
 ) -> EncodedRows:
     """Decide the rows that failed a rule; the rows that are left, rebuilt only where one changed or went."""
+    verdicts = batch.column(VERDICT).to_numpy(zero_copy_only=False)
     params = batch.column(PARAMS)
     replaced: dict[int, bytes | None] = {}
     named: dict[int, str | None] = {}
@@ -83,10 +74,9 @@ def _decided(
             row = validate_row(plan, text, encoded_rows.params_of(params[position].as_py()))
         sent, problem = row.text, row.problem
         if problem is not None and sent is None:
-            rejected = _rejection(rows, position, text, problem.code, problem.detail, row.pointer)
-            screened.rejections.append(rejected)
+            rejections.append(_rejection(rows, position, text, problem.code, problem.detail, row.pointer))
         elif problem is not None:
-            screened.warnings.append(f"{problem.code}: {problem.detail}")
+            report.warn(f"{problem.code}: {problem.detail}")
         if sent is not text:
             replaced[position] = sent
         if sent is not None and (sent is not text or not rows.keys[position].is_valid):

@@ -21,6 +21,7 @@ from spark_klaviyo.modes.mirror.execute import ceiling, find_removals, hash_page
 from spark_klaviyo.modes.mirror.identities import Hashes, IdentitySet
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.pages.preview import MirrorSets
 from spark_klaviyo.runs.send_from_driver import arrow_batches
 from spark_klaviyo.runs.tasks import sent_columns
@@ -70,8 +71,9 @@ class _Rows:
         hashes = identities.hash_rows(batch, self.plan)
         self.hashes.append(hashes)
         self.unidentified += identities.count_unidentified(hashes)
-        is_sent = np.ones(len(hashes), dtype=bool)
-        is_sent[[rejection.row for rejection in screen(batch, self.plan, 0).rejections]] = False
+        is_sent = np.zeros(len(hashes), dtype=bool)
+        for _, rows in screen(batch, self.plan, TaskReport(), []):
+            is_sent[rows.rows] = True
         first = identities.first_identifiers(hashes)
         added = np.flatnonzero(is_sent & ~self.on_list.contains(hashes) & (first != identities.UNIDENTIFIED))
         self._added.append(first[added])
