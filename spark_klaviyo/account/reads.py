@@ -88,7 +88,9 @@ def open_reader(options: Options, *, attempts: int | None = None, base_url: str 
         proxy=options.proxy,
     )
     clock, stop = Clock(), Stop()
-    limiter = RateLimiter(clock) if options.rate_limit == Quota(()) else LocalRateLimiter(clock)
+    limiter = RateLimiter(clock)
+    if options.rate_limit != Quota(()):
+        limiter = LocalRateLimiter(clock, longest_wait_seconds=options.longest_wait_seconds)
     policy = Policy(attempts=attempts or options.attempts, longest_wait_seconds=options.longest_wait_seconds)
     reader = AccountReader(Reader(policy, SendContext(transport, limiter, clock, stop, random.random)), stop)
     try:

@@ -89,12 +89,19 @@ class Failure(Code):
     TIMEOUT = "timeout", "no answer within the time allowed"
     RESET = "reset", "the connection was closed before an answer came"
     TRUNCATED = "truncated", "the answer broke off"
+    GARBLED = "garbled", "what came was no HTTP answer"
+    ABANDONED = "abandoned", "the write was interrupted before an answer came"
     PATH = "path", "the path of the request holds a segment that would lead elsewhere"
 
     @property
     def is_unreachable(self) -> bool:
         """Whether no connection to the endpoint came about, so that the request never left."""
-        return self not in (Failure.TIMEOUT, Failure.RESET, Failure.TRUNCATED, Failure.PATH)
+        return self in _UNREACHABLE
+
+
+_UNREACHABLE = frozenset(
+    {Failure.DNS, Failure.BLOCKED, Failure.CONNECT, Failure.CONNECT_TIMEOUT, Failure.PROXY, Failure.TLS}
+)
 
 
 class StopCode(Code):

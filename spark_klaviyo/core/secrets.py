@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from urllib.parse import quote
 
 MASK = "********"
+MIN_SECRET_CHARACTERS = 6  # a shorter text is covered nowhere: it may be part of an ordinary word
 
 
 class Secret:
@@ -44,3 +48,12 @@ class Credentials:
 
     api_key: Secret | None = None
     access_token: Secret | None = None
+
+
+def cover_of(secrets: Iterable[str]) -> Callable[[str], str]:
+    """A function that masks these secrets wherever a text holds them, as they are or percent-encoded."""
+    known = {form for secret in secrets if len(secret) >= MIN_SECRET_CHARACTERS for form in (secret, quote(secret, ""))}
+    if not known:
+        return str
+    pattern = re.compile("|".join(re.escape(form) for form in sorted(known, key=len, reverse=True)), re.IGNORECASE)
+    return lambda text: pattern.sub(MASK, text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import chain, count
 from urllib.parse import unquote
 
 import numpy as np
@@ -14,7 +14,7 @@ from spark_klaviyo.core.codes import ReceiptOutcome, RejectCode
 from spark_klaviyo.core.models import Batch, Receipt, Reply
 from spark_klaviyo.deliver.delivery import Attempt, Delivery, SendContext
 from spark_klaviyo.deliver.isolate import Isolated, id_of, isolate, reject_all, rejections
-from spark_klaviyo.http.documents import Fault, faults, first_detail, job_id
+from spark_klaviyo.http.documents import Fault, faults, first_detail, job_id, json_object
 from spark_klaviyo.http.judge import (
     Done,
     Halt,
@@ -28,6 +28,8 @@ from spark_klaviyo.http.judge import (
     judge,
     may_have_committed,
 )
+from spark_klaviyo.http.masking import values_of, without_values
+from spark_klaviyo.options.addresses import host_of, is_klaviyo
 from spark_klaviyo.plan.model import SendSpec
 from spark_klaviyo.templates.model import Confirmation, Template
 
@@ -82,11 +84,16 @@ class BatchSender:
         template = spec.template
         self._route = f"{template.method} {template.path}"
         self._rows_in_path = "{" in template.path and bool(spec.params or template.path_fields)
+        is_elsewhere = template.is_manual and not is_klaviyo(host_of(spec.base_url))
         self._rules = ReplyRules(
-            accepts_html=template.is_manual,
+            by_status=template.is_retired or is_elsewhere,
+            is_klaviyo=not is_elsewhere,
+            promises_resource=template.promises_resource,
+            promises_job=template.job is not None,
             zero_is_a_refusal=template.path.rstrip("/") in ANSWER_ZERO_OR_ONE,
             retired_advice=_retired_advice(template),
         )
+        self._constants = frozenset(values_of([template.record, template.body]))  # "profile" is no value of a row
         self._address_is_right = False  # set once, after the first success
 
     def send(self, batch: Batch, emit: Callable[[Delivery], None]) -> None:
@@ -139,7 +146,7 @@ class BatchSender:
         context.limiter.observe(self._route, reply)
         request.reply, request.state = reply, request.state.after(reply)
         ended = context.clock.wall().timestamp()
-        request.attempts.append(Attempt(replace(reply, body=b""), ended, may_have_committed(reply)))
+        request.attempts.append(Attempt(replace(reply, body=b""), ended, may_have_committed(reply, self._rules)))
 
     def _rules_for(self, request: Request) -> ReplyRules:
         template = self._spec.template
@@ -175,7 +182,7 @@ class BatchSender:
         return Isolated({}, batch.halves()) if batch.rows > 1 else Isolated({0: TOO_LARGE})
 
     def _refused(self, request: Request, isolated: Isolated, verdict: RequestRefused) -> Delivery:
-        detail = first_detail(verdict.faults)
+        detail = self._masked(first_detail(verdict.faults), request.batch)
         rejected = rejections(request.batch, isolated.rejected, request.reply.status)
         delivery = replace(self._delivery(request, ReceiptOutcome.REFUSED, detail), rejections=rejected)
         if not isolated.already_stored:
@@ -191,18 +198,21 @@ class BatchSender:
             delivery = self._delivery(request, ReceiptOutcome(verdict.code), verdict.detail)
             return replace(delivery, rejections=reject_all(request.batch, fault, request.reply.status))
         confirmation, status = self._spec.template.confirmation, request.reply.status
-        if confirmation is Confirmation.REPLY and status == 202:
+        reason = verdict.unconfirmed if isinstance(verdict, Done) else ""
+        if confirmation is Confirmation.REPLY and (status == 202 or reason):
             confirmation = Confirmation.NONE  # a 202 never says more than that the request was taken
         if confirmation is Confirmation.REPLY or not is_success(status):
             delivery = self._delivery(request, ReceiptOutcome.DELIVERED)
             return replace(delivery, delivered=request.batch.rows, batch=request.batch)
         job = job_id(request.reply.body) if confirmation is Confirmation.JOB else None
-        delivery = self._delivery(request, ReceiptOutcome.ACCEPTED, job=job)
-        return replace(delivery, accepted=request.batch.rows, batch=request.batch)
+        delivery = self._delivery(request, ReceiptOutcome.ACCEPTED, reason, job)
+        return replace(delivery, accepted=request.batch.rows, batch=request.batch, reason=reason)
 
     def _stopped(self, request: Request, verdict: Halt | None, rest: int) -> Delivery:
         """The write was stopped: rows that may have arrived are in doubt, others (and `rest` more) are unsent."""
-        reason = (verdict.code, verdict.message) if verdict is not None else self._stop.reason
+        reason = self._stop.reason
+        if verdict is not None:
+            reason = (verdict.code, self._masked(verdict.message, request.batch))
         if reason is not None:
             self._context.stop.set(*reason)  # also where only the rate-limit server said so
         message = self._context.stop.message
@@ -213,6 +223,18 @@ class BatchSender:
         delivery = self._delivery(request, ReceiptOutcome.UNSENT, message)
         receipt = delivery.receipt if request.attempts else None
         return replace(delivery, receipt=receipt, unsent=request.batch.rows + rest)
+
+    def _masked(self, text: str, batch: Batch) -> str:
+        """A text of the server's as receipts, reports and errors may hold it: without a value of the batch's rows."""
+        if not text:
+            return ""
+        envelope = batch.envelope
+        filled = [unquote(part) for part in envelope.path.split("/")] if envelope.of_a_row else []
+        filled = [part for part in filled if part not in self._spec.template.path.split("/")]
+        if envelope.of_a_row:
+            filled += [value for _, value in envelope.query]
+        values = (value for record in batch.records() for value in values_of(json_object(record)))
+        return without_values(text, chain(values, filter(None, filled)), self._constants)
 
     def _delivery(
         self, request: Request, outcome: ReceiptOutcome, detail: str = "", job: str | None = None

@@ -51,6 +51,8 @@ class Delivery:
     rejections: tuple[Rejection, ...] = ()
     delivered: int = 0
     accepted: int = 0
+    # Why the accepted rows cannot be confirmed, where that is more than the endpoint's way.
+    reason: str = ""
     unsent: int = 0
     # Rows that may have arrived more than once.
     resent: int = 0

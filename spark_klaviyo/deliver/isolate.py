@@ -18,7 +18,8 @@ from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.exact_json import get
 from spark_klaviyo.core.identifiers import normalise_identifier
 from spark_klaviyo.core.models import Batch, Rejection
-from spark_klaviyo.http.documents import Fault, clean, fault_of, json_object
+from spark_klaviyo.http.documents import Fault, clean, fault_of, id_text, json_object
+from spark_klaviyo.http.plain import MOST_DIGITS
 from spark_klaviyo.templates.model import Template
 
 # recorded: an unknown list is refused at /data (import) or /data/relationships/list/data/id (subscriptions)
@@ -136,8 +137,8 @@ def reject_all(batch: Batch, fault: Fault, status: int | None) -> tuple[Rejectio
 
 def _full_detail(fault: Fault) -> str:
     """Klaviyo's sentence; of a duplicate also the other profile's id."""
-    other, detail = fault.meta.get("duplicate_profile_id"), fault.detail or fault.title
-    return f"{detail} (duplicate_profile_id {other})" if isinstance(other, str) and other else detail
+    other, detail = id_text(fault.meta.get("duplicate_profile_id")), fault.detail or fault.title
+    return f"{detail} (duplicate_profile_id {other})" if other else detail
 
 
 # --- the errors of jobs ---------------------------------------------------------------------------
@@ -209,7 +210,7 @@ def _rejection(error: Mapping[str, object], record: str) -> Rejection:
 def count_of(attributes: Mapping[str, object], name: str) -> int | None:
     """A count among a job's attributes, perhaps as digits in a text; None where it is not given, or unreadable."""
     value = attributes.get(f"{name}_count")
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= MOST_DIGITS:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 

@@ -16,6 +16,7 @@ from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.isolate import UNCOUNTED, FailedRows, count_of, why_unconfirmed
 from spark_klaviyo.deliver.reads import Document, NoDocument, Query, Reader, ReadTarget, attributes_of
+from spark_klaviyo.http.documents import id_text
 from spark_klaviyo.plan.model import SendSpec
 from spark_klaviyo.templates.model import Job, JobErrors
 
@@ -254,4 +255,4 @@ def _list_queries(kind: Job, states: Sequence[str]) -> Iterator[Query]:
 
 
 def _id(resource: Mapping[str, object]) -> str:
-    return str(resource.get("id") or "")
+    return id_text(resource.get("id"))

@@ -5,6 +5,7 @@ Raises nothing for the network. Of a page's `links.next` only the query is used:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, quote, urlsplit
@@ -16,8 +17,10 @@ from spark_klaviyo.core.policy import Policy, Quota
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.http.documents import faults, first_detail, json_object
 from spark_klaviyo.http.judge import Done, Halt, Reject, RequestRefused, RetryState, Verdict, Wait, judge
+from spark_klaviyo.http.masking import without_values
 
 MOST_ATTEMPTS = 4  # of one read; callers that repeat reads have bounds of their own
+_QUOTED = re.compile(r'"([^"]+)"')  # the values that a filter asks for
 Query = tuple[tuple[str, str], ...]
 
 
@@ -60,7 +63,10 @@ class Document:
     def next_query(self) -> Query:
         """The query of `links.next`; empty on the last page."""
         following = get(self.content, ("links", "next"))
-        return tuple(parse_qsl(urlsplit(following).query)) if isinstance(following, str) else ()
+        try:
+            return tuple(parse_qsl(urlsplit(following).query)) if isinstance(following, str) else ()
+        except ValueError:  # no URL
+            return ()
 
 
 @dataclass(frozen=True)
@@ -94,12 +100,17 @@ class Reader:
         state = RetryState()
         while clock.now() < self._until:
             if not self._context.limiter.acquire(route, target.quota, self._context.stop):
-                return NoDocument(StopCode.STOPPED, "the write was stopped")
+                stopped = self._context.stop
+                why = stopped.message if stopped.code is StopCode.THROTTLED else "the write was stopped"
+                return NoDocument(StopCode.STOPPED, why)
             reply = self._context.transport.send("GET", target.path, query=target.query)
             self._context.limiter.observe(route, reply)
             state = state.after(reply)
             outcome = self._outcome(reply, state)
-            if not isinstance(outcome, Wait):
+            if isinstance(outcome, NoDocument):
+                asked = [value for _, text in target.query for value in _QUOTED.findall(text)]
+                return replace(outcome, detail=without_values(outcome.detail, asked))
+            if isinstance(outcome, Document):
                 return outcome
             began = clock.now()
             clock.wait(min(outcome.seconds, max(self._until - began, 0.0)), self._context.stop)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
+from spark_klaviyo.core.capture import Capture
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Batch
@@ -71,26 +72,6 @@ def _until_stopped(batches: Iterator[Batch | None], stop: Stop, failure: Capture
 
 
 # --- threads --------------------------------------------------------------------------------------
-
-
-class Capture:
-    """A context manager that keeps an exception of a kind in `error`, to be raised later, perhaps in another thread."""
-
-    def __init__(self, kind: type[BaseException]) -> None:
-        self._kind = kind
-        self.error: BaseException | None = None
-
-    def __enter__(self) -> Capture:
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
-        self.error = error if isinstance(error, self._kind) else None
-        return self.error is not None
-
-    def reraise(self) -> None:
-        """Raise the kept exception, if there is one."""
-        if self.error is not None:
-            raise self.error
 
 
 class DaemonPool(Generic[Work, Result]):

@@ -11,27 +11,16 @@ SMALL_BYTES = 32 * 1024  # smaller parts share a block: a system call for each r
 
 
 class Body:
-    """The parts in order. `handed_over`: the last block was given to the connection.
-
-    Before that the server cannot hold a whole request, as Content-Length announces more than it got.
-    """
+    """The parts in order."""
 
     def __init__(self, parts: Sequence[Part]) -> None:
         self._parts = [memoryview(part).cast("B") for part in parts if len(part)]
         self._size = sum(part.nbytes for part in self._parts)
-        self.handed_over = self._size == 0
 
     def __len__(self) -> int:
         return self._size
 
     def __iter__(self) -> Iterator[Part]:
-        left = self._size
-        for block in self._blocks():
-            left -= len(block)
-            self.handed_over = left == 0
-            yield block
-
-    def _blocks(self) -> Iterator[Part]:
         gathered = bytearray()
         for part in self._parts:
             if len(gathered) + part.nbytes > BLOCK_BYTES or part.nbytes >= SMALL_BYTES:

@@ -5,14 +5,19 @@ Bodies are read, never headers: most 429 replies come without a Content-Type.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from spark_klaviyo.core.exact_json import get
+from spark_klaviyo.core.models import Reply
+from spark_klaviyo.http.plain import plain_json, plain_text
 
 MOST_DETAIL = 300  # characters
+MOST_FAULTS = 10_000  # as many as a request may have rows
+MOST_ID = 500  # characters; recorded: ids of jobs have 58
+
+PAGE_BYTES = 4_000  # of a body, in which a page shows itself
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _FIELD = re.compile(
@@ -44,10 +49,7 @@ class Fault:
 
 def json_object(text: str | bytes) -> dict[str, object]:
     """The JSON object that a text holds; empty where it holds anything else, or is not JSON."""
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
+    document = plain_json(text)
     return document if isinstance(document, dict) else {}
 
 
@@ -56,20 +58,31 @@ def faults(body: bytes) -> tuple[Fault, ...]:
     document = json_object(body)
     listed = document.get("errors")
     if isinstance(listed, list):
-        return tuple(fault_of(entry) for entry in listed if isinstance(entry, dict))
+        return tuple(fault_of(entry) for entry in listed[:MOST_FAULTS] if isinstance(entry, dict))
     text = document.get("detail") or document.get("message")  # v2, v1
     return (Fault(detail=clean(text)),) if isinstance(text, str) else ()
 
 
 def job_id(body: bytes) -> str | None:
     """`data.id` of a 202 with a job resource; None where there is none."""
-    found = get(json_object(body), ("data", "id"))
-    return found if isinstance(found, str) and found else None
+    return id_text(get(json_object(body), ("data", "id"))) or None
 
 
-def is_html(body: bytes) -> bool:
-    """Whether a gateway or a bot challenge answered instead of the API."""
-    return body[:200].lstrip().lower().startswith((b"<!doctype", b"<html", b"<head", b"<body"))
+def id_text(given: object) -> str:
+    """An id as Klaviyo gives it; empty for anything that cannot be one."""
+    return given if isinstance(given, str) and given.isprintable() and len(given) <= MOST_ID else ""
+
+
+def is_page(reply: Reply) -> bool:
+    """Whether a gateway or a bot challenge answered instead of the API, which answers with JSON or nothing.
+
+    A page may begin with a byte order mark, blanks or a comment. What says that it is HTML and is no JSON object is
+    one, too: some gateways send a line of text.
+    """
+    text = plain_text(reply.body[:PAGE_BYTES]).lstrip("\ufeff\0 \t\r\n")
+    if text.startswith("<"):
+        return True
+    return bool(text) and "html" in reply.headers.get("content-type", "").lower() and not json_object(reply.body)
 
 
 def clean(text: object) -> str:

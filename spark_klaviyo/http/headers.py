@@ -10,6 +10,9 @@ from email.utils import parsedate_to_datetime
 
 from spark_klaviyo.core.policy import Quota
 
+MOST_WINDOWS = 4  # docs: a second, a minute, and for some endpoints a day
+MOST_SECONDS = 1e9
+
 _PAIR = re.compile(r"^\s*(\d{1,9})\s*;\s*w\s*=\s*(\d{1,9})\s*$")
 
 
@@ -28,7 +31,7 @@ class WindowStatus:
 def listed_quota(headers: Mapping[str, str]) -> Quota | None:
     """All windows that `RateLimit-Limit: 10, 10;w=1, 150;w=60` lists, shortest first; None where it lists none."""
     pairs = [_PAIR.match(part) for part in headers.get("ratelimit-limit", "").split(",")]
-    windows = [(int(pair[1]), float(pair[2])) for pair in pairs if pair]
+    windows = [(int(pair[1]), float(pair[2])) for pair in pairs[: MOST_WINDOWS + 1] if pair]
     windows = [(requests, seconds) for requests, seconds in windows if requests > 0 and seconds > 0]
     return Quota(tuple(sorted(windows, key=lambda window: window[1]))) if windows else None
 
@@ -49,16 +52,16 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     """
     text = headers.get("retry-after", "").strip()
     if text.replace(".", "", 1).isascii() and text.replace(".", "", 1).isdigit():
-        return float(text)
+        return min(float(text), MOST_SECONDS)
     until, since = _parse_date(text), _parse_date(headers.get("date", ""))
     if until is None or since is None or until < since:
         return None
-    return (until - since).total_seconds()
+    return min((until - since).total_seconds(), MOST_SECONDS)
 
 
 def _parse_date(text: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
+        return date.astimezone(timezone.utc) if date.tzinfo else date.replace(tzinfo=timezone.utc)
+    except (ValueError, TypeError, IndexError, OverflowError):  # no date, or none that a datetime holds
         return None
-    return date if date.tzinfo else date.replace(tzinfo=timezone.utc)

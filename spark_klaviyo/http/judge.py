@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from spark_klaviyo.core.codes import Failure, RejectCode, StopCode
 from spark_klaviyo.core.models import Reply
 from spark_klaviyo.core.policy import Policy
-from spark_klaviyo.http.documents import Fault, faults, first_detail, is_html
+from spark_klaviyo.http.documents import Fault, faults, first_detail, is_page, job_id, json_object
 from spark_klaviyo.http.headers import retry_after_seconds
 
 MOST_THROTTLING = 5  # times `longest_wait_seconds`: what one request waits for 429s in all before the write stops
@@ -26,8 +26,13 @@ class ReplyRules:
     already_satisfied: tuple[tuple[int, str], ...] = ()
     # Whether a 404 is about a row and not about the address.
     not_found_is_a_row: bool = False
-    # Whether HTML can be a success; Klaviyo's API never answers with a page.
-    accepts_html: bool = False
+    # Whether a success is told by its status alone: in v1 and v2, and where the endpoint is not Klaviyo's.
+    by_status: bool = False
+    # Whether the endpoint is Klaviyo's, whose API never answers with a page.
+    is_klaviyo: bool = True
+    # What a success is published and recorded to hold: a resource, or the resource of a job.
+    promises_resource: bool = False
+    promises_job: bool = False
     # Whether the body of a success is the text 1, and 0 is a refusal (v1's track and identify).
     zero_is_a_refusal: bool = False
     # Whether the request may be sent again although it may have arrived (`core.policy.ResendRule`).
@@ -37,7 +42,9 @@ class ReplyRules:
 
 @dataclass(frozen=True)
 class Done:
-    """The rows were taken, or are already in the wanted state."""
+    """The rows were taken, or are already in the wanted state. `unconfirmed`: why they cannot be called delivered."""
+
+    unconfirmed: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,11 @@ class Halt:
 
 Verdict = Done | Wait | RequestRefused | Reject | Halt
 ANY_ENDPOINT = ReplyRules()
+PAGE = "a page came instead of an answer of Klaviyo's API: something in between answers for it"
+IN_FRONT = "a network in front of Klaviyo answered with a page (HTTP 403)"
+EMPTY = "the answer was empty, where Klaviyo promises what it stored"
+UNREADABLE = "the answer was not the document that Klaviyo promises"
+NO_JOB = "the answer names no job, where Klaviyo promises one"
 
 
 @dataclass(frozen=True)
@@ -91,7 +103,7 @@ class RetryState:
         return replace(
             self,
             attempts=self.attempts + (not throttled),
-            unreachable=self.unreachable + (reply.failure is not None and reply.failure.is_unreachable),
+            unreachable=self.unreachable + never_arrived(reply),
             throttles=self.throttles + throttled,
         )
 
@@ -108,15 +120,29 @@ def is_success(status: int | None) -> bool:
     return status in SUCCESS
 
 
-def may_have_committed(reply: Reply) -> bool:
+def never_arrived(reply: Reply) -> bool:
+    """Whether the request certainly never reached Klaviyo.
+
+    recorded: the content delivery network refuses with a 403 and a page; Klaviyo's own 403 is a JSON document.
+    """
+    if reply.status == 403:
+        return is_page(reply)
+    return reply.status is None and not reply.sent and reply.failure is not None and reply.failure.is_unreachable
+
+
+def may_have_committed(reply: Reply, rules: ReplyRules = ANY_ENDPOINT) -> bool:
     """Whether the request may have been carried out although the reply does not say so.
 
-    A 500 with Klaviyo's own document means that the application failed; any other may come from a gateway that lost
-    the answer. After a 408 or 503 the request was not taken at all.
+    A 500 with Klaviyo's own document means that the application failed; any other, and a page with any success or
+    server error, may come from a gateway that lost the answer. After a 408 or 503 the request was not taken at all.
     """
+    if reply.status is None:
+        return reply.answer_lost
     if reply.status == 500:
         return not faults(reply.body)
-    return reply.answer_lost or reply.status in MAY_HAVE_COMMITTED
+    if reply.status in MAY_HAVE_COMMITTED:
+        return True
+    return not rules.by_status and (is_success(reply.status) or reply.status >= 500) and is_page(reply)
 
 
 def judge(reply: Reply, state: RetryState, policy: Policy, roll: float, rules: ReplyRules = ANY_ENDPOINT) -> Verdict:
@@ -131,25 +157,43 @@ def judge(reply: Reply, state: RetryState, policy: Policy, roll: float, rules: R
     codes = {fault.code for fault in found} | {""}
     if any(reply.status == status and code in codes for status, code in rules.already_satisfied):
         return Done()
-    if reply.status in TRANSIENT:
+    in_doubt = may_have_committed(reply, rules)
+    if in_doubt or reply.status in TRANSIENT:
         text = f"HTTP {reply.status}"
-        return (
-            _in_doubt(text) if may_have_committed(reply) and not rules.may_resend else _retry(text, state, policy, roll)
-        )
+        return _in_doubt(text) if in_doubt and not rules.may_resend else _retry(text, state, policy, roll)
+    if rules.is_klaviyo and never_arrived(reply):
+        return _page_on_the_way(state, policy, roll)
     if reply.status == 413:
         return RequestRefused(413, ())
-    return _halt(reply, reply.status, found, rules) or _refusal(reply.status, found)
+    return _halt(reply.status, found, rules) or _refusal(reply.status, found)
 
 
 def _success(reply: Reply, status: int, state: RetryState, policy: Policy, roll: float, rules: ReplyRules) -> Verdict:
     if rules.zero_is_a_refusal and reply.body.strip() == b"0":
         text = "the answer was 0: the payload was not understood; it needs token, event and an identifier"
         return RequestRefused(status, (Fault(RejectCode.REFUSED, detail=text),))
-    if rules.accepts_html or not is_html(reply.body):
+    if rules.by_status:
         return Done()
-    # a gateway answered, and may have kept the request
-    text = "a page came instead of an answer of Klaviyo's API: something in between answers for it"
-    return _retry(text, state, policy, roll) if rules.may_resend else _in_doubt(text)
+    if is_page(reply):  # a gateway answered, and may have kept the request
+        return _retry(PAGE, state, policy, roll) if rules.may_resend else _in_doubt(PAGE)
+    document = json_object(reply.body)
+    if document.get("errors"):
+        return RequestRefused(status, faults(reply.body))
+    if rules.promises_job and job_id(reply.body) is None:
+        return Done(NO_JOB)
+    if not rules.promises_resource or document.get("data"):
+        return Done()
+    if not reply.body.strip():
+        return Done(EMPTY)
+    is_cut = reply.failure is Failure.TRUNCATED or (not document and reply.body.startswith(b"{"))
+    return Done() if is_cut else Done(UNREADABLE)  # of a document that broke off the status is known
+
+
+def _page_on_the_way(state: RetryState, policy: Policy, roll: float) -> Verdict:
+    if state.unreachable >= policy.attempts:
+        text = f"{IN_FRONT}, {state.unreachable} times, and its API never did; the key was not refused"
+        return Halt(StopCode.UNREACHABLE, f"the endpoint cannot be reached: {text}")
+    return _retry(IN_FRONT, state, policy, roll)
 
 
 def _no_reply(reply: Reply, state: RetryState, policy: Policy, roll: float, rules: ReplyRules) -> Verdict:
@@ -158,8 +202,7 @@ def _no_reply(reply: Reply, state: RetryState, policy: Policy, roll: float, rule
         return Reject(RejectCode.REFUSED, text)
     if reply.answer_lost and not rules.may_resend:
         return _in_doubt(text)
-    unreachable = reply.failure is not None and reply.failure.is_unreachable
-    if unreachable and (state.unreachable >= policy.attempts or reply.failure is Failure.TLS):
+    if never_arrived(reply) and (state.unreachable >= policy.attempts or reply.failure is Failure.TLS):
         return Halt(StopCode.UNREACHABLE, f"the endpoint cannot be reached: {text}")
     return _retry(text, state, policy, roll)
 
@@ -198,14 +241,12 @@ def _throttled(reply: Reply, state: RetryState, policy: Policy, roll: float) -> 
     return Wait(max(_backoff(state.throttles + 1, policy, roll), 1.0 + roll), throttled=True)
 
 
-def _halt(reply: Reply, status: int, found: tuple[Fault, ...], rules: ReplyRules) -> Halt | None:
+def _halt(status: int, found: tuple[Fault, ...], rules: ReplyRules) -> Halt | None:
     detail = first_detail(found)
     reason = f"HTTP {status}" + (f": {detail}" if detail else "")
     if status == 401:
         return Halt(StopCode.UNAUTHORIZED, f"Klaviyo refuses this key ({reason}); check api_key, or access_token")
     if status == 403:
-        if is_html(reply.body):
-            reason = "HTTP 403: a page of the network in front of Klaviyo, not an answer of its API"
         return Halt(StopCode.FORBIDDEN, f"Klaviyo forbids this to the key or the account ({reason})")
     if status == 410:
         return Halt(StopCode.RETIRED, f"Klaviyo has retired this endpoint (HTTP 410); {rules.retired_advice}")

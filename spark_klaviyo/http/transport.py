@@ -6,32 +6,32 @@ honoured. The key is revealed only where the header, the query or the body is ma
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from http.client import HTTPException
+from typing import Protocol, TypeAlias
 from urllib.parse import unquote, urlencode, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from spark_klaviyo.core.capture import Capture
 from spark_klaviyo.core.clock import Clock, rfc3339
 from spark_klaviyo.core.codes import Failure, KeyIn
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Reply
 from spark_klaviyo.core.policy import Policy
-from spark_klaviyo.core.secrets import Credentials
+from spark_klaviyo.core.secrets import Credentials, cover_of
 from spark_klaviyo.http.body import Body, Part, fill_placeholders
+from spark_klaviyo.http.connections import DEPARTURE, request_settings, session_with
+from spark_klaviyo.http.plain import MAX_REPLY_BYTES, plain_reply
 
-MAX_REPLY_BYTES = 16_000_000
+FINAL_STATUSES = range(200, 600)  # any other is no answer to the request
 CONNECT_SECONDS = 15.0  # longest wait for a connection, and for one block of a body to leave
 Query: TypeAlias = Sequence[tuple[str, str]]
+PUBLIC_HEADERS = ("accept", "content-type", "revision", "user-agent")  # all others may hold a secret
 HTTP_LOGGERS = ("urllib3.connectionpool", "urllib3.connection", "urllib3.util.retry")
 
 
@@ -59,47 +59,6 @@ class _Authorization(AuthBase):
         return request
 
 
-class _SilentConnection(HTTPConnection):
-    """Never prints: with `HTTPConnection.debuglevel` set, Python prints headers and bodies, and so the key."""
-
-    debuglevel = 0
-
-
-class _SilentTlsConnection(HTTPSConnection):
-    debuglevel = 0
-
-
-class _SilentPool(HTTPConnectionPool):
-    ConnectionCls = _SilentConnection
-
-
-class _SilentTlsPool(HTTPSConnectionPool):
-    ConnectionCls = _SilentTlsConnection
-
-
-class _Adapter(HTTPAdapter):
-    """Connections that print nothing, whether direct or through a proxy."""
-
-    def init_poolmanager(self, *args: Any, **settings: Any) -> None:
-        super().init_poolmanager(*args, **settings)
-        self.poolmanager.pool_classes_by_scheme = SILENT_POOLS
-
-    def proxy_manager_for(self, proxy: Any, **settings: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **settings)
-        manager.pool_classes_by_scheme = SILENT_POOLS
-        return manager
-
-
-SILENT_POOLS: dict[str, Any] = {"http": _SilentPool, "https": _SilentTlsPool}
-
-
-class _Session(requests.Session):
-    """A session that treats a redirect as any other reply."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
-        return None
-
-
 class _OwnRequestFilter(logging.Filter):
     """Drops what the HTTP library logs about our own requests: a URL can hold a key or an email."""
 
@@ -114,7 +73,8 @@ class _OwnRequestFilter(logging.Filter):
 class Transport:
     """Pooled connections to one host, shared by the threads of a task.
 
-    `key_in` says where the key goes; in a body it replaces KEY_PLACEHOLDER. Times are seconds.
+    `key_in` says where the key goes; in a body it replaces KEY_PLACEHOLDER. Times are seconds; `timeout_seconds` is for
+    a whole answer, from the last byte of the request on. Where a server repeats a secret, the reply holds a mask.
     """
 
     def __init__(
@@ -132,12 +92,12 @@ class Transport:
         self._base_url = base_url.rstrip("/")
         self._host = urlsplit(base_url).hostname or ""
         self._credentials, self._key_in = credentials, key_in
-        self._seconds = timeout_seconds
         self._timeout = (min(timeout_seconds, CONNECT_SECONDS), timeout_seconds)
         self._clock = clock or Clock()
-        self._session = _session(headers, workers)
+        self._session = session_with(headers, workers)
         self._auth = _Authorization(credentials, key_in)
-        self._settings = _request_settings(self._session, self._base_url, proxy)
+        self._settings = request_settings(self._session, self._base_url, proxy)
+        self._cover = cover_of(_secrets(credentials, headers, proxy))
         self._log_filter = _OwnRequestFilter()
         for name in HTTP_LOGGERS:
             logging.getLogger(name).addFilter(self._log_filter)
@@ -151,15 +111,15 @@ class Transport:
             return Reply(None, failure=Failure.PATH, sent=False)
         began = self._clock.now()
         body = Body(fill_placeholders(parts, self._placeholders()))
-        self._log_filter.local.sending = True
-        try:
-            with self._open(method, self._url(path, query), body) as response:
-                return self._read(response, began)
-        except (requests.RequestException, OSError, ValueError) as error:
-            failure, sent = failure_of(error, self._host, body)
-            return Reply(None, seconds=self._clock.now() - began, failure=failure, sent=sent)
-        finally:
-            self._log_filter.local.sending = False
+        self._log_filter.local.sending, DEPARTURE.begun = True, False
+        # whatever class the library gives a failure: once a byte has left, the answer is lost
+        with Capture(Exception) as failed, self._open(method, self._url(path, query), body) as response:
+            reply = self._read(response, began)
+        self._log_filter.local.sending = False
+        if failed.error is None:
+            return reply
+        failure, sent = failure_of(failed.take(), self._host, begun=DEPARTURE.begun)
+        return Reply(None, seconds=self._clock.now() - began, failure=failure, sent=sent)
 
     def close(self) -> None:
         """Close all connections."""
@@ -187,77 +147,56 @@ class Transport:
         return secret.reveal() if secret else ""
 
     def _read(self, response: requests.Response, began: float) -> Reply:
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        body, failure = bytearray(), None
-        try:
+        if response.status_code not in FINAL_STATUSES:
+            return Reply(None, seconds=self._clock.now() - began, failure=Failure.GARBLED)
+        body = bytearray()
+        with Capture(Exception) as broken:
             for chunk in response.iter_content(65536):
                 body += chunk
-                if len(body) > MAX_REPLY_BYTES or self._clock.now() - began > 4 * self._seconds:
-                    failure = Failure.TRUNCATED
+                if len(body) > MAX_REPLY_BYTES:
                     break
-        except (requests.RequestException, OSError):
-            failure = Failure.TRUNCATED  # the status came, so the outcome is known
+        # the status came, so the outcome is known
+        failure = Failure.TRUNCATED if broken.take() or len(body) > MAX_REPLY_BYTES else None
         seconds = self._clock.now() - began
-        return Reply(response.status_code, headers, bytes(body[:MAX_REPLY_BYTES]), seconds, failure)
+        read = Reply(response.status_code, response.headers, bytes(body[:MAX_REPLY_BYTES]), seconds, failure)
+        return plain_reply(read, self._cover)
 
 
-def _session(headers: Mapping[str, str], workers: int) -> requests.Session:
-    session = _Session()
-    session.headers.clear()  # the plan's headers are all that is sent
-    session.headers.update({"Accept-Encoding": "gzip, deflate", "Connection": "keep-alive", **headers})
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = _Adapter(pool_connections=2, pool_maxsize=workers, max_retries=0)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
-
-
-def _request_settings(session: requests.Session, base_url: str, proxy: str | None) -> dict[str, Any]:
-    """The environment's proxies and CA bundle, read once; the option `proxy` goes before the environment's.
-
-    Plain http to this machine uses no proxy, which would see the key.
-    """
-    proxies = {"http": proxy, "https": proxy} if proxy else {}
-    settings = dict(session.merge_environment_settings(base_url, proxies, True, True, None))
-    parts = urlsplit(base_url)
-    if not proxy and parts.scheme == "http" and _is_loopback(parts.hostname or ""):
-        settings["proxies"] = {}
-    return settings
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name
-        return host == "localhost" or host.endswith(".localhost")
+def _secrets(credentials: Credentials, headers: Mapping[str, str], proxy: str | None) -> Iterable[str]:
+    """All secrets that the transport knows: key, token, given headers, and the password of the proxy."""
+    yield from (secret.reveal() for secret in (credentials.api_key, credentials.access_token) if secret)
+    for name, value in headers.items():
+        if name.lower() not in PUBLIC_HEADERS:
+            yield value.rpartition(" ")[2]  # without the scheme of an Authorization header
+    yield urlsplit(proxy or "").password or ""
 
 
 # --- failures -------------------------------------------------------------------------------------
 
 
-def failure_of(error: Exception, host: str, body: Body) -> tuple[Failure, bool]:
-    """Why no reply came, and whether the request may have reached the server."""
-    body_left = len(body) > 0 and body.handed_over
+def failure_of(error: BaseException | None, host: str, *, begun: bool) -> tuple[Failure, bool]:
+    """Why no reply came, and whether the request may have reached the server: it had `begun` to leave."""
     found = list(causes(error))
-    if isinstance(error, requests.exceptions.ProxyError) and not body_left:
-        return Failure.PROXY, False  # one that broke off later may have passed the request on
+    timed_out = any(isinstance(one, TimeoutError) for one in found)
+    if begun:
+        garbled = any(isinstance(one, (HTTPException, ValueError)) for one in found) and not _broke_off(found)
+        return (Failure.TIMEOUT if timed_out else Failure.GARBLED if garbled else Failure.RESET), True
+    if isinstance(error, requests.exceptions.ProxyError):
+        return Failure.PROXY, False
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return Failure.CONNECT_TIMEOUT, False
-    if isinstance(error, requests.exceptions.ReadTimeout):
-        return Failure.TIMEOUT, True
-    if isinstance(error, requests.exceptions.SSLError) and not body_left and not _broke_off(found):
+    if isinstance(error, requests.exceptions.SSLError) and not _broke_off(found):
         return Failure.TLS, False
     if any(type(one).__name__ in ("NewConnectionError", "NameResolutionError") for one in found):
         return _connect_failure(found, host), False
     if isinstance(error, ValueError):  # a URL or a header that cannot be sent at all
         return Failure.PATH, False
-    timed_out = any(isinstance(one, TimeoutError) for one in found)
-    return (Failure.TIMEOUT if timed_out else Failure.RESET), body.handed_over
+    return (Failure.TIMEOUT if timed_out else Failure.RESET), False
 
 
-def causes(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
     """The error and everything it was raised from or wraps, without repeats."""
-    todo: list[BaseException] = [error]
+    todo = [] if error is None else [error]
     seen: set[int] = set()
     while todo:
         one = todo.pop()
@@ -270,7 +209,7 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _broke_off(found: list[BaseException]) -> bool:
-    """Whether a TLS error is a connection that broke off, and not a certificate or a protocol."""
+    """Whether a connection broke off; otherwise TLS was refused, or what came was no HTTP."""
     return any(isinstance(one, (ssl.SSLEOFError, ssl.SSLZeroReturnError, ConnectionError)) for one in found)
 
 

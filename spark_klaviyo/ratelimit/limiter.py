@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 from bisect import bisect_right, insort
 from collections.abc import Callable
 
 from spark_klaviyo.core.clock import Clock, Stop
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Reply
 from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.http.headers import WindowStatus, listed_quota, retry_after_seconds, window_status
 from spark_klaviyo.ratelimit.competing_traffic import CompetingTraffic
 from spark_klaviyo.ratelimit.windows import RollingWindow
 
+MINUTE = 60.0
 UPDATE_SECONDS = 1.0  # between two estimates
 LEAST_WAIT, MOST_WAIT = 0.02, 15.0  # before a caller asks again
 MOST_WAIT_COMPETING = 3.0  # ... while the allowance grows through the minute
@@ -59,6 +62,15 @@ class EndpointLimiter:
         due = max(min(self._first_opening(), now + longest), opens, now + LEAST_WAIT)
         insort(self._promised, due)
         return due - now
+
+    def quota_wait(self, now: float) -> float:
+        """Seconds until a window longer than a minute lets the next request pass, or until the time a reply asked for.
+
+        Such a window is the account's quota of a day or an hour, and not a queue: every request waits as long. A share
+        of it may still grow, so only the whole of it counts.
+        """
+        full = (w for w in self._windows if w.seconds > MINUTE and w.counted >= w.quota)
+        return max([self._closed_until, *(window.openings(1)[0] for window in full)]) - now
 
     def observe(self, reply: Reply, now: float) -> None:
         """Count the reply to a permitted request, and learn from it."""
@@ -184,20 +196,37 @@ class RateLimiter:
 
 
 class LocalRateLimiter(RateLimiter):
-    """The limiter that the threads of one process share: an `EndpointLimiter` for each route."""
+    """The limiter that the threads of one process share: an `EndpointLimiter` for each route.
 
-    def __init__(self, clock: Clock | None = None, *, share: float | None = 1.0, learns: bool = True) -> None:
+    A quota that asks to wait longer than `longest_wait_seconds` (and than a minute) sets `stop`, unless the user set
+    the rates (`learns=False`). To queue for a permit is no such wait.
+    """
+
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        *,
+        share: float | None = 1.0,
+        learns: bool = True,
+        longest_wait_seconds: float = math.inf,
+    ) -> None:
         super().__init__(clock)
-        self._share, self._learns = share, learns
+        self._share, self._learns, self._longest = share, learns, longest_wait_seconds
         self._lock = threading.Lock()
         self._endpoints: dict[str, EndpointLimiter] = {}
 
-    def try_acquire(self, route: str, quota: Quota, stop: Stop) -> float:  # noqa: ARG002
+    def try_acquire(self, route: str, quota: Quota, stop: Stop) -> float:
         """0.0 when a permit is given; else the seconds to wait before asking again."""
         with self._lock:
             if route not in self._endpoints:
                 self._endpoints[route] = EndpointLimiter(quota, self._share, learns=self._learns)
-            return self._endpoints[route].try_acquire(self.clock.now())
+            endpoint, now = self._endpoints[route], self.clock.now()
+            wait_seconds = endpoint.try_acquire(now)
+            asked = endpoint.quota_wait(now) if wait_seconds else 0.0
+        if self._learns and asked > max(self._longest, MINUTE + 1.0):
+            text = f"the account's quota for {route} is used up for {asked:,.0f} s, and longest_wait_seconds is"
+            stop.set(StopCode.THROTTLED, f"{text} {self._longest:,.0f}: write the rest later")
+        return wait_seconds
 
     def observe(self, route: str, reply: Reply) -> None:
         """Count the reply and learn from it."""

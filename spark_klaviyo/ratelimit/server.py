@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import math
 import secrets
 import socket
 import socketserver
@@ -55,10 +56,16 @@ class RateLimitServer(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
 
     def __init__(
-        self, clock: Clock | None = None, *, host: str = "127.0.0.1", port: int = 0, learns: bool = True
+        self,
+        clock: Clock | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        learns: bool = True,
+        longest_wait_seconds: float = math.inf,
     ) -> None:
         super().__init__((host, port), _Connection)
-        self.limiter = LocalRateLimiter(clock, learns=learns)
+        self.limiter = LocalRateLimiter(clock, learns=learns, longest_wait_seconds=longest_wait_seconds)
         self.stop = Stop()
         name, number = self.server_address[:2]
         self.address = RateLimitAddress(str(name), int(number), secrets.token_bytes(32))

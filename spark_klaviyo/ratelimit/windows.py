@@ -29,9 +29,14 @@ class RollingWindow:
         return len(self._pending)
 
     @property
+    def counted(self) -> int:
+        """Requests that count now (after `advance`), answered or not."""
+        return len(self._pending) + len(self._arrived)
+
+    @property
     def free(self) -> int:
         """Permits that may be given now (after `advance`); negative after the allowance has shrunk."""
-        return max(int(self.allowance), 1) - len(self._pending) - len(self._arrived)
+        return max(int(self.allowance), 1) - self.counted
 
     def arrived_since(self, moment: float) -> int:
         """Answered requests that arrived since a moment."""

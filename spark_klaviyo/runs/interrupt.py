@@ -13,8 +13,8 @@ from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+from spark_klaviyo.core.capture import Capture
 from spark_klaviyo.core.codes import StopCode
-from spark_klaviyo.deliver.sender import Capture
 from spark_klaviyo.report.report import WriteStopped
 from spark_klaviyo.runs import session
 

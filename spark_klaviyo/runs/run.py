@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from spark_klaviyo.account.reads import account_of, stopped_before_sending
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 POLL_SECONDS = 5.0  # for the jobs that earlier runs left open, where the caller does not wait for jobs
-GRACE_SECONDS = 3.0  # for senders that were stopped to hand back what they did
+GRACE_SECONDS = 4.0  # for senders that were stopped to hand back what they did, heartbeat and abandoning included
 SHARING_TASKS, SMALL_QUOTA = 2, 10  # tasks without a rate-limit server; requests a second that so few tasks can make
 INTERRUPTED = (StopCode.INTERRUPTED, StopCode.INTERRUPTED.text)
 SENT_FROM_DRIVER = "Spark's tasks cannot reach the endpoint, so the calling process sent the rows (send_from=auto)"
@@ -228,14 +229,15 @@ def rate_limit_session(
 
 def _start_server(df: DataFrame, plan: WritePlan, *, from_driver: bool) -> RateLimitServer | None:
     """A server on the loopback or, for tasks, on the driver's own interface; None where tasks cannot connect to it."""
+    serve = partial(RateLimitServer, learns=plan.learns_quota, longest_wait_seconds=plan.policy.longest_wait_seconds)
     if from_driver:
-        return RateLimitServer(learns=plan.learns_quota)
+        return serve()
     if session.context_of(df) is None:
         return None
     conf: Any = df.sparkSession.conf
     host = conf.get("spark.driver.bindAddress", None) or conf.get("spark.driver.host", None) or "127.0.0.1"
     try:
-        return RateLimitServer(host=host, port=int(conf.get(PORT, "0")), learns=plan.learns_quota)
+        return serve(host=host, port=int(conf.get(PORT, "0")))
     except OSError:  # the interface is not this machine's: tasks keep to their shares
         return None
 

@@ -23,6 +23,7 @@ from spark_klaviyo.core.models import Receipt, RejectedRow, Rejection
 from spark_klaviyo.deliver.delivery import Delivery, SendContext
 from spark_klaviyo.deliver.jobs import JobEnded, OpenJob, RowsFailed, job_events
 from spark_klaviyo.deliver.sender import deliver
+from spark_klaviyo.http.interruptible import Interruptible
 from spark_klaviyo.http.transport import Transport
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.ratelimit.limiter import LocalRateLimiter, RateLimiter
@@ -99,7 +100,7 @@ class _Task:
         report.unsent += delivery.unsent
         report.resent += delivery.resent
         if delivery.accepted:
-            report.accept(delivery.accepted, OPEN_JOB if delivery.job_id else NO_JOB)
+            report.accept(delivery.accepted, OPEN_JOB if delivery.job_id else delivery.reason or NO_JOB)
         taken = delivery.delivered + delivery.accepted
         for number, attempt in enumerate(delivery.attempts, 1):
             last = number == len(delivery.attempts)
@@ -243,7 +244,7 @@ class SendContextFactory:
         """The context of one task, closed when the block ends."""
         stop = stop or Stop()
         with ExitStack() as held:
-            transport = Transport(
+            connections = Transport(
                 plan.base_url,
                 plan.headers,
                 plan.credentials,
@@ -252,11 +253,15 @@ class SendContextFactory:
                 workers=plan.workers,
                 proxy=plan.proxy,
             )
+            transport = Interruptible(connections, stop)
             held.callback(transport.close)
             counts: dict[str, int] = {}
             limiter = RateLimiter(self.clock)
             if plan.quota.windows:
-                limiter = LocalRateLimiter(self.clock, share=self.share, learns=plan.learns_quota)
+                longest = plan.policy.longest_wait_seconds
+                limiter = LocalRateLimiter(
+                    self.clock, share=self.share, learns=plan.learns_quota, longest_wait_seconds=longest
+                )
             if self.rate_limit_server is not None:
                 client = RateLimitClient(self.rate_limit_server)
                 held.callback(client.close)

@@ -249,6 +249,8 @@ class Template:
     # Whether a successful reply means that rows were stored; otherwise they were taken, and only a job may tell more.
     confirmed_by_reply: bool = True
     job: Job | None = None
+    # Whether a successful reply has no body; so have all deletions, and all changes of relationships.
+    replies_empty: bool = False
     # (status, code) of refusals that mean the wanted state is reached already.
     already_satisfied: tuple[tuple[int, str], ...] = ()
 
@@ -271,6 +273,15 @@ class Template:
     def is_retired(self) -> bool:
         """Whether it belongs to v1 or v2: the key travels in the body, rows are sent as they are."""
         return self.api is not Api.CURRENT
+
+    @property
+    def promises_resource(self) -> bool:
+        """Whether the reply to a request that was carried out holds what was stored.
+
+        recorded: of creations and updates; deletions, relationships and updates of tags answer 204 with nothing.
+        """
+        is_bare = self.replies_empty or self.method == "DELETE" or "/relationships/" in self.path
+        return self.confirmation is Confirmation.REPLY and not (is_bare or self.is_manual or self.is_retired)
 
     @property
     def confirmation(self) -> Confirmation:

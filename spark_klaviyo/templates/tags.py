@@ -40,7 +40,7 @@ def _owned(kind: str, most: int, *deletion_notes: str) -> tuple[Template, Templa
     word, note = kind.replace("-", " "), f"At most {most} {kind.replace('-', ' ')}s in an account."
     create = create_of(kind, f"Create {word}s.", S, "tags:write", _NAME, notes=(note,), scopes=_SCOPES)
     own_id = resource_id(f"id of the {word}", f"{kind.replace('-', '_')}_id")
-    update = update_of(create, f"Rename {word}s.", own_id, _NAME)
+    update = update_of(create, f"Rename {word}s.", own_id, _NAME, replies_empty=True)
     return create, update, delete_of(update, f"Delete {word}s.", *deletion_notes)
 
 

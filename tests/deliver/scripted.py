@@ -51,7 +51,7 @@ class Account:
     script: Iterator[str] = field(default_factory=lambda: iter(()))
     max_rows: int = 10_000
     on_send: Callable[[], None] = lambda: None
-    success: Reply = field(default_factory=lambda: Reply(200))
+    success: Reply = field(default_factory=lambda: Reply(200, body=b'{"data":{"id":"1"}}'))
     stored: Counter[int] = field(default_factory=Counter)
     sent: list[list[int]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)

@@ -60,8 +60,8 @@ WAITED = Expected(arrived=1, requests=2, delivered=ROWS, throttled=1)
 UNAVAILABLE = Expected(arrived=0, requests=2, codes=("unavailable",) * ROWS, retries=1)
 
 
-def stopped(code: str, requests: int = 1, throttled: int = 0) -> Expected:
-    return Expected(arrived=0, requests=requests, unsent=ROWS, stopped=code, throttled=throttled)
+def stopped(code: str, requests: int = 1, throttled: int = 0, retries: int = 0) -> Expected:
+    return Expected(0, requests, unsent=ROWS, stopped=code, throttled=throttled, retries=retries)
 
 
 QUICK = {"timeout_seconds": 0.4}
@@ -90,7 +90,13 @@ CASES = [
     Case("429 with an hour", status(429, retry_after=3600), stopped("throttled", throttled=1)),
     Case("429 is no attempt", status(429, times=3, retry_after=1), Expected(1, 4, ROWS, throttled=3), {"attempts": 1}),
     Case("a redirect", once("redirect"), stopped("redirected")),
-    Case("a challenge page", once("cdn_403"), stopped("forbidden")),
+    Case("a challenge page", once("cdn_403"), DELIVERED),
+    Case(
+        "challenge pages without end",
+        once("cdn_403", times=None),
+        stopped("unreachable", 2, retries=1),
+        {"attempts": 2},
+    ),
     Case("403", status(403), stopped("forbidden")),
     Case("401", status(401), stopped("unauthorized")),
     Case("404 without end", status(404, times=None), stopped("not_found", requests=3)),

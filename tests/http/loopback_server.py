@@ -6,6 +6,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -29,8 +30,7 @@ def reply(status: int = 200, body: bytes = b"", headers: str = "") -> Answer:
     """An ordinary answer."""
 
     def answer(connection: socket.socket, _: Received) -> bool:
-        head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n{headers}\r\n"
-        connection.sendall(head.encode() + body)
+        connection.sendall(http(status, body, headers))
         return True
 
     return answer
@@ -46,6 +46,43 @@ def raw(text: bytes) -> Answer:
     return answer
 
 
+def drip(text: bytes, seconds: float) -> Answer:
+    """Sends these bytes one by one, with a pause after each, and closes."""
+
+    def answer(connection: socket.socket, _: Received) -> bool:
+        for byte in text:
+            connection.sendall(bytes([byte]))
+            time.sleep(seconds)
+        return False
+
+    return answer
+
+
+def silent_after(text: bytes) -> Answer:
+    """Sends these bytes, then nothing, and keeps the connection."""
+
+    def answer(connection: socket.socket, _: Received) -> bool:
+        connection.sendall(text)
+        return True
+
+    return answer
+
+
+def reset_after(text: bytes) -> Answer:
+    """Sends these bytes and closes with a reset."""
+
+    def answer(connection: socket.socket, received: Received) -> bool:
+        connection.sendall(text)
+        return reset(connection, received)
+
+    return answer
+
+
+def http(status: int, body: bytes, headers: str = "") -> bytes:
+    """The bytes of an ordinary answer."""
+    return f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n{headers}\r\n".encode() + body
+
+
 def reset(connection: socket.socket, _: Received) -> bool:
     """Closes with a reset and sends nothing."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -59,6 +96,8 @@ class Loopback:
     answers: list[Answer] = field(default_factory=lambda: [reply()])
     keep_bodies: bool = True
     hang_up_in_body: bool = False
+    # Resets a connection once so many bytes of it have come, whatever they are.
+    reset_at_byte: int | None = None
     certificate: str = ""
     received: list[Received] = field(default_factory=list)
     connections: int = 0
@@ -108,6 +147,11 @@ class Loopback:
             return
 
     def _exchange(self, connection: socket.socket) -> bool:
+        if self.reset_at_byte is not None:
+            left = self.reset_at_byte
+            while left and (got := connection.recv(left)):
+                left -= len(got)
+            return reset(connection, Received("", "", {}, b"", 0))
         head = b""
         while not head.endswith(b"\r\n\r\n"):
             byte = connection.recv(1)

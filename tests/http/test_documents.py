@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_klaviyo.http.documents import Fault, clean, faults, is_html, job_id, safe_detail
+from spark_klaviyo.core.models import Reply
+from spark_klaviyo.http.documents import Fault, clean, faults, is_page, job_id, safe_detail
 
 
 def test_klaviyos_document_gives_code_detail_pointer_and_meta() -> None:
@@ -61,7 +62,7 @@ def test_an_unreadable_body_has_no_faults(body: bytes) -> None:
 def test_no_body_whatever_raises(body: bytes) -> None:
     faults(body)
     job_id(body)
-    is_html(body)
+    is_page(Reply(200, body=body))
 
 
 def test_the_job_id_of_a_202_is_read() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spark_klaviyo.core.codes import Failure
 from spark_klaviyo.core.models import Reply
 from spark_klaviyo.core.policy import Policy
-from spark_klaviyo.http.documents import is_html
+from spark_klaviyo.http.documents import is_page
 from spark_klaviyo.http.judge import (
     Done,
     Halt,
@@ -61,7 +61,7 @@ def test_an_html_page_is_not_a_success_of_klaviyos_api() -> None:
     in_doubt = verdict(Reply(200, body=HTML), NO_RESEND)
     assert isinstance(in_doubt, Reject)
     assert in_doubt.code == "in_doubt"
-    assert judge(Reply(200, body=HTML), RetryState(1), POLICY, 0.0, ReplyRules(accepts_html=True)) == Done()
+    assert judge(Reply(200, body=HTML), RetryState(1), POLICY, 0.0, ReplyRules(by_status=True)) == Done()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,6 @@ def test_an_html_page_is_not_a_success_of_klaviyos_api() -> None:
     [
         (Reply(401, body=document(401, "not_authenticated", "Missing or invalid private key.")), "unauthorized", "key"),
         (Reply(403, body=document(403, "permission_denied", "missing: events:write")), "forbidden", "events:write"),
-        (Reply(403, body=HTML), "forbidden", "in front of Klaviyo"),
         (Reply(410, body=b'{"message":"retired"}'), "retired", "set revision"),
         (Reply(404, body=document(404, "not_found", "No valid revisions found for method")), "not_found", "revision"),
         (Reply(302, {"location": "https://elsewhere"}), "redirected", "final address"),
@@ -233,7 +232,8 @@ def test_any_reply_gets_a_verdict_and_every_wait_is_bounded(
         assert got.throttled == (reply.status == 429)
         assert got.throttled or attempts < POLICY.attempts
         assert got.throttled or may_resend or not reply.answer_lost
-    assert isinstance(got, Done) == (is_success(reply.status) and not is_html(reply.body))
+    refused = b'"errors"' in reply.body
+    assert isinstance(got, Done) == (is_success(reply.status) and not is_page(reply) and not refused)
     assert "a@b.c" not in repr(got) or isinstance(got, RequestRefused)
 
 

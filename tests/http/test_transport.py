@@ -169,7 +169,7 @@ def never(_: socket.socket, __: Received) -> bool:
 
 @pytest.mark.parametrize(
     ("answer", "failure"),
-    [(reset, "reset"), (raw(b""), "reset"), (raw(b"garbage\r\n\r\n"), "reset"), (never, "timeout")],
+    [(reset, "reset"), (raw(b""), "reset"), (raw(b"garbage\r\n\r\n"), "garbled"), (never, "timeout")],
     ids=["reset", "closed", "garbage", "hanging"],
 )
 def test_a_lost_reply_is_distinguished_from_a_request_that_never_left(answer: object, failure: str) -> None:
@@ -179,10 +179,10 @@ def test_a_lost_reply_is_distinguished_from_a_request_that_never_left(answer: ob
     assert got.answer_lost
 
 
-def test_a_body_that_did_not_leave_whole_was_not_sent() -> None:
+def test_a_body_that_did_not_leave_whole_may_have_arrived() -> None:
     with Loopback(hang_up_in_body=True) as server:
         got = transport(server.url).send("POST", "/api/x", parts=[memoryview(bytes(1_000_000))] * 30)
-    assert (got.status, got.failure, got.sent) == (None, "reset", False)
+    assert (got.status, got.failure, got.sent) == (None, "reset", True)
 
 
 def test_a_refused_connection_was_not_sent() -> None:
@@ -228,7 +228,8 @@ def test_a_truncated_reply_keeps_its_status() -> None:
 def test_an_endless_reply_is_read_up_to_a_limit() -> None:
     with Loopback([reply(200, bytes(MAX_REPLY_BYTES + 1_000_000))]) as server:
         got = transport(server.url).send("GET", "/api/x")
-    assert (len(got.body), got.failure) == (MAX_REPLY_BYTES, "truncated")
+    assert (got.status, got.failure) == (200, "truncated")
+    assert len(got.body) <= MAX_REPLY_BYTES
 
 
 @pytest.mark.parametrize("path", ["/api/lists/../accounts", "/api/lists/%2e%2E/x", "/./x"])

@@ -1,0 +1,151 @@
+"""Connections of the HTTP library that print nothing, bound a whole answer, and know when a request has left.
+
+No cookies, no redirects, no .netrc. Used by `http.transport` alone.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import ipaddress
+import socket
+import threading
+import time
+from collections.abc import Mapping
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+
+class Departure(threading.local):
+    """Whether a request of this thread has begun to leave, connecting and a proxy's CONNECT left aside."""
+
+    begun = False
+
+
+DEPARTURE = Departure()
+
+
+class _UntilDeadline(io.RawIOBase):
+    """What a socket receives until a moment (monotonic seconds); raises TimeoutError after it, however it drips."""
+
+    def __init__(self, connection: socket.socket, raw: io.RawIOBase, deadline: float) -> None:
+        self._connection, self._raw, self._deadline = connection, raw, deadline
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._connection.settimeout(left)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _BoundedResponse(http.client.HTTPResponse):
+    """An answer that has to be complete within the socket's timeout, counted from here: the request has left."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **settings: Any) -> None:
+        super().__init__(sock, *args, **settings)
+        seconds = sock.gettimeout()
+        if seconds is not None:
+            self.fp.close()
+            raw: Any = sock.makefile("rb", buffering=0)
+            self.fp = io.BufferedReader(_UntilDeadline(sock, raw, time.monotonic() + seconds))
+
+
+class _Own:
+    """Never prints: with `HTTPConnection.debuglevel` set, Python prints headers and bodies, and so the key."""
+
+    debuglevel = 0
+    response_class: Any = _BoundedResponse
+    sock: Any
+    connect: Any
+
+    def endheaders(self, *args: Any, **settings: Any) -> None:
+        """Connect first, so that what fails from here on may have reached the server."""
+        if self.sock is None:
+            self.connect()
+        DEPARTURE.begun = True
+        super().endheaders(*args, **settings)  # type: ignore[misc]
+
+
+class _OwnConnection(_Own, HTTPConnection):
+    pass
+
+
+class _OwnTlsConnection(_Own, HTTPSConnection):
+    pass
+
+
+class _OwnPool(HTTPConnectionPool):
+    ConnectionCls = _OwnConnection
+
+
+class _OwnTlsPool(HTTPSConnectionPool):
+    ConnectionCls = _OwnTlsConnection
+
+
+OWN_POOLS: dict[str, Any] = {"http": _OwnPool, "https": _OwnTlsPool}
+
+
+class _Adapter(HTTPAdapter):
+    """Own connections, whether direct or through a proxy."""
+
+    def init_poolmanager(self, *args: Any, **settings: Any) -> None:
+        super().init_poolmanager(*args, **settings)
+        self.poolmanager.pool_classes_by_scheme = OWN_POOLS
+
+    def proxy_manager_for(self, proxy: Any, **settings: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **settings)
+        manager.pool_classes_by_scheme = OWN_POOLS
+        return manager
+
+
+class _Session(requests.Session):
+    """A session that treats a redirect as any other reply."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
+        return None
+
+
+def session_with(headers: Mapping[str, str], workers: int) -> requests.Session:
+    """A session that sends these headers and no others, over at most `workers` kept connections."""
+    session = _Session()
+    session.headers.clear()
+    session.headers.update({"Accept-Encoding": "gzip, deflate", "Connection": "keep-alive", **headers})
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    adapter = _Adapter(pool_connections=2, pool_maxsize=workers, max_retries=0)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+def request_settings(session: requests.Session, base_url: str, proxy: str | None) -> dict[str, Any]:
+    """The environment's proxies and CA bundle, read once; the option `proxy` goes before the environment's.
+
+    Plain http to this machine uses no proxy, which would see the key.
+    """
+    proxies = {"http": proxy, "https": proxy} if proxy else {}
+    settings = dict(session.merge_environment_settings(base_url, proxies, True, True, None))
+    parts = urlsplit(base_url)
+    if not proxy and parts.scheme == "http" and _is_loopback(parts.hostname or ""):
+        settings["proxies"] = {}
+    return settings
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host == "localhost" or host.endswith(".localhost")

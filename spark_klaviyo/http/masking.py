@@ -1,0 +1,37 @@
+"""Takes the values of a request's own rows out of a sentence that a server sent, wherever in it they stand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+MASKED = "…"
+IDENTIFIERS = frozenset({"id", "email", "phone_number", "external_id", "anonymous_id", "_kx"})
+LEAST_CHARACTERS, LEAST_DIGITS = 4, 5  # of other values: shorter ones are words and counts of any sentence
+
+
+def values_of(record: object, name: str = "") -> Iterator[str]:
+    """The values in a record (loaded JSON) that no receipt, report or error may repeat: identifiers of any length."""
+    if isinstance(record, dict):
+        for key, inner in record.items():
+            yield from values_of(inner, key)
+    elif isinstance(record, list):
+        for inner in record:
+            yield from values_of(inner, name)
+    elif isinstance(record, str | int | float) and not isinstance(record, bool):
+        text = " ".join(str(record).split())
+        least = LEAST_CHARACTERS if isinstance(record, str) else LEAST_DIGITS
+        if text and (name in IDENTIFIERS or sum(map(str.isalnum, text)) >= least):
+            yield text
+
+
+def without_values(text: str, values: Iterable[str], keep: frozenset[str] = frozenset()) -> str:
+    """The text with each of these values masked where it stands as a whole token; those in `keep` stay.
+
+    Letters are compared without their case: Klaviyo writes emails in lower case.
+    """
+    folded = text.lower()
+    found = {value for value in values if value.lower() in folded and value not in keep} if text else set()
+    for value in sorted(found, key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", MASKED, text, flags=re.IGNORECASE)
+    return text
