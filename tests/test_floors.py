@@ -160,7 +160,7 @@ def test_only_the_transport_knows_the_http_library() -> None:
     users = {
         place(file) for file in WRITER if any(name in http or name.split(".")[0] in http for name in imported_by(file))
     }
-    assert users <= {"http/transport.py", "http/failures.py"}
+    assert users <= {"http/transport.py", "http/connections.py"}
 
 
 def test_nothing_is_imported_relatively() -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -63,7 +64,7 @@ class _Reading:
     options: dict[str, Any] = field(default_factory=dict)
     given_settings: dict[str, object] = field(default_factory=dict)
     headers: dict[str, object] = field(default_factory=dict)
-    unknown: list[str] = field(default_factory=list)
+    unknown: dict[str, object] = field(default_factory=dict)
     # What was read of it.
     template: Template | None = None
     values: dict[str, Any] = field(default_factory=dict)
@@ -89,7 +90,7 @@ class _Reading:
             elif header is not None:
                 self.headers[header["name"]] = value
             else:
-                self.unknown.append(spelling)
+                self.unknown[spelling] = value
 
     @property
     def mode(self) -> Mode:
@@ -181,15 +182,16 @@ class _Reading:
         return secrets.read_credentials(read, self.entry_point, self.complaints, recorded=self.recorded)
 
     def safe_complaints(self) -> list[str]:
-        """The complaints, with keys and values of headers covered."""
-        keys = [self.options.get(name) for name in CREDENTIALS]
+        """The complaints, with keys, values of headers and of unknown options covered: `api_ke` may hold the key."""
+        keys = [*(self.options.get(name) for name in CREDENTIALS), *self.unknown.values()]
         texts = [key.reveal() if isinstance(key, Secret) else key for key in keys]
         texts += [*self.headers.values(), *self.values.get("headers", {}).values(), self.key_of_url]
+        texts.append(os.environ.get(secrets.KEY_VARIABLE))
         complaints = self.complaints
         for text in texts:
             if isinstance(text, str) and len(text) >= MIN_SECRET_CHARACTERS and not is_reference(text):
                 complaints = [complaint.replace(text, MASK) for complaint in complaints]
-        return [secrets.masked(complaint) for complaint in complaints]
+        return [secrets.masked_tokens(complaint) for complaint in complaints]
 
     def result(self, credentials: Credentials) -> Options:
         """The options, with defaults for what was not given."""

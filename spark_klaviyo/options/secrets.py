@@ -24,6 +24,9 @@ LIVE_KEY_CHARACTERS = 20  # shorter ones are made up for tests
 
 
 _KEYLIKE = re.compile(r"pk_\w{6,}", re.ASCII)  # the form of a private key
+_TOKEN = re.compile(r"[\w+=~-]{20,}", re.ASCII)  # as long as tokens and keys of any service are
+_CHANGE = re.compile(r"(?<=\d)(?=[A-Za-z])|(?<=[A-Za-z])(?=\d)")
+LEAST_CHANGES = 3  # between letters and digits: random text has them, names and dates do not
 
 
 def masked(text: str) -> str:
@@ -31,15 +34,20 @@ def masked(text: str) -> str:
     return _KEYLIKE.sub(MASK, text)
 
 
+def masked_tokens(text: str) -> str:
+    """The text of a complaint with everything in it that looks like some key or token covered."""
+    return _TOKEN.sub(lambda word: MASK if len(_CHANGE.findall(word[0])) >= LEAST_CHANGES else word[0], masked(text))
+
+
 def shown_name(spelling: str) -> str:
     """An option's name as it was typed, if that is short and printable."""
-    word = masked(spelling)
+    word = masked_tokens(spelling)
     return word if len(word) <= 60 and word.isprintable() else repr(word[:57] + "...")
 
 
 def quoted(value: object) -> str:
     """What was given for an option, for a message: short, and never the inside of an object."""
-    word = repr(value) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
+    word = masked_tokens(repr(value)) if isinstance(value, str | int | float) else f"a {type(value).__name__}"
     return word if len(word) <= 60 else f"{word[:56]}...{word[0]}"
 
 
