@@ -17,7 +17,8 @@ from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.encode.encoder import encode
 from spark_klaviyo.encode.rows import Row, arrow_batches, columns_of
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.http.documents import safe_detail
+from spark_klaviyo.http.documents import json_object, safe_detail
+from spark_klaviyo.http.masking import values_of, without_values
 from spark_klaviyo.http.transport import Transport
 from spark_klaviyo.options.addresses import host_of, is_klaviyo, shown_place
 from spark_klaviyo.options.entrypoints import EntryPoint
@@ -178,7 +179,8 @@ def _line(report: TaskReport) -> CheckLine:
         return CheckLine(SAMPLE_ROW, False, report.stopped[1])
     if report.rejected:
         reject = report.rejects_sample[0]
-        parts = [statuses, reject.code, safe_detail(reject.detail)]
+        detail = without_values(safe_detail(reject.detail), values_of(json_object(reject.record)))
+        parts = [statuses, reject.code, detail]
         return CheckLine(SAMPLE_ROW, False, " ".join(filter(None, parts)))
     outcome = "delivered" if report.delivered else "accepted: " + ", ".join(report.accepted_because)
     return CheckLine(SAMPLE_ROW, True, f"{statuses}, {outcome}")

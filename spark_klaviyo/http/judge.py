@@ -185,7 +185,7 @@ def _success(reply: Reply, status: int, state: RetryState, policy: Policy, roll:
         return Done()
     if not reply.body.strip():
         return Done(EMPTY)
-    is_cut = reply.failure is Failure.TRUNCATED or (not document and reply.body.startswith(b"{"))
+    is_cut = reply.failure is Failure.TRUNCATED or (reply.body.startswith(b"{") and not reply.body.endswith(b"}"))
     return Done() if is_cut else Done(UNREADABLE)  # of a document that broke off the status is known
 
 

@@ -10,7 +10,7 @@ from datetime import date, datetime
 import pyarrow as pa
 
 from spark_klaviyo.batching.assembler import BatchAssembler
-from spark_klaviyo.core.clock import Stop
+from spark_klaviyo.core.clock import Clock, Stop
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.encode.rows import arrow_batches
@@ -100,7 +100,9 @@ def body_of(batch: Batch) -> bytes:
     return b"".join(map(bytes, batch.parts()))
 
 
-def write(klaviyo: KlaviyoSimulator, template: str, example: Example, **options: str) -> TaskReport:
+def write(
+    klaviyo: KlaviyoSimulator, template: str, example: Example, clock: Clock | None = None, **options: str
+) -> TaskReport:
     """Write an example to a simulator, with what goes before it; the report."""
     for earlier in example.before:
         name, other = HELPERS.get(earlier, (earlier, EXAMPLES.get(earlier, example)))
@@ -108,7 +110,7 @@ def write(klaviyo: KlaviyoSimulator, template: str, example: Example, **options:
         assert done.rejected == 0, (name, done.rejects_sample)
     told = _with_ids(klaviyo, example)
     plan = plan_of(template, told, base_url=klaviyo.url, **options)
-    with SendContextFactory().open(plan, 0, 0) as context:
+    with SendContextFactory(clock or Clock()).open(plan, 0, 0) as context:
         *_, report = run_task(plan, by_rows(plan, told), context, follows=True)
     assert isinstance(report, TaskReport)
     return report
