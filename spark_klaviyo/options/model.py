@@ -126,12 +126,14 @@ class SizeOptions:
 class ErrorOptions:
     """Retry and resend."""
 
-    timeout_seconds: float = option(seconds, f"{Policy.timeout_seconds:g}", "longest wait for a reply")
+    timeout_seconds: float = option(
+        seconds, f"{Policy.timeout_seconds:g}", "longest wait for a whole reply, from the last byte sent on"
+    )
     attempts: int = option(whole(1, 1_000), f"{Policy.attempts}", "attempts per request; a 429 is not one")
     longest_wait_seconds: float = option(
         seconds,
         f"{Policy.longest_wait_seconds:g}",
-        "a reply that asks for a longer wait, or throttling without end, stops the write",
+        "a reply or a daily quota that asks for a longer wait, or throttling without end, stops the write",
     )
     resend: choices.Resend = option(
         choices.Resend,

@@ -48,7 +48,7 @@ def test_an_interruption_while_a_request_hangs_keeps_the_report(spark: SparkSess
     report: Any = caught.value.report
     assert report is not None
     assert report.stopped[0] == "interrupted"
-    assert seconds < 60
-    assert (report.rows, report.delivered, report.accepted) == (40 if way == "driver" else report.rows, 0, 0)
+    assert seconds < 30  # most of it Spark's
+    assert (report.delivered, report.accepted) == (0, 0)
     assert dict(report.reasons) == {"in_doubt": 5 * sent}
     assert report.unsent == report.rows - 5 * sent

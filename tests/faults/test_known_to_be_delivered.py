@@ -12,7 +12,7 @@ from spark_klaviyo.simulator import Fault, KlaviyoSimulator
 from spark_klaviyo.templates import CURRENT
 from spark_klaviyo.templates.model import Confirmation
 from tests.core.scaled_clock import ScaledClock
-from tests.http.loopback_server import Loopback, Received, http, raw
+from tests.http.loopback_server import Loopback, Received, http, reply
 from tests.task.running import KEY, Ran, Row, people, run
 from tests.templates.examples import EXAMPLES
 from tests.templates.made import write
@@ -31,7 +31,7 @@ HTML = "Content-Type: text/html\r\n"
 
 def answered(status: int, body: bytes, headers: str = "", **options: object) -> Ran:
     """Three people, written to a server that always answers so."""
-    with Loopback([raw(http(status, body, headers))]) as server:
+    with Loopback([reply(status, body, headers)]) as server:
         return run(server, people(3), **{"template": "create_profile", "attempts": 2, **options})
 
 
@@ -82,7 +82,7 @@ def test_a_document_that_is_stored_is_delivered() -> None:
 
 @pytest.mark.parametrize("body", [b"", PAGES["plain"], REFUSED, b"OK"])
 def test_other_hosts_and_retired_calls_go_by_status(body: bytes) -> None:
-    with Loopback([raw(http(200, body))]) as server:
+    with Loopback([reply(200, body)]) as server:
         manual: dict[str, Any] = {"template": None, "base_url": None, "url": f"{server.url}/hook"}
         assert run(server, people(2), **manual).report.delivered == 2
         legacy = {"template": "add_profiles_to_list", "api": "v2", "list_id": "Y6nRLr"}
@@ -197,7 +197,7 @@ def test_the_key_of_the_tests_is_one_that_the_mask_knows() -> None:
 
 def test_a_quota_of_a_day_does_not_hold_a_write_in_silence() -> None:
     headers = "RateLimit-Limit: 1;w=86400\r\nContent-Type: application/json\r\n"
-    with Loopback([raw(http(201, STORED, headers))]) as server:
+    with Loopback([reply(201, STORED, headers)]) as server:
         ran = run(server, people(6), template="create_profile", workers=1)
     report = ran.whole()
     assert report.stopped is not None
