@@ -78,7 +78,7 @@ def check(options: Options, send_sample: object = None) -> CheckResult:
 def _options_line(options: Options) -> CheckLine:
     given = ", ".join(f"{name}={text}" for name, text in sorted(options.public().items()) if name != "template")
     shown = " with ".join(filter(None, [options.template or (options.url and "manual mode"), given]))
-    return CheckLine("options", True, shown, "; ".join(options.warnings))
+    return CheckLine("options", True, shown)
 
 
 # --- addresses outside Klaviyo's current API: what can be found out without writing ---------------

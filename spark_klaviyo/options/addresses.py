@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from urllib.parse import SplitResult, unquote_plus, urlsplit, urlunsplit
+
+# A host that a key may go to is written in full, in ASCII, without a dot at the end: nothing is left to be read in two
+# ways by this check and by whoever looks the name up.
+_HOST_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
+_HOSTS = "names of hosts such as gateway.example.com, comma-separated, without scheme, port, path or *"
 
 
 class Unreadable(ValueError):
@@ -27,6 +33,17 @@ def complete_url(given: object) -> str:
     if "{" in parts.netloc:
         raise Unreadable(expected)
     return urlunsplit(parts)
+
+
+def hosts(given: object) -> tuple[str, ...]:
+    """Names or IP addresses of hosts, comma-separated or as a list, in lower case."""
+    words = given.split(",") if isinstance(given, str) else given
+    if not isinstance(words, list | tuple) or not words:
+        raise Unreadable(_HOSTS)
+    found = tuple(word.strip().lower() if isinstance(word, str) else "" for word in words)
+    if not all(_HOST_NAME.fullmatch(host) or _is_address(host) for host in found):
+        raise Unreadable(_HOSTS)
+    return found
 
 
 KEY_PLACE = "{api_key}"  # in a url's query: here goes the key that another option gives
@@ -110,7 +127,21 @@ def is_loopback(host: str) -> bool:
 
 def is_klaviyo(host: str) -> bool:
     """Whether a host is one of Klaviyo's."""
-    return host == "klaviyo.com" or host.endswith(".klaviyo.com")
+    return f".{host}".endswith(".klaviyo.com") and _HOST_NAME.fullmatch(host) is not None
+
+
+def may_receive_key(url: str, trusted: Iterable[str] = ()) -> bool:
+    """Whether the key may travel to this address: to Klaviyo, this machine, or a host that the caller trusts."""
+    host = host_of(url)
+    return is_klaviyo(host) or is_loopback(host) or host in trusted
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def shown_place(place: str) -> str:

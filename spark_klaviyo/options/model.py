@@ -189,6 +189,18 @@ class CallOptions:
     )
     revision: str = option(readers.revision, TESTED_REVISION, "the revision header, a date")
     base_url: str = option(addresses.base_url, BASE_URL, "scheme and host of the API")
+    trusted_hosts: tuple[str, ...] = option(
+        addresses.hosts,
+        None,
+        "hosts besides `*.klaviyo.com` and loopback addresses that may receive the key, comma-separated",
+        if_unset=(),
+    )
+    account_id: str | None = option(
+        readers.account_id,
+        None,
+        "public id of the account that the key must belong to, six letters and digits; any other is refused before "
+        "anything is sent (the key needs `accounts:read`)",
+    )
     allow_http: bool = option(yes_no, "false", "plain http to a host that is not loopback")
     headers: Mapping[str, str] = option(
         readers.headers,
@@ -248,7 +260,6 @@ class Options(
     # Names of the options and settings that the caller gave, and their values as text without secrets.
     given: frozenset[str]
     shown: Mapping[str, str]
-    warnings: tuple[str, ...]
 
     @property
     def credentials(self) -> Credentials:

@@ -198,13 +198,11 @@ class _Reading:
         values: dict[str, Any] = {option.name: option.default_value for option in OPTIONS}
         values |= {"on_reject": self.entry_point.default_on_reject, **self.values}
         values |= {"api_key": credentials.api_key, "access_token": credentials.access_token}
-        warning = secrets.sent_elsewhere(credentials, values["url"] or values["base_url"])
         shown = {name: BY_NAME[name].public_text(value) for name, value in self.values.items()}
         return Options(
             entry_point=self.entry_point,
             settings=self.settings,
             given=frozenset({*self.values, *self.settings}),
             shown={name: text for name, text in shown.items() if name not in CREDENTIALS} | self.settings,
-            warnings=(warning,) if warning else (),
             **values,
         )

@@ -189,6 +189,14 @@ def secret(given: object) -> Secret | str:
     raise Unreadable("a key, or a reference such as env:NAME")
 
 
+def account_id(given: object) -> str:
+    """The public id of an account: six letters and digits (recorded: `id` of /api/accounts)."""
+    word = text(given)
+    if not re.fullmatch(r"[A-Za-z0-9]{6}", word):
+        raise Unreadable("the public id of an account: six letters and digits")
+    return word
+
+
 def country(given: object) -> str:
     """Two letters of ISO 3166 in upper case, or `column:NAME`."""
     word = text(given)

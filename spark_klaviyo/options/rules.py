@@ -9,10 +9,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from spark_klaviyo.core.codes import KeyIn, OnDelete
-from spark_klaviyo.options.addresses import host_of, is_loopback, is_table
+from spark_klaviyo.core.secrets import Secret
+from spark_klaviyo.options.addresses import host_of, is_loopback, is_table, may_receive_key
 from spark_klaviyo.options.choices import ListMode, OnReject, SendFrom
 from spark_klaviyo.options.entrypoints import EntryPoint
-from spark_klaviyo.options.model import BY_NAME
+from spark_klaviyo.options.model import BY_NAME, CREDENTIALS
 from spark_klaviyo.options.option import Mode
 from spark_klaviyo.options.readers import COLUMN, parts_of
 from spark_klaviyo.options.secrets import masked
@@ -86,6 +87,33 @@ def _plain_http(call: Call) -> Iterator[str]:
         address = str(call.given[name])
         if address.startswith("http:") and not is_loopback(host_of(address)) and not call.given.get("allow_http"):
             yield f"{name}: plain http would show the key to the network; use https, or give allow_http=true"
+
+
+def _key_hosts(call: Call) -> Iterator[str]:
+    """Addresses that the key must not go to."""
+    trusted = tuple(map(str, call.given.get("trusted_hosts", ()) or ()))  # type: ignore[call-overload]
+    if call.mode is Mode.MANUAL and call.given.get("key_in") is KeyIn.NONE and not _holds_key(call):
+        return
+    addresses = [(name, str(call.given[name])) for name in call.has("url", "base_url")]
+    for name, address in addresses:
+        if not may_receive_key(address, trusted):
+            yield (
+                f"{name}: the key would be sent to {host_of(address)!a}, which is none of Klaviyo's hosts "
+                "(*.klaviyo.com); correct the address, or name the host in trusted_hosts if it may have the key"
+            )
+    proxy = str(call.given.get("proxy", ""))
+    if proxy and any(address.startswith("http:") for _, address in addresses) and not may_receive_key(proxy, trusted):
+        yield (
+            f"proxy: over plain http {host_of(proxy)!a} would read the key; use https, leave proxy out, or name "
+            "the host in trusted_hosts if it may have the key"
+        )
+
+
+def _holds_key(call: Call) -> bool:
+    """Whether a key stands in the text of url, headers or body."""
+    keys = [key.reveal() if isinstance(key, Secret) else str(key) for key in map(call.given.get, CREDENTIALS) if key]
+    texts = [str(call.given[name]) for name in call.has("url", "headers", "body")]
+    return any(masked(text) != text or any(key in text for key in keys) for text in texts)
 
 
 def _headers(call: Call) -> Iterator[str]:
@@ -216,8 +244,8 @@ def _settings(call: Call) -> Iterator[str]:
             yield f"{name}: is required by template {call.template.name}: {setting.help}"
 
 
-_RULES = [_settings, _target, _home, _entry_point, _plain_http, _headers, _open_keys, _token, _rows, _changes]
-_RULES += [_mirror, _deletion]
+_RULES = [_settings, _target, _home, _entry_point, _plain_http, _key_hosts, _headers, _open_keys, _token, _rows]
+_RULES += [_changes, _mirror, _deletion]
 
 
 def contradictions(call: Call) -> Iterator[str]:

@@ -15,12 +15,10 @@ from pathlib import Path
 
 from spark_klaviyo.core.secrets import MASK, Credentials, Secret
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.options.addresses import host_of, is_klaviyo, is_loopback
 from spark_klaviyo.options.entrypoints import EntryPoint
 
 KEY_VARIABLE = "KLAVIYO_API_KEY"
 MOST_CHARACTERS = 10_000  # no key is longer; a reference to some other file is noticed before it is read whole
-LIVE_KEY_CHARACTERS = 20  # shorter ones are made up for tests
 
 
 _KEYLIKE = re.compile(r"pk_\w{6,}", re.ASCII)  # the form of a private key
@@ -190,11 +188,3 @@ def _refuse_where_seen(name: str, entry_point: EntryPoint, *, recorded: bool) ->
             f"{name}: Spark records these options in its event log and UI, and may have done so already: "
             f"rotate this key; then give a reference ({REFERENCES}), or bind the key with register(spark, {name}=...)"
         )
-
-
-def sent_elsewhere(credentials: Credentials, address: str) -> str:
-    """A warning where what looks like a live key goes to a host that is not Klaviyo's; else empty."""
-    key, host = credentials.api_key or credentials.access_token, host_of(address)
-    if key is None or len(key.reveal()) < LIVE_KEY_CHARACTERS or is_loopback(host) or is_klaviyo(host):
-        return ""
-    return f"{host} is not Klaviyo's, and the key looks like a live one: whoever answers there will read it"

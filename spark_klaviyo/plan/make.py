@@ -89,7 +89,7 @@ def _plan_of_options(options: Options, template: Template, run_id: str) -> Write
         key_in=call.key_in if template.is_manual else KeyIn.BODY if template.is_retired else KeyIn.HEADER,
         proxy=options.proxy,
         learns_quota=options.rate_limit is None,
-        warnings=options.warnings + ((revision_warning,) if revision_warning else ()),
+        warnings=(revision_warning,) if revision_warning else (),
         query=call.query if template.is_manual else (),
     )
 

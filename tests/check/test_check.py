@@ -126,7 +126,9 @@ def test_an_unreachable_address_fails_with_what_to_do() -> None:
 
 
 def test_an_unknown_host_name_has_its_own_message() -> None:
-    result = check_klaviyo(base_url="https://klaviyo.invalid", api_key="pk_test", attempts=1)
+    result = check_klaviyo(
+        base_url="https://klaviyo.invalid", trusted_hosts="klaviyo.invalid", api_key="pk_test", attempts=1
+    )
     assert "could not be resolved" in line(result, "address").detail
 
 

@@ -27,9 +27,10 @@ from tests.task.running import KEY, Ran, people, run_plan
 
 
 def plan_at(url: str, attempts: int = 2) -> WritePlan:
-    given = {"template": "bulk_import_profiles", "api_key": KEY, "base_url": url, "attempts": attempts}
+    given: dict[str, object] = {"template": "bulk_import_profiles", "api_key": KEY, "base_url": url}
     fields = [Field(name, read_type("string")) for name in ("email", "first_name")]
-    return make_plan(options_at(EntryPoint.FUNCTION, {**given, "timeout_seconds": 5}), fields, "run")
+    given |= {"attempts": attempts, "timeout_seconds": 5, "trusted_hosts": "a.klaviyo.invalid,klaviyo.example.com"}
+    return make_plan(options_at(EntryPoint.FUNCTION, given), fields, "run")
 
 
 def sent(plan: WritePlan) -> Ran:

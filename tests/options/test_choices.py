@@ -96,7 +96,7 @@ def ending(name: str, choice: str) -> Observed:
 
 def plain_http(name: str, choice: str) -> Observed:
     """An address that is not loopback; nothing is sent."""
-    given = {**IMPORT, "api_key": KEY, "base_url": "http://proxy.example.com", name: choice}
+    given = {**IMPORT, "api_key": KEY, "base_url": "http://gateway.klaviyo.com", name: choice}
     return make_plan(options_at(EntryPoint.FUNCTION, given), EMAIL, "run").base_url
 
 

@@ -39,8 +39,8 @@ def changes(**given: Any) -> dict[str, Any]:
         ),
         ({**URL, "fields": "{}"}, "fields: belongs to templates; in manual mode rows are sent as they are"),
         (to_list(method="PUT"), "method: belongs to manual mode (url=...); here the template decides it, leave it out"),
-        (to_list(base_url="http://a.b"), f"base_url: {PLAIN}"),
-        ({"url": "http://10.0.0.1/x"}, f"url: {PLAIN}"),
+        (to_list(base_url="http://a.klaviyo.com"), f"base_url: {PLAIN}"),
+        ({"url": "http://10.0.0.1/x", "trusted_hosts": "10.0.0.1"}, f"url: {PLAIN}"),
         (to_list(headers="Authorization:x"), "headers: authorization is set by the template; use api_key"),
         (to_list(headers="Content-Type:x"), "headers: content-type is set by the template; leave it out"),
         ({**URL, "headers": "Authorization:x"}, "headers: authorization is set besides key_in=header; give"),
@@ -204,7 +204,7 @@ def test_an_account_can_be_asked_without_an_endpoint(entry_point: EntryPoint) ->
 
 def test_plain_http_is_for_loopback_or_for_those_who_ask_for_it() -> None:
     assert read(**to_list(base_url="http://localhost:8080")).base_url == "http://localhost:8080"
-    assert read(**to_list(base_url="http://a.b", allow_http="true")).base_url == "http://a.b"
+    assert read(**to_list(base_url="http://a.klaviyo.com", allow_http="true")).base_url == "http://a.klaviyo.com"
 
 
 def test_every_entry_point_has_a_name_for_messages() -> None:

@@ -154,6 +154,7 @@ def test_manual_requests_are_shown_with_secrets_hidden(people: DataFrame) -> Non
         rows=1,
         url="https://api.example.com/people/{email}?plan=basic",
         method="PUT",
+        trusted_hosts="api.example.com",
         headers={"X-Api-Key": "open-sesame-12345", "X-Trace": "on"},
         key_in="query",
         api_key="pk_secret_of_mine",
