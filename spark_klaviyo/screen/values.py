@@ -11,6 +11,16 @@ import phonenumbers
 from spark_klaviyo.core.codes import RejectCode
 
 EMAIL = re.compile(r"[^\s@\"(),:;<>\[\]\\]+@[^\s@.,;:<>()\[\]\\\"]+(?:\.[^\s@.,;:<>()\[\]\\\"]+)+")
+# A number as people write it: digits, blanks, dashes, dots, slashes and brackets, with a plus in front at most.
+_BLANK, _DASHES = " \u00a0\u2000-\u200a\u202f\u3000", "\\-\u2010-\u2015\u2212\uff0d"
+_NOTATION = re.compile(rf"[(\[\uff08]?[+\uff0b]?[\d{_BLANK}{_DASHES}./\uff0f\uff0e()\[\]\uff08\uff09]*")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")  # copied along from other programs
+_LEADING = re.compile(r"'|(?i:tel:)\s*")  # a spreadsheet's mark of text, RFC 3966
+_FRACTION = re.compile(r"\+?\d{7,}\.\d{1,2}")  # what pandas and spreadsheets make of a number
+_BETWEEN = re.compile(rf"[{_BLANK}]*[/\uff0f][{_BLANK}]*|[{_BLANK}]+[{_DASHES}]+[{_BLANK}]+|[{_BLANK}]{{2,}}")
+MOST_CHARACTERS = 60
+SHORTEST = 6  # digits of a number; behind a slash stands a shorter rest only after an area code
+AREA_DIGITS, COUNTRY_DIGITS = 6, 2  # most digits of an area code with its trunk prefix; of a calling code beside it
 EXPECTED_PHONE = "expected E.164, for example +16175551234"
 MAX_EMAIL = 254  # RFC 5321: the longest address that can be delivered
 
@@ -34,15 +44,77 @@ def email(text: str) -> str | Problem:
 
 
 def phone(text: str, country: str) -> str | Problem:
-    """The number in E.164; `country` (ISO 3166) is that of national numbers, "" when none is known."""
-    try:
-        number = phonenumbers.parse(text, country.upper() or None)
-    except phonenumbers.NumberParseException:
-        hint = "" if country else "; give default_country for national numbers"
-        return Problem(RejectCode.BAD_PHONE, f"invalid phone number ({EXPECTED_PHONE}){hint}")
+    """The number in E.164; `country` (ISO 3166) is that of national numbers, "" when none is known.
+
+    It is read in any usual notation and never guessed: a text with words, an extension or a second number is none, and
+    a national number has to be a valid one of that country, as another country's would reach a stranger.
+    """
+    written = _LEADING.sub("", _INVISIBLE.sub("", text).strip())
+    if len(written) > MOST_CHARACTERS or not _NOTATION.fullmatch(written) or _holds_several(written):
+        return Problem(
+            RejectCode.BAD_PHONE, f"invalid phone number: it holds something besides one number ({EXPECTED_PHONE})"
+        )
+    digits = phonenumbers.normalize_digits_only(written)
+    if "+" in written or "\uff0b" in written or digits.startswith("00"):
+        return _international(f"+{digits.removeprefix('00')}")
+    return _national(written, digits, country.upper())
+
+
+def _international(text: str) -> str | Problem:
+    number = _parsed(text, None)
+    if number is None:
+        return Problem(RejectCode.BAD_PHONE, f"invalid phone number ({EXPECTED_PHONE})")
     if not phonenumbers.is_possible_number(number):
         return Problem(RejectCode.BAD_PHONE, f"invalid phone number: wrong length for its country ({EXPECTED_PHONE})")
+    return _e164(number)
+
+
+def _national(text: str, digits: str, country: str) -> str | Problem:
+    """A number without `+`: with the country's calling code where the rest is valid there, else a national one."""
+    if not country:
+        hint = "give default_country for national numbers"
+        return Problem(RejectCode.BAD_PHONE, f"invalid phone number ({EXPECTED_PHONE}); {hint}")
+    code = str(phonenumbers.country_code_for_region(country))
+    trunk = phonenumbers.ndd_prefix_for_region(country, True) or ""
+    candidates = [_parsed(text, country)]
+    if digits.startswith(code) and not (trunk and digits.startswith(trunk)):
+        candidates.insert(0, _parsed(f"+{digits}", None))
+    valid = [number for number in candidates if number is not None and phonenumbers.is_valid_number(number)]
+    if not valid:
+        return Problem(
+            RejectCode.BAD_PHONE, f"invalid phone number: not a valid number of {country} ({EXPECTED_PHONE})"
+        )
+    return _e164(valid[0])
+
+
+def _parsed(text: str, country: str | None) -> phonenumbers.PhoneNumber | None:
+    try:
+        return phonenumbers.parse(text, country)
+    except phonenumbers.NumberParseException:
+        return None
+
+
+def _e164(number: phonenumbers.PhoneNumber) -> str:
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def _holds_several(text: str) -> bool:
+    """Whether two numbers stand in it (`030 1234 / 030 5678`), or a number with a fraction or a note behind it."""
+    if _FRACTION.fullmatch(text) or text.endswith((")", "]", "\uff09")):
+        return True
+    for found in _BETWEEN.finditer(text):
+        before, after = (
+            phonenumbers.normalize_digits_only(part) for part in (text[: found.start()], text[found.end() :])
+        )
+        begins_anew = (
+            len(before) >= SHORTEST
+            and len(after) >= SHORTEST
+            and text[found.end() :].lstrip("(").startswith(("0", "+"))
+        )
+        area = AREA_DIGITS + (0 if text[0].isdigit() else COUNTRY_DIGITS)
+        if begins_anew or ("/" in found[0] and len(before) > area):
+            return True
+    return False
 
 
 def time(text: str, earliest: str, latest_days: int | None) -> str | Problem:
