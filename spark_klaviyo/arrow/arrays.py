@@ -12,12 +12,16 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
+
+from spark_klaviyo.core.identifiers import BLANKS
 
 Bytes: TypeAlias = "npt.NDArray[np.uint8]"
 Ints: TypeAlias = "npt.NDArray[np.int64]"
 Mask: TypeAlias = "npt.NDArray[np.bool_]"
 Test: TypeAlias = Callable[[pa.Array], "Mask | None"]
 
+_BLANK = f"^[{BLANKS}]*\\z"
 _LARGE = {pa.large_string().id, pa.large_binary().id, pa.large_list(pa.null()).id}
 
 
@@ -63,6 +67,24 @@ def bytes_and_offsets(texts: pa.Array) -> tuple[Bytes, Ints]:
     offsets = offsets_of(texts)
     content = np.frombuffer(held, np.uint8) if held is not None else np.empty(0, np.uint8)
     return content[offsets[0] : offsets[-1]], offsets - offsets[0]
+
+
+def without_blanks(column: pa.Array) -> pa.Array:
+    """The column with blank texts as null; itself where no text is blank, which lengths and first bytes show."""
+    texts = plain(column)
+    if not is_text(texts.type):
+        return column
+    content, offsets = bytes_and_offsets(texts)
+    if len(content) == 0:
+        return pa.nulls(len(texts), texts.type)
+    first = content.take(offsets[:-1], mode="clip")  # that of a null or an empty text is another text's
+    filled = offsets[1:] > offsets[:-1]
+    if first.min() > ord(" ") and first.max() < 0x7F and np.count_nonzero(filled) + texts.null_count == len(texts):
+        return column
+    blank = ~filled
+    odd = np.flatnonzero(filled & ((first <= ord(" ")) | (first >= 0x7F)))
+    blank[odd] = to_mask(pc.match_substring_regex(texts.take(pa.array(odd)), _BLANK))
+    return pc.if_else(pa.array(blank), pa.scalar(None, texts.type), texts)
 
 
 def is_utf8(texts: pa.Array) -> bool:

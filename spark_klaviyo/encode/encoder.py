@@ -135,6 +135,7 @@ class RecordEncoder:
 
     def _resource_ids(self, node: Each) -> pa.Array:
         column = plain(self.columns.column(node.leaf))
+        column = arrays.without_blanks(column) if node.leaf.omit_blank else column
         items, groups = column, np.arange(self.columns.rows + 1)
         if is_list(column.type):
             (items,), groups = children(column)
@@ -164,7 +165,7 @@ class RecordEncoder:
         array = self.array(child)
         yield name, array
         if isinstance(child, Leaf) and child.keep_null and array.null_count:
-            yield self._marked(_field(name, None), ~valid_rows(array))
+            yield self._marked(_field(name, None), ~valid_rows(self.columns.column(child)))
 
     def _marked(self, text: bytes, rows: Mask) -> tuple[str, pa.Array]:
         mark = _new_mark()

@@ -32,6 +32,7 @@ WIDTH = len("2026-10-15T08:00:00.000000")
 
 def leaf_values(leaf: Leaf, column: pa.Array) -> pa.Array:
     """One column in the form that its field takes."""
+    column = arrays.without_blanks(column) if leaf.omit_blank else column
     kind = column.type
     if leaf.prefix and (arrays.is_whole(kind) or is_text(plain(column).type)):
         return prefixed(column, leaf.prefix)

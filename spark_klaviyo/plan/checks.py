@@ -43,7 +43,12 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None) -
     checks = Checks(
         validate=options.validate,
         fields=tuple(
-            FieldCheck(**vars(known), leaf=leaves[known.name], is_identifier=known.name in template.identifiers)
+            FieldCheck(
+                **vars(known),
+                leaf=leaves[known.name],
+                is_identifier=known.name in template.identifiers,
+                may_be_blank=template.sends_blank(known),
+            )
             for known in checked
         ),
         identifiers=tuple(places[path] for path in template.identifiers),

@@ -235,11 +235,10 @@ class ColumnMap:
         elif why is not None:
             self._complain(f"column {_label(leaf)!r}: {why}")
         else:
-            keep_null = self.keep_null and known.name not in self.template.identifiers
+            keep_null = self.keep_null and not known.identifies_person and known.json_path[0] == "attributes"
+            keep_blank = self.template.sends_blank(known)
             self.leaves[known.name] = leaf
-            self.nodes[known.json_path] = node_for(
-                known, leaf, keep_null=keep_null and known.json_path[0] == "attributes"
-            )
+            self.nodes[known.json_path] = node_for(known, leaf, keep_null=keep_null, keep_blank=keep_blank)
             self.mapped.append((_label(leaf), known.name))
 
     def _put(self, path: JsonPath, name: str, leaf: Leaf) -> None:

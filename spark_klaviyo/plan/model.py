@@ -24,6 +24,8 @@ class FieldCheck(FieldSpec):
     # The column that it comes from; None where `record_column` holds the record ready made.
     leaf: Leaf | None = None
     is_identifier: bool = False
+    # Whether blank text is sent instead of being left out.
+    may_be_blank: bool = False
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,8 @@ class Leaf:
     """One column of the DataFrame, or a field inside a struct column.
 
     `source` is the path to it: ("email",) or ("location", "city"). `prefix` goes before a text value that does not
-    begin with it ("$custom:::$default:::"). `keep_null` writes null instead of leaving it out.
+    begin with it ("$custom:::$default:::"). `keep_null` writes null instead of leaving it out; `omit_blank` leaves
+    out blank text, which would otherwise wipe what Klaviyo holds, also where nulls are written.
     """
 
     source: tuple[str, ...]
@@ -40,6 +41,7 @@ class Leaf:
     form: LeafForm = LeafForm.JSON
     prefix: str = ""
     keep_null: bool = False
+    omit_blank: bool = False
 
 
 @dataclass(frozen=True)
@@ -155,9 +157,13 @@ def misfit(known: FieldSpec, kind: Type) -> str | None:
     return unsendable(kind)
 
 
-def node_for(known: FieldSpec, source: Leaf, *, keep_null: bool) -> Node:
+def node_for(known: FieldSpec, source: Leaf, *, keep_null: bool, keep_blank: bool = False) -> Node:
     """The node that writes this column as this field."""
     leaf = replace(source, form=_FORMS.get(known.form, LeafForm.JSON), prefix=known.prefix, keep_null=keep_null)
+    # a blank time goes to the exact check: an event must not get the moment of its arrival for it
+    leaf = replace(
+        leaf, omit_blank=source.type.name in TEXT and not keep_blank and known.form is not FieldForm.DATETIME
+    )
     if known.form is FieldForm.IDS:
         return Each(leaf, known.resource_type)
     if known.form is FieldForm.TEXTS and source.type.name in TEXT:

@@ -166,7 +166,7 @@ def _value_rule(check: FieldCheck, leaf: Leaf) -> ScreenRule:
         ruled = bool(check.pattern) or limit is not None
         strict = form in (FieldForm.EMAIL, FieldForm.PHONE) or bool(check.choices) or (kind in WHOLE and ruled)
         return ScreenRule(leaf, required=check.required, never=strict)
-    patterns = [NOT_BLANK] if check.required or check.is_identifier else []
+    patterns = [NOT_BLANK] if (check.required and not check.may_be_blank) or check.is_identifier else []
     if form is FieldForm.EMAIL:
         patterns, limit = [EMAIL], min(limit or MAX_EMAIL, MAX_EMAIL)
     elif form is FieldForm.PHONE:

@@ -68,6 +68,7 @@ def _problems(plan: WritePlan, record: dict[str, Json], params: Mapping[str, str
     checks = plan.checks
     if plan.record_column is not None:
         yield from _shape_problems(plan.template, record)
+        _leave_out(plan.template, record)
     for field in checks.fields:
         problem = _field_problem(field, record, checks, params)
         if problem is not None:
@@ -88,9 +89,12 @@ def _field_problem(
     field: FieldCheck, record: dict[str, Json], checks: Checks, params: Mapping[str, str]
 ) -> Problem | None:
     value = get(record, field.json_path)
-    if isinstance(value, str) and not value.strip() and (field.is_identifier or field.required):
-        remove(record, field.json_path)
-        value = None
+    if isinstance(value, str) and not value.strip():
+        if field.may_be_blank:
+            return None
+        if field.form is not FieldForm.DATETIME or field.required:
+            remove(record, field.json_path)
+            value = None
     if value is None:
         detail = f"{field.name} is required and empty"
         return Problem(RejectCode.MISSING_FIELD, detail) if field.required else None
@@ -242,6 +246,16 @@ def _shape_problems(template: Template, record: dict[str, Json]) -> Iterator[Fou
         name = "/".join(path)
         detail = f"{name} must hold exactly one item" if one_item else f"{template.name} has no field {name}"
         yield Problem(RejectCode.BAD_RECORD, detail), path
+
+
+def _leave_out(template: Template, record: dict[str, Json]) -> None:
+    """Take out what would wipe a field or make a person impossible to reach: blank text, null for an identifier."""
+    for known in template.fields:
+        value = get(record, known.json_path)
+        blank = isinstance(value, str) and not value.strip() and known.form is not FieldForm.DATETIME
+        blank = blank and not template.raw_rows and not template.sends_blank(known)
+        if blank or (value is None and known.identifies_person):
+            remove(record, known.json_path)
 
 
 def _unknown_paths(value: Json, path: Path, known: set[Path]) -> Iterator[Path]:

@@ -120,6 +120,14 @@ class FieldSpec:
     earlier_path: tuple[str, JsonPath] = ("", ())
     help: str = ""
 
+    @property
+    def identifies_person(self) -> bool:
+        """Whether a person is found by it; without it nobody could be reached again, so null is never sent for it."""
+        return self.name.rpartition(".")[2] in _OF_PEOPLE
+
+
+_OF_PEOPLE = frozenset({"id", "email", "phone_number", "external_id", "anonymous_id", "_kx"})
+
 
 @dataclass(frozen=True)
 class Channel:
@@ -273,6 +281,18 @@ class Template:
     def is_retired(self) -> bool:
         """Whether it belongs to v1 or v2: the key travels in the body, rows are sent as they are."""
         return self.api is not Api.CURRENT
+
+    def sends_blank(self, known: FieldSpec) -> bool:
+        """Whether blank text of a field is sent: where the endpoint requires the text and it names no resource.
+
+        Any other blank text is left out, so that it does not wipe what Klaviyo holds.
+        """
+        is_text = known.form is FieldForm.TEXT and not (known.choices or known.pattern or known.prefix)
+        names_nothing = known.name not in (*self.identifiers, *self.key) and known.json_path == (
+            "attributes",
+            known.name,
+        )
+        return known.required and is_text and names_nothing
 
     @property
     def promises_resource(self) -> bool:
