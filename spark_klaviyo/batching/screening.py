@@ -7,7 +7,7 @@ object. Only the others are decided one by one, by `screen.validate_row`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +22,8 @@ from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.exact_json import get
 from spark_klaviyo.core.models import EncodedRows, Rejection
 from spark_klaviyo.encode.formats import written
+from spark_klaviyo.options.erasure import is_erasing_call
+from spark_klaviyo.plan.envelopes import manual_path
 from spark_klaviyo.plan.manual.body import FORMATS, JSON_FORMATS
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
@@ -49,6 +51,8 @@ def screen(
         empty = [setting for setting in _required(plan) if setting.name not in encoded_rows.params_of(key)]
         if empty:
             rejections += _without_setting(group, empty[0])
+        elif plan.template.is_manual and _would_erase(plan, encoded_rows.params_of(key)):
+            rejections += _erasing(group)
         else:
             yield from _by_path(plan, key, group)
 
@@ -106,6 +110,18 @@ def _without_setting(rows: EncodedRows, setting: Setting) -> Iterator[Rejection]
     detail = f"{setting.name}: the column that gives it is empty in this row{why}"
     for position in range(len(rows)):
         yield _rejection(rows, position, encoded_rows.text_of(rows, position), "missing_field", detail)
+
+
+def _would_erase(plan: WritePlan, params: Mapping[str, str]) -> bool:
+    """Whether the row fills the url of manual mode so that it erases or merges people, which nobody confirmed."""
+    fills_path = "{" in plan.template.path and not plan.template.deletes
+    return fills_path and is_erasing_call(manual_path(plan.template, params))
+
+
+def _erasing(rows: EncodedRows) -> Iterator[Rejection]:
+    for position in range(len(rows)):
+        text = encoded_rows.text_of(rows, position)
+        yield _rejection(rows, position, text, RejectCode.ERASES_PEOPLE, RejectCode.ERASES_PEOPLE.text)
 
 
 def _by_path(plan: WritePlan, key: str, rows: EncodedRows) -> Iterator[tuple[str, EncodedRows]]:

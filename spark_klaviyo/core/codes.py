@@ -53,7 +53,7 @@ class RejectCode(Code):
 
     NO_IDENTIFIER = "no_identifier", "the row has none of the identifiers that the endpoint takes"
     BAD_EMAIL = "bad_email", "the email cannot be an address"
-    BAD_PHONE = "bad_phone", "the phone is not a possible E.164 number"
+    BAD_PHONE = "bad_phone", "the phone is not one number that can be written as E.164"
     NOT_FINITE = "not_finite", "a number is NaN or infinite, which JSON cannot hold"
     TOO_LARGE = "too_large", "the row alone is larger than a request, or a profile, may be"
     TOO_MANY_PROPERTIES = "too_many_properties", "more custom properties than Klaviyo takes"
@@ -69,6 +69,11 @@ class RejectCode(Code):
     NOT_ISOLATED = "not_isolated", "Klaviyo refused the request without naming the row, within the bound of refusals"
     REFUSED = "refused", "Klaviyo refused the request"
     NOT_ON_LIST = "not_on_list", "the profile is not on the list; Klaviyo would unsubscribe it everywhere"
+    ERASES_PEOPLE = "erases_people", "the row fills the url so that the request would erase or merge people"
+    SELF_MERGE = "self_merge", "the row would merge a profile with itself"
+    AMBIGUOUS_MERGE = "ambiguous_merge", "the same profile would be merged into several others"
+    MERGE_CYCLE = "merge_cycle", "the merges of these rows lead back to where they begin"
+    MERGE_CHAIN = "merge_chain", "the profile that would stay is itself merged away by another row"
     NOT_FOUND = "not_found", "Klaviyo knows no profile with this identifier"
 
     @classmethod

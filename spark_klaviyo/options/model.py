@@ -161,8 +161,11 @@ class ResultOptions:
 class ChangeOptions:
     """Delete, mirror a list, apply change data."""
 
-    confirm_deletion: int | None = session_option(
-        whole(0), None, "exact number of rows to be deleted; in streams the most per batch"
+    confirm_deletion: int | None = option(
+        whole(0),
+        None,
+        "exact number of people about to be deleted or merged away; in streams the most per batch",
+        needs_session=True,
     )
     change_column: str | None = session_option(text, None, "column that holds the kind of change", per_template=True)
     change_order: str = session_option(

@@ -13,6 +13,7 @@ from spark_klaviyo.core.secrets import Secret
 from spark_klaviyo.options.addresses import host_of, is_loopback, is_table, may_receive_key
 from spark_klaviyo.options.choices import ListMode, OnReject, SendFrom
 from spark_klaviyo.options.entrypoints import EntryPoint
+from spark_klaviyo.options.erasure import may_erase
 from spark_klaviyo.options.model import BY_NAME, CREDENTIALS
 from spark_klaviyo.options.option import Mode
 from spark_klaviyo.options.readers import COLUMN, parts_of
@@ -91,7 +92,7 @@ def _plain_http(call: Call) -> Iterator[str]:
 
 def _key_hosts(call: Call) -> Iterator[str]:
     """Addresses that the key must not go to."""
-    trusted = tuple(map(str, call.given.get("trusted_hosts", ()) or ()))  # type: ignore[call-overload]
+    trusted = _trusted(call)
     if call.mode is Mode.MANUAL and call.given.get("key_in") is KeyIn.NONE and not _holds_key(call):
         return
     addresses = [(name, str(call.given[name])) for name in call.has("url", "base_url")]
@@ -188,7 +189,7 @@ def _deletes(call: Call, means: OnDelete) -> Iterator[str]:
             f"{'most deletes of a micro-batch' if batch else 'exact number of deletes'}; preview_klaviyo counts them"
         )
     if means is OnDelete.REMOVE and "list_id" not in call.given:
-        yield "on_delete: remove needs list_id, the list to remove from; or give suppress, delete or ignore"
+        yield "on_delete: remove needs list_id, the list to remove from"
     elif means is OnDelete.REMOVE and len(parts_of(str(call.given["list_id"]))) > 1:
         yield "on_delete: remove needs a single list, and list_id names several"
 
@@ -196,7 +197,7 @@ def _deletes(call: Call, means: OnDelete) -> Iterator[str]:
 def _mirror(call: Call) -> Iterator[str]:
     if call.given.get("list_mode") is not ListMode.MIRROR:
         if "max_removals" in call.given:
-            yield "max_removals: needs list_mode=mirror; nothing is removed otherwise"
+            yield "max_removals: nothing is removed without list_mode=mirror; leave max_removals out"
         return
     if call.entry_point is EntryPoint.BATCH:
         yield "list_mode: mirror is not possible in a stream, where no micro-batch is the whole list; use write_klaviyo"
@@ -210,21 +211,37 @@ def _mirror(call: Call) -> Iterator[str]:
 
 
 def _deletion(call: Call) -> Iterator[str]:
-    if call.template is None:
+    """What deletes or merges for good is counted first, so it needs a session, and a number that was confirmed."""
+    if call.mode is Mode.MANUAL:
+        option, what, erases = "url", "this url", may_erase(str(call.given.get("url", "")), _trusted(call))
+        does = "deletes or merges people"
+    elif call.template is not None:
+        option, what, erases = "template", call.template.name, call.template.deletes
+        does = "merges profiles" if call.template.merges else "deletes"
+    else:
         return
-    name = call.template.name
-    if call.template.deletes and not call.entry_point.has_session:
+    given, named = "confirm_deletion" in call.given, what if option == "url" else f"template {what}"
+    if not erases:
+        if given and "change_column" not in call.given:
+            yield f"confirm_deletion: {named} deletes nothing; leave it out"
+        return
+    if "change_column" in call.given:
+        yield f"change_column: {what} {does}, so every insert and update would, too; change data cannot be written so"
+    if not call.entry_point.has_session:
         yield (
-            f"template: {name} deletes, and {call.entry_point.text} has no session to count the rows before; "
+            f"{option}: {what} {does}, and {call.entry_point.text} has no session to count the rows before; "
             f"use {call.entry_point.with_session.text}"
         )
-    if call.template.deletes and call.entry_point.counts_rows_first and "confirm_deletion" not in call.given:
+    if call.entry_point is EntryPoint.BATCH and not given:  # elsewhere the refusal says how many rows there are
         yield (
-            f"confirm_deletion: is required by template {name}, as what it deletes cannot be brought back: "
-            "give the exact number of rows about to be deleted"
+            f"confirm_deletion: is required, as {what} {does}, which cannot be undone: give the most rows that a "
+            "micro-batch may have"
         )
-    if "confirm_deletion" in call.given and not call.template.deletes and "change_column" not in call.given:
-        yield f"confirm_deletion: template {name} deletes nothing; leave it out"
+
+
+def _trusted(call: Call) -> tuple[str, ...]:
+    given = call.given.get("trusted_hosts")
+    return given if isinstance(given, tuple) else ()
 
 
 def _settings(call: Call) -> Iterator[str]:

@@ -117,7 +117,7 @@ def envelope(plan: WritePlan, values: Values) -> Envelope:
     """The envelope of rows with these values of the plan's `params`; the plan's settings fill the rest."""
     template, query = plan.template, plan.query
     if template.is_manual:
-        path = body.filled_text(template.path, values, lambda value: quote(value, safe=""))
+        path = manual_path(template, values)
         # percent-encoded when it is sent
         query = tuple((body.filled_text(name, values), body.filled_text(text, values)) for name, text in query)
     else:
@@ -128,6 +128,11 @@ def envelope(plan: WritePlan, values: Values) -> Envelope:
     arrangement = NOTHING if template.body is None else ARRANGEMENTS.get(template.layout)
     of_a_row = template.is_manual and bool(template.settings)
     return Envelope(path, head, tail, body.FORMATS[plan.content_format].separator, query, arrangement, of_a_row)
+
+
+def manual_path(template: Template, values: Values) -> str:
+    """The path of manual mode with its columns filled in."""
+    return body.filled_text(template.path, values, lambda value: quote(value, safe=""))
 
 
 def _around(plan: WritePlan, values: Values) -> tuple[bytes, bytes]:

@@ -210,6 +210,12 @@ def _missing_fields(settings: SettingValues, found: ColumnMap) -> Iterator[str]:
             f"no column is an identifier: {template.name} needs at least one of {', '.join(template.identifiers)}; "
             f'found columns {columns}; rename one, or say which in fields, e.g. fields={{"email":"mail"}}'
         )
+    if template.merges and not all(known.name in found.leaves for known in template.fields):
+        yield (
+            f"fields: {template.name} takes its two columns from this option alone, so that nobody is merged the wrong "
+            'way round: fields={"id":"COLUMN_THAT_STAYS","profiles":"COLUMN_THAT_GOES"}'
+        )
+        return
     for known in template.fields:
         if known.required and known.json_path not in found.nodes and known.name not in settings.fixed_fields:
             setting = next((name for name, field in settings.fields.items() if field == known.name), "")

@@ -59,7 +59,7 @@ class ColumnMap:
         self.asked = {**options.fields, **settings.columns_of_fields}
         self.keep_null = options.nulls is Nulls.SEND and (template.null_clears_field or template.raw_rows)
         self.fields = {known.name: known for known in template.fields}
-        not_fixed = [known for known in template.fields if known.name not in self.fixed_fields]
+        not_fixed = [known for known in template.fields if known.name not in self.fixed_fields and not template.merges]
         self.by_name = {folded(name): known for known in reversed(not_fixed) for name in _names(known)}
         # What loose columns join, as `fields` spells it ("properties"); empty where they have no place.
         self.loose = template.properties_path[-1] if template.properties_path else ""
@@ -196,7 +196,7 @@ class ColumnMap:
             takes = ", ".join(name.removeprefix(prefix + ".") for name in self.fields if name.startswith(prefix + "."))
             self._complain(
                 f"column {_label(leaf)!r} has a field {part!r} that {prefix} does not take (it takes {takes}); "
-                "rename it, or give other_columns=drop"
+                f"rename it, {self._or_leave_out}"
             )
 
     # --- the rest -------------------------------------------------------------------------------
@@ -208,7 +208,7 @@ class ColumnMap:
         elif self.other_columns is OtherColumns.ERROR or not takes_any:
             hint = _did_you_mean(name, self.fields, 0.6)
             why = "is not a field of Klaviyo's" if takes_any else f"has no place in {self.template.name}"
-            self._complain(f"column {name!r} {why}{hint}; rename it, map it in fields, or give other_columns=drop")
+            self._complain(f"column {name!r} {why}{hint}; rename it, map it in fields, {self._or_leave_out}")
         else:
             self.unmapped.append(name)
             self._put((*self.template.properties_path, name), f"{self.loose}.{name}" if self.loose else name, leaf)
@@ -221,6 +221,12 @@ class ColumnMap:
                 len(other) > deeper and other[:deeper] == path for other in self.nodes
             ):
                 self._complain(f"fields: {known.name} is given whole and by its keys; give one of them")
+
+    @property
+    def _or_leave_out(self) -> str:
+        """How to go on without a column; where the endpoint asks for care, not before it was looked at once more."""
+        care = "or take it out of the DataFrame once you know that nothing it says speaks against sending these rows"
+        return care if self.template.needs_care else "or give other_columns=drop"
 
     # --- placing --------------------------------------------------------------------------------
 

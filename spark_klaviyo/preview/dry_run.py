@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from spark_klaviyo.arrow.encoded import ENCODED
+from spark_klaviyo.arrow.encoded import ENCODED, record_texts
 from spark_klaviyo.batching.assembler import BatchAssembler, Batcher, key_length
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.models import Batch, Rejection
@@ -21,6 +21,7 @@ from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.runs.send_from_driver import arrow_batches
 from spark_klaviyo.runs.session import choose_worker_python
 from spark_klaviyo.runs.tasks import sent_columns
+from spark_klaviyo.screen.merges import faulty_merges
 from spark_klaviyo.task.lookups import MOST_VALUES
 from spark_klaviyo.templates.limits import L as LOOKUPS
 
@@ -64,10 +65,15 @@ def collect_sample(df: DataFrame, plan: WritePlan, rows: int) -> pa.Table:
 
 def dry_run(plan: WritePlan, encoded: pa.Table) -> DryRun:
     """The batches and rejections that these rows become."""
-    report = TaskReport()
+    report, faulty = TaskReport(), list[Rejection]()
+    if plan.template.merges:
+        records = [text for batch in encoded.to_batches() for text in record_texts(batch)]
+        faults = faulty_merges(plan.template, records)
+        faulty = [Rejection(row, records[row], code, code.text) for row, code in faults.items()]
+        encoded = encoded.filter(pa.array([row not in faults for row in range(len(records))], pa.bool_()))
     assembler = BatchAssembler(plan, report, Stop())
     batches = tuple(batch for batch in assembler.batches(iter(encoded.to_batches())) if batch is not None)
-    return DryRun(batches, tuple(assembler.taken_rejections()), report.skipped, tuple(report.warnings))
+    return DryRun(batches, (*faulty, *assembler.taken_rejections()), report.skipped, tuple(report.warnings))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from spark_klaviyo.templates.revisions import TESTED_REVISION, at_revision, warn
 
 __all__ = ["CURRENT", "LEGACY", "TESTED_REVISION", "at_revision", "describe", "find_template", "templates", "warn_of"]
 
+SLIP = 0.92  # how alike two names are that differ in a letter or two
 _FAMILIES = (profiles, consent, events, catalog, coupons, objects, tags)
 CURRENT: dict[str, Template] = {template.name: template for family in _FAMILIES for template in family.TEMPLATES}
 LEGACY: dict[str, Template] = {template.name: template for template in legacy.TEMPLATES}
@@ -27,7 +28,10 @@ def find_template(name: str, api: Api = Api.CURRENT) -> Template:
         raise OptionError(f"template: {name!r} exists in the retired form only; give api={LEGACY[name].api}")
     if name in CURRENT:
         raise OptionError(f"api: template {name!r} has no {str(api)!r} form; leave api out (current)")
-    near = get_close_matches(name, dict.fromkeys([*CURRENT, *LEGACY]), 3, 0.5)
+    known = {**LEGACY, **CURRENT}
+    near = get_close_matches(name, known, 3, 0.5)
+    # what subscribes, removes or deletes is proposed for a slip of the finger alone
+    near = [match for match in near if not known[match].needs_care or get_close_matches(name, [match], 1, SLIP)]
     hint = f" (did you mean {' or '.join(near)}?)" if near else ""
     raise OptionError(f"template: there is no {name!r}{hint}; `spark-klaviyo templates` lists them all")
 

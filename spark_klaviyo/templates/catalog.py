@@ -185,6 +185,7 @@ BACK_IN_STOCK = Template(
     name="create_back_in_stock_subscription",
     summary="Tell people when a variant is back in stock, one a request.",
     path="/api/back-in-stock-subscriptions",
+    changes_reach=True,
     record={
         "type": "back-in-stock-subscription",
         "attributes": {"channels": "{channels}", "profile": {"data": {"type": "profile"}}},

@@ -142,6 +142,7 @@ SUPPRESS = Template(
     quota=L,
     job=Job(f"/api/{_SUPPRESS}s", L, scopes=("subscriptions:read",)),
     delete_templates=DELETES,
+    changes_reach=True,
     scopes=("profiles:write", "subscriptions:write"),
     notes=("Somebody unknown is created, then suppressed. The job's counts are no evidence of single rows.",),
 )

@@ -49,6 +49,7 @@ SUBSCRIBE = replace(
     name="bulk_subscribe_profiles",
     summary="Subscribe people to a list through the retired v2 call, which obeys its opt-in setting.",
     path="/api/v2/list/{list_id}/subscribe",
+    changes_reach=True,
     notes=(_RETIRED, "A column `sms_consent` (boolean) opts a phone number in; `$consent` names channels."),
 )
 

@@ -266,9 +266,14 @@ class Template:
 
     # Whether it deletes, and so asks for `confirm_deletion`.
     deletes: bool = False
+    # Whether each row merges one profile into another: the option `fields` alone names its two columns, as their names
+    # could tell the wrong way round, and all rows are judged together.
+    merges: bool = False
     # The templates that deletes go to where change data is written with this one.
     delete_templates: Mapping[OnDelete, str] = field(default_factory=dict)
     consent: Consent | None = None
+    # Whether it changes who gets messages by other means: suppressions, lists that people are taken off, alerts.
+    changes_reach: bool = False
     cautions: tuple[Caution, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -281,6 +286,15 @@ class Template:
     def is_retired(self) -> bool:
         """Whether it belongs to v1 or v2: the key travels in the body, rows are sent as they are."""
         return self.api is not Api.CURRENT
+
+    @property
+    def needs_care(self) -> bool:
+        """Whether it subscribes, suppresses, lifts suppressions, takes away, deletes or merges.
+
+        No sample row is sent to such an endpoint, and no message about something else proposes what would let such a
+        write pass.
+        """
+        return self.deletes or self.changes_reach or self.consent is not None or self.method == "DELETE"
 
     def sends_blank(self, known: FieldSpec) -> bool:
         """Whether blank text of a field is sent: where the endpoint requires the text and it names no resource.

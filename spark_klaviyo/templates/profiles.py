@@ -163,10 +163,14 @@ MERGE = Template(
     keep_empty=(),
     quota=M,
     confirmed_by_reply=False,  # recorded: 202, and the merge happens later
-    delete_templates=DELETES,
+    deletes=True,
+    merges=True,
     idempotent=False,  # a second merge meets a source that is gone
     scopes=("profiles:write",),
-    notes=("It cannot be undone. Exactly one source a request; Klaviyo merges after it has answered.",),
+    notes=(
+        "It cannot be undone. Exactly one source a request; Klaviyo merges after it has answered.",
+        'The option fields names both columns: {"id":"COLUMN_THAT_STAYS","profiles":"COLUMN_THAT_GOES"}.',
+    ),
 )
 _ONE_OF = ("id", "email", "phone_number")
 DELETE = Template(
@@ -181,7 +185,6 @@ DELETE = Template(
     quota=S,
     confirmed_by_reply=False,
     deletes=True,
-    delete_templates=DELETES,
     already_satisfied=NOT_FOUND,
     scopes=("data-privacy:write",),
     notes=("Every profile that the identifier matches is deleted, some time after the answer.",),

@@ -62,7 +62,7 @@ def changes(**given: Any) -> dict[str, Any]:
             {"template": "create_event", "metric": "m", "change_column": "c", "on_delete": "remove"},
             "on_delete: remove has no meaning for template create_event; give ignore",
         ),
-        (to_list(max_removals=5), "max_removals: needs list_mode=mirror; nothing is removed otherwise"),
+        (to_list(max_removals=5), "max_removals: nothing is removed without list_mode=mirror; leave max_removals out"),
         ({**MIRROR, "list_id": "a,b"}, "list_id: must be a single list where list_mode=mirror"),
         ({**MIRROR, "list_id": "column:l"}, "list_id: must be a single list where list_mode=mirror"),
         (

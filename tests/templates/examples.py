@@ -101,7 +101,9 @@ EXAMPLES: dict[str, Example] = {
         ("add_profiles_to_list",),
     ),
     "merge_profiles": Example(
-        {"destination_id": [f"<profile {ANN}>"], "source_id": [f"<profile {BEA}>"]}, before=("add_profiles_to_list",)
+        {"stays": [f"<profile {ANN}>"], "goes": [f"<profile {BEA}>"]},
+        {"fields": '{"id":"stays","profiles":"goes"}', **_DELETING_ONE},
+        ("add_profiles_to_list",),
     ),
     "request_profile_deletion": Example({"email": [ANN, BEA]}, _DELETING_TWO, ("add_profiles_to_list",)),
     # lists

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from spark_klaviyo.core.codes import Api, ContentFormat, KeyIn
 from spark_klaviyo.core.policy import Limits
+from spark_klaviyo.options.erasure import may_erase
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.manual import body
 from spark_klaviyo.plan.manual.body import FORMATS, KEY, PLACEHOLDER, RESERVED, ROW, ROWS
@@ -20,6 +21,7 @@ from spark_klaviyo.templates.limits import MAX_BODY, M
 from spark_klaviyo.templates.model import BodyLayout, Setting, Template
 
 DEFAULT_ROWS = 100  # where no endpoint and so no limit is known: what v2's members took; `max_rows` changes it
+_REACH = re.compile(r"/(?:subscribe|exclusions)\b")  # v1, v2: calls that change who gets messages
 RETIRED_PATH = re.compile(r"/api/(?:(v1|v2)/.*|(track|identify)/?)")
 # v2 takes the key beside the rows.
 BODY_WITH_KEY = {
@@ -88,6 +90,11 @@ class ManualCall:
         return self._has_own_form and self.takes_token and self.options.method != "GET" and self.key_in is KeyIn.BODY
 
     @property
+    def carries_private_key(self) -> bool:
+        """Whether requests carry the key that reads the account; v1's track and identify carry the public one."""
+        return self.key_in is not KeyIn.NONE and not self.takes_token
+
+    @property
     def content_format(self) -> ContentFormat:
         """How rows are written; those of v1's own form stay JSON until the body is composed."""
         return ContentFormat.JSON if self.is_token_form else self.options.content_format
@@ -116,6 +123,11 @@ class ManualCall:
 
     # --- the template ---
 
+    @property
+    def erases(self) -> bool:
+        """Whether its requests erase or merge people, or could."""
+        return may_erase(self.options.url, self.options.trusted_hosts)
+
     def template(self) -> Template:
         """A template made of these options."""
         known = self.endpoint
@@ -131,6 +143,8 @@ class ManualCall:
             quota=known.quota if known else M,
             confirmed_by_reply=known.confirmed_by_reply if known else not self.takes_token,
             job=known.job if known else None,
+            deletes=self.erases,
+            changes_reach=known.needs_care if known else _REACH.search(self.url.path) is not None,
             already_satisfied=known.already_satisfied if known else (),
             settings=tuple(Setting(name, "column of the url", required=True) for name in self.columns_of_url),
             layout=self._layout(),
