@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from spark_klaviyo.core.clock import Clock, Stop
 from spark_klaviyo.core.codes import StopCode
+from spark_klaviyo.core.models import Target
 from spark_klaviyo.core.policy import Policy, Quota
 from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.deliver.delivery import SendContext
@@ -37,7 +38,6 @@ NO_SCOPE = (
     "state_path: the access token may not read the account's id, and tokens change, so they cannot stand for the "
     "account; give the token the scope accounts:read"
 )
-_account_ids: dict[bytes, str] = {}  # by a hash of address and key: a stream reads it once
 
 
 class ReadFailed(Exception):
@@ -77,22 +77,34 @@ def _document(answer: Document | NoDocument) -> Document:
 
 
 @contextmanager
-def open_reader(options: Options, *, attempts: int | None = None, base_url: str = "") -> Iterator[AccountReader]:
-    """Open a reader, and close its connections at the end. `base_url`: another host than the option's."""
+def open_reader(
+    options: Options, *, attempts: int | None = None, base_url: str = "", seconds: float | None = None
+) -> Iterator[AccountReader]:
+    """Open a reader, and close its connections at the end.
+
+    Args:
+        options: Those of the write.
+        attempts: For each read, instead of the option's.
+        base_url: Another host than the option's.
+        seconds: Within which everything is read, in one attempt each; what comes later is given up.
+    """
+    attempts = attempts or (options.attempts if seconds is None else 1)
+    timeout_seconds = min(options.timeout_seconds, seconds or options.timeout_seconds)
     transport = Transport(
         base_url or options.base_url,
         {"Accept": JSON_API, "revision": options.revision},
         options.credentials,
-        timeout_seconds=options.timeout_seconds,
+        timeout_seconds=timeout_seconds,
         workers=READERS,
         proxy=options.proxy,
     )
     clock, stop = Clock(), Stop()
-    limiter = RateLimiter(clock)
+    limiter, longest_wait_seconds = RateLimiter(clock), seconds or options.longest_wait_seconds
     if options.rate_limit != Quota(()):
-        limiter = LocalRateLimiter(clock, longest_wait_seconds=options.longest_wait_seconds)
-    policy = Policy(attempts=attempts or options.attempts, longest_wait_seconds=options.longest_wait_seconds)
-    reader = AccountReader(Reader(policy, SendContext(transport, limiter, clock, stop, random.random)), stop)
+        limiter = LocalRateLimiter(clock, longest_wait_seconds=longest_wait_seconds)
+    policy = Policy(attempts=attempts, longest_wait_seconds=longest_wait_seconds)
+    until = float("inf") if seconds is None else clock.now() + seconds
+    reader = AccountReader(Reader(policy, SendContext(transport, limiter, clock, stop, random.random), until), stop)
     try:
         yield reader
     finally:
@@ -111,6 +123,12 @@ class Account:
     name: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        return Target(self.name, self.id).account_text
+
+
+_accounts: dict[bytes, Account] = {}  # by a hash of address and key: a stream reads it once
+
 
 def read_account(reader: AccountReader) -> Account:
     """The account of the reader's key; its id stands for a missing name. Raises `ReadFailed`."""
@@ -123,6 +141,23 @@ def read_account(reader: AccountReader) -> Account:
     return Account(headers=document.headers)
 
 
+def known_account(options: Options, origin: str, *, seconds: float | None = None) -> Account:
+    """The account of the options' key at this address, read once; an empty one where the key may not read it.
+
+    `seconds`: for one quick attempt. Raises `ReadFailed` where no answer came.
+    """
+    key = key_of(origin, options.credentials)
+    if key not in _accounts:
+        try:
+            with open_reader(options, base_url=origin, seconds=seconds) as reader:
+                _accounts[key] = read_account(reader)
+        except ReadFailed as failed:
+            if failed.code is not StopCode.FORBIDDEN:
+                raise
+            _accounts[key] = Account()
+    return _accounts[key]
+
+
 def account_of(plan: WritePlan, options: Options) -> tuple[str, str]:
     """A text that stands for the account in a state, and a warning, if any.
 
@@ -130,28 +165,17 @@ def account_of(plan: WritePlan, options: Options) -> tuple[str, str]:
     Raises `WriteStopped` where the key is refused or the endpoint cannot be reached, `OptionError` for an access token
     without the scope.
     """
-    key = digest(f"{plan.base_url}\n{_secret(plan.credentials)}")
     if plan.template.is_manual:
-        return key.hex(), ""
-    if key not in _account_ids:
-        account_id = _read_id(plan, options)
-        if not account_id and plan.credentials.access_token is not None:
-            raise OptionError(NO_SCOPE)
-        if not account_id:
-            return key.hex(), TIED_TO_KEY
-        _account_ids[key] = account_id
-    return _account_ids[key], ""
-
-
-def _read_id(plan: WritePlan, options: Options) -> str:
-    """The account's id; empty where the key may not read it."""
+        return key_of(plan.base_url, plan.credentials).hex(), ""
     try:
-        with open_reader(options) as reader:
-            return read_account(reader).id
+        account_id = known_account(options, plan.base_url).id
     except ReadFailed as failed:
         if failed.code.ends_every_write:
             raise stopped_before_sending(plan, failed.code, failed.message) from failed
-        return ""
+        account_id = ""
+    if not account_id and plan.credentials.access_token is not None:
+        raise OptionError(NO_SCOPE)
+    return (account_id, "") if account_id else (key_of(plan.base_url, plan.credentials).hex(), TIED_TO_KEY)
 
 
 def stopped_before_sending(plan: WritePlan, code: StopCode, message: str) -> WriteStopped:
@@ -159,6 +183,7 @@ def stopped_before_sending(plan: WritePlan, code: StopCode, message: str) -> Wri
     return WriteStopped.before_sending(code, message, run_id=plan.run_id, template=plan.template.name)
 
 
-def _secret(credentials: Credentials) -> str:
+def key_of(address: str, credentials: Credentials) -> bytes:
+    """A hash of address and key."""
     secret = credentials.api_key or credentials.access_token
-    return secret.reveal() if secret is not None else ""
+    return digest(f"{address}\n{secret.reveal() if secret is not None else ''}")

@@ -11,7 +11,7 @@ from datetime import date, datetime, timezone
 from urllib.parse import urlsplit
 
 from spark_klaviyo.account.names import Resource, ResourceKind, find_id, kind_of, setting_values
-from spark_klaviyo.account.reads import AccountReader, ReadFailed, read_account
+from spark_klaviyo.account.reads import Account, AccountReader, ReadFailed, read_account
 from spark_klaviyo.core.codes import Failure, StopCode
 from spark_klaviyo.deliver.reads import ReadTarget
 from spark_klaviyo.errors import OptionError
@@ -58,8 +58,15 @@ def check_account(reader: AccountReader, options: Options, origin: str) -> Accou
         usable = failed.code is StopCode.FORBIDDEN and "scope" in failed.message
         return AccountCheck("", (reachable, *_failed_lines(failed, options, usable)), usable)
     revision = revision_line(options.revision, account.headers)
-    lines = (reachable, _KEY_KNOWN, CheckLine("account", True, account.name), revision)
+    lines = (reachable, _KEY_KNOWN, _account_line(account, options), revision)
     return AccountCheck(account.name, lines, usable=True)
+
+
+def _account_line(account: Account, options: Options) -> CheckLine:
+    if options.account_id in (None, account.id):
+        return CheckLine("account", True, str(account))
+    found = f"{account}, and account_id={options.account_id} is expected"
+    return CheckLine("account", False, found, "Give the key of the account that is meant.")
 
 
 def unreachable_line(host: str, message: str) -> CheckLine:
@@ -85,7 +92,8 @@ def _failed_lines(failed: ReadFailed, options: Options, usable: bool) -> tuple[C
     revision = revision_line(options.revision, {})
     if usable:
         advice = "Give the key `accounts:read` to see whose it is."
-        return _KEY_KNOWN, CheckLine("account", None, failed.message, advice), revision
+        needed = False if options.account_id else None  # a write would refuse the key
+        return _KEY_KNOWN, CheckLine("account", needed, failed.message, advice), revision
     if failed.code in (StopCode.NOT_FOUND, StopCode.RETIRED):
         advice = "" if revision.ok is False else "Check `base_url` and `revision`."
         return revision, CheckLine("account", False, failed.message, advice)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import cast
 from uuid import uuid4
 
-from spark_klaviyo.account.names import resolve_names
 from spark_klaviyo.account.reads import open_reader
+from spark_klaviyo.account.target import resolve
 from spark_klaviyo.check.account_lines import AccountCheck, check_account, scope_lines, setting_lines, unreachable_line
 from spark_klaviyo.core.codes import Api, Failure, KeyIn
 from spark_klaviyo.core.models import Reply
@@ -50,13 +50,16 @@ def check_klaviyo(*, send_sample: object = None, **options: object) -> CheckResu
         A `CheckResult`: true where no check failed, with a line for each check; renders as HTML in a notebook.
 
     Raises:
-        OptionError: The options are wrong, with every complaint, or `send_sample` is no row or its template deletes.
+        OptionError: The options are wrong, with every complaint; or `send_sample` is no row, or its template
+            subscribes, suppresses, lifts suppressions, takes away, deletes or merges.
     """
     return check(read_options(options, EntryPoint.CHECK), send_sample)
 
 
 def check(options: Options, send_sample: object = None) -> CheckResult:
     """The same with options already read."""
+    if send_sample is not None:
+        _refuse_sample(options, send_sample)
     template = find_template(options.template, options.api) if options.template else None
     lines = [_options_line(options)]
     address = address_of(options)
@@ -68,6 +71,10 @@ def check(options: Options, send_sample: object = None) -> CheckResult:
             if account.usable and template is not None:
                 lines += setting_lines(reader, options, template)
                 lines += scope_lines(reader, options, template)
+    elif options.account_id:
+        lines.append(
+            CheckLine("account", False, f"no key that could show it is {options.account_id} goes to this address")
+        )
     lines += address_lines(options, address)
     if send_sample is not None:
         lines.append(send_sample_row(options, send_sample))
@@ -115,7 +122,7 @@ def address_lines(options: Options, address: Address) -> Iterator[CheckLine]:
     retired = bool(address.old_path) and is_klaviyo(host)
     if not address.is_current:
         reply = _probe(options, address)
-        yield _reachable_line(reply, host, options.timeout_seconds)
+        yield _reachable_line(options, reply, host)
         retired = retired or (bool(address.old_path) and reply.status == GONE)
         yield CheckLine("key", None, "it cannot be tried at this address without writing")
     if retired:
@@ -123,7 +130,9 @@ def address_lines(options: Options, address: Address) -> Iterator[CheckLine]:
     elif address.old_path or options.url:
         call = f"{options.method} {shown_place(options.url)}" if options.url else ""
         shown = call or f"{options.template} (api={options.api})"
-        yield CheckLine("endpoint", None, f"{shown} cannot be tried without writing", f"{SAMPLE} really sends one row.")
+        yield CheckLine(
+            "endpoint", None, f"{shown} cannot be tried without writing", _sample(options, "really sends one row.")
+        )
 
 
 def _probe(options: Options, address: Address) -> Reply:
@@ -138,7 +147,7 @@ def _probe(options: Options, address: Address) -> Reply:
         transport.close()
 
 
-def _reachable_line(reply: Reply, host: str, seconds: float) -> CheckLine:
+def _reachable_line(options: Options, reply: Reply, host: str) -> CheckLine:
     """Any status shows that the host can be reached; a connection without an answer does not."""
     if reply.status is not None:
         return CheckLine("address", True, f"{host} answers")
@@ -146,31 +155,46 @@ def _reachable_line(reply: Reply, host: str, seconds: float) -> CheckLine:
     if not reply.sent:
         return unreachable_line(host, failure)
     if reply.failure is Failure.TIMEOUT:
-        found = f"{host} takes the connection, but gave no answer within {seconds:g} s"
+        found = f"{host} takes the connection, but gave no answer within {options.timeout_seconds:g} s"
         return CheckLine("address", False, found, "Check that a server, and not only a gateway, listens there.")
     found = f"{host} takes the connection, but {failure}"
-    return CheckLine("address", None, found, f"{SAMPLE} shows whether it answers a write.")
+    return CheckLine("address", None, found, _sample(options, "shows whether it answers a write."))
 
 
 # --- the sample row -------------------------------------------------------------------------------
 
 
 def send_sample_row(options: Options, row: object) -> CheckLine:
-    """Send one row through the pipeline that every write uses; the line says what became of it.
-
-    Raises `OptionError` for anything but a row, and where the template deletes.
-    """
-    if not (isinstance(row, Mapping) or hasattr(row, "__fields__")) or not row:
-        raise OptionError("send_sample: expected one row: a dict of column and value, or a Spark Row")
-    resolved = resolve_names(options)
+    """Send one row through the pipeline that every write uses; the line says what became of it."""
+    resolved = resolve(options)
     plan = make_plan(resolved, (), uuid4().hex, schema_known=False)
-    if plan.template.deletes:
-        raise OptionError(f"send_sample: template {plan.template.name} deletes, so no sample of it is ever sent")
     batch = next(arrow_batches([cast("Row", row)]))
     plan = with_columns(plan, resolved, columns_of(batch))
     with SendContextFactory().open(plan, 0, 0) as context:
         events = list(run_task(plan, iter([encode(batch, plan)]), context))
     return _line(next(event for event in reversed(events) if isinstance(event, TaskReport)))
+
+
+def _refuse_sample(options: Options, row: object) -> None:
+    """Raise `OptionError` for anything but a row, and where the endpoint asks for care; nothing was read by then."""
+    if not (isinstance(row, Mapping) or hasattr(row, "__fields__")) or not row:
+        raise OptionError("send_sample: expected one row: a dict of column and value, or a Spark Row")
+    if _needs_care(options):
+        raise OptionError(
+            f"send_sample: {options.template or 'this url'} subscribes, suppresses, takes away, deletes or merges, so "
+            "no sample of it is ever sent; leave send_sample out"
+        )
+
+
+def _sample(options: Options, what: str) -> str:
+    """Advice to send a sample row; none where none is ever sent."""
+    return "" if _needs_care(options) else f"{SAMPLE} {what}"
+
+
+def _needs_care(options: Options) -> bool:
+    if options.template:
+        return find_template(options.template, options.api).needs_care
+    return bool(options.url) and ManualCall(options).template().needs_care
 
 
 def _line(report: TaskReport) -> CheckLine:

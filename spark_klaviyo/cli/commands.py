@@ -64,8 +64,11 @@ def run_templates(given: argparse.Namespace) -> None:
 def run_lists(given: argparse.Namespace) -> None:
     """`lists`: ids and names, one list on a line."""
     from spark_klaviyo.account.names import all_lists
+    from spark_klaviyo.account.target import require_account
 
-    found = all_lists(_options(given, EntryPoint.CHECK))
+    options = _options(given, EntryPoint.CHECK)
+    require_account(options)
+    found = all_lists(options)
     text = "\n".join(f"{one.id}  {one.name}" for one in found) or "the account has no list"
     print_result(given, [asdict(one) for one in found], text)
 

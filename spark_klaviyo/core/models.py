@@ -25,6 +25,24 @@ NOW_LENGTH = len("2026-01-01T00:00:00.000000Z")
 
 
 @dataclass(frozen=True)
+class Target:
+    """Where a write goes, as far as the key may read it: the account's name and public id, and the list's name."""
+
+    account: str = ""
+    account_id: str = ""
+    list_name: str = ""
+
+    @property
+    def account_text(self) -> str:
+        """`Acme (Xy12Ab)`."""
+        return f"{self.account} ({self.account_id})" if self.account not in ("", self.account_id) else self.account_id
+
+    def __str__(self) -> str:
+        list_text = f"list {self.list_name}" if self.list_name else ""
+        return ", ".join(filter(None, (self.account_text or ("unknown" if list_text else ""), list_text)))
+
+
+@dataclass(frozen=True)
 class StateLocation:
     """Where the tasks of one run record what they delivered (`state_path`).
 

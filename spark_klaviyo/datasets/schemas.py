@@ -50,6 +50,9 @@ REJECTS = _columns_of(RejectedRow)
 RUNS = (
     Column("run_id", "string", "names the run", key=True),
     Column("template", "string", "the endpoint template, or manual", key=True),
+    Column("account", "string", "name of the account, where the key may read it"),
+    Column("account_id", "string", "public id of the account, where the key may read it"),
+    Column("list_name", "string", "name of the list, where the write has one and the key may read it"),
     *(Column(name, "bigint", text) for name, text in COUNTERS.items()),
     Column("seconds", "double", "from the first task's start to the last one's end"),
     Column("started_at", "timestamp", "when the first task began"),

@@ -54,5 +54,19 @@ CAPABILITIES: tuple[Capability, ...] = (
         SESSION,
         (("template", "request_profile_deletion"), ("confirm_deletion", "1")),
     ),
+    Capability(
+        "merging",
+        "merging profiles, with `confirm_deletion`",
+        SESSION,
+        (("template", "merge_profiles"), ("fields", '{"id":"stays","profiles":"goes"}'), ("confirm_deletion", "1")),
+    ),
+    Capability(
+        "erasing_url",
+        "manual mode to a URL that deletes or merges people, with `confirm_deletion`",
+        SESSION,
+        (("url", "https://a.klaviyo.com/api/profile-merge"), ("confirm_deletion", "1")),
+    ),
+    Capability("account", "`account_id`: any other account is refused before anything is sent"),
+    Capability("key_hosts", "the key goes to Klaviyo, to this machine and to `trusted_hosts` alone"),
     Capability("from_driver", "`send_from=driver`: tasks without internet access", SESSION, (("send_from", "driver"),)),
 )

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 
-from spark_klaviyo.account.names import resolve_names
+from spark_klaviyo.account.target import named_target, resolve
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.encode.rows import arrow_batches
 from spark_klaviyo.entrypoints.read import options_at
@@ -81,8 +81,9 @@ class KlaviyoDataSource(DataSource):  # type: ignore[misc]
 
     def _planned(self, entry_point: EntryPoint, schema: StructType, *, recorded: bool) -> tuple[WritePlan, Options]:
         """`recorded`: Spark writes the options into plans or its event log, so a literal key is refused."""
-        options = resolve_names(options_at(entry_point, merge_options(self.bound, self.options), recorded=recorded))
-        return make_plan(options, read_schema(schema.jsonValue()), uuid4().hex), options
+        options = resolve(options_at(entry_point, merge_options(self.bound, self.options), recorded=recorded))
+        plan = make_plan(options, read_schema(schema.jsonValue()), uuid4().hex)
+        return named_target(plan, options), options
 
 
 @dataclass

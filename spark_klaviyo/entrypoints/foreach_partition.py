@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pyarrow as pa
 
-from spark_klaviyo.account.names import resolve_names
+from spark_klaviyo.account.target import named_target, resolve
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.encode.rows import arrow_batches, columns_of, has_gaps, widened
 from spark_klaviyo.entrypoints.read import options_at
@@ -55,9 +55,9 @@ class PartitionWriter:
     """What `foreachPartition` calls with each partition's rows; `report` afterwards, on classic Spark."""
 
     def __init__(self, schema: StructType | None, given: dict[str, object]) -> None:
-        options = resolve_names(options_at(EntryPoint.PARTITION, given))
+        options = resolve(options_at(EntryPoint.PARTITION, given))
         columns = read_schema(schema.jsonValue()) if schema is not None else ()
-        plan = make_plan(options, columns, uuid4().hex, schema_known=schema is not None)
+        plan = named_target(make_plan(options, columns, uuid4().hex, schema_known=schema is not None), options)
         self._plan, self._options, self._write = plan, options, TaskWrite(plan, options)
         self._total = accumulator()
 

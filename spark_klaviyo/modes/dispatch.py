@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from spark_klaviyo.account.names import resolve_names
+from spark_klaviyo.account.target import resolve
 from spark_klaviyo.modes.change_data.execute import write_changes
 from spark_klaviyo.modes.mirror.execute import write_mirror
 from spark_klaviyo.options.choices import ListMode
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def write(df: DataFrame, options: Options, run_id: str = "") -> WriteReport:
     """Write a DataFrame; the report, or the error that the options ask for. `run_id` names the run, else a new name."""
     run_id = run_id or uuid4().hex
-    options = resolve_names(options, run_id)
+    options = resolve(options, run_id)
     if options.change_column is not None:
         return write_changes(df, options, run_id)
     if options.list_mode is ListMode.MIRROR:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from spark_klaviyo.core.codes import ContentFormat, KeyIn
 from spark_klaviyo.core.exact_json import Json, get
 from spark_klaviyo.core.identifiers import normalise_identifier
-from spark_klaviyo.core.models import StateLocation
+from spark_klaviyo.core.models import StateLocation, Target
 from spark_klaviyo.core.policy import Limits, Policy, Quota, ResendRule
 from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.options.choices import OnBadPhone, Validate
@@ -127,6 +127,7 @@ class WritePlan(SendSpec):
     mapped: tuple[tuple[str, str], ...] = ()  # (column, field) pairs, for preview
     unmapped: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    target: Target = field(default_factory=Target)  # names of account and list, as far as they could be read
     key_in: KeyIn = KeyIn.HEADER
     query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     proxy: str | None = field(default=None, repr=False)

@@ -1,8 +1,8 @@
 """`preview_klaviyo`: the exact requests of the first rows, where each column goes, and what the whole write would take.
 
-Nothing is sent, and Klaviyo is read only for the id behind a `name:TEXT`, where there is a key, and for the members of
-a mirror's list. The first rows are computed and all rows counted (`count()`, which reads no column where the source
-knows its own counts); sizes and rejections are those of the first 200 rows.
+Nothing is sent, and Klaviyo is read only where there is a key: for the names of account and list, the id behind a
+`name:TEXT`, and the members of a mirror's list. The first rows are computed and all rows counted (`count()`, which
+reads no column where the source knows its own counts); sizes and rejections are those of the first 200 rows.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from spark_klaviyo.account.names import named_settings, resolve_names
+from spark_klaviyo.account.names import named_settings
 from spark_klaviyo.account.reads import ReadFailed
+from spark_klaviyo.account.target import read_target, resolve
 from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.modes.change_data.change_feed import ChangeKind, tag_changes
@@ -63,7 +64,7 @@ def preview(df: DataFrame, options: Options, rows: int = 5) -> Preview:
     """The same with options already read."""
     if not 0 <= rows <= MOST_ROWS:
         raise OptionError(f"rows: must be a whole number from 0 to {MOST_ROWS:,}, not {rows}")
-    options, warnings = _resolve_names(options)
+    options, warnings = _resolved(options)
     if options.change_column is not None:
         return _preview_changes(df, options, rows, warnings)
     is_mirror = options.list_mode is ListMode.MIRROR
@@ -80,15 +81,15 @@ def preview(df: DataFrame, options: Options, rows: int = 5) -> Preview:
     return _build([part], options, warnings, part.total, mirror)
 
 
-def _resolve_names(options: Options) -> tuple[Options, list[str]]:
-    """The options with ids in place of names, and a warning where they could not be looked up."""
+def _resolved(options: Options) -> tuple[Options, list[str]]:
+    """The options with ids in place of names, the account checked, and a warning where these could not be read."""
     named = ", ".join(setting.name for setting in named_settings(options))
-    if not named:
-        return options, []
     if options.credentials == Credentials():
-        return options, [f"{named}: a name is looked up when the write begins; without a key it cannot be looked up"]
+        waiting = [f"{named}: a name is looked up when the write begins; without a key it cannot be looked up"]
+        unchecked = ["account_id: the account is compared when the write begins; without a key it cannot be read"]
+        return options, (waiting if named else []) + (unchecked if options.account_id else [])
     try:
-        return resolve_names(options), []
+        return resolve(options), []
     except WriteStopped as stopped:
         reason = stopped.report.stopped[1] if stopped.report and stopped.report.stopped else stopped.message
         return options, [f"{reason}; the write would stop"]
@@ -179,6 +180,7 @@ def _build(
         minutes_expected=sum(one.seconds for one in estimates) / 60,
         more_requests=sum(part.more_requests(tasks) for part in parts),
         mirror=mirror,
+        target=read_target(options),
     )
 
 

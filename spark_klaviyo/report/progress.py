@@ -18,16 +18,17 @@ from spark_klaviyo.report.counts.summary import Counters
 from spark_klaviyo.report.counts.text import counted, duration
 
 LOG_SECONDS = 30.0
-COUNT_FORMAT = "klaviyo: {n:,} rows [{elapsed}, {rate_noinv_fmt}{postfix}]"
+MOST_LABEL = 40
+COUNT_FORMAT = "{desc}: {n:,} rows [{elapsed}, {rate_noinv_fmt}{postfix}]"
 BAR_FORMAT = (
-    "klaviyo: {percentage:3.0f}%|{bar:10}| {n:,}/{total:,} rows [{elapsed}<{remaining}, {rate_noinv_fmt}{postfix}]"
+    "{desc}: {percentage:3.0f}%|{bar:10}| {n:,}/{total:,} rows [{elapsed}<{remaining}, {rate_noinv_fmt}{postfix}]"
 )
 
 
 class ProgressBar:
     """A bar of tqdm, which goes away at the end. Without a known total it shows numbers and no bar."""
 
-    def __init__(self, stream: TextIO, total_rows: int | None = None) -> None:
+    def __init__(self, stream: TextIO, total_rows: int | None = None, target: str = "") -> None:
         # Imported here because it takes half as long as the rest of this package, and most processes show no progress.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a notebook without ipywidgets gets text, which needs no warning
@@ -38,6 +39,7 @@ class ProgressBar:
         width = {"dynamic_ncols": True} if in_notebook() else {"ncols": columns - 1, "nrows": lines}
         self._bar = tqdm(
             total=total_rows,
+            desc=_label(target),
             bar_format=BAR_FORMAT if total_rows else COUNT_FORMAT,
             unit="",
             unit_scale=True,
@@ -65,8 +67,8 @@ class ProgressBar:
 class ProgressLog:
     """A line every `LOG_SECONDS`, and one at the end."""
 
-    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
-        self._stream, self._clock = stream, clock
+    def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic, target: str = "") -> None:
+        self._stream, self._clock, self._label = stream, clock, _label(target)
         self._started = self._written = clock()
         self._line = ""
 
@@ -76,7 +78,7 @@ class ProgressLog:
         seconds = now - self._started
         rate = f"{counters.rows / seconds if seconds else 0:,.0f} rows/s"
         details = ", ".join([duration(seconds), rate, *_details(counters, quota_used)])
-        self._line = f"klaviyo: {counted(counters.rows, 'row')}, {details}\n"
+        self._line = f"{self._label}: {counted(counters.rows, 'row')}, {details}\n"
         if now - self._written >= LOG_SECONDS:
             self._written = now
             self._write()
@@ -96,21 +98,31 @@ ProgressDisplay: TypeAlias = ProgressBar | ProgressLog  # only one thread may ca
 
 
 def open_progress(
-    choice: Progress, known_rows: Callable[[], int | None] = lambda: None, stream: TextIO | None = None
+    choice: Progress,
+    known_rows: Callable[[], int | None] = lambda: None,
+    target: str = "",
+    stream: TextIO | None = None,
 ) -> ProgressDisplay | None:
     """Where progress is to be shown; None where it is not.
 
     Args:
         choice: The option `progress`.
         known_rows: Finds the number of rows to be written, or None; asked only where a bar is shown.
+        target: The account and list, as far as they are known.
         stream: Standard error unless given.
     """
     stream = stream or sys.stderr
     if choice is Progress.NEVER:
         return None
     if in_notebook() or (stream.isatty() and os.environ.get("TERM") != "dumb"):
-        return ProgressBar(stream, known_rows())
-    return ProgressLog(stream) if choice is Progress.ALWAYS else None
+        return ProgressBar(stream, known_rows(), target)
+    return ProgressLog(stream, target=target) if choice is Progress.ALWAYS else None
+
+
+def _label(target: str) -> str:
+    """What stands before the numbers, cut so that these keep their place on a narrow terminal."""
+    shown = target if len(target) <= MOST_LABEL else target[: MOST_LABEL - 1] + "\u2026"
+    return f"klaviyo, {shown}" if shown else "klaviyo"
 
 
 def in_notebook() -> bool:

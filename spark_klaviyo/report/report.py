@@ -8,6 +8,7 @@ from typing import Self
 from uuid import uuid4
 
 from spark_klaviyo.core.codes import StopCode
+from spark_klaviyo.core.models import Target
 from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.errors import KlaviyoError
 from spark_klaviyo.report.counts.summary import COUNTERS, TALLIES, Summary
@@ -29,6 +30,8 @@ class WriteReport(Summary, Page):
     Attributes:
         run_id: Names the run in the datasets of rejects, receipts and runs.
         template: The endpoint template, or `manual`.
+        target: The account and the list, as far as the key may read their names; also as `account`, `account_id` and
+            `list_name`.
         quota: The limits of the endpoint, as (requests, seconds) windows.
         rows, delivered, ..., removed: The counters; `Counters` says what each counts.
         reasons, warnings, statuses, ...: Counts by name; `Summary` says of what.
@@ -41,6 +44,7 @@ class WriteReport(Summary, Page):
     run_id: str
     template: str
     quota: Quota = field(default=NO_QUOTA, kw_only=True)
+    target: Target = field(default_factory=Target, kw_only=True)
     rejects_reader: Reader | None = field(default=None, compare=False, kw_only=True)
     receipts_reader: Reader | None = field(default=None, compare=False, kw_only=True)
 
@@ -48,6 +52,21 @@ class WriteReport(Summary, Page):
         if not self.adds_up():
             counts = " + ".join(f"{rows} {outcome}" for outcome, rows in self.outcomes.items())
             raise AssertionError(f"the counts do not add up: {self.rows} rows, but {counts}")
+
+    @property
+    def account(self) -> str:
+        """The name of the account; empty where the key may not read it."""
+        return self.target.account
+
+    @property
+    def account_id(self) -> str:
+        """The public id of the account; empty where the key may not read it."""
+        return self.target.account_id
+
+    @property
+    def list_name(self) -> str:
+        """The name of the list; empty where the write has none, or the key may not read it."""
+        return self.target.list_name
 
     @property
     def rejects(self) -> object:
@@ -64,6 +83,7 @@ class WriteReport(Summary, Page):
         return {
             "run_id": self.run_id,
             "template": self.template,
+            **asdict(self.target),
             **{name: getattr(self, name) for name in COUNTERS},
             "seconds": round(self.seconds, 3),
             "started_at": utc(self.started),
@@ -80,6 +100,7 @@ class WriteReport(Summary, Page):
         return {
             "title": f"Klaviyo write: {self.template}",
             "template": self.template,
+            "target": str(self.target),
             "run_id": self.run_id,
             "started_at": utc(self.started),
             "ended_at": utc(self.ended),
@@ -87,7 +108,7 @@ class WriteReport(Summary, Page):
         }
 
     def __str__(self) -> str:
-        return sentence(self)
+        return sentence(self, str(self.target))
 
     def __repr__(self) -> str:
         return f"<WriteReport {self.run_id} {self.template}: {self}>"

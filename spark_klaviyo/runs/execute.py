@@ -6,9 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from spark_klaviyo.account.target import in_account
+from spark_klaviyo.arrow.encoded import record_texts
 from spark_klaviyo.core.codes import ReceiptOutcome, jobs_can_be_followed
-from spark_klaviyo.core.models import RejectedRow
+from spark_klaviyo.core.models import RejectedRow, Rejection
 from spark_klaviyo.deliver.jobs import JobEnded, OpenJob
+from spark_klaviyo.encode.encoder import encode_batches
+from spark_klaviyo.encode.rows import arrow_batches
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
@@ -21,8 +25,9 @@ from spark_klaviyo.runs.results import Results, judge_run, return_or_raise
 from spark_klaviyo.runs.run import INTERRUPTED, Run, open_run
 from spark_klaviyo.runs.send_from_driver import Task
 from spark_klaviyo.runs.tasks import SendTask, encoded_in_tasks, sent_columns
+from spark_klaviyo.screen.merges import faulty_merges
 from spark_klaviyo.state.compare import compare_with_state
-from spark_klaviyo.task.run import TaskContext, poll_jobs
+from spark_klaviyo.task.run import TaskContext, count_rejected, poll_jobs
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
@@ -40,13 +45,37 @@ def write_rows(df: DataFrame, options: Options, run_id: str) -> WriteReport:
 def send(run: Run, wrap: Callable[[SendTask], Task] | None = None) -> Results:
     """Run the sending tasks; evaluates the DataFrame exactly once. `wrap` may put another task around each."""
     frame, plan = sent_columns(run.df, run.plan)
+    refused = TaskReport()
     if plan.template.deletes:
-        rows = read_confirmed(frame, plan.template.name, run.options)
+        rows = read_confirmed(frame, _deletion_text(plan), run.options)
+        rows = _without_faulty_merges(run, plan, rows, refused) if plan.template.merges else rows
         frame = frame.sparkSession.createDataFrame(rows, frame.schema)
     if plan.state is not None:
         frame = compare_with_state(encoded_in_tasks(frame, plan), plan, plan.state)
     task = replace(run.send_task(), plan=plan)
-    return run.run_tasks(frame, task if wrap is None else wrap(task))
+    results = run.run_tasks(frame, task if wrap is None else wrap(task))
+    results.reports += [refused] if refused.rows else []
+    return results
+
+
+def _deletion_text(plan: WritePlan) -> str:
+    """How rows would be deleted, for the refusal."""
+    if plan.template.is_manual:
+        return f"{plan.template.method} {plan.template.path}"
+    return f"{plan.template.name}, which merges each source away" if plan.template.merges else plan.template.name
+
+
+def _without_faulty_merges(run: Run, plan: WritePlan, rows: list[Row], refused: TaskReport) -> list[Row]:
+    """The rows whose merges may be sent; the others are rejected and counted."""
+    # columns go by their position here, as they are renamed on the way to tasks
+    encoded = encode_batches(arrow_batches(map(tuple, rows), plan.columns), plan)
+    records = [text for batch in encoded for text in record_texts(batch)]
+    faults = faulty_merges(plan.template, records)
+    for number, code in faults.items():
+        refused.rows += 1
+        rejection = Rejection(number, records[number], code, code.text)
+        run.outputs.add_reject(count_rejected(plan, rejection, refused, DRIVER))
+    return [row for number, row in enumerate(rows) if number not in faults]
 
 
 def read_confirmed(deletes: DataFrame, template: str, options: Options) -> list[Row]:
@@ -66,8 +95,9 @@ def read_confirmed(deletes: DataFrame, template: str, options: Options) -> list[
     found = len(rows) if len(rows) <= most else deletes.count()
     confirmed = f"not {most:,}" if options.confirm_deletion is not None else "and no number was confirmed"
     raise OptionError(
-        f"confirm_deletion: {found:,} rows would be deleted for good with {template}, {confirmed}; nothing was sent. "
-        f"What is deleted cannot be brought back: check the rows, then give confirm_deletion={found}"
+        f"confirm_deletion: {found:,} rows would be deleted for good{in_account(options)} with {template}, "
+        f"{confirmed}; nothing was sent. What is deleted cannot be brought back: give the exact number of "
+        f"rows, confirm_deletion={found}, once you have checked them"
     )
 
 
@@ -133,6 +163,7 @@ def _report(run: Run, total: TaskReport) -> WriteReport:
         run.plan.run_id,
         run.plan.template.name,
         quota=run.plan.quota,
+        target=run.plan.target,
         rejects_reader=rejects,
         receipts_reader=receipts,
         **vars(judge_run(total, run.plan, run.outputs.failures)),

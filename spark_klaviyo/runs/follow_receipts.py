@@ -18,6 +18,7 @@ from uuid import uuid4
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spark_klaviyo.account.target import read_target, require_account
 from spark_klaviyo.core.codes import Api, ReceiptOutcome
 from spark_klaviyo.core.models import Receipt, RejectedRow
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, missing_keys
@@ -51,6 +52,7 @@ def follow_receipts(receipts: object, options: Options, contexts: SendContextFac
     `on_reject=fail` where jobs refused rows.
     """
     _refuse_options(options)
+    require_account(options)
     run_id = uuid4().hex
     follower = _Follower(receipts, options, contexts or SendContextFactory(), f"part-{run_id}-follow")
     rows = sorted(follower.open_rows(), key=_run_of)
@@ -59,7 +61,7 @@ def follow_receipts(receipts: object, options: Options, contexts: SendContextFac
     follower.recover_rejects(total)
     follower.close()
     templates = sorted({template for template, _ in map(_run_of, rows)})
-    report = WriteReport(run_id, ", ".join(templates) or NO_JOB, **vars(total))
+    report = WriteReport(run_id, ", ".join(templates) or NO_JOB, target=read_target(options), **vars(total))
     append_run(report, options)
     return return_or_raise(report, options.on_reject)
 

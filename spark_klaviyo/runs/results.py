@@ -93,6 +93,7 @@ def run_row(report: WriteReport, options: Options) -> dict[str, object]:
     """A row of the runs dataset."""
     return {
         **{name: getattr(report, name) for name in ("run_id", "template", *COUNTERS, "seconds")},
+        **{name: getattr(report, name) or None for name in ("account", "account_id", "list_name")},
         "started_at": _time(report.started),
         "ended_at": _time(report.ended),
         "stopped": ": ".join(report.stopped) if report.stopped else None,

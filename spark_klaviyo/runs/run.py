@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from spark_klaviyo.account.reads import account_of, stopped_before_sending
+from spark_klaviyo.account.target import named_target
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import StateLocation
@@ -114,6 +115,7 @@ def open_run(df: DataFrame, plan: WritePlan, options: Options) -> Iterator[Run]:
     outputs = SessionOutputs(spark, options, plan.run_id)
     from_driver = sends_from_driver(df, plan, options)
     tasks = 1 if from_driver else _sending_tasks(df, plan, options)
+    plan = named_target(plan, options)
     if from_driver:  # as many requests in flight as all tasks would have
         plan = replace(plan, workers=min(options.workers * options.tasks, MOST_IN_FLIGHT))
     with (
@@ -208,7 +210,7 @@ def rate_limit_session(
     if server is None:
         yield SendContextFactory(share=share), None
         return
-    display = open_progress(options.progress, lambda: session.known_row_count(df))
+    display = open_progress(options.progress, lambda: session.known_row_count(df), str(plan.target))
     progress = _ProgressThread(server, display, plan.quota) if display is not None else None
     ended = False
     try:

@@ -64,7 +64,7 @@ class TaskWrite:
 
     def report_of(self, total: TaskReport, run_id: str) -> WriteReport:
         """The report of a task, or of a whole run."""
-        return WriteReport(run_id, self.plan.template.name, **vars(total))
+        return WriteReport(run_id, self.plan.template.name, target=self.plan.target, **vars(total))
 
     def conclude(self, reports: Iterable[TaskReport], run_id: str) -> WriteReport:
         """The report of a run, appended to the runs; raises `WriteStopped` or `RowsRejected` where that is due."""

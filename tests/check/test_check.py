@@ -9,9 +9,11 @@ import pytest
 
 from spark_klaviyo import check_klaviyo
 from spark_klaviyo.check.account_lines import revision_line
+from spark_klaviyo.core.codes import Api
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.report.pages.check import CheckLine, CheckResult
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
+from spark_klaviyo.templates import find_template, templates
 
 SHOP = "Test Shop"
 
@@ -219,3 +221,58 @@ def test_a_sample_of_a_deletion_and_a_sample_that_is_no_row_are_refused() -> Non
         with pytest.raises(OptionError, match="expected one row"):
             check(klaviyo, send_sample="a@example.com")
         assert only_reads(klaviyo)
+
+
+CARE = sorted((one.name, str(one.api)) for one in templates() if one.needs_care)
+
+
+def test_every_template_that_changes_who_is_reached_or_what_there_is_asks_for_care() -> None:
+    words = ("delete", "deletion", "remove", "merge", "subscri", "suppress", "unsubscribe")
+    named = {(one.name, str(one.api)) for one in templates() if any(word in one.name for word in words)}
+    assert named == set(CARE)
+
+
+@pytest.mark.parametrize(("template", "api"), CARE)
+def test_no_sample_of_such_a_template_is_ever_sent(template: str, api: str) -> None:
+    with KlaviyoSimulator() as klaviyo:
+        klaviyo.add_profiles([{"email": "ann@example.com"}], list_id="Y6nRLr")
+        settings = {one.name: "x" for one in find_template(template, Api(api)).settings if one.required}
+        settings |= {"confirm_unsuppress": "true"} if "unsuppress" in template else {}
+        given = {"template": template, "api": api, **settings}
+        sample = {"email": "ann@example.com", "channels": "email", "id": klaviyo.profiles[0]["id"]}
+        with pytest.raises(OptionError, match="no sample of it is ever sent"):
+            check_klaviyo(send_sample=sample, api_key="pk_test", base_url=klaviyo.url, **given)
+        assert klaviyo.requests == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/data-privacy-deletion-jobs"),
+        ("POST", "/api/profile-merge/"),
+        ("POST", "/api/profile-subscription-bulk-create-jobs"),
+        ("POST", "/api/profile-suppression-bulk-create-jobs"),
+        ("DELETE", "/api/lists/Y6nRLr/relationships/profiles"),
+        ("DELETE", "/api/v2/list/Y6nRLr/members"),
+        ("POST", "/api/v2/list/Y6nRLr/subscribe"),
+        ("POST", "/api/v1/people/exclusions"),
+    ],
+)
+def test_no_sample_goes_to_the_url_of_such_a_call(method: str, path: str) -> None:
+    with KlaviyoSimulator() as klaviyo:
+        given = {"url": klaviyo.url + path, "method": method, "api_key": "pk_test"}
+        with pytest.raises(OptionError, match="send_sample: this url"):
+            check_klaviyo(send_sample={"email": "ann@example.com"}, **given)
+        assert klaviyo.requests == []
+        assert "send_sample" not in str(check_klaviyo(**given))  # nor is it proposed
+
+
+def test_the_account_that_is_expected_is_checked() -> None:
+    with KlaviyoSimulator(account=SHOP) as klaviyo:
+        assert check(klaviyo, account_id=klaviyo.account.id).ok
+        result = check(klaviyo, account_id="Xy12Ab")
+        assert line(result, "account").ok is False
+        assert line(result, "account").detail == f"{SHOP} ({klaviyo.account.id}), and account_id=Xy12Ab is expected"
+    with KlaviyoSimulator(api_keys={"pk_test": ["lists:read", "lists:write", "profiles:write"]}) as klaviyo:
+        assert line(check(klaviyo), "account").ok is None
+        assert line(check(klaviyo, account_id="Xy12Ab"), "account").ok is False

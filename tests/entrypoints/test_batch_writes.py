@@ -129,7 +129,7 @@ def test_a_refused_key_costs_one_request_a_task(spark: SparkSession) -> None:
     frame = spark.range(0, 2_000, 1, 2).selectExpr("concat(id, '@b.co') as email")
     with KlaviyoSimulator(api_keys=["pk_another"]) as klaviyo, pytest.raises(WriteStopped) as caught:
         write_klaviyo(frame, **goal(klaviyo, max_rows="10"))
-    assert 1 <= len(klaviyo.requests) <= 2
+    assert 1 <= sum(request.method == "POST" for request in klaviyo.requests) <= 2
     assert KEY not in str(caught.value)
     report = caught.value.report
     assert report is not None
@@ -141,7 +141,7 @@ def test_a_refused_key_costs_one_request_a_task(spark: SparkSession) -> None:
 def test_an_empty_frame_sends_nothing_and_reports_zeros(spark: SparkSession, klaviyo: KlaviyoSimulator) -> None:
     report = write_klaviyo(spark.createDataFrame([], "email string"), **goal(klaviyo))
     assert report.to_dict()["rows"] == 0
-    assert klaviyo.requests == []
+    assert {request.method for request in klaviyo.requests} == {"GET"}  # the names of account and list
 
 
 @pytest.mark.oldest

@@ -125,7 +125,7 @@ def test_irreversible_deletes_are_confirmed_with_their_number(changes: DataFrame
         for wrong, said in ((None, "confirm_deletion: is required by on_delete"), (3, "2 rows would be deleted")):
             with pytest.raises(OptionError, match=said):
                 written(changes, klaviyo, on_delete="delete", confirm_deletion=wrong)
-        assert klaviyo.requests == []
+        assert {request.method for request in klaviyo.requests} <= {"GET"}  # the account is named
         report = written(changes, klaviyo, on_delete="delete", confirm_deletion=2)
         assert {person["email"] for person in klaviyo.deleted} == {"bob@example.com", "cat@example.com"}
         assert counts(report) == {"rows": 8, "delivered": 2, "accepted": 2, "skipped": 4}

@@ -49,7 +49,7 @@ def test_any_other_number_of_rows_deletes_nothing(
 ) -> None:
     with pytest.raises(OptionError, match=rf"6 rows would be deleted .*, not {confirmed}; nothing was sent"):
         delete(frame(spark), klaviyo, confirm_deletion=confirmed)
-    assert klaviyo.requests == []
+    assert {request.method for request in klaviyo.requests} == {"GET"}  # the account is named
 
 
 def test_deleting_without_a_number_says_why(spark: SparkSession, klaviyo: KlaviyoSimulator) -> None:

@@ -76,8 +76,11 @@ def utc(epoch_seconds: float) -> str | None:
 # --- the sentence of a printed report -------------------------------------------------------------
 
 
-def sentence(summary: Summary, *, reasons: bool = True) -> str:
-    """Such as `12,000 rows: 11,996 delivered in 3 requests, 4 rejected (4 bad_email); took 2.1 s`."""
+def sentence(summary: Summary, target: str = "", *, reasons: bool = True) -> str:
+    """What became of the rows, and in which account (`target`).
+
+    Such as `12,000 rows: 11,996 delivered in 3 requests, 4 rejected (4 bad_email); took 2.1 s; account Acme (Xy12Ab)`.
+    """
     rows = ", ".join(_outcomes(summary, reasons)) or "nothing to send"
     clauses = [f"{counted(summary.rows, 'row')}: {rows}"]
     if summary.removed:
@@ -86,6 +89,8 @@ def sentence(summary: Summary, *, reasons: bool = True) -> str:
         clauses.append(f"{counted(summary.resent, 'row')} may have arrived twice")
     if summary.seconds >= 0.05:
         clauses.append(f"took {duration(summary.seconds)}")
+    if target:
+        clauses.append(f"account {target}")
     if summary.stopped:
         clauses.append(f"stopped: {summary.stopped[1]}")
     return "; ".join(clauses)

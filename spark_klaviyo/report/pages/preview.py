@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from spark_klaviyo.core.codes import RejectCode
+from spark_klaviyo.core.models import Target
 from spark_klaviyo.report.counts.text import counted, duration, size
 from spark_klaviyo.report.pages.page import Page
 
@@ -162,6 +163,7 @@ class Preview(Page):
     minutes_expected: float | None = None
     mirror: MirrorSets | None = None
     more_requests: int = 0
+    target: Target = field(default_factory=Target)
 
     page_template = "preview.html"
 
@@ -171,7 +173,25 @@ class Preview(Page):
         parts += [counted(self.requests_expected, "request")] if self.requests_expected is not None else []
         parts += [size(self.bytes_expected)] if self.bytes_expected is not None else []
         parts += [f"about {self._time_expected}"] if self.minutes_expected is not None else []
-        return f"Nothing was sent. The whole write: {', '.join(parts)}" if parts else "Nothing was sent"
+        account = f"; account {self.target}" if str(self.target) else ""
+        return (
+            f"Nothing was sent. The whole write: {', '.join(parts)}{account}" if parts else f"Nothing was sent{account}"
+        )
+
+    @property
+    def account(self) -> str:
+        """The name of the account; empty where there is no key, or it may not read it."""
+        return self.target.account
+
+    @property
+    def account_id(self) -> str:
+        """The public id of the account; empty where there is no key, or it may not read it."""
+        return self.target.account_id
+
+    @property
+    def list_name(self) -> str:
+        """The name of the list; empty where the write has none, or the key may not read it."""
+        return self.target.list_name
 
     def page_values(self) -> dict[str, object]:
         """What the page shows."""
@@ -183,11 +203,13 @@ class Preview(Page):
             "max_body_length": MAX_BODY_LENGTH,
             "not_fields": (CUSTOM_PROPERTY, DROPPED),
             **vars(self),
+            "target": str(self.target),
         }
 
     def to_dict(self, *, bodies: bool = False) -> dict[str, object]:
         """The preview as JSON can hold it; `bodies` adds URLs as filled, bodies, and details: a person's data."""
         form = asdict(self)
+        form |= form.pop("target")
         for request, shown in zip(self.requests, form["requests"], strict=True):
             shown["url"] = request.url if bodies else request.unfilled or request.url
             del shown["unfilled"]
