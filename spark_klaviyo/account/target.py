@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from spark_klaviyo.account.consent_scope import require_consent_scope
 from spark_klaviyo.account.names import KINDS, Resource, resolve_names, setting_values
 from spark_klaviyo.account.reads import Account, AccountReader, ReadFailed, key_of, known_account, open_reader
 from spark_klaviyo.core.codes import Api, StopCode
@@ -29,11 +30,12 @@ _list_names: dict[tuple[bytes, str], str] = {}  # by address, key and id
 
 
 def resolve(options: Options, run_id: str = "") -> Options:
-    """The options with ids in place of names, once the account is the one that the caller expects.
+    """The options with ids in place of names, once the account is the expected one and its consents may be read.
 
-    Raises what `require_account` and `resolve_names` raise.
+    Raises what `require_account`, `require_consent_scope` and `resolve_names` raise.
     """
     require_account(options, run_id)
+    require_consent_scope(options, run_id)
     resolved = resolve_names(options, run_id)
     key = key_of(options.base_url, options.credentials)
     for setting in find_template(options.template, options.api).settings if options.template else ():

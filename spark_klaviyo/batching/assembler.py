@@ -132,7 +132,8 @@ class BatchAssembler:
     def _deduplicated(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """The batches without the rows that a later row of the same batch replaces."""
         for batch in batches:
-            positions = superseded(self.plan.checks, batch) if self.plan.checks.key else set()
+            replaces = self.plan.checks.key and not self.plan.template.takes_away
+            positions = superseded(self.plan.checks, batch) if replaces else set()
             if positions:
                 self.report.skip(len(positions), SUPERSEDED)
             yield batch.without(positions) if positions else batch

@@ -16,8 +16,9 @@ import pyarrow as pa
 from spark_klaviyo.arrow.arrays import Ints, offsets_of
 from spark_klaviyo.arrow.encoded import FINGERPRINT, KEY, PARAMS, RECORD
 from spark_klaviyo.core import exact_json
+from spark_klaviyo.core.exact_json import Json, get
 from spark_klaviyo.core.models import Batch, EncodedRows
-from spark_klaviyo.plan.model import NOT_OF_REQUEST, Checks, WritePlan, identifier_of
+from spark_klaviyo.plan.model import Checks, WritePlan, identifier_of, of_request
 from spark_klaviyo.screen.rules import KEY_PARTS, key_places
 from spark_klaviyo.state.format import fingerprints_of
 
@@ -115,7 +116,8 @@ def groups(batch: pa.RecordBatch, rows: EncodedRows, first_row: int) -> Iterator
 
 
 def _group_key(text: str | None) -> str:
-    left = {name: value for name, value in params_of(text).items() if name not in NOT_OF_REQUEST and value.strip()}
+    params = {name: of_request(name, value) for name, value in params_of(text).items()}
+    left = {name: value for name, value in params.items() if value.strip()}
     return json.dumps(left, ensure_ascii=False) if left else ""
 
 
@@ -136,6 +138,10 @@ def key_of(plan: WritePlan, text: bytes) -> str | None:
     return KEY_PARTS.join(found[1:]) if found is not None else None
 
 
+def _items(value: Json) -> list[tuple[str, Json]]:
+    return sorted(value.items()) if isinstance(value, dict) else []
+
+
 def superseded(checks: Checks, batch: Batch) -> set[int]:
     """Positions of the rows of a batch that a later row with the same identifier replaces.
 
@@ -153,6 +159,9 @@ def superseded(checks: Checks, batch: Batch) -> set[int]:
     gone: set[int] = set()
     for position, text in zip(candidates.tolist(), records, strict=True):
         name = identifier_in(checks, text)
+        if name is not None and checks.channels_path:  # consent to another channel replaces nothing
+            channels = get(exact_json.loads(text), checks.channels_path)
+            name = (*name, *(f"{medium}.{use}" for medium, uses in _items(channels) for use, _ in _items(uses)))
         if name is not None:
             gone |= {last[name]} if name in last else set()
             last[name] = position

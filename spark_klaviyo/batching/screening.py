@@ -102,7 +102,9 @@ def _rejection(rows: EncodedRows, position: int, text: bytes, code: str, detail:
 def _required(plan: WritePlan) -> list[Setting]:
     """Settings from columns without which there is no request, or one that does more than was asked for."""
     params = {param.name for param in plan.params}
-    return [one for one in plan.template.settings if (one.required or one.harm_if_empty) and one.name in params]
+    harms = plan.settings.get("everywhere") != "true"
+    needed = (one for one in plan.template.settings if one.required or (one.harm_if_empty and harms))
+    return [one for one in needed if one.name in params]
 
 
 def _without_setting(rows: EncodedRows, setting: Setting) -> Iterator[Rejection]:

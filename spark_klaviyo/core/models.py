@@ -47,7 +47,8 @@ class StateLocation:
     """Where the tasks of one run record what they delivered (`state_path`).
 
     `scope` is a hash that keeps accounts, templates and their settings apart. A holder that shows no sign of life for
-    `stale_seconds` counts as dead.
+    `stale_seconds` counts as dead. `continues`: the number of the last run, if it was cut off; 0 otherwise. `removals`:
+    the scope of removals from lists and erasures of the account; empty where the state can hold none.
     """
 
     path: str = field(repr=False)  # a URI may hold the secrets of a store
@@ -55,6 +56,8 @@ class StateLocation:
     run_id: str
     run_number: int = 0
     stale_seconds: float = 15.0
+    continues: int = 0
+    removals: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,8 @@ class Arrangement:
 class Envelope:
     """Where a batch goes, and what its body holds around the rows; one for each value of the per-row parameters.
 
-    `of_a_row`: path or query were filled with a row's values, so a 404 is about the row.
+    `of_a_row`: path or query were filled with a row's values, so a 404 is about the row. `list_id`: the list that the
+    request is about, if any. `resubscribes`: its rows say that people have signed up again.
     """
 
     path: str
@@ -122,6 +126,8 @@ class Envelope:
     query: tuple[tuple[str, str], ...] = ()
     arrangement: Arrangement | None = None
     of_a_row: bool = False
+    list_id: str = ""
+    resubscribes: bool = False
 
     def length_around(self, key_length: int) -> int:
         """Bytes of head and tail once their marks are filled with a key of `key_length` bytes and the time."""

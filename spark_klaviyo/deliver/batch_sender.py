@@ -43,6 +43,7 @@ NOT_ISOLATED = Fault(
     RejectCode.NOT_ISOLATED,
     detail="Klaviyo refused more requests than max_refusals allows before every bad row was found",
 )
+NOBODY_ERASED = "Klaviyo knows nobody by this identifier: nobody was erased"
 IN_DOUBT = Fault(
     RejectCode.IN_DOUBT, detail="sent, but the answer was lost, and the write was stopped before it was sent again"
 )
@@ -201,7 +202,9 @@ class BatchSender:
         reason = verdict.unconfirmed if isinstance(verdict, Done) else ""
         if confirmation is Confirmation.REPLY and (status == 202 or reason):
             confirmation = Confirmation.NONE  # a 202 never says more than that the request was taken
-        if confirmation is Confirmation.REPLY or not is_success(status):
+        nobody_erased = self._spec.template.confirmation is Confirmation.NONE and status == 404
+        reason = NOBODY_ERASED if nobody_erased else reason
+        if confirmation is Confirmation.REPLY or not (is_success(status) or nobody_erased):
             delivery = self._delivery(request, ReceiptOutcome.DELIVERED)
             return replace(delivery, delivered=request.batch.rows, batch=request.batch)
         job = job_id(request.reply.body) if confirmation is Confirmation.JOB else None

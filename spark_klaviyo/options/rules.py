@@ -244,6 +244,20 @@ def _trusted(call: Call) -> tuple[str, ...]:
     return given if isinstance(given, tuple) else ()
 
 
+def _everywhere(call: Call) -> Iterator[str]:
+    """Unsubscribing from everything has to be asked for, and a list is the opposite."""
+    if call.template is None or call.template.consent is None or not call.template.consent.withdraws:
+        return
+    asked, list_id = call.given.get("everywhere") == "true", str(call.given.get("list_id") or "")
+    if not asked and not list_id:
+        yield (
+            f"everywhere: is required by template {call.template.name} without list_id: everybody in the DataFrame "
+            "would be unsubscribed from everything; give the list, or everywhere=true if that is meant"
+        )
+    if asked and list_id and not list_id.startswith(COLUMN):
+        yield "everywhere: list_id names the list to unsubscribe from; leave one of them out"
+
+
 def _settings(call: Call) -> Iterator[str]:
     """Settings without which the template sends nothing, and settings of other templates."""
     own = {setting.name: setting for setting in call.template.settings} if call.template else {}
@@ -262,7 +276,7 @@ def _settings(call: Call) -> Iterator[str]:
 
 
 _RULES = [_settings, _target, _home, _entry_point, _plain_http, _key_hosts, _headers, _open_keys, _token, _rows]
-_RULES += [_changes, _mirror, _deletion]
+_RULES += [_changes, _mirror, _deletion, _everywhere]
 
 
 def contradictions(call: Call) -> Iterator[str]:

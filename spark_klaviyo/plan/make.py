@@ -16,6 +16,7 @@ from spark_klaviyo.errors import SchemaError, complain
 from spark_klaviyo.options.choices import Resend, Validate
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.checks import make_checks, place_channels
+from spark_klaviyo.plan.consent_columns import consent_params, drop_unneeded_identifiers
 from spark_klaviyo.plan.manual.body import FORMATS
 from spark_klaviyo.plan.manual.manual_mode import ManualCall
 from spark_klaviyo.plan.mapping import ColumnMap, near_misses
@@ -146,17 +147,21 @@ def with_columns(plan: WritePlan, options: Options, columns: Sequence[Field]) ->
     template = plan.template
     settings = SettingValues(template, options)
     params, complaints = request_params(options, settings, columns)
+    named = [*options.fields.values(), *settings.columns_of_fields.values(), *(one.leaf.source[0] for one in params)]
+    of_consent, about_consent = consent_params(template, columns, [*named, plan.record_column or ""])
+    params, complaints = params + of_consent, complaints + about_consent
     complaints[:0] = _complaints_about_names(template, columns)
     if plan.record_column is not None:
         complain(complaints + list(_complaints_about_records(plan.record_column, columns)), SchemaError)
-        return replace(
-            plan, columns=tuple(columns), params=tuple(params), warnings=plan.warnings + settings.warnings(())
-        )
+        warnings = plan.warnings + settings.warnings(())
+        return replace(plan, columns=tuple(columns), params=tuple(params), warnings=warnings)
     # parameters are not part of the record; in manual mode rows are sent as they are
     found = ColumnMap(columns, settings, [] if template.is_manual else [param.leaf.source[0] for param in params])
     found.complaints[:0] = complaints
     found.complaints += _missing_fields(settings, found)
+    drop_unneeded_identifiers(template, settings.fixed, found)
     checks = make_checks(options, template, found)
+    checks = replace(checks, every_row=checks.every_row or bool(of_consent))
     if template.consent:
         place_channels(template, template.consent, settings.fixed, found)
     complain(list(dict.fromkeys(found.complaints)), SchemaError)

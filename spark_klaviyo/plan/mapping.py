@@ -59,7 +59,11 @@ class ColumnMap:
         self.asked = {**options.fields, **settings.columns_of_fields}
         self.keep_null = options.nulls is Nulls.SEND and (template.null_clears_field or template.raw_rows)
         self.fields = {known.name: known for known in template.fields}
-        not_fixed = [known for known in template.fields if known.name not in self.fixed_fields and not template.merges]
+        not_fixed = [
+            known
+            for known in template.fields
+            if not (known.name in self.fixed_fields or known.only_in_fields or template.merges)
+        ]
         self.by_name = {folded(name): known for known in reversed(not_fixed) for name in _names(known)}
         # What loose columns join, as `fields` spells it ("properties"); empty where they have no place.
         self.loose = template.properties_path[-1] if template.properties_path else ""
@@ -203,8 +207,14 @@ class ColumnMap:
 
     def _map_other(self, name: str, leaf: Leaf) -> None:
         takes_any = bool(self.template.properties_path) or self.template.raw_rows
+        own = next((one for one in self.template.fields if one.only_in_fields and folded(name) in _folded(one)), None)
         if self.other_columns is OtherColumns.DROP:
             self.mapped.append((name, DROPPED))
+        elif own is not None:
+            self._complain(
+                f"column {name!r} may hold ids of your own, and {self.template.name} would mean Klaviyo's {own.name}; "
+                f"leave it out, or say so with fields={{{own.name!r}: {name!r}}} if they are Klaviyo's"
+            )
         elif self.other_columns is OtherColumns.ERROR or not takes_any:
             hint = _did_you_mean(name, self.fields, 0.6)
             why = "is not a field of Klaviyo's" if takes_any else f"has no place in {self.template.name}"
@@ -269,6 +279,10 @@ def _names(known: FieldSpec) -> Iterator[str]:
     if known.name.startswith("location."):
         yield known.name.rpartition(".")[2]
     yield from known.other_names
+
+
+def _folded(known: FieldSpec) -> set[str]:
+    return set(map(folded, _names(known)))
 
 
 def near_misses(unmapped: Iterable[str], template: Template, fixed_fields: Collection[str]) -> dict[str, str]:

@@ -79,7 +79,15 @@ def identifier_of(checks: Checks, record: Json) -> tuple[str, ...] | None:
     return None
 
 
-NOT_OF_REQUEST = frozenset({"default_country"})  # parameters that say how to read a row, not where it goes
+RESUBSCRIBE = "resubscribe"  # the parameter by which a row says that the person has signed up again
+SAYS = "says:"  # before the names of columns that may say that a person does not consent
+
+
+def of_request(name: str, value: str) -> str:
+    """The value of a request parameter by which rows are grouped; empty where it only says how to read the row."""
+    if name == "default_country" or name.startswith(SAYS):
+        return ""
+    return value if name != RESUBSCRIBE else "true" if value.strip().lower() == "true" else ""
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ Nothing is sent; requests, bytes and minutes are estimated from the sample and t
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,9 @@ import pyarrow as pa
 
 from spark_klaviyo.arrow.encoded import ENCODED, record_texts
 from spark_klaviyo.batching.assembler import BatchAssembler, Batcher, key_length
+from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.clock import Stop
+from spark_klaviyo.core.exact_json import get
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.encode.encoder import encode_batches
@@ -22,7 +25,7 @@ from spark_klaviyo.runs.send_from_driver import arrow_batches
 from spark_klaviyo.runs.session import choose_worker_python
 from spark_klaviyo.runs.tasks import sent_columns
 from spark_klaviyo.screen.merges import faulty_merges
-from spark_klaviyo.task.lookups import MOST_VALUES
+from spark_klaviyo.task.profiles import MOST_VALUES
 from spark_klaviyo.templates.limits import L as LOOKUPS
 
 if TYPE_CHECKING:
@@ -97,10 +100,23 @@ def estimate(plan: WritePlan, sample: DryRun, sampled_rows: int, rows: int) -> E
     is_exact = sampled_rows == rows
     requests = len(sample.batches) if is_exact else max(-(-sent // rows_per_request), sample.destinations)
     size = round(sent * row_bytes) + requests * (plan.limits.max_bytes - batcher.room)
-    seconds = quota_seconds(plan.quota, requests)
-    if plan.template.sends_profile_ids:  # people are looked up first, and requests hold their ids
-        seconds = max(seconds, quota_seconds(LOOKUPS, -(-sent // MOST_VALUES)))
-    return Estimate(sent, requests, size, seconds)
+    reads = sum(-(-count * sent // (sample.rows * MOST_VALUES)) for count in looked_up(plan, sample).values())
+    seconds = max(quota_seconds(plan.quota, requests), quota_seconds(LOOKUPS, reads))  # side by side
+    return Estimate(sent, requests + (reads if plan.template.consent is not None else 0), size, seconds)
+
+
+def looked_up(plan: WritePlan, sample: DryRun) -> Counter[str]:
+    """How many identifiers of each kind are read before the sampled rows are sent."""
+    template, consent = plan.template, plan.template.consent
+    kinds = (
+        [kind for kind in template.identifiers if kind not in template.sent_directly] if template.looked_up_as else []
+    )
+    if consent is not None and not consent.withdraws:
+        kinds = list(template.identifiers)
+    paths = {known.name: known.json_path for known in template.fields if known.name in kinds}
+    records = (one for batch in sample.batches if not batch.envelope.resubscribes for one in batch.records())
+    parsed = map(exact_json.loads, records) if paths else ()
+    return Counter(kind for record in parsed for kind, path in paths.items() if get(record, path) is not None)
 
 
 def quota_seconds(quota: Quota, requests: int) -> float:

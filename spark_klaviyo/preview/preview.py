@@ -27,7 +27,7 @@ from spark_klaviyo.options.parse import read_options
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import columns_of
-from spark_klaviyo.preview.dry_run import SAMPLE_ROWS, DryRun, Estimate, collect_sample, dry_run, estimate
+from spark_klaviyo.preview.dry_run import SAMPLE_ROWS, DryRun, Estimate, collect_sample, dry_run, estimate, looked_up
 from spark_klaviyo.preview.mirror_preview import preview_mirror
 from spark_klaviyo.preview.render import mapped_columns, render_request
 from spark_klaviyo.report.pages.preview import MirrorSets, Preview, PreviewRejection
@@ -142,8 +142,11 @@ class PreviewPart:
             yield f"{self.dry_run.skipped:,} of {first} mean the same as a later row, which replaces them"
         if self.sampled < self.total:
             yield f"sizes and rejections are those of {first}"
-        if self.plan.template.sends_profile_ids:
-            yield "people are shown by their identifiers; the write asks Klaviyo for their ids first"
+        if self.plan.template.looked_up_as and looked_up(self.plan, self.dry_run):
+            wanted = f"{self.plan.template.looked_up_as}s"
+            yield f"people are shown by their identifiers; the write asks Klaviyo for their {wanted} first"
+        if self.plan.template.consent is not None and not self.plan.template.consent.withdraws:
+            yield "who has opted out is not known here; the write reads it, and rejects such rows as opted_out"
         if options.state_path is not None:
             yield "state_path: what was delivered before is not left out here; the write sends less"
 

@@ -10,6 +10,7 @@ from spark_klaviyo.account.target import in_account
 from spark_klaviyo.arrow.encoded import record_texts
 from spark_klaviyo.core.codes import ReceiptOutcome, jobs_can_be_followed
 from spark_klaviyo.core.models import RejectedRow, Rejection
+from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.deliver.jobs import JobEnded, OpenJob
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.encode.rows import arrow_batches
@@ -27,11 +28,13 @@ from spark_klaviyo.runs.send_from_driver import Task
 from spark_klaviyo.runs.tasks import SendTask, encoded_in_tasks, sent_columns
 from spark_klaviyo.screen.merges import faulty_merges
 from spark_klaviyo.state.compare import compare_with_state
+from spark_klaviyo.state.lock import end_run
 from spark_klaviyo.task.run import TaskContext, count_rejected, poll_jobs
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
 
+NOT_ENDED = "the end of the run could not be recorded at state_path: the next run continues this one"
 DRIVER = -1  # the partition number of what the calling process does
 
 
@@ -112,6 +115,11 @@ def finish(run: Run, results: Results, *followed: tuple[WritePlan, Sequence[Open
     run.outputs.append_ended(
         [end for plan, jobs in followed or [(run.plan, results.jobs)] for end in _follow(run, plan, jobs, total)]
     )
+    if run.plan.state is not None and total.stopped is None:
+        try:
+            end_run(Folder.at(run.plan.state.path))
+        except OSError:
+            total.warn(NOT_ENDED)
     return total
 
 

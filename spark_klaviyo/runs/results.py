@@ -115,7 +115,7 @@ def judge_run(total: TaskReport, plan: WritePlan, failures: Sequence[str] = ()) 
     """
     if total.stopped is not None:
         return total
-    if plan.max_rejects and too_many(plan.max_rejects, total.rejected, total.rows, final=True):
+    if plan.max_rejects and too_many(plan.max_rejects, total.faults, total.rows, final=True):
         reason = f"more than {plan.max_rejects} of the rows were rejected (max_rejects)"
         return replace(total, stopped=(StopCode.TOO_MANY_REJECTS, reason))
     return replace(total, stopped=(StopCode.NOT_WRITTEN, "; ".join(failures))) if failures else total
@@ -125,6 +125,6 @@ def return_or_raise(report: WriteReport, on_reject: OnReject) -> WriteReport:
     """The report; raises `WriteStopped` or, with `on_reject=fail`, `RowsRejected`, which carry it."""
     if report.stopped is not None:
         raise WriteStopped(f"{report.stopped[1]} (run {report.run_id}): {report}", report)
-    if report.rejected and on_reject is OnReject.FAIL:
+    if report.faults and on_reject is OnReject.FAIL:
         raise RowsRejected(f"{report} (run {report.run_id}); on_reject=keep only reports", report)
     return report

@@ -37,7 +37,7 @@ from spark_klaviyo.runs.session_outputs import SessionOutputs
 from spark_klaviyo.runs.tasks import SendTask
 from spark_klaviyo.state.compare import MANY_FILES, compact_locked, open_jobs
 from spark_klaviyo.state.format import scope_of
-from spark_klaviyo.state.lock import begin_run, locked_state
+from spark_klaviyo.state.lock import begin_run, locked_state, note_removals, notes_of
 from spark_klaviyo.task.resume import record_job_outcome
 from spark_klaviyo.task.run import SendContextFactory
 
@@ -154,7 +154,13 @@ def open_state(spark: Any, plan: WritePlan, options: Options, contexts: SendCont
         plan = replace(plan, warnings=(*plan.warnings, warning))
     state = StateLocation(options.state_path, scope_of(account, endpoint_of(plan)), plan.run_id)
     with locked_state(state, lambda message: stopped_before_sending(plan, StopCode.STATE_IN_USE, message)) as folder:
-        plan = replace(plan, state=replace(state, run_number=begin_run(folder)))
+        cut_off, has_removals = notes_of(folder)
+        state = replace(state, run_number=begin_run(folder), continues=cut_off)
+        if plan.template.takes_away:
+            note_removals(folder)
+        if plan.template.takes_away or has_removals:
+            state = replace(state, removals=scope_of(account, {"removals": True}))
+        plan = replace(plan, state=state)
         if len(folder.names()) > MANY_FILES:
             compact_locked(spark, folder, state.path)
         if plan.template.job is not None and folder.names():

@@ -102,7 +102,7 @@ def compile_screen(plan: WritePlan) -> ScreenRules:
     leaves = tuple(leaves_of(record)) if record is not None else ()
     numbers = tuple((leaf, index[leaf.source[0]]) for leaf in leaves if holds(leaf.type, "float", "double"))
     key, key_with = _key_parts(plan, checks.key), _key_parts(plan, checks.key_with)
-    if record is None or checks.validate is Validate.OFF:
+    if record is None or (checks.validate is Validate.OFF and not (template.takes_away or template.consent)):
         return ScreenRules(checks.every_row or record is None, numbers, key, key_with)
     properties = node_at(record, path) if path else None
     children = [child for _, child in properties.fields] if isinstance(properties, Record) else []
@@ -119,7 +119,7 @@ def compile_screen(plan: WritePlan) -> ScreenRules:
         key_with,
         values=tuple(rule for rule, leaf in rules if rule != ScreenRule(leaf)),
         identifiers=tuple(leaf for at in checks.identifiers if (leaf := leaf_at(record, at)) is not None),
-        exactly_one=template.exactly_one_identifier,
+        exactly_one=template.first_identifier_only,
         deep=tuple(_too_deep(properties, limits.max_depth)) if limits.max_depth is not None else (),
         arrays=tuple(leaf for leaf in leaves if limits.max_items is not None and holds(leaf.type, "array")),
         max_items=limits.max_items or 0,

@@ -8,14 +8,15 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.exact_json import ONE_ITEM, Json, Path, get, put, remove
 from spark_klaviyo.options.choices import OnBadPhone, Validate
 from spark_klaviyo.plan.checks import MARK
-from spark_klaviyo.plan.model import Checks, FieldCheck, WritePlan
+from spark_klaviyo.plan.consent_columns import consent_column
+from spark_klaviyo.plan.model import RESUBSCRIBE, SAYS, Checks, FieldCheck, WritePlan
 from spark_klaviyo.plan.shape import constants_of
 from spark_klaviyo.screen import values
 from spark_klaviyo.screen.values import Problem
@@ -54,9 +55,14 @@ def validate_row(plan: WritePlan, text: bytes, params: Mapping[str, str]) -> Val
 def _validated(plan: WritePlan, text: bytes, record: dict[str, Json], params: Mapping[str, str]) -> ValidatedRow:
     before = exact_json.dumps(record)
     # The whole list, not the first problem alone: finding the others repairs what can be repaired.
-    problem, path = next(iter(list(_problems(plan, record, params))), (None, ()))
+    found = list(_problems(plan, record, params))
+    about_people = plan.template.takes_away or plan.template.consent is not None
+    if about_people:
+        found.sort(key=lambda one: not one[0].protects)
+    problem, path = found[0] if found else (None, ())
     pointer = "".join(f"/{part}" for part in path)
-    if problem is not None and plan.checks.validate is Validate.STRICT:
+    protects = problem is not None and problem.protects and about_people
+    if problem is not None and (protects or plan.checks.validate is Validate.STRICT):
         return ValidatedRow(None, problem, pointer)
     after = exact_json.dumps(record)
     sent = text if after == before else after
@@ -69,6 +75,11 @@ def _problems(plan: WritePlan, record: dict[str, Json], params: Mapping[str, str
     if plan.record_column is not None:
         yield from _shape_problems(plan.template, record)
         _leave_out(plan.template, record)
+    if plan.template.first_identifier_only:
+        _keep_first_identifier(checks, record)
+    if checks.channels:
+        _keep_needed_identifiers(checks, record)
+        yield from _opposites(plan, record, params)
     for field in checks.fields:
         problem = _field_problem(field, record, checks, params)
         if problem is not None:
@@ -107,7 +118,7 @@ def _field_problem(
     if droppable and any(get(record, path) not in (None, "") for path in others):
         remove(record, field.json_path)
         return None
-    return Problem(valid.code, f"{field.name}: {valid.detail}")
+    return replace(valid, detail=f"{field.name}: {valid.detail}")
 
 
 def _valid_value(field: FieldCheck, value: Json, checks: Checks, params: Mapping[str, str]) -> Json | Problem:
@@ -164,7 +175,8 @@ def _record_problems(plan: WritePlan, record: dict[str, Json]) -> Iterator[Found
         yield from _channels(checks, record)
     for need in checks.requires:
         if get(record, need.if_present) is not None and get(record, need.json_path) in (None, ""):
-            yield Problem(RejectCode.MISSING_FIELD, need.reason), need.json_path
+            protects = need.json_path in checks.identifiers
+            yield Problem(RejectCode.MISSING_FIELD, need.reason, protects), need.json_path
     yield from _identifiers(plan, record)
     yield from _limits(plan.template, record)
 
@@ -176,9 +188,11 @@ def _channels(checks: Checks, record: dict[str, Json]) -> Iterator[Found]:
     texts = given if isinstance(given, list) else [given]
     words = re.split(r"[,\s]+", ",".join(str(text) for text in texts if text is not None).lower())
     if any(word and word not in checks.channels for word in words):
-        yield Problem(RejectCode.BAD_VALUE, f"channels: expected some of {expected}"), checks.channels_path
+        problem = Problem(RejectCode.BAD_VALUE, f"channels: expected some of {expected}", protects=True)
+        yield problem, checks.channels_path
     elif not held:
-        yield Problem(RejectCode.MISSING_FIELD, f"channels: the row names none of {expected}"), checks.channels_path
+        problem = Problem(RejectCode.MISSING_FIELD, f"channels: the row names none of {expected}", protects=True)
+        yield problem, checks.channels_path
 
 
 def _identifiers(plan: WritePlan, record: dict[str, Json]) -> Iterator[Found]:
@@ -187,9 +201,56 @@ def _identifiers(plan: WritePlan, record: dict[str, Json]) -> Iterator[Found]:
     if checks.identifiers and not present:
         names = ", ".join(path[-1] for path in checks.identifiers)
         yield Problem(RejectCode.NO_IDENTIFIER, f"the row has none of {names}"), ()
-    if plan.template.exactly_one_identifier and len(present) > 1:
-        detail = f"exactly one identifier is taken, found {' and '.join(present)}"
-        yield Problem(RejectCode.BAD_RECORD, detail), ()
+
+
+def _keep_first_identifier(checks: Checks, record: dict[str, Json]) -> None:
+    """Take the identifiers behind the first one out of the record: nobody is found by a second one."""
+    present = [path for path in checks.identifiers if not _is_blank(get(record, path))]
+    for path in present[1:]:
+        remove(record, path)
+
+
+def _keep_needed_identifiers(checks: Checks, record: dict[str, Json]) -> None:
+    """Take identifiers that none of the row's channels needs out of the record; a row for push alone keeps its first.
+
+    A channel that needs an identifier requires it (`Checks.requires`).
+    """
+    needs = [need for need in checks.requires if need.json_path in checks.identifiers]
+    needed = {need.json_path for need in needs if get(record, need.if_present) is not None}
+    if not needed:
+        _keep_first_identifier(checks, record)
+    for path in checks.identifiers if needed else ():
+        if path not in needed and path != ("id",):
+            remove(record, path)
+
+
+# What a value of a column about consent says; blank says nothing.
+_YES = frozenset({
+    "true", "t", "yes", "y", "1", "1.0", "on", "subscribed", "subscribe", "optedin", "optin", "singleoptin",
+    "doubleoptin", "confirmedoptin", "accepted", "granted", "given", "consented", "express", "active",
+})  # fmt: skip
+_NO = frozenset({"false", "f", "no", "n", "0", "0.0", "off", "none", "null", "nan", "na", "never", "neversubscribed"})
+
+
+def _opposites(plan: WritePlan, record: dict[str, Json], params: Mapping[str, str]) -> Iterator[Found]:
+    """Columns that say that the person has left, or does not consent to a channel of the row."""
+    path = plan.checks.channels_path
+    held = get(record, path)
+    again = {**plan.settings, **params}.get(RESUBSCRIBE, "").strip().lower() == "true"
+    media = {"sms" if medium == "whatsapp" else medium for medium in (held if isinstance(held, dict) else ())}
+    for name, value in params.items():
+        column = consent_column(name.removeprefix(SAYS)) if name.startswith(SAYS) else None
+        word = re.sub("[^a-z0-9.]", "", value.lower())
+        if column is None or not word or (column.medium and column.medium not in media):
+            continue
+        if column.means_left and word not in _NO and not again:
+            yield Problem(RejectCode.NO_CONSENT, f"column {column.name!r} says that the person has left", True), path
+        elif not column.means_left and word not in _YES:
+            yield Problem(RejectCode.NO_CONSENT, f"column {column.name!r} does not say yes", True), path
+
+
+def _is_blank(value: Json) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _limits(template: Template, record: dict[str, Json]) -> Iterator[Found]:

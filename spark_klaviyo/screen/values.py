@@ -27,15 +27,29 @@ MAX_EMAIL = 254  # RFC 5321: the longest address that can be delivered
 
 @dataclass(frozen=True)
 class Problem:
-    """Why a value cannot be sent; `detail` never repeats the value."""
+    """Why a value cannot be sent; `detail` never repeats the value.
+
+    `protects`: where people are opted out, removed or subscribed, the row is rejected whatever `validate` says.
+    """
 
     code: RejectCode
     detail: str
+    protects: bool = False
+
+
+# Letters and marks that are drawn as nothing, besides the controls and formats that `str.isprintable` knows (Unicode:
+# Default_Ignorable_Code_Point, and the blank of Braille).
+INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+INVISIBLE_IN_EMAIL = "the email holds an invisible or control character, so it would mean another person"
 
 
 def email(text: str) -> str | Problem:
     """The trimmed address."""
     trimmed = text.strip()
+    if not trimmed.isprintable() or INVISIBLE.search(trimmed):
+        return Problem(RejectCode.BAD_EMAIL, INVISIBLE_IN_EMAIL, protects=True)
     local = trimmed.partition("@")[0]
     dots = local.startswith(".") or local.endswith(".") or ".." in trimmed
     if dots or len(trimmed) > MAX_EMAIL or not EMAIL.fullmatch(trimmed):
@@ -125,7 +139,8 @@ def time(text: str, earliest: str, latest_days: int | None) -> str | Problem:
         return Problem(RejectCode.BAD_TIME, "invalid time (expected RFC 3339, for example 2026-10-15T08:00:00Z)")
     when = when if when.tzinfo else when.replace(tzinfo=timezone.utc)
     if earliest and when < datetime.fromisoformat(earliest):
-        return Problem(RejectCode.BAD_TIME, f"the time is before {earliest[:10]}, which Klaviyo refuses")
+        return Problem(RejectCode.BAD_TIME, f"the time is before {earliest[:10]}, which is not taken", protects=True)
     if latest_days is not None and when > datetime.now(timezone.utc) + timedelta(days=latest_days):
-        return Problem(RejectCode.BAD_TIME, f"the time is more than {latest_days} days ahead, which Klaviyo refuses")
+        ahead = f"more than {latest_days} days ahead" if latest_days else "in the future"
+        return Problem(RejectCode.BAD_TIME, f"the time is {ahead}, which is not taken", protects=True)
     return text.strip()

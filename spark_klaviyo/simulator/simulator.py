@@ -12,7 +12,7 @@ from typing import Any
 
 from spark_klaviyo.simulator import inspection
 from spark_klaviyo.simulator.api.table import OPERATIONS
-from spark_klaviyo.simulator.clock import SimulatedClock
+from spark_klaviyo.simulator.clock import SimulatedClock, iso
 from spark_klaviyo.simulator.errors import JsonObject
 from spark_klaviyo.simulator.faults import Fault, FaultBook, read_faults
 from spark_klaviyo.simulator.gate import Gate
@@ -22,6 +22,7 @@ from spark_klaviyo.simulator.queries import read_query
 from spark_klaviyo.simulator.recorded import RecordedRequest
 from spark_klaviyo.simulator.routing import Router
 from spark_klaviyo.simulator.server import SimulatorServer
+from spark_klaviyo.simulator.state import consent as consents
 from spark_klaviyo.simulator.state.account import Account
 from spark_klaviyo.simulator.switches import Switches
 from spark_klaviyo.simulator.views import AccountViews
@@ -159,6 +160,33 @@ class KlaviyoSimulator(AccountViews):
                 profile, _ = self.account.profiles.upsert(row, now, clears=False)
                 if list_id is not None:
                     self.account.lists[list_id].add(profile["id"], now)
+
+    def set_consent(self, person: str, channel: str, consent: str, at: float | None = None) -> None:
+        """Set the consent of a profile, by email or phone, to a channel (`email`, `sms`, `sms.transactional`, `push`).
+
+        `at`: since when, in simulated seconds since 1970; now unless told.
+        """
+        now = self.clock.now()
+        medium, _, use = channel.partition(".")
+        with self.account.lock:
+            name = "mobile_push" if medium == "push" else medium
+            record = consents.channel(self._person(person), name, use or "marketing")
+            consents.set_consent(self._person(person), name, use or "marketing", consent, at or now, at or now)
+            record["last_updated"] = record["consent_timestamp"]
+
+    def suppress(self, email: str, reason: str = "USER_SUPPRESSED", list_id: str = "", at: float | None = None) -> None:
+        """Suppress a profile for a reason, for all emails or for those of a list."""
+        moment = at or self.clock.now()
+        with self.account.lock:
+            if not list_id:
+                consents.suppress(self._person(email), reason, moment)
+                return
+            entry = {"list_id": list_id, "reason": reason, "timestamp": iso(moment)}
+            consents.email_marketing(self._person(email))["list_suppressions"].append(entry)
+
+    def _person(self, name: str) -> JsonObject:
+        field = "email" if "@" in name else "phone_number"
+        return self.account.profiles.matching(field, [name])[0]
 
     def _answer(self, request: Request) -> Reply:
         if request.path.startswith(inspection.PREFIX):

@@ -11,18 +11,21 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
-from functools import partial
+from functools import partial, reduce
+from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from spark_klaviyo.arrow.encoded import FINGERPRINT, KEY, PARAMS, RECORD, ROW_STATUS, VERDICT
+from spark_klaviyo.core.codes import OnDelete
 from spark_klaviyo.core.identifiers import SEPARATOR, normalised_column
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.datasets.storage import PARQUET, Folder, is_local, local_path
 from spark_klaviyo.errors import KlaviyoError
-from spark_klaviyo.plan.model import NOT_OF_REQUEST, WritePlan, identifier_of
+from spark_klaviyo.plan.model import WritePlan, identifier_of, of_request
+from spark_klaviyo.plan.shape import leaf_at
 from spark_klaviyo.state.format import COMPACT, DDL, JOBS, SCHEMA, RowStatus, StateOutcome, salted
 from spark_klaviyo.state.lock import locked_state
 
@@ -50,11 +53,16 @@ def compare_with_state(encoded: DataFrame, plan: WritePlan, state: StateLocation
     from pyspark.sql import functions as f
 
     rows = _with_keys(encoded, plan, state)
-    rows = rows.join(_last_delivered(encoded.sparkSession, state), f.col("row_key") == f.col("known_key"), "left")
+    known = _last_delivered(encoded.sparkSession, state, only_of_cut_off_run=plan.template.takes_away)
+    rows = rows.join(known, f.col("row_key") == f.col("known_key"), "left")
+    is_known = f.col("known_content") == f.col("content")
+    if state.removals and _adds_people(plan):
+        rows, removed_since = _with_removals(rows, plan, state)
+        is_known = is_known & ~removed_since
     status = f.when(f.col("rank") > 1, RowStatus.REPLACED)
     if not plan.resend.allows_every_request:
         status = status.when(f.col("in_doubt"), RowStatus.IN_DOUBT)
-    status = status.when(f.col("known_content") == f.col("content"), RowStatus.DELIVERED).otherwise(RowStatus.TO_SEND)
+    status = status.when(is_known, RowStatus.DELIVERED).otherwise(RowStatus.TO_SEND)
     rows = rows.withColumn(ROW_STATUS, status.cast("int"))
     needed = f.col(ROW_STATUS).isin(RowStatus.TO_SEND, RowStatus.IN_DOUBT)
     return rows.select(
@@ -76,7 +84,7 @@ def _with_keys(encoded: DataFrame, plan: WritePlan, state: StateLocation) -> Dat
     separator, params = f.lit(SEPARATOR), f.coalesce(f.col(PARAMS), f.lit(""))
     rows = encoded.withColumn("content", hash_column(f.concat(salt, f.col(RECORD), separator, params)))
     rows = rows.withColumn("position", f.monotonically_increasing_id())
-    if not plan.checks.key:  # rows differ by what they hold alone: the second of two equal ones is another row
+    if not plan.checks.key or plan.template.takes_away:  # rows differ by what they hold alone, and equal ones as well
         rows = rows.withColumn("rank", f.row_number().over(Window.partitionBy("content").orderBy("position")))
         text = f.concat(salt, f.hex("content"), separator, f.col("rank").cast("string"))
         return rows.withColumn("row_key", hash_column(text)).withColumn("rank", f.lit(1))
@@ -86,10 +94,15 @@ def _with_keys(encoded: DataFrame, plan: WritePlan, state: StateLocation) -> Dat
     return rows.withColumn("rank", f.row_number().over(Window.partitionBy("row_key").orderBy(f.desc("position"))))
 
 
-def _last_delivered(spark: Any, state: StateLocation) -> DataFrame:
-    """For each key of the scope the content delivered last (null: none was), and whether it is in doubt."""
-    known = last_rows(live_rows(spark, state.path, _scope(state)))
-    return known.selectExpr("key AS known_key", "delivered.fingerprint AS known_content", IN_DOUBT)
+def _last_delivered(spark: Any, state: StateLocation, *, only_of_cut_off_run: bool) -> DataFrame:
+    """For each key of the scope the content delivered last (null: none was), when, and whether it is in doubt.
+
+    What takes people away is never skipped because it was done before: there only a run that was cut off counts.
+    """
+    of_run = f" AND run_number = {state.continues:d}" if only_of_cut_off_run else ""
+    known = last_rows(live_rows(spark, state.path, _scope(state) + of_run))
+    at = "struct(delivered.run_number, delivered.at) AS known_at"
+    return known.selectExpr("key AS known_key", "delivered.fingerprint AS known_content", at, IN_DOUBT)
 
 
 def last_rows(rows: DataFrame) -> DataFrame:
@@ -102,7 +115,7 @@ def last_rows(rows: DataFrame) -> DataFrame:
 def live_rows(spark: Any, path: str, condition: str = "true") -> DataFrame:
     """The rows of a state that are about rows, without those that their job has refused or lost."""
     state = stored_rows(spark, path).where(condition)
-    rows = state.where(f"key IS NOT NULL AND outcome <> '{StateOutcome.REFUSED}'")
+    rows = state.where(f"key IS NOT NULL AND outcome NOT IN ('{StateOutcome.REFUSED}', '{StateOutcome.REMOVED}')")
     if not holds_jobs(path):
         return rows
     lost = state.where(f"outcome = '{StateOutcome.JOB_LOST}'").select("job_id").distinct()
@@ -153,12 +166,12 @@ def _scope(state: StateLocation) -> str:
 
 def depends_on_params(plan: WritePlan) -> bool:
     """Whether a row's key depends on more than its record: on its list, or its path."""
-    return any(param.name not in NOT_OF_REQUEST for param in plan.params)
+    return any(of_request(param.name, "true") for param in plan.params)
 
 
 def record_key(plan: WritePlan, record: str) -> bytes | None:
     """The key of a row that a job named; None where its record does not show which row was sent."""
-    if plan.state is None or depends_on_params(plan):
+    if plan.state is None or depends_on_params(plan) or plan.template.takes_away:
         return None
     try:
         found = identifier_of(plan.checks, json.loads(record))
@@ -177,8 +190,7 @@ def identifier_column(plan: WritePlan, record: str, content: Column) -> Column:
     from pyspark.sql import functions as f
 
     def value(path: tuple[str, ...]) -> Column:
-        steps = "".join("[0]" if part == "[]" else f"['{part}']" for part in path)
-        return normalised_column(path[-1], f.get_json_object(record, f"${steps}"))
+        return value_column(record, path)
 
     beside = [f.coalesce(value(path), f.lit("")) for path in plan.checks.key_with]
     named = [
@@ -189,11 +201,59 @@ def identifier_column(plan: WritePlan, record: str, content: Column) -> Column:
     return f.coalesce(*named, f.concat_ws(SEPARATOR, f.lit(""), *parts))
 
 
+def value_column(record: str, path: tuple[str, ...]) -> Column:
+    """The identifier at a path of the records in the column `record`, as it is compared."""
+    from pyspark.sql import functions as f
+
+    steps = "".join("[0]" if part == "[]" else f"['{part}']" for part in path)
+    return normalised_column(path[-1], f.get_json_object(record, f"${steps}"))
+
+
 def hash_column(text: Column) -> Column:
     """The first 128 bits of SHA-256, as `state.format.digest`."""
     from pyspark.sql import functions as f
 
     return f.unhex(f.substring(f.sha2(text, 256), 1, 32))
+
+
+# --- removals: who was taken off a list, or erased, can be added again ------------------------------
+
+
+def _adds_people(plan: WritePlan) -> bool:
+    """Whether the rows are people who may have been removed since they were delivered."""
+    return OnDelete.SUPPRESS in plan.template.delete_templates and not plan.template.takes_away
+
+
+def _with_removals(rows: DataFrame, plan: WritePlan, state: StateLocation) -> tuple[DataFrame, Column]:
+    """The rows with removals of their people, and whether one is newer than what the state knows of the row.
+
+    A removal counts for the list of the row, an erasure for every row; people are known by any identifier of the row.
+    """
+    from pyspark.sql import functions as f
+
+    salt = state.removals.hex() + "\n"
+    stored = stored_rows(rows.sparkSession, state.path).where(f"outcome = '{StateOutcome.REMOVED}'")
+    stored = stored.where(f"scope = X'{state.removals.hex()}'")
+    known = stored.groupBy("key").agg(f.collect_list(f.struct("fingerprint", "run_number", "at")).alias("removed"))
+    given = f.get_json_object(PARAMS, "$.list_id") if depends_on_params(plan) else f.lit(None).cast("string")
+    lists = f.split(f.coalesce(given, f.lit(plan.settings.get("list_id", ""))), ",")
+    hashes = f.transform(f.array_union(lists, f.array(f.lit(""))), lambda one: hash_column(f.trim(one)))
+    newer = []
+    paths = (path for path in plan.checks.key if plan.record is None or leaf_at(plan.record, path) is not None)
+    for number, path in enumerate(paths):
+        name = f"removed_{number}"
+        key = hash_column(f.concat(f.lit(f"{salt}{path[-1]}{SEPARATOR}"), value_column(RECORD, path)))
+        found = known.select(f.col("key").alias(f"{name}_key"), f.col("removed").alias(name))
+        rows = rows.join(found, key == f.col(f"{name}_key"), "left")
+        since = f.exists(
+            name,
+            lambda one: (
+                f.array_contains(hashes, one["fingerprint"])
+                & (f.struct(one["run_number"], one["at"]) > f.col("known_at"))
+            ),
+        )
+        newer.append(f.coalesce(since, f.lit(False)))
+    return rows, reduce(or_, newer, f.lit(False))
 
 
 # --- compaction -----------------------------------------------------------------------------------
@@ -260,4 +320,17 @@ def _kept_rows(spark: Any, path: str) -> DataFrame:
         is_sent = f.col("done_job_id").isNotNull() & (f.col("outcome") == f.lit(StateOutcome.PENDING.value))
         kept = kept.join(done, f.col("job_id") == f.col("done_job_id"), "left")
         kept = kept.withColumn("outcome", f.when(is_sent, f.lit(StateOutcome.SENT.value)).otherwise(f.col("outcome")))
-    return kept.select(*SCHEMA.names)
+    return kept.select(*SCHEMA.names).unionByName(_last_removals(spark, path))
+
+
+def _last_removals(spark: Any, path: str) -> DataFrame:
+    removed = stored_rows(spark, path).where(f"outcome = '{StateOutcome.REMOVED}'")
+    rest = [name for name in SCHEMA.names if name not in ("scope", "key", "fingerprint", "run_number", "at")]
+    last = removed.groupBy("scope", "key", "fingerprint").agg(_max_of("run_number", "at", *rest))
+    return last.select("scope", "key", "fingerprint", "last.*").select(*SCHEMA.names)
+
+
+def _max_of(*names: str) -> Column:
+    from pyspark.sql import functions as f
+
+    return f.max(f.struct(*names)).alias("last")

@@ -23,6 +23,7 @@ FORMAT = 1
 FORMAT_FILE = "_format.json"
 PART = "part-"  # rows, written by tasks
 JOBS = "jobs-"  # ends of jobs, and the rows that they refused
+REMOVED = "removed-"  # who was taken off a list, or erased
 COMPACT = "compact-"  # what is left of many files after compaction
 
 COLUMNS = (
@@ -54,6 +55,7 @@ class StateOutcome(StrEnum):
     RESOLVED = "over"  # after an intent: it was refused, or not sent at all
     JOB_DONE = "taken"  # of a job: it has ended, and took all rows but the refused ones
     JOB_LOST = "lost"  # of a job: its rows have to be sent again
+    REMOVED = "removed"  # of a person and a list, hashed in `fingerprint` (empty: erased): additions count no more
 
 
 class RowStatus(IntEnum):

@@ -65,8 +65,28 @@ def locked_state(state: StateLocation, in_use: Refusal) -> Iterator[Folder]:
 def begin_run(folder: Folder) -> int:
     """Count this run in; a state that was copied without its format file is asked for its highest number."""
     number = (runs_of(folder, folder.path) or _highest_run(folder)) + 1
-    folder.write_json(FORMAT_FILE, {"format": FORMAT, "runs": number})
+    _note(folder, runs=number, open=number)
     return number
+
+
+def end_run(folder: Folder) -> None:
+    """Note that the run has sent all of its rows: no later one continues it."""
+    _note(folder, open=0)
+
+
+def note_removals(folder: Folder) -> None:
+    """Note that a run may record removals."""
+    _note(folder, removals=True)
+
+
+def notes_of(folder: Folder) -> tuple[int, bool]:
+    """The number of the last run, where it was cut off (else 0), and whether there may be removals."""
+    found = folder.read_json(FORMAT_FILE) or {}
+    return int(found.get("open") or 0), bool(found.get("removals"))
+
+
+def _note(folder: Folder, **notes: object) -> None:
+    folder.write_json(FORMAT_FILE, {**(folder.read_json(FORMAT_FILE) or {}), "format": FORMAT, **notes})
 
 
 def runs_of(folder: Folder, shown: str) -> int:

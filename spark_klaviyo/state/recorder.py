@@ -20,7 +20,16 @@ import pyarrow.compute as pc
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.datasets.storage import PARQUET, Folder
-from spark_klaviyo.state.format import HASH_BYTES, JOBS, PART, SCHEMA, Fingerprints, StateOutcome, fingerprints_of
+from spark_klaviyo.state.format import (
+    HASH_BYTES,
+    JOBS,
+    PART,
+    REMOVED,
+    SCHEMA,
+    Fingerprints,
+    StateOutcome,
+    fingerprints_of,
+)
 from spark_klaviyo.state.lock import LOCK, TAKEN_OVER, TASK_LEASE, Lease, active_leases, owner_of, unwritable
 
 NOT_HELD = "this run does not hold it: is it the same location for every task?"
@@ -49,6 +58,7 @@ class Recorder:
         self._lock = threading.Lock()
         self._rows: list[pa.Table] = []
         self._jobs: list[pa.Table] = []
+        self._removed: list[pa.Table] = []
         self._files, self._written, self._last = 0, float("-inf"), 0
         self.unrecorded = 0
         self.earlier = EarlierAttempts([])
@@ -88,6 +98,14 @@ class Recorder:
             if at_once or full or time.monotonic() - self._written >= due:
                 self._flush()
 
+    def record_removed(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
+        """Record people, by their keys among removals, as taken off lists (hashed; empty: erased)."""
+        keys, lists = (pa.array(column, pa.binary()) for column in zip(*pairs, strict=True))
+        with self._lock:
+            self._removed.append(self._table(keys, lists, StateOutcome.REMOVED, None, self._state.removals))
+            if sum(map(len, self._removed)) >= FLUSH_ROWS:
+                self._flush()
+
     def record_job(self, job_id: str, outcome: StateOutcome, keys: Iterable[bytes | None] = (None,)) -> None:
         """Record how a job ended, or what became of its rows with these keys."""
         with self._lock:
@@ -114,6 +132,9 @@ class Recorder:
         jobs, self._jobs = self._jobs, []  # the next run asks again for what cannot be written
         if jobs:
             self._write(JOBS, jobs)
+        removed, self._removed = self._removed, []
+        if removed:
+            self._write(REMOVED, removed)
 
     def _write(self, kind: str, tables: list[pa.Table]) -> bool:
         try:
@@ -126,13 +147,15 @@ class Recorder:
         self._written = time.monotonic()
         return True
 
-    def _table(self, keys: pa.Array, fingerprints: pa.Array, outcome: StateOutcome, job_id: str | None) -> pa.Table:
+    def _table(
+        self, keys: pa.Array, fingerprints: pa.Array, outcome: StateOutcome, job_id: str | None, scope: bytes = b""
+    ) -> pa.Table:
         """Rows of the state that differ in key and fingerprint only."""
         self._last = max(self._last + 1, time.time_ns() // 1000)  # grows with every call, whatever the clock does
         state = self._state
         same = [outcome, job_id, state.run_id, self._partition_id, state.run_number, self._last]
         scalars = [pa.scalar(value, field.type) for value, field in zip(same, list(SCHEMA)[3:], strict=True)]
-        columns = [pa.repeat(pa.scalar(state.scope, pa.binary()), len(keys)), keys, fingerprints]
+        columns = [pa.repeat(pa.scalar(scope or state.scope, pa.binary()), len(keys)), keys, fingerprints]
         return pa.Table.from_arrays([*columns, *(pa.repeat(one, len(keys)) for one in scalars)], schema=SCHEMA)
 
     def _check_lock(self) -> None:

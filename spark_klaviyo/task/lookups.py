@@ -1,39 +1,34 @@
-"""Looks people up before a batch is sent: profile ids for rows that name people otherwise, and who is on a list.
-
-Batched, paged reads within the endpoint's own quota. spec: the filters `any(email,[...])`, `any(phone_number,[...])`
-and `any(external_id,[...])` of `/api/profiles` and, but for the last, of `/api/lists/{id}/profiles`; page size 100. How
-many values one `any()` takes is not published: 100 is safe for the length of the URL.
-"""
+"""Looks people up before a batch is sent: by the identifier that requests take, on a list, and by their consent."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import chain
-
-import numpy as np
-import pyarrow as pa
 
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import RejectCode
-from spark_klaviyo.core.exact_json import Json, get
-from spark_klaviyo.core.identifiers import normalise_identifier
-from spark_klaviyo.core.models import Batch, EncodedRows, Rejection, Span
+from spark_klaviyo.core.exact_json import Json, Path, get, put, remove
+from spark_klaviyo.core.models import Batch, Rejection
+from spark_klaviyo.deliver.batch_sender import NOBODY_ERASED
 from spark_klaviyo.deliver.delivery import SendContext
-from spark_klaviyo.deliver.reads import NoDocument, Reader, ReadTarget, attributes_of
-from spark_klaviyo.http.documents import json_object
+from spark_klaviyo.deliver.reads import NoDocument, Reader, ReadTarget
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
+from spark_klaviyo.task.consent import ConsentReader, Standing
+from spark_klaviyo.task.opted_out import SubscribeGuard
+from spark_klaviyo.task.profiles import (
+    PROFILES,
+    find_profiles,
+    parsed,
+    rejections_of,
+    values_at,
+    wanted_form,
+    with_texts,
+)
 from spark_klaviyo.templates.limits import L
 
-IDENTIFIERS = ("email", "phone_number", "external_id")  # in order of preference
-PROFILES = ReadTarget.of("/api/profiles", L)
-MOST_VALUES = 100
-MOST_PAGES = 50  # of one look-up: far more than profiles that share 100 identifiers
-LIST_ID = ("data", "relationships", "list", "data", "id")  # in the body of a consent request
 NOBODY_TO_REMOVE = "deletes of people whom Klaviyo does not know counted as delivered: there was nothing to remove"
-SAME_PROFILE = "another row of the same request means the same profile"
+NO_EMAIL = "the profile has no email, and people are suppressed by email alone"
 UNREAD = "it could not be read whether the profile is on the list: {}"
 NEEDS = "{} (list members are read before any is unsubscribed from the list: that needs lists:read and profiles:read)"
 
@@ -48,12 +43,14 @@ class Lookups:
     report: TaskReport
 
     def checked(self, batches: Iterator[Batch | None]) -> Iterator[Batch | None]:
-        """The batches with ids looked up and people who are not on the list left out, where that is needed."""
+        """The batches with people looked up, and without those who are not on the list, where that is needed."""
         template = self.plan.template
-        if template.sends_profile_ids:
-            batches = self._each(batches, self._with_profile_ids)
+        if template.looked_up_as:
+            batches = self._each(batches, self._as_sent)
         if template.consent is not None and template.consent.withdraws:
             batches = self._each(batches, self._only_list_members)
+        elif template.consent is not None:
+            batches = SubscribeGuard(self.plan, self.context, self.reject, self.report).checked(batches)
         return batches
 
     def _each(
@@ -73,65 +70,83 @@ class Lookups:
             if batch is None or checked is not None:
                 yield checked
 
-    # --- profile ids --------------------------------------------------------------------------
+    # --- the identifier that requests take ----------------------------------------------------
 
-    def _with_profile_ids(self, reader: Reader, batch: Batch) -> Batch | NoDocument | None:
-        """The batch with profile ids in place of identifiers; rows without a profile are rejected as not_found.
-
-        With `plan.missing_counts_as_deleted` they count as delivered: a profile that does not exist is on no list.
-        """
-        ids, failed = self._ids_of(reader, batch)
+    def _as_sent(self, reader: Reader, batch: Batch) -> Batch | NoDocument | None:
+        """The batch with each row named as requests name people, found by the row's first identifier and no other."""
+        records, found = parsed(batch), dict[str, dict[str, str] | NoDocument]()
+        named = [self._first_identifier(record) for record in records]
+        for kind in self.plan.template.identifiers:
+            values = [value for name, value in named if name == kind]
+            if values and kind not in self.plan.template.sent_directly:
+                found[kind] = find_profiles(reader, PROFILES, kind, values, self.plan.template.looked_up_as)
+        failed = next((one for one in found.values() if isinstance(one, NoDocument)), None)
         if failed is not None and failed.code.affects_every_request:
             return failed
-        positions: dict[str, int] = {}
-        for position, (profile_id, rejection) in enumerate(zip(ids, _rejections(batch), strict=True)):
-            if profile_id in positions:
-                self.report.skip(1, SAME_PROFILE)
-            elif profile_id is not None:
-                positions[profile_id] = position
-            elif failed is not None:
-                self.reject(replace(rejection, code=RejectCode.UNAVAILABLE, detail=failed.detail))
-            elif self.plan.missing_counts_as_deleted:
-                self.report.delivered += 1
-                self.report.warn(NOBODY_TO_REMOVE)
+        if not found:
+            return batch
+        texts: dict[int, bytes] = {}
+        for position, (record, rejection) in enumerate(zip(records, rejections_of(batch), strict=True)):
+            kind, value = named[position]
+            known = found.get(kind, {})
+            if kind not in found:
+                texts[position] = exact_json.dumps(record)
+            elif isinstance(known, NoDocument):
+                self.reject(replace(rejection, code=RejectCode.UNAVAILABLE, detail=known.detail))
+            elif name := known.get(wanted_form(kind, value)):
+                texts[position] = self._renamed(record, kind, name)
             else:
-                self.reject(rejection)
-        return _with_ids(self.plan, batch, positions) if positions else None
+                self._count_unknown(rejection, has_profile=wanted_form(kind, value) in known)
+        return with_texts(batch, texts) if texts else None
 
-    def _ids_of(self, reader: Reader, batch: Batch) -> tuple[list[str | None], NoDocument | None]:
-        """Each row's profile id, by its first identifier that Klaviyo knows; and why a look-up failed, if one did."""
-        records = _parsed(batch)
-        given = self._values(records, "id")
-        ids = [given.get(row) or None for row in range(batch.rows)]
-        for name in IDENTIFIERS:
-            values = {row: value for row, value in self._values(records, name).items() if value and ids[row] is None}
-            found = find_profiles(reader, PROFILES, name, values.values())
-            if isinstance(found, NoDocument):
-                return ids, found
-            for row, value in values.items():
-                ids[row] = found.get(wanted_form(name, value))
-        return ids, None
+    def _first_identifier(self, record: Json) -> tuple[str, str]:
+        values = ((name, get(record, self._path(name))) for name in self.plan.template.identifiers)
+        return next(((name, value) for name, value in values if isinstance(value, str) and value.strip()), ("", ""))
 
-    def _values(self, records: list[Json], name: str) -> dict[int, str]:
-        """The texts in a field, by the row's position."""
-        path = next(known.json_path for known in self.plan.template.fields if known.name == name)
-        found = ((row, get(record, path)) for row, record in enumerate(records))
-        return {row: value for row, value in found if isinstance(value, str)}
+    def _renamed(self, record: Json, kind: str, name: str) -> bytes:
+        """The record with the identifier that requests take in place of the row's own."""
+        template, path = self.plan.template, self._path(kind)
+        if isinstance(record, dict):
+            remove(record, path)
+            if get(record, path[:-1]) == {} and path[:-1] not in template.keep_empty:
+                remove(record, path[:-1])
+            put(record, self._path(template.looked_up_as), name)
+        return exact_json.dumps(record)
+
+    def _path(self, name: str) -> Path:
+        return next(known.json_path for known in self.plan.template.fields if known.name == name)
+
+    def _count_unknown(self, rejection: Rejection, *, has_profile: bool) -> None:
+        """Count a row by whose identifier Klaviyo knows nobody, or nobody with the one that requests take.
+
+        That is no erasure, and no suppression; only a list is left by who does not exist.
+        """
+        template = self.plan.template
+        if template.deletes:
+            self.report.accept(1, NOBODY_ERASED)
+        elif has_profile:
+            self.reject(replace(rejection, detail=NO_EMAIL))
+        elif self.plan.missing_counts_as_deleted and template.looked_up_as == "id":
+            self.report.delivered += 1
+            self.report.warn(NOBODY_TO_REMOVE)
+        else:
+            self.reject(rejection)
 
     # --- members of a list --------------------------------------------------------------------
 
     def _only_list_members(self, reader: Reader, batch: Batch) -> Batch | NoDocument | None:
-        """The batch without people who are not on the request's list, who are rejected as not_on_list.
+        """The batch without people who are not on the request's list: Klaviyo would unsubscribe them from everything.
 
-        Klaviyo would unsubscribe them from everything. A row with both identifiers passes only if both are on it.
+        Who has opted out already counts as delivered, anybody else is rejected as not_on_list. A row with both
+        identifiers passes only if both are on the list.
         """
-        list_id = get(json_object(batch.envelope.head + batch.envelope.tail), LIST_ID)
-        if not isinstance(list_id, str):
+        list_id = batch.envelope.list_id
+        if not list_id:
             return batch
         members = ReadTarget.of("/api/lists/{id}/profiles", L, id=list_id)
-        records, barred = _parsed(batch), dict[int, tuple[RejectCode, str]]()
-        for name in IDENTIFIERS[:2]:
-            values = self._values(records, name)
+        records, barred = parsed(batch), dict[int, tuple[RejectCode, str]]()
+        for name in ("email", "phone_number"):
+            values = values_at(records, self._path(name))
             found = find_profiles(reader, members, name, values.values())
             if isinstance(found, NoDocument) and found.code.affects_every_request:
                 return replace(found, detail=NEEDS.format(found.detail))
@@ -140,71 +155,18 @@ class Lookups:
             else:
                 absent = [row for row, value in values.items() if wanted_form(name, value) not in found]
                 barred |= dict.fromkeys(absent, (RejectCode.NOT_ON_LIST, RejectCode.NOT_ON_LIST.text))
-        for position, rejection in enumerate(_rejections(batch)):
-            if position in barred:
+        off = [row for row, (code, _) in barred.items() if code is RejectCode.NOT_ON_LIST]
+        consents = ConsentReader(self.plan, self.context).read([records[row] for row in off])
+        if isinstance(consents, NoDocument):
+            return replace(consents, detail=NEEDS.format(consents.detail))
+        standings = {row: consents.standings(records[row], list_id) for row in off}
+        opted_out = {row for row, found in standings.items() if set(found.values()) == {Standing.OPTED_OUT}}
+        for position, rejection in enumerate(rejections_of(batch)):
+            if position in opted_out:
+                self.report.delivered += 1
+            elif position in barred:
                 code, detail = barred[position]
                 self.reject(replace(rejection, code=code, detail=detail))
         if not barred:
             return batch
         return batch.without(set(barred)) if len(barred) < batch.rows else None
-
-
-def _parsed(batch: Batch) -> list[Json]:
-    return [exact_json.loads(record) for record in batch.records()]
-
-
-def _rejections(batch: Batch) -> Iterator[Rejection]:
-    """Each row as rejected because Klaviyo knows nobody by it."""
-    code = RejectCode.NOT_FOUND
-    for row, record in zip(batch.numbers(), batch.records(), strict=True):
-        yield Rejection(int(row), record.decode("utf-8", "replace"), code, code.text)
-
-
-def _with_ids(plan: WritePlan, batch: Batch, positions: dict[str, int]) -> Batch:
-    """A batch of records that hold a profile id; rejections keep the records that were given."""
-    separator, constants = batch.envelope.separator, dict(plan.template.record)
-    texts = [exact_json.dumps({**constants, "id": profile_id}) + separator for profile_id in positions]  # type: ignore[dict-item]
-    chosen = np.array(list(positions.values()), dtype=np.int64)
-    fingerprints = batch.fingerprints()
-    encoded_rows = EncodedRows(
-        memoryview(b"".join(texts)),
-        np.cumsum([0, *map(len, texts)], dtype=np.int64),
-        batch.numbers()[chosen],
-        pa.nulls(len(chosen), pa.string()),
-        fingerprints[chosen] if fingerprints is not None else None,
-        np.array(list(batch.records()), dtype=np.object_)[chosen],
-    )
-    return replace(batch, spans=(Span(encoded_rows, 0, len(encoded_rows)),))
-
-
-# --- reads ----------------------------------------------------------------------------------------
-
-
-def wanted_form(identifier: str, value: str) -> str:
-    """An identifier as it is asked for and compared.
-
-    External ids stay as they are: another spelling may be another profile.
-    """
-    return value if identifier == "external_id" else normalise_identifier(identifier, value)
-
-
-def find_profiles(
-    reader: Reader, target: ReadTarget, identifier: str, values: Iterable[str]
-) -> dict[str, str] | NoDocument:
-    """The ids of the profiles that have these values of an identifier, by `wanted_form`."""
-    wanted = list(filter(None, dict.fromkeys(wanted_form(identifier, value) for value in values)))
-    parts = [wanted[start : start + MOST_VALUES] for start in range(0, len(wanted), MOST_VALUES)]
-    found: dict[str, str] = {}
-    for page in chain.from_iterable(reader.pages(_asking_for(target, identifier, part), MOST_PAGES) for part in parts):
-        if isinstance(page, NoDocument):
-            return page
-        for profile in page.resources:
-            value, profile_id = attributes_of(profile).get(identifier), profile.get("id")
-            if isinstance(value, str) and isinstance(profile_id, str):
-                found.setdefault(wanted_form(identifier, value), profile_id)
-    return found
-
-
-def _asking_for(target: ReadTarget, identifier: str, values: list[str]) -> ReadTarget:
-    condition = f"any({identifier},{json.dumps(values, ensure_ascii=False, separators=(',', ':'))})"
-    return target.with_query((("fields[profile]", identifier), ("filter", condition), ("page[size]", "100")))

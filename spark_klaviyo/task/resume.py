@@ -15,14 +15,17 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from spark_klaviyo.arrow.encoded import FINGERPRINT, ROW_STATUS, record_texts
+from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import ReceiptOutcome, RejectCode
+from spark_klaviyo.core.exact_json import get
+from spark_klaviyo.core.identifiers import SEPARATOR, normalise_identifier
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.deliver.delivery import Delivery
 from spark_klaviyo.deliver.jobs import JobEvent, RowsFailed
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.state.compare import record_key
-from spark_klaviyo.state.format import Fingerprints, RowStatus, StateOutcome, fingerprints_of
+from spark_klaviyo.state.format import Fingerprints, RowStatus, StateOutcome, digest, fingerprints_of, salted
 from spark_klaviyo.state.recorder import Recorder
 
 SKIPPED = {
@@ -76,6 +79,9 @@ class ResumeFilter:
         """Record the rows that a request delivered, or that its job accepted."""
         fingerprints = None if delivery.batch is None else delivery.batch.fingerprints()
         if delivery.batch is not None and fingerprints is not None:
+            removed = list(removals_of(self.plan, delivery.batch))
+            if removed:  # first, so that both are written to disk at once
+                self.recorder.record_removed(removed)
             outcome = StateOutcome.PENDING if delivery.job_id else StateOutcome.SENT
             self.recorder.record(fingerprints, outcome, delivery.job_id)
             for row in delivery.batch.numbers().tolist():
@@ -118,6 +124,20 @@ class ResumeFilter:
     def _resolve(self, fingerprints: list[Fingerprints]) -> None:
         if fingerprints:
             self.recorder.record(np.stack(fingerprints), StateOutcome.RESOLVED)
+
+
+def removals_of(plan: WritePlan, batch: Batch) -> Iterator[tuple[bytes, bytes]]:
+    """Who was taken off a list or erased by these rows: keys among the state's removals, and the list's hash."""
+    state, template = plan.state, plan.template
+    if state is None or not template.takes_away or not (template.deletes or batch.envelope.list_id):
+        return
+    of_list = digest("" if template.deletes else batch.envelope.list_id)
+    paths = [known.json_path for name in template.identifiers for known in template.fields if known.name == name]
+    for record in map(exact_json.loads, batch.records()):
+        values = ((path[-1], normalise_identifier(path[-1], get(record, path))) for path in paths)
+        named = next((SEPARATOR.join(pair) for pair in values if pair[1]), None)
+        if named is not None:
+            yield salted(state.removals, named), of_list
 
 
 def _only(batch: pa.RecordBatch, kept: npt.NDArray[np.bool_]) -> pa.RecordBatch:

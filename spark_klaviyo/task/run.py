@@ -126,7 +126,7 @@ class _Task:
         self.context.counts.update(
             rows=settled, requests=report.requests, bytes=report.bytes, throttled=report.throttled
         )
-        if most and too_many(most, report.rejected, report.rows, final=False):
+        if most and too_many(most, report.faults, report.rows, final=False):
             message = f"more than {most} of the rows were rejected (max_rejects)"
             self.context.stop.set(StopCode.TOO_MANY_REJECTS, message)
 

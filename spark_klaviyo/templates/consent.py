@@ -9,7 +9,7 @@ from spark_klaviyo.templates.events import IDENTIFIERS, PROFILE_OF_ONE
 from spark_klaviyo.templates.limits import KILOBYTE, MAX_BODY, L, S
 from spark_klaviyo.templates.model import Caution, Channel, Consent, FieldForm, FieldSpec, Job, Setting, Template
 from spark_klaviyo.templates.parts import NOT_FOUND, attribute, job_body, linked
-from spark_klaviyo.templates.profiles import DELETES, EMAIL, LIST, PERSON, PHONE, PROFILE_ID
+from spark_klaviyo.templates.profiles import DELETES, EMAIL, EXTERNAL_ID, LIST, OWN_ID, PERSON, PHONE
 
 _AT = ("attributes", "subscriptions")
 _PUSH = (*_AT, "push", "tokens", "[]")
@@ -55,6 +55,7 @@ def _setting_of_channels(channels: tuple[Channel, ...]) -> Setting:
 
 _AGE, _PAST = "where SMS consent asks for an age", "only with historical_import"
 _BEFORE = "consent was given before: no opt-in message is sent, and consented_at is required"
+_SIGNED_UP_AGAIN = "true: the person signed up again, after opting out; consent is not read first"
 _UNSEEN = "without list_id and historical_import=true Klaviyo creates no new person, and says nothing of it"
 _ANY_OF = ("id", "email", "phone_number")
 SUBSCRIBE = Template(
@@ -69,12 +70,19 @@ SUBSCRIBE = Template(
     ),
     record={"type": "profile"},
     fields=(
-        PROFILE_ID,
+        OWN_ID,
         EMAIL,
         PHONE,
         attribute("age_gated_date_of_birth", FieldForm.DATE, other_names=("date_of_birth",), help=_AGE),
         _FIELD_OF_CHANNELS,
-        FieldSpec("consented_at", (*_AT, "consented_at"), FieldForm.DATETIME, latest_days=0, help=_PAST),
+        FieldSpec(
+            "consented_at",
+            (*_AT, "consented_at"),
+            FieldForm.DATETIME,
+            earliest="2000-01-01T00:00:00+00:00",  # an earlier one is a default of some system, or a wrong unit
+            latest_days=0,
+            help=_PAST,
+        ),
         *_PUSH_TOKEN,
     ),
     identifiers=_ANY_OF,
@@ -83,20 +91,25 @@ SUBSCRIBE = Template(
     quota=L,
     confirmed_by_reply=False,
     delete_templates=DELETES,
-    scopes=("lists:write", "profiles:write", "subscriptions:write"),
+    scopes=("lists:write", "profiles:read", "profiles:write", "subscriptions:write"),
     consent=Consent("SUBSCRIBED", CHANNELS),
     settings=(
         _setting_of_channels(CHANNELS),
         replace(LIST, required=False, help="id of the list people are added to; its opt-in setting applies"),
         Setting("historical_import", _BEFORE, choices=("true", "false")),
         Setting("custom_source", "text that is kept with the consent"),
+        Setting("resubscribe", _SIGNED_UP_AGAIN, choices=("true", "false"), per_row=True),
     ),
     cautions=(Caution(("list_id", "historical_import"), _UNSEEN),),
     notes=(
         "Double opt-in of list or account applies unless historical_import=true; a resend may repeat its message.",
-        "Removes suppressions by unsubscribing, by spam report and by hand.",
+        "Klaviyo would bring back who unsubscribed, reported spam or was suppressed by hand, so consent is read first.",
+        "Who has opted out of a channel of the row, or of the list, is rejected as opted_out: no fault for on_reject.",
+        "With historical_import=true only a newer opt-out counts, and who is subscribed already counts as delivered.",
+        "A row is sent with the identifiers that its channels need, and no others.",
     ),
 )
+_FROM_EVERYTHING = "true: unsubscribe from everything, in rows without a list; required where there is no list_id"
 _WITHDRAWN = tuple(
     replace(channel, takes_consented_at=False) for channel in (*CHANNELS, _channel("whatsapp.conversational"))
 )
@@ -110,41 +123,52 @@ UNSUBSCRIBE = replace(
     identifiers=("email", "phone_number"),
     limits=Limits(100, MAX_BODY),
     consent=Consent("UNSUBSCRIBED", _WITHDRAWN),
+    takes_away=True,
+    scopes=("lists:write", "profiles:write", "subscriptions:write"),
     settings=(
         _setting_of_channels(_WITHDRAWN),
         replace(
             LIST,
             required=False,
-            help="id of the list to unsubscribe from; without one, from everything",
-            harm_if_empty="without a list the person would be unsubscribed from everything",
+            help="id of the list to unsubscribe from",
+            harm_if_empty="without a list the person would be unsubscribed from everything, which everywhere=true asks",
         ),
+        Setting("everywhere", _FROM_EVERYTHING, choices=("true", "false")),
     ),
     cautions=(),
     notes=(
-        "People who are not on the list are rejected as not_on_list: Klaviyo would unsubscribe them from everything.",
+        "Who is not on the list is not_on_list, as Klaviyo would unsubscribe from everything; opted out: delivered.",
         "Who is on the list is read first, which needs lists:read and profiles:read.",
         "Without a list, somebody unknown is created, then unsubscribed.",
     ),
 )
 
 
-# spec: bulk_suppress_profiles, bulk_unsuppress_profiles; 100 emails, nothing else names a person
+# spec: bulk_suppress_profiles, bulk_unsuppress_profiles; 100 emails, nothing else names a person in the request
 _SUPPRESS = "profile-suppression-bulk-create-job"
+_NAMED_BY = ("email", "external_id", "phone_number")
 SUPPRESS = Template(
     name="bulk_suppress_profiles",
     summary="Stop all email marketing to people, whatever their consent.",
     path=f"/api/{_SUPPRESS}s",
     body=job_body(_SUPPRESS, "profiles"),
     record={"type": "profile"},
-    fields=(replace(EMAIL, required=True),),
-    identifiers=("email",),
+    fields=(EMAIL, EXTERNAL_ID, PHONE),
+    identifiers=_NAMED_BY,
+    first_identifier_only=True,
+    looked_up_as="email",
+    sent_directly=("email",),
     limits=Limits(100, MAX_BODY),
     quota=L,
     job=Job(f"/api/{_SUPPRESS}s", L, scopes=("subscriptions:read",)),
+    takes_away=True,
     delete_templates=DELETES,
     changes_reach=True,
     scopes=("profiles:write", "subscriptions:write"),
-    notes=("Somebody unknown is created, then suppressed. The job's counts are no evidence of single rows.",),
+    notes=(
+        "A row's email counts, else the email of the profile with its external_id, else phone (needs profiles:read).",
+        "An unknown email is created, then suppressed. The job's counts are no evidence of single rows.",
+    ),
 )
 _UNSUPPRESS = "profile-suppression-bulk-delete-job"
 _AGAIN = "true: these people are to get email marketing again"
@@ -154,6 +178,11 @@ UNSUPPRESS = replace(
     summary="Lift suppressions that were set by hand, so that these people get email again.",
     path=f"/api/{_UNSUPPRESS}s",
     body=job_body(_UNSUPPRESS, "profiles"),
+    fields=(replace(EMAIL, required=True),),
+    identifiers=("email",),
+    first_identifier_only=False,
+    looked_up_as="",
+    takes_away=False,
     job=Job(f"/api/{_UNSUPPRESS}s", L, scopes=("subscriptions:read",)),
     scopes=("subscriptions:write",),
     settings=(Setting("confirm_unsuppress", _AGAIN, required=True, choices=("true",)),),

@@ -39,6 +39,7 @@ REMOVE = replace(
     name="remove_profiles_from_list",
     summary="Take profiles off a list through the retired v2 call.",
     method="DELETE",
+    takes_away=True,
     # `arrange` closes this list and opens those of phone numbers and push tokens where there are any
     body={"api_key": "{api_key}", "emails": "{rows}"},
     layout=BodyLayout.IDENTIFIERS,

@@ -116,6 +116,8 @@ class FieldSpec:
     since: str = ""
     # Names of fields that must be present where this one is.
     requires: tuple[str, ...] = ()
+    # Whether only the option `fields` can name its column, as columns of this name mean other things.
+    only_in_fields: bool = False
     # (revision, path): where it stood in revisions before that one.
     earlier_path: tuple[str, JsonPath] = ("", ())
     help: str = ""
@@ -235,17 +237,19 @@ class Template:
 
     # --- who or what a row is ---
 
-    # Fields of which a row needs at least one, or exactly one.
+    # Fields of which a row needs at least one.
     identifiers: tuple[str, ...] = ()
-    exactly_one_identifier: bool = False
+    # Whether a row is sent with the first that it has alone, even where nobody is known by it.
+    first_identifier_only: bool = False
     # Fields that make two rows of a batch the same thing: the first that is present, with all of `key_with`. Empty: the
     # identifiers.
     key: tuple[str, ...] = ()
     key_with: tuple[str, ...] = ()
     # The field that is derived from the row's content when no column gives it.
     unique_id_field: str = ""
-    # Whether rows hold identifiers, and are sent with the ids that Klaviyo knows for them.
-    sends_profile_ids: bool = False
+    # Rows whose identifier is none of `sent_directly` are looked up, and sent with this one of their profile.
+    looked_up_as: str = ""
+    sent_directly: tuple[str, ...] = ()
 
     # --- the request and its reply ---
 
@@ -269,6 +273,8 @@ class Template:
     # Whether each row merges one profile into another: the option `fields` alone names its two columns, as their names
     # could tell the wrong way round, and all rows are judged together.
     merges: bool = False
+    # Whether its rows opt people out, off a list or for good: never skipped as delivered before, never superseded.
+    takes_away: bool = False
     # The templates that deletes go to where change data is written with this one.
     delete_templates: Mapping[OnDelete, str] = field(default_factory=dict)
     consent: Consent | None = None

@@ -172,22 +172,33 @@ MERGE = Template(
         'The option fields names both columns: {"id":"COLUMN_THAT_STAYS","profiles":"COLUMN_THAT_GOES"}.',
     ),
 )
-_ONE_OF = ("id", "email", "phone_number")
+# A table's own `id` is not Klaviyo's, so it names nobody who is removed or erased unless `fields` says so.
+OWN_ID = replace(PROFILE_ID, only_in_fields=True)
+_ONE_OF = ("id", "email", "external_id", "phone_number")
 DELETE = Template(
     name="request_profile_deletion",
-    summary="Delete people for good (GDPR, CCPA), by exactly one identifier a row.",
+    summary="Delete people for good (GDPR, CCPA), by one identifier a row.",
     path="/api/data-privacy-deletion-jobs",
     record={"type": "data-privacy-deletion-job", "attributes": {"profile": {"data": {"type": "profile"}}}},
-    fields=tuple(replace(known, json_path=(*PERSON, *known.json_path)) for known in (PROFILE_ID, EMAIL, PHONE)),
+    fields=tuple(
+        replace(known, json_path=(*PERSON, *known.json_path)) for known in (OWN_ID, EMAIL, EXTERNAL_ID, PHONE)
+    ),
     identifiers=_ONE_OF,
-    exactly_one_identifier=True,
+    first_identifier_only=True,
+    looked_up_as="id",
+    sent_directly=("id", "email", "phone_number"),
     keep_empty=((*PERSON, "attributes"),),
     quota=S,
     confirmed_by_reply=False,
     deletes=True,
+    takes_away=True,
     already_satisfied=NOT_FOUND,
     scopes=("data-privacy:write",),
-    notes=("Every profile that the identifier matches is deleted, some time after the answer.",),
+    notes=(
+        "A row's email counts, else its external_id (looked up, which needs profiles:read), else its phone number.",
+        "Every profile that the identifier matches is deleted, some time after the answer.",
+        "Who is unknown by it is accepted, never delivered: nobody was erased, and no second identifier is tried.",
+    ),
 )
 
 # --- lists ----------------------------------------------------------------------------------------
@@ -214,17 +225,24 @@ REMOVE_BY_ID = replace(
     name="remove_profile_ids_from_list",
     summary="Take profiles off a list, by Klaviyo's ids.",
     method="DELETE",
+    takes_away=True,
 )
 REMOVE = replace(
     REMOVE_BY_ID,
     name="remove_profiles_from_list",
     summary="Take profiles off a list, by email, phone number or your own id.",
-    fields=(PROFILE_ID, EMAIL, PHONE, EXTERNAL_ID),
-    identifiers=("id", "email", "phone_number", "external_id"),
+    fields=(OWN_ID, EMAIL, EXTERNAL_ID, PHONE),
+    identifiers=_ONE_OF,
+    first_identifier_only=True,
+    looked_up_as="id",
+    sent_directly=("id",),
     key=(),  # the identifiers, not the id alone
-    sends_profile_ids=True,
     scopes=("lists:write", "profiles:read", "profiles:write"),
-    notes=(_NO_CONSENT, "Klaviyo is asked for the ids first; a row that it knows nobody for is rejected as not_found."),
+    notes=(
+        _NO_CONSENT,
+        "A row's email counts, else its external_id, else its phone number: never a second one.",
+        "Klaviyo is asked for the ids first; a row whose identifier it does not know is rejected as not_found.",
+    ),
 )
 
 _NAME = attribute("name", required=True, help="what the list is called")

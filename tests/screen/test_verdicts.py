@@ -140,7 +140,7 @@ CASES = {
         IDS,
         Checks(Validate.STRICT, identifiers=IDENTIFIERS),
         [((None, None, None), 1), ((None, "x", None), 0), (("a", "x", None), 1)],
-        replace(TEMPLATE, exactly_one_identifier=True),
+        replace(TEMPLATE, first_identifier_only=True),
     ),
     "items of an array": limited(LONGS, ([1, 2], 0), ([1, 2, 3], 1), (None, 0), template=TWO_ITEMS),
     "items of arrays in a map": limited(

@@ -10,7 +10,7 @@ import pytest
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.state.format import FORMAT, FORMAT_FILE
-from spark_klaviyo.state.lock import begin_run, runs_of
+from spark_klaviyo.state.lock import begin_run, end_run, note_removals, notes_of, runs_of
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_the_runs_of_a_state_are_counted(tmp_path: Path) -> None:
     folder = Folder.at(str(tmp_path))
     assert runs_of(folder, "") == 0
     assert [begin_run(folder) for _ in range(3)] == [1, 2, 3]
-    assert folder.read_json(FORMAT_FILE) == {"format": FORMAT, "runs": 3}
+    assert folder.read_json(FORMAT_FILE) == {"format": FORMAT, "runs": 3, "open": 3}
 
 
 def test_a_state_that_was_copied_without_its_format_file_goes_on_counting(tmp_path: Path) -> None:
@@ -42,3 +42,21 @@ def test_a_state_that_was_copied_without_its_format_file_goes_on_counting(tmp_pa
     for name, numbers in (("a", [3, 7]), ("b", [5])):
         folder.write(f"part-{name}.parquet", pa.table({"run_number": numbers}))
     assert begin_run(folder) == 8
+
+
+def test_a_run_is_cut_off_until_its_end_is_noted(tmp_path: Path) -> None:
+    folder = Folder.at(str(tmp_path))
+    assert notes_of(folder) == (0, False)
+    begin_run(folder)
+    note_removals(folder)
+    assert notes_of(folder) == (1, True)
+    end_run(folder)
+    assert notes_of(folder) == (0, True)
+    assert begin_run(folder) == 2
+    assert notes_of(folder) == (2, True)
+
+
+def test_runs_of_a_state_of_an_older_version_have_ended(tmp_path: Path) -> None:
+    folder = Folder.at(str(tmp_path))
+    folder.write_json(FORMAT_FILE, {"format": FORMAT, "runs": 7})
+    assert notes_of(folder) == (0, False)

@@ -60,7 +60,7 @@ def test_the_list_of_each_row_is_the_one_that_counts(klaviyo: KlaviyoSimulator) 
 
 
 def test_without_a_list_no_members_are_read(klaviyo: KlaviyoSimulator) -> None:
-    ran = unsubscribe(klaviyo, [{"email": "unknown@example.com"}])
+    ran = unsubscribe(klaviyo, [{"email": "unknown@example.com"}], everywhere="true")
     assert ran.report.accepted == 1
     assert [request.method for request in klaviyo.requests] == ["POST"]
 

@@ -14,6 +14,7 @@ from tests.templates.made import batches_of, body_of, by_arrow, by_rows, loaded,
 from tests.templates.oracle import published_complaints, through_sdk
 
 CONSENT = "bulk_subscribe_profiles"
+EVERYWHERE = {"everywhere": "true"}
 
 
 def bodies(template: str, example: Example, **options: str) -> list[Any]:
@@ -189,8 +190,8 @@ def test_earlier_consent_carries_its_time_which_is_past() -> None:
 
 def test_push_tokens_go_with_the_channel_push() -> None:
     columns: Columns = {"email": [ANN], "push_token": ["t-1"], "platform": ["ios"], "vendor": ["apns"]}
-    for name, word in ((CONSENT, "SUBSCRIBED"), ("bulk_unsubscribe_profiles", "UNSUBSCRIBED")):
-        (body,) = bodies(name, Example(columns, {"channels": "push"}))
+    for name, word, more in ((CONSENT, "SUBSCRIBED", {}), ("bulk_unsubscribe_profiles", "UNSUBSCRIBED", EVERYWHERE)):
+        (body,) = bodies(name, Example(columns, {"channels": "push", **more}))
         assert _consents(body)[0]["push"] == {
             "marketing": {"consent": word},
             "tokens": [{"token": "t-1", "platform": "ios", "vendor": "apns"}],
@@ -287,7 +288,6 @@ def test_a_dataframe_that_does_not_fit_is_told_why(
         ("bulk_update_catalog_variants", {"id": ["v"], "inventory_policy": [3]}, {}, "bad_value"),
         ("create_event", {"email": [ANN], "time": ["1989-12-31T00:00:00Z"]}, {"metric": "M"}, "bad_time"),
         ("create_event", {"email": [ANN], "currency": ["usd"]}, {"metric": "M"}, "bad_value"),
-        ("request_profile_deletion", {"email": [ANN], "id": ["01"]}, {"confirm_deletion": "1"}, "bad_record"),
         (
             "create_back_in_stock_subscription",
             {"email": [ANN], "channels": [["FAX"]]},

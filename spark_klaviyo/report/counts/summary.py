@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
-from spark_klaviyo.core.codes import Outcome
+from spark_klaviyo.core.codes import Outcome, RejectCode
 from spark_klaviyo.core.models import Receipt, RejectedRow
 
 Name = TypeVar("Name", str, int)  # a reason, a state, a warning; an HTTP status
@@ -221,6 +221,11 @@ class Summary(Counters):
     stopped: tuple[str, str] | None = None
     started: float = 0.0
     ended: float = 0.0
+
+    @property
+    def faults(self) -> int:
+        """The rejected rows that count for `on_reject` and `max_rejects`; who has opted out is no fault of the data."""
+        return self.rejected - self.reasons.get(RejectCode.OPTED_OUT, 0)
 
     @property
     def seconds(self) -> float:

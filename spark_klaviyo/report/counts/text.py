@@ -141,7 +141,7 @@ def _rows_to_send_again(summary: Summary, has_all_rejects: bool) -> Iterator[str
     if summary.stopped and summary.unsent:
         rows = counted(summary.unsent, "row")
         yield f"Write again once the cause is fixed: {rows} were not sent. With `state_path` only those are."
-    if summary.rejected > sum(summary.reasons.get(code, 0) for code in NO_FAULT):
+    if summary.faults > sum(summary.reasons.get(code, 0) for code in NO_FAULT):
         where = "`report.rejects`" if has_all_rejects else "`report.rejects` (all of them with `rejects_path`)"
         yield f'See the rejected rows in {where}, correct `record` and write them with `record_column="record"`.'
     if summary.reasons.get(RejectCode.UNAVAILABLE):

@@ -63,6 +63,8 @@ def _subscribe(
         keep_token(call, profile, token)
     if held is not None:
         held.add(profile["id"], call.now)
+        if "marketing" in row["attributes"]["subscriptions"].get("email", {}):
+            consent.lift_from_list(profile, held.id)
 
 
 def _bad_dates(call: Call, rows: list[JsonObject], *, historical: bool) -> Iterator[Problem]:

@@ -82,7 +82,6 @@ def set_consent(
     if (name, purpose) == ("email", "marketing"):
         if consent == "SUBSCRIBED":
             lift(profile, LIFTED_BY_SUBSCRIBING)
-            record["list_suppressions"] = []
         else:
             suppress(profile, "UNSUBSCRIBE", now)
     elif (flag := next((key for key in record if key.startswith("can_receive")), None)) is not None:
@@ -102,6 +101,12 @@ def lift(profile: JsonObject, reasons: tuple[str, ...]) -> None:
     record = email_marketing(profile)
     record["suppression"] = [entry for entry in record["suppression"] if entry["reason"] not in reasons]
     record["can_receive_email_marketing"] = not record["suppression"]
+
+
+def lift_from_list(profile: JsonObject, list_id: str) -> None:
+    """Take the suppressions of one list away; unsettled: what subscribing does to those of other lists."""
+    record = email_marketing(profile)
+    record["list_suppressions"] = [one for one in record["list_suppressions"] if one["list_id"] != list_id]
 
 
 def is_suppressed(profile: JsonObject, reason: str = "USER_SUPPRESSED") -> bool:

@@ -1,0 +1,90 @@
+"""Columns of a subscribing write that say who consents and who has left, and the identifiers that channels need.
+
+Exports of shops and of other senders hold such columns (`accepts_marketing`, `Unsubscribed`, `has_opted_out_of_email`).
+They are no field of the request; a row in which one says the opposite is rejected, whatever `other_columns` says. Names
+alone are known here, not values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from spark_klaviyo.plan.mapping import DROPPED, ColumnMap
+from spark_klaviyo.plan.model import SAYS, RequestParam
+from spark_klaviyo.plan.settings import MANY_VALUED
+from spark_klaviyo.plan.shape import Leaf, LeafForm
+from spark_klaviyo.plan.types import Field
+from spark_klaviyo.templates.model import Template
+
+# Names are compared without case and without anything but letters and digits.
+_LEFT = re.compile(
+    r"unsub|optout|optedout|donot(contact|e?mail|call|text|sms)|^(is)?dnc$|suppress(ed|ion)|spamcomplaint|blacklist|blocklist"
+    r"|consent(was)?(withdrawn|revoked)|(withdrawn|revoked)at$"
+)
+_CONSENTS = re.compile(
+    r"accepts?(e?mail|sms)?(marketing|newsletter|e?mail|sms)|(marketing|e?mail|sms|newsletter|gdpr)consent(ed|given)?$"
+    r"|^(has)?consent(ed|s)?$|opt(ed)?in$|(^|is|e?mail|sms|newsletter)subscribe(d)?$|allows?(marketing|e?mail|sms)"
+    r"|consentstate$|subscriptionstatus$|subscriptionstate$"
+)
+_OF_NO_MATTER = re.compile(r"(url|link|token|reason|campaign(id|title)?|source|level|ip)$")
+_TEXT_MESSAGES, _EMAIL = re.compile("sms|text|phone|call"), re.compile("mail|newsletter")
+
+
+@dataclass(frozen=True)
+class ConsentColumn:
+    """A column about consent. `means_left`: a value says that the person has left; else "no" says it.
+
+    `medium`: what it is about, `email` or `sms`; empty: every channel.
+    """
+
+    name: str
+    means_left: bool
+    medium: str = ""
+
+
+def consent_column(name: str) -> ConsentColumn | None:
+    """What a column of this name says of consent; None where it says nothing."""
+    word = re.sub("[^a-z0-9]", "", name.casefold())
+    left = _LEFT.search(word) is not None
+    if _OF_NO_MATTER.search(word) or not (left or _CONSENTS.search(word)):
+        return None
+    medium = "email" if _EMAIL.search(word) else "sms" if _TEXT_MESSAGES.search(word) else ""
+    return ConsentColumn(name, left, medium)
+
+
+def consent_params(
+    template: Template, columns: Sequence[Field], used: Iterable[str]
+) -> tuple[list[RequestParam], list[str]]:
+    """The columns about consent as parameters of rows, where people are subscribed; and complaints about them.
+
+    `used`: columns that options name for something else.
+    """
+    if template.consent is None or template.consent.withdraws:
+        return [], []
+    taken = set(used) | {name for known in template.fields for name in (known.name, *known.other_names)}
+    params, complaints = list[RequestParam](), list[str]()
+    for column in columns:
+        if column.name in taken or consent_column(column.name) is None:
+            continue
+        if column.type.name in MANY_VALUED:
+            complaints.append(
+                f"column {column.name!r} says who consents, and a {column.type.name} cannot be read row by row; keep "
+                "the rows of people who consent, then leave it out"
+            )
+        params.append(RequestParam(SAYS + column.name, Leaf((column.name,), column.type, LeafForm.TEXT)))
+    return params, complaints
+
+
+def drop_unneeded_identifiers(template: Template, settings: Mapping[str, str], found: ColumnMap) -> None:
+    """Take columns of identifiers that no chosen channel needs out of the record: no phone goes along with an email."""
+    if template.consent is None:
+        return
+    words = settings.get("channels", "").split(",")
+    needed = {channel.identifier for channel in template.consent.channels if channel.name in words} - {""}
+    for known in template.fields:
+        is_unneeded = needed and known.name in ("email", "phone_number") and known.name not in needed
+        if is_unneeded and known.name in found.leaves:
+            del found.leaves[known.name], found.nodes[known.json_path]
+            found.mapped = [(column, DROPPED if field == known.name else field) for column, field in found.mapped]

@@ -1,0 +1,219 @@
+"""What Klaviyo holds of people's consent: read for the identifiers of some rows, and judged for each channel.
+
+spec: `subscriptions` of a profile, an additional field of `/api/profiles` (scope profiles:read). Subscribing lifts
+UNSUBSCRIBE, SPAM_COMPLAINT and USER_SUPPRESSED (spec: bulk_subscribe_profiles), so these count as opting out; bounces
+and invalid addresses do not.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from enum import Enum
+
+from spark_klaviyo.core.exact_json import Json, get
+from spark_klaviyo.deliver.delivery import SendContext
+from spark_klaviyo.deliver.reads import NoDocument, Reader, ReadTarget, attributes_of
+from spark_klaviyo.deliver.sender import JOIN_SECONDS, DaemonPool
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.task.profiles import MOST_PAGES, PROFILES, asking_for, in_parts, wanted_form
+from spark_klaviyo.templates.model import Channel
+
+OPT_OUTS = ("UNSUBSCRIBE", "SPAM_COMPLAINT", "USER_SUPPRESSED")
+KINDS = ("id", "email", "phone_number")  # in the order in which a row means somebody
+SHOWN = ("email", "phone_number", "subscriptions")
+CONSENT = (("additional-fields[profile]", "subscriptions"),)
+NOT_SHOWN = "Klaviyo's reply shows no subscriptions of the profile"
+LATEST = datetime.max.replace(tzinfo=timezone.utc)  # of an opt-out without a time
+
+
+class Standing(Enum):
+    """Where somebody stands with a channel."""
+
+    OPTED_OUT = "opted out"
+    SUBSCRIBED = "subscribed"
+    OPEN = "neither"
+
+
+def judge_consent(
+    subscriptions: Json, channel: Channel, list_id: str = "", consented_at: datetime | None = None
+) -> Standing:
+    """What the `subscriptions` of a profile say of a channel, and of a list's emails.
+
+    With `consented_at` only an opt-out that is not older counts. All channels of email are closed by what stops its
+    marketing.
+    """
+    medium, use = channel.json_path[-2:]
+    consent = _object(subscriptions, "mobile_push" if medium == "push" else medium, use)
+    opted_out = list(_unsubscribed(consent))
+    if medium == "email":
+        opted_out += _opted_out_of_email(_object(subscriptions, "email", "marketing"), list_id)
+    if any(consented_at is None or time >= consented_at for time in opted_out):
+        return Standing.OPTED_OUT
+    return Standing.SUBSCRIBED if consent.get("consent") == "SUBSCRIBED" and not opted_out else Standing.OPEN
+
+
+def _unsubscribed(consent: Mapping[str, Json]) -> Iterator[datetime]:
+    """When somebody unsubscribed, if so; the newest time that may say it."""
+    if consent.get("consent") == "UNSUBSCRIBED":
+        times = (time_of(consent.get(name)) for name in ("consent_timestamp", "last_updated"))
+        yield max(filter(None, times), default=LATEST)
+
+
+def _opted_out_of_email(marketing: Mapping[str, Json], list_id: str) -> Iterator[datetime]:
+    """When somebody opted out of email, of all or of this list's."""
+    yield from _unsubscribed(marketing)
+    everywhere, of_lists = marketing.get("suppression"), marketing.get("list_suppressions")
+    for one in everywhere if isinstance(everywhere, list) else []:
+        if get(one, ("reason",)) in OPT_OUTS:
+            yield time_of(get(one, ("timestamp",))) or LATEST
+    for one in of_lists if isinstance(of_lists, list) else []:
+        if list_id and get(one, ("list_id",)) == list_id and get(one, ("reason",)) in OPT_OUTS:
+            yield time_of(get(one, ("timestamp",))) or LATEST
+
+
+def _object(value: Json, *path: str) -> Mapping[str, Json]:
+    found = get(value, path)
+    return found if isinstance(found, dict) else {}
+
+
+def time_of(text: object) -> datetime | None:
+    """A time in RFC 3339; None for anything else."""
+    try:
+        time = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return time if time is None or time.tzinfo is not None else time.replace(tzinfo=timezone.utc)
+
+
+# --- reading --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, repr=False)
+class Person:
+    """A profile as it was read."""
+
+    profile_id: str
+    email: str
+    phone_number: str
+    subscriptions: Json
+
+
+@dataclass(repr=False)
+class Consents:
+    """The profiles that some rows name, by kind and form of identifier; `unread` could not be read, and `why`."""
+
+    channels: Sequence[Channel]
+    paths: Mapping[str, tuple[str, ...]]
+    people: dict[tuple[str, str], list[Person]] = field(default_factory=dict)
+    unread: set[tuple[str, str]] = field(default_factory=set)
+    why: str = ""
+
+    def add(self, kind: str, forms: Iterable[str], page: list[tuple[str, Person]] | NoDocument) -> None:
+        """Add the profiles that were read for these forms of a kind of identifier, or why there are none."""
+        if isinstance(page, NoDocument):
+            self.unread |= {(kind, form) for form in forms}
+            self.why = page.detail
+            return
+        for form, person in page:
+            self.people.setdefault((kind, form), []).append(person)
+            if not isinstance(person.subscriptions, dict):  # what is not shown is not taken for no opting out
+                self.unread.add((kind, form))
+                self.why = NOT_SHOWN
+
+    def identifiers(self, record: Json) -> dict[str, tuple[str, str]]:
+        """The identifiers of a record, by kind."""
+        return identifiers_of(record, self.paths)
+
+    def is_unread(self, record: Json) -> bool:
+        """Whether the profile of some identifier of the record could not be read."""
+        return any(name in self.unread for name in self.identifiers(record).values())
+
+    def meant(self, record: Json) -> list[Person]:
+        """The profiles of the first identifier of the record that somebody is known by."""
+        found = (self.people.get(name, []) for name in self.identifiers(record).values())
+        return next(filter(None, found), [])
+
+    def found(self, record: Json) -> dict[Channel, list[Person]]:
+        """For each channel of the record the profiles that its identifier finds, and those that the row means."""
+        names, meant = self.identifiers(record), self.meant(record)
+        given = [channel for channel in self.channels if get(record, channel.json_path) is not None]
+        return {one: [*self.people.get(names.get(one.identifier, ("", "")), []), *meant] for one in given}
+
+    def standings(self, record: Json, list_id: str) -> dict[Channel, Standing]:
+        """Where the people of a record stand with each of its channels.
+
+        Opted out where any of them is, subscribed where all are. The record's own `consented_at` is the time that an
+        opt-out is compared with.
+        """
+        standings = {}
+        for channel, people in self.found(record).items():
+            consented_at = time_of(get(record, (*channel.json_path, "consented_at")))
+            judged = {judge_consent(person.subscriptions, channel, list_id, consented_at) for person in people}
+            same = next(iter(judged)) if len(judged) == 1 else Standing.OPEN
+            standings[channel] = Standing.OPTED_OUT if Standing.OPTED_OUT in judged else same
+        return standings
+
+
+def identifiers_of(record: Json, paths: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, str]]:
+    """The identifiers of a record as they are compared: by kind, each with its kind."""
+    values = ((kind, get(record, path)) for kind, path in paths.items())
+    forms = ((kind, wanted_form(kind, value)) for kind, value in values if isinstance(value, str))
+    return {kind: (kind, form) for kind, form in forms if form}
+
+
+class ConsentReader:
+    """Reads the profiles of rows, several reads at once."""
+
+    def __init__(self, plan: WritePlan, context: SendContext) -> None:
+        self._reader, self._most = Reader(plan.policy, context), max(plan.workers, 1)
+        self._channels = plan.template.consent.channels if plan.template.consent is not None else ()
+        places = {known.name: known.json_path for known in plan.template.fields}
+        self._paths = {kind: places[kind] for kind in KINDS if kind in places}
+
+    def read(self, records: Iterable[Json]) -> Consents | NoDocument:
+        """The profiles that these records name; why not, where no profile could be read."""
+        consents = Consents(self._channels, self._paths)
+        names = [name for record in records for name in consents.identifiers(record).values()]
+        parts = deque(
+            (kind, part)
+            for kind in self._paths
+            for part in in_parts(kind, (form for named, form in names if named == kind))
+        )
+        pool: DaemonPool[tuple[str, list[str]], _Answer] = DaemonPool(self._read_part, self._most)
+        failed: NoDocument | None = None
+        try:
+            while parts or pool.busy:
+                while parts and pool.busy < self._most:
+                    pool.submit(parts.popleft())
+                answer = pool.next_result()
+                if answer is None:
+                    continue
+                consents.add(*answer)
+                if isinstance(answer[2], NoDocument) and answer[2].code.affects_every_request:
+                    failed, parts = answer[2], deque()
+        finally:
+            pool.shutdown(JOIN_SECONDS)
+        return failed or consents
+
+    def _read_part(self, work: tuple[str, list[str]], emit: Callable[[_Answer], None]) -> None:
+        kind, part = work
+        target: ReadTarget = asking_for(PROFILES, kind, part, *SHOWN, more=CONSENT)
+        for page in self._reader.pages(target, MOST_PAGES):
+            emit((kind, part, page if isinstance(page, NoDocument) else list(_people(kind, page.resources))))
+
+
+_Answer = tuple[str, list[str], "list[tuple[str, Person]] | NoDocument"]
+
+
+def _people(kind: str, resources: Iterable[Mapping[str, object]]) -> Iterator[tuple[str, Person]]:
+    """Each profile with the form of the identifier that it was asked for by."""
+    for resource in resources:
+        held = attributes_of(resource)
+        email, phone = (str(held.get(name) or "") for name in SHOWN[:2])
+        subscriptions: Json = held.get("subscriptions")  # type: ignore[assignment]
+        person = Person(str(resource.get("id") or ""), email, phone, subscriptions)
+        form = wanted_form(kind, person.profile_id if kind == "id" else str(held.get(kind) or ""))
+        yield form, person

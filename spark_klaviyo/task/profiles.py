@@ -1,0 +1,108 @@
+"""Reads profiles by the identifiers of a batch's rows, and gives rows other texts by what was found.
+
+spec: the filters `any(email,[...])`, `any(phone_number,[...])`, `any(external_id,[...])` and `any(id,[...])` of
+`/api/profiles`, the first two also of `/api/lists/{id}/profiles`; page size 100. How many values one `any()` takes is
+not published: 100 is safe for the length of the URL.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import chain
+
+import numpy as np
+import pyarrow as pa
+
+from spark_klaviyo.core import exact_json
+from spark_klaviyo.core.codes import RejectCode
+from spark_klaviyo.core.exact_json import Json, Path, get
+from spark_klaviyo.core.identifiers import normalise_identifier
+from spark_klaviyo.core.models import Batch, EncodedRows, Rejection, Span
+from spark_klaviyo.deliver.reads import NoDocument, Query, Reader, ReadTarget, attributes_of
+from spark_klaviyo.templates.limits import L
+
+MOST_VALUES = 100
+MOST_PAGES = 50  # of one look-up: far more than profiles that share 100 identifiers
+PROFILES = ReadTarget.of("/api/profiles", L)
+
+# --- reads ----------------------------------------------------------------------------------------
+
+
+def wanted_form(identifier: str, value: str) -> str:
+    """An identifier as it is asked for and compared.
+
+    External ids stay as they are: another spelling may be another profile.
+    """
+    return value if identifier == "external_id" else normalise_identifier(identifier, value)
+
+
+def in_parts(identifier: str, values: Iterable[str]) -> Iterator[list[str]]:
+    """The distinct values of an identifier as they are asked for, as many at once as one read takes."""
+    wanted = list(filter(None, dict.fromkeys(wanted_form(identifier, value) for value in values)))
+    return (wanted[start : start + MOST_VALUES] for start in range(0, len(wanted), MOST_VALUES))
+
+
+def asking_for(target: ReadTarget, identifier: str, values: list[str], *shown: str, more: Query = ()) -> ReadTarget:
+    """The read of the profiles with these values of an identifier, and of their attributes in `shown`."""
+    condition = f"any({identifier},{json.dumps(values, ensure_ascii=False, separators=(',', ':'))})"
+    attributes = ",".join(name for name in dict.fromkeys((identifier, *shown)) if name != "id")
+    return target.with_query((("fields[profile]", attributes), ("filter", condition), ("page[size]", "100"), *more))
+
+
+def find_profiles(
+    reader: Reader, target: ReadTarget, identifier: str, values: Iterable[str], wanted: str = "id"
+) -> dict[str, str] | NoDocument:
+    """The ids of the profiles that have these values of an identifier, by `wanted_form`.
+
+    `wanted`: another identifier in place of the id; empty for a profile that lacks it.
+    """
+    found: dict[str, str] = {}
+    targets = (asking_for(target, identifier, part, wanted) for part in in_parts(identifier, values))
+    for page in chain.from_iterable(reader.pages(one, MOST_PAGES) for one in targets):
+        if isinstance(page, NoDocument):
+            return page
+        for profile in page.resources:
+            value, profile_id = attributes_of(profile).get(identifier), profile.get("id")
+            name = profile_id if wanted == "id" else attributes_of(profile).get(wanted) or ""
+            if isinstance(value, str) and isinstance(name, str):
+                found.setdefault(wanted_form(identifier, value), name)
+    return found
+
+
+# --- rows of a batch ------------------------------------------------------------------------------
+
+
+def parsed(batch: Batch) -> list[Json]:
+    """The records of a batch."""
+    return [exact_json.loads(record) for record in batch.records()]
+
+
+def values_at(records: list[Json], path: Path) -> dict[int, str]:
+    """The texts at a path of the records, by the row's position."""
+    found = ((row, get(record, path)) for row, record in enumerate(records))
+    return {row: value for row, value in found if isinstance(value, str) and value}
+
+
+def rejections_of(batch: Batch) -> Iterator[Rejection]:
+    """Each row as rejected because Klaviyo knows nobody by it."""
+    code = RejectCode.NOT_FOUND
+    for row, record in zip(batch.numbers(), batch.records(), strict=True):
+        yield Rejection(int(row), record.decode("utf-8", "replace"), code, code.text)
+
+
+def with_texts(batch: Batch, texts: Mapping[int, bytes]) -> Batch:
+    """The rows at these positions with other texts; rejections keep the records that were given."""
+    separator, chosen = batch.envelope.separator, np.array(list(texts), dtype=np.int64)
+    pieces = [text + separator for text in texts.values()]
+    fingerprints = batch.fingerprints()
+    encoded_rows = EncodedRows(
+        memoryview(b"".join(pieces)),
+        np.cumsum([0, *map(len, pieces)], dtype=np.int64),
+        batch.numbers()[chosen],
+        pa.nulls(len(chosen), pa.string()),
+        fingerprints[chosen] if fingerprints is not None else None,
+        np.array(list(batch.records()), dtype=np.object_)[chosen],
+    )
+    return replace(batch, spans=(Span(encoded_rows, 0, len(encoded_rows)),))
