@@ -50,9 +50,9 @@ class ProgressBar:
             miniters=1,
         )
 
-    def update(self, counters: Counters, quota_used: float | None) -> None:
+    def update(self, counters: Counters, quota_used: float | None, open_jobs: int = 0) -> None:
         """Draw the bar again; `quota_used` is the share of the account's quota in use, None where there is none."""
-        self._bar.set_postfix_str(", ".join(_details(counters, quota_used)), refresh=False)
+        self._bar.set_postfix_str(", ".join(_details(counters, quota_used, open_jobs)), refresh=False)
         more_rows = counters.rows - self._bar.n
         if more_rows > 0:
             self._bar.update(more_rows)
@@ -72,12 +72,12 @@ class ProgressLog:
         self._started = self._written = clock()
         self._line = ""
 
-    def update(self, counters: Counters, quota_used: float | None) -> None:
+    def update(self, counters: Counters, quota_used: float | None, open_jobs: int = 0) -> None:
         """Write a line if the last one is old enough."""
         now = self._clock()
         seconds = now - self._started
         rate = f"{counters.rows / seconds if seconds else 0:,.0f} rows/s"
-        details = ", ".join([duration(seconds), rate, *_details(counters, quota_used)])
+        details = ", ".join([duration(seconds), rate, *_details(counters, quota_used, open_jobs)])
         self._line = f"{self._label}: {counted(counters.rows, 'row')}, {details}\n"
         if now - self._written >= LOG_SECONDS:
             self._written = now
@@ -131,8 +131,9 @@ def in_notebook() -> bool:
     return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
 
-def _details(counters: Counters, quota_used: float | None) -> list[str]:
+def _details(counters: Counters, quota_used: float | None, open_jobs: int) -> list[str]:
     """The most wanted first, as a narrow terminal cuts the rest off."""
-    details = [f"quota {quota_used:.0%}"] if quota_used is not None else []
+    details = [f"waiting for {counted(open_jobs, 'job')}"] if open_jobs else []
+    details += [f"quota {quota_used:.0%}"] if quota_used is not None else []
     details += [f"{counters.throttled:,} throttled"] if counters.throttled else []
     return [*details, counted(counters.requests, "request")]

@@ -23,7 +23,7 @@ from spark_klaviyo.plan.types import columns_of
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.results import Results, judge_run, return_or_raise
-from spark_klaviyo.runs.run import INTERRUPTED, Run, open_run
+from spark_klaviyo.runs.run import INTERRUPTED, OPEN_JOBS, Run, open_run
 from spark_klaviyo.runs.send_from_driver import Task
 from spark_klaviyo.runs.tasks import SendTask, encoded_in_tasks, sent_columns
 from spark_klaviyo.screen.merges import faulty_merges
@@ -132,7 +132,10 @@ def _follow(run: Run, plan: WritePlan, jobs: Sequence[OpenJob], total: TaskRepor
     ends: list[JobEnded] = []
     if jobs and plan.wait_for_jobs and jobs_can_be_followed(total.stopped and total.stopped[0]):
         with run.contexts.open(plan, DRIVER, 0) as context:
-            ends = list(_poll(run, plan, jobs, total, context))
+            context.counts[OPEN_JOBS] = len({job.job_id for job in jobs})
+            for end in _poll(run, plan, jobs, total, context):
+                ends.append(end)
+                context.counts[OPEN_JOBS] -= 1
             total.ended = context.clock.wall().timestamp()
     ended = {end.job.job_id for end in ends}
     for job in jobs:

@@ -50,6 +50,7 @@ SHARING_TASKS, SMALL_QUOTA = 2, 10  # tasks without a rate-limit server; request
 INTERRUPTED = (StopCode.INTERRUPTED, StopCode.INTERRUPTED.text)
 SENT_FROM_DRIVER = "Spark's tasks cannot reach the endpoint, so the calling process sent the rows (send_from=auto)"
 UPDATE_SECONDS = 1.0
+OPEN_JOBS = "open_jobs"  # among the counts that are shown: jobs that are followed
 HEARTBEAT_GRACE_SECONDS = 1.5
 MINUTE = 60.0
 PORT = "spark.klaviyo.rateLimitServer.port"  # a fixed port, for firewalls that pass declared ports only
@@ -273,10 +274,13 @@ class _ProgressThread(threading.Thread):
         self._display.close()
 
     def _update(self) -> None:
-        counters = Counters(**self._server.counts())
+        counts = self._server.counts()
+        open_jobs = counts.pop(OPEN_JOBS, 0)
+        counters = Counters(**counts)
         now = time.monotonic()
         self._sent.append((now, counters.requests))
         while len(self._sent) > 1 and self._sent[0][0] < now - MINUTE:
             self._sent.popleft()
         sent_in_minute = counters.requests - self._sent[0][1]
-        self._display.update(counters, sent_in_minute / self._minute_limit if self._minute_limit else None)
+        quota_used = sent_in_minute / self._minute_limit if self._minute_limit else None
+        self._display.update(counters, quota_used, open_jobs)

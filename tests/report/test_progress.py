@@ -175,3 +175,12 @@ def test_a_notebook_without_widgets_gets_text_and_no_warning() -> None:
     assert done.returncode == 0, done.stderr
     assert "klaviyo: 700 rows [" in done.stderr
     assert "Warning" not in done.stderr
+
+
+def test_the_jobs_that_a_write_waits_for_are_shown() -> None:
+    terminal, log = Stream(terminal=True), Stream(terminal=False)
+    for display in (ProgressBar(terminal), ProgressLog(log)):
+        display.update(HALF, 0.1, open_jobs=3)
+        display.close()
+    assert "waiting for 3 jobs" in terminal.getvalue()
+    assert "waiting for 3 jobs" in log.getvalue()
