@@ -131,6 +131,8 @@ def removals_of(plan: WritePlan, batch: Batch) -> Iterator[tuple[bytes, bytes]]:
     state, template = plan.state, plan.template
     if state is None or not template.takes_away or not (template.deletes or batch.envelope.list_id):
         return
+    if not template.identifiers:  # manual mode: nothing says where rows name people
+        return
     of_list = digest("" if template.deletes else batch.envelope.list_id)
     paths = [known.json_path for name in template.identifiers for known in template.fields if known.name == name]
     for record in map(exact_json.loads, batch.records()):

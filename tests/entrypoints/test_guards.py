@@ -221,3 +221,13 @@ def test_a_url_that_erases_people_asks_for_their_number(
     if body:
         DRIVEN[entry_point](two, {**options, "confirm_deletion": "2"}, tmp_path)
         assert [profile["email"] for profile in klaviyo.profiles] == ["stays@b.co"]
+
+
+def test_an_erasure_by_url_is_never_skipped_because_it_was_done_before(
+    two: DataFrame, klaviyo: KlaviyoSimulator, tmp_path: Path
+) -> None:
+    given: dict[str, Any] = {"url": klaviyo.url + ERASURES[0][0], "body": DELETION, "api_key": KEY}
+    for _ in range(2):
+        klaviyo.add_profiles([{"email": "a@b.co"}, {"email": "c@d.ef"}])
+        report = write_klaviyo(two, confirm_deletion=2, state_path=str(tmp_path / "state"), **given)
+        assert (report.skipped, klaviyo.profiles) == (0, [])

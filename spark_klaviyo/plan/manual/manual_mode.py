@@ -144,6 +144,7 @@ class ManualCall:
             confirmed_by_reply=known.confirmed_by_reply if known else not self.takes_token,
             job=known.job if known else None,
             deletes=self.erases,
+            takes_away=self.erases,
             changes_reach=known.needs_care if known else _REACH.search(self.url.path) is not None,
             already_satisfied=known.already_satisfied if known else (),
             settings=tuple(Setting(name, "column of the url", required=True) for name in self.columns_of_url),
