@@ -238,6 +238,7 @@ def test_no_sample_of_such_a_template_is_ever_sent(template: str, api: str) -> N
         klaviyo.add_profiles([{"email": "ann@example.com"}], list_id="Y6nRLr")
         settings = {one.name: "x" for one in find_template(template, Api(api)).settings if one.required}
         settings |= {"confirm_unsuppress": "true"} if "unsuppress" in template else {}
+        settings |= {"list_id": "Y6nRLr"} if "unsubscribe" in template else {}
         given = {"template": template, "api": api, **settings}
         sample = {"email": "ann@example.com", "channels": "email", "id": klaviyo.profiles[0]["id"]}
         with pytest.raises(OptionError, match="no sample of it is ever sent"):

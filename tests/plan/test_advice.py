@@ -29,7 +29,7 @@ def test_columns_without_a_place_are_not_advised_away(template: str, api: str, o
     }
     given = {"template": template, "api": api, "api_key": "pk_test_key", "channels": None, **settings}
     if found.consent:
-        given["channels"] = "email"
+        given |= {"channels": "email", "list_id": "Y6nRLr"}
     options = options_at(
         EntryPoint.FUNCTION, {**given, "confirm_deletion": 1 if found.deletes else None, "other_columns": other_columns}
     )
