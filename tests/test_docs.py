@@ -97,6 +97,14 @@ def test_folders_that_the_page_names_exist() -> None:
     assert (PACKAGE / "http" / "judge.py").is_file()
 
 
+def test_the_tests_of_the_nine_rules_exist() -> None:
+    rules = TEXT[TEXT.index("## Nine rules") : TEXT.index("## Test your own code")]
+    rows = re.findall(r"^\| [A-Z][^|]+ \| ([^|]+) \|$", rules, re.MULTILINE)
+    assert len(rows) == 9
+    for name in re.findall(r"`([\w/]+\.py)`", " ".join(rows)):
+        assert (docs.README.parent / "tests" / name).is_file(), name
+
+
 # --- examples -------------------------------------------------------------------------------------
 
 
