@@ -1,15 +1,19 @@
-"""Who is on a list: its pages read side by side, in slices of the time of joining, within the account's quota."""
+"""Who is on a list: its pages read side by side, in slices of the time of joining, within the account's quota.
+
+Who joined after a moment is told by Klaviyo's own times alone: this machine's clock may be wrong.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timezone
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
 from itertools import pairwise
 from typing import TypeAlias
 
 from spark_klaviyo.account.reads import READERS, AccountReader
-from spark_klaviyo.deliver.reads import ReadTarget, attributes_of
+from spark_klaviyo.deliver.reads import Document, ReadTarget, attributes_of
 from spark_klaviyo.deliver.sender import DaemonPool
 from spark_klaviyo.templates.limits import XS, L
 
@@ -17,18 +21,35 @@ PAGE_SIZE = 100  # spec: get_profiles_for_list, largest page
 PAGES_PER_SLICE = 5  # a list is cut into slices of about so many pages ...
 MOST_SLICES = 64  # ... and no more than this
 JOIN_SECONDS = 5.0
-IDENTIFIERS = ("fields[profile]", "email,phone_number,external_id")
-Member: TypeAlias = Mapping[str, object]  # a profile's id, email, phone_number and external_id, where it has them
+TIME_FORM = "%Y-%m-%dT%H:%M:%SZ"
+IDENTIFIERS = ("email", "phone_number", "external_id")
+NEVER = datetime.max.replace(tzinfo=timezone.utc)
+FIELDS = ("fields[profile]", ",".join((*IDENTIFIERS, "joined_group_at")))  # spec: get_profiles_for_list
+CLOCKS_DIFFER = timedelta(seconds=10)  # at most, among Klaviyo's own machines
+UNKNOWN_TIME = timedelta(days=1)  # by which this machine's clock may be wrong where a reply has no header Date
+Member: TypeAlias = Mapping[str, object]  # a profile's id, its identifiers where it has them, when it joined the list
 Page: TypeAlias = list[Member]
 
 
 @dataclass(frozen=True)
 class ListFacts:
-    """A list before anything is changed: the number of its members, and when it was created."""
+    """A list as a run begins: the number of its members, and when it was created.
+
+    `recent` are the members who had joined since `since`, a little before that moment, by id with the time as Klaviyo
+    writes it.
+    """
 
     list_id: str
     members: int
     created: str = ""
+    since: datetime = NEVER
+    recent: Mapping[str, object] = field(default_factory=dict)
+
+    def has_joined_since(self, member: Member) -> bool:
+        """Whether a member joined, or came back, after the run began."""
+        joined = member.get("joined_group_at")
+        time = _time(str(joined))
+        return time is not None and time >= self.since and self.recent.get(str(member["id"])) != joined
 
 
 def list_facts(reader: AccountReader, list_id: str) -> ListFacts:
@@ -38,10 +59,27 @@ def list_facts(reader: AccountReader, list_id: str) -> ListFacts:
     """
     query = [("additional-fields[list]", "profile_count")]
     document = reader.read(ReadTarget.of("/api/lists/{id}", XS, query, id=list_id))
-    reader.read(_members(list_id, 1))
     attributes = next((attributes_of(resource) for resource in document.resources), {})
     count = attributes.get("profile_count")
-    return ListFacts(list_id, count if isinstance(count, int) else 0, str(attributes.get("created") or ""))
+    facts = ListFacts(
+        list_id, count if isinstance(count, int) else 0, str(attributes.get("created") or ""), _now(document)
+    )
+    return replace(facts, recent={str(one["id"]): one.get("joined_group_at") for one in recent_members(reader, facts)})
+
+
+def recent_members(reader: AccountReader, facts: ListFacts) -> Iterator[Member]:
+    """The members who have joined since a little before the run began, and are on the list now. Raises `ReadFailed`."""
+    since = facts.since.astimezone(timezone.utc).strftime(TIME_FORM)
+    for document in reader.pages(_members(facts.list_id, PAGE_SIZE, _joined(since, ""))):
+        yield from _page(document)
+
+
+def _now(document: Document) -> datetime:
+    """A moment shortly before a reply was sent, by the server's clock."""
+    try:
+        return parsedate_to_datetime(document.headers.get("date", "")).astimezone(timezone.utc) - CLOCKS_DIFFER
+    except ValueError:
+        return datetime.now(timezone.utc) - UNKNOWN_TIME
 
 
 def members(reader: AccountReader, facts: ListFacts, now: datetime | None = None) -> Iterator[Page]:
@@ -68,7 +106,7 @@ def slice_list(facts: ListFacts, now: datetime) -> list[ReadTarget]:
     if wanted < 2 or created is None or created >= now:
         return [_members(facts.list_id, PAGE_SIZE)]
     step = (now - created) / wanted
-    edges = [(created + step * number).strftime("%Y-%m-%dT%H:%M:%SZ") for number in range(1, wanted)]
+    edges = [(created + step * number).strftime(TIME_FORM) for number in range(1, wanted)]
     return [_members(facts.list_id, PAGE_SIZE, _joined(*pair)) for pair in pairwise(["", *edges, ""])]
 
 
@@ -79,7 +117,7 @@ def _joined(since: str, before: str) -> str:
 
 
 def _members(list_id: str, size: int, condition: str = "") -> ReadTarget:
-    query = [IDENTIFIERS, ("page[size]", str(size))] + ([("filter", condition)] if condition else [])
+    query = [FIELDS, ("page[size]", str(size))] + ([("filter", condition)] if condition else [])
     return ReadTarget.of("/api/lists/{id}/profiles", L, query, id=list_id)
 
 
@@ -94,6 +132,10 @@ def _time(text: str) -> datetime | None:
 def _read_slice(reader: AccountReader) -> Callable[[ReadTarget, Callable[[Page], None]], None]:
     def read(target: ReadTarget, hand_over: Callable[[Page], None]) -> None:
         for document in reader.pages(target):
-            hand_over([{**attributes_of(one), "id": one.get("id")} for one in document.resources])
+            hand_over(_page(document))
 
     return read
+
+
+def _page(document: Document) -> Page:
+    return [{**attributes_of(one), "id": one.get("id")} for one in document.resources]

@@ -130,6 +130,7 @@ class StopCode(Code):
     TOO_MANY_REJECTS = "too_many_rejects", "more rows were rejected than max_rejects allows"
     TOO_MANY_ROWS = "too_many_rows", "more identifiers than a mirror can compare"
     TOO_MANY_REMOVALS = "too_many_removals", "a mirror would remove more members than max_removals allows"
+    UNIDENTIFIED_ROWS = "unidentified_rows", "rows of a mirror may mean any member of the list"
     NOT_WRITTEN = "not_written", "rejected rows or receipts could not be written"
     STATE_IN_USE = "state_in_use", "another run writes with the same state"
     STATE_LOST = "state_lost", "another run has taken the state over"

@@ -288,6 +288,19 @@ class RejectedRow:
         return f"RejectedRow({place}, code={self.code!r}, pointer={self.pointer!r}, status={self.status})"
 
 
+@dataclass(frozen=True, repr=False)
+class RemovedMember:
+    """A member that a mirror took off its list, a row of the dataset of these; identifiers are as Klaviyo had them."""
+
+    run_id: Annotated[str, "string", "names the run", KEY]
+    list_id: Annotated[str, "string", "the list that the member was removed from", KEY]
+    id: Annotated[str, "string", "Klaviyo's id of the profile", KEY]
+    email: Annotated[str | None, "string", "identifier, where the profile has it"]
+    phone_number: Annotated[str | None, "string", "identifier, where the profile has it"]
+    external_id: Annotated[str | None, "string", "identifier, where the profile has it"]
+    removed_at: Annotated[str, "timestamp", "when Klaviyo had confirmed it"]
+
+
 @dataclass(frozen=True)
 class Receipt:
     """What became of one request, a row of the receipts dataset; never a value of a row. Times are UTC, RFC 3339."""

@@ -12,7 +12,7 @@ from typing import get_type_hints
 
 import pyarrow as pa
 
-from spark_klaviyo.core.models import Receipt, RejectedRow
+from spark_klaviyo.core.models import Receipt, RejectedRow, RemovedMember
 from spark_klaviyo.report.counts.summary import COUNTERS
 
 
@@ -47,6 +47,7 @@ def _columns_of(row: type) -> tuple[Column, ...]:
 
 RECEIPTS = _columns_of(Receipt)
 REJECTS = _columns_of(RejectedRow)
+REMOVED = _columns_of(RemovedMember)
 RUNS = (
     Column("run_id", "string", "names the run", key=True),
     Column("template", "string", "the endpoint template, or manual", key=True),

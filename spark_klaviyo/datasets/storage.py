@@ -150,8 +150,11 @@ class Folder:
             self.system.delete_file(f"{self.path}/{name}")
 
     def remove(self) -> None:
-        """Delete the directory and everything in it."""
-        self.system.delete_dir(self.path)
+        """Delete the directory and everything in it, if it is there."""
+        try:
+            self.system.delete_dir(self.path)
+        except FileNotFoundError:
+            return
 
     def _entries(self) -> list[pafs.FileInfo]:
         found: list[pafs.FileInfo] = self.system.get_file_info(pafs.FileSelector(self.path, allow_not_found=True))

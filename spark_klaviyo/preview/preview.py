@@ -19,7 +19,7 @@ from spark_klaviyo.account.target import read_target, resolve
 from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.modes.change_data.change_feed import ChangeKind, tag_changes
-from spark_klaviyo.modes.mirror.identities import comparable
+from spark_klaviyo.modes.mirror.rows import comparable
 from spark_klaviyo.options.choices import ListMode, SendFrom
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options

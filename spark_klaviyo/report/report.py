@@ -47,6 +47,7 @@ class WriteReport(Summary, Page):
     target: Target = field(default_factory=Target, kw_only=True)
     rejects_reader: Reader | None = field(default=None, compare=False, kw_only=True)
     receipts_reader: Reader | None = field(default=None, compare=False, kw_only=True)
+    removed_reader: Reader | None = field(default=None, compare=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if not self.adds_up():
@@ -77,6 +78,13 @@ class WriteReport(Summary, Page):
     def receipts(self) -> object:
         """The DataFrame at `receipts_path`; without that option a bounded tuple of `Receipt`."""
         return self.receipts_reader() if self.receipts_reader else tuple(self.receipts_sample)
+
+    @property
+    def removed_people(self) -> object:
+        """The members that a mirror removed, as a DataFrame; without `receipts_path` a bounded tuple of
+        `RemovedMember`. `removed` counts all of them.
+        """
+        return self.removed_reader() if self.removed_reader else tuple(self.removed_sample)
 
     def to_dict(self) -> dict[str, object]:
         """The report as JSON can hold it, without any row: counts, reasons, statuses, jobs, times (UTC)."""
@@ -115,7 +123,7 @@ class WriteReport(Summary, Page):
 
     def __getstate__(self) -> dict[str, object]:
         # the readers hold a session; the samples travel instead
-        return {**vars(self), "rejects_reader": None, "receipts_reader": None}
+        return {**vars(self), "rejects_reader": None, "receipts_reader": None, "removed_reader": None}
 
 
 # --- errors of a write that ended, which carry its report -------------------------------------------

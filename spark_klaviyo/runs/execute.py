@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,8 +24,7 @@ from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.results import Results, judge_run, return_or_raise
 from spark_klaviyo.runs.run import INTERRUPTED, OPEN_JOBS, Run, open_run
-from spark_klaviyo.runs.send_from_driver import Task
-from spark_klaviyo.runs.tasks import SendTask, encoded_in_tasks, sent_columns
+from spark_klaviyo.runs.tasks import encoded_in_tasks, sent_columns
 from spark_klaviyo.screen.merges import faulty_merges
 from spark_klaviyo.state.compare import compare_with_state
 from spark_klaviyo.state.lock import end_run
@@ -45,8 +44,8 @@ def write_rows(df: DataFrame, options: Options, run_id: str) -> WriteReport:
     return conclude(run, total)
 
 
-def send(run: Run, wrap: Callable[[SendTask], Task] | None = None) -> Results:
-    """Run the sending tasks; evaluates the DataFrame exactly once. `wrap` may put another task around each."""
+def send(run: Run) -> Results:
+    """Run the sending tasks; evaluates the DataFrame exactly once."""
     frame, plan = sent_columns(run.df, run.plan)
     refused = TaskReport()
     if plan.template.deletes:
@@ -54,11 +53,21 @@ def send(run: Run, wrap: Callable[[SendTask], Task] | None = None) -> Results:
         rows = _without_faulty_merges(run, plan, rows, refused) if plan.template.merges else rows
         frame = frame.sparkSession.createDataFrame(rows, frame.schema)
     if plan.state is not None:
-        frame = compare_with_state(encoded_in_tasks(frame, plan), plan, plan.state)
-    task = replace(run.send_task(), plan=plan)
-    results = run.run_tasks(frame, task if wrap is None else wrap(task))
+        results = send_encoded(run, encoded_in_tasks(frame, plan), plan)
+    else:
+        results = run.run_tasks(frame, replace(run.send_task(), plan=plan))
     results.reports += [refused] if refused.rows else []
     return results
+
+
+def send_encoded(run: Run, encoded: DataFrame, plan: WritePlan, sent_again: str = "") -> Results:
+    """Run the sending tasks on encoded rows, and evaluate them exactly once.
+
+    `sent_again`: a boolean column of rows that are sent whatever a state says of them.
+    """
+    if plan.state is not None:
+        encoded = compare_with_state(encoded, plan, plan.state, sent_again)
+    return run.run_tasks(encoded, replace(run.send_task(), plan=plan, encode=False))
 
 
 def _deletion_text(plan: WritePlan) -> str:
@@ -163,13 +172,13 @@ def conclude(run: Run, total: TaskReport) -> WriteReport:
     for warning in run.plan.warnings:
         total.warn(warning)
     run.outputs.append_run(_report(run, total), run.options)
-    for text in filter(None, [run.outputs.remove_staging(), *run.outputs.failures]):
+    for text in filter(None, [run.outputs.remove_staging(), *run.outputs.left_behind, *run.outputs.failures]):
         total.warn(text)
     return return_or_raise(_report(run, total), run.options.on_reject)
 
 
 def _report(run: Run, total: TaskReport) -> WriteReport:
-    rejects, receipts = run.outputs.readers()
+    rejects, receipts, removed = run.outputs.readers()
     return WriteReport(
         run.plan.run_id,
         run.plan.template.name,
@@ -177,5 +186,6 @@ def _report(run: Run, total: TaskReport) -> WriteReport:
         target=run.plan.target,
         rejects_reader=rejects,
         receipts_reader=receipts,
+        removed_reader=removed,
         **vars(judge_run(total, run.plan, run.outputs.failures)),
     )

@@ -34,7 +34,6 @@ class ResultKind(StrEnum):
     REJECT = "reject"  # a row of the rejects dataset
     RECEIPT = "receipt"  # a row of the receipts dataset
     JOB = "job"  # an asynchronous job that is still open
-    IDENTITIES = "identities"  # who the rows of a mirror are
 
 
 RESULT_DDL = "kind string, body string"
@@ -70,11 +69,10 @@ def result_batch(rows: list[tuple[str, str]]) -> pa.RecordBatch:
 
 @dataclass
 class Results:
-    """What the driver keeps of a run: a report a task, the open jobs, and for a mirror who the rows are."""
+    """What the driver keeps of a run: a report a task, and the open jobs."""
 
     reports: list[TaskReport] = field(default_factory=list)
     jobs: list[OpenJob] = field(default_factory=list)
-    identities: list[str] = field(default_factory=list)
 
     def add(self, kind: str, body: str) -> None:
         """Read one result row."""
@@ -82,8 +80,6 @@ class Results:
             self.reports.append(TaskReport.from_json(body))
         elif kind == ResultKind.JOB:
             self.jobs.append(OpenJob(**json.loads(body)))
-        elif kind == ResultKind.IDENTITIES:
-            self.identities.append(body)
 
 
 # --- rows of datasets -----------------------------------------------------------------------------

@@ -12,11 +12,12 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from spark_klaviyo.core.models import Receipt, RejectedRow
-from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS, Column, ddl
+from spark_klaviyo.core.models import Receipt, RejectedRow, RemovedMember
+from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, REMOVED, RUNS, Column, ddl
 from spark_klaviyo.datasets.spark_storage import Dataset, Staging, plain_rows, spark_errors
 from spark_klaviyo.deliver.jobs import JobEnded
 from spark_klaviyo.options.addresses import is_table
+from spark_klaviyo.options.choices import ListMode
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.report import Reader, WriteReport
 from spark_klaviyo.runs.results import RESULT_DDL, ResultKind, run_row
@@ -26,13 +27,15 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 CHUNK_ROWS, CHUNK_BYTES = 5_000, 16_000_000
+BESIDE = "_removed"  # behind the location of the receipts: the members that a mirror removed
 NOT_REMOVED = "the staging location of this run could not be removed and holds rejected rows; delete it yourself: {}"
 
 
 class SessionOutputs:
     """The datasets of one run that the options ask for. Raises `OptionError` where one cannot be written.
 
-    `failures`: those that could not be written after everything was sent.
+    `removed` are the members that a mirror removed. `failures`: datasets that could not be written after everything was
+    sent. `left_behind`: warnings about temporary data that could not be deleted.
     """
 
     def __init__(self, spark: Any, options: Options, run_id: str) -> None:
@@ -40,14 +43,18 @@ class SessionOutputs:
         self.rejects = _dataset(spark, "rejects_path", options.rejects_path, REJECTS)
         self.receipts = _dataset(spark, "receipts_path", options.receipts_path, RECEIPTS)
         self.runs = _dataset(spark, "runs_path", options.runs_path, RUNS)
+        self.removed: Dataset | None = None
+        if self.receipts is not None and options.list_mode is ListMode.MIRROR:
+            self.removed = _dataset(spark, "receipts_path", f"{self.receipts.location}{BESIDE}", REMOVED)
         self.failures: list[str] = []
+        self.left_behind: list[str] = []
         self._chunk: list[tuple[object, ...]] = []
         self._chunk_bytes = 0
         locations = [one.location for one in (self.receipts, self.rejects) if one is not None]
         beside = min(locations, key=is_table, default=None)  # a path where there is one
         self.staging = Staging.beside(spark, beside, run_id) if beside is not None else None
-        datasets = filter(None, (self.rejects, self.receipts, self.runs))
-        self._empty = {dataset.option for dataset in datasets if not dataset.prepare()}  # those without a file
+        datasets = filter(None, (self.rejects, self.receipts, self.removed, self.runs))
+        self._empty = {dataset.location for dataset in datasets if not dataset.prepare()}  # those without a file
         keeps_receipts = self.receipts is not None and not self.receipts.table
         self.crash_receipts = CrashReceipts(run_id, locations[0] if keeps_receipts else None).if_usable()
 
@@ -79,7 +86,12 @@ class SessionOutputs:
     def append_receipts(self, receipts: Sequence[Receipt]) -> None:
         """Append receipts of requests that this process made."""
         if receipts:
-            self._append(self.receipts, lambda: [_receipt_row(receipt) for receipt in receipts])
+            self._append(self.receipts, lambda: [_row(receipt, "started_at", RECEIPTS) for receipt in receipts])
+
+    def append_removed(self, members: Sequence[RemovedMember]) -> None:
+        """Append members that a mirror removed from its list."""
+        if members:
+            self._append(self.removed, lambda: [_row(member, "removed_at", REMOVED) for member in members])
 
     def add_reject(self, rejected: RejectedRow) -> None:
         """Add a row that its job refused; rows are appended in chunks."""
@@ -95,8 +107,8 @@ class SessionOutputs:
         self._flush()
         if ends:
             self._append(self.receipts, lambda: self._ended_receipts(ends))
-        for dataset in (self.rejects, self.receipts):
-            if dataset is not None and dataset.option in self._empty:
+        for dataset in (self.rejects, self.receipts, self.removed):
+            if dataset is not None and dataset.location in self._empty:
                 self._append(dataset, list)
 
     def append_run(self, report: WriteReport, options: Options) -> None:
@@ -115,9 +127,9 @@ class SessionOutputs:
             return NOT_REMOVED.format(self.staging.shown)
         return ""
 
-    def readers(self) -> tuple[Reader | None, Reader | None]:
-        """What opens this run's rejects, and receipts, as DataFrames."""
-        return _reader(self.rejects, self.run_id), _reader(self.receipts, self.run_id)
+    def readers(self) -> tuple[Reader | None, ...]:
+        """What opens this run's rejects, receipts, and removed members as DataFrames."""
+        return tuple(_reader(dataset, self.run_id) for dataset in (self.rejects, self.receipts, self.removed))
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -157,16 +169,18 @@ class SessionOutputs:
         """
         if dataset is None:
             return
-        self._empty.discard(dataset.option)
+        self._empty.discard(dataset.location)
         try:
             dataset.append(rows())
         except spark_errors():
             self.failures.append(f"{dataset.option}: {dataset.shown} could not be written after sending")
 
 
-def _receipt_row(receipt: Receipt) -> tuple[object, ...]:
-    row = asdict(receipt) | {"started_at": datetime.fromisoformat(receipt.started_at)}
-    return tuple(row[column.name] for column in RECEIPTS)
+def _row(entry: Receipt | RemovedMember, time: str, columns: tuple[Column, ...]) -> tuple[object, ...]:
+    """A row of a dataset; `time` is its column of that type."""
+    row = asdict(entry)
+    row[time] = datetime.fromisoformat(row[time])
+    return tuple(row[column.name] for column in columns)
 
 
 def _dataset(spark: Any, option: str, location: str | None, columns: tuple[Column, ...]) -> Dataset | None:

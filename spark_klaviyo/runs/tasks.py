@@ -257,10 +257,11 @@ class SendTask:
 
 def encoded_in_tasks(frame: DataFrame, plan: WritePlan) -> DataFrame:
     """The encoded rows of a DataFrame of `sent_columns`; nothing is evaluated yet."""
-    return frame.mapInArrow(partial(_encode, plan), ENCODED_DDL)
+    return frame.mapInArrow(partial(encode_for_spark, plan), ENCODED_DDL)
 
 
-def _encode(plan: WritePlan, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def encode_for_spark(plan: WritePlan, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The encoded rows of one partition, with the types that Spark reads."""
     for encoded in encode_batches(batches, plan):
         columns = [column.cast(field.type) for column, field in zip(encoded.columns, SPARK_ENCODED, strict=True)]
         yield pa.RecordBatch.from_arrays(columns, schema=SPARK_ENCODED)

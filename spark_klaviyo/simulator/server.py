@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,14 +18,14 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class SimulatorServer(ThreadingHTTPServer):
-    """Serves a function from requests to replies until it is closed."""
+    """Serves a function from requests to replies until it is closed; `now` is the Unix time of the header Date."""
 
     daemon_threads = True
     block_on_close = False
     request_queue_size = 512
 
-    def __init__(self, port: int, answer: Callable[[Request], Reply]) -> None:
-        self.answer = answer
+    def __init__(self, port: int, answer: Callable[[Request], Reply], now: Callable[[], float]) -> None:
+        self.answer, self.now = answer, now
         self.stopping = threading.Event()
         self._open: set[socket.socket] = set()
         self._open_lock = threading.Lock()
@@ -115,7 +114,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, reply: Reply) -> None:
         head = [
             f"HTTP/1.1 {reply.status} {self._reasons.get(reply.status, 'Unknown')}",
-            f"Date: {self.date_time_string(time.time())}",
+            f"Date: {self.date_time_string(self.server.now())}",
         ]
         head.extend(f"{name}: {value}" for name, value in reply.headers.items())
         if reply.status != HTTPStatus.NO_CONTENT:

@@ -73,7 +73,7 @@ class KlaviyoSimulator(AccountViews):
         self._given_faults = read_faults(faults)
         self._keep_bodies = keep_bodies
         self._recording = threading.Lock()
-        self._server = SimulatorServer(port, self._answer)
+        self._server = SimulatorServer(port, self._answer, self.clock.now)
         self._thread: threading.Thread | None = None
         self.reset()
 

@@ -45,10 +45,11 @@ MANY_FILES = 2_000  # beyond which a run compacts the state before it begins
 FILES = 8
 
 
-def compare_with_state(encoded: DataFrame, plan: WritePlan, state: StateLocation) -> DataFrame:
+def compare_with_state(encoded: DataFrame, plan: WritePlan, state: StateLocation, sent_again: str = "") -> DataFrame:
     """The encoded rows with `fingerprint` and `row_status`; rows that need no sending come without their record.
 
-    A shuffle by key brings all rows of one identifier together.
+    A shuffle by key brings all rows of one identifier together. `sent_again`: a boolean column of rows that are to be
+    sent also where the state says that they were delivered.
     """
     from pyspark.sql import functions as f
 
@@ -62,6 +63,7 @@ def compare_with_state(encoded: DataFrame, plan: WritePlan, state: StateLocation
     status = f.when(f.col("rank") > 1, RowStatus.REPLACED)
     if not plan.resend.allows_every_request:
         status = status.when(f.col("in_doubt"), RowStatus.IN_DOUBT)
+    is_known = is_known & ~f.col(sent_again) if sent_again else is_known
     status = status.when(is_known, RowStatus.DELIVERED).otherwise(RowStatus.TO_SEND)
     rows = rows.withColumn(ROW_STATUS, status.cast("int"))
     needed = f.col(ROW_STATUS).isin(RowStatus.TO_SEND, RowStatus.IN_DOUBT)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
@@ -19,7 +19,7 @@ from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.clock import Clock, Stop
 from spark_klaviyo.core.codes import StopCode, jobs_can_be_followed
 from spark_klaviyo.core.exact_json import get
-from spark_klaviyo.core.models import Receipt, RejectedRow, Rejection
+from spark_klaviyo.core.models import Batch, Receipt, RejectedRow, Rejection
 from spark_klaviyo.deliver.delivery import Delivery, SendContext
 from spark_klaviyo.deliver.jobs import JobEnded, OpenJob, RowsFailed, job_events
 from spark_klaviyo.deliver.sender import deliver
@@ -46,15 +46,20 @@ TaskEvent: TypeAlias = "RejectedRow | Receipt | OpenJob | JobEnded | TaskReport"
 
 
 def run_task(
-    plan: WritePlan, encoded: Iterator[pa.RecordBatch], context: TaskContext, *, follows: bool = False
+    plan: WritePlan,
+    encoded: Iterator[pa.RecordBatch],
+    context: TaskContext,
+    *,
+    follows: bool = False,
+    on_taken: Callable[[Batch], object] = lambda _: None,
 ) -> Iterator[TaskEvent]:
     """Send every row of a partition and yield events as they happen; the last one is the `TaskReport`.
 
     With `follows` the task follows its jobs itself, once everything is sent, as no other process will. Nothing is
     raised for a refused row, a refused key or a broken network: these are events, and the report's `stopped` says why
-    sending ended early.
+    sending ended early. `on_taken` is called with the rows that Klaviyo took, as each request ends.
     """
-    yield from _Task(plan, context, follows).run(encoded)
+    yield from _Task(plan, context, follows, on_taken).run(encoded)
 
 
 @dataclass
@@ -62,6 +67,7 @@ class _Task:
     plan: WritePlan
     context: TaskContext
     follows: bool
+    on_taken: Callable[[Batch], object]
     report: TaskReport = field(default_factory=TaskReport)
     jobs: list[OpenJob] = field(default_factory=list)
 
@@ -77,6 +83,8 @@ class _Task:
         for delivery in deliver(plan, batches if resume is None else resume.record_intent(batches), context):
             if delivery is not None and resume is not None:
                 resume.record(delivery)
+            if delivery is not None and delivery.batch is not None:
+                self.on_taken(delivery.batch)
             if delivery is not None:
                 yield from self._count(delivery)
             yield from self._reject(assembler.taken_rejections())

@@ -1,74 +1,58 @@
 """A run with `list_mode=mirror`: the list becomes exactly the DataFrame.
 
-Rows are added first. Then the members are read, and those that no row is about are removed: never more than
-`max_removals`, and nobody whose row was rejected. Nobody is removed where adding was stopped, or where a row has no
-identifier and might mean any member. Who joins the list while the run is under way is a member like any other.
+The DataFrame is read once, and its rows are held. Then the members are read, and who would be removed is known, and
+checked against `max_removals`, before the first row is added. Rows are added first, members removed after them. These
+stay: whoever has any identifier of a row, rejected or not; all members, where a row in doubt may mean any of them;
+whoever joined after the run began; everybody, where adding was stopped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-import pyarrow as pa
-
-from spark_klaviyo.account.members import ListFacts, Page, list_facts, members
+from spark_klaviyo.account.members import ListFacts, list_facts, members
 from spark_klaviyo.account.reads import AccountReader, ReadFailed, open_reader, stopped_before_sending
 from spark_klaviyo.core.codes import StopCode
-from spark_klaviyo.core.models import Receipt
-from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.errors import OptionError, SchemaError
-from spark_klaviyo.modes.mirror import identities
-from spark_klaviyo.modes.mirror.identities import Hashes, IdentitySet
+from spark_klaviyo.modes.mirror.hold import HeldRows, held_rows
+from spark_klaviyo.modes.mirror.removals import Removals, ceiling, find_removals, read_pages
+from spark_klaviyo.modes.mirror.remove import remove_members
+from spark_klaviyo.modes.mirror.rows import IS_ABSENT, MARKED_DDL, RowPeople, comparable, mark_absent
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.plan.types import Field, Type, columns_of
+from spark_klaviyo.plan.types import columns_of
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
+from spark_klaviyo.report.counts.text import counted
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.runs.execute import conclude, finish, send
-from spark_klaviyo.runs.results import RESULT_DDL, Results, judge_run
+from spark_klaviyo.runs.execute import conclude, finish, send_encoded
+from spark_klaviyo.runs.results import Results, judge_run
 from spark_klaviyo.runs.run import Run, open_run
-from spark_klaviyo.runs.send_from_driver import Task
-from spark_klaviyo.runs.tasks import SendTask, sent_columns
-from spark_klaviyo.task.run import run_task
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-REMOVALS = -2  # the partition number in the receipts of removals
-NOBODY_REMOVED = (
-    "rows without an id, an external id, a possible email or phone number could mean any member of the list: nobody "
-    "was removed; repair these rows, or leave them out"
-)
-# What a report says of requests, whatever they are about.
-_OF_REQUESTS = ("requests", "retries", "throttled", "bytes", "statuses", "warnings", "slowest", "series",
-                "receipts_sample", "stopped", "started", "ended")  # fmt: skip
+MOST_IDENTIFIERS = 30_000_000  # that the calling process holds at once: 240 MB
 EMPTY = "it has no row, and list_mode=mirror would remove every member of the list; nothing was sent"
+BLANK = (
+    "none of its rows has an identifier, so list_mode=mirror would remove every member of the list; nothing was sent"
+)
+Reason = tuple[StopCode, str]
 
 
 def write_mirror(df: DataFrame, options: Options, run_id: str) -> WriteReport:
     """Make the list the DataFrame; the report, or the error that the options ask for.
 
     Raises `SchemaError` for a DataFrame without rows or without identifiers that members have, and `WriteStopped`
-    before any removal where more than `max_removals` members would be removed.
+    before anything is sent where more than `max_removals` members would be removed.
     """
-    plan = identities.comparable(make_plan(options, columns_of(df), run_id))
+    plan = comparable(make_plan(options, columns_of(df), run_id))
     with open_reader(options) as reader:
         facts = _read_list(reader, plan)
-        with open_run(df, plan, options) as run:
-            results = send(run, _also_identifying if run.plan.state is None else None)
-            if not any(report.rows or report.stopped for report in results.reports):
-                run.outputs.remove_staging()
-                raise SchemaError(EMPTY)
-            total = finish(run, results)
-            if judge_run(total, run.plan, run.outputs.failures).stopped is None:
-                rows, unidentified = _identities(run, results)
-                kept = keep_all(rows, unidentified, total)
-                total = _remove(run, reader, facts, rows, total) if kept is None else kept
+        with open_run(df, plan, options) as run, held_rows(run) as held:
+            total = _mirror(run, reader, facts, held)
     return conclude(run, total)
 
 
@@ -86,128 +70,58 @@ def _read_list(reader: AccountReader, plan: WritePlan) -> ListFacts:
         raise stopped_before_sending(plan, failed.code, message) from failed
 
 
-# --- who is in the DataFrame ----------------------------------------------------------------------
-
-
-def _also_identifying(task: SendTask) -> Task:
-    return partial(_send_and_identify, task)
-
-
-def _send_and_identify(task: SendTask, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """What a sending task yields, and who its rows are."""
-    plan, packed = task.plan, list[str]()
-
-    def encoded() -> Iterator[pa.RecordBatch]:
-        for batch in encode_batches(batches, plan):
-            packed.append(identities.pack(identities.hash_rows(batch, plan)))
-            yield batch
-
-    for results in task.send(plan, encoded()):
-        yield results
-        yield identities.to_results(packed)
-        packed.clear()
-
-
-def _identities(run: Run, results: Results) -> tuple[IdentitySet, int]:
-    """Who the rows are, and how many rows are unidentified."""
-    if run.plan.state is None:
-        return identities.unpack(results.identities)
-    # with a state the sending tasks see only rows that are new, so all rows are read again
-    frame, plan = sent_columns(run.df, run.plan)
-    frame = frame.coalesce(run.options.tasks).mapInArrow(partial(identities.identify, plan), RESULT_DDL)
-    return identities.unpack(row["body"] for row in frame.collect())
-
-
-def keep_all(rows: IdentitySet, unidentified: int, total: TaskReport, most: int = identities.MOST) -> TaskReport | None:
-    """The counts of a run that removes nobody, with the reason; None where members may be compared and removed.
-
-    `most`: identifiers that can be compared.
-    """
-    if len(rows) > most:
-        reason = f"{len(rows):,} identifiers are more than the {most:,} that a mirror can compare: nobody was removed"
-        return replace(total, stopped=(StopCode.TOO_MANY_ROWS, reason))
-    if unidentified:
-        total.warn(NOBODY_REMOVED, unidentified)
+def _mirror(run: Run, reader: AccountReader, facts: ListFacts, held: HeldRows) -> TaskReport:
+    """Compare, add and remove; the counts of all of it."""
+    rows = held.read_people()
+    if not rows.count or not (len(rows.people) or len(rows.in_doubt)):
+        run.outputs.remove_staging()
+        raise SchemaError(BLANK if rows.count else EMPTY)
+    found = _compare(run, reader, facts, rows)
+    reason = found if isinstance(found, tuple) else _forbidden(run.options, facts, found)
+    if reason is not None or isinstance(found, tuple):
+        total = finish(run, Results())
+        return replace(total, rows=rows.count, unsent=rows.count, stopped=reason)
+    total = finish(run, _send(run, held, found))
+    if judge_run(total, run.plan, run.outputs.failures).stopped is not None:
         return total
-    return None
+    if found.unplaced:
+        return replace(total, stopped=(StopCode.UNIDENTIFIED_ROWS, _unidentified(found)))
+    return merge([total, remove_members(run, reader, facts, found)]) if found.count else total
 
 
-# --- removing -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Removals:
-    """Members that no row is about: `count` of all `members`; `ids` are all of them, or as many as may be removed."""
-
-    members: int
-    count: int
-    ids: list[str]
-
-
-def hash_pages(pages: Iterable[Page]) -> Iterator[tuple[list[str], Hashes]]:
-    """Pages of members as their profile ids and the hashes of their identifiers."""
-    for page in pages:
-        yield [str(member["id"]) for member in page], identities.hash_people(page)
-
-
-def ceiling(max_removals: str, members: int) -> int:
-    """How many of so many members `max_removals` allows to remove: a number, or a share, rounded down."""
-    return int(members * float(max_removals[:-1]) / 100) if max_removals.endswith("%") else int(max_removals)
-
-
-def find_removals(pages: Iterable[tuple[list[str], Hashes]], rows: IdentitySet, most: int) -> Removals:
-    """Go through the members; those beyond `most` are counted, and their ids not held."""
-    total = count = 0
-    found: list[str] = []
-    for ids, hashes in pages:
-        missing = np.flatnonzero(~rows.contains(hashes))
-        total += len(ids)
-        count += len(missing)
-        found += [ids[index] for index in missing[: most - len(found)]]
-    return Removals(total, count, found)
-
-
-def _remove(run: Run, reader: AccountReader, facts: ListFacts, rows: IdentitySet, total: TaskReport) -> TaskReport:
-    """Read the members and remove those that no row is about; the counts of both parts of the run."""
-    most = ceiling(run.options.max_removals, facts.members)
+def _compare(run: Run, reader: AccountReader, facts: ListFacts, rows: RowPeople) -> Removals | Reason:
+    """Read the members and find those that no row is about; the reason where that is not possible."""
+    if len(rows.people) > MOST_IDENTIFIERS:
+        most = f"the {MOST_IDENTIFIERS:,} that a mirror can compare"
+        return StopCode.TOO_MANY_ROWS, f"{len(rows.people):,} identifiers are more than {most}: nothing was sent"
+    most_removed = ceiling(run.options.max_removals, facts.members)
     try:
-        found = find_removals(hash_pages(members(reader, facts)), rows, most)
+        return find_removals(read_pages(members(reader, facts), facts), rows, most_removed)
     except ReadFailed as failed:
-        reason = f"the list's members could not be read to the end: {failed}; nobody was removed"
-        return replace(total, stopped=(failed.code, reason))
-    if found.count > most:
-        reason = (
-            f"{found.count:,} of the list's {found.members:,} members are not in the DataFrame, and "
-            f"max_removals={run.options.max_removals} lets {most:,} of {facts.members:,} go: rows were added, "
-            "nobody was removed"
-        )
-        return replace(total, stopped=(StopCode.TOO_MANY_REMOVALS, reason))
-    return merge([total, _send_removals(run, found.ids)]) if found.ids else total
+        return failed.code, f"the list's members could not be read to the end: {failed}; nobody was added or removed"
 
 
-def _send_removals(run: Run, profile_ids: list[str]) -> TaskReport:
-    settings = {"list_id": run.plan.settings["list_id"]}
-    options = run.options.for_template("remove_profile_ids_from_list", settings, max_rejects=None)
-    plan = make_plan(options, [Field("id", Type("string"))], run.plan.run_id)
-    ids = pa.RecordBatch.from_arrays([pa.array(profile_ids, pa.string())], names=["id"])
-    report, receipts = TaskReport(), list[Receipt]()
-    with run.contexts.open(plan, REMOVALS, 0) as context:
-        for event in run_task(plan, encode_batches([ids], plan), context):
-            if isinstance(event, Receipt):
-                receipts.append(event)
-            elif isinstance(event, TaskReport):
-                report = event
-    run.outputs.append_receipts(receipts)
-    return as_removals(report)
+def _forbidden(options: Options, facts: ListFacts, found: Removals) -> Reason | None:
+    """Why so many members may not be removed; None where they may."""
+    if not found.too_many:
+        return None
+    return StopCode.TOO_MANY_REMOVALS, (
+        f"{found.count:,} of the list's {found.members:,} members are not in the DataFrame, and "
+        f"max_removals={options.max_removals} lets {found.most:,} of {facts.members:,} go: nobody was added or removed"
+    )
 
 
-def as_removals(report: TaskReport) -> TaskReport:
-    """The report of removals as part of a run's: members are counted as removed, and are no rows of the DataFrame."""
-    removals = TaskReport(removed=report.delivered + report.accepted)
-    for name in _OF_REQUESTS:
-        setattr(removals, name, getattr(report, name))
-    for code, times in report.reasons.items():
-        removals.warn(f"members could not be removed: {code}", times)
-    if report.unsent:
-        removals.warn("members were not removed, as sending was stopped", report.unsent)
-    return removals
+def _unidentified(found: Removals) -> str:
+    rows = counted(found.unplaced, "row")
+    return (
+        f"{rows} may mean any member of the list, as they hold values and no id, external id, email or phone number "
+        "that can be compared: rows were added, and nobody was removed; repair these rows, or leave them out"
+    )
+
+
+def _send(run: Run, held: HeldRows, found: Removals) -> Results:
+    """Send the rows; of those that a state knows also the ones whose people are not on the list."""
+    if held.plan.state is None:
+        return send_encoded(run, held.encoded, held.plan)
+    marked = held.frame.mapInArrow(partial(mark_absent, found.absent), MARKED_DDL)
+    return send_encoded(run, marked, held.plan, sent_again=IS_ABSENT)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
 from spark_klaviyo.core.codes import Outcome, RejectCode
-from spark_klaviyo.core.models import Receipt, RejectedRow
+from spark_klaviyo.core.models import Receipt, RejectedRow, RemovedMember
 
 Name = TypeVar("Name", str, int)  # a reason, a state, a warning; an HTTP status
 
@@ -27,6 +27,7 @@ MAX_REJECTED = 20
 MAX_SAMPLE_BYTES = 8_000  # of all rejected rows together: reports travel in Spark's commit messages
 MAX_DETAIL_LENGTH = 300
 MAX_SLOWEST = 5
+MAX_REMOVED = 1_000  # only the calling process removes members, so they do not travel
 MAX_JOBS = 40
 
 
@@ -155,7 +156,13 @@ class Job:
     rows: int
 
 
-SAMPLES = {"rejects_sample": RejectedRow, "receipts_sample": Receipt, "slowest": SlowRequest, "jobs": Job}
+SAMPLES = {
+    "rejects_sample": RejectedRow,
+    "receipts_sample": Receipt,
+    "removed_sample": RemovedMember,
+    "slowest": SlowRequest,
+    "jobs": Job,
+}
 
 
 def sample_rejects(rows: Iterable[RejectedRow]) -> list[RejectedRow]:
@@ -203,7 +210,8 @@ class Summary(Counters):
 
     `reasons` are rejected rows by code, `examples` (partition, row) pairs by code, `statuses` replies by HTTP status
     (0: no answer came), `job_states` jobs by state, `warnings` texts without a value of a row. `stopped` is (code,
-    message) when sending was stopped. Times are epoch seconds. `rejects_sample` alone holds a person's data.
+    message) when sending was stopped. Times are epoch seconds. `rejects_sample` and `removed_sample` alone
+    hold people's data.
     """
 
     reasons: dict[str, int] = field(default_factory=dict)
@@ -218,6 +226,7 @@ class Summary(Counters):
     series: Series = field(default_factory=Series, repr=False)
     rejects_sample: list[RejectedRow] = field(default_factory=list, repr=False)
     receipts_sample: list[Receipt] = field(default_factory=list, repr=False)
+    removed_sample: list[RemovedMember] = field(default_factory=list, repr=False)
     stopped: tuple[str, str] | None = None
     started: float = 0.0
     ended: float = 0.0

@@ -118,8 +118,8 @@ class TaskReport(Summary):
         ]
 
     def without_rows(self) -> TaskReport:
-        """The same without sampled rows and receipts: what may stand in a commit message or a log."""
-        return replace(self, rejects_sample=[], receipts_sample=[])
+        """The same without sampled rows, receipts and members: what may stand in a commit message or a log."""
+        return replace(self, rejects_sample=[], receipts_sample=[], removed_sample=[])
 
     def to_json(self) -> str:
         """All of it as JSON text, the sample of rejected rows included; `from_json` reads it."""
@@ -151,6 +151,7 @@ def merge(reports: Iterable[TaskReport]) -> TaskReport:
         series=Series.merge(task.series for task in tasks),
         rejects_sample=summary.sample_rejects(row for task in tasks for row in task.rejects_sample),
         receipts_sample=[receipt for task in tasks for receipt in task.receipts_sample][:MAX_RECEIPTS],
+        removed_sample=[member for task in tasks for member in task.removed_sample][: summary.MAX_REMOVED],
         slowest=summary.sample_slowest(request for task in tasks for request in task.slowest),
         jobs=summary.sample_jobs(job for task in tasks for job in task.jobs),
         stopped=next((task.stopped for task in tasks if task.stopped), None),

@@ -113,8 +113,8 @@ class PreviewRejection:
 class MirrorSets:
     """What a mirror would change: people to add, members to remove, and how many removals are allowed.
 
-    `additions_sample` and `removals_sample` are a few people's identifiers. Rows without an identifier that can be
-    compared could mean any member, so with `unidentified_rows` nobody is removed.
+    `additions_sample` and `removals_sample` are a few people's identifiers. `unidentified_rows` have no identifier that
+    can be compared and may mean any member, so that nobody is removed.
     """
 
     members: int
@@ -126,17 +126,22 @@ class MirrorSets:
     unidentified_rows: int = 0
 
     @property
+    def sends_nothing(self) -> bool:
+        """Whether the write would stop before it adds anybody, as `max_removals` forbids what it would remove."""
+        return self.removals - self.unidentified_rows > self.max_removals
+
+    @property
     def removes_nobody(self) -> bool:
         """Whether the write would stop before it removes anybody."""
-        return self.removals > self.max_removals or self.unidentified_rows > 0
+        return self.sends_nothing or self.unidentified_rows > 0
 
     def __str__(self) -> str:
         members = counted(self.members, "member")
         text = f"the list has {members}: {self.additions:,} would be added, {self.removals:,} would be removed"
-        if self.unidentified_rows:
+        if self.unidentified_rows and not self.sends_nothing:
             rows = counted(self.unidentified_rows, "row")
-            return f"{text}; but {rows} could mean any member, so the write would remove nobody"
-        stops = ", so the write would stop before removing" if self.removes_nobody else ""
+            return f"{text}; but {rows} could mean any member, so the write would add, remove nobody and stop"
+        stops = ", so the write would stop and send nothing" if self.sends_nothing else ""
         return f"{text} (max_removals allows {self.max_removals:,}{stops})"
 
     def __repr__(self) -> str:

@@ -1,0 +1,135 @@
+"""Evaluates the DataFrame of a mirror once, and holds its encoded rows until they are sent.
+
+Who the rows are and what is sent must come from one evaluation: a source that is empty, or another one, the second time
+would remove people who were just added. So no lineage may lead back to the source:
+
+- On classic Spark the rows are checkpointed in the executors (`localCheckpoint`). Where an executor is lost, Spark
+  fails instead of reading the source again.
+- Under Spark Connect, where serverless compute cannot cache, they are written as Parquet beside the rejects or
+  receipts, in a hidden folder that is deleted at the end. Without such a path they are checkpointed, too, where the
+  server can.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from spark_klaviyo.account.reads import stopped_before_sending
+from spark_klaviyo.arrow.encoded import SPARK_ENCODED
+from spark_klaviyo.core.codes import StopCode
+from spark_klaviyo.datasets.spark_storage import Staging, spark_errors
+from spark_klaviyo.errors import OptionError
+from spark_klaviyo.modes.mirror.rows import HELD_DDL, PACKED_DDL, RowPeople, encode_and_identify, pack
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.runs import session
+from spark_klaviyo.runs.interrupt import run_interruptibly
+from spark_klaviyo.runs.run import Run
+from spark_klaviyo.runs.send_from_driver import STOP_SECONDS
+from spark_klaviyo.runs.tasks import sent_columns
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+CANNOT_HOLD = (
+    "list_mode: mirror reads the DataFrame once and holds its rows until the list is read, and this Spark cannot hold "
+    "them: give receipts_path or rejects_path, beside which they are kept until they are sent; nothing was sent"
+)
+
+NOT_DELETED = "the rows of this run could not be deleted from {}; delete it yourself"
+
+
+@dataclass(frozen=True)
+class HeldRows:
+    """Encoded rows with the columns of `HELD_DDL`, evaluated; `plan` is the plan that they were encoded by."""
+
+    frame: DataFrame
+    plan: WritePlan
+
+    @property
+    def encoded(self) -> DataFrame:
+        """The encoded rows alone."""
+        return self.frame.select(SPARK_ENCODED.names)
+
+    def read_people(self) -> RowPeople:
+        """Who the rows are."""
+        return RowPeople.unpack(self.frame.mapInArrow(pack, PACKED_DDL).collect())
+
+
+@contextmanager
+def held_rows(run: Run) -> Iterator[HeldRows]:
+    """Evaluate the DataFrame of a run; its rows are held until the block ends.
+
+    Raises `OptionError` where they cannot be held, and `WriteStopped` when this is interrupted.
+    """
+    frame, plan = sent_columns(run.df, run.plan)
+    encoded = frame.mapInArrow(partial(encode_and_identify, plan), HELD_DDL)
+    staging = run.outputs.staging
+    if session.context_of(frame) is None and staging is not None:
+        staging = replace(staging, location=f"{staging.location}_rows")
+        try:
+            yield HeldRows(_interruptibly(run, lambda: _stage(encoded, staging)), plan)
+        finally:
+            _delete(run, staging)
+        return
+    held = _interruptibly(run, lambda: _checkpoint(encoded))
+    try:
+        yield HeldRows(held, plan)
+    finally:
+        _release(held)
+
+
+def _interruptibly(run: Run, evaluate: Callable[[], DataFrame]) -> DataFrame:
+    stopped = threading.Event()
+
+    def work() -> DataFrame | None:
+        try:
+            return evaluate()
+        except spark_errors():
+            if stopped.wait(STOP_SECONDS):  # its jobs were cancelled
+                return None
+            raise
+
+    held = run_interruptibly(run.df, run.plan.run_id, work, stopped.set, 0.0)
+    if held is None or stopped.is_set():
+        raise stopped_before_sending(run.plan, StopCode.INTERRUPTED, StopCode.INTERRUPTED.text)
+    return held
+
+
+def _stage(encoded: DataFrame, staging: Staging) -> DataFrame:
+    staging.write(encoded)
+    return staging.read(HELD_DDL)
+
+
+def _delete(run: Run, staging: Staging) -> None:
+    try:
+        staging.remove()
+    except spark_errors():
+        run.outputs.left_behind.append(NOT_DELETED.format(staging.shown))
+
+
+def _checkpoint(encoded: DataFrame) -> DataFrame:
+    from pyspark.errors import PySparkException
+
+    try:
+        return encoded.localCheckpoint(eager=True)
+    except PySparkException as error:
+        if session.context_of(encoded) is None and _is_unsupported(error):
+            raise OptionError(CANNOT_HOLD) from error
+        raise
+
+
+def _is_unsupported(error: Exception) -> bool:
+    """Whether a Connect client (NotImplementedError) or its server (NOT_SUPPORTED...) has no checkpoints."""
+    return isinstance(error, NotImplementedError) or "NOT_SUPPORTED" in str(error)
+
+
+def _release(held: DataFrame) -> None:
+    """Free the executors' memory at once; a Connect server does it when the DataFrame is gone."""
+    if session.context_of(held) is not None:
+        with suppress(*spark_errors()):  # a cluster that allows few methods of the JVM: Spark's cleaner does it later
+            held._jdf.queryExecution().logical().rdd().unpersist(False)

@@ -1,0 +1,100 @@
+"""Takes the members that are not in the DataFrame off the list, and keeps who they were."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+import pyarrow as pa
+
+from spark_klaviyo.account.members import ListFacts, recent_members
+from spark_klaviyo.account.reads import AccountReader, ReadFailed
+from spark_klaviyo.core.clock import rfc3339
+from spark_klaviyo.core.models import Batch, Receipt, RemovedMember
+from spark_klaviyo.encode.encoder import encode_batches
+from spark_klaviyo.modes.mirror.removals import Removals
+from spark_klaviyo.plan.make import make_plan
+from spark_klaviyo.plan.types import Field, Type
+from spark_klaviyo.report.counts.summary import MAX_REMOVED
+from spark_klaviyo.report.counts.task_report import TaskReport
+from spark_klaviyo.runs.run import Run
+from spark_klaviyo.task.run import TaskEvent, run_task
+
+PARTITION = -2  # the partition number in the receipts of removals
+CHUNK = 10_000  # removed members that are written at a time
+# What a report says of requests, whatever they are about.
+_OF_REQUESTS = ("requests", "retries", "throttled", "bytes", "statuses", "warnings", "slowest", "series",
+                "receipts_sample", "stopped", "started", "ended")  # fmt: skip
+
+
+def remove_members(run: Run, reader: AccountReader, facts: ListFacts, found: Removals) -> TaskReport:
+    """Remove the members that were found, but for those who have left and joined again meanwhile.
+
+    The report counts them as `removed`. Where it cannot be read who has joined, nobody is removed, and it is stopped.
+    """
+    try:
+        back = {str(member["id"]) for member in recent_members(reader, facts) if facts.has_joined_since(member)}
+    except ReadFailed as failed:
+        reason = f"who joined the list meanwhile could not be read: {failed}; rows were added, nobody was removed"
+        return TaskReport(stopped=(failed.code, reason))
+    ids = found.people.column("id").to_pylist()
+    leaving = found.people.filter(pa.array([profile_id not in back for profile_id in ids], pa.bool_()))
+    options = run.options.for_template("remove_profile_ids_from_list", {"list_id": facts.list_id}, max_rejects=None)
+    plan = make_plan(options, [Field("id", Type("string"))], run.plan.run_id)
+    removing = _Removing(run, facts.list_id, leaving)
+    with run.contexts.open(plan, PARTITION, 0) as context:
+        encoded = encode_batches(leaving.select(["id"]).to_batches(), plan)
+        try:
+            for event in run_task(plan, encoded, context, on_taken=removing.add):
+                removing.note(event)
+        finally:  # also where this is interrupted
+            removing.write()
+    return as_removals(removing.report, removing.sample)
+
+
+@dataclass
+class _Removing:
+    """Who was removed so far, and what of it is not written yet."""
+
+    run: Run
+    list_id: str
+    people: pa.Table
+    report: TaskReport = field(default_factory=TaskReport)
+    receipts: list[Receipt] = field(default_factory=list)
+    sample: list[RemovedMember] = field(default_factory=list)
+    _numbers: list[int] = field(default_factory=list)
+
+    def add(self, batch: Batch) -> None:
+        """Note the members of a request that Klaviyo has carried out."""
+        self._numbers += batch.numbers().tolist()
+
+    def note(self, event: TaskEvent) -> None:
+        """Keep a receipt or the report; write what there is once it is a chunk."""
+        if isinstance(event, Receipt):
+            self.receipts.append(event)
+        elif isinstance(event, TaskReport):
+            self.report = event
+        if len(self._numbers) >= CHUNK:
+            self.write()
+
+    def write(self) -> None:
+        """Write who was removed, and the receipts."""
+        people = self.people.take(pa.array(self._numbers, pa.int64())).to_pylist()
+        run_id, now = self.run.plan.run_id, rfc3339(datetime.now(timezone.utc))
+        members = [RemovedMember(run_id, self.list_id, **person, removed_at=now) for person in people]
+        self.sample += members[: MAX_REMOVED - len(self.sample)]
+        self.run.outputs.append_removed(members)
+        self.run.outputs.append_receipts(self.receipts)
+        self._numbers, self.receipts = [], []
+
+
+def as_removals(report: TaskReport, sample: list[RemovedMember]) -> TaskReport:
+    """The report of removals as part of a run's: members are counted as removed, and are no rows of the DataFrame."""
+    removals = TaskReport(removed=report.delivered + report.accepted, removed_sample=sample)
+    for name in _OF_REQUESTS:
+        setattr(removals, name, getattr(report, name))
+    for code, times in report.reasons.items():
+        removals.warn(f"members could not be removed: {code}", times)
+    if report.unsent:
+        removals.warn("members were not removed, as sending was stopped", report.unsent)
+    return removals

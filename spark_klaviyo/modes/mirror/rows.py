@@ -1,0 +1,190 @@
+"""Who the rows of a DataFrame are, and which of them may be somebody else than they say.
+
+A member whose id, email, phone number or external id is that of any row is in the DataFrame, also where that row is
+rejected. A row is in doubt if none of its identifiers can be compared, or if its email or phone cannot be read: unless
+another of its identifiers is a member's, it may mean any member. A row that is blank throughout means nobody.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from spark_klaviyo.arrow.encoded import ENCODED_DDL, PARAMS, SPARK_ENCODED, VERDICT, Verdict, record_texts
+from spark_klaviyo.batching.encoded_rows import params_of
+from spark_klaviyo.core.exact_json import Json, get
+from spark_klaviyo.errors import SchemaError
+from spark_klaviyo.modes.mirror.identities import (
+    KINDS,
+    MISSING,
+    Hashes,
+    IdentitySet,
+    cleaned_email,
+    comparable_form,
+    distinct,
+    hash_identifier,
+    identifies,
+)
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.runs.tasks import encode_for_spark
+from spark_klaviyo.screen.validate_row import validate_row
+
+WIDTH = len(KINDS) + 1  # hashes of a row: of its identifiers, and of the email that was probably meant
+PEOPLE, IN_DOUBT, IS_ABSENT = "people", "in_doubt", "is_absent"  # columns beside those of encoded rows
+HELD_DDL = f"{ENCODED_DDL}, {PEOPLE} binary, {IN_DOUBT} boolean"
+HELD = pa.schema([*SPARK_ENCODED, (PEOPLE, pa.binary()), (IN_DOUBT, pa.bool_())])
+PACKED_DDL = "count long, people binary, in_doubt binary"
+PACKED = pa.schema([("count", pa.int64()), ("people", pa.binary()), ("in_doubt", pa.binary())])
+MARKED_DDL = f"{ENCODED_DDL}, {IS_ABSENT} boolean"
+MARKED = pa.schema([*SPARK_ENCODED, (IS_ABSENT, pa.bool_())])
+
+
+def comparable(plan: WritePlan) -> WritePlan:
+    """The plan, if its rows can have identifiers that members have; else a `SchemaError`."""
+    names = {check.name for check in plan.checks.fields if check.leaf is not None}
+    if plan.record_column is None and not names & set(KINDS):
+        raise SchemaError(
+            f"list_mode: mirror compares rows with members by {', '.join(KINDS)}, and the DataFrame has none of these "
+            "columns; nothing was sent"
+        )
+    return plan
+
+
+@dataclass(frozen=True)
+class Identified:
+    """Some rows: the hashes of each one's identifiers (`WIDTH` of them), and whether it is in doubt."""
+
+    people: Hashes
+    in_doubt: npt.NDArray[np.bool_]
+
+
+def identify(batch: pa.RecordBatch, plan: WritePlan) -> Identified:
+    """Who the rows of an encoded batch are, by the identifiers that are sent, or that a rejected row has."""
+    paths = {field.name: field.json_path for field in plan.template.fields if field.name in KINDS}
+    country = plan.checks.default_country
+    rows, in_doubt = [], []
+    columns = (record_texts(batch), batch.column(VERDICT).to_pylist(), batch.column(PARAMS).to_pylist())
+    for text, verdict, given in zip(*columns, strict=True):
+        params = params_of(given)
+        record = _parse(_as_sent(plan, text, verdict, params))
+        here = params.get("default_country", "") if country.startswith("column:") else country
+        found = {} if record is None else {kind: get(record, paths[kind]) for kind in KINDS if kind in paths}
+        forms = {kind: comparable_form(kind, found.get(kind), here) for kind in KINDS}
+        clear = {kind for kind in KINDS if identifies(kind, forms[kind])}
+        unread = {kind for kind in ("email", "phone_number") if _holds_value(found.get(kind))} - clear
+        in_doubt.append(
+            (bool(unread) or not clear) and (bool(text.strip()) if record is None else _holds_value(record))
+        )
+        cleaned = cleaned_email(forms["email"])
+        rows.append([*(hash_identifier(kind, forms[kind]) for kind in KINDS), hash_identifier("email", cleaned)])
+    return Identified(np.array(rows, dtype=np.int64).reshape(-1, WIDTH), np.array(in_doubt, dtype=bool))
+
+
+def _as_sent(plan: WritePlan, text: str, verdict: int, params: dict[str, str]) -> str:
+    """The record with what the exact check repairs; as it is where the row is valid or rejected."""
+    if verdict != Verdict.CHECK:
+        return text
+    sent = validate_row(plan, text.encode("utf-8", "surrogatepass"), params).text
+    return text if sent is None else sent.decode()
+
+
+def _parse(text: str) -> dict[str, Json] | None:
+    try:
+        record: Json = json.loads(text)
+    except (ValueError, RecursionError):  # a ready-made record that is no JSON is rejected
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _holds_value(value: Json, depth: int = 0) -> bool:
+    """Whether there is more in it than nulls and blank text; the types that JSON:API puts into a record are nothing."""
+    if isinstance(value, dict):
+        return any(_holds_value(one, depth + 1) for name, one in value.items() if depth or name != "type")
+    if isinstance(value, list):
+        return any(_holds_value(one, depth + 1) for one in value)
+    return bool(value.strip()) if isinstance(value, str) else value is not None
+
+
+# --- in Spark's tasks -----------------------------------------------------------------------------
+
+
+def encode_and_identify(plan: WritePlan, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The encoded rows of one partition, and who they are."""
+    for encoded in encode_for_spark(plan, batches):
+        rows = identify(encoded, plan)
+        columns = [*encoded.columns, _as_binary(rows.people), pa.array(rows.in_doubt)]
+        yield pa.RecordBatch.from_arrays(columns, schema=HELD)
+
+
+def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """One row a batch of held rows: their number, each hash once, and the hashes of rows in doubt."""
+    for batch in batches:
+        rows = _held(batch)
+        row = [batch.num_rows, distinct([rows.people]).tobytes(), rows.people[rows.in_doubt].tobytes()]
+        columns = [pa.array([value], kind.type) for value, kind in zip(row, PACKED, strict=True)]
+        yield pa.RecordBatch.from_arrays(columns, schema=PACKED)
+
+
+def mark_absent(absent: Hashes, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The held rows with a mark on those whose people are not on the list: all their identifiers are `absent`."""
+    for batch in batches:
+        people = _held(batch).people
+        is_absent = (np.isin(people, absent) | (people == MISSING)).all(axis=1)
+        columns = [batch.column(name) for name in SPARK_ENCODED.names]
+        yield pa.RecordBatch.from_arrays([*columns, pa.array(is_absent)], schema=MARKED)
+
+
+def _as_binary(people: Hashes) -> pa.Array:
+    """The hashes of each row as the bytes of one value."""
+    ends = np.arange(len(people) + 1, dtype=np.int32) * (WIDTH * 8)
+    buffers = [None, pa.py_buffer(ends.tobytes()), pa.py_buffer(people.astype("<i8").tobytes())]
+    return pa.Array.from_buffers(pa.binary(), len(people), buffers)
+
+
+def _held(batch: pa.RecordBatch) -> Identified:
+    in_doubt = batch.column(IN_DOUBT).to_numpy(zero_copy_only=False)
+    return Identified(_from_bytes(b"".join(batch.column(PEOPLE).to_pylist())), in_doubt)
+
+
+def _from_bytes(content: bytes) -> Hashes:
+    return np.frombuffer(content, dtype="<i8").reshape(-1, WIDTH)
+
+
+# --- in the calling process -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class RowPeople:
+    """The people of all rows; `in_doubt` has the hashes of each row that may mean any member."""
+
+    count: int
+    people: IdentitySet
+    in_doubt: Hashes
+
+    @staticmethod
+    def unpack(rows: Iterable[Any]) -> RowPeople:
+        """From what `pack` made of all rows."""
+        packed = [(row["count"], bytes(row["people"]), bytes(row["in_doubt"])) for row in rows]
+        return RowPeople(
+            sum(count for count, _, _ in packed),
+            IdentitySet(np.frombuffer(people, dtype="<i8") for _, people, _ in packed),
+            _from_bytes(b"".join(in_doubt for _, _, in_doubt in packed)),
+        )
+
+    @staticmethod
+    def of(rows: Iterable[Identified]) -> RowPeople:
+        """Of rows that this process has identified itself."""
+        parts = list(rows)
+        in_doubt = [np.empty((0, WIDTH), np.int64), *(part.people[part.in_doubt] for part in parts)]
+        count = sum(len(part.in_doubt) for part in parts)
+        return RowPeople(count, IdentitySet(part.people for part in parts), np.concatenate(in_doubt))
+
+    def count_unplaced(self) -> int:
+        """How many rows may mean any member: those in doubt that have no identifier of a member that was compared."""
+        return int(np.count_nonzero(~self.people.found.contains(self.in_doubt)))
