@@ -13,10 +13,9 @@ import pyarrow as pa
 import pytest
 
 from spark_klaviyo import write_klaviyo
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.errors import OptionError, SchemaError
-from spark_klaviyo.modes.mirror.execute import keep_all
-from spark_klaviyo.modes.mirror.identities import hash_people, pack, unpack
-from spark_klaviyo.report.counts.task_report import TaskReport
+from spark_klaviyo.modes.mirror import execute
 from spark_klaviyo.report.report import RowsRejected, WriteReport, WriteStopped
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
 
@@ -49,7 +48,7 @@ def mirrored(df: DataFrame, klaviyo: KlaviyoSimulator, **given: object) -> Write
 
 
 def on_list(klaviyo: KlaviyoSimulator) -> set[str]:
-    return {profile["email"].lower() for profile in klaviyo.lists["Y6nRLr"]}
+    return {(profile["email"] or profile["id"]).lower() for profile in klaviyo.lists["Y6nRLr"]}
 
 
 def test_the_list_becomes_exactly_the_dataframe(spark: SparkSession, tmp_path: Path) -> None:
@@ -68,14 +67,18 @@ def test_the_list_becomes_exactly_the_dataframe(spark: SparkSession, tmp_path: P
         assert receipts.where("method = 'DELETE'").count() == 1
 
 
-def test_more_removals_than_allowed_stop_the_run_before_any_of_them(spark: SparkSession) -> None:
+def test_more_removals_than_allowed_stop_the_run_before_anybody_is_added(spark: SparkSession, tmp_path: Path) -> None:
     with KlaviyoSimulator() as klaviyo:
         klaviyo.add_profiles([{"email": email} for email in emails(0, 20)], "Y6nRLr")
-        with pytest.raises(WriteStopped, match=r"3 of the list's 22 members .*=10% lets 2 of 20 go") as raised:
-            mirrored(frame(spark, 3, 22), klaviyo)
-        assert on_list(klaviyo) == set(emails(0, 22))
-        assert raised.value.report is not None
-        assert (raised.value.report.delivered, raised.value.report.removed) == (19, 0)
+        places = {name: str(tmp_path / name) for name in ("receipts_path", "rejects_path", "runs_path")}
+        with pytest.raises(WriteStopped, match=r"3 of the list's 20 members .*=10% lets 2 of 20 go") as raised:
+            mirrored(frame(spark, 3, 22), klaviyo, **places)
+        assert on_list(klaviyo) == set(emails(0, 20))
+        assert {request.method for request in klaviyo.requests} == {"GET"}
+        report = raised.value.report
+        assert report is not None
+        assert (report.rows, report.unsent, report.removed, report.warnings) == (19, 19, 0, {})
+        assert spark.read.parquet(places["runs_path"]).first()["unsent"] == 19
         assert mirrored(frame(spark, 3, 22), klaviyo, max_removals=3).removed == 3
         assert on_list(klaviyo) == set(emails(3, 22))
 
@@ -163,23 +166,32 @@ def test_members_that_cannot_be_read_to_the_end_are_not_removed(spark: SparkSess
         assert len(klaviyo.lists["Y6nRLr"]) == 250
 
 
-def test_rows_without_a_comparable_identifier_remove_nobody(spark: SparkSession) -> None:
+def test_rows_without_a_comparable_identifier_remove_nobody_and_stop_after_the_additions(spark: SparkSession) -> None:
     shaped = '{"type":"profile","attributes":{"email":"ann@example.com"}}'
     bare = '{"email":"bob@example.com"}'
     cases = [
         ([("ann@example.com", None), (None, "kx1")], "email string, _kx string"),
         ([("ann@example.com", None), (None, "(202) 555-0123")], "email string, phone_number string"),
         ([(shaped,), (bare,)], "record string"),
-        ([("ann@example.com", None), (None, None)], "email string, first_name string"),
+        ([("ann@example.com", None), (None, "Bob")], "email string, first_name string"),
+        ([("new@example.com", None), (" ", "Bob")], "email string, first_name string"),
+        ([("ann@example.com", None), ("bob@exa\u200bmple.com", None)], "email string, first_name string"),
+        ([("ann@example.com", None), ("b\u043eb@example.com", None), ("x@y", None)], "email string, first_name string"),
     ]
     for rows, schema in cases:
         with KlaviyoSimulator() as klaviyo:
             people = [{"email": "ann@example.com"}, {"email": "bob@example.com"}, {"phone_number": "+12025550123"}]
             klaviyo.add_profiles(people, "Y6nRLr")
             given = {"record_column": "record"} if schema == "record string" else {}
-            report = mirrored(spark.createDataFrame(rows, schema), klaviyo, max_removals=3, on_reject="keep", **given)
-            assert report.removed == 0
-            assert [times for text, times in report.warnings.items() if "nobody was removed" in text] == [1]
+            before = on_list(klaviyo)
+            with pytest.raises(WriteStopped, match="1 row may mean any member of the list") as raised:
+                mirrored(spark.createDataFrame(rows, schema), klaviyo, max_removals=3, on_reject="keep", **given)
+            report = raised.value.report
+            assert report is not None
+            assert report.stopped is not None
+            assert (report.removed, report.stopped[0]) == (0, StopCode.UNIDENTIFIED_ROWS)
+            assert report.delivered >= 1
+            assert before <= on_list(klaviyo)
             assert {"DELETE"} & {request.method for request in klaviyo.requests} == set()
 
 
@@ -193,15 +205,15 @@ def test_rows_without_any_identifier_that_members_have_are_refused_before_anythi
         assert klaviyo.requests == []
 
 
-def test_more_identifiers_than_can_be_compared_stop_the_run() -> None:
-    people, unidentified = unpack([pack(hash_people([{"email": email, "id": email} for email in emails(0, 5)]))])
-    sent = TaskReport(rows=5, delivered=5)
-    assert keep_all(people, unidentified, sent, most=10) is None
-    ended = keep_all(people, unidentified, sent, most=9)
-    assert ended is not None
-    assert ended.stopped is not None
-    assert "10 identifiers are more than the 9" in ended.stopped[1]
-    assert ended.delivered == 5
+def test_more_identifiers_than_can_be_compared_stop_the_run(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execute, "MOST_IDENTIFIERS", 4)
+    with KlaviyoSimulator() as klaviyo:
+        klaviyo.add_profiles([{"email": "gone@example.com"}], "Y6nRLr")
+        with pytest.raises(WriteStopped, match="5 identifiers are more than the 4"):
+            mirrored(frame(spark, 0, 5), klaviyo, max_removals="100%")
+        assert on_list(klaviyo) == {"gone@example.com"}
 
 
 def test_an_unreadable_list_stops_with_a_report(spark: SparkSession) -> None:
