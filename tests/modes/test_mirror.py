@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -160,8 +162,8 @@ def test_the_list_is_read_before_anything_is_sent(spark: SparkSession) -> None:
 def test_members_that_cannot_be_read_to_the_end_are_not_removed(spark: SparkSession) -> None:
     with KlaviyoSimulator() as klaviyo:
         klaviyo.add_profiles([{"email": email} for email in emails(0, 250)], "Y6nRLr")
-        klaviyo.inject(Fault("status", path="/api/lists/Y6nRLr/profiles", status=403, after=2))
-        with pytest.raises(WriteStopped, match="nobody was removed"):
+        klaviyo.inject(Fault("status", path="/api/lists/Y6nRLr/profiles", status=403, after=4))
+        with pytest.raises(WriteStopped, match="nobody was added or removed"):
             mirrored(frame(spark, 0, 240), klaviyo)
         assert len(klaviyo.lists["Y6nRLr"]) == 250
 
@@ -175,8 +177,7 @@ def test_rows_without_a_comparable_identifier_remove_nobody_and_stop_after_the_a
         ([(shaped,), (bare,)], "record string"),
         ([("ann@example.com", None), (None, "Bob")], "email string, first_name string"),
         ([("new@example.com", None), (" ", "Bob")], "email string, first_name string"),
-        ([("ann@example.com", None), ("bob@exa\u200bmple.com", None)], "email string, first_name string"),
-        ([("ann@example.com", None), ("b\u043eb@example.com", None), ("x@y", None)], "email string, first_name string"),
+        ([("ann@example.com", None), ("zo\u0435@example.com", None)], "email string, first_name string"),
     ]
     for rows, schema in cases:
         with KlaviyoSimulator() as klaviyo:
@@ -225,6 +226,76 @@ def test_an_unreadable_list_stops_with_a_report(spark: SparkSession) -> None:
         assert raised.value.report.stopped[0] == "unauthorized"
 
 
+def read_once(spark: SparkSession, emails: list[str], folder: Path, wait_for: Path | None = None) -> DataFrame:
+    """A source that leaves a file in the folder each time it is read, and is empty the second time.
+
+    `wait_for`: a file that must be there before the rows come.
+    """
+    folder.mkdir(exist_ok=True)
+
+    def rows(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            first = not list(folder.iterdir())
+            (folder / uuid.uuid4().hex).touch()
+            while wait_for is not None and not wait_for.exists():
+                time.sleep(0.02)
+            if first and batch.num_rows:
+                yield pa.RecordBatch.from_pydict({"email": emails})
+
+    return spark.range(0, 1, 1, 1).mapInArrow(rows, "email string")
+
+
+@pytest.mark.parametrize("given", [{}, {"send_from": "driver"}, {"state_path": "state"}, {"receipts_path": "receipts"}])
+def test_the_dataframe_is_read_once(spark: SparkSession, tmp_path: Path, given: dict[str, str]) -> None:
+    given = {name: value if name == "send_from" else str(tmp_path / value) for name, value in given.items()}
+    with KlaviyoSimulator() as klaviyo:
+        klaviyo.add_profiles([{"email": "gone@example.com"}], "Y6nRLr")
+        source = read_once(spark, emails(0, 20), tmp_path / "reads")
+        report = mirrored(source, klaviyo, max_removals=1, **given)
+        assert on_list(klaviyo) == set(emails(0, 20))
+        assert (report.rows, report.delivered, report.removed) == (20, 20, 1)
+        assert len(list((tmp_path / "reads").iterdir())) == 1
+
+
+def test_who_joins_while_the_dataframe_is_read_stays(spark: SparkSession, tmp_path: Path) -> None:
+    joined = tmp_path / "joined"
+
+    def join() -> None:
+        while not list((tmp_path / "reads").iterdir()):
+            time.sleep(0.02)
+        klaviyo.add_profiles([{"email": "late@example.com"}], "Y6nRLr")
+        joined.touch()
+
+    with KlaviyoSimulator() as klaviyo:
+        klaviyo.add_profiles([{"email": "gone@example.com"}], "Y6nRLr")
+        source = read_once(spark, ["new@example.com"], tmp_path / "reads", wait_for=joined)
+        thread = threading.Thread(target=join, daemon=True)
+        thread.start()
+        assert mirrored(source, klaviyo, max_removals="100%").removed == 1
+        thread.join()
+        assert on_list(klaviyo) == {"new@example.com", "late@example.com"}
+
+
+def test_whom_a_mirror_removed_can_be_read_afterwards(spark: SparkSession, tmp_path: Path) -> None:
+    people = [{"email": "Gone@example.com", "external_id": "7"}, {"phone_number": "+12025550123"}]
+    with KlaviyoSimulator() as klaviyo:
+        klaviyo.add_profiles([*people, {"email": "person0@example.com"}], "Y6nRLr")
+        held = {member["id"]: member for member in klaviyo.lists["Y6nRLr"] if member["email"] != "person0@example.com"}
+        removed = {(one, held[one]["email"], held[one]["phone_number"], held[one]["external_id"]) for one in held}
+        given = {"receipts_path": str(tmp_path / "receipts"), "max_removals": 2}
+        report = mirrored(frame(spark, 0, 3), klaviyo, **given)
+        found = report.removed_people
+        assert {tuple(row)[2:6] for row in found.collect()} == removed
+        beside = spark.read.parquet(str(tmp_path / "receipts_removed"))
+        assert [(row["run_id"], row["list_id"]) for row in beside.collect()] == [(report.run_id, "Y6nRLr")] * 2
+        again = mirrored(frame(spark, 0, 3), klaviyo, **given)
+        assert again.removed_people.count() == 0
+        klaviyo.add_profiles(people, "Y6nRLr")
+        without = mirrored(frame(spark, 0, 3), klaviyo, max_removals=2)
+        assert {(one.id, one.email, one.phone_number, one.external_id) for one in without.removed_people} == removed
+        assert pickle.loads(pickle.dumps(report)).removed == 2
+
+
 def test_a_mirror_takes_a_list_name_and_a_state(spark: SparkSession, tmp_path: Path) -> None:
     with KlaviyoSimulator() as klaviyo:
         klaviyo.add_profiles([{"email": "gone@example.com"}], "Y6nRLr")
@@ -232,6 +303,30 @@ def test_a_mirror_takes_a_list_name_and_a_state(spark: SparkSession, tmp_path: P
         assert mirrored(frame(spark, 0, 5), klaviyo, **given).removed == 1
         again = mirrored(frame(spark, 0, 5), klaviyo, **given)
         assert (again.skipped, again.removed) == (5, 0)
+        assert on_list(klaviyo) == set(emails(0, 5))
+
+
+def test_who_has_left_the_list_is_added_again_whatever_the_state_knows(spark: SparkSession, tmp_path: Path) -> None:
+    with KlaviyoSimulator() as klaviyo:
+        given = {"state_path": str(tmp_path / "state")}
+        mirrored(frame(spark, 0, 5), klaviyo, **given)
+        for profile in klaviyo.lists["Y6nRLr"].members[:2]:
+            klaviyo.lists["Y6nRLr"].remove(profile["id"])
+        again = mirrored(frame(spark, 0, 5), klaviyo, **given)
+        assert (again.skipped, again.delivered, again.removed) == (3, 2, 0)
+        assert on_list(klaviyo) == set(emails(0, 5))
+
+
+def test_a_mirror_that_was_killed_removes_nobody_and_the_next_one_ends_it(spark: SparkSession, tmp_path: Path) -> None:
+    with KlaviyoSimulator() as klaviyo:
+        klaviyo.add_profiles([{"email": "gone@example.com"}], "Y6nRLr")
+        given = {"max_removals": 1, "receipts_path": str(tmp_path / "receipts")}
+        klaviyo.inject(Fault("status", path=REMOVE, status=503))
+        with pytest.raises(WriteStopped):
+            mirrored(frame(spark, 0, 5), klaviyo, attempts=1, **given)
+        assert on_list(klaviyo) == {"gone@example.com", *emails(0, 5)}
+        klaviyo.clear_faults()
+        assert mirrored(frame(spark, 0, 5), klaviyo, **given).removed == 1
         assert on_list(klaviyo) == set(emails(0, 5))
 
 

@@ -315,7 +315,8 @@ def test_nobody_in_the_dataframe_is_removed_and_nobody_else_is_touched(
         assert elsewhere["id"] not in after
         if report.stopped is None and not rejected:
             assert all(any(shares(member, given_row) for given_row in rows) for member in after.values())
-            assert all(any(shares(member, given_row) for member in after.values()) for given_row in rows)
+            filled = [given_row for given_row in rows if shares(given_row, given_row)]
+            assert all(any(shares(member, given_row) for member in after.values()) for given_row in filled)
         if report.stopped is not None:
             assert report.stopped[0] == StopCode.UNIDENTIFIED_ROWS
             assert not removed

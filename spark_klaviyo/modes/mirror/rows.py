@@ -123,12 +123,19 @@ def encode_and_identify(plan: WritePlan, batches: Iterator[pa.RecordBatch]) -> I
 
 
 def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """One row a batch of held rows: their number, each hash once, and the hashes of rows in doubt."""
+    """A row for each batch of held rows, as `pack_people` makes it."""
     for batch in batches:
-        rows = _held(batch)
-        row = [batch.num_rows, distinct([rows.people]).tobytes(), rows.people[rows.in_doubt].tobytes()]
-        columns = [pa.array([value], kind.type) for value, kind in zip(row, PACKED, strict=True)]
-        yield pa.RecordBatch.from_arrays(columns, schema=PACKED)
+        yield pa.RecordBatch.from_pylist([pack_people(_held(batch))], schema=PACKED)
+
+
+def pack_people(rows: Identified) -> dict[str, object]:
+    """The number of rows, each hash once, and the hashes of rows in doubt."""
+    in_doubt = rows.people[rows.in_doubt]
+    return {
+        "count": len(rows.in_doubt),
+        "people": distinct([rows.people]).astype("<i8").tobytes(),
+        "in_doubt": in_doubt.astype("<i8").tobytes(),
+    }
 
 
 def mark_absent(absent: Hashes, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
