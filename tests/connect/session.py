@@ -174,6 +174,37 @@ def stream(stage: Stage) -> object:
     return {"orders": ordered(stage.klaviyo)}
 
 
+def read_once(spark: Any, folder: Path) -> Any:
+    """Three people, from a source that leaves a file in the folder when it is read and is empty the second time."""
+    folder.mkdir()
+
+    def rows(batches: Any) -> Any:
+        import uuid
+
+        import pyarrow as pa
+
+        for batch in batches:
+            first = not list(folder.iterdir())
+            (folder / uuid.uuid4().hex).touch()
+            if first and batch.num_rows:
+                yield pa.RecordBatch.from_pydict({"email": [f"p{number}@example.com" for number in range(3)]})
+
+    return spark.range(0, 1, 1, 1).mapInArrow(rows, "email string")
+
+
+def mirror(stage: Stage) -> object:
+    found = {}
+    for name, given in (("staged", {"receipts_path": str(stage.place / "receipts")}), ("checkpointed", {})):
+        stage.klaviyo.add_profiles([{"email": f"{name}@example.com"}], "Y6nRLr")
+        source, reads = read_once(stage.spark, stage.place / name), stage.place / name
+        report = write_klaviyo(source, api_key=KEY, list_mode="mirror", max_removals=1, **given, **stage.goal())
+        emails = sorted(member["email"] for member in stage.klaviyo.lists["Y6nRLr"])
+        found[name] = [report.delivered, report.removed, emails, len(list(reads.iterdir())), dict(report.warnings)]
+    found["left"] = (stage.place / "receipts" / "_staging").exists()
+    found["removed"] = stage.spark.read.parquet(str(stage.place / "receipts_removed")).count()
+    return found
+
+
 def partition_writer_refuses_driver(stage: Stage) -> object:
     try:
         klaviyo_partition_writer(api_key=KEY, send_from="driver", **stage.goal())
@@ -195,6 +226,7 @@ CHECKS: tuple[Check, ...] = (
     reference,
     for_each_batch,
     stream,
+    mirror,
     partition_writer_refuses_driver,
 )
 

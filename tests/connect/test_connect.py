@@ -99,3 +99,9 @@ def test_write_stream_works(results: Results) -> None:
 
 def test_an_entry_point_without_a_session_names_one_that_can_send_from_the_driver(results: Results) -> None:
     assert "use write_klaviyo" in results["partition_writer_refuses_driver"]["error"]
+
+
+def test_a_mirror_reads_its_dataframe_once_and_leaves_nothing_behind(results: Results) -> None:
+    emails = [f"p{number}@example.com" for number in range(3)]
+    held = [3, 1, emails, 1, {}]
+    assert results["mirror"] == {"staged": held, "checkpointed": held, "left": False, "removed": 1}

@@ -22,7 +22,7 @@ from spark_klaviyo.runs.results import Results
 from spark_klaviyo.runs.run import Run
 from spark_klaviyo.runs.session_outputs import SessionOutputs
 from spark_klaviyo.simulator import KlaviyoSimulator
-from spark_klaviyo.task.context import SendContextFactory
+from spark_klaviyo.task.run import SendContextFactory
 from tests.core.scaled_clock import ScaledClock
 from tests.task.running import Row, batches_of, options_for
 

@@ -254,7 +254,7 @@ def test_a_mirror_shows_who_would_be_added_and_removed(spark: SparkSession) -> N
         assert len(seen.mirror.removals_sample) == 5
         assert set(seen.mirror.removals_sample) < leaving
         assert "3 would be added, 18 would be removed" in str(seen)
-        assert "would stop before removing" in str(seen._repr_html_())
+        assert "would stop and send nothing" in str(seen._repr_html_())
         assert "@example.com" not in f"{seen}{seen!r}{seen.to_dict()}"
         assert {request.method for request in klaviyo.requests} == {"GET"}
         assert len(klaviyo.lists["Y6nRLr"]) == 20
@@ -271,7 +271,7 @@ def test_a_mirror_counts_each_added_person_once_and_no_rejected_ones(spark: Spar
         assert (seen.mirror.additions, seen.mirror.removals, seen.mirror.unidentified_rows) == (2, 1, 1)
         assert [one.lower() for one in seen.mirror.additions_sample] == ["new@example.com", "last@example.com"]
         assert seen.mirror.removals_sample == ("77",)
-        assert "1 row could mean any member, so the write would remove nobody" in str(seen)
+        assert "1 row could mean any member, so the write would add, remove nobody and stop" in str(seen)
         exchanged = spark.createDataFrame([("x",)], "_kx string")
         with pytest.raises(SchemaError, match="mirror compares rows with members"):
             preview_klaviyo(exchanged, **LIST, base_url=klaviyo.url, list_mode="mirror")
