@@ -317,12 +317,12 @@ def test_who_has_left_the_list_is_added_again_whatever_the_state_knows(spark: Sp
         assert on_list(klaviyo) == set(emails(0, 5))
 
 
-def test_a_mirror_that_was_killed_removes_nobody_and_the_next_one_ends_it(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_mirror_that_was_cut_off_removes_nobody_and_the_next_one_ends_it(spark: SparkSession, tmp_path: Path) -> None:
     with KlaviyoSimulator() as klaviyo:
         klaviyo.add_profiles([{"email": "gone@example.com"}], "Y6nRLr")
         given = {"max_removals": 1, "receipts_path": str(tmp_path / "receipts")}
         klaviyo.inject(Fault("status", path=REMOVE, status=503))
-        with pytest.raises(WriteStopped):
+        with pytest.raises(WriteStopped, match="1 member could not be removed"):
             mirrored(frame(spark, 0, 5), klaviyo, attempts=1, **given)
         assert on_list(klaviyo) == {"gone@example.com", *emails(0, 5)}
         klaviyo.clear_faults()

@@ -20,6 +20,7 @@ from spark_klaviyo.screen import values
 KINDS = ("id", "email", "phone_number", "external_id")
 MISSING = 0  # the hash of an identifier that a row or a member does not have
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+PLAIN_EMAIL = re.compile(r"[a-z0-9.@_+-]*")
 PROFILE_ID = re.compile(r"[0-9A-Z]{26}")  # recorded; a shop's own numbers have other forms
 # Letters of other scripts that look like Latin ones, and what stands for a dot by mistake.
 LATIN = str.maketrans("асԁеһіјӏорԛѕԝхуαινορυ，,", "acdehijlopqswxyaivopu..")
@@ -59,6 +60,8 @@ def _has_one_script(text: str) -> bool:
 
 def cleaned_email(form: str) -> str:
     """The address that was probably meant: without what spreadsheets and copying put in, in Latin letters."""
+    if PLAIN_EMAIL.fullmatch(form):
+        return form
     visible = "".join(letter for letter in unicodedata.normalize("NFKC", form) if letter.isprintable())
     bare = visible.lower().replace(" ", "").lstrip("'\N{RIGHT SINGLE QUOTATION MARK}").removeprefix("mailto:")
     return bare.translate(LATIN)

@@ -10,6 +10,7 @@ import pyarrow as pa
 from spark_klaviyo.account.members import ListFacts, recent_members
 from spark_klaviyo.account.reads import AccountReader, ReadFailed
 from spark_klaviyo.core.clock import rfc3339
+from spark_klaviyo.core.codes import RejectCode, StopCode
 from spark_klaviyo.core.models import Batch, Receipt, RemovedMember
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.modes.mirror.removals import Removals
@@ -17,6 +18,7 @@ from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.types import Field, Type
 from spark_klaviyo.report.counts.summary import MAX_REMOVED
 from spark_klaviyo.report.counts.task_report import TaskReport
+from spark_klaviyo.report.counts.text import counted
 from spark_klaviyo.runs.run import Run
 from spark_klaviyo.task.run import TaskEvent, run_task
 
@@ -95,6 +97,10 @@ def as_removals(report: TaskReport, sample: list[RemovedMember]) -> TaskReport:
         setattr(removals, name, getattr(report, name))
     for code, times in report.reasons.items():
         removals.warn(f"members could not be removed: {code}", times)
+    left = sum(report.reasons.get(code, 0) for code in (RejectCode.UNAVAILABLE, RejectCode.IN_DOUBT))
+    if left and removals.stopped is None:
+        reason = f"{counted(left, 'member')} could not be removed, as no answer came; the next run removes them"
+        removals.stopped = (StopCode.UNAVAILABLE, reason)
     if report.unsent:
         removals.warn("members were not removed, as sending was stopped", report.unsent)
     return removals

@@ -81,8 +81,9 @@ def identify(batch: pa.RecordBatch, plan: WritePlan) -> Identified:
         in_doubt.append(
             (bool(unread) or not clear) and (bool(text.strip()) if record is None else _holds_value(record))
         )
-        cleaned = cleaned_email(forms["email"])
-        rows.append([*(hash_identifier(kind, forms[kind]) for kind in KINDS), hash_identifier("email", cleaned)])
+        meant = cleaned_email(forms["email"])
+        further = MISSING if meant == forms["email"] else hash_identifier("email", meant)
+        rows.append([*(hash_identifier(kind, forms[kind]) for kind in KINDS), further])
     return Identified(np.array(rows, dtype=np.int64).reshape(-1, WIDTH), np.array(in_doubt, dtype=bool))
 
 
