@@ -80,12 +80,13 @@ def identifier_of(checks: Checks, record: Json) -> tuple[str, ...] | None:
 
 
 RESUBSCRIBE = "resubscribe"  # the parameter by which a row says that the person has signed up again
+OTHER_VALUES = "other_values"  # whether a row has values in columns that are not sent; a mirror asks for it
 SAYS = "says:"  # before the names of columns that may say that a person does not consent
 
 
 def of_request(name: str, value: str) -> str:
     """The value of a request parameter by which rows are grouped; empty where it only says how to read the row."""
-    if name == "default_country" or name.startswith(SAYS):
+    if name in ("default_country", OTHER_VALUES) or name.startswith(SAYS):
         return ""
     return value if name != RESUBSCRIBE else "true" if value.strip().lower() == "true" else ""
 

@@ -18,13 +18,12 @@ from spark_klaviyo.batching.screening import screen
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.modes.mirror.identities import MISSING, IdentitySet
 from spark_klaviyo.modes.mirror.removals import ceiling, find_removals, read_pages
-from spark_klaviyo.modes.mirror.rows import Identified, RowPeople, identify
+from spark_klaviyo.modes.mirror.rows import Identified, RowPeople, identify, mirrored_columns
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.pages.preview import MirrorSets
 from spark_klaviyo.runs.send_from_driver import arrow_batches
-from spark_klaviyo.runs.tasks import sent_columns
 from spark_klaviyo.task.run import identifiers_of
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def preview_mirror(df: DataFrame, plan: WritePlan, options: Options) -> MirrorSe
     with open_reader(options) as reader:
         facts = list_facts(reader, plan.settings["list_id"])
         pages = list(read_pages(members(reader, facts), facts))
-    frame, plan = sent_columns(df, plan)
+    frame, plan = mirrored_columns(df, plan)
     rows = _Rows(plan, IdentitySet(page.hashes for page in pages))
     for batch in encode_batches(arrow_batches(frame), plan):
         rows.add(batch)

@@ -175,6 +175,7 @@ def test_rows_without_a_comparable_identifier_remove_nobody_and_stop_after_the_a
         ([("ann@example.com", None), (None, "kx1")], "email string, _kx string"),
         ([("ann@example.com", None), (None, "(202) 555-0123")], "email string, phone_number string"),
         ([(shaped,), (bare,)], "record string"),
+        ([("ann@example.com", None), (None, 7), (" ", None)], "email string, dropped long"),
         ([("ann@example.com", None), (None, "Bob")], "email string, first_name string"),
         ([("new@example.com", None), (" ", "Bob")], "email string, first_name string"),
         ([("ann@example.com", None), ("zo\u0435@example.com", None)], "email string, first_name string"),
@@ -184,6 +185,7 @@ def test_rows_without_a_comparable_identifier_remove_nobody_and_stop_after_the_a
             people = [{"email": "ann@example.com"}, {"email": "bob@example.com"}, {"phone_number": "+12025550123"}]
             klaviyo.add_profiles(people, "Y6nRLr")
             given = {"record_column": "record"} if schema == "record string" else {}
+            given |= {"other_columns": "drop"} if "dropped" in schema else {}
             before = on_list(klaviyo)
             with pytest.raises(WriteStopped, match="1 row may mean any member of the list") as raised:
                 mirrored(spark.createDataFrame(rows, schema), klaviyo, max_removals=3, on_reject="keep", **given)

@@ -24,13 +24,12 @@ from spark_klaviyo.arrow.encoded import SPARK_ENCODED
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.datasets.spark_storage import Staging, spark_errors
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.modes.mirror.rows import HELD_DDL, PACKED_DDL, RowPeople, encode_and_identify, pack
+from spark_klaviyo.modes.mirror.rows import HELD_DDL, PACKED_DDL, RowPeople, encode_and_identify, mirrored_columns, pack
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.runs import session
 from spark_klaviyo.runs.interrupt import run_interruptibly
 from spark_klaviyo.runs.run import Run
 from spark_klaviyo.runs.send_from_driver import STOP_SECONDS
-from spark_klaviyo.runs.tasks import sent_columns
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -66,7 +65,7 @@ def held_rows(run: Run) -> Iterator[HeldRows]:
 
     Raises `OptionError` where they cannot be held, and `WriteStopped` when this is interrupted.
     """
-    frame, plan = sent_columns(run.df, run.plan)
+    frame, plan = mirrored_columns(run.df, run.plan)
     encoded = frame.mapInArrow(partial(encode_and_identify, plan), HELD_DDL)
     staging = run.outputs.staging
     if session.context_of(frame) is None and staging is not None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,9 +33,14 @@ from spark_klaviyo.modes.mirror.identities import (
     hash_identifier,
     identifies,
 )
-from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.runs.tasks import encode_for_spark
+from spark_klaviyo.plan.model import OTHER_VALUES, RequestParam, WritePlan
+from spark_klaviyo.plan.shape import TEXT, Leaf
+from spark_klaviyo.plan.types import Field, Type
+from spark_klaviyo.runs.tasks import encode_for_spark, sent_columns
 from spark_klaviyo.screen.validate_row import validate_row
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 WIDTH = len(KINDS) + 1  # hashes of a row: of its identifiers, and of the email that was probably meant
 PEOPLE, IN_DOUBT, IS_ABSENT = "people", "in_doubt", "is_absent"  # columns beside those of encoded rows
@@ -54,6 +61,26 @@ def comparable(plan: WritePlan) -> WritePlan:
             "columns; nothing was sent"
         )
     return plan
+
+
+def mirrored_columns(df: DataFrame, plan: WritePlan) -> tuple[DataFrame, WritePlan]:
+    """What `sent_columns` gives, and whether a row has values in other columns: it is not blank throughout then."""
+    from pyspark.sql import functions as f
+
+    frame, reduced = sent_columns(df, plan)
+    numbered = df.toDF(*(f"c{number}" for number in range(len(plan.columns))))
+    others = [
+        f.btrim(f.col(name)) != "" if column.type.name in TEXT else f.col(name).isNotNull()
+        for name, column in zip(numbered.columns, plan.columns, strict=True)
+        if name not in frame.columns
+    ]
+    if not others:
+        return frame, reduced
+    has_values = reduce(or_, (f.coalesce(one, f.lit(False)) for one in others))
+    column = Field(OTHER_VALUES, Type("boolean"))
+    param = RequestParam(OTHER_VALUES, Leaf((OTHER_VALUES,), column.type))
+    plan = replace(plan, columns=(*plan.columns, column), params=(*plan.params, param))
+    return sent_columns(numbered.withColumn(OTHER_VALUES, has_values), plan)
 
 
 @dataclass(frozen=True)
@@ -78,9 +105,8 @@ def identify(batch: pa.RecordBatch, plan: WritePlan) -> Identified:
         forms = {kind: comparable_form(kind, found.get(kind), here) for kind in KINDS}
         clear = {kind for kind in KINDS if identifies(kind, forms[kind])}
         unread = {kind for kind in ("email", "phone_number") if _holds_value(found.get(kind))} - clear
-        in_doubt.append(
-            (bool(unread) or not clear) and (bool(text.strip()) if record is None else _holds_value(record))
-        )
+        has_values = bool(text.strip()) if record is None else _holds_value(record)
+        in_doubt.append((bool(unread) or not clear) and (has_values or params.get(OTHER_VALUES) == "true"))
         meant = cleaned_email(forms["email"])
         further = MISSING if meant == forms["email"] else hash_identifier("email", meant)
         rows.append([*(hash_identifier(kind, forms[kind]) for kind in KINDS), further])
