@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest
@@ -245,6 +248,20 @@ def test_members_whose_removal_is_refused_are_not_among_the_removed() -> None:
         report = mirror(klaviyo, [row(email="new@x.com")])
         assert first["id"] not in {one.id for one in report.removed_sample}
         assert (report.removed, len(report.removed_sample)) == (3, 3)
+
+
+def test_an_interrupted_removal_reports_who_was_removed_until_then() -> None:
+    with KlaviyoSimulator() as klaviyo:
+        klaviyo.add_profiles([{"email": f"gone{number}@x.com"} for number in range(1_500)], LIST)
+        numbers = count()
+
+        def is_second_removal(request: Any) -> bool:
+            return request.method == "DELETE" and next(numbers) == 1
+
+        on_first(klaviyo, is_second_removal, lambda: os.kill(os.getpid(), signal.SIGINT))
+        report = mirror(klaviyo, [row(email="new@x.com")])
+        assert (stopped(report), report.removed) == (StopCode.INTERRUPTED, 1_000)
+        assert not {one.email for one in report.removed_sample} & emails(klaviyo)
 
 
 # --- anybody --------------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from spark_klaviyo.plan.types import Field, Type
 from spark_klaviyo.report.counts.summary import MAX_REMOVED
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.counts.text import counted
-from spark_klaviyo.runs.run import Run
+from spark_klaviyo.runs.run import INTERRUPTED, Run
 from spark_klaviyo.task.run import TaskEvent, run_task
 
 PARTITION = -2  # the partition number in the receipts of removals
@@ -49,7 +49,9 @@ def remove_members(run: Run, reader: AccountReader, facts: ListFacts, found: Rem
         try:
             for event in run_task(plan, encoded, context, on_taken=removing.add):
                 removing.note(event)
-        finally:  # also where this is interrupted
+        except KeyboardInterrupt:  # requests in flight are abandoned: of theirs it is unknown who was removed
+            removing.report = TaskReport(delivered=removing.count, stopped=INTERRUPTED)
+        finally:
             removing.write()
     return as_removals(removing.report, removing.sample)
 
@@ -64,11 +66,13 @@ class _Removing:
     report: TaskReport = field(default_factory=TaskReport)
     receipts: list[Receipt] = field(default_factory=list)
     sample: list[RemovedMember] = field(default_factory=list)
+    count: int = 0
     _numbers: list[int] = field(default_factory=list)
 
     def add(self, batch: Batch) -> None:
         """Note the members of a request that Klaviyo has carried out."""
         self._numbers += batch.numbers().tolist()
+        self.count += batch.rows
 
     def note(self, event: TaskEvent) -> None:
         """Keep a receipt or the report; write what there is once it is a chunk."""
