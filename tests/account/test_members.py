@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from spark_klaviyo.account.members import ListFacts, list_facts, members, slice_list
+from spark_klaviyo.account.members import ListFacts, list_facts, members, recent_members, slice_list
 from spark_klaviyo.account.reads import ReadFailed, open_reader
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
@@ -49,3 +49,30 @@ def test_a_page_that_cannot_be_read_ends_the_reading() -> None:
         klaviyo.inject(Fault("status", path="/api/lists/Y6nRLr/profiles", status=403, after=2))
         with open_reader(options_for(klaviyo.url)) as reader, pytest.raises(ReadFailed):
             list(members(reader, ListFacts("Y6nRLr", 500)))
+
+
+def test_who_has_joined_since_is_told_by_the_servers_clock_alone() -> None:
+    elapsed = [0.0]
+    with KlaviyoSimulator(clock=lambda: elapsed[0]) as klaviyo:
+        klaviyo.clock._epoch = NOW.timestamp() - 400 * 86_400.0  # this machine's clock is a year ahead
+        klaviyo.add_profiles([{"email": "old@example.com"}], "Y6nRLr")
+        elapsed[0] = 3_600.0
+        klaviyo.add_profiles([{"email": "same-second@example.com"}], "Y6nRLr")
+        with open_reader(options_for(klaviyo.url)) as reader:
+            facts = list_facts(reader, "Y6nRLr")
+            klaviyo.add_profiles([{"email": "new@example.com"}], "Y6nRLr")
+            assert {one["email"] for one in recent_members(reader, facts) if facts.has_joined_since(one)} == {
+                "new@example.com"
+            }
+            everybody = [one for page in members(reader, facts) for one in page]
+        assert [one["email"] for one in everybody if facts.has_joined_since(one)] == ["new@example.com"]
+        assert len(everybody) == 3
+
+
+def test_a_member_who_left_and_came_back_has_joined_since() -> None:
+    recent = {"1": "2026-11-24T00:00:00+00:00", "2": "2026-11-24T00:00:00+00:00"}
+    facts = ListFacts("Y6nRLr", 2, since=NOW, recent=recent)
+    assert not facts.has_joined_since({"id": "1", "joined_group_at": "2026-11-24T00:00:00+00:00"})
+    assert facts.has_joined_since({"id": "1", "joined_group_at": "2026-11-24T00:05:00+00:00"})
+    assert not facts.has_joined_since({"id": "3", "joined_group_at": "2026-11-23T23:59:00+00:00"})
+    assert not facts.has_joined_since({"id": "3"})

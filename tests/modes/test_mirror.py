@@ -257,6 +257,7 @@ def test_the_dataframe_is_read_once(spark: SparkSession, tmp_path: Path, given: 
         assert on_list(klaviyo) == set(emails(0, 20))
         assert (report.rows, report.delivered, report.removed) == (20, 20, 1)
         assert len(list((tmp_path / "reads").iterdir())) == 1
+        assert spark.sparkContext._jsc.getPersistentRDDs().isEmpty(), "the held rows were freed"
 
 
 def test_who_joins_while_the_dataframe_is_read_stays(spark: SparkSession, tmp_path: Path) -> None:
