@@ -5,7 +5,8 @@ Who joined after a moment is told by Klaviyo's own times alone: this machine's c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
@@ -20,6 +21,7 @@ from spark_klaviyo.templates.limits import XS, L
 PAGE_SIZE = 100  # spec: get_profiles_for_list, largest page
 PAGES_PER_SLICE = 5  # a list is cut into slices of about so many pages ...
 MOST_SLICES = 64  # ... and no more than this
+MOST_VALUES = 100  # of one `any()`: how many it takes is not published, and these are safe for the length of the URL
 JOIN_SECONDS = 5.0
 TIME_FORM = "%Y-%m-%dT%H:%M:%SZ"
 IDENTIFIERS = ("email", "phone_number", "external_id")
@@ -64,14 +66,8 @@ def list_facts(reader: AccountReader, list_id: str) -> ListFacts:
     facts = ListFacts(
         list_id, count if isinstance(count, int) else 0, str(attributes.get("created") or ""), _now(document)
     )
-    return replace(facts, recent={str(one["id"]): one.get("joined_group_at") for one in recent_members(reader, facts)})
-
-
-def recent_members(reader: AccountReader, facts: ListFacts) -> Iterator[Member]:
-    """The members who have joined since a little before the run began, and are on the list now. Raises `ReadFailed`."""
-    since = facts.since.astimezone(timezone.utc).strftime(TIME_FORM)
-    for document in reader.pages(_members(facts.list_id, PAGE_SIZE, _joined(since, ""))):
-        yield from _page(document)
+    recent = [member for document in reader.pages(_recent(facts)) for member in _page(document)]
+    return replace(facts, recent={str(member["id"]): member.get("joined_group_at") for member in recent})
 
 
 def _now(document: Document) -> datetime:
@@ -84,17 +80,42 @@ def _now(document: Document) -> datetime:
 
 def members(reader: AccountReader, facts: ListFacts, now: datetime | None = None) -> Iterator[Page]:
     """All members, a page at a time, in no order. Raises `ReadFailed`; closing the generator reads no further."""
-    slices = slice_list(facts, now or datetime.now(timezone.utc))
+    return _read(reader, slice_list(facts, now or datetime.now(timezone.utc)))
+
+
+def members_since(reader: AccountReader, facts: ListFacts, people: Iterable[Member]) -> set[str]:
+    """The ids of those of these members who joined, or came back, after the run began. Raises `ReadFailed`.
+
+    They are asked for by email or phone, 100 at a time; for others all are read who joined since.
+    """
+    asked: dict[str, list[object]] = {"email": [], "phone_number": []}
+    is_whole = True
+    for person in people:
+        kind = next((kind for kind in asked if person.get(kind)), None)
+        is_whole &= kind is not None
+        if kind is not None:
+            asked[kind].append(person[kind])
+    targets = [] if is_whole else [_recent(facts)]
+    for kind, values in asked.items():
+        for start in range(0, len(values), MOST_VALUES):
+            listed = json.dumps(values[start : start + MOST_VALUES], ensure_ascii=False, separators=(",", ":"))
+            targets.append(_members(facts.list_id, PAGE_SIZE, f"any({kind},{listed})"))
+    pages = _read(reader, targets)
+    return {str(member["id"]) for page in pages for member in page if facts.has_joined_since(member)}
+
+
+def _read(reader: AccountReader, targets: list[ReadTarget]) -> Iterator[Page]:
+    """The pages of several collections, read side by side."""
     pool: DaemonPool[ReadTarget, Page] = DaemonPool(_read_slice(reader), READERS)
     try:
-        while slices or pool.busy:
-            while slices and pool.busy < READERS:
-                pool.submit(slices.pop())
+        while targets or pool.busy:
+            while targets and pool.busy < READERS:
+                pool.submit(targets.pop())
             page = pool.next_result()
             if page is not None:
                 yield page
     finally:
-        if slices or pool.busy:
+        if targets or pool.busy:
             reader.stop()
         pool.shutdown(JOIN_SECONDS)
 
@@ -114,6 +135,11 @@ def _joined(since: str, before: str) -> str:
     """The filter for members who joined between two times; an empty one is no bound."""
     bounds = [("greater-or-equal", since), ("less-than", before)]
     return ",".join(f"{operator}(joined_group_at,{time})" for operator, time in bounds if time)
+
+
+def _recent(facts: ListFacts) -> ReadTarget:
+    since = facts.since.astimezone(timezone.utc).strftime(TIME_FORM)
+    return _members(facts.list_id, PAGE_SIZE, _joined(since, ""))
 
 
 def _members(list_id: str, size: int, condition: str = "") -> ReadTarget:

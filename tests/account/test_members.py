@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from spark_klaviyo.account.members import ListFacts, list_facts, members, recent_members, slice_list
+from spark_klaviyo.account.members import ListFacts, list_facts, members, members_since, slice_list
 from spark_klaviyo.account.reads import ReadFailed, open_reader
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
@@ -61,10 +61,11 @@ def test_who_has_joined_since_is_told_by_the_servers_clock_alone() -> None:
         with open_reader(options_for(klaviyo.url)) as reader:
             facts = list_facts(reader, "Y6nRLr")
             klaviyo.add_profiles([{"email": "new@example.com"}], "Y6nRLr")
-            assert {one["email"] for one in recent_members(reader, facts) if facts.has_joined_since(one)} == {
-                "new@example.com"
-            }
             everybody = [one for page in members(reader, facts) for one in page]
+            new = [one["id"] for one in everybody if one["email"] == "new@example.com"]
+            assert members_since(reader, facts, everybody) == set(new)
+            assert members_since(reader, facts, [{"id": new[0]}]) == set(new)
+            assert members_since(reader, facts, []) == set()
         assert [one["email"] for one in everybody if facts.has_joined_since(one)] == ["new@example.com"]
         assert len(everybody) == 3
 

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 import pyarrow as pa
 
-from spark_klaviyo.account.members import ListFacts, recent_members
+from spark_klaviyo.account.members import ListFacts, members_since
 from spark_klaviyo.account.reads import AccountReader, ReadFailed
 from spark_klaviyo.core.clock import rfc3339
 from spark_klaviyo.core.codes import RejectCode, StopCode
@@ -35,7 +35,7 @@ def remove_members(run: Run, reader: AccountReader, facts: ListFacts, found: Rem
     The report counts them as `removed`. Where it cannot be read who has joined, nobody is removed, and it is stopped.
     """
     try:
-        back = {str(member["id"]) for member in recent_members(reader, facts) if facts.has_joined_since(member)}
+        back = members_since(reader, facts, found.people.to_pylist())
     except ReadFailed as failed:
         reason = f"who joined the list meanwhile could not be read: {failed}; rows were added, nobody was removed"
         return TaskReport(stopped=(failed.code, reason))
