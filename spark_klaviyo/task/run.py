@@ -261,7 +261,10 @@ class SendContextFactory:
                 workers=plan.workers,
                 proxy=plan.proxy,
             )
-            transport = Interruptible(connections, stop)
+            # only the driver is ever interrupted, and only its server can say so
+            transport: Transport | Interruptible = connections
+            if self.rate_limit_server is not None:
+                transport = Interruptible(connections, stop)
             held.callback(transport.close)
             counts: dict[str, int] = {}
             limiter = RateLimiter(self.clock)
