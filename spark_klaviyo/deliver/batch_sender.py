@@ -38,6 +38,23 @@ PART_STEP = 1_000_000  # further requests of batch 7 are numbered 1,000,007, 2,0
 # After a lost answer to a creation these mean that it was carried out; otherwise, that nothing was stored.
 CREATED_BEFORE = ((409, "duplicate_profile"), (409, "conflict"))
 
+KLAVIYO_CODES = frozenset(  # recorded
+    [
+        "invalid",
+        "duplicate_profile",
+        "conflict",
+        "variant_not_found",
+        "tag_service_error",
+        "not_found",
+        "permission_denied",
+        "forbidden",
+        "not_authenticated",
+        "authentication_failed",
+        "throttled",
+        "error",
+    ]
+) | {""}
+
 TOO_LARGE = Fault(RejectCode.TOO_LARGE, detail="the request with this row alone is larger than Klaviyo takes")
 NOT_ISOLATED = Fault(
     RejectCode.NOT_ISOLATED,
@@ -179,7 +196,8 @@ class BatchSender:
     def _isolate(self, batch: Batch, verdict: RequestRefused) -> Isolated:
         template = self._spec.template
         if verdict.status != 413:
-            return isolate(batch, verdict.faults, template.rows_pointer, template.unique_id_field)
+            found = self._with_safe_codes(verdict.faults, batch)
+            return isolate(batch, found, template.rows_pointer, template.unique_id_field)
         return Isolated({}, batch.halves()) if batch.rows > 1 else Isolated({0: TOO_LARGE})
 
     def _refused(self, request: Request, isolated: Isolated, verdict: RequestRefused) -> Delivery:
@@ -226,6 +244,14 @@ class BatchSender:
         delivery = self._delivery(request, ReceiptOutcome.UNSENT, message)
         receipt = delivery.receipt if request.attempts else None
         return replace(delivery, receipt=receipt, unsent=request.batch.rows + rest)
+
+    def _with_safe_codes(self, found: tuple[Fault, ...], batch: Batch) -> tuple[Fault, ...]:
+        """The faults without a code that is a value of the batch's rows: reports count rejected rows by code."""
+        if KLAVIYO_CODES.issuperset(fault.code for fault in found):
+            return found
+        values = {value.lower() for record in batch.records() for value in values_of(json_object(record))}
+        values -= {value.lower() for value in self._constants}
+        return tuple(replace(fault, code="") if fault.code.lower() in values else fault for fault in found)
 
     def _masked(self, text: str, batch: Batch) -> str:
         """A text of the server's as receipts, reports and errors may hold it: without a value of the batch's rows."""

@@ -182,6 +182,14 @@ def test_values_of_the_requests_own_rows_are_masked_in_receipts_and_messages(
     assert value not in shown
 
 
+def test_a_value_that_comes_back_as_a_code_reaches_no_report() -> None:
+    rows: list[Row] = [{"email": "x@y.co", "external_id": "cust-1"}]
+    with Loopback([echo(400, "no", "cust-1")]) as server:
+        ran = run(server, rows, template="bulk_import_profiles", attempts=1)
+    assert ran.codes == ["refused"]
+    assert "cust-1" not in json.dumps(ran.whole().to_dict())
+
+
 def test_details_stay_readable() -> None:
     with Loopback([echo(400, "abc: a profile must have 1 of the properties golden or email")]) as server:
         ran = run(server, ROWS, template="bulk_import_profiles", attempts=1)
