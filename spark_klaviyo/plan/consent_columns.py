@@ -11,12 +11,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from spark_klaviyo.core.exact_json import Json, get
 from spark_klaviyo.plan.mapping import DROPPED, ColumnMap
 from spark_klaviyo.plan.model import SAYS, RequestParam
 from spark_klaviyo.plan.settings import MANY_VALUED
 from spark_klaviyo.plan.shape import Leaf, LeafForm
 from spark_klaviyo.plan.types import Field
-from spark_klaviyo.templates.model import Template
+from spark_klaviyo.templates.model import JsonPath, Template
 
 # Names are compared without case and without anything but letters and digits.
 _LEFT = re.compile(
@@ -77,14 +78,30 @@ def consent_params(
     return params, complaints
 
 
-def drop_unneeded_identifiers(template: Template, settings: Mapping[str, str], found: ColumnMap) -> None:
-    """Take columns of identifiers that no chosen channel needs out of the record: no phone goes along with an email."""
+def unneeded_identifiers(template: Template, record: Json) -> list[JsonPath]:
+    """Where a record holds identifiers that none of its channels needs; one of push alone needs its first.
+
+    People are unsubscribed without them. Where they are subscribed, all identifiers tell who a row means until it is
+    sent, and none goes out that no channel needs.
+    """
     if template.consent is None:
+        return []
+    channels = [one for one in template.consent.channels if get(record, one.json_path) is not None]
+    needed = {channel.identifier for channel in channels} - {""}
+    paths = {known.name: known.json_path for known in template.fields if known.name in template.identifiers}
+    present = [name for name in template.identifiers if get(record, paths[name]) not in (None, "")]
+    unneeded = [name for name in present if name not in needed and name != "id"] if needed else present[1:]
+    return [paths[name] for name in unneeded]
+
+
+def drop_unneeded_identifiers(template: Template, settings: Mapping[str, str], found: ColumnMap) -> None:
+    """Take columns of identifiers that no chosen channel needs out of the record, where people are unsubscribed."""
+    if template.consent is None or not template.consent.withdraws:
         return
     words = settings.get("channels", "").split(",")
     needed = {channel.identifier for channel in template.consent.channels if channel.name in words} - {""}
     for known in template.fields:
-        is_unneeded = needed and known.name in ("email", "phone_number") and known.name not in needed
+        is_unneeded = needed and known.name in template.identifiers and known.name not in needed
         if is_unneeded and known.name in found.leaves:
             del found.leaves[known.name], found.nodes[known.json_path]
             found.mapped = [(column, DROPPED if field == known.name else field) for column, field in found.mapped]

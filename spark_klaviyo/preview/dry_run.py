@@ -25,7 +25,7 @@ from spark_klaviyo.runs.send_from_driver import arrow_batches
 from spark_klaviyo.runs.session import choose_worker_python
 from spark_klaviyo.runs.tasks import sent_columns
 from spark_klaviyo.screen.merges import faulty_merges
-from spark_klaviyo.task.profiles import MOST_VALUES
+from spark_klaviyo.task.profiles import MOST_VALUES, parsed, with_needed_identifiers
 from spark_klaviyo.templates.limits import L as LOOKUPS
 
 if TYPE_CHECKING:
@@ -75,7 +75,9 @@ def dry_run(plan: WritePlan, encoded: pa.Table) -> DryRun:
         faulty = [Rejection(row, records[row], code, code.text) for row, code in faults.items()]
         encoded = encoded.filter(pa.array([row not in faults for row in range(len(records))], pa.bool_()))
     assembler = BatchAssembler(plan, report, Stop())
-    batches = tuple(batch for batch in assembler.batches(iter(encoded.to_batches())) if batch is not None)
+    made = (batch for batch in assembler.batches(iter(encoded.to_batches())) if batch is not None)
+    sent = (with_needed_identifiers(plan, batch, dict(enumerate(parsed(batch))), set()) for batch in made)
+    batches = tuple(filter(None, sent if plan.template.consent is not None else made))
     return DryRun(batches, (*faulty, *assembler.taken_rejections()), report.skipped, tuple(report.warnings))
 
 
@@ -115,8 +117,8 @@ def looked_up(plan: WritePlan, sample: DryRun) -> Counter[str]:
         kinds = list(template.identifiers)
     paths = {known.name: known.json_path for known in template.fields if known.name in kinds}
     records = (one for batch in sample.batches if not batch.envelope.resubscribes for one in batch.records())
-    parsed = map(exact_json.loads, records) if paths else ()
-    return Counter(kind for record in parsed for kind, path in paths.items() if get(record, path) is not None)
+    asked = map(exact_json.loads, records) if paths else ()
+    return Counter(kind for record in asked for kind, path in paths.items() if get(record, path) is not None)
 
 
 def quota_seconds(quota: Quota, requests: int) -> float:

@@ -15,7 +15,7 @@ from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.exact_json import ONE_ITEM, Json, Path, get, put, remove
 from spark_klaviyo.options.choices import OnBadPhone, Validate
 from spark_klaviyo.plan.checks import MARK
-from spark_klaviyo.plan.consent_columns import consent_column
+from spark_klaviyo.plan.consent_columns import consent_column, unneeded_identifiers
 from spark_klaviyo.plan.model import RESUBSCRIBE, SAYS, Checks, FieldCheck, WritePlan
 from spark_klaviyo.plan.shape import constants_of
 from spark_klaviyo.screen import values
@@ -77,12 +77,17 @@ def _problems(plan: WritePlan, record: dict[str, Json], params: Mapping[str, str
         _leave_out(plan.template, record)
     if plan.template.first_identifier_only:
         _keep_first_identifier(checks, record)
-    if checks.channels:
-        _keep_needed_identifiers(checks, record)
+    unneeded: list[Path] = []
+    if plan.template.consent is not None:
+        unneeded = unneeded_identifiers(plan.template, record)
+        for path in unneeded if plan.template.consent.withdraws else ():
+            remove(record, path)
         yield from _opposites(plan, record, params)
     for field in checks.fields:
         problem = _field_problem(field, record, checks, params)
-        if problem is not None:
+        if problem is not None and field.json_path in unneeded:
+            remove(record, field.json_path)
+        elif problem is not None:
             yield problem, field.json_path
     yield from _record_problems(plan, record)
     if checks.unique_id_path and get(record, checks.unique_id_path) is None:
@@ -208,20 +213,6 @@ def _keep_first_identifier(checks: Checks, record: dict[str, Json]) -> None:
     present = [path for path in checks.identifiers if not _is_blank(get(record, path))]
     for path in present[1:]:
         remove(record, path)
-
-
-def _keep_needed_identifiers(checks: Checks, record: dict[str, Json]) -> None:
-    """Take identifiers that none of the row's channels needs out of the record; a row for push alone keeps its first.
-
-    A channel that needs an identifier requires it (`Checks.requires`).
-    """
-    needs = [need for need in checks.requires if need.json_path in checks.identifiers]
-    needed = {need.json_path for need in needs if get(record, need.if_present) is not None}
-    if not needed:
-        _keep_first_identifier(checks, record)
-    for path in checks.identifiers if needed else ():
-        if path not in needed and path != ("id",):
-            remove(record, path)
 
 
 # What a value of a column about consent says; blank says nothing.

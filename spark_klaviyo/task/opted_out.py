@@ -6,11 +6,10 @@ of `resubscribe=true` say that the person has signed up again: nothing is read f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.clock import rfc3339
 from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.exact_json import Json, get, put
@@ -20,7 +19,7 @@ from spark_klaviyo.deliver.reads import NoDocument, Reader, ReadTarget
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.task.consent import ConsentReader, Consents, Person, Standing, judge_consent, time_of
-from spark_klaviyo.task.profiles import find_profiles, parsed, rejections_of, with_texts
+from spark_klaviyo.task.profiles import find_profiles, parsed, rejections_of, with_needed_identifiers
 from spark_klaviyo.templates.limits import L
 from spark_klaviyo.templates.model import Channel
 
@@ -51,8 +50,11 @@ class SubscribeGuard:
         """The batches without the rows that must not be sent; rows that may be sent are in their own batch still."""
         held: list[Batch] = []
         for batch in batches:
-            if batch is None or batch.envelope.resubscribes or self.context.stop.is_set():
+            if batch is None or self.context.stop.is_set():
                 yield batch
+                continue
+            if batch.envelope.resubscribes:
+                yield with_needed_identifiers(self.plan, batch, dict(enumerate(parsed(batch))), set())
                 continue
             if sum(one.rows for one in held) + batch.rows > LOOK_AHEAD:
                 yield from self._decided(held)
@@ -89,15 +91,15 @@ class SubscribeGuard:
                 self.reject(replace(rejection, code=RejectCode.OPTED_OUT, detail=detail))
             else:
                 open_rows[position] = record
+        changed: set[int] = set()
         if self.plan.settings.get("historical_import") == "true":
-            return self._without_standing(batch, consents, list_id, open_rows)
-        return _only(batch, open_rows)
+            open_rows = self._without_standing(consents, list_id, open_rows)
+            changed = {position for position, record in open_rows.items() if _date_no_later(record, consents)}
+        return with_needed_identifiers(self.plan, batch, open_rows, changed)
 
     # --- consent that was given before --------------------------------------------------------
 
-    def _without_standing(
-        self, batch: Batch, consents: Consents, list_id: str, records: Mapping[int, Json]
-    ) -> Batch | None:
+    def _without_standing(self, consents: Consents, list_id: str, records: dict[int, Json]) -> dict[int, Json]:
         """The rows to send; who is subscribed already, and on the list where there is one, is delivered."""
         standing = {
             position: consents.meant(record)
@@ -107,15 +109,9 @@ class SubscribeGuard:
         settled = self._on_list(standing, list_id)
         if isinstance(settled, NoDocument):
             self.context.stop.set(settled.code, MEMBERS_NEED.format(settled.detail))
-            return _only(batch, records)
+            return records
         self.report.delivered += len(settled)
-        left = {position: record for position, record in records.items() if position not in settled}
-        dated = {position: record for position, record in left.items() if _date_no_later(record, consents)}
-        if not dated:
-            return _only(batch, left)
-        given = list(batch.records())
-        texts = {at: exact_json.dumps(record) if at in dated else given[at] for at, record in left.items()}
-        return with_texts(batch, texts)
+        return {position: record for position, record in records.items() if position not in settled}
 
     def _on_list(self, people: Mapping[int, list[Person]], list_id: str) -> set[int] | NoDocument:
         """Those of these rows whose people are all on the list; all rows without a list."""
@@ -131,13 +127,6 @@ class SubscribeGuard:
                 return found
             ids |= set() if isinstance(found, NoDocument) else set(found.values())
         return {at for at, persons in people.items() if all(person.profile_id in ids for person in persons)}
-
-
-def _only(batch: Batch, kept: Container[int]) -> Batch | None:
-    gone = {position for position in range(batch.rows) if position not in kept}
-    if len(gone) == batch.rows:
-        return None
-    return batch.without(gone) if gone else batch
 
 
 def _date_no_later(record: Json, consents: Consents) -> bool:

@@ -17,10 +17,12 @@ import pyarrow as pa
 
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import RejectCode
-from spark_klaviyo.core.exact_json import Json, Path, get
+from spark_klaviyo.core.exact_json import Json, Path, dumps, get, remove
 from spark_klaviyo.core.identifiers import normalise_identifier
 from spark_klaviyo.core.models import Batch, EncodedRows, Rejection, Span
 from spark_klaviyo.deliver.reads import NoDocument, Query, Reader, ReadTarget, attributes_of
+from spark_klaviyo.plan.consent_columns import unneeded_identifiers
+from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.templates.limits import L
 
 MOST_VALUES = 100
@@ -90,6 +92,24 @@ def rejections_of(batch: Batch) -> Iterator[Rejection]:
     code = RejectCode.NOT_FOUND
     for row, record in zip(batch.numbers(), batch.records(), strict=True):
         yield Rejection(int(row), record.decode("utf-8", "replace"), code, code.text)
+
+
+def with_needed_identifiers(plan: WritePlan, batch: Batch, rows: dict[int, Json], changed: set[int]) -> Batch | None:
+    """The batch of these rows, by position, without identifiers that no channel of theirs needs; None without rows.
+
+    `changed`: rows whose records are no longer those of the batch.
+    """
+    changed = set(changed)
+    for position, record in rows.items():
+        if isinstance(record, dict):
+            for path in unneeded_identifiers(plan.template, record):
+                remove(record, path)
+                changed.add(position)
+    if changed:
+        given = list(batch.records())
+        return with_texts(batch, {at: dumps(record) if at in changed else given[at] for at, record in rows.items()})
+    gone = {position for position in range(batch.rows) if position not in rows}
+    return None if len(gone) == batch.rows else batch.without(gone) if gone else batch
 
 
 def with_texts(batch: Batch, texts: Mapping[int, bytes]) -> Batch:

@@ -311,3 +311,17 @@ def test_only_the_identifiers_that_channels_need_are_sent(klaviyo: KlaviyoSimula
 
 def test_a_report_without_rows_adds_up() -> None:
     assert TaskReport().faults == 0
+
+
+def test_who_is_meant_by_an_identifier_that_is_not_sent_counts(klaviyo: KlaviyoSimulator) -> None:
+    klaviyo.set_consent(ANN, "email", "UNSUBSCRIBED")
+    rows: list[Row] = [
+        {"email": "ann.new@example.com", "phone_number": "(617) 555-0100"},
+        {"email": "dee@example.com", "phone_number": "+16175550101"},
+        {"email": CYD, "phone_number": PHONE},
+    ]
+    ran = subscribe(klaviyo, rows, default_country="US")
+    assert ran.codes == ["opted_out"]
+    assert ran.rejected[0].row == 0
+    assert ran.report.accepted == 2
+    assert "phone" not in "".join(writes(klaviyo))
