@@ -64,6 +64,7 @@ class RejectCode(Code):
     BAD_RECORD = "bad_record", "the record is not the JSON object that the endpoint takes"
     MISSING_FIELD = "missing_field", "a field that the endpoint requires is empty"
     REPEATED_ID = "repeated_id", "another row of the same request has the same unique id"
+    AMBIGUOUS_CHANGE = "ambiguous_change", "change data says two things of the same row or person"
     IN_DOUBT = "in_doubt", "sent, but the answer was lost, and sending again could do it twice"
     UNAVAILABLE = "unavailable", "all attempts were used up without an answer that settles it"
     NOT_ISOLATED = "not_isolated", "Klaviyo refused the request without naming the row, within the bound of refusals"

@@ -168,8 +168,14 @@ class ChangeOptions:
         needs_session=True,
     )
     change_column: str | None = session_option(text, None, "column that holds the kind of change", per_template=True)
+    change_key: tuple[str, ...] = session_option(
+        readers.columns,
+        None,
+        "columns that identify a row of the source table; that of external_id, else email, else phone_number",
+        if_unset=(),
+    )
     change_order: str = session_option(
-        text, "_commit_version", "column that orders changes; the latest per identifier is sent"
+        text, "_commit_version", "column that orders changes, by number or time; the latest of each key is sent"
     )
     on_delete: OnDelete | None = session_option(
         OnDelete, None, "what a delete means: `remove` (from the list), `suppress`, `delete` or `ignore`"

@@ -159,7 +159,7 @@ def _rows(call: Call) -> Iterator[str]:
 
 def _changes(call: Call) -> Iterator[str]:
     if "change_column" not in call.given:
-        for name in call.has("change_order", "on_delete"):
+        for name in call.has("change_key", "change_order", "on_delete"):
             yield f"{name}: needs change_column, the column that holds the kind of change"
         return
     if call.given.get("list_mode") is ListMode.MIRROR:

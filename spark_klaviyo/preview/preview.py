@@ -18,7 +18,8 @@ from spark_klaviyo.account.reads import ReadFailed
 from spark_klaviyo.account.target import read_target, resolve
 from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.modes.change_data.change_feed import ChangeKind, tag_changes
+from spark_klaviyo.modes.change_data.change_feed import tag_changes
+from spark_klaviyo.modes.change_data.kinds import DELETES, ChangeKind
 from spark_klaviyo.modes.mirror.rows import comparable
 from spark_klaviyo.options.choices import ListMode, SendFrom
 from spark_klaviyo.options.entrypoints import EntryPoint
@@ -100,13 +101,13 @@ def _preview_changes(df: DataFrame, options: Options, rows: int, warnings: list[
     changes = tag_changes(df, options, uuid4().hex)
     counts = changes.counts()
     parts = [preview_part(changes.upserts(), changes.plan, rows, counts.get(ChangeKind.UPSERT, 0))]
-    deletes = counts.get(ChangeKind.DELETE, 0)
+    deletes = sum(counts.get(kind, 0) for kind in DELETES)
     if changes.deletion is not None and deletes:
         parts.append(preview_part(changes.deletes(), changes.deletion, rows, deletes))
     warnings += [warning for part in parts for warning in part.warnings(options)]
-    warnings += _unconfirmed(options, deletes if changes.guarded else 0)
+    warnings += _unconfirmed(options, counts.get(ChangeKind.DELETE, 0) if changes.guarded else 0)
     for kind, count in sorted(counts.items()):
-        meaning = f", which mean {options.on_delete}" if kind is ChangeKind.DELETE else ""
+        meaning = f", which mean {options.on_delete}" if kind in DELETES else ""
         warnings += [f"{kind.text}{meaning}: {count:,}"] if kind is not ChangeKind.UPSERT else []
     return _build(parts, options, warnings, sum(counts.values()))
 

@@ -98,13 +98,19 @@ def read_confirmed(deletes: DataFrame, template: str, options: Options) -> list[
     identifiers of one person or item each. Change data without any delete needs no confirmation, and in a stream the
     number is a ceiling for each micro-batch.
     """
+    rows: list[Row] = deletes.limit((options.confirm_deletion or 0) + 1).collect()
+    require_confirmed(len(rows), deletes, template, options)
+    return rows
+
+
+def require_confirmed(found: int, deletes: DataFrame, template: str, options: Options) -> None:
+    """Raise `OptionError` unless so many deletes were confirmed; of more than that, `deletes` are counted."""
     most = options.confirm_deletion or 0
-    rows: list[Row] = deletes.limit(most + 1).collect()
     is_ceiling = options.entry_point is EntryPoint.BATCH  # the rows of a micro-batch are not known before
-    nothing_to_delete = options.change_column is not None and not rows
-    if len(rows) == most or (is_ceiling and len(rows) < most) or nothing_to_delete:
-        return rows
-    found = len(rows) if len(rows) <= most else deletes.count()
+    nothing_to_delete = options.change_column is not None and not found
+    if found == most or (is_ceiling and found < most) or nothing_to_delete:
+        return
+    found = found if found <= most else deletes.count()
     confirmed = f"not {most:,}" if options.confirm_deletion is not None else "and no number was confirmed"
     raise OptionError(
         f"confirm_deletion: {found:,} rows would be deleted for good{in_account(options)} with {template}, "

@@ -120,6 +120,25 @@ def interrupted(stage: Stage) -> object:
     return {}
 
 
+def changes(stage: Stage) -> object:
+    """Orders in text, phones in two spellings, and a delete that covers two emails."""
+    rows = [
+        (1, "insert", "9", "a@example.com", None),
+        (1, "update", "10", "b@example.com", None),
+        (1, "delete", "11", "b@example.com", None),
+        (2, "delete", "10", None, "617-555-1234"),
+        (3, "delete", "9", "c@example.com", None),
+        (4, "insert", "9", "C@example.com", None),
+        (2, "insert", "11", None, "+16175551234"),
+    ]
+    frame = stage.spark.createDataFrame(rows, "pk int, op string, at string, email string, phone_number string")
+    stage.klaviyo.add_profiles([{"email": f"{name}@example.com"} for name in "abc"])
+    given = stage.goal(change_column="op", change_order="at", change_key="pk", on_delete="delete", default_country="US")
+    report = write_klaviyo(frame, api_key=KEY, on_reject="keep", confirm_deletion=1, **given)
+    deleted = sorted(person["email"] for person in stage.klaviyo.deleted)
+    return {"deleted": deleted, "reasons": report.reasons, "rows": report.rows, "skipped": report.skipped}
+
+
 def preview(stage: Stage) -> object:
     shown = preview_klaviyo(stage.people, rows=9, api_key=KEY, **stage.goal())
     return {"rows": [request.rows for request in shown.requests], "sent": posted(stage.klaviyo)}
@@ -219,6 +238,7 @@ CHECKS: tuple[Check, ...] = (
     driver_with_nulls,
     unreachable,
     interrupted,
+    changes,
     preview,
     partition,
     source,

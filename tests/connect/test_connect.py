@@ -67,6 +67,15 @@ def test_an_interrupted_write_stops_at_once_and_raises_with_its_report(results: 
     assert results["interrupted"] == {"stopped": "interrupted", "unsent": True, "few": True}
 
 
+def test_change_data_is_followed_by_key(results: Results) -> None:
+    assert results["changes"] == {
+        "deleted": ["a@example.com", "b@example.com"],
+        "reasons": {"ambiguous_change": 1},
+        "rows": 7,
+        "skipped": 2,
+    }
+
+
 def test_preview_klaviyo_works_and_sends_nothing(results: Results) -> None:
     assert results["preview"] == {"rows": [8], "sent": 0}
 

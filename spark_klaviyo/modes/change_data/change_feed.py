@@ -1,78 +1,36 @@
-"""Tags each row of change data with what becomes of it, in Spark, with one shuffle by identifier.
+"""Tags each row of change data with what becomes of it, in Spark; `decide` says how.
 
-The kinds of change are those of Delta's change feed and the words and letters that other feeds use. Of each identifier
-only the latest change counts, by `change_order`; of changes at the same position an insert or update counts more than
-a delete, as replacing a row writes both. Nothing is evaluated here.
+The kinds of change are those of Delta's change feed and the words and letters that other feeds use. Identifiers are
+compared as they are sent. Nothing is evaluated here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from functools import reduce
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from spark_klaviyo.core.codes import OnDelete
 from spark_klaviyo.core.identifiers import SEPARATOR, normalised_column
-from spark_klaviyo.errors import OptionError, SchemaError
-from spark_klaviyo.options.choices import OtherColumns
+from spark_klaviyo.errors import SchemaError
+from spark_klaviyo.modes.change_data import decide
+from spark_klaviyo.modes.change_data.delete_plan import DeletePlan, delete_plan, identifiers_of
+from spark_klaviyo.modes.change_data.kinds import DELETES, INSERTS, KIND, ChangeKind
+from spark_klaviyo.modes.change_data.readers import ORDER_DDL, IdentifierReader, read_order
 from spark_klaviyo.options.model import Options
+from spark_klaviyo.options.readers import COLUMN
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import FieldCheck, WritePlan
-from spark_klaviyo.plan.shape import leaf_at
-from spark_klaviyo.plan.types import Field, Type, columns_of
+from spark_klaviyo.plan.shape import Leaf, leaf_at, leaves_of
+from spark_klaviyo.plan.types import Field, Type, columns_of, holds
+from spark_klaviyo.runs.session import choose_worker_python
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-COLUMN = "column:"
-# The identifiers that each template takes, in order of preference; templates of the catalog take its own ids.
-_IDENTIFIERS = {
-    "remove_profiles_from_list": ("id", "email", "phone_number", "external_id"),
-    "bulk_suppress_profiles": ("email",),
-    "request_profile_deletion": ("id", "email", "phone_number"),
-}
-_CATALOG_IDENTIFIERS = ("id", "external_id")
-
-
-class ChangeKind(IntEnum):
-    """What becomes of a row, in the order in which tasks read the kinds.
-
-    `text` names rows of the kind in a preview, `words` are what the change column holds for it, and `skipped_because`
-    is why rows of it are not sent.
-    """
-
-    text: str
-    words: tuple[str, ...]
-    skipped_because: str
-
-    UPSERT = (
-        0,
-        "inserts and updates",
-        ("insert", "i", "create", "c", "update_postimage", "update", "u", "upsert", "read", "r"),
-    )
-    DELETE = 1, "deletes", ("delete", "d", "remove")
-    UNKNOWN = 2, "changes of no known kind, to be rejected"
-    OLDER = 3, "older changes, to be skipped", (), "a later change of the same identifier was sent instead"
-    PREIMAGE = (
-        4,
-        "pre-images, to be skipped",
-        ("update_preimage", "preimage", "before"),
-        "a pre-image: what a row was before its update",
-    )
-    IGNORED = 5, "deletes, ignored", (), "a delete, and on_delete=ignore"
-
-    def __new__(cls, value: int, text: str = "", words: tuple[str, ...] = (), skipped_because: str = "") -> Self:
-        """A member that equals its number."""
-        member = int.__new__(cls, value)
-        member._value_ = value
-        member.text, member.words, member.skipped_because = text, words, skipped_because
-        return member
-
-
+KEYS = ("external_id", "email", "phone_number")  # in the order in which a row's key is one, if none is named
 DELTA_COLUMNS = ("_change_type", "_commit_version", "_commit_timestamp")  # Delta's own columns; never sent
-KIND = "klaviyo_change"
 
 
 @dataclass(frozen=True)
@@ -94,41 +52,48 @@ class TaggedChanges:
 
     def upserts(self) -> DataFrame:
         """The rows of the plan."""
-        return self._rows(ChangeKind.UPSERT, self.frame.columns[: self.width], self.plan)
+        return self._rows((ChangeKind.UPSERT,), self.frame.columns[: self.width], self.plan)
 
     def deletes(self) -> DataFrame:
         """The rows of `deletion`."""
-        return self._rows(ChangeKind.DELETE, self.frame.columns[self.width : -1], self.deletion or self.plan)
+        return self._rows(DELETES, self.frame.columns[self.width : -1], self.deletion or self.plan)
+
+    def tagged_deletes(self) -> DataFrame:
+        """The same with their kind, as `with_deletes` takes them."""
+        return self.frame.where(_one_of(DELETES)).select(*self.frame.columns[self.width :])
 
     def with_deletes(self, rows: Sequence[Sequence[object]]) -> TaggedChanges:
-        """The same with these rows, as `deletes` gave them, in place of those of `deletion`."""
+        """The same with these rows, as `tagged_deletes` gave them, in place of those of `deletion`."""
         from pyspark.sql.types import StructField, StructType
 
         own = [None] * self.width
         schema = StructType([StructField(field.name, field.dataType) for field in self.frame.schema.fields])
-        tagged = [(*own, *row, int(ChangeKind.DELETE)) for row in rows]
-        deletes = self.frame.sparkSession.createDataFrame(tagged, schema)
-        return replace(self, frame=self.frame.where(f"{KIND} <> {ChangeKind.DELETE:d}").union(deletes))
+        deletes = self.frame.sparkSession.createDataFrame([(*own, *row) for row in rows], schema)
+        return replace(self, frame=self.frame.where(f"NOT {_one_of(DELETES)}").union(deletes))
 
     def counts(self) -> dict[ChangeKind, int]:
         """How many rows there are of each kind; evaluates the DataFrame."""
         return {ChangeKind(row[KIND]): row["count"] for row in self.frame.groupBy(KIND).count().collect()}
 
-    def _rows(self, kind: ChangeKind, names: list[str], plan: WritePlan) -> DataFrame:
-        rows = self.frame.where(f"{KIND} = {kind:d}").select(*names)
-        return rows.toDF(*(column.name for column in plan.columns))
+    def _rows(self, kinds: Sequence[ChangeKind], names: list[str], plan: WritePlan) -> DataFrame:
+        return self.frame.where(_one_of(kinds)).select(*names).toDF(*(column.name for column in plan.columns))
+
+
+def _one_of(kinds: Sequence[ChangeKind]) -> str:
+    return f"{KIND} IN ({', '.join(str(int(kind)) for kind in kinds)})"
 
 
 def tag_changes(df: DataFrame, options: Options, run_id: str) -> TaggedChanges:
     """Plan both ways and tag every row. Raises `OptionError` and `SchemaError`."""
     columns = columns_of(df)
     _require_columns(options, columns)
+    choose_worker_python(df)  # identifiers are read in Python
     not_sent = {*DELTA_COLUMNS, *options.taken_columns} - set(options.fields.values())
     plan = make_plan(options, [column for column in columns if column.name not in not_sent], run_id)
     deletes = delete_plan(options, plan)
     deletion = None
     if deletes is not None:
-        fields = [Field(_column_name(check), Type("string")) for check in deletes.identifiers]
+        fields = [Field(name, Type("string")) for name in deletes.names]
         fields += [column for column in columns if column.name in deletes.columns]
         deletion = replace(make_plan(deletes.options, fields, run_id), missing_counts_as_deleted=True)
     frame = _Tagger(df, columns, options, plan).tag(deletes)
@@ -136,18 +101,19 @@ def tag_changes(df: DataFrame, options: Options, run_id: str) -> TaggedChanges:
 
 
 def _require_columns(options: Options, columns: tuple[Field, ...]) -> None:
-    names = [column.name for column in columns]
-    if options.change_column not in names:
+    types = {column.name: column.type for column in columns}
+    if options.change_column not in types:
         raise SchemaError(f"change_column: the DataFrame has no column {options.change_column!r}")
-    if options.change_order not in names:
+    missing = ", ".join(repr(name) for name in options.change_key if name not in types)
+    if missing:
+        raise SchemaError(f"change_key: the DataFrame has no column {missing}; it has {', '.join(list(types)[:20])}")
+    if options.change_order not in types:
         raise SchemaError(
             f"change_order: the DataFrame has no column {options.change_order!r}; name the one that orders changes, "
-            "as only the latest of each identifier is sent"
+            "as only the latest of each key is sent"
         )
-
-
-def _column_name(check: FieldCheck) -> str:
-    return "external_id" if check.json_path == ("id",) and check.prefix else check.name
+    if holds(types[options.change_order], "map", "variant"):
+        raise SchemaError(f"change_order: column {options.change_order!r} has no order; name one of numbers or times")
 
 
 class _Tagger:
@@ -158,123 +124,162 @@ class _Tagger:
 
         self.f, self.options, self.plan = functions, options, plan
         self.numbers = {column.name: number for number, column in reversed(list(enumerate(columns)))}
+        self.types = {column.name: column.type for column in reversed(columns)}
         self.rows = df.toDF(*(f"c{number}" for number in range(len(columns))))
+        self.identifiers = identifiers_of(options, plan)
+        list_id = options.settings.get("list_id", "")
+        self.list_column = list_id.removeprefix(COLUMN) if list_id.startswith(COLUMN) else ""
 
     def tag(self, deletes: DeletePlan | None) -> DataFrame:
-        """The plan's columns, those of the deletes, KIND; rows that are skipped come without their values."""
+        """The plan's columns, those of the deletes, `KIND`; rows that are skipped come without their values."""
         f = self.f
         columns = [self._column(column.name) for column in self.plan.columns]
         if deletes is not None:
-            columns += self._identifiers(deletes)
+            columns += [self._deleted_by(check) for check in deletes.identifiers]
             columns += [self._column(name) for name in self.numbers if name in deletes.columns]
-        is_sent = f.col(KIND) <= int(ChangeKind.UNKNOWN)
-        values = [f.when(is_sent, column).alias(f"v{number}") for number, column in enumerate(columns)]
-        return self._with_kind(ignores_deletes=deletes is None).select(*values, KIND)
+        is_needed = f.col(KIND) < int(ChangeKind.OLDER)
 
-    def _with_kind(self, *, ignores_deletes: bool) -> DataFrame:
-        from pyspark.sql import Window
+        def values(is_whole: Column) -> list[Column]:
+            kept = (f.when(is_whole & is_needed, column) for column in columns)
+            return [column.alias(f"v{number}") for number, column in enumerate(kept)]
 
-        f = self.f
-        rows = self.rows.withColumn("kind", self._kind()).withColumn("identifier", self._identifier())
-        is_change = f.col("kind").isin(int(ChangeKind.UPSERT), int(ChangeKind.DELETE))
-        order = self._column(self.options.change_order).desc_nulls_last()
-        is_delete = f.col("kind") == int(ChangeKind.DELETE)
-        latest_first = Window.partitionBy("identifier").orderBy(~is_change, order, is_delete)
-        rows = rows.withColumn("position", f.row_number().over(latest_first))
-        is_older = is_change & f.col("identifier").isNotNull() & (f.col("position") > 1)
-        kind = f.when(is_older, int(ChangeKind.OLDER))
-        if ignores_deletes:
-            kind = kind.when(is_delete, int(ChangeKind.IGNORED))
-        return rows.withColumn(KIND, kind.otherwise(f.col("kind")).cast("int"))
+        means = self.options.on_delete
+        follows = deletes is not None and deletes.is_about_people and bool(self.options.change_key)
+        decider = decide.Decider(
+            names=tuple(self.identifiers),
+            sends_deletes=deletes is not None,
+            sends_former=follows and means is not OnDelete.DELETE,
+            sends_moved=follows and means is OnDelete.REMOVE,
+            by_list=means is OnDelete.REMOVE and bool(self.list_column),
+            may_clash=bool(self.options.change_key) or len(self.identifiers) > 1,
+        )
+        return decider.decide(self._read(), values)
 
-    def _kind(self) -> Column:
+    def _deleted_by(self, check: FieldCheck) -> Column:
+        """The identifier of a delete; as it was given where the row has none that Klaviyo could know."""
+        given = self.f.when(self.f.col(decide.BY).isNull(), self._text_at(check.json_path))
+        return self.f.coalesce(self.f.col(decide.deleted_by(check.name)), given)
+
+    # --- what decisions are made from ---------------------------------------------------------
+
+    def _read(self) -> DataFrame:
+        """The rows with the columns that `decide` asks for."""
+        f, names = self.f, tuple(self.identifiers)
+        country = self.plan.checks.default_country
+        from_column = country.startswith(COLUMN)
+        reader = IdentifierReader(names, "" if from_column else country)
+        texts = [self._text_at(check.json_path) for check in self.identifiers.values()]
+        texts.append(self._text(country.removeprefix(COLUMN)) if from_column else f.lit(None).cast("string"))
+        rows = self.rows
+        if names:
+            rows = rows.withColumn("read", f.udf(reader, reader.ddl, useArrow=False)(*texts))
+            rows = rows.withColumns({name: f.col(f"read.{name}") for name in names})
+        order, is_time = self._order()
+        listed = self._text(self.list_column) if self.list_column else f.lit(None).cast("string")
+        rows = rows.withColumns({decide.LIST: f.when(listed != "", listed), "given_key": self._key()})
+        said, unique = self._said(), f.concat(f.lit("\x00"), f.monotonically_increasing_id().cast("string"))
+        if self.options.change_key:
+            said = f.when(f.col("given_key").isNull() & (said != int(ChangeKind.UNKNOWN)), int(ChangeKind.NO_KEY))
+            said = said.otherwise(self._said())
+        return rows.withColumns(
+            {
+                decide.SAID: said,
+                decide.IS_INSERT: f.coalesce(self._word().isin(*INSERTS), f.lit(False)),
+                decide.KEY: f.coalesce("given_key", unique),
+                decide.ORDER: order,
+                decide.IS_TIME: is_time,
+                decide.CONTENT: f.xxhash64(*map(self._hashable, self._sent())),
+                decide.TARGET: f.xxhash64(*names, decide.LIST),
+            }
+        )
+
+    def _word(self) -> Column:
+        return self.f.lower(self.f.trim(self._column(self.options.change_column or "").cast("string")))
+
+    def _said(self) -> Column:
         """The kind that the change column says."""
-        word = self.f.lower(self.f.trim(self._column(self.options.change_column or "").cast("string")))
         kind: Column = self.f.lit(int(ChangeKind.UNKNOWN))
         for known in ChangeKind:
             if known.words:
-                kind = self.f.when(word.isin(*known.words), int(known)).otherwise(kind)
+                kind = self.f.when(self._word().isin(*known.words), int(known)).otherwise(kind)
         return kind
 
-    def _identifier(self) -> Column:
-        """What makes two rows the same thing; null where a row has no identifier."""
-        f, checks = self.f, self.plan.checks
-        parts = []
-        for number, path in enumerate(checks.key):
-            text = normalised_column(path[-1], self._value_at(path).cast("string"))
-            parts.append(f.when(text != "", f.concat(f.lit(f"{number}{SEPARATOR}"), text)))
-        if not parts:
+    def _order(self) -> tuple[Column, Column]:
+        """What orders changes, null where it cannot be read; and of text, whether it is a time."""
+        f, name = self.f, self.options.change_order
+        column = self._column(name)
+        if self.types[name].name in ("string", "char", "varchar"):
+            read = f.udf(read_order, ORDER_DDL, useArrow=False)(column)
+            return read["number"], read["is_time"]
+        if self.types[name].name in ("float", "double"):
+            column = f.when(~f.isnan(column), column)
+        return column, f.lit(None).cast("boolean")
+
+    def _key(self) -> Column:
+        """What identifies the row that a change is about; null where nothing does."""
+        f = self.f
+        if self.options.change_key:
+            texts = [self._key_text(name) for name in self.options.change_key]
+            some = f.coalesce(*texts).isNotNull()
+            return f.when(some, f.concat_ws(SEPARATOR, *(f.coalesce(text, f.lit("\x00")) for text in texts)))
+        paths = sorted(self.plan.checks.key, key=lambda path: KEYS.index(path[-1]) if path[-1] in KEYS else len(KEYS))
+        parts = [self._form(path) for path in paths]
+        found = [f.concat(f.lit(f"{number}{SEPARATOR}"), text) for number, text in enumerate(parts)]
+        if not found:
             return f.lit(None).cast("string")
-        first = f.coalesce(*parts)
-        belonging = [self._value_at(path).cast("string") for path in checks.key_with]
+        first = f.coalesce(*found)
+        belonging = [self._text_at(path) for path in self.plan.checks.key_with]
         return f.when(first.isNotNull(), f.concat_ws(SEPARATOR, first, *belonging))
 
-    def _identifiers(self, deletes: DeletePlan) -> list[Column]:
-        """The identifiers that deletes are sent with; only the first that a row has, where the template takes one."""
-        f = self.f
-        columns: list[Column] = []
-        none_before: Column = f.lit(True)
-        for check in deletes.identifiers:
-            text = f.trim(self._value_at(check.json_path).cast("string"))
-            text = f.when(text != "", text)
-            columns.append(f.when(none_before, text) if deletes.takes_one else text)
-            none_before = none_before & text.isNull()
-        return columns
+    def _key_text(self, name: str) -> Column:
+        """A column of `change_key`; an identifier as it is sent."""
+        for check in self.identifiers.values():
+            if check.leaf is not None and check.leaf.source == (name,):
+                return self._form(check.json_path)
+        return self._text(name)
 
-    def _value_at(self, path: tuple[str, ...]) -> Column:
-        """The column that a record has at a path; null where it has none."""
+    def _form(self, path: tuple[str, ...]) -> Column:
+        """The identifier at a path, as it compares; null where a row has none."""
+        for name, check in self.identifiers.items():
+            if check.json_path == path:
+                return self.f.col(f"read.form_{name}")
+        text = normalised_column(path[-1], self._text_at(path))
+        return self.f.when(text != "", text)
+
+    def _sent(self) -> list[str]:
+        """The columns that an upsert is made of."""
+        plan = self.plan
+        used = {param.leaf.source[0] for param in plan.params} | {plan.record_column}
+        if plan.record is not None:
+            used |= {leaf.source[0] for leaf in leaves_of(plan.record)}
+        return [column.name for column in plan.columns if column.name in used]
+
+    def _hashable(self, name: str) -> Column:
+        column = self._column(name)
+        return self.f.to_json(self.f.struct(column)) if holds(self.types[name], "map", "variant") else column
+
+    # --- columns ------------------------------------------------------------------------------
+
+    def _text_at(self, path: tuple[str, ...]) -> Column:
+        """The text that a record has at a path; null where it has none."""
+        f = self.f
         if self.plan.record_column is not None:
             json_path = "$" + "".join("[0]" if part == "[]" else f"['{part}']" for part in path)
-            return self.f.get_json_object(self._column(self.plan.record_column), json_path)
+            return f.get_json_object(self._column(self.plan.record_column), json_path)
         leaf = leaf_at(self.plan.record, path) if self.plan.record is not None else None
-        if leaf is None:
-            return self.f.lit(None)
-        return reduce(lambda column, name: column.getField(name), leaf.source[1:], self._column(leaf.source[0]))
+        return f.lit(None).cast("string") if leaf is None else self._text_of(leaf)
+
+    def _text(self, name: str) -> Column:
+        return self._text_of(Leaf((name,), self.types[name]))
+
+    def _text_of(self, leaf: Leaf) -> Column:
+        """A column as text without blanks around it, whole numbers without a fraction."""
+        f = self.f
+        column = reduce(lambda column, name: column.getField(name), leaf.source[1:], self._column(leaf.source[0]))
+        text = f.trim(column.cast("string"))
+        if leaf.type.name in ("float", "double"):
+            return f.when(column == f.floor(column), column.cast("decimal(38,0)").cast("string")).otherwise(text)
+        return text
 
     def _column(self, name: str) -> Column:
         return self.f.col(f"c{self.numbers[name]}")
-
-
-# --- what a delete means --------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class DeletePlan:
-    """Where deletes go. `identifiers`: the fields of the main template that identify a row there.
-
-    `takes_one`: only the first identifier that a row has is sent. `irreversible`: deletes for good, so it is guarded.
-    """
-
-    options: Options
-    identifiers: tuple[FieldCheck, ...]
-    takes_one: bool = False
-    irreversible: bool = False
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns of the DataFrame that are needed besides the identifiers."""
-        given = (*self.options.settings.values(), self.options.default_country or "")
-        return tuple(dict.fromkeys(text.removeprefix(COLUMN) for text in given if text.startswith(COLUMN)))
-
-
-def delete_plan(options: Options, plan: WritePlan) -> DeletePlan | None:
-    """What `on_delete` asks for; None where deletes are ignored.
-
-    Raises `OptionError` where the DataFrame has no column that identifies what to delete.
-    """
-    template = plan.template.delete_templates.get(options.on_delete or OnDelete.IGNORE)
-    if template is None:
-        return None
-    wanted = _IDENTIFIERS.get(template, _CATALOG_IDENTIFIERS)
-    fields = {one.name: one for one in plan.checks.fields if one.leaf is not None or plan.record_column is not None}
-    identifiers = tuple(fields[name] for name in wanted if name in fields)
-    if not identifiers:
-        raise OptionError(f"on_delete: {options.on_delete} needs one of the columns {', '.join(wanted)}")
-    leaves_list = template in _IDENTIFIERS and options.on_delete is OnDelete.REMOVE
-    settings = {"list_id": options.settings["list_id"]} if leaves_list else {}
-    return DeletePlan(
-        options.for_template(template, settings, other_columns=OtherColumns.DROP),
-        identifiers,
-        takes_one=template == "request_profile_deletion",
-        irreversible=options.on_delete is OnDelete.DELETE,
-    )

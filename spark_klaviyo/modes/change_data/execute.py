@@ -6,8 +6,9 @@ then those that are only counted. One report covers all of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,16 +16,16 @@ import pyarrow as pa
 
 from spark_klaviyo.arrow.encoded import record_texts
 from spark_klaviyo.core.clock import Stop
-from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.encode.encoder import encode, encode_batches
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.modes.change_data.change_feed import KIND, ChangeKind, tag_changes
+from spark_klaviyo.modes.change_data.change_feed import TaggedChanges, tag_changes
+from spark_klaviyo.modes.change_data.kinds import DELETES, KIND, ChangeKind
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.runs.execute import conclude, finish, read_confirmed
+from spark_klaviyo.runs.execute import conclude, finish, require_confirmed
 from spark_klaviyo.runs.results import result_batches
 from spark_klaviyo.runs.run import open_run
 from spark_klaviyo.runs.session import current_task
@@ -32,11 +33,10 @@ from spark_klaviyo.runs.tasks import SendTask
 from spark_klaviyo.task.run import TaskEvent, count_rejected
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, Row
 
 # Receipts and jobs of deletes have partition 1,000,003 where the task is partition 3.
-DELETES = 1_000_000
-UNKNOWN_KIND = "the column {!r} says none of insert, update, delete, nor a word of Delta's change feed"
+FIRST_OF_DELETES = 1_000_000
 
 
 def write_changes(df: DataFrame, options: Options, run_id: str) -> WriteReport:
@@ -47,16 +47,34 @@ def write_changes(df: DataFrame, options: Options, run_id: str) -> WriteReport:
             "or change_column out"
         )
     changes = tag_changes(df, options, run_id)
-    if changes.guarded and changes.deletion is not None:
-        template = f"{changes.deletion.template.name} (on_delete=delete)"
-        changes = changes.with_deletes(read_confirmed(changes.deletes(), template, options))
+    if changes.guarded:
+        changes = changes.with_deletes(_confirmed(changes, options))
     with open_run(changes.frame, changes.plan, options) as run:
         deletion = changes.deletion and replace(changes.deletion, workers=run.plan.workers)
-        results = run.run_tasks(run.df, ChangeTask(run.send_task(), deletion, options.change_column or ""), sort=KIND)
-        upserts = [job for job in results.jobs if job.partition_id < DELETES]
-        deletes = [job for job in results.jobs if job.partition_id >= DELETES]
+        names = {"change_column": options.change_column or "", "change_order": options.change_order}
+        results = run.run_tasks(run.df, ChangeTask(run.send_task(), deletion, names), sort=KIND)
+        upserts = [job for job in results.jobs if job.partition_id < FIRST_OF_DELETES]
+        deletes = [job for job in results.jobs if job.partition_id >= FIRST_OF_DELETES]
         total = finish(run, results, (run.plan, upserts), (deletion or run.plan, deletes))
     return conclude(run, total)
+
+
+def _confirmed(changes: TaggedChanges, options: Options) -> list[Row]:
+    """The deletes, if they are of as many people as the caller confirmed (`runs.execute.read_confirmed`).
+
+    Each email of a person has its row, and a person counts once.
+    """
+    deletes, people = changes.tagged_deletes(), 0
+    rows: list[Row] = []
+    for row in deletes.toLocalIterator():
+        rows.append(row)
+        people += row[KIND] == ChangeKind.DELETE
+        if people > (options.confirm_deletion or 0):
+            break
+    template = changes.deletion.template.name if changes.deletion is not None else ""
+    counted = deletes.where(f"{KIND} = {ChangeKind.DELETE:d}")
+    require_confirmed(people, counted, f"{template} (on_delete=delete)", options)
+    return rows
 
 
 # --- inside a task --------------------------------------------------------------------------------
@@ -68,37 +86,44 @@ class ChangeTask:
 
     task: SendTask
     deletion: WritePlan | None
-    change_column: str
+    names: Mapping[str, str]  # of columns, for the reasons of rejections
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """What `mapInArrow` calls."""
         own, rows, stop = self.task.plan, RowsByKind(batches), Stop()
-        sending = [(own, ChangeKind.UPSERT, 0, 0)]
+        sending: list[tuple[WritePlan, Sequence[ChangeKind], int, int]] = [(own, (ChangeKind.UPSERT,), 0, 0)]
         if self.deletion is not None:
-            sending.append((self.deletion, ChangeKind.DELETE, len(own.columns), DELETES))
-        for plan, kind, first, first_partition in sending:
+            sending.append((self.deletion, DELETES, len(own.columns), FIRST_OF_DELETES))
+        for plan, kinds, first, first_partition in sending:
             columns = list(range(first, first + len(plan.columns)))
-            encoded = encode_batches((batch.select(columns) for batch in rows.of(kind)), plan)
-            yield from self.task.send(plan, encoded, first_partition, stop)
+            batches = (batch.select(columns) for batch in chain.from_iterable(map(rows.of, kinds)))
+            yield from self.task.send(plan, encode_batches(batches, plan), first_partition, stop)
             if stop.is_set():
                 return
         yield from result_batches(self._count(rows, own), self.task.kinds)
 
     def _count(self, rows: RowsByKind, plan: WritePlan) -> Iterator[TaskEvent]:
-        """The rows that are not sent: those of no known kind are rejected, the others skipped."""
-        report, partition = TaskReport(), current_task().partition_id
-        columns = list(range(len(plan.columns)))
-        detail = UNKNOWN_KIND.format(self.change_column)
-        for batch in rows.of(ChangeKind.UNKNOWN):
-            for number, record in enumerate(record_texts(encode(batch.select(columns), plan)), report.rows):
-                rejection = Rejection(number, record, RejectCode.BAD_VALUE, detail)
-                yield count_rejected(plan, rejection, report, partition)
-            report.rows += batch.num_rows
-        for kind in ChangeKind:
-            for batch in rows.of(kind) if kind.skipped_because else ():
+        """The rows that are not sent are rejected or skipped, as their kind says."""
+        report = TaskReport()
+        for kind in (kind for kind in ChangeKind if kind.code or kind.skipped_because):
+            for batch in rows.of(kind):
+                yield from self._reject(kind, batch, plan, report)
+                if kind.skipped_because:
+                    report.skip(batch.num_rows, kind.skipped_because)
+                if kind.warns:
+                    report.warn(kind.skipped_because, batch.num_rows)
                 report.rows += batch.num_rows
-                report.skip(batch.num_rows, kind.skipped_because)
         yield report
+
+    def _reject(
+        self, kind: ChangeKind, batch: pa.RecordBatch, plan: WritePlan, report: TaskReport
+    ) -> Iterator[TaskEvent]:
+        if kind.code is None:
+            return
+        detail, partition = kind.detail.format(**self.names), current_task().partition_id
+        records = record_texts(encode(batch.select(list(range(len(plan.columns)))), plan))
+        for number, record in enumerate(records, report.rows):
+            yield count_rejected(plan, Rejection(number, record, kind.code, detail), report, partition)
 
 
 class RowsByKind:

@@ -8,7 +8,8 @@ from datetime import datetime, timezone
 from spark_klaviyo.core.codes import Outcome, RejectCode
 from spark_klaviyo.report.counts.summary import Name, Summary
 
-NO_FAULT = (RejectCode.IN_DOUBT, RejectCode.UNAVAILABLE)  # rows that may be sent again as they are
+# Rows that may be sent again as they are, and changes whose records do not say whether they were deletes.
+NO_FAULT = (RejectCode.IN_DOUBT, RejectCode.UNAVAILABLE, RejectCode.AMBIGUOUS_CHANGE)
 MANY_THROTTLED = 0.05  # of all requests
 
 
@@ -144,6 +145,8 @@ def _rows_to_send_again(summary: Summary, has_all_rejects: bool) -> Iterator[str
     if summary.faults > sum(summary.reasons.get(code, 0) for code in NO_FAULT):
         where = "`report.rejects`" if has_all_rejects else "`report.rejects` (all of them with `rejects_path`)"
         yield f'See the rejected rows in {where}, correct `record` and write them with `record_column="record"`.'
+    if summary.reasons.get(RejectCode.AMBIGUOUS_CHANGE):
+        yield "Changes rejected as ambiguous_change were not sent: look in the source for what those rows are now."
     if summary.reasons.get(RejectCode.UNAVAILABLE):
         yield "Some requests used up their attempts: write the rows marked unavailable again later."
     if summary.reasons.get(RejectCode.IN_DOUBT):

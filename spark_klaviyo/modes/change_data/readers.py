@@ -1,0 +1,61 @@
+"""Identifiers as they are sent, and an order that is text: functions of Python that Spark calls with each row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal, InvalidOperation
+
+from spark_klaviyo.modes.mirror.identities import comparable_form, identifies
+
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+MICROSECOND = timedelta(microseconds=1)
+ORDER_DDL = "number decimal(38,9), is_time boolean"
+MOST = Decimal(10) ** 29  # beyond it a number has too many digits for the type
+
+
+@dataclass(frozen=True)
+class IdentifierReader:
+    """Reads the identifiers of a row; picklable.
+
+    `country`: that of national phone numbers, empty where a column gives it.
+    """
+
+    names: tuple[str, ...]
+    country: str = ""
+
+    @property
+    def ddl(self) -> str:
+        """The type of what is returned: each identifier as it compares, then each that Klaviyo can know."""
+        return ", ".join([*(f"form_{name} string" for name in self.names), *(f"{name} string" for name in self.names)])
+
+    def __call__(self, *texts: str | None) -> Sequence[str | None]:
+        """The identifiers of a row, given in the order of `names` and followed by its country; None for none."""
+        country = self.country or texts[len(self.names)] or ""
+        forms = [comparable_form(name, text, country) for name, text in zip(self.names, texts, strict=False)]
+        known = [form if _is_known(name, form) else None for name, form in zip(self.names, forms, strict=True)]
+        return [*(form or None for form in forms), *known]
+
+
+def _is_known(name: str, form: str) -> bool:
+    return identifies(name, form) if name in ("email", "phone_number") else bool(form)
+
+
+def read_order(text: str | None) -> tuple[Decimal | None, bool | None]:
+    """The number that a text is, or the time as seconds since 1970, and whether it is a time; None where it is neither.
+
+    Times are in UTC where they have no offset: any one zone orders them, unless its clocks are turned.
+    """
+    trimmed = (text or "").strip()
+    try:
+        number = Decimal(trimmed)
+        return (number, False) if number.is_finite() and abs(number) < MOST else (None, None)
+    except InvalidOperation:
+        pass
+    try:
+        time = datetime.fromisoformat(trimmed)
+    except ValueError:
+        return None, None
+    time = time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+    return Decimal((time - EPOCH) // MICROSECOND) / 1_000_000, True
