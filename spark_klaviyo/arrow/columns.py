@@ -1,4 +1,4 @@
-"""The columns of one Arrow batch, found by the leaves of a plan."""
+"""The columns of one Arrow batch, found by the leaves of a plan, cleaned as their fields ask."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_klaviyo.plan.shape import Leaf
+from spark_klaviyo.arrow.arrays import Mask
+from spark_klaviyo.arrow.cleaning import cleaned, nan_rows, without_nan
+from spark_klaviyo.plan.shape import Clean, Leaf
 from spark_klaviyo.plan.types import Field
 
 
@@ -15,21 +17,39 @@ class Columns:
     """The columns of one batch are the plan's, in order, whatever the batch calls them.
 
     Spark renames columns on the way to Python where a name holds a dot. Of columns with the same name the first counts.
+    NaN, which pandas writes for null, is null; `nan` holds the rows where it stood, by column.
     """
 
-    def __init__(self, batch: pa.RecordBatch, fields: Sequence[Field]) -> None:
+    def __init__(self, batch: pa.RecordBatch, fields: Sequence[Field], zone: str = "UTC") -> None:
         self.rows: int = batch.num_rows
-        self._batch = batch
+        self.nan: dict[str, Mask] = {}
+        self._batch, self._zone = batch, zone
         names = [field.name for field in fields] if len(fields) == batch.num_columns else batch.schema.names
         self._index = {name: index for index, name in reversed(list(enumerate(names)))}
-        self._found: dict[tuple[str, ...], pa.Array] = {}
+        self._whole: dict[str, pa.Array] = {}
+        self._found: dict[tuple[tuple[str, ...], Clean], pa.Array] = {}
 
     def column(self, leaf: Leaf) -> pa.Array:
         """The values of a leaf; null, too, where a struct on its path is null."""
-        found = self._found.get(leaf.source)
+        key = leaf.source, leaf.clean
+        found = self._found.get(key)
         if found is None:
-            found = self._batch.column(self._index[leaf.source[0]])
+            found = self._top(leaf)
             for part in leaf.source[1:]:
                 found = pc.struct_field(found, [found.type.get_field_index(part)])
-            self._found[leaf.source] = found
+            if leaf.clean is not Clean.NOTHING:
+                found = cleaned(found, leaf.clean, self._zone)
+            self._found[key] = found
+        return found
+
+    def _top(self, leaf: Leaf) -> pa.Array:
+        name = leaf.source[0]
+        found = self._whole.get(name)
+        if found is None:
+            found = self._batch.column(self._index[name])
+            nan = nan_rows(found)
+            if nan is not None:
+                self.nan[name] = nan
+                found = without_nan(found)
+            self._whole[name] = found
         return found

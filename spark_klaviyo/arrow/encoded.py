@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 import pyarrow as pa
 
+from spark_klaviyo.plan.types import Field, holds
+
 RECORD, VERDICT, KEY, PARAMS, FINGERPRINT, ROW_STATUS = (
     "record",  # JSON of the row and one byte behind it: the separator of JSON rows, else a line feed
-    "verdict",  # a `Verdict`, or NOT_FINITE plus the index of a column of the plan
+    "verdict",  # a `Verdict`, with the index of a column and with notes: see there
     "key",  # the identifier that makes two rows the same profile, event or item; null: none
     "params",  # JSON object of the row's request parameters; null where the plan has none
     "fingerprint",  # only with a state: key and fingerprint of the row, 32 bytes
     "row_status",  # only with a state: whether the row has to be sent
 )
-ENCODED = pa.schema([(RECORD, pa.large_string()), (VERDICT, pa.int32()), (KEY, pa.string()), (PARAMS, pa.string())])
+ENCODED = pa.schema([(RECORD, pa.large_string()), (VERDICT, pa.int64()), (KEY, pa.string()), (PARAMS, pa.string())])
 # The same for Spark, whose strings have 32-bit offsets.
-ENCODED_DDL = f"{RECORD} string, {VERDICT} int, {KEY} string, {PARAMS} string"
+ENCODED_DDL = f"{RECORD} string, {VERDICT} bigint, {KEY} string, {PARAMS} string"
 SPARK_ENCODED = pa.schema([(RECORD, pa.string()), *list(ENCODED)[1:]])
 
 
@@ -25,7 +28,34 @@ class Verdict(IntEnum):
 
     VALID = 0  # certainly valid: sent as encoded
     CHECK = 1  # to be decided by `screen.validate_row`
-    NOT_FINITE = 2  # this, plus the index of the column that holds NaN or an infinity
+    NOT_FINITE = 2  # a number is infinite; with the index of its column
+    BAD_YEAR = 3  # a time lies outside the years 1 to 9999; with the index of its column
+
+    def of_column(self, index: int) -> int:
+        """The verdict with the index of a column of the plan: `verdict_of` reads both."""
+        return int(self) + (index << COLUMN_SHIFT)
+
+
+# Bits of the column `verdict`: from here on the index of a column, and what a warning counts: U+FFFD in a text, and
+# NaN in the first columns that may hold numbers with fractions (the last bit stands for all further ones).
+COLUMN_SHIFT, NOTES_SHIFT, MOST_NAN_COLUMNS = 8, 32, 30
+REPLACED = 1 << NOTES_SHIFT
+
+
+def nan_note(number: int) -> int:
+    """The note that the column with this number, among those that may hold NaN, did."""
+    return REPLACED << (1 + min(number, MOST_NAN_COLUMNS - 1))
+
+
+def nan_columns(columns: Sequence[Field]) -> list[str]:
+    """Columns that may hold NaN, in the order of `nan_note`."""
+    return [column.name for column in columns if holds(column.type, "float", "double")]
+
+
+def verdict_of(held: int) -> tuple[Verdict, int]:
+    """A verdict and the index of its column, without notes."""
+    bare = held & (REPLACED - 1)
+    return Verdict(bare & ((1 << COLUMN_SHIFT) - 1)), bare >> COLUMN_SHIFT
 
 
 def record_texts(batch: pa.RecordBatch) -> list[str]:

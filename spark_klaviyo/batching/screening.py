@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_klaviyo.arrow.arrays import Ints
-from spark_klaviyo.arrow.encoded import PARAMS, VERDICT, Verdict
+from spark_klaviyo.arrow.encoded import PARAMS, REPLACED, VERDICT, Verdict, nan_columns, nan_note, verdict_of
 from spark_klaviyo.batching import encoded_rows
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import RejectCode
@@ -68,12 +68,14 @@ def _decided(
     params = batch.column(PARAMS)
     replaced: dict[int, bytes | None] = {}
     named: dict[int, str | None] = {}
+    notes = verdicts
+    verdicts = verdicts & (REPLACED - 1)
     for position in map(int, np.flatnonzero(verdicts)):
-        text, verdict = encoded_rows.text_of(rows, position), int(verdicts[position])
-        if verdict >= Verdict.NOT_FINITE:
-            column = plan.columns[verdict - Verdict.NOT_FINITE].name
-            detail = f"column {column!r} holds NaN or an infinity, which JSON cannot"
-            row = ValidatedRow(None, Problem(RejectCode.NOT_FINITE, detail))
+        text = encoded_rows.text_of(rows, position)
+        verdict, index = verdict_of(int(verdicts[position]))
+        if verdict in _OF_COLUMN:
+            code, detail = _OF_COLUMN[verdict]
+            row = ValidatedRow(None, Problem(code, f"column {plan.columns[index].name!r} {detail}"))
         else:
             row = validate_row(plan, text, encoded_rows.params_of(params[position].as_py()))
         sent, problem = row.text, row.problem
@@ -85,11 +87,31 @@ def _decided(
             replaced[position] = sent
         if sent is not None and (sent is not text or not rows.keys[position].is_valid):
             named[position] = encoded_rows.key_of(plan, sent)
+    if notes.max(initial=0) >= REPLACED:
+        rejected = [position for position, sent in replaced.items() if sent is None]
+        _warn(plan, np.delete(notes, rejected), report)
     if named:
         changed = np.isin(np.arange(len(rows)), list(named))
         keys = pc.replace_with_mask(rows.keys, pa.array(changed), pa.array(list(named.values()), pa.string()))
         rows = replace(rows, keys=keys)
     return encoded_rows.rebuilt(rows, replaced) if replaced else rows
+
+
+_OF_COLUMN = {
+    Verdict.NOT_FINITE: (RejectCode.NOT_FINITE, "holds an infinity, which JSON cannot"),
+    Verdict.BAD_YEAR: (RejectCode.BAD_TIME, "holds a time outside the years 1 to 9999 (in UTC), which RFC 3339 cannot"),
+}
+REPLACED_TEXT = "rows hold U+FFFD, which stands for bytes that were no valid text (UTF-8); they are sent so"
+
+
+def _warn(plan: WritePlan, verdicts: Ints, report: TaskReport) -> None:
+    """Count the rows that are sent and whose notes ask for a warning."""
+    columns = nan_columns(plan.columns)
+    texts = {nan_note(number): f"column {name!r}: NaN was sent as null" for number, name in enumerate(columns)}
+    for note, text in {REPLACED: REPLACED_TEXT, **texts}.items():
+        rows = int(np.count_nonzero(verdicts & note))
+        if rows:
+            report.warn(text, rows)
 
 
 def _rejection(rows: EncodedRows, position: int, text: bytes, code: str, detail: str, pointer: str = "") -> Rejection:

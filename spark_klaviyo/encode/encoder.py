@@ -50,10 +50,11 @@ def encode(batch: pa.RecordBatch, plan: WritePlan, rules: ScreenRules | None = N
     """The encoded rows of one batch, in order. `rules` are the plan's, compiled once for many batches."""
     rules = rules or compile_screen(plan)
     batch = json_values.without_offsets(batch)
-    columns = Columns(batch, plan.columns)
+    zone = plan.checks.time_zone
+    columns = Columns(batch, plan.columns, zone)
     record, params = _records(columns, plan), _params(columns, plan)
     if not (arrays.is_utf8(record) and arrays.is_utf8(params)):  # one such text would make a whole request unreadable
-        columns = Columns(json_values.with_valid_text(batch), plan.columns)
+        columns = Columns(json_values.with_valid_text(batch), plan.columns, zone)
         record, params = _records(columns, plan), _params(columns, plan)
     held = [record, verdicts(columns, rules, record), keys(columns, rules), params]
     return pa.RecordBatch.from_arrays(held, schema=ENCODED)

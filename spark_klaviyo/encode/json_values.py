@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from io import BytesIO
-from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -20,14 +19,13 @@ import pyarrow.compute as pc
 from arro3.io import write_ndjson
 
 from spark_klaviyo.arrow import arrays
-from spark_klaviyo.arrow.arrays import children, grouped, is_list, is_text, plain, valid_rows
+from spark_klaviyo.arrow.arrays import is_text, plain
+from spark_klaviyo.arrow.nested import with_scalars
+from spark_klaviyo.arrow.times import MICROSECONDS, time_texts
 from spark_klaviyo.plan.shape import Leaf, LeafForm
 
-Change: TypeAlias = Callable[[pa.Array], pa.Array]
-MICROSECONDS = pa.timestamp("us")
 LINE_FEED = 0x0A
 _OPEN, _CLOSE = len('{"v":'), len("}")
-WIDTH = len("2026-10-15T08:00:00.000000")
 
 
 def leaf_values(leaf: Leaf, column: pa.Array) -> pa.Array:
@@ -85,54 +83,6 @@ def with_valid_text(batch: pa.RecordBatch) -> pa.RecordBatch:
 def _decoded(column: pa.Array) -> pa.Array:
     texts = column.cast(pa.large_binary()).to_pylist()
     return pa.array([text if text is None else text.decode(errors="replace") for text in texts], pa.string())
-
-
-def with_scalars(column: pa.Array, changes: Callable[[pa.DataType], bool], change: Change) -> pa.Array:
-    """The column with the scalars whose type changes, at any depth, replaced. Keys of maps become text."""
-    kind = column.type
-    if not _any_type(kind, changes):
-        return column
-    if pa.types.is_struct(kind):
-        parts = [with_scalars(column.field(i), changes, change) for i in range(kind.num_fields)]
-        fields = [pa.field(kind.field(i).name, part.type) for i, part in enumerate(parts)]
-        return pa.StructArray.from_arrays(parts, fields=fields, mask=column.is_null())
-    if is_list(kind):
-        (items,), groups = children(column)
-        values = with_scalars(items, changes, change)
-        return grouped(valid_rows(column), pa.list_(values.type), groups, values)
-    if pa.types.is_map(kind):
-        (keys, items), groups = children(column)
-        names, values = plain(keys).cast(pa.string()), with_scalars(items, changes, change)
-        names = change(names) if changes(names.type) else names
-        entries = pa.StructArray.from_arrays(
-            [names, values], fields=[pa.field("key", pa.string(), nullable=False), pa.field("value", values.type)]
-        )
-        return grouped(valid_rows(column), pa.map_(pa.string(), values.type), groups, entries)
-    return change(plain(column))
-
-
-def _any_type(kind: pa.DataType, changes: Callable[[pa.DataType], bool]) -> bool:
-    """Whether a type is, or holds anywhere inside, one that changes; a map whose keys are no text is one."""
-    if pa.types.is_map(kind):
-        return not is_text(kind.key_type) or _any_type(kind.key_type, changes) or _any_type(kind.item_type, changes)
-    if is_list(kind) or pa.types.is_struct(kind):
-        return any(_any_type(kind.field(i).type, changes) for i in range(kind.num_fields))
-    return changes(kind.value_type if pa.types.is_dictionary(kind) else kind)
-
-
-def time_texts(moments: pa.Array, zone: str) -> pa.Array:
-    """Naive timestamps in microseconds as ISO 8601, each with six digits of a second and `zone` behind it."""
-    text = moments.cast(pa.string())
-    content, offsets = arrays.bytes_and_offsets(text)
-    if len(content) != WIDTH * (len(text) - text.null_count):  # a year beyond 9999
-        return pc.binary_join_element_wise(pc.replace_substring(text, " ", "T"), pa.scalar(zone), "")
-    table = np.empty((len(content) // WIDTH, WIDTH + len(zone)), np.uint8)
-    table[:, :WIDTH] = content.reshape(-1, WIDTH)
-    table[:, 10] = ord("T")
-    table[:, WIDTH:] = np.frombuffer(zone.encode(), np.uint8)
-    starts = pa.py_buffer((offsets // WIDTH * (WIDTH + len(zone))).astype(np.int32))
-    validity = text.is_valid().buffers()[1] if text.null_count else None
-    return pa.StringArray.from_buffers(len(text), starts, pa.py_buffer(table), validity)
 
 
 # --- rows as JSON ---------------------------------------------------------------------------------

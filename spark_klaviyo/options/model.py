@@ -92,6 +92,9 @@ class MappingOptions:
         "reject",
         "invalid phone number: `reject` the row, or `drop` the phone where the row has another identifier",
     )
+    time_zone: str = template_option(
+        readers.time_zone, "UTC", "zone (IANA name) of times written without one: text, dates and `timestamp_ntz`"
+    )
     unique_id_columns: tuple[str, ...] = template_option(
         readers.columns,
         None,

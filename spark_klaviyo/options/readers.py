@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from itertools import chain
 from typing import TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import phonenumbers
 
 from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.core.secrets import Secret
@@ -202,9 +205,21 @@ def country(given: object) -> str:
     word = text(given)
     if word.lower().startswith(COLUMN) and word[len(COLUMN) :].strip():
         return COLUMN + word[len(COLUMN) :].strip()
-    if not re.fullmatch(r"[A-Za-z]{2}", word):
+    if word.upper() == "UK":
+        raise Unreadable("GB for the United Kingdom (ISO 3166 has no UK)")
+    if word.upper() not in phonenumbers.SUPPORTED_REGIONS:
         raise Unreadable("a country's two letters (ISO 3166) or column:NAME")
     return word.upper()
+
+
+def time_zone(given: object) -> str:
+    """The IANA name of a time zone."""
+    word = text(given)
+    try:
+        ZoneInfo(word)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise Unreadable("the IANA name of a time zone, such as Europe/Berlin or UTC") from None
+    return word
 
 
 def revision(given: object) -> str:

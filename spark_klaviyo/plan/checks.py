@@ -14,7 +14,7 @@ from spark_klaviyo.core.exact_json import ONE_ITEM
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.mapping import DROPPED, ColumnMap
 from spark_klaviyo.plan.model import Checks, FieldCheck, RequiresField
-from spark_klaviyo.plan.shape import Fixed, Leaf, LeafForm, Node, Record, When
+from spark_klaviyo.plan.shape import FRACTIONAL, Fixed, Leaf, LeafForm, Node, Record, When
 from spark_klaviyo.templates.model import Channel, Consent, FieldForm, FieldSpec, JsonPath, Template
 
 HOW = "backfill"  # whether an event starts flows, and no part of what happened
@@ -27,7 +27,11 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None) -
     """The checks of a write; without a mapping (ready-made records, or no schema yet) those of all fields."""
     places = {known.name: known.json_path for known in template.fields}
     leaves: Mapping[str, Leaf | None] = dict.fromkeys(places) if found is None else found.leaves
-    checked = [known for known in template.fields if known.name in leaves and _is_checked(known, template)]
+    checked = [
+        known
+        for known in template.fields
+        if known.name in leaves and (_is_checked(known, template) or _may_have_fraction(known, leaves[known.name]))
+    ]
     # fields that came from columns ask for other fields of the row
     requires = tuple(
         RequiresField(known.json_path, places[other], f"{known.name} needs {other}")
@@ -46,7 +50,7 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None) -
             FieldCheck(
                 **vars(known),
                 leaf=leaves[known.name],
-                is_identifier=known.name in template.identifiers,
+                is_identifier=known.name in (*template.identifiers, template.unique_id_field),
                 may_be_blank=template.sends_blank(known),
             )
             for known in checked
@@ -56,6 +60,7 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None) -
         key_with=tuple(places[path] for path in template.key_with),
         default_country=options.default_country or "",
         on_bad_phone=options.on_bad_phone,
+        time_zone=options.time_zone,
         every_row=bool(derived or requires) or options.record_column is not None,
         unique_id_path=places[template.unique_id_field] if template.unique_id_field else (),
         unique_id_sources=_unique_places(options, template, found),
@@ -70,7 +75,11 @@ def _is_checked(known: FieldSpec, template: Template) -> bool:
     if template.consent and known.name in (CHANNELS, CONSENTED_AT):
         return False
     ruled = known.required or known.choices or known.pattern or known.max_length is not None or known.max_bytes
-    return bool(ruled) or known.form in LOOKED_AT or known.name in template.identifiers
+    return bool(ruled) or known.form in LOOKED_AT or known.name in (*template.identifiers, template.unique_id_field)
+
+
+def _may_have_fraction(known: FieldSpec, leaf: Leaf | None) -> bool:
+    return known.form is FieldForm.TEXT and leaf is not None and leaf.type.name in FRACTIONAL
 
 
 def _unique_places(options: Options, template: Template, found: ColumnMap | None) -> tuple[JsonPath, ...]:

@@ -49,8 +49,18 @@ def make_plan(options: Options, columns: Sequence[Field], run_id: str, *, schema
     else:
         complain(list(ManualCall(options).complaints()))
         template = ManualCall(options).template()
-    plan = _plan_of_options(options, template, run_id)
+    plan = _plan_of_options(options, _with_required(template, options), run_id)
     return with_columns(plan, options, columns) if schema_known else plan
+
+
+def _with_required(template: Template, options: Options) -> Template:
+    """The template whose fields are required that a setting does not make optional."""
+    given = {f"{name}={value}" for name, value in options.settings.items()}
+    fields = (
+        replace(known, required=known.required or known.required_unless not in {"", *given})
+        for known in template.fields
+    )
+    return replace(template, fields=tuple(fields))
 
 
 # --- what the options alone decide ----------------------------------------------------------------
@@ -228,6 +238,7 @@ def _missing_fields(settings: SettingValues, found: ColumnMap) -> Iterator[str]:
                 f"no column for {known.name}, which {template.name} requires; "
                 + (f"give {setting} for all rows, " if setting else "")
                 + "rename one, or say which in fields"
+                + (f"; {known.required_unless} records the moment of arrival" if known.required_unless else "")
             )
         others = known.requires if known.name in found.leaves else ()
         for other in (one for one in others if one not in found.leaves):

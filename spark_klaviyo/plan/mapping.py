@@ -7,11 +7,12 @@ properties, are dropped or are refused. All complaints come at once; nothing her
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 
 from spark_klaviyo.options.choices import Nulls, OtherColumns
 from spark_klaviyo.plan.settings import SettingValues
-from spark_klaviyo.plan.shape import Leaf, Node, misfit, node_for
+from spark_klaviyo.plan.shape import Leaf, Node, clean_of, misfit, node_for
 from spark_klaviyo.plan.types import Field, unsendable
 from spark_klaviyo.templates.model import FieldForm, FieldSpec, JsonPath, Template
 
@@ -253,6 +254,7 @@ class ColumnMap:
         else:
             keep_null = self.keep_null and not known.identifies_person and known.json_path[0] == "attributes"
             keep_blank = self.template.sends_blank(known)
+            leaf = leaf if self.template.raw_rows else replace(leaf, clean=clean_of(known))
             self.leaves[known.name] = leaf
             self.nodes[known.json_path] = node_for(known, leaf, keep_null=keep_null, keep_blank=keep_blank)
             self.mapped.append((_label(leaf), known.name))

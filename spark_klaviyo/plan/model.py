@@ -54,6 +54,8 @@ class Checks:
     # ISO 3166, or "column:NAME".
     default_country: str = ""
     on_bad_phone: OnBadPhone = OnBadPhone.REJECT
+    # Zone (IANA name) of times written without one.
+    time_zone: str = "UTC"
     # Whether each row goes through the exact check (derived ids, ready-made records).
     every_row: bool = False
     # The id that is derived from a row's content, the columns it is derived from (empty: all that follows), and

@@ -24,7 +24,18 @@ class LeafForm(Enum):
 
     JSON = "json"  # by the type table (`plan.types`)
     TEXT = "text"  # whole numbers become text
-    DATETIME = "datetime"  # RFC 3339; a date is midnight, timestamp_ntz is UTC, a text stays as it is
+    DATETIME = "datetime"  # RFC 3339
+
+
+class Clean(Enum):
+    """What is done to the values of a column before they are checked and written (`arrow.cleaning`)."""
+
+    NOTHING = "nothing"
+    NUMBER_AS_TEXT = "number as text"  # whole numbers lose their fraction
+    TEXT = "text"  # the same, and blanks around it and a spreadsheet's apostrophe are taken off
+    IDENTIFIER = "identifier"  # the same, and `mailto:` and `tel:`; words for nothing become null
+    TIME = "time"  # numbers and texts become moments; what has no offset is in `time_zone`
+    UPPER_CASE = "upper case"
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,7 @@ class Leaf:
     prefix: str = ""
     keep_null: bool = False
     omit_blank: bool = False
+    clean: Clean = Clean.NOTHING
 
 
 @dataclass(frozen=True)
@@ -120,20 +132,22 @@ def leaf_at(record: Record, at: Iterable[str]) -> Leaf | None:
 
 TEXT = frozenset({"string", "char", "varchar"})
 WHOLE = frozenset({"byte", "short", "integer", "long"})
-NUMBER = WHOLE | {"float", "double", "decimal"}
+FRACTIONAL = frozenset({"float", "double", "decimal"})
+NUMBER = WHOLE | FRACTIONAL
 TIME = frozenset({"timestamp", "timestamp_ntz", "date"})
 
 _TYPES: dict[FieldForm, frozenset[str]] = {
-    FieldForm.TEXT: TEXT | WHOLE,
+    FieldForm.TEXT: TEXT | NUMBER,
     FieldForm.EMAIL: TEXT,
-    FieldForm.PHONE: TEXT | WHOLE,
+    FieldForm.PHONE: TEXT | NUMBER,
+    FieldForm.CURRENCY: TEXT,
     FieldForm.NUMBER: NUMBER,
     FieldForm.COORDINATE: NUMBER | TEXT,
     FieldForm.INTEGER: WHOLE,
     FieldForm.BOOLEAN: frozenset({"boolean"}),
-    FieldForm.DATETIME: TIME | TEXT,
+    FieldForm.DATETIME: TIME | TEXT | NUMBER,
     FieldForm.DATE: TEXT | {"date"},
-    FieldForm.IDS: TEXT | WHOLE | {"array"},
+    FieldForm.IDS: TEXT | NUMBER | {"array"},
     FieldForm.WORDS: TEXT | {"array"},
     FieldForm.TEXTS: TEXT | {"array"},
     FieldForm.OBJECT: frozenset({"struct", "map"}),
@@ -155,6 +169,24 @@ def misfit(known: FieldSpec, kind: Type) -> str | None:
     if kind.name == "array" and (kind.element is None or kind.element.name not in TEXT | WHOLE):
         return f"{known.name} takes an array of text; cast the elements to string"
     return unsendable(kind)
+
+
+_CLEANED_BY_FORM = {
+    FieldForm.DATETIME: Clean.TIME,
+    FieldForm.CURRENCY: Clean.UPPER_CASE,
+    FieldForm.TEXT: Clean.NUMBER_AS_TEXT,
+    FieldForm.PHONE: Clean.NUMBER_AS_TEXT,
+    FieldForm.IDS: Clean.NUMBER_AS_TEXT,
+}
+_IDENTIFIERS = frozenset({"id", "email", "phone_number", "external_id", "anonymous_id", "_kx", "unique_id"})
+
+
+def clean_of(known: FieldSpec) -> Clean:
+    """What is done to the values of a field's column."""
+    name = known.name.rpartition(".")[2]
+    if name in _IDENTIFIERS:
+        return Clean.IDENTIFIER
+    return Clean.TEXT if name == "zip" else _CLEANED_BY_FORM.get(known.form, Clean.NOTHING)
 
 
 def node_for(known: FieldSpec, source: Leaf, *, keep_null: bool, keep_blank: bool = False) -> Node:

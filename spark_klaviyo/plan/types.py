@@ -46,7 +46,7 @@ TYPE_TABLE: dict[str, tuple[str, str]] = {
     "varchar": ("text", '"Ann"'),
     **dict.fromkeys(("byte", "short", "integer"), ("number", "1")),
     "long": ("number, every digit kept also beyond 2^53", "9007199254740993"),
-    **dict.fromkeys(("float", "double"), ("number; NaN and infinities reject the row", "0.1")),
+    **dict.fromkeys(("float", "double"), ("number; NaN is null, infinities reject the row", "0.1")),
     "decimal": ("number, every digit kept", "12.50"),
     "boolean": ("true or false", "true"),
     "date": ("text, ISO 8601", '"2026-10-15"'),

@@ -14,21 +14,37 @@ from phonenumbers import PhoneMetadata, PhoneNumber
 from spark_klaviyo.arrow import arrays
 from spark_klaviyo.arrow.arrays import Bytes, Ints, Mask, bytes_and_offsets, children, plain, to_mask, valid_rows
 from spark_klaviyo.arrow.columns import Columns
-from spark_klaviyo.arrow.encoded import Verdict
+from spark_klaviyo.arrow.encoded import REPLACED, Verdict, nan_note
+from spark_klaviyo.arrow.times import beyond_years
 from spark_klaviyo.screen.rules import KEY_PARTS, NOT_BLANK, KeyPart, ScreenRule, ScreenRules, whole
+from spark_klaviyo.screen.values import REPLACEMENT
 
 
 def verdicts(columns: Columns, rules: ScreenRules, record: pa.Array) -> pa.Array:
-    """A `Verdict` for each row, or NOT_FINITE plus the index of the column that holds NaN or an infinity."""
-    found = np.full(columns.rows, Verdict.CHECK if rules.every_row else Verdict.VALID, np.int32)
+    """A `Verdict` for each row, with the index of a column, and notes, where it says so."""
+    found = np.full(columns.rows, Verdict.CHECK if rules.every_row else Verdict.VALID, np.int64)
     if not rules.every_row:
         for failed in _failures(columns, rules, record):
             found[failed] = Verdict.CHECK
-    for leaf, index in reversed(rules.numbers):
-        infinite = arrays.anywhere(columns.column(leaf), _not_finite)
-        if infinite is not None:
-            found[infinite] = Verdict.NOT_FINITE + index
+    tests = ((rules.numbers, Verdict.NOT_FINITE, _infinite), (rules.times, Verdict.BAD_YEAR, beyond_years))
+    for leaves, verdict, test in tests:
+        for leaf, index in reversed(leaves):
+            failed = arrays.anywhere(columns.column(leaf), test)
+            if failed is not None:
+                found[failed] = verdict.of_column(index)
+    _note(found, columns, rules, record)
     return pa.array(found)
+
+
+def _note(found: Ints, columns: Columns, rules: ScreenRules, record: pa.Array) -> None:
+    """Add what a warning counts: NaN that became null, and text that was no valid UTF-8."""
+    for number, name in enumerate(rules.nan_columns):
+        if name in columns.nan:
+            found[columns.nan[name]] |= nan_note(number)
+    content, _ = bytes_and_offsets(record)
+    # U+FFFD is EF BF BD in UTF-8, and few tables hold an EF: both are cheaper to see than the text
+    if content.max(initial=0) >= 0xEF and (content == 0xEF).any():
+        found[to_mask(pc.match_substring(record, REPLACEMENT))] |= REPLACED
 
 
 def keys(columns: Columns, rules: ScreenRules) -> pa.Array:
@@ -93,6 +109,8 @@ def _text_failures(rule: ScreenRule, column: pa.Array) -> Iterator[Mask]:
     plainly = rule.patterns == (NOT_BLANK,) and _all_begin_plainly(content, offsets, column)
     for pattern in () if plainly else rule.patterns:
         yield to_mask(pc.invert(pc.match_substring_regex(column, whole(pattern))))
+    if rule.never_replaced and content.max(initial=0) >= 0xEF:
+        yield to_mask(pc.match_substring(column, REPLACEMENT))
     if rule.phone:
         yield valid_rows(column) & ~possible_numbers(column)
     if rule.max_length is not None and lengths.max(initial=0) > rule.max_length:
@@ -138,10 +156,10 @@ def _longer(column: pa.Array, limit: int) -> Mask | None:
     return long
 
 
-def _not_finite(column: pa.Array) -> Mask | None:
+def _infinite(column: pa.Array) -> Mask | None:
     if not pa.types.is_floating(column.type) or pc.all(pc.is_finite(column)).as_py() is not False:
         return None
-    return to_mask(pc.invert(pc.is_finite(column)))
+    return to_mask(pc.is_inf(column))
 
 
 # --- phone numbers --------------------------------------------------------------------------------

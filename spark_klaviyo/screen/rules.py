@@ -11,9 +11,24 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
+from spark_klaviyo.arrow.encoded import nan_columns
+from spark_klaviyo.arrow.times import DAY
 from spark_klaviyo.options.choices import Validate
 from spark_klaviyo.plan.model import FieldCheck, WritePlan
-from spark_klaviyo.plan.shape import TEXT, TIME, WHOLE, Leaf, Node, Record, leaf_at, leaves_of, node_at
+from spark_klaviyo.plan.shape import (
+    FRACTIONAL,
+    NUMBER,
+    TEXT,
+    TIME,
+    WHOLE,
+    Clean,
+    Leaf,
+    Node,
+    Record,
+    leaf_at,
+    leaves_of,
+    node_at,
+)
 from spark_klaviyo.plan.types import depth, holds
 from spark_klaviyo.screen.values import MAX_EMAIL
 from spark_klaviyo.templates.model import FieldForm
@@ -29,13 +44,11 @@ NOT_BLANK = f"[^\\s{_BLANKS}](?s:.*)"
 _ATOM, _LABEL = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+", "[A-Za-z0-9-]+"
 EMAIL = rf"{_ATOM}(?:\.{_ATOM}){{0,16}}@{_LABEL}(?:\.{_LABEL}){{1,8}}"
 
-_DAY = (
-    r"[1-9][0-9]{3}-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
-)
-DATE = f"(?:{_DAY})"
+DATE = f"(?:{DAY})"
 _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.(?:[0-9]{3}|[0-9]{6}))?"
 TIME_WITH_OFFSET = rf"{DATE}T{_CLOCK}(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])"
-UTC_TIME = rf"{DATE}T{_CLOCK}(?:Z|\+00:00)"
+MOST_OFFSET = timedelta(days=1)
+WHOLE_NUMBER = "-?[0-9]+"
 
 
 def whole(pattern: str) -> str:
@@ -63,6 +76,7 @@ class ScreenRule:
     never: bool = False  # any value fails
     earliest: datetime | None = None  # times outside may be refused
     latest: datetime | None = None
+    never_replaced: bool = False  # no U+FFFD, which takes the place of text that is no valid UTF-8
     phone: bool = False  # an E.164 number of a possible length
 
 
@@ -79,7 +93,9 @@ class ScreenRules:
     """The rules of a plan."""
 
     every_row: bool  # every row goes to `validate_row`
-    numbers: tuple[tuple[Leaf, int], ...]  # columns that can hold NaN, with their index in the plan
+    numbers: tuple[tuple[Leaf, int], ...]  # columns that can hold infinities, with their index in the plan
+    times: tuple[tuple[Leaf, int], ...]  # columns that can hold times of any year
+    nan_columns: tuple[str, ...]
     key: tuple[KeyPart, ...]  # the first of these that is present ...
     key_with: tuple[KeyPart, ...]  # ... together with all of these
     values: tuple[ScreenRule, ...] = ()
@@ -101,9 +117,13 @@ def compile_screen(plan: WritePlan) -> ScreenRules:
     index = {column.name: number for number, column in reversed(list(enumerate(plan.columns)))}
     leaves = tuple(leaves_of(record)) if record is not None else ()
     numbers = tuple((leaf, index[leaf.source[0]]) for leaf in leaves if holds(leaf.type, "float", "double"))
+    times = tuple(
+        (leaf, index[leaf.source[0]]) for leaf in leaves if leaf.clean is Clean.TIME or holds(leaf.type, *TIME)
+    )
+    held = (numbers, times, tuple(nan_columns(plan.columns)))
     key, key_with = _key_parts(plan, checks.key), _key_parts(plan, checks.key_with)
     if record is None or (checks.validate is Validate.OFF and not (template.takes_away or template.consent)):
-        return ScreenRules(checks.every_row or record is None, numbers, key, key_with)
+        return ScreenRules(checks.every_row or record is None, *held, key, key_with)
     properties = node_at(record, path) if path else None
     children = [child for _, child in properties.fields] if isinstance(properties, Record) else []
     maps = properties.spread if isinstance(properties, Record) else ()
@@ -112,12 +132,14 @@ def compile_screen(plan: WritePlan) -> ScreenRules:
     most = limits.max_properties if maps or len(children) > (limits.max_properties or 0) else None
     loose = tuple(child for child in children if isinstance(child, Leaf))
     rules = [(_value_rule(check, check.leaf), check.leaf) for check in checks.fields if check.leaf is not None]
+    unique_id = leaf_at(record, checks.unique_id_path) if checks.unique_id_path else None
+    derived = (ScreenRule(unique_id, required=True),) if unique_id is not None else ()  # made in the exact check
     return ScreenRules(
         checks.every_row,
-        numbers,
+        *held,
         key,
         key_with,
-        values=tuple(rule for rule, leaf in rules if rule != ScreenRule(leaf)),
+        values=(*(rule for rule, leaf in rules if rule != ScreenRule(leaf)), *derived),
         identifiers=tuple(leaf for at in checks.identifiers if (leaf := leaf_at(record, at)) is not None),
         exactly_one=template.first_identifier_only,
         deep=tuple(_too_deep(properties, limits.max_depth)) if limits.max_depth is not None else (),
@@ -160,10 +182,12 @@ def key_places(plan: WritePlan) -> tuple[tuple[str, ...], ...]:
 def _value_rule(check: FieldCheck, leaf: Leaf) -> ScreenRule:
     kind, form, limit, readable = leaf.type.name, check.form, check.max_length, True
     earliest, latest = _bounds(check) if form is FieldForm.DATETIME else (None, None)
-    if kind in TIME:
+    if kind in TIME or (kind in NUMBER and form is FieldForm.DATETIME):
         return ScreenRule(leaf, required=check.required, earliest=earliest, latest=latest)
     if kind not in TEXT:
         ruled = bool(check.pattern) or limit is not None
+        if kind in FRACTIONAL and leaf.clean is not Clean.NOTHING:
+            return ScreenRule(leaf, (WHOLE_NUMBER,), limit, check.required, phone=form is FieldForm.PHONE)
         strict = form in (FieldForm.EMAIL, FieldForm.PHONE) or bool(check.choices) or (kind in WHOLE and ruled)
         return ScreenRule(leaf, required=check.required, never=strict)
     patterns = [NOT_BLANK] if (check.required and not check.may_be_blank) or check.is_identifier else []
@@ -172,7 +196,7 @@ def _value_rule(check: FieldCheck, leaf: Leaf) -> ScreenRule:
     elif form is FieldForm.PHONE:
         patterns = []
     elif form is FieldForm.DATETIME:
-        patterns = [UTC_TIME if earliest or latest else TIME_WITH_OFFSET]
+        patterns = [TIME_WITH_OFFSET]
     elif form is FieldForm.DATE:
         patterns = [DATE]
     if check.choices:
@@ -182,11 +206,16 @@ def _value_rule(check: FieldCheck, leaf: Leaf) -> ScreenRule:
         readable = not re.search(r"\(\?(?!:)|\\[1-9]|\\[wdsbWDSBAZzpP]", check.pattern)
         patterns += [check.pattern] if readable else []
     phone = form is FieldForm.PHONE
-    return ScreenRule(leaf, tuple(patterns), limit, check.required, not readable, earliest, latest, phone)
+    replaced = check.is_identifier
+    return ScreenRule(leaf, tuple(patterns), limit, check.required, not readable, earliest, latest, replaced, phone)
 
 
 def _bounds(check: FieldCheck) -> tuple[datetime | None, datetime | None]:
-    """The times between which a time is certainly valid."""
-    earliest = datetime.fromisoformat(check.earliest).astimezone(timezone.utc) if check.earliest else None
-    ahead = None if check.latest_days is None else datetime.now(timezone.utc) + timedelta(days=check.latest_days)
+    """The times between which a time is certainly valid, also one with an offset that is read as UTC."""
+    earliest = datetime.fromisoformat(check.earliest).astimezone(timezone.utc) + MOST_OFFSET if check.earliest else None
+    ahead = (
+        None
+        if check.latest_days is None
+        else datetime.now(timezone.utc) + timedelta(days=check.latest_days) - MOST_OFFSET
+    )
     return earliest, ahead

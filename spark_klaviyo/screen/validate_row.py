@@ -17,7 +17,7 @@ from spark_klaviyo.options.choices import OnBadPhone, Validate
 from spark_klaviyo.plan.checks import MARK
 from spark_klaviyo.plan.consent_columns import consent_column, unneeded_identifiers
 from spark_klaviyo.plan.model import RESUBSCRIBE, SAYS, Checks, FieldCheck, WritePlan
-from spark_klaviyo.plan.shape import constants_of
+from spark_klaviyo.plan.shape import FRACTIONAL, constants_of
 from spark_klaviyo.screen import values
 from spark_klaviyo.screen.values import Problem
 from spark_klaviyo.templates.model import FieldForm, Template
@@ -113,6 +113,8 @@ def _field_problem(
             value = None
     if value is None:
         detail = f"{field.name} is required and empty"
+        if field.required and field.required_unless:
+            return Problem(RejectCode.BAD_TIME, f"{detail}; with {field.required_unless} it is the moment of arrival")
         return Problem(RejectCode.MISSING_FIELD, detail) if field.required else None
     valid = _valid_value(field, value, checks, params)
     if not isinstance(valid, Problem):
@@ -134,14 +136,21 @@ def _valid_value(field: FieldCheck, value: Json, checks: Checks, params: Mapping
         if field.max_bytes is not None and (size := len(exact_json.dumps(value))) > field.max_bytes:
             return Problem(RejectCode.TOO_LARGE, f"{size:,} bytes; at most {field.max_bytes:,} are taken")
         return _among_choices(field, value) or value
+    if field.is_identifier and values.REPLACEMENT in value:
+        return Problem(RejectCode.BAD_VALUE, "it holds U+FFFD, which stands for bytes that were no valid text (UTF-8)")
     if field.form is FieldForm.EMAIL:
         return values.email(value)
     if field.form is FieldForm.PHONE:
         country = params.get("default_country") or ("" if ":" in checks.default_country else checks.default_country)
         return values.phone(value, country)
     if field.form is FieldForm.DATETIME:
-        return values.time(value, field.earliest, field.latest_days)
+        return values.time(value, field.earliest, field.latest_days, checks.time_zone)
+    if field.form is FieldForm.CURRENCY:
+        value = value.strip().upper()
     bare = value.removeprefix(field.prefix)
+    has_fraction = field.leaf is not None and field.leaf.type.name in FRACTIONAL
+    if has_fraction and not re.fullmatch("-?[0-9]+", bare):
+        return Problem(RejectCode.BAD_VALUE, "not a whole number below 2^53; cast the column to string")
     if field.max_length is not None and len(bare) > field.max_length:
         return Problem(RejectCode.BAD_VALUE, f"{len(bare):,} characters; at most {field.max_length:,} are taken")
     if field.pattern and not re.fullmatch(field.pattern, bare):

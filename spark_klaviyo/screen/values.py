@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
 
 import phonenumbers
 
@@ -21,7 +22,19 @@ _BETWEEN = re.compile(rf"[{_BLANK}]*[/\uff0f][{_BLANK}]*|[{_BLANK}]+[{_DASHES}]+
 MOST_CHARACTERS = 60
 SHORTEST = 6  # digits of a number; behind a slash stands a shorter rest only after an area code
 AREA_DIGITS, COUNTRY_DIGITS = 6, 2  # most digits of an area code with its trunk prefix; of a calling code beside it
+# ISO 8601 with `T` or a blank, RFC 3339 among it, and a day alone.
+_ISO_8601 = re.compile(
+    r"\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:[Zz]|[+-]\d\d(?::?\d\d)?)?)?"
+    r"|\d{8}T\d{6}(?:[Zz]|[+-]\d\d(?::?\d\d)?)?",
+    re.ASCII,
+)
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
+EXPECTED_TIME = (
+    "invalid time (expected RFC 3339, such as 2026-10-15T08:00:00Z, up to the year 9999; "
+    "to_timestamp reads other forms)"
+)
 EXPECTED_PHONE = "expected E.164, for example +16175551234"
+REPLACEMENT = "\ufffd"  # what decoders write for bytes that are no valid text
 MAX_EMAIL = 254  # RFC 5321: the longest address that can be delivered
 
 
@@ -131,16 +144,21 @@ def _holds_several(text: str) -> bool:
     return False
 
 
-def time(text: str, earliest: str, latest_days: int | None) -> str | Problem:
-    """A time in RFC 3339, inside the window that Klaviyo takes."""
+def time(text: str, earliest: str, latest_days: int | None, zone: str = "UTC") -> str | Problem:
+    """A time in RFC 3339, inside the window that Klaviyo takes; without an offset it is one of `zone` (IANA name)."""
+    written = text.strip()
     try:
-        when = datetime.fromisoformat(text.strip().replace("z", "Z"))
-    except ValueError:
-        return Problem(RejectCode.BAD_TIME, "invalid time (expected RFC 3339, for example 2026-10-15T08:00:00Z)")
-    when = when if when.tzinfo else when.replace(tzinfo=timezone.utc)
-    if earliest and when < datetime.fromisoformat(earliest):
+        if not _ISO_8601.fullmatch(written):
+            raise ValueError
+        when = datetime.fromisoformat(written.upper().replace(",", "."))
+        moment = (when if when.tzinfo else when.replace(tzinfo=ZoneInfo(zone))).astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        return Problem(RejectCode.BAD_TIME, EXPECTED_TIME)
+    if earliest and moment < datetime.fromisoformat(earliest):
         return Problem(RejectCode.BAD_TIME, f"the time is before {earliest[:10]}, which is not taken", protects=True)
-    if latest_days is not None and when > datetime.now(timezone.utc) + timedelta(days=latest_days):
+    if latest_days is not None and moment > datetime.now(timezone.utc) + timedelta(days=latest_days):
         ahead = f"more than {latest_days} days ahead" if latest_days else "in the future"
         return Problem(RejectCode.BAD_TIME, f"the time is {ahead}, which is not taken", protects=True)
-    return text.strip()
+    if _RFC_3339.fullmatch(written):
+        return written
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from spark_klaviyo.core.policy import Limits
 from spark_klaviyo.templates.limits import KILOBYTE, MAX_BODY, MAX_DEPTH, MAX_ITEMS, ONE_ROW, XL, M
-from spark_klaviyo.templates.model import BodyLayout, Caution, FieldForm, FieldSpec, RecordLimits, Setting, Template
+from spark_klaviyo.templates.model import BodyLayout, FieldForm, FieldSpec, RecordLimits, Setting, Template
 from spark_klaviyo.templates.parts import attribute, inside
 from spark_klaviyo.templates.profiles import ATTRIBUTES, EXCHANGE_ID, PATCH, PERSON, PROFILE_ID
 
@@ -35,10 +35,13 @@ _EVENT = (
         FieldForm.DATETIME,
         earliest="1990-01-01T00:00:00+00:00",
         latest_days=365,
-        help="when it happened; the moment of arrival where empty",
+        required_unless="event_time=now",
+        help="when it happened",
     ),
     attribute("value", FieldForm.NUMBER, other_names=("$value",), help="worth of the event, a number"),
-    attribute("value_currency", pattern="[A-Z]{3}", other_names=("currency",), help="ISO 4217, USD"),
+    attribute(
+        "value_currency", FieldForm.CURRENCY, pattern="[A-Z]{3}", other_names=("currency",), help="ISO 4217, USD"
+    ),
     attribute(
         "unique_id",
         other_names=("$event_id", "event_id"),
@@ -88,12 +91,7 @@ BULK = Template(
         Setting("metric", "name of the metric, or column:NAME", per_row=True),
         Setting("service", "service that the metric belongs to; Klaviyo's default is api"),
         Setting("backfill", "true: events of the past, which start no flow", choices=("true", "false")),
-    ),
-    cautions=(
-        Caution(
-            ("column:time", "column:record"),
-            "no column is the time of the events, so Klaviyo takes the moment of their arrival",
-        ),
+        Setting("event_time", "now: an event without a time happens on arrival; else it is refused", choices=("now",)),
     ),
     notes=(*_NOTES, "Events of one profile share a group; a request holds 1,000 events over all groups."),
 )

@@ -24,11 +24,12 @@ class FieldForm(Choice):
     TEXT = "text", "text or a whole number"
     EMAIL = "email", "text"
     PHONE = "phone", "text or a whole number"
+    CURRENCY = "currency", "text"
     NUMBER = "number", "a number"
     COORDINATE = "coordinate", "a number or text"
     INTEGER = "integer", "a whole number"
     BOOLEAN = "boolean", "a boolean"
-    DATETIME = "datetime", "a timestamp, a date or text in RFC 3339"
+    DATETIME = "datetime", "a timestamp, a date, text in RFC 3339 or seconds since 1970"
     DATE = "date", "a date or text"
     JSON = "json", "anything"
     IDS = "ids", "text or an array of text"  # becomes an array of resource identifiers
@@ -97,6 +98,8 @@ class FieldSpec:
     json_path: JsonPath
     form: FieldForm = FieldForm.TEXT
     required: bool = False
+    # A setting and its value without which the field is required, too: "event_time=now".
+    required_unless: str = ""
     # Further column names that it is recognised by.
     other_names: tuple[str, ...] = ()
     # Goes before the value, unless it is there already.

@@ -98,7 +98,7 @@ def test_a_time_without_zone_that_the_session_zone_skips_stays_as_it_is() -> Non
         assert made.records == ['{"v":"2026-03-08T02:30:00.000000"},']
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("value", [float("inf"), float("-inf")])
 @pytest.mark.parametrize("kind", ["double", "float"])
 def test_what_json_cannot_hold_is_flagged_and_still_json(kind: str, value: float) -> None:
     for made in everywhere(kind, [1.5, value, None]):

@@ -198,14 +198,14 @@ def _refuse(text: str) -> None:
 
 
 def flag_of(fields: Sequence[Field], row: Sequence[Value]) -> int:
-    """2 + the number of the first column that holds NaN or an infinity; 0."""
-    return next((2 + n for n, (f, v) in enumerate(zip(fields, row, strict=True)) if not finite(f.type, v)), 0)
+    """The verdict of the first column that holds an infinity; 0."""
+    return next((2 + (n << 8) for n, (f, v) in enumerate(zip(fields, row, strict=True)) if not finite(f.type, v)), 0)
 
 
 def finite(kind: Type, value: Value) -> bool:
-    """Whether a value holds finite numbers only."""
+    """Whether a value holds no infinity."""
     if value is None or isinstance(value, float):
-        return value is None or math.isfinite(value)
+        return value is None or not math.isinf(value)
     if kind.name == "struct":
         return all(finite(field.type, item) for field, item in zip(kind.fields, value, strict=True))
     inner = kind.element or kind.value

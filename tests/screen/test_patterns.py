@@ -18,7 +18,6 @@ from spark_klaviyo.screen.rules import (
     EMAIL,
     NOT_BLANK,
     TIME_WITH_OFFSET,
-    UTC_TIME,
     whole,
     word_pattern,
 )
@@ -103,7 +102,7 @@ TEXTS = [
     "2024-02-30", "2024-11-30", "", " ", "\u00a0x", "\u3000", "x\ny",
     "é", "email, sms", "sms", "smsx",
 ]  # fmt: skip
-PATTERNS = [EMAIL, TIME_WITH_OFFSET, UTC_TIME, DATE, NOT_BLANK]
+PATTERNS = [EMAIL, TIME_WITH_OFFSET, DATE, NOT_BLANK]
 
 
 def test_arrow_s_matcher_agrees_with_python_s() -> None:
