@@ -29,9 +29,9 @@ def verdicts(columns: Columns, rules: ScreenRules, record: pa.Array) -> pa.Array
     tests = ((rules.numbers, Verdict.NOT_FINITE, _infinite), (rules.times, Verdict.BAD_YEAR, beyond_years))
     for leaves, verdict, test in tests:
         for leaf, index in reversed(leaves):
-            failed = arrays.anywhere(columns.column(leaf), test)
-            if failed is not None:
-                found[failed] = verdict.of_column(index)
+            beyond = arrays.anywhere(columns.column(leaf), test)
+            if beyond is not None:
+                found[beyond] = verdict.of_column(index)
     _note(found, columns, rules, record)
     return pa.array(found)
 

@@ -196,7 +196,8 @@ def _value_rule(check: FieldCheck, leaf: Leaf) -> ScreenRule:
     elif form is FieldForm.PHONE:
         patterns = []
     elif form is FieldForm.DATETIME:
-        patterns = [TIME_WITH_OFFSET]
+        patterns = [TIME_WITH_OFFSET]  # compared as if it were UTC
+        earliest, latest = earliest and earliest + MOST_OFFSET, latest and latest - MOST_OFFSET
     elif form is FieldForm.DATE:
         patterns = [DATE]
     if check.choices:
@@ -211,11 +212,7 @@ def _value_rule(check: FieldCheck, leaf: Leaf) -> ScreenRule:
 
 
 def _bounds(check: FieldCheck) -> tuple[datetime | None, datetime | None]:
-    """The times between which a time is certainly valid, also one with an offset that is read as UTC."""
-    earliest = datetime.fromisoformat(check.earliest).astimezone(timezone.utc) + MOST_OFFSET if check.earliest else None
-    ahead = (
-        None
-        if check.latest_days is None
-        else datetime.now(timezone.utc) + timedelta(days=check.latest_days) - MOST_OFFSET
-    )
+    """The times between which a time is certainly valid."""
+    earliest = datetime.fromisoformat(check.earliest).astimezone(timezone.utc) if check.earliest else None
+    ahead = None if check.latest_days is None else datetime.now(timezone.utc) + timedelta(days=check.latest_days)
     return earliest, ahead

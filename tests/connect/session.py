@@ -36,7 +36,12 @@ from tests.streams.flowing import ORDERS, order, ordered, posted, put_batches, r
 KEY = "pk_connect_0123456789abcdef"
 LITERAL = "pk_literal_0123456789abcdef"  # what users should not do
 GOAL = {"template": "add_profiles_to_list", "list_id": "Y6nRLr"}
-ORDERED = {"template": "bulk_create_events", "metric": "Placed Order", "unique_id_columns": "order_id"}
+ORDERED = {
+    "template": "bulk_create_events",
+    "metric": "Placed Order",
+    "event_time": "now",
+    "unique_id_columns": "order_id",
+}
 Check = Callable[["Stage"], object]
 
 

@@ -34,6 +34,7 @@ spark = SparkSession.active()
 options = {{
     "template": "bulk_create_events",
     "metric": "Placed Order",
+    "event_time": "now",
     "unique_id_columns": "order_id",
     "base_url": "{url}",
     "api_key": "file:{key}",

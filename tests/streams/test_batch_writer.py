@@ -19,6 +19,7 @@ pytestmark = pytest.mark.oldest
 ORDERED = {
     "template": "bulk_create_events",
     "metric": "Placed Order",
+    "event_time": "now",
     "unique_id_columns": "order_id",
     "api_key": KEY,
 }

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 pytest.importorskip("pyspark.sql.datasource")
 
-ORDERED = {"template": "bulk_create_events", "metric": "Placed Order", "unique_id_columns": "order_id"}
+ORDERED = {
+    "template": "bulk_create_events",
+    "metric": "Placed Order",
+    "event_time": "now",
+    "unique_id_columns": "order_id",
+}
 
 
 def writing(spark: SparkSession, folder: Path, klaviyo: KlaviyoSimulator, **options: str) -> Any:

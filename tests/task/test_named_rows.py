@@ -107,7 +107,7 @@ def test_of_an_event_sent_twice_in_two_spellings_of_its_person_the_last_counts(k
         {"email": email, "unique_id": "o-1", "metric": "Placed Order", "note": note}
         for email, note in (("ann@example.com", "first"), ("\tann@example.com", "last"))
     ]
-    ran = run(klaviyo, rows, template="bulk_create_events")
+    ran = run(klaviyo, rows, template="bulk_create_events", event_time="now")
     assert (ran.report.accepted, ran.report.skipped, ran.report.rejected) == (1, 1, 0)
     assert [event["properties"]["note"] for event in klaviyo.events] == ["last"]
 
@@ -143,7 +143,7 @@ def test_a_record_of_no_event_or_of_two_is_refused_before_it_is_sent(klaviyo: Kl
     person = '{"data":{"type":"profile","attributes":{"email":"ann@example.com"}}}'
     made = '{"type":"event-bulk-create","attributes":{"profile":%s,"events":{"data":[%s]}}}'
     rows: list[Row] = [{"record": made % (person, ",".join([event] * many))} for many in (count, 1)]
-    ran = run(klaviyo, rows, template="bulk_create_events", record_column="record")
+    ran = run(klaviyo, rows, template="bulk_create_events", record_column="record", event_time="now")
     assert [one.row for one in ran.rejected] == [0]
     assert (ran.report.accepted, ran.report.rejected, len(klaviyo.events)) == (1, 1, 1)
 
