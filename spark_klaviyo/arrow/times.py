@@ -96,7 +96,7 @@ def read_numbers(numbers: pa.Array) -> pa.Array:
     factor = np.where(size < MOST_SECONDS, 1_000_000, np.where(size < MOST_MILLISECONDS, 1_000, 1))
     sent = size < MOST_MICROSECONDS
     micros = np.where(sent, values, 0) * factor
-    micros = np.where(sent, np.rint(micros).astype(np.int64), YEAR_10000)
+    micros = np.where(sent, micros if whole else np.rint(micros).astype(np.int64), YEAR_10000)
     return pa.array(micros, mask=~there).cast(MOMENT)
 
 
