@@ -110,7 +110,9 @@ def test_events_written_again_are_there_already_and_never_doubled() -> None:
 
 
 def test_one_unique_id_under_two_metrics_is_two_events() -> None:
-    example = Example({"email": [ANN, ANN], "unique_id": ["o-1", "o-1"], "metric": ["Placed", "Shipped"]})
+    example = Example(
+        {"email": [ANN, ANN], "unique_id": ["o-1", "o-1"], "metric": ["Placed", "Shipped"]}, {"event_time": "now"}
+    )
     with KlaviyoSimulator() as klaviyo:
         report = write(klaviyo, "bulk_create_events", example)
         assert {event["metric"] for event in klaviyo.events} == {"Placed", "Shipped"}
@@ -147,7 +149,8 @@ def test_v1_forms_hold_the_key_and_the_row_in_one_field() -> None:
 
 def only_id(template: str, columns: Columns, **options: str) -> str:
     """The unique_id of the one event of an example."""
-    example = Example({"email": [ANN], "value": [9.5], "order": ["o-1"], **columns}, {"metric": "Placed", **options})
+    options = {"metric": "Placed", "event_time": "now", **options}
+    example = Example({"email": [ANN], "value": [9.5], "order": ["o-1"], **columns}, options)
     (batch,), _ = batches_of(plan_of(template, example), example)
     (made,) = set(re.findall(r'"unique_id":"([^"]+)"', body_of(batch).decode()))
     return str(made)
