@@ -15,6 +15,7 @@ from spark_klaviyo.core.models import Batch, Receipt, Reply
 from spark_klaviyo.deliver.delivery import Attempt, Delivery, SendContext
 from spark_klaviyo.deliver.isolate import Isolated, id_of, isolate, reject_all, rejections
 from spark_klaviyo.http.documents import Fault, faults, first_detail, job_id, json_object
+from spark_klaviyo.http.headers import left_out
 from spark_klaviyo.http.judge import (
     Done,
     Halt,
@@ -218,6 +219,7 @@ class BatchSender:
             return replace(delivery, rejections=reject_all(request.batch, fault, request.reply.status))
         confirmation, status = self._spec.template.confirmation, request.reply.status
         reason = verdict.unconfirmed if isinstance(verdict, Done) else ""
+        reason = left_out(request.reply) or reason
         if confirmation is Confirmation.REPLY and (status == 202 or reason):
             confirmation = Confirmation.NONE  # a 202 never says more than that the request was taken
         nobody_erased = self._spec.template.confirmation is Confirmation.NONE and status == 404
@@ -226,7 +228,8 @@ class BatchSender:
             delivery = self._delivery(request, ReceiptOutcome.DELIVERED)
             return replace(delivery, delivered=request.batch.rows, batch=request.batch)
         job = job_id(request.reply.body) if confirmation is Confirmation.JOB else None
-        delivery = self._delivery(request, ReceiptOutcome.ACCEPTED, reason, job)
+        detail = f"{reason}: row {int(request.batch.numbers()[0])}" if reason and request.batch.rows == 1 else reason
+        delivery = self._delivery(request, ReceiptOutcome.ACCEPTED, detail, job)
         return replace(delivery, accepted=request.batch.rows, batch=request.batch, reason=reason)
 
     def _stopped(self, request: Request, verdict: Halt | None, rest: int) -> Delivery:

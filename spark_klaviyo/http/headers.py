@@ -1,4 +1,4 @@
-"""Reads the headers of a reply that say how fast requests may come: `Retry-After` and `RateLimit-*`."""
+"""Reads the headers of a reply: how fast requests may come (`Retry-After`, `RateLimit-*`), and what was left out."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
+from spark_klaviyo.core.models import Reply
 from spark_klaviyo.core.policy import Quota
 
 MOST_WINDOWS = 4  # docs: a second, a minute, and for some endpoints a day
@@ -43,6 +44,22 @@ def window_status(headers: Mapping[str, str]) -> WindowStatus | None:
     if not all(text.isascii() and text.isdigit() and len(text) < 10 for text in (quota, remaining, reset)):
         return None
     return WindowStatus(int(quota), int(remaining), float(reset))
+
+
+_FIELDS = re.compile(r"[\w., -]{1,100}", re.ASCII)
+
+
+def left_out(reply: Reply) -> str:
+    """What Klaviyo left out of the rows that it took, as a phrase; "" where it took all of them whole.
+
+    Klaviyo's announcement: a valid email beside an invalid phone is processed by the email, and the header
+    X-Klaviyo-Partial-Failure names the field; which rows of several it means is not said.
+    """
+    fields = reply.headers.get("x-klaviyo-partial-failure", "").strip()
+    if not fields or reply.status is None or not 200 <= reply.status < 300:
+        return ""
+    name = fields if _FIELDS.fullmatch(fields) else "a field"
+    return f"Klaviyo left out {name} of some of these rows (X-Klaviyo-Partial-Failure)"
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> float | None:

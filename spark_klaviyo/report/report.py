@@ -12,7 +12,7 @@ from spark_klaviyo.core.models import Target
 from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.errors import KlaviyoError
 from spark_klaviyo.report.counts.summary import COUNTERS, TALLIES, Summary
-from spark_klaviyo.report.counts.text import sentence, utc
+from spark_klaviyo.report.counts.text import headline, lines, sentence, utc
 from spark_klaviyo.report.pages.page import Page
 from spark_klaviyo.report.pages.report_page import report_values
 
@@ -24,8 +24,9 @@ NO_QUOTA = Quota(())
 class WriteReport(Summary, Page):
     """What became of every row; `rows == delivered + accepted + rejected + skipped + unsent`, always.
 
-    `print` shows one sentence, a notebook a page; neither they nor `to_dict` ever show a value of a row. It is made of
-    the members of its tasks' merged report: `WriteReport(run_id, template, **vars(report))`.
+    `print` shows one sentence, then a line for each warning and each reason of rejection; a notebook shows a page.
+    Neither they nor `to_dict` ever show a value of a row. It is made of the members of its tasks' merged report:
+    `WriteReport(run_id, template, **vars(report))`.
 
     Attributes:
         run_id: Names the run in the datasets of rejects, receipts and runs.
@@ -115,11 +116,16 @@ class WriteReport(Summary, Page):
             **report_values(self, self.quota, has_all_rejects=self.rejects_reader is not None),
         }
 
+    @property
+    def summary(self) -> str:
+        """The report in one sentence; the reason for which more than half of the rows were rejected comes first."""
+        return "; ".join(filter(None, [headline(self), sentence(self, str(self.target))]))
+
     def __str__(self) -> str:
-        return sentence(self, str(self.target))
+        return "\n".join([self.summary, *lines(self)])
 
     def __repr__(self) -> str:
-        return f"<WriteReport {self.run_id} {self.template}: {self}>"
+        return f"<WriteReport {self.run_id} {self.template}: {self.summary}>"
 
     def __getstate__(self) -> dict[str, object]:
         # the readers hold a session; the samples travel instead

@@ -21,6 +21,7 @@ from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.summary import COUNTERS
 from spark_klaviyo.report.counts.task_report import TaskReport
+from spark_klaviyo.report.counts.text import lines
 from spark_klaviyo.report.report import RowsRejected, WriteReport, WriteStopped
 from spark_klaviyo.task.run import TaskEvent, too_many
 
@@ -120,7 +121,8 @@ def judge_run(total: TaskReport, plan: WritePlan, failures: Sequence[str] = ()) 
 def return_or_raise(report: WriteReport, on_reject: OnReject) -> WriteReport:
     """The report; raises `WriteStopped` or, with `on_reject=fail`, `RowsRejected`, which carry it."""
     if report.stopped is not None:
-        raise WriteStopped(f"{report.stopped[1]} (run {report.run_id}): {report}", report)
+        raise WriteStopped(f"{report.stopped[1]} (run {report.run_id}): {report.summary}", report)
     if report.faults and on_reject is OnReject.FAIL:
-        raise RowsRejected(f"{report} (run {report.run_id}); on_reject=keep only reports", report)
+        first = f"{report.summary} (run {report.run_id}); on_reject=keep only reports"
+        raise RowsRejected("\n".join([first, *lines(report)]), report)
     return report

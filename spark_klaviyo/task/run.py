@@ -23,6 +23,7 @@ from spark_klaviyo.core.models import Batch, Receipt, RejectedRow, Rejection
 from spark_klaviyo.deliver.delivery import Delivery, SendContext
 from spark_klaviyo.deliver.jobs import JobEnded, OpenJob, RowsFailed, job_events
 from spark_klaviyo.deliver.sender import deliver
+from spark_klaviyo.http.headers import left_out
 from spark_klaviyo.http.interruptible import Interruptible
 from spark_klaviyo.http.transport import Transport
 from spark_klaviyo.plan.model import WritePlan
@@ -110,6 +111,9 @@ class _Task:
         if delivery.accepted:
             report.accept(delivery.accepted, OPEN_JOB if delivery.job_id else delivery.reason or NO_JOB)
         taken = delivery.delivered + delivery.accepted
+        partly = left_out(delivery.attempts[-1].reply) if delivery.attempts else ""
+        if partly:
+            report.warn(partly, taken)
         for number, attempt in enumerate(delivery.attempts, 1):
             last = number == len(delivery.attempts)
             size = receipt.bytes if receipt is not None else 0

@@ -28,7 +28,8 @@ CASES = [
         {"rows": 9, "accepted": 9, "requests": 2, "accepted_because": {"no job": 4, "an open job": 5}},
         "9 rows: 9 accepted (5 an open job, 4 no job) in 2 requests",
     ),
-    ({"rows": 4, "rejected": 4, "requests": 2, "reasons": {"x": 4}}, "4 rows: 4 rejected (4 x) in 2 requests"),
+    ({"rows": 4, "rejected": 4, "requests": 2, "reasons": {"x": 4}},
+     "4 of 4 rows rejected for one reason, x; 4 rows: 4 rejected (4 x) in 2 requests"),
     ({"rows": 4, "skipped": 4, "skipped_because": {"delivered before": 4}}, "4 rows: 4 skipped (delivered before)"),
     (
         {"rows": 5, "delivered": 2, "unsent": 3, "requests": 1, "resent": 2, "started": 100.0, "ended": 302.0,
@@ -40,7 +41,7 @@ CASES = [
 
 @pytest.mark.parametrize(("counts", "text"), CASES, ids=[text[:40] for _, text in CASES])
 def test_the_sentence_says_what_is_not_zero(counts: dict[str, object], text: str) -> None:
-    assert str(report(**counts)) == text
+    assert report(**counts).summary == text
 
 
 @pytest.mark.parametrize(
@@ -74,3 +75,15 @@ def test_a_share_never_rounds_to_all_or_nothing() -> None:
 
 def test_many_reasons_are_summed_up() -> None:
     assert listed({"a": 1, "b": 5, "c": 3, "d": 2, "e": 1}, most=2) == "5 b, 3 c, 4 for other reasons"
+
+
+def test_refusals_are_explained_below_the_sentence() -> None:
+    told = {"invalid": "Klaviyo's own sentence", "bad_email": ""}
+    counts = {"rows": 9, "delivered": 2, "rejected": 7, "reasons": {"bad_email": 1, "invalid": 6}, "details": told}
+    first, *others = str(report(**counts, examples={"invalid": [(3, 14)]}, warnings={"w": 2})).splitlines()
+    assert first.startswith("6 of 9 rows rejected for one reason, invalid: Klaviyo's own sentence; 9 rows: 2 delivered")
+    assert others == [
+        "warning: w (2)",
+        "rejected: 6 rows, such as row 14 of partition 3; invalid: Klaviyo's own sentence",
+        "rejected: 1 row; bad_email: the email cannot be an address",
+    ]

@@ -208,13 +208,15 @@ def sample_jobs(jobs: Iterable[Job]) -> list[Job]:
 class Summary(Counters):
     """Counters and what explains them; all collections are bounded, so that it stays a few kilobytes.
 
-    `reasons` are rejected rows by code, `examples` (partition, row) pairs by code, `statuses` replies by HTTP status
+    `reasons` are rejected rows by code, `details` the first sentence of each code without values of rows, `examples`
+    (partition, row) pairs by code, `statuses` replies by HTTP status
     (0: no answer came), `job_states` jobs by state, `warnings` texts without a value of a row. `stopped` is (code,
     message) when sending was stopped. Times are epoch seconds. `rejects_sample` and `removed_sample` alone
     hold people's data.
     """
 
     reasons: dict[str, int] = field(default_factory=dict)
+    details: dict[str, str] = field(default_factory=dict)
     examples: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     statuses: dict[int, int] = field(default_factory=dict)
     accepted_because: dict[str, int] = field(default_factory=dict)

@@ -10,17 +10,24 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields, replace
 
+from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.models import Receipt, RejectedRow, Reply
+from spark_klaviyo.http.documents import json_object
+from spark_klaviyo.http.masking import values_of, without_values
 from spark_klaviyo.report.counts import summary
 from spark_klaviyo.report.counts.summary import COUNTERS, TALLIES, Name, Series, Summary
 
 NO_ANSWER = 0  # stands among the statuses for attempts that no reply came to
 MAX_EXAMPLES = 5
+MAX_DETAILS, MAX_EXPLANATION = 8, 240  # codes of which a report keeps a sentence, and its characters
 MAX_RECEIPTS = 20
 OTHER = "other"
 OTHER_STATUS = -1
 MAX_NAMES = 32
 MAX_NAME_LENGTH = 200
+# Names of fields and constants of records, which stand in explanations and are no value of a row.
+OUR_WORDS = frozenset({"profile", "event", "email", "phone_number", "external_id"})
+NO_KLAVIYO_ID = '; where these are your own ids and not Klaviyo\'s, give fields={"external_id": COLUMN}'
 _CODE = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
@@ -48,6 +55,15 @@ def total(tallies: Iterable[Mapping[Name, int]]) -> dict[Name, int]:
     return dict(sorted(summed.items(), key=lambda pair: -pair[1]))
 
 
+def explained(row: RejectedRow) -> str:
+    """Why a row was rejected, as one sentence without a value of it, and what to do where that is known."""
+    record = json_object(row.record.encode())
+    text = without_values(" ".join(row.detail.split()), values_of(record), OUR_WORDS)[:MAX_EXPLANATION]
+    if row.pointer.endswith("/id") and not RejectCode.text_of(row.code):
+        text += NO_KLAVIYO_ID
+    return text
+
+
 class TaskReport(Summary):
     """The summary of one task while it counts; it pickles and goes through JSON."""
 
@@ -56,6 +72,8 @@ class TaskReport(Summary):
         self.rejected += 1
         code = row.code if _CODE.fullmatch(row.code) else OTHER
         code = count(self.reasons, code)
+        if code not in self.details and len(self.details) < MAX_DETAILS:
+            self.details[code] = explained(row)
         shown = self.examples.setdefault(code, [])
         if row.row >= 0 and len(shown) < MAX_EXAMPLES:  # a row that a job named has no number
             shown.append((row.partition_id, row.row))
@@ -162,6 +180,9 @@ def merge(reports: Iterable[TaskReport]) -> TaskReport:
         setattr(merged, name, sum(getattr(task, name) for task in tasks))
     for name in TALLIES:
         setattr(merged, name, total(getattr(task, name) for task in tasks))
+    details = {code: text for task in reversed(tasks) for code, text in task.details.items()}
+    merged.details = {code: details[code] for code in merged.reasons if code in details}
+    merged.details = dict(list(merged.details.items())[:MAX_DETAILS])
     merged.examples = _merge_examples(tasks, merged.reasons)
     return merged
 

@@ -97,6 +97,30 @@ def sentence(summary: Summary, target: str = "", *, reasons: bool = True) -> str
     return "; ".join(clauses)
 
 
+def headline(summary: Summary) -> str:
+    """The reason for which more than half of the rows were rejected, as a sentence; "" where there is none."""
+    code, rows = next(iter(ranked(summary.reasons)), ("", 0))
+    if 2 * rows <= summary.rows:
+        return ""
+    return f"{rows:,} of {counted(summary.rows, 'row')} rejected for one reason, {meaning(summary, str(code))}"
+
+
+def meaning(summary: Summary, code: str) -> str:
+    """A code of rejected rows with its explanation."""
+    text = summary.details.get(code) or RejectCode.text_of(code)
+    return f"{code}: {text}" if text else code
+
+
+def lines(summary: Summary) -> Iterator[str]:
+    """A line for each warning, and one for each reason of rejection: its sentence, how many rows, one example."""
+    for warning, times in summary.warnings.items():
+        yield f"warning: {warning}" + (f" ({times:,})" if times > 1 else "")
+    for code, rows in ranked(summary.reasons):
+        partition, row = next(iter(summary.examples.get(code, ())), (-1, -1))
+        example = f", such as row {row:,} of partition {partition:,}" if row >= 0 else ""
+        yield f"rejected: {counted(rows, 'row')}{example}; {meaning(summary, code)}"
+
+
 def _outcomes(summary: Summary, reasons: bool) -> list[str]:
     because = {
         Outcome.ACCEPTED: summary.accepted_because,

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from spark_klaviyo.core.codes import Outcome, RejectCode
 from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.report.counts.summary import COUNTERS, Series, Summary
-from spark_klaviyo.report.counts.text import advice, counted, duration, ranked, sentence, share, size
+from spark_klaviyo.report.counts.text import advice, counted, duration, headline, ranked, sentence, share, size
 
 MAX_JOBS = 10
 _ON_OTHER_CARDS = {"rows", "requests", "retries", "throttled", "bytes", *Outcome}
@@ -23,12 +23,17 @@ def report_values(summary: Summary, quota: Quota, *, has_all_rejects: bool) -> d
     total_replies = sum(summary.statuses.values())
     return {
         "pill": _pill(summary),
-        "headline": sentence(summary, reasons=False),
+        "headline": "; ".join(filter(None, [headline(summary), sentence(summary, reasons=False)])),
         "cards": list(_cards(summary)),
         "outcomes": [(outcome, rows, share(rows, summary.rows)) for outcome, rows in summary.outcomes.items() if rows],
         "next_steps": advice(summary, has_all_rejects=has_all_rejects),
         "rejected": [
-            (code, RejectCode.text_of(code, "Klaviyo's own code"), rows, _examples(summary, code))
+            (
+                code,
+                summary.details.get(code) or RejectCode.text_of(code, "Klaviyo's own code"),
+                rows,
+                _examples(summary, code),
+            )
             for code, rows in ranked(summary.reasons)
         ],
         "unconfirmed": [
