@@ -19,7 +19,7 @@ from spark_klaviyo.report.counts.summary import COUNTERS, TALLIES, Name, Series,
 
 NO_ANSWER = 0  # stands among the statuses for attempts that no reply came to
 MAX_EXAMPLES = 5
-MAX_DETAILS, MAX_EXPLANATION = 8, 240  # codes of which a report keeps a sentence, and its characters
+MAX_DETAILS, MAX_EXPLANATION = 6, 200  # codes of which a report keeps a sentence, and its characters
 MAX_RECEIPTS = 20
 OTHER = "other"
 OTHER_STATUS = -1
