@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from spark_klaviyo.account.target import resolve
 from spark_klaviyo.errors import OptionError, SchemaError
 from spark_klaviyo.options.choices import OnReject
+from spark_klaviyo.plan.make import make_plan
+from spark_klaviyo.plan.types import Field, read_type
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.results import judge_run, return_or_raise
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from tests.optout.people import consents, reads, suppressions, writes
-from tests.task.running import KEY, Ran, Row, options_for, plan_for, run
+from tests.task.running import KEY, Ran, Row, options_for, plan_for, run, run_plan
 
 LIST, OTHER = "Y6nRLr", "Lst1Aa"
 ANN, BEN, CYD = "ann@example.com", "ben@example.com", "cyd@example.com"
@@ -325,3 +329,31 @@ def test_who_is_meant_by_an_identifier_that_is_not_sent_counts(klaviyo: KlaviyoS
     assert ran.rejected[0].row == 0
     assert ran.report.accepted == 2
     assert "phone" not in "".join(writes(klaviyo))
+
+
+def test_ready_made_records_are_judged_as_well(klaviyo: KlaviyoSimulator) -> None:
+    klaviyo.set_consent(ANN, "email", "UNSUBSCRIBED")
+    wanted = {"email": {"marketing": {"consent": "SUBSCRIBED"}}}
+    people: list[dict[str, object]] = [{"email": ANN}, {"email": CYD, "phone_number": "+16175550109"}]
+    records = [{"type": "profile", "attributes": {**person, "subscriptions": wanted}} for person in people]
+    rows: list[Row] = [{"record": json.dumps(record)} for record in records]
+    ran = run(klaviyo, rows, template="bulk_subscribe_profiles", record_column="record", list_id=LIST)
+    assert (ran.codes, ran.report.accepted) == (["opted_out"], 1)
+    assert "phone" not in writes(klaviyo)[0]
+    assert consents(klaviyo) == {(ANN, EMAIL): "UNSUBSCRIBED", (CYD, EMAIL): "SUBSCRIBED"}
+
+
+@pytest.mark.parametrize("validate", ["strict", "off"])
+@pytest.mark.parametrize(("kind", "form"), [("timestamp", pa.timestamp("us", "UTC")), ("date", pa.date32())])
+def test_times_of_any_type_are_looked_at(
+    klaviyo: KlaviyoSimulator, kind: str, form: pa.DataType, validate: str
+) -> None:
+    options = options_for(
+        klaviyo, template="bulk_subscribe_profiles", channels="email", historical_import="true", validate=validate
+    )
+    plan = make_plan(options, [Field("email", read_type("string")), Field("consented_at", read_type(kind))], "run")
+    years = [datetime(year, 1, 1, tzinfo=timezone.utc) for year in (1, 1970, 1999, 2020, 2999)]
+    times = pa.array([year.date() if kind == "date" else year for year in years], form)
+    emails = [f"p{year.year}@example.com" for year in years]
+    ran = run_plan(plan, [pa.record_batch({"email": emails, "consented_at": times})])
+    assert (ran.codes, ran.report.accepted) == (["bad_time"] * 4, 1)
