@@ -51,3 +51,13 @@ def test_what_klaviyo_left_out_is_told(klaviyo: KlaviyoSimulator, template: str,
     assert ran.report.accepted_because == {LEFT_OUT: 1}
     assert ran.report.warnings[LEFT_OUT] == 1
     assert ran.receipts[0].detail == f"{LEFT_OUT}: row 0"
+
+
+def test_people_whom_klaviyo_names_beside_the_row_are_not_told_either(klaviyo: KlaviyoSimulator) -> None:
+    detail = "The phone belongs to bob@elsewhere.example and 'Bob Stone' already."
+    klaviyo.inject(Fault("status", status=400, detail=detail, method="POST"))
+    report = run(klaviyo, [{"email": "ann@nowhere.example"}]).whole()
+    text = str(report) + report.to_html() + str(report.to_dict())
+    assert "The phone belongs to" in text
+    assert "elsewhere" not in text
+    assert "Stone" not in text

@@ -12,7 +12,7 @@ from dataclasses import asdict, fields, replace
 
 from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.models import Receipt, RejectedRow, Reply
-from spark_klaviyo.http.documents import json_object
+from spark_klaviyo.http.documents import json_object, safe_detail
 from spark_klaviyo.http.masking import values_of, without_values
 from spark_klaviyo.report.counts import summary
 from spark_klaviyo.report.counts.summary import COUNTERS, TALLIES, Name, Series, Summary
@@ -57,8 +57,10 @@ def total(tallies: Iterable[Mapping[Name, int]]) -> dict[Name, int]:
 
 def explained(row: RejectedRow) -> str:
     """Why a row was rejected, as one sentence without a value of it, and what to do where that is known."""
-    record = json_object(row.record.encode())
-    text = without_values(" ".join(row.detail.split()), values_of(record), OUR_WORDS)[:MAX_EXPLANATION]
+    record, text = json_object(row.record.encode()), " ".join(row.detail.split())
+    if row.status is not None or row.row < 0:  # Klaviyo's sentence may name other people, too
+        text = safe_detail(text)
+    text = without_values(text, values_of(record), OUR_WORDS)[:MAX_EXPLANATION]
     if row.pointer.endswith("/id") and not RejectCode.text_of(row.code):
         text += NO_KLAVIYO_ID
     return text
