@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from spark_klaviyo.entrypoints.foreach_batch import klaviyo_batch_writer
     from spark_klaviyo.entrypoints.foreach_partition import klaviyo_partition_writer
     from spark_klaviyo.entrypoints.function import follow_klaviyo, write_klaviyo
-    from spark_klaviyo.errors import KlaviyoError, OptionError, SchemaError
+    from spark_klaviyo.errors import KlaviyoError, KlaviyoWarning, OptionError, SchemaError
     from spark_klaviyo.preview.preview import preview_klaviyo
     from spark_klaviyo.report.report import RowsRejected, WriteReport, WriteStopped
     from spark_klaviyo.state.compare import compact_state
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "KlaviyoDataSource": "entrypoints.datasource",
     "KlaviyoError": "errors",
+    "KlaviyoWarning": "errors",
     "OptionError": "errors",
     "RowsRejected": "report.report",
     "SchemaError": "errors",
@@ -49,6 +50,7 @@ __version__ = "0.1.0"
 __all__ = [
     "KlaviyoDataSource",
     "KlaviyoError",
+    "KlaviyoWarning",
     "OptionError",
     "RowsRejected",
     "SchemaError",

@@ -5,6 +5,7 @@ KlaviyoError
   SchemaError    the DataFrame does not fit the endpoint; nothing was sent  (also a ValueError)
   WriteStopped   sending was stopped; carries the report so far
   RowsRejected   everything sendable was sent, some rows were refused; carries the report
+KlaviyoWarning   nothing is wrong, but the caller should know
 
 The last two are defined in `report.report`, beside the report, so that this module imports nothing.
 Messages say what was found, what was expected and what to do; none ever holds a key, a body or a value of a row.
@@ -17,6 +18,10 @@ from collections.abc import Iterable, Sequence
 
 class KlaviyoError(Exception):
     """Base of every error of this package."""
+
+
+class KlaviyoWarning(UserWarning):
+    """Something that the rules of a write cannot settle: a column that may mean another field, a secret held back."""
 
 
 class _ComplaintsError(KlaviyoError, ValueError):

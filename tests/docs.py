@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from spark_klaviyo.core.codes import RejectCode
@@ -15,6 +15,7 @@ from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import GROUPS, EverydayOptions, options_of
 from spark_klaviyo.options.option import Mode, Option
 from spark_klaviyo.plan.manual.body import FORMATS
+from spark_klaviyo.plan.names import Sure, dictionary
 from spark_klaviyo.plan.types import TYPE_TABLE
 from spark_klaviyo.preview.dry_run import quota_seconds
 from spark_klaviyo.report.counts.text import duration
@@ -114,6 +115,32 @@ def types() -> str:
     return table(["Spark", "JSON", "example"], rows)
 
 
+def column_names() -> str:
+    """The names that are known besides a field's own, a table for each family of templates."""
+    families = {
+        "person": "Profiles, consent, and the person of an event (its identifiers)",
+        "event": "Events",
+        "item": "Catalog items",
+        "variant": "Catalog variants",
+        "coupon_code": "Coupon codes",
+    }
+    data = dictionary()["families"]
+    return "\n\n".join(f"**{title}**\n\n{_names_of(data[family])}" for family, title in families.items())
+
+
+def _names_of(known: Mapping[str, Mapping[str, list[str]]]) -> str:
+    sures = ("certain", "likely", "ask")
+    rows = [
+        [f"`{field}`", *(", ".join(lists.get(sure, ())) or "–" for sure in sures)] for field, lists in known.items()
+    ]
+    return table(["field", *sures], rows)
+
+
+def how_sure() -> str:
+    """What is done with a column, by how sure its name is."""
+    return table(["a name is", "the column is"], [(str(sure), sure.text) for sure in Sure])
+
+
 def formats() -> str:
     """Content formats of manual mode."""
     rows = [(f"`{name}`", f"`{content_format.media_type}`") for name, content_format in FORMATS.items()]
@@ -151,6 +178,8 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "everyday": everyday_options,
     "templates": template_table,
     "options": all_options,
+    "sure": how_sure,
+    "names": column_names,
     "types": types,
     "formats": formats,
     "codes": codes,

@@ -83,6 +83,8 @@ def _decided(
             rejections.append(_rejection(rows, position, text, problem.code, problem.detail, row.pointer))
         elif problem is not None:
             report.warn(f"{problem.code}: {problem.detail}")
+        for warning in row.left_out if sent is not None else ():
+            report.warn(warning)
         if sent is not text:
             replaced[position] = sent
         if sent is not None and (sent is not text or not rows.keys[position].is_valid):

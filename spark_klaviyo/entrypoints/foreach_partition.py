@@ -20,7 +20,7 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import read_schema
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport, WriteStopped
-from spark_klaviyo.runs.session import current_task
+from spark_klaviyo.runs.session import current_task, log_warnings
 from spark_klaviyo.runs.tasks import TaskWrite, append_run
 
 if TYPE_CHECKING:
@@ -64,7 +64,12 @@ class PartitionWriter:
     def __call__(self, rows: Iterable[Any]) -> None:
         """Send one partition's rows."""
         plan, batches = self._planned(arrow_batches(rows, self._plan.columns))
-        self._conclude(self._write.send(self._encoded(plan, batches), plan))
+        new = plan.warnings[len(self._plan.warnings) :]  # of columns that nothing but the rows shows
+        log_warnings(new)
+        report = self._write.send(self._encoded(plan, batches), plan)
+        for text in new:
+            report.warn(text)
+        self._conclude(report)
 
     @property
     def report(self) -> WriteReport | None:

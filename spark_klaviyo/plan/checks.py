@@ -14,6 +14,7 @@ from spark_klaviyo.core.exact_json import ONE_ITEM
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.mapping import DROPPED, ColumnMap
 from spark_klaviyo.plan.model import Checks, FieldCheck, RequiresField
+from spark_klaviyo.plan.names import Sure
 from spark_klaviyo.plan.shape import FRACTIONAL, Fixed, Leaf, LeafForm, Node, Record, When
 from spark_klaviyo.templates.model import Channel, Consent, FieldForm, FieldSpec, JsonPath, Template
 
@@ -43,6 +44,8 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None) -
     # what an event is: all that a row tells of it, but not how it is sent
     content = [(name, path) for name, path in places.items() if name not in (template.unique_id_field, HOW)]
     content.append(("properties", template.properties_path))
+    likely = _likely_fields(found) if found is not None else frozenset()
+    asked = [name.partition(".")[2] for name in options.fields if name.startswith("properties.")]
     sizes = [known.max_bytes for known in checked] + [template.record_limits.max_string_bytes]
     checks = Checks(
         validate=options.validate,
@@ -51,6 +54,7 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None) -
                 **vars(known),
                 leaf=leaves[known.name],
                 is_identifier=known.name in (*template.identifiers, template.unique_id_field),
+                is_likely=known.name in likely,
                 may_be_blank=template.sends_blank(known),
             )
             for known in checked
@@ -67,8 +71,15 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None) -
         unique_id_content=tuple(content) if template.unique_id_field else (),
         max_unchecked_bytes=min(filter(None, sizes), default=None),
         requires=requires,
+        asked_properties=frozenset(asked),
     )
     return _with_channels(checks, template, template.consent, options.settings, found) if template.consent else checks
+
+
+def _likely_fields(found: ColumnMap) -> frozenset[str]:
+    """The fields whose column has a likely name."""
+    becomes = dict(found.mapped)
+    return frozenset(becomes[note.column] for note in found.notes if note.sure is Sure.LIKELY)
 
 
 def _is_checked(known: FieldSpec, template: Template) -> bool:

@@ -175,7 +175,8 @@ def with_columns(plan: WritePlan, options: Options, columns: Sequence[Field]) ->
     if template.consent:
         place_channels(template, template.consent, settings.fixed, found)
     complain(list(dict.fromkeys(found.complaints)), SchemaError)
-    near = near_misses(found.unmapped, template, settings.fixed_fields) if template.properties_path else {}
+    unknown = [name for name in found.unmapped if name not in found.known]
+    near = near_misses(unknown, template, settings.fixed_fields) if template.properties_path else {}
     likely = tuple(f"column {name!r} became a custom property; did you mean {field}?" for name, field in near.items())
     return replace(
         plan,
@@ -185,7 +186,13 @@ def with_columns(plan: WritePlan, options: Options, columns: Sequence[Field]) ->
         checks=checks,
         mapped=tuple(found.mapped),
         unmapped=tuple(found.unmapped),
-        warnings=plan.warnings + settings.warnings(found.leaves) + likely,
+        notes=found.notes,
+        warnings=(
+            *plan.warnings,
+            *settings.warnings(found.leaves),
+            *(note.warning for note in found.notes if note.warning),
+            *likely,
+        ),
         resend=resend_rule(options, template, found),
     )
 

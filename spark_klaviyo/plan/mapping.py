@@ -1,7 +1,7 @@
 """Which column goes to which field of Klaviyo's record.
 
-Names are compared without case, blanks and `_`, and the option `fields` overrides them. Other columns become custom
-properties, are dropped or are refused. All complaints come at once; nothing here knows values.
+The option `fields` comes first, then what names say (`plan.names`). Other columns become custom properties, are dropped
+or are refused. All complaints come at once; nothing here knows values, or depends on the order of the columns.
 """
 
 from __future__ import annotations
@@ -11,18 +11,15 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from spark_klaviyo.options.choices import Nulls, OtherColumns
+from spark_klaviyo.plan.names import BOM, ColumnNames, Known, Sure, bare, field_names
+from spark_klaviyo.plan.notes import entry_of, notes_of
 from spark_klaviyo.plan.settings import SettingValues
 from spark_klaviyo.plan.shape import Leaf, Node, clean_of, misfit, node_for
-from spark_klaviyo.plan.types import Field, unsendable
+from spark_klaviyo.plan.types import Field, Type, unsendable
 from spark_klaviyo.templates.model import FieldForm, FieldSpec, JsonPath, Template
 
 DROPPED = "dropped"  # what becomes of a column that is not sent
 MOST_NAMES = 20  # of the columns that a message lists
-
-
-def folded(name: str) -> str:
-    """A column name as it is compared: without case, blanks and `_`."""
-    return "".join(name.split()).replace("_", "").casefold()
 
 
 def _label(leaf: Leaf) -> str:
@@ -38,6 +35,23 @@ def _inner(leaf: Leaf) -> Iterator[Leaf]:
 def _did_you_mean(name: str, names: Iterable[str], cutoff: float) -> str:
     near = get_close_matches(name, list(names), 1, cutoff)
     return f" (did you mean {near[0]}?)" if near else ""
+
+
+def secrets_in(leaf: Leaf, names: ColumnNames) -> list[tuple[str, ...]]:
+    """The parts of a column, at any depth, that have the names of secrets; of an array or a map, the whole."""
+
+    def found(source: tuple[str, ...], kind: Type) -> Iterator[tuple[str, ...]]:
+        for part in kind.fields:
+            below = (*source, part.name)
+            if names.is_secret(part.name):
+                yield below
+            else:
+                yield from found(below, part.type)
+        for held in (kind.element, kind.value):
+            if held is not None and any(found((), held)):
+                yield source
+
+    return list(found(leaf.source, leaf.type))
 
 
 class ColumnMap:
@@ -60,23 +74,20 @@ class ColumnMap:
         self.asked = {**options.fields, **settings.columns_of_fields}
         self.keep_null = options.nulls is Nulls.SEND and (template.null_clears_field or template.raw_rows)
         self.fields = {known.name: known for known in template.fields}
-        not_fixed = [
-            known
-            for known in template.fields
-            if not (known.name in self.fixed_fields or known.only_in_fields or template.merges)
-        ]
-        self.by_name = {folded(name): known for known in reversed(not_fixed) for name in _names(known)}
         # What loose columns join, as `fields` spells it ("properties"); empty where they have no place.
         self.loose = template.properties_path[-1] if template.properties_path else ""
         self.used = {*taken_columns, *options.taken_columns}
+        # What is known of the columns that no setting and no entry of `fields` names.
+        self.known: dict[str, Known] = {}
+        self.secrets: list[str] = []
+        self.names = ColumnNames(template, self.fixed_fields, ())
         self._map()
+        self.notes = tuple(notes_of(self.known, dict(self.mapped), self.secrets, self.loose))
 
     def _map(self) -> None:
         for name, column in self.asked.items():
             self._map_as_asked(name, column)
-        for name, leaf in self.columns.items():
-            if name not in self.used and self._map_by_name(name, leaf):
-                self.used.add(name)
+        self._map_by_names()
         for name, leaf in self.columns.items():
             if name not in self.used:
                 self._map_other(name, leaf)
@@ -128,17 +139,53 @@ class ColumnMap:
 
     # --- what the names say ---------------------------------------------------------------------
 
-    def _map_by_name(self, name: str, leaf: Leaf) -> bool:
-        """Map a column that is a field, an object of the record or the loose properties; whether it is one."""
-        word = folded(name)
-        known, head = self.by_name.get(word), self._head(word, leaf)
-        is_object = leaf.type.name in ("struct", "map")
-        if self.loose and word == folded(self.loose) and (word == "properties" or is_object):
+    def _map_by_names(self) -> None:
+        """Place the columns whose names say what they are."""
+        free = {name: leaf for name, leaf in self.columns.items() if name not in self.used}
+        self.used |= {name for name, leaf in free.items() if self._map_object(name, leaf)}
+        self.names = ColumnNames(self.template, self.fixed_fields, free)
+        claims: dict[str, list[str]] = {}
+        for name in sorted(free.keys() - self.used):
+            known = self.names.known(name)
+            if known is not None:
+                self.known[name] = known
+                if self._claims(known, free[name]):
+                    claims.setdefault(known.fields[0], []).append(name)
+        for field, columns in claims.items():
+            first, *rivals = sorted(columns, key=lambda name: (self.known[name].rank, len(name), name))
+            equal = [name for name in rivals if self.known[name].rank == self.known[first].rank]
+            if equal and self._decides_who(field):
+                self._complain_of_equals(field, [first, *equal])
+            self._put_field(self.fields[field], free[first])
+            self.used.add(first)
+
+    def _claims(self, known: Known, leaf: Leaf) -> bool:
+        """Whether a column is a candidate for its field; one of another type is none where it is likely at most."""
+        if known.sure not in (Sure.CERTAIN, Sure.LIKELY) or known.fields[0] in (*self.asked, *self.leaves):
+            return False
+        field = self.fields[known.fields[0]]
+        flat = known.rank[0] or "." not in leaf.source[0]
+        if flat and field.name.startswith("location.") and any(bare(name) == "location" for name in self.columns):
+            return False  # a whole `location` column exists
+        return known.sure is Sure.CERTAIN or misfit(field, leaf.type) is None
+
+    def _decides_who(self, field: str) -> bool:
+        known = self.fields[field]
+        return field in self.template.identifiers or known.json_path == ("id",)
+
+    def _complain_of_equals(self, field: str, columns: list[str]) -> None:
+        named = " and ".join(map(repr, columns))
+        entry = entry_of(field, columns[0])
+        self._complain(f"columns {named} both mean {field}; say which in {entry}, or drop one")
+
+    def _map_object(self, name: str, leaf: Leaf) -> bool:
+        """Map a column that is an object of the record, or holds the loose properties; whether it is one."""
+        word = bare(name)
+        head, is_object = self._head(word, leaf), leaf.type.name in ("struct", "map")
+        if self.loose and word == bare(self.loose) and (word == "properties" or is_object):
             self._map_whole(self.loose, leaf)
         elif head:
             self._map_whole(head, leaf)
-        elif known is not None and not self._is_shadowed(known, name):
-            self._put_field(known, leaf)
         else:
             return False
         return True
@@ -146,7 +193,7 @@ class ColumnMap:
     def _head(self, word: str, leaf: Leaf) -> str:
         """The part of the record that a whole struct column is, such as `location` or `profile`; else empty."""
         heads = {name.partition(".")[0] for name in self.fields if "." in name}
-        head = next((head for head in heads if folded(head) == word), "")
+        head = next((head for head in heads if bare(head) == word), "")
         if not head or head == "location":
             return head
         fits = any(
@@ -160,14 +207,9 @@ class ColumnMap:
 
     def _field_inside(self, prefix: str, part: str) -> FieldSpec | None:
         """The field that a part of a struct column is."""
-        word = folded(part).removeprefix("$")
+        word = bare(part)
         inside = {name.removeprefix(prefix + "."): name for name in self.fields if name.startswith(prefix + ".")}
-        return next((self.fields[name] for rest, name in inside.items() if folded(rest) == word), None)
-
-    def _is_shadowed(self, known: FieldSpec, name: str) -> bool:
-        """A flat `city` is a custom property where a whole `location` column exists; so is what `fields` overrides."""
-        flat = known.name.startswith("location.") and folded(name) != folded(known.name)
-        return known.name in self.asked or (flat and any(folded(one) == "location" for one in self.columns))
+        return next((self.fields[name] for rest, name in inside.items() if bare(rest) == word), None)
 
     def _map_whole(self, prefix: str, leaf: Leaf) -> None:
         """Map a column that is an object of the record, or whose fields or entries join the loose properties."""
@@ -182,8 +224,7 @@ class ColumnMap:
             self._complain(f"column {_label(leaf)!r} is a {kind}; {prefix} must be {takes}")
         for inner in _inner(leaf):
             if is_loose:
-                part = inner.source[-1]
-                self._put((*self.template.properties_path, part), f"{prefix}.{part}", inner)
+                self._put_loose(self.template.properties_path, inner)
             else:
                 self._map_part(prefix, leaf, inner)
 
@@ -208,21 +249,45 @@ class ColumnMap:
 
     def _map_other(self, name: str, leaf: Leaf) -> None:
         takes_any = bool(self.template.properties_path) or self.template.raw_rows
-        own = next((one for one in self.template.fields if one.only_in_fields and folded(name) in _folded(one)), None)
-        if self.other_columns is OtherColumns.DROP:
+        known = self.known.get(name)
+        if known is not None and known.sure is Sure.SECRET:
+            self.secrets.append(name)
             self.mapped.append((name, DROPPED))
-        elif own is not None:
+        elif self.other_columns is OtherColumns.DROP:
+            self.mapped.append((name, DROPPED))
+        elif (own := self._only_in_fields(name)) is not None:
             self._complain(
                 f"column {name!r} may hold ids of your own, and {self.template.name} would mean Klaviyo's {own.name}; "
-                f"leave it out, or say so with fields={{{own.name!r}: {name!r}}} if they are Klaviyo's"
+                f"leave it out, or say so with {entry_of(own.name, name)} if they are Klaviyo's"
             )
         elif self.other_columns is OtherColumns.ERROR or not takes_any:
-            hint = _did_you_mean(name, self.fields, 0.6)
+            is_field = known is not None and known.fields and not self.template.needs_care
+            hint = f" ({entry_of(known.fields[0], name)} places it)" if known and is_field else ""
+            hint = hint or _did_you_mean(name, self.fields, 0.6)
             why = "is not a field of Klaviyo's" if takes_any else f"has no place in {self.template.name}"
             self._complain(f"column {name!r} {why}{hint}; rename it, map it in fields, {self._or_leave_out}")
         else:
             self.unmapped.append(name)
-            self._put((*self.template.properties_path, name), f"{self.loose}.{name}" if self.loose else name, leaf)
+            self._put_loose(self.template.properties_path, leaf)
+
+    def _only_in_fields(self, name: str) -> FieldSpec | None:
+        """The field whose name a column has, where the option `fields` alone gives that field."""
+        named = (one for one in self.template.fields if one.only_in_fields)
+        return next((one for one in named if bare(name) in map(bare, (one.name, *one.other_names))), None)
+
+    def _put_loose(self, path: JsonPath, leaf: Leaf) -> None:
+        """Put a column among the loose properties, under its own name, but for the secrets in its structs."""
+        name = leaf.source[-1].lstrip(BOM)
+        hidden = [] if self.template.raw_rows else secrets_in(leaf, self.names)
+        if leaf.source in hidden or (len(leaf.source) > 1 and self.names.is_secret(name)):
+            self.secrets.append(_label(leaf))
+            self.mapped.append((_label(leaf), DROPPED))
+        elif hidden:
+            for inner in _inner(leaf):
+                self._put_loose((*path, name), inner)
+        else:
+            below = (*path[len(self.template.properties_path) :], name)
+            self._put((*path, name), ".".join(filter(None, (self.loose, *below))), leaf)
 
     def _check_overlaps(self) -> None:
         """A whole object and one of its keys cannot both come from columns."""
@@ -275,23 +340,11 @@ class ColumnMap:
         self.mapped.append((_label(leaf), name))
 
 
-def _names(known: FieldSpec) -> Iterator[str]:
-    """The names that a field is recognised by."""
-    yield known.name
-    if known.name.startswith("location."):
-        yield known.name.rpartition(".")[2]
-    yield from known.other_names
-
-
-def _folded(known: FieldSpec) -> set[str]:
-    return set(map(folded, _names(known)))
-
-
 def near_misses(unmapped: Iterable[str], template: Template, fixed_fields: Collection[str]) -> dict[str, str]:
     """Columns that became custom properties though they resemble a field: `e_mail2` -> `email`.
 
     No column can have meant a field that a setting gives for all rows.
     """
-    fields = {folded(name): k.name for k in template.fields if k.name not in fixed_fields for name in _names(k)}
-    near = {name: get_close_matches(folded(name).replace("-", ""), fields, 1, 0.8) for name in unmapped}
+    fields = {bare(name): k.name for k in template.fields if k.name not in fixed_fields for name in field_names(k)}
+    near = {name: get_close_matches(bare(name), fields, 1, 0.8) for name in unmapped}
     return {name: fields[match[0]] for name, match in near.items() if match}

@@ -12,6 +12,7 @@ from spark_klaviyo.core.models import StateLocation, Target
 from spark_klaviyo.core.policy import Limits, Policy, Quota, ResendRule
 from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.options.choices import OnBadPhone, Validate
+from spark_klaviyo.plan.names import ColumnNote
 from spark_klaviyo.plan.shape import Leaf, Record
 from spark_klaviyo.plan.types import Field
 from spark_klaviyo.templates.model import FieldSpec, JsonPath, Template
@@ -24,6 +25,8 @@ class FieldCheck(FieldSpec):
     # The column that it comes from; None where `record_column` holds the record ready made.
     leaf: Leaf | None = None
     is_identifier: bool = False
+    # Whether the column's name is a likely one: a phone or a time in it that cannot be read is left out.
+    is_likely: bool = False
     # Whether blank text is sent instead of being left out.
     may_be_blank: bool = False
 
@@ -66,6 +69,8 @@ class Checks:
     # Where consents stand, and the channels there are; the text of a column of channels stands there too until the
     # exact check.
     channels_path: JsonPath = ()
+    # Custom properties that `fields` names, which may hold anything.
+    asked_properties: frozenset[str] = frozenset()
     channels: tuple[str, ...] = ()
 
 
@@ -137,6 +142,7 @@ class WritePlan(SendSpec):
     body_text: str = field(default="", repr=False)  # manual mode: the body template
     mapped: tuple[tuple[str, str], ...] = ()  # (column, field) pairs, for preview
     unmapped: tuple[str, ...] = ()
+    notes: tuple[ColumnNote, ...] = ()  # of columns whose names say something, for preview
     warnings: tuple[str, ...] = ()
     target: Target = field(default_factory=Target)  # names of account and list, as far as they could be read
     key_in: KeyIn = KeyIn.HEADER

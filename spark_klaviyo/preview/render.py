@@ -69,11 +69,15 @@ def _lines(plan: WritePlan) -> Iterator[MappedColumn]:
     explained = {column.partition(".")[0] for column, _ in plan.mapped} | {column for column, _ in plan.mapped}
     no_field = [column for column, becomes in plan.mapped if becomes == DROPPED or column in plan.unmapped]
     fields = fields_of_settings(plan.template)
+    notes = {note.column: note for note in plan.notes}
+    no_field = [column for column in no_field if column not in notes]
     near = near_misses(no_field, plan.template, {fields[name] for name in plan.settings if name in fields})
     for column, becomes in plan.mapped:
         is_custom = column in plan.unmapped and bool(plan.template.properties_path)
         hint = f"did you mean {near[column]}?" if column in near else ""
-        yield MappedColumn(column, CUSTOM_PROPERTY if is_custom else becomes, hint)
+        note = notes.get(column)
+        sure, instead = (str(note.sure), note.instead) if note else ("", "")
+        yield MappedColumn(column, CUSTOM_PROPERTY if is_custom else becomes, hint, sure, instead)
     for param in plan.params:
         if param.leaf.source[0] not in explained:
             yield MappedColumn(".".join(param.leaf.source), param.name, "decides where a row goes")

@@ -111,6 +111,7 @@ class Run:
 @contextmanager
 def open_run(df: DataFrame, plan: WritePlan, options: Options) -> Iterator[Run]:
     """Open a run. Raises `OptionError` where its datasets or its state cannot be used, before anything is sent."""
+    session.warn_caller(plan.warnings)
     session.choose_worker_python(df)
     spark = df.sparkSession
     outputs = SessionOutputs(spark, options, plan.run_id)

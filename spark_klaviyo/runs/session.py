@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from spark_klaviyo.errors import KlaviyoWarning
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+log = logging.getLogger("spark_klaviyo")
 QUERY_ID = "sql.streaming.queryId"  # Spark's local property; the same for a checkpoint's whole life
 BATCH_ID = "streaming.sql.batchId"
 
@@ -70,3 +76,20 @@ def known_row_count(df: DataFrame) -> int | None:
         return int(str(count.get())) if count.isDefined() else None
     except Py4JError:  # a cluster that allows few methods of the JVM
         return None
+
+
+def warn_caller(texts: Iterable[str]) -> None:
+    """Show each text as a `KlaviyoWarning` at the line that called this package; Python shows equal ones once."""
+    frame, level, outside = sys._getframe(1), 2, 2
+    while frame.f_back is not None:
+        if str(frame.f_globals.get("__name__", "")).startswith("spark_klaviyo."):
+            outside = level
+        frame, level = frame.f_back, level + 1
+    for text in texts:
+        warnings.warn(text, KlaviyoWarning, stacklevel=outside)
+
+
+def log_warnings(texts: Iterable[str]) -> None:
+    """Log what users must know of a write, where no session shows it."""
+    for text in texts:
+        log.warning("%s", text)

@@ -31,7 +31,7 @@ from spark_klaviyo.plan.shape import leaves_of
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.results import ResultKind, judge_run, result_batches, return_or_raise, run_row
-from spark_klaviyo.runs.session import current_task
+from spark_klaviyo.runs.session import current_task, log_warnings
 from spark_klaviyo.task.run import SendContextFactory, TaskEvent, run_task
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class TaskWrite:
         self.contexts = SendContextFactory(share=None)  # how many tasks share the quota is unknown
         for path in filter(None, (options.rejects_path, options.receipts_path, options.runs_path)):
             Folder.at(path)
+        log_warnings(plan.warnings)
 
     def send(self, encoded: Iterator[pa.RecordBatch], plan: WritePlan) -> TaskReport:
         """Send one partition, in the task that this code runs in, and follow its jobs."""
@@ -63,7 +64,9 @@ class TaskWrite:
             return writer.write_all(run_task(plan, encoded, context, follows=True))
 
     def report_of(self, total: TaskReport, run_id: str) -> WriteReport:
-        """The report of a task, or of a whole run."""
+        """The report of a task, or of a whole run, with the warnings of its plan."""
+        warned = dict.fromkeys(self.plan.warnings, 1) | total.warnings
+        total = replace(total, warnings=warned)
         return WriteReport(run_id, self.plan.template.name, target=self.plan.target, **vars(total))
 
     def conclude(self, reports: Iterable[TaskReport], run_id: str) -> WriteReport:

@@ -16,6 +16,7 @@ from spark_klaviyo.arrow.arrays import Bytes, Ints, Mask, bytes_and_offsets, chi
 from spark_klaviyo.arrow.columns import Columns
 from spark_klaviyo.arrow.encoded import REPLACED, Verdict, nan_note
 from spark_klaviyo.arrow.times import beyond_years
+from spark_klaviyo.screen.hashes import CRYPT_TEXT
 from spark_klaviyo.screen.rules import KEY_PARTS, NOT_BLANK, KeyPart, ScreenRule, ScreenRules, whole
 from spark_klaviyo.screen.values import REPLACEMENT
 
@@ -73,6 +74,9 @@ def _key_part(columns: Columns, part: KeyPart) -> pa.Array:
 
 def _failures(columns: Columns, rules: ScreenRules, record: pa.Array) -> Iterator[Mask]:
     column = columns.column
+    for leaf in rules.hashes:
+        found = arrays.anywhere(column(leaf), _may_be_hash)
+        yield from () if found is None else (found,)
     if rules.identifiers:
         counts = _count((column(leaf) for leaf in rules.identifiers), columns.rows)
         yield counts != 1 if rules.exactly_one else counts == 0
@@ -154,6 +158,17 @@ def _longer(column: pa.Array, limit: int) -> Mask | None:
         return None
     long: Mask = np.diff(children(column)[1]) > limit
     return long
+
+
+def _may_be_hash(column: pa.Array) -> Mask | None:
+    """Which texts begin like the hash of a password; most columns hold none, which their first bytes tell."""
+    if not arrays.is_text(column.type):
+        return None
+    content, offsets = bytes_and_offsets(column)
+    starts = offsets[:-1][offsets[1:] > offsets[:-1]]
+    if not (content[starts] == ord("$")).any():
+        return None
+    return to_mask(pc.match_substring_regex(column, "^" + CRYPT_TEXT))
 
 
 def _infinite(column: pa.Array) -> Mask | None:

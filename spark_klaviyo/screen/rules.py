@@ -14,7 +14,7 @@ from datetime import datetime, timedelta, timezone
 from spark_klaviyo.arrow.encoded import nan_columns
 from spark_klaviyo.arrow.times import DAY
 from spark_klaviyo.options.choices import Validate
-from spark_klaviyo.plan.model import FieldCheck, WritePlan
+from spark_klaviyo.plan.model import Checks, FieldCheck, WritePlan
 from spark_klaviyo.plan.shape import (
     FRACTIONAL,
     NUMBER,
@@ -98,6 +98,7 @@ class ScreenRules:
     nan_columns: tuple[str, ...]
     key: tuple[KeyPart, ...]  # the first of these that is present ...
     key_with: tuple[KeyPart, ...]  # ... together with all of these
+    hashes: tuple[Leaf, ...] = ()  # no text in them may be the hash of a password
     values: tuple[ScreenRule, ...] = ()
     identifiers: tuple[Leaf, ...] = ()  # at least one is present ...
     exactly_one: bool = False  # ... or exactly one
@@ -122,9 +123,12 @@ def compile_screen(plan: WritePlan) -> ScreenRules:
     )
     held = (numbers, times, tuple(nan_columns(plan.columns)))
     key, key_with = _key_parts(plan, checks.key), _key_parts(plan, checks.key_with)
-    if record is None or (checks.validate is Validate.OFF and not (template.takes_away or template.consent)):
-        return ScreenRules(checks.every_row or record is None, *held, key, key_with)
+    if record is None:
+        return ScreenRules(True, *held, key, key_with)
     properties = node_at(record, path) if path else None
+    hashes = tuple(_unnamed_texts(properties, checks))
+    if checks.validate is Validate.OFF and not (template.takes_away or template.consent):
+        return ScreenRules(checks.every_row, *held, key, key_with, hashes=hashes)
     children = [child for _, child in properties.fields] if isinstance(properties, Record) else []
     maps = properties.spread if isinstance(properties, Record) else ()
     if isinstance(properties, Leaf) and properties.type.name == "map":
@@ -139,6 +143,7 @@ def compile_screen(plan: WritePlan) -> ScreenRules:
         *held,
         key,
         key_with,
+        hashes=hashes,
         values=(*(rule for rule, leaf in rules if rule != ScreenRule(leaf)), *derived),
         identifiers=tuple(leaf for at in checks.identifiers if (leaf := leaf_at(record, at)) is not None),
         exactly_one=template.first_identifier_only,
@@ -160,6 +165,14 @@ def _too_deep(properties: Node | None, limit: int) -> Iterator[Leaf]:
             around = 1 if isinstance(node, Leaf) else 2
             yield from (leaf for leaf in leaves_of(node) if around + depth(leaf.type) > limit)
         yield from (leaf for leaf in properties.spread if depth(leaf.type) > limit)
+
+
+def _unnamed_texts(properties: Node | None, checks: Checks) -> Iterator[Leaf]:
+    """Custom properties that hold texts, but for those that `fields` names."""
+    if isinstance(properties, Record):
+        named = ((name, node) for name, node in properties.fields if name not in checks.asked_properties)
+        leaves = (leaf for _, node in named for leaf in leaves_of(node))
+        yield from (leaf for leaf in (*leaves, *properties.spread) if holds(leaf.type, *TEXT))
 
 
 def _key_parts(plan: WritePlan, paths: Iterable[tuple[str, ...]]) -> tuple[KeyPart, ...]:

@@ -19,6 +19,7 @@ from spark_klaviyo.plan.consent_columns import consent_column, unneeded_identifi
 from spark_klaviyo.plan.model import RESUBSCRIBE, SAYS, Checks, FieldCheck, WritePlan
 from spark_klaviyo.plan.shape import FRACTIONAL, constants_of
 from spark_klaviyo.screen import values
+from spark_klaviyo.screen.hashes import without_hashes
 from spark_klaviyo.screen.values import Problem
 from spark_klaviyo.templates.model import FieldForm, Template
 
@@ -32,6 +33,7 @@ class ValidatedRow:
     text: bytes | None  # to send; None: rejected
     problem: Problem | None = None
     pointer: str = ""
+    left_out: tuple[str, ...] = ()  # what was left out of it, as warnings that count
 
 
 def validate_row(plan: WritePlan, text: bytes, params: Mapping[str, str]) -> ValidatedRow:
@@ -55,7 +57,8 @@ def validate_row(plan: WritePlan, text: bytes, params: Mapping[str, str]) -> Val
 def _validated(plan: WritePlan, text: bytes, record: dict[str, Json], params: Mapping[str, str]) -> ValidatedRow:
     before = exact_json.dumps(record)
     # The whole list, not the first problem alone: finding the others repairs what can be repaired.
-    found = list(_problems(plan, record, params))
+    left_out = without_hashes(plan, record)
+    found = list(_problems(plan, record, params, left_out))
     about_people = plan.template.takes_away or plan.template.consent is not None
     if about_people:
         found.sort(key=lambda one: not one[0].protects)
@@ -66,10 +69,13 @@ def _validated(plan: WritePlan, text: bytes, record: dict[str, Json], params: Ma
         return ValidatedRow(None, problem, pointer)
     after = exact_json.dumps(record)
     sent = text if after == before else after
-    return ValidatedRow(sent) if plan.checks.validate is Validate.OFF else ValidatedRow(sent, problem, pointer)
+    said = None if plan.checks.validate is Validate.OFF else problem
+    return ValidatedRow(sent, said, pointer if said else "", tuple(left_out))
 
 
-def _problems(plan: WritePlan, record: dict[str, Json], params: Mapping[str, str]) -> Iterator[Found]:
+def _problems(
+    plan: WritePlan, record: dict[str, Json], params: Mapping[str, str], left_out: list[str]
+) -> Iterator[Found]:
     """Repair the record in place; the problems that cannot be repaired, each with its path."""
     checks = plan.checks
     if plan.record_column is not None:
@@ -84,7 +90,7 @@ def _problems(plan: WritePlan, record: dict[str, Json], params: Mapping[str, str
             remove(record, path)
         yield from _opposites(plan, record, params)
     for field in checks.fields:
-        problem = _field_problem(field, record, checks, params)
+        problem = _field_problem(field, record, checks, params, left_out)
         if problem is not None and field.json_path in unneeded:
             remove(record, field.json_path)
         elif problem is not None:
@@ -102,7 +108,7 @@ def _problems(plan: WritePlan, record: dict[str, Json], params: Mapping[str, str
 
 
 def _field_problem(
-    field: FieldCheck, record: dict[str, Json], checks: Checks, params: Mapping[str, str]
+    field: FieldCheck, record: dict[str, Json], checks: Checks, params: Mapping[str, str], left_out: list[str]
 ) -> Problem | None:
     value = get(record, field.json_path)
     if isinstance(value, str) and not value.strip():
@@ -121,9 +127,11 @@ def _field_problem(
         put(record, field.json_path, valid)
         return None
     others = (path for path in checks.identifiers if path != field.json_path)
-    droppable = field.form is FieldForm.PHONE and checks.on_bad_phone is OnBadPhone.DROP
-    if droppable and any(get(record, path) not in (None, "") for path in others):
+    is_drop = field.form is FieldForm.PHONE and checks.on_bad_phone is OnBadPhone.DROP
+    droppable = is_drop and any(get(record, path) not in (None, "") for path in others)
+    if droppable or (field.is_likely and field.form in (FieldForm.PHONE, FieldForm.DATETIME)):
         remove(record, field.json_path)
+        left_out.append(f"{field.name} is left out where it cannot be read ({valid.code})")
         return None
     return replace(valid, detail=f"{field.name}: {valid.detail}")
 

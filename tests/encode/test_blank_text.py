@@ -66,7 +66,7 @@ def test_nulls_are_sent_beside_blanks_that_are_left_out() -> None:
 @pytest.mark.parametrize("value", [None, "", " "])
 @pytest.mark.parametrize("template", ["update_profile", "create_or_update_profile"])
 def test_no_identifier_is_ever_cleared(template: str, value: object) -> None:
-    columns: dict[str, list[object]] = {"id": [ID], "first_name": [None]}
+    columns: dict[str, list[object]] = {"profile_id": [ID], "first_name": [None]}
     columns |= {name: [value] for name in ("email", "phone_number", "external_id")}
     assert attributes(template, columns, nulls="send") == {"first_name": None}
 

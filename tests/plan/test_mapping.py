@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from spark_klaviyo import preview_klaviyo, write_klaviyo
 from spark_klaviyo.errors import OptionError, SchemaError
-from spark_klaviyo.plan.mapping import folded
+from spark_klaviyo.plan.names import bare
 from spark_klaviyo.plan.types import Field, Type
 from tests.plan.planning import fields, plan_of, struct
 
@@ -45,8 +45,8 @@ def test_a_column_is_recognised_whatever_its_case_blanks_and_underscores(column:
 
 
 @given(st.text(st.sampled_from("eE _"), max_size=6))
-def test_folding_ignores_case_blanks_and_underscores(name: str) -> None:
-    assert folded(name) == folded(name.upper()) == folded(name.replace("_", " "))
+def test_names_are_compared_without_case_blanks_and_underscores(name: str) -> None:
+    assert bare(name) == bare(name.upper()) == bare(name.replace("_", " "))
 
 
 def test_a_location_struct_takes_the_place_of_flat_columns() -> None:

@@ -253,7 +253,8 @@ def test_fields_that_belong_together_come_together() -> None:
 @pytest.mark.parametrize(
     ("template", "columns", "options", "word"),
     [
-        ("update_catalog_item", {"id": ["A"], "external_id": ["B"]}, {}, "both mean id"),
+        ("update_catalog_item", {"id": ["A"], "external_id": ["B"]}, {}, "places it"),
+        ("update_catalog_item", {"external_id": ["A"], "item_id": ["B"]}, {}, "no place"),
         (
             "create_event",
             {"email": [ANN], "a": ["x"]},

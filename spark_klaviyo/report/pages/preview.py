@@ -93,11 +93,24 @@ def _redacted(header: tuple[str, str]) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class MappedColumn:
-    """Where a column goes: `becomes` is a field's path, `custom property` or `dropped`; `hint` a did-you-mean."""
+    """Where a column goes.
+
+    `becomes` is a field's path, `custom property` or `dropped`; `hint` a did-you-mean; `sure` how sure its name is
+    (`certain`, `likely`, `ask`, `secret`, `no effect`; blank where an option names it, or where the name says
+    nothing); `instead` the entry of `fields` to write for another place.
+    """
 
     column: str
     becomes: str
     hint: str = ""
+    sure: str = ""
+    instead: str = ""
+
+    @property
+    def said(self) -> str:
+        """All that is to be said of it, in a line."""
+        otherwise = f"otherwise {self.instead}" if self.instead else ""
+        return "; ".join(filter(None, (self.sure, self.hint, otherwise)))
 
 
 @dataclass(frozen=True)
@@ -252,7 +265,7 @@ class Preview(Page):
                 yield from (f"  would be added: {person}" for person in self.mirror.additions_sample)
         width = max((len(column.column) for column in self.mapping), default=0)
         for column in self.mapping:
-            yield f"  {column.column:<{width}} -> {column.becomes}{f'  ({column.hint})' if column.hint else ''}"
+            yield f"  {column.column:<{width}} -> {column.becomes}{f'  ({column.said})' if column.said else ''}"
         for row in self.rejected:
             reason = row.detail if bodies else RejectCode.text_of(row.code)
             yield f"row {row.row:,} would be rejected: {row.code}{f', {reason}' if reason else ''}"

@@ -1,0 +1,242 @@
+"""What a column's name says: the field that it means, and how sure that is.
+
+Names are compared in lower case, without accents and without anything but letters and digits. The spellings are data
+(`names.json`), by family of templates and ranked; a field's own name, and the names that its template declares, are
+certain whatever the data say. Knows neither values nor where a column goes in the end.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from spark_klaviyo.core.codes import Choice
+from spark_klaviyo.templates.model import FieldSpec, Template
+
+BOM = "\ufeff"  # a byte order mark, which some tools leave in the first column's name
+LISTED = 1000  # the rank of parts of addresses begins behind the names of a list
+LEAST_SHARING = 3  # columns that share a prefix, for it not to count
+_WORD = re.compile(r"[^\W\d_]+|\d+")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_COPY_OF_PANDAS, _COPY_OF_SPARK = re.compile(r"(.+)\.\d+"), re.compile(r"(.*\D)\d+")
+
+
+class Sure(Choice):
+    """How sure it is what a column means; the text says what is done with it."""
+
+    CERTAIN = "certain", "placed"
+    LIKELY = "likely", "placed where no certain name claims the field, with a warning"
+    ASK = "ask", "a custom property, with a warning that says how to place it"
+    SECRET = "secret", "never sent, unless `fields` names it"
+    IDLE = "no effect", "a custom property that does nothing by itself, with a warning that says what does"
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a name says: `fields` it may mean, the best one first; of several columns the lowest `rank` counts."""
+
+    sure: Sure
+    fields: tuple[str, ...] = ()
+    rank: tuple[int, ...] = ()
+    topic: str = ""  # of a name without effect
+
+
+@dataclass(frozen=True)
+class ColumnNote:
+    """How sure a column's place is, the `fields` entry to write for another one, and what users must know."""
+
+    column: str
+    sure: Sure
+    instead: str = ""
+    warning: str = ""
+
+
+def bare(name: str) -> str:
+    """A name as it is compared: lower case, no accents, nothing but letters and digits."""
+    if name.isascii():
+        return "".join(filter(str.isalnum, name)).lower()
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", name.casefold())))
+
+
+def words(name: str) -> list[str]:
+    """The words of a name: `shippingAddress_zip1` is shipping, address, zip, 1."""
+    plain = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
+    return [word.casefold() for word in _WORD.findall(_CAMEL.sub("_", plain))]
+
+
+@cache
+def dictionary() -> Mapping[str, Any]:
+    """The spellings that are known."""
+    found: Mapping[str, Any] = json.loads(Path(__file__).with_name("names.json").read_text(encoding="utf-8"))
+    return found
+
+
+def families_of(template: Template) -> tuple[str, ...]:
+    """The families of names that a template's columns belong to, the first one first asked."""
+    if template.is_retired or template.is_manual:
+        return ()
+    kinds = {"catalog-item": "item", "catalog-variant": "variant", "coupon-code": "coupon_code"}
+    own = "event" if template.unique_id_field else kinds.get(str(template.record.get("type")), "")
+    names = {known.name for known in template.fields}
+    return tuple(filter(None, (own, "person" if names & {"email", "profile.email"} else "")))
+
+
+def field_names(known: FieldSpec) -> Iterator[str]:
+    """The names that a template itself gives a field; an optional `id` of Klaviyo's is known by its longer names."""
+    if known.json_path != ("id",) or known.name != "id" or known.required:
+        yield known.name
+    if known.name.startswith("location."):
+        yield known.name.rpartition(".")[2]
+    yield from known.other_names
+
+
+class ColumnNames:
+    """What the names of a DataFrame's columns say to a template. `names` are those of columns that are free to place.
+
+    The order of `names` means nothing.
+    """
+
+    def __init__(self, template: Template, fixed_fields: Collection[str], names: Collection[str]) -> None:
+        self.template = template
+        # what is merged, and into what, is said by `fields` alone
+        named = () if template.merges else template.fields
+        fields = [known for known in named if known.name not in fixed_fields and not known.only_in_fields]
+        self._declared = _declared(fields)
+        self._known = _spellings(families_of(template), template.deletes, tuple(self._declared.items()))
+        self._bare = Counter(map(bare, names))
+        self._stems = Counter(bare(found[1]) for name in names if (found := _COPY_OF_SPARK.fullmatch(name)))
+        self._prefix = len(shared_prefix(names))
+
+    def known(self, name: str) -> Known | None:
+        """What a column's name says; None where it says nothing."""
+        own = self._declared.get(_key(name))
+        if own is not None:
+            return own
+        forms = list(self._forms(name))
+        if not self.template.is_manual and any(map(self.is_secret, forms)):
+            return Known(Sure.SECRET)
+        for cost, form in enumerate(forms):
+            found = self._declared.get(_key(form)) or self._known.get(bare(form))
+            if found is not None:
+                return replace(found, rank=(*found.rank, cost))
+        return self._without_effect(forms)
+
+    def is_secret(self, name: str) -> bool:
+        """Whether a name is that of a password, a token, a card, a bank account or a number of a state's."""
+        data = dictionary()["secret"]
+        together: Mapping[str, list[str]] = data["with"]
+        beside = together.get(bare(name), ())
+        return _matches(data, name) or any(self._bare[other] for other in beside)
+
+    def _forms(self, name: str) -> Iterator[str]:
+        """A name, then without a remark (`Created (UTC)`), a prefix that all columns share, the mark of a duplicate."""
+        yield name
+        if name.rstrip().endswith(")") and "(" in name[1:]:
+            yield name.rpartition("(")[0]
+        if self._prefix:
+            yield "_".join(words(name)[self._prefix :])
+        pandas, spark = _COPY_OF_PANDAS.fullmatch(name), _COPY_OF_SPARK.fullmatch(name)
+        if pandas and self._bare[bare(pandas[1])]:  # Email.1, beside Email
+            yield pandas[1]
+        elif spark and self._stems[bare(spark[1])] > 1:  # Email0 and Email2
+            yield spark[1]
+
+    def _without_effect(self, forms: list[str]) -> Known | None:
+        if "person" not in families_of(self.template) or not self.template.properties_path:
+            return None
+        topics: Mapping[str, Any] = dictionary()["idle"]
+        topic = next((topic for topic in topics if any(_matches(topics[topic], form) for form in forms)), None)
+        return None if topic is None else Known(Sure.IDLE, topic=topic)
+
+
+def shared_prefix(names: Collection[str]) -> list[str]:
+    """The words that all columns begin with, where there are at least three; some word of each is left.
+
+    Columns that tools add (`_fivetran_synced`) and a bare `id` do not count: tables have them whatever their prefix.
+    """
+    parted = [words(name) for name in names if not name.startswith("_") and bare(name) != "id"]
+    if len(parted) < LEAST_SHARING or not all(parted):
+        return []
+    most = min(map(len, parted)) - 1
+    shared = next((at for at in range(most) if len({tuple(one[: at + 1]) for one in parted}) > 1), most)
+    return parted[0][:shared]
+
+
+def _key(name: str) -> str:
+    """How declared names are compared: `$id` of v1 is not `id`."""
+    return ("$" if name.lstrip(BOM + " ").startswith("$") else "") + bare(name)
+
+
+def _declared(fields: Collection[FieldSpec]) -> dict[str, Known]:
+    """The names that the template gives its fields; `$email` is email unless it is declared to be something else."""
+    found: dict[str, Known] = {}
+    for known in fields:
+        own = {bare(known.name), bare(known.name.removeprefix("location."))}
+        for number, name in enumerate(field_names(known)):
+            rank = (0, 0) if bare(name) in own else (1, number)
+            found.setdefault(_key(name), Known(Sure.CERTAIN, (known.name,), rank))
+    return {"$" + name: known for name, known in found.items() if name != "id"} | found
+
+
+@lru_cache(maxsize=64)
+def _spellings(families: tuple[str, ...], deletes: bool, names: tuple[tuple[str, Known], ...]) -> dict[str, Known]:
+    """Every spelling of the data that means something where these names are declared; a likely one deletes nothing."""
+    declared = dict(names)
+    found: dict[str, Known] = {}
+
+    def add(sure: Sure, name: str, known: Known, rank: tuple[int, ...]) -> None:
+        before = found.get(name)
+        if before is None:
+            found[name] = Known(sure, known.fields, rank)
+        elif before.sure is Sure.ASK is sure:  # it may mean several fields
+            found[name] = replace(before, fields=(*before.fields, *known.fields))
+
+    fields = [
+        (lists, declared[bare(field)])
+        for family in families
+        for field, lists in dictionary()["families"][family].items()
+        if bare(field) in declared
+    ]
+    for first, sure in enumerate((Sure.CERTAIN, Sure.LIKELY, Sure.ASK), start=2):
+        if sure is Sure.LIKELY and deletes:
+            continue
+        for lists, known in fields:
+            for number, name in enumerate(lists.get(str(sure), ())):
+                add(sure, name, known, (first, number))
+        for name, field, rank in _parts_of_addresses(sure) if families and "locationcity" in declared else ():
+            add(sure, name, declared[bare(field)], (first, *rank))
+    return found
+
+
+def _parts_of_addresses(sure: Sure) -> Iterator[tuple[str, str, tuple[int, ...]]]:
+    """Names of flattened addresses, such as `default_address_city`: the name, its field and its rank.
+
+    What stands beside an address, such as a phone, is likely at best.
+    """
+    data = dictionary()["address"]
+    for likely, holders in data["holders"].items():
+        parts = dict(data["parts"]) if likely == str(sure) else {}
+        parts |= data["beside"] if sure is Sure.LIKELY else {}
+        for (place, holder), (field, names) in product(enumerate(holders), parts.items()):
+            yield from ((holder + name, field, (LISTED + number, place)) for number, name in enumerate(names))
+
+
+def _matches(data: Mapping[str, list[str]], name: str) -> bool:
+    """Whether a data list has a name.
+
+    It has whole names (`exact`; `raw` as they are spelled), what stands at the bounds of words (`word`), and what may
+    stand anywhere (`part`).
+    """
+    whole, parts = bare(name), words(name)
+    if name in data.get("raw", ()) or whole in data["exact"] or any(part in whole for part in data["part"]):
+        return True
+    runs = {"".join(parts[start:end]) for start in range(len(parts)) for end in range(start + 1, len(parts) + 1)}
+    return not runs.isdisjoint(data["word"])
