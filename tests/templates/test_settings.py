@@ -288,7 +288,7 @@ def test_a_dataframe_that_does_not_fit_is_told_why(
         ("update_review", {"id": ["r"], "status": ["gone"]}, {}, "bad_value"),
         ("bulk_update_catalog_variants", {"id": ["v"], "inventory_policy": [3]}, {}, "bad_value"),
         ("create_event", {"email": [ANN], "time": ["1989-12-31T00:00:00Z"]}, {"metric": "M"}, "bad_time"),
-        ("create_event", {"email": [ANN], "currency": ["usd"]}, {"metric": "M"}, "bad_value"),
+        ("create_event", {"email": [ANN], "currency": ["dollar"]}, {"metric": "M", "event_time": "now"}, "bad_value"),
         (
             "create_back_in_stock_subscription",
             {"email": [ANN], "channels": [["FAX"]]},
