@@ -114,7 +114,7 @@ def test_dropped_columns_and_columns_of_settings_are_listed(people: DataFrame) -
 
 
 def test_rejected_rows_are_listed_with_the_reason_and_without_their_values(spark: SparkSession) -> None:
-    rows = [("ann@example.com", 1.0), ("not an address", 1.0), (None, 1.0), ("bob@example.com", float("nan"))]
+    rows = [("ann@example.com", 1.0), ("not an address", 1.0), (None, 1.0), ("bob@example.com", float("inf"))]
     seen = preview_klaviyo(spark.createDataFrame(rows, "email string, spent double").coalesce(1), **LIST)
     assert [(row.row, row.code) for row in seen.rejected] == [
         (1, "bad_email"),
@@ -261,7 +261,7 @@ def test_a_mirror_shows_who_would_be_added_and_removed(spark: SparkSession) -> N
 
 
 def test_a_mirror_counts_each_added_person_once_and_no_rejected_ones(spark: SparkSession) -> None:
-    rows = [("p0@example.com", 1.0), ("nobody", 1.0), ("bad@example.com", float("nan")), ("new@example.com", 1.0)]
+    rows = [("p0@example.com", 1.0), ("nobody", 1.0), ("bad@example.com", float("inf")), ("new@example.com", 1.0)]
     rows += [("p0@example.com", 1.0)] * 300 + [("New@example.com", 2.0), ("last@example.com", 1.0)]
     frame = spark.createDataFrame(rows, "email string, spent double").coalesce(1)
     with KlaviyoSimulator() as klaviyo:
