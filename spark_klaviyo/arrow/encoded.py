@@ -36,15 +36,16 @@ class Verdict(IntEnum):
         return int(self) + (index << COLUMN_SHIFT)
 
 
-# Bits of the column `verdict`: from here on the index of a column, and what a warning counts: U+FFFD in a text, and
-# NaN in the first columns that may hold numbers with fractions (the last bit stands for all further ones).
-COLUMN_SHIFT, NOTES_SHIFT, MOST_NAN_COLUMNS = 8, 32, 30
-REPLACED = 1 << NOTES_SHIFT
+# Bits of the column `verdict`: from here on the index of a column, and what a warning counts: U+FFFD in a text, an old
+# event, a row of an order that has several, and NaN in the first columns that may hold numbers with fractions (the last
+# bit stands for all further ones).
+COLUMN_SHIFT, NOTES_SHIFT, MOST_NAN_COLUMNS = 8, 32, 28
+REPLACED, OLD, LINE_ITEM = (1 << NOTES_SHIFT + note for note in range(3))
 
 
 def nan_note(number: int) -> int:
     """The note that the column with this number, among those that may hold NaN, did."""
-    return REPLACED << (1 + min(number, MOST_NAN_COLUMNS - 1))
+    return LINE_ITEM << (1 + min(number, MOST_NAN_COLUMNS - 1))
 
 
 def nan_columns(columns: Sequence[Field]) -> list[str]:

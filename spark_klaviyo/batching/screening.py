@@ -15,7 +15,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_klaviyo.arrow.arrays import Ints
-from spark_klaviyo.arrow.encoded import PARAMS, REPLACED, VERDICT, Verdict, nan_columns, nan_note, verdict_of
+from spark_klaviyo.arrow.encoded import (
+    LINE_ITEM,
+    OLD,
+    PARAMS,
+    REPLACED,
+    VERDICT,
+    Verdict,
+    nan_columns,
+    nan_note,
+    verdict_of,
+)
 from spark_klaviyo.batching import encoded_rows
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import RejectCode
@@ -103,14 +113,22 @@ _OF_COLUMN = {
     Verdict.NOT_FINITE: (RejectCode.NOT_FINITE, "holds an infinity, which JSON cannot"),
     Verdict.BAD_YEAR: (RejectCode.BAD_TIME, "holds a time outside the years 1 to 9999 (in UTC), which RFC 3339 cannot"),
 }
-REPLACED_TEXT = "rows hold U+FFFD, which stands for bytes that were no valid text (UTF-8); they are sent so"
+_NOTES = {
+    REPLACED: "rows hold U+FFFD, which stands for bytes that were no valid text (UTF-8); they are sent so",
+    OLD: "events are older than a week, and start flows as if they had just happened; backfill=true keeps them from it",
+    LINE_ITEM: (
+        "rows repeat the order of another row with the same person and metric, and each is an event of its own; where "
+        "they are line items, make one event of an order: df.groupBy(ORDER, PERSON, TIME)"
+        '.agg(collect_list(struct(ITEM, QUANTITY)).alias("items"))'
+    ),
+}
 
 
 def _warn(plan: WritePlan, verdicts: Ints, report: TaskReport) -> None:
     """Count the rows that are sent and whose notes ask for a warning."""
     columns = nan_columns(plan.columns)
     texts = {nan_note(number): f"column {name!r}: NaN was sent as null" for number, name in enumerate(columns)}
-    for note, text in {REPLACED: REPLACED_TEXT, **texts}.items():
+    for note, text in {**_NOTES, **texts}.items():
         rows = int(np.count_nonzero(verdicts & note))
         if rows:
             report.warn(text, rows)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from itertools import chain, islice
 from typing import Any, TypeAlias
@@ -23,6 +23,7 @@ from spark_klaviyo.plan.types import Field, Type
 Row: TypeAlias = "tuple[Any, ...] | Mapping[str, Any]"
 FIRST_ROWS, MAX_ROWS, BATCH_BYTES = 256, 10_000, 8_000_000  # batches grow until they hold about so many bytes
 SCALARS = (str, bool, int, float, Decimal, date, bytes, bytearray)  # a datetime is a date
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 UNKNOWN = Type("")  # what the values say
 # What Spark's types are in Arrow; decimals have the scale of their values.
 ARROW_TYPES: dict[str, pa.DataType | None] = {
@@ -147,8 +148,9 @@ def _groups(values: Sequence[Any]) -> np.ndarray:
 
 def _scalars(values: Sequence[Any], sample: Any, name: str) -> pa.Array:
     if isinstance(sample, datetime) and name != "timestamp_ntz":
-        local_is_utc = time.timezone == 0 and not time.daylight
-        return pa.array(values if local_is_utc else list(map(_utc, values)), ARROW_TYPES["timestamp"])
+        if time.timezone == 0 and not time.daylight:
+            return pa.array(values, ARROW_TYPES["timestamp"])
+        return pa.array(list(map(_micros, values)), pa.int64()).cast(ARROW_TYPES["timestamp"])
     try:
         return pa.array(values, ARROW_TYPES.get(name))
     except UnicodeEncodeError:  # half a surrogate pair
@@ -157,12 +159,19 @@ def _scalars(values: Sequence[Any], sample: Any, name: str) -> pa.Array:
         return pa.array([value if value is None else Decimal(value) for value in values])
 
 
-def _utc(value: datetime | None) -> datetime | None:
-    """The time in UTC; one without zone is in the worker's local zone, as Spark makes it."""
+def _micros(value: datetime | None) -> int | None:
+    """Microseconds since 1970; a time without zone is in the worker's local zone, as Spark makes it.
+
+    Of the first and the last day that Python knows UTC may lie outside its years, which the screen rejects.
+    """
+    if value is None:
+        return None
     try:
-        return value and value.astimezone(timezone.utc)
-    except OverflowError:  # the first and the last day that Python knows
-        return value and value.replace(tzinfo=timezone.utc)
+        moment, west = value.astimezone(timezone.utc), timedelta()
+    except OverflowError:
+        offset = value.utcoffset()
+        moment, west = value, timedelta(seconds=time.timezone) if offset is None else -offset
+    return (moment.replace(tzinfo=timezone.utc) - _EPOCH + west) // timedelta(microseconds=1)
 
 
 # --- columns of rows without a schema -------------------------------------------------------------------------

@@ -100,6 +100,8 @@ def unsendable(kind: Type) -> str | None:
     """Why a type cannot be sent, as a phrase that ends in what to do; None where it can."""
     if kind.name == "map" and kind.key is not None and kind.key.name not in KEY_TYPES:
         return f"a map with {kind.key.name} keys has no JSON form; cast its keys to string"
+    if kind.name == "variant":
+        return "Spark's variant has no JSON form in a task; write it with to_json, or drop it"
     if kind.name not in TYPE_TABLE:
         return f"Spark's {kind.name} has no JSON form; cast it to string or drop it"
     return next(filter(None, map(unsendable, kind.children)), None)

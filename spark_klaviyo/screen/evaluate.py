@@ -16,6 +16,7 @@ from spark_klaviyo.arrow.arrays import Bytes, Ints, Mask, bytes_and_offsets, chi
 from spark_klaviyo.arrow.columns import Columns
 from spark_klaviyo.arrow.encoded import REPLACED, Verdict, nan_note
 from spark_klaviyo.arrow.times import beyond_years
+from spark_klaviyo.screen.event_notes import notes
 from spark_klaviyo.screen.hashes import CRYPT_TEXT
 from spark_klaviyo.screen.rules import KEY_PARTS, NOT_BLANK, KeyPart, ScreenRule, ScreenRules, whole
 from spark_klaviyo.screen.values import REPLACEMENT
@@ -38,10 +39,12 @@ def verdicts(columns: Columns, rules: ScreenRules, record: pa.Array) -> pa.Array
 
 
 def _note(found: Ints, columns: Columns, rules: ScreenRules, record: pa.Array) -> None:
-    """Add what a warning counts: NaN that became null, and text that was no valid UTF-8."""
+    """Add what a warning counts: NaN that became null, events, and text that was no valid UTF-8."""
     for number, name in enumerate(rules.nan_columns):
         if name in columns.nan:
             found[columns.nan[name]] |= nan_note(number)
+    for note, rows in notes(columns, rules.events):
+        found[rows] |= note
     content, _ = bytes_and_offsets(record)
     # U+FFFD is EF BF BD in UTF-8, and few tables hold an EF: both are cheaper to see than the text
     if content.max(initial=0) >= 0xEF and (content == 0xEF).any():

@@ -30,6 +30,7 @@ from spark_klaviyo.plan.shape import (
     node_at,
 )
 from spark_klaviyo.plan.types import depth, holds
+from spark_klaviyo.screen.event_notes import EventNotes, event_notes_of
 from spark_klaviyo.screen.values import MAX_EMAIL
 from spark_klaviyo.templates.model import FieldForm
 
@@ -96,6 +97,7 @@ class ScreenRules:
     numbers: tuple[tuple[Leaf, int], ...]  # columns that can hold infinities, with their index in the plan
     times: tuple[tuple[Leaf, int], ...]  # columns that can hold times of any year
     nan_columns: tuple[str, ...]
+    events: EventNotes  # what users are warned about in events
     key: tuple[KeyPart, ...]  # the first of these that is present ...
     key_with: tuple[KeyPart, ...]  # ... together with all of these
     hashes: tuple[Leaf, ...] = ()  # no text in them may be the hash of a password
@@ -121,7 +123,7 @@ def compile_screen(plan: WritePlan) -> ScreenRules:
     times = tuple(
         (leaf, index[leaf.source[0]]) for leaf in leaves if leaf.clean is Clean.TIME or holds(leaf.type, *TIME)
     )
-    held = (numbers, times, tuple(nan_columns(plan.columns)))
+    held = (numbers, times, tuple(nan_columns(plan.columns)), event_notes_of(plan))
     key, key_with = _key_parts(plan, checks.key), _key_parts(plan, checks.key_with)
     if record is None:
         return ScreenRules(True, *held, key, key_with)

@@ -110,7 +110,7 @@ def test_a_frame_without_identifier_is_refused_with_what_it_has() -> None:
 
 @pytest.mark.parametrize("kind", ["interval day to second", "variant", "calendar_interval"])
 def test_a_type_that_cannot_be_sent_is_refused_with_what_to_do(kind: str) -> None:
-    with pytest.raises(SchemaError, match=r"column 'age'.*cast it to string or drop it"):
+    with pytest.raises(SchemaError, match=r"column .age.*drop it"):
         plan_of(fields(email="string", age=kind))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
@@ -9,6 +10,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
+from spark_klaviyo.encode.rows import to_arrow
 from spark_klaviyo.errors import OptionError, SchemaError
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.types import Field, read_type
@@ -200,3 +202,46 @@ def test_a_zone_that_is_none_is_refused(klaviyo: KlaviyoSimulator, zone: str) ->
 def test_a_country_that_is_none_is_refused(klaviyo: KlaviyoSimulator, country: str, hint: str) -> None:
     with pytest.raises(OptionError, match=hint):
         options_for(klaviyo, default_country=country)
+
+
+def told(ran: Ran, word: str) -> list[int]:
+    return [rows for text, rows in ran.report.warnings.items() if word in text]
+
+
+@pytest.mark.parametrize("kind", ["string", "timestamp", "long"])
+def test_old_events_are_counted_unless_they_are_said_to_be_past(klaviyo: KlaviyoSimulator, kind: str) -> None:
+    now = datetime.now(timezone.utc)
+    moments = [now - timedelta(days=days) for days in (0, 6, 8, 400)]
+    times: list[object] = [
+        moment.isoformat() if kind == "string" else int(moment.timestamp()) if kind == "long" else moment
+        for moment in moments
+    ]
+    assert told(send_events(klaviyo, kind, times), "backfill") == [2]
+    assert told(send_events(klaviyo, kind, times, backfill="true"), "backfill") == []
+
+
+def test_rows_of_one_order_are_told_how_to_become_one_event(klaviyo: KlaviyoSimulator) -> None:
+    columns: dict[str, tuple[str, list[object]]] = {
+        "email": ("string", ["a@b.co", "a@b.co", "b@b.co", "a@b.co", "a@b.co"]),
+        "Order ID": ("string", ["1", "1", "1", None, None]),
+        "item": ("string", ["x", "y", "x", "z", "w"]),
+    }
+    events = {"template": "bulk_create_events", "metric": "Ordered", "event_time": "now"}
+    assert told(send(klaviyo, columns, **events), "groupBy") == [2]
+    columns["unique_id"] = ("string", ["1", "2", "3", "4", "5"])
+    assert told(send(klaviyo, columns, **events), "groupBy") == []
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "UTC"])
+def test_the_last_day_of_python_rejects_one_row_and_fails_no_task(monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        last, usual = datetime(9999, 12, 31, 23, 59, 59), datetime(2026, 1, 1)  # noqa: DTZ001
+        found = to_arrow([last, usual, None], read_type("timestamp"))
+        assert (found.cast(pa.int64())[0].as_py() >= 253_402_300_800_000_000) == (zone != "UTC")
+        assert found[1].as_py() == usual.astimezone(timezone.utc)
+        assert found[2].as_py() is None
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -1,0 +1,72 @@
+"""What users are warned about in events: orders that repeat, as line items do, and old events that start flows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spark_klaviyo.arrow.arrays import Mask, is_text, plain, to_mask, valid_rows
+from spark_klaviyo.arrow.columns import Columns
+from spark_klaviyo.arrow.encoded import LINE_ITEM, OLD
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.plan.shape import TEXT, WHOLE, Leaf, Record, leaf_at, node_at
+
+OLDER_THAN = timedelta(days=7)  # a week of outage is made up for without a warning
+ORDERS = frozenset({"orderid", "ordernumber", "orderno", "ordername", "invoiceid", "invoicenumber", "transactionid"})
+
+
+@dataclass(frozen=True)
+class EventNotes:
+    """The columns that the notes are made from; None and empty where a plan has no events, or says how they are meant.
+
+    `order` begins with the order's id; the rest is what makes two rows with the same id one order.
+    """
+
+    time: Leaf | None = None
+    order: tuple[Leaf, ...] = ()
+
+
+def event_notes_of(plan: WritePlan) -> EventNotes:
+    """The notes of a plan."""
+    template, record = plan.template, plan.record
+    paths = {known.name: known.json_path for known in template.fields}
+    if record is None or not template.unique_id_field or "time" not in paths:
+        return EventNotes()
+    leaves = {name: leaf for name, path in paths.items() if (leaf := leaf_at(record, path)) is not None}
+    past = plan.settings.get("backfill") == "true" or "backfill" in leaves
+    properties = node_at(record, template.properties_path)
+    loose = properties.fields if isinstance(properties, Record) else ()
+    orders = [node for name, node in loose if re.sub("[^a-z]", "", name.lower()) in ORDERS and isinstance(node, Leaf)]
+    orders = [leaf for leaf in orders if leaf.type.name in TEXT | WHOLE]
+    beside = [leaves[name] for name in ("metric", *template.identifiers) if name in leaves]
+    derived = template.unique_id_field in leaves or plan.checks.unique_id_sources
+    return EventNotes(None if past else leaves.get("time"), (*orders[:1], *beside) if orders and not derived else ())
+
+
+def notes(columns: Columns, rules: EventNotes) -> Iterator[tuple[int, Mask]]:
+    """Notes and the rows that they are about."""
+    if rules.time is not None:
+        yield OLD, _before(columns.column(rules.time), datetime.now(timezone.utc) - OLDER_THAN)
+    if rules.order:
+        texts = [plain(columns.column(leaf)).cast(pa.string()) for leaf in rules.order]
+        there = valid_rows(texts[0])
+        same = pc.binary_join_element_wise(*(text.fill_null("") for text in texts), "\x1f").dictionary_encode()
+        index = same.indices.to_numpy(zero_copy_only=False)
+        repeated = np.bincount(index[there], minlength=len(same.dictionary)) > 1
+        if repeated.any():
+            yield LINE_ITEM, repeated[index] & there
+
+
+def _before(times: pa.Array, moment: datetime) -> Mask:
+    if is_text(times.type):
+        text = moment.strftime("%Y-%m-%dT%H:%M:%S")
+        return to_mask(pc.less(times, text))
+    if pa.types.is_null(times.type):
+        return np.zeros(len(times), np.bool_)
+    return to_mask(pc.less(times.cast(pa.timestamp("us"), safe=False), pa.scalar(moment.replace(tzinfo=None))))
