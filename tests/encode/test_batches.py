@@ -80,7 +80,7 @@ def test_an_empty_slice_of_nested_lists_gives_an_empty_batch() -> None:
 
 def test_null_structs_and_lists_hide_what_lies_under_them() -> None:
     hidden = pa.array([False, True])
-    inner = pa.array([float("nan"), float("nan")])
+    inner = pa.array([float("inf"), float("inf")])
     struct = pa.StructArray.from_arrays([inner], names=["x"], mask=hidden)
     kind = {"type": "struct", "fields": [{"name": "x", "type": "double"}]}
     plan = flat(columns(v=kind))

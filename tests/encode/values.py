@@ -144,11 +144,16 @@ def meaning(kind: Type, value: Value) -> Value:
     if kind.element is not None:
         return [meaning(kind.element, item) for item in value]
     if kind.key is not None and kind.value is not None:
-        return {key_text(key): meaning(kind.value, item) for key, item in value.items() if item is not None}
+        return {key_text(key): meaning(kind.value, item) for key, item in value.items() if not is_null(item)}
     if kind.name == "struct":
         pairs = zip(kind.fields, value, strict=True)
-        return {field.name: meaning(field.type, item) for field, item in pairs if item is not None}
+        return {field.name: meaning(field.type, item) for field, item in pairs if not is_null(item)}
     return _scalar_meaning(kind.name, value)
+
+
+def is_null(value: Value) -> bool:
+    """Whether a value is null, or NaN, which is sent as null."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _scalar_meaning(name: str, value: Value) -> Value:

@@ -47,7 +47,7 @@ def test_ids_that_are_not_klaviyo_s_are_explained(klaviyo: KlaviyoSimulator) -> 
 def test_what_klaviyo_left_out_is_told(klaviyo: KlaviyoSimulator, template: str, status: int) -> None:
     klaviyo.inject(partial(status))
     options = CONSENT if template == "bulk_subscribe_profiles" else {"template": template}
-    ran = run(klaviyo, people(1), **options)
+    ran = run(klaviyo, people(1), **options)  # type: ignore[arg-type]
     assert ran.report.accepted_because == {LEFT_OUT: 1}
     assert ran.report.warnings[LEFT_OUT] == 1
     assert ran.receipts[0].detail == f"{LEFT_OUT}: row 0"
