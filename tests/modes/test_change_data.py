@@ -188,7 +188,8 @@ def test_the_dataframe_is_evaluated_once(spark: SparkSession) -> None:
     evaluated = spark.sparkContext.accumulator(0)
     counted = udf(lambda number: (evaluated.add(1), f"p{number}@example.com")[1], "string")
     frame = spark.range(40).select(counted("id").alias("email"), "id")
-    frame = frame.selectExpr("email", "CASE WHEN id % 4 = 0 THEN 'delete' ELSE 'insert' END AS op", "id AS at")
+    kind = "CASE WHEN id % 4 = 0 THEN 'delete' ELSE 'insert' END AS op"
+    frame = frame.selectExpr("email", "CAST(id AS string) AS external_id", kind, "CAST(id AS string) AS at")
     with KlaviyoSimulator() as klaviyo:
         klaviyo.add_profiles([{"email": f"p{number}@example.com"} for number in range(0, 40, 4)], "Y6nRLr")
         report = written(frame, klaviyo, change_column="op", change_order="at", on_delete="remove")
