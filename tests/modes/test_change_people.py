@@ -99,6 +99,14 @@ def test_somebody_who_comes_back_with_a_phone_is_not_erased(spark: SparkSession,
     assert counts(report) == {"rows": 2, "delivered": 1, "skipped": 1}
 
 
+def test_words_for_no_value_are_no_key_and_no_person(spark: SparkSession, klaviyo: KlaviyoSimulator) -> None:
+    klaviyo.add_profiles([{"email": "c@example.com"}], LIST)
+    rows = [("u", 1, "a@example.com", "N/A"), ("u", 2, "mailto:b@example.com", "null"), ("d", 3, "c@example.com", "-")]
+    report = written(feed(spark, "op at email external_id", *rows), klaviyo, on_delete="remove")
+    assert on_list(klaviyo) == {"eve@example.com", "a@example.com", "b@example.com"}
+    assert counts(report) == {"rows": 3, "delivered": 3}
+
+
 @pytest.mark.parametrize("national", ["617-555-1234", "(617) 555 1234", "001 617 555 1234"])
 def test_spellings_of_a_phone_are_one_person(spark: SparkSession, klaviyo: KlaviyoSimulator, national: str) -> None:
     klaviyo.add_profiles([{"phone_number": "+16175551234"}])

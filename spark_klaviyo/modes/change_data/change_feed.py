@@ -279,6 +279,8 @@ class _Tagger:
         text = f.trim(column.cast("string"))
         if leaf.type.name in ("float", "double"):
             return f.when(column == f.floor(column), column.cast("decimal(38,0)").cast("string")).otherwise(text)
+        if leaf.type.name == "decimal":
+            return f.regexp_replace(text, r"\.0+$", "")
         return text
 
     def _column(self, name: str) -> Column:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 
+import pyarrow as pa
+
+from spark_klaviyo.arrow.cleaning import NOTHING, bare
 from spark_klaviyo.modes.mirror.identities import comparable_form, identifies
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 MICROSECOND = timedelta(microseconds=1)
 ORDER_DDL = "number decimal(38,9), is_time boolean"
+PLAIN = re.compile(r"[0-9A-Za-z+][!-9;-~]*")  # nothing is taken off such a text
 MOST = Decimal(10) ** 29  # beyond it a number has too many digits for the type
 
 
@@ -33,9 +38,20 @@ class IdentifierReader:
     def __call__(self, *texts: str | None) -> Sequence[str | None]:
         """The identifiers of a row, given in the order of `names` and followed by its country; None for none."""
         country = self.country or texts[len(self.names)] or ""
-        forms = [comparable_form(name, text, country) for name, text in zip(self.names, texts, strict=False)]
+        cleaned = map(_cleaned, texts[: len(self.names)])
+        forms = [comparable_form(name, text, country) for name, text in zip(self.names, cleaned, strict=True)]
         known = [form if _is_known(name, form) else None for name, form in zip(self.names, forms, strict=True)]
         return [*(form or None for form in forms), *known]
+
+
+def _cleaned(text: str | None) -> str | None:
+    """The text as it is sent; None where it says that there is none."""
+    if text is None or text.lower() in NOTHING:
+        return None
+    if PLAIN.fullmatch(text):
+        return text
+    cleaned: str | None = bare(pa.array([text], pa.string()), identifier=True)[0].as_py()
+    return cleaned
 
 
 def _is_known(name: str, form: str) -> bool:
