@@ -37,8 +37,8 @@ class Policy:
     longest_wait_seconds: float = 120.0
     # First wait of the backoff, which doubles with each attempt.
     first_wait_seconds: float = 0.5
-    # Most refused requests while one batch is taken apart to find the rows at fault.
-    max_refusals: int = 100
+    # Single rows refused alike, and none ever taken, after which the account is what is refused; 0: never.
+    account_refused_after: int = 100
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from spark_klaviyo.datasets.schemas import Column, ddl, missing_keys
-from spark_klaviyo.datasets.storage import Folder
+from spark_klaviyo.datasets.storage import Folder, is_local, local_path, restrict_files
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import is_table, shown_place
 
@@ -125,6 +129,7 @@ class Dataset(SparkLocation):
         writer = rows.write.mode("append")
         if jvm_of(self.spark) is None:
             writer.parquet(self.location)
+            self._restrict()
             return
         number = 1 + secrets.randbelow(2**31 - 2)
         apart = {
@@ -133,6 +138,13 @@ class Dataset(SparkLocation):
         }
         writer.options(**apart).parquet(self.location)
         remove_directory(self.spark, f"{self.location}/_temporary/{number}")
+        self._restrict()
+
+    def _restrict(self) -> None:
+        """Spark gives everybody the right to read its files; where this machine sees them, their folder decides."""
+        folder = Path(local_path(self.location))
+        if is_local(self.location) and folder.is_dir():
+            restrict_files(folder)
 
     def _found_columns(self) -> list[str] | None:
         """Columns of what is there already; None where nothing is."""
@@ -166,6 +178,23 @@ class Staging(SparkLocation):
     def add(self, rows: list[tuple[str, str]], schema: str) -> None:
         """Keep a bounded number of rows of this process, besides those already kept."""
         self.write(self.spark.createDataFrame(plain_rows(rows), schema), "append")
+
+    def sees_files_of(self, folder: Folder) -> bool:
+        """Whether Spark finds, at this location, what Python writes to the folder: tries it, and cleans up."""
+        name = f"probe-{secrets.token_hex(4)}.parquet"
+        place = f"{self.location}/{name}"
+        try:
+            folder.write(name, pa.table({"probe": pa.array([1])}))
+            if jvm_of(self.spark) is None:
+                return bool(self.spark.read.schema("probe bigint").parquet(place).count())
+            system, path = _hadoop(self.spark, place)
+            return bool(system.exists(path))
+        except spark_errors():
+            return False
+        finally:
+            with suppress(*spark_errors()):
+                folder.delete(name)
+                remove_directory(self.spark, self.location)
 
     def remove(self) -> None:
         """Delete it. Raises one of `spark_errors`."""

@@ -1,13 +1,14 @@
 """Directories on any file system that pyarrow, or an installed fsspec, can open, and the files of datasets in them.
 
-No other module opens a path. Files become visible when they are complete. Where the file system has permissions, only
-their owner may read them: they hold personal data.
+No other module opens a path. Files become visible when they are complete. Where the file system has permissions, a
+folder that is made here is its owner's alone, as it holds personal data, and files have those of their folder.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 import uuid
 from collections.abc import Iterator, Mapping
@@ -117,6 +118,16 @@ class Folder:
             parquet = pq.ParquetFile(file)
             return parquet.read([column for column in columns if column in parquet.schema_arrow.names])
 
+    def is_readable(self, name: str) -> bool:
+        """Whether a file is a whole Parquet file: reads all of it."""
+        try:
+            with self.system.open_input_file(f"{self.path}/{name}") as file:
+                for _ in pq.ParquetFile(file).iter_batches(MOST_ROWS):
+                    pass
+        except (pa.ArrowException, OSError):
+            return False
+        return True
+
     def read_batches(self, name: str, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
         """Some columns of a Parquet file, `rows` rows at a time: for files that may not fit into memory."""
         with self.system.open_input_file(f"{self.path}/{name}") as file:
@@ -167,11 +178,26 @@ class Folder:
         if self.system.type_name in renaming:
             hidden = f"{self.path}/_{uuid.uuid4().hex}.part"
         if self.is_local:
-            os.close(os.open(hidden, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600))
+            os.close(os.open(hidden, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, _file_mode(Path(self.path))))
         with self.system.open_output_stream(hidden) as file:
             yield file
         if hidden != path:
             self.system.move(hidden, path)
+
+
+def _file_mode(folder: Path) -> int:
+    """The permissions of a file in a folder: who may not read or write there may not do so here."""
+    return 0o600 | stat.S_IMODE(folder.stat().st_mode) & 0o666
+
+
+def restrict_files(folder: Path) -> None:
+    """Take from the files of a folder the permissions that the folder does not give; those of others stay."""
+    allowed = _file_mode(folder)
+    for entry in os.scandir(folder):
+        mode = stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode)
+        if entry.is_file(follow_symlinks=False) and mode & ~allowed:
+            with suppress(OSError):
+                Path(entry.path).chmod(mode & allowed)
 
 
 def _by_arrow(location: str) -> tuple[pafs.FileSystem, str]:

@@ -10,10 +10,11 @@ from urllib.parse import unquote
 import numpy as np
 
 from spark_klaviyo.core.clock import Stop, rfc3339
-from spark_klaviyo.core.codes import ReceiptOutcome, RejectCode
+from spark_klaviyo.core.codes import ReceiptOutcome, RejectCode, StopCode
 from spark_klaviyo.core.models import Batch, Receipt, Reply
 from spark_klaviyo.deliver.delivery import Attempt, Delivery, SendContext
 from spark_klaviyo.deliver.isolate import Isolated, id_of, isolate, reject_all, rejections
+from spark_klaviyo.deliver.refusals import AlikeRefusals, stored_equal
 from spark_klaviyo.http.documents import Fault, faults, first_detail, job_id, json_object
 from spark_klaviyo.http.headers import left_out
 from spark_klaviyo.http.judge import (
@@ -36,8 +37,6 @@ from spark_klaviyo.templates.model import Confirmation, Template
 
 ANSWER_ZERO_OR_ONE = ("/api/track", "/api/identify")  # v1
 PART_STEP = 1_000_000  # further requests of batch 7 are numbered 1,000,007, 2,000,007 and so on
-# After a lost answer to a creation these mean that it was carried out; otherwise, that nothing was stored.
-CREATED_BEFORE = ((409, "duplicate_profile"), (409, "conflict"))
 
 KLAVIYO_CODES = frozenset(  # recorded
     [
@@ -57,13 +56,15 @@ KLAVIYO_CODES = frozenset(  # recorded
 ) | {""}
 
 TOO_LARGE = Fault(RejectCode.TOO_LARGE, detail="the request with this row alone is larger than Klaviyo takes")
-NOT_ISOLATED = Fault(
-    RejectCode.NOT_ISOLATED,
-    detail="Klaviyo refused more requests than max_refusals allows before every bad row was found",
-)
 NOBODY_ERASED = "Klaviyo knows nobody by this identifier: nobody was erased"
 IN_DOUBT = Fault(
     RejectCode.IN_DOUBT, detail="sent, but the answer was lost, and the write was stopped before it was sent again"
+)
+# Sent before, with its answer lost or by an earlier attempt of the task; then refused with 409.
+CONFLICT_IN_DOUBT = Reject(
+    RejectCode.IN_DOUBT,
+    "Klaviyo has such a record already: it may be this row, sent before, or another one, as what is there differs or "
+    "cannot be read; check it at Klaviyo",
 )
 
 
@@ -76,7 +77,7 @@ class Request:
     size: int
     started_at: str
     began: float
-    # Whether its rows may have arrived before, in a larger batch.
+    # Whether its rows may have arrived before, in a larger batch or by an earlier attempt of the task.
     may_repeat: bool
     state: RetryState = field(default_factory=RetryState)
     attempts: list[Attempt] = field(default_factory=list)
@@ -114,10 +115,11 @@ class BatchSender:
         )
         self._constants = frozenset(values_of([template.record, template.body]))  # "profile" is no value of a row
         self._address_is_right = False  # set once, after the first success
+        self._alike = AlikeRefusals(spec.policy.account_refused_after, template.rows_pointer)
 
     def send(self, batch: Batch, emit: Callable[[Delivery], None]) -> None:
         """Send a batch until each of its rows has an outcome, and emit a delivery for every request."""
-        pending, refusals, in_doubt = [batch], 0, False
+        pending, in_doubt = [batch], self._context.repeats
         for part in count():
             if not pending:
                 return
@@ -126,18 +128,18 @@ class BatchSender:
             if verdict is None or isinstance(verdict, Halt):
                 emit(self._stopped(request, verdict, sum(rest.rows for rest in pending)))
                 return
+            if isinstance(verdict, RequestRefused) and self._is_repeat(request, verdict):
+                verdict = (
+                    Done() if stored_equal(self._spec, self._context, request.batch, verdict) else CONFLICT_IN_DOUBT
+                )
             if not isinstance(verdict, RequestRefused):
                 emit(self._final(request, verdict))
                 continue
-            refusals += 1
             in_doubt = in_doubt or request.in_doubt
             isolated = self._isolate(request.batch, verdict)
             pending[:0] = isolated.again
-            delivery = self._refused(request, isolated, verdict)
-            if refusals >= self._spec.policy.max_refusals:
-                left = [rejection for rest in pending for rejection in reject_all(rest, NOT_ISOLATED, None)]
-                delivery, pending = replace(delivery, rejections=(*delivery.rejections, *left)), []
-            emit(delivery)
+            emit(self._refused(request, isolated, verdict))
+            self._stop_if_account_is_refused(request, verdict)
 
     def _begin(self, batch: Batch, sequence: int, *, may_repeat: bool) -> Request:
         clock, size = self._context.clock, sum(len(part) for part in batch.parts())
@@ -151,7 +153,9 @@ class BatchSender:
             roll, rules = self._context.roll(), self._rules_for(request)
             verdict = judge(request.reply, request.state, self._spec.policy, roll, rules)
             if not isinstance(verdict, Wait):
-                self._address_is_right = self._address_is_right or isinstance(verdict, Done)
+                if isinstance(verdict, Done):
+                    self._address_is_right = True
+                    self._alike.end()
                 return verdict
             began = clock.now()
             clock.wait(verdict.seconds, self._stop)
@@ -169,13 +173,10 @@ class BatchSender:
 
     def _rules_for(self, request: Request) -> ReplyRules:
         template = self._spec.template
-        satisfied: tuple[tuple[int, str], ...] = ()
-        if request.batch.rows == 1:  # of several rows, a refusal says nothing of each
-            created_before = CREATED_BEFORE if request.in_doubt and not template.idempotent else ()
-            satisfied = (*template.already_satisfied, *created_before)
         return replace(
             self._rules,
-            already_satisfied=satisfied,
+            # of several rows, a refusal says nothing of each
+            already_satisfied=template.already_satisfied if request.batch.rows == 1 else (),
             not_found_is_a_row=self._not_found_is_a_row(request),
             may_resend=self._spec.resend.allows(request.batch),
         )
@@ -193,6 +194,23 @@ class BatchSender:
             return True
         names_the_path = words & set(unquote(request.batch.envelope.path).split("/"))
         return not names_the_path and (request.batch.rows > 1 or bool(self._spec.params))
+
+    def _is_repeat(self, request: Request, verdict: RequestRefused) -> bool:
+        """Whether a 409 can be explained by an earlier sending of the same row, where the endpoint refuses repeats."""
+        template = self._spec.template
+        refuses_repeats = template.method == "POST" and (template.is_manual or not template.idempotent)
+        if verdict.status != 409 or request.batch.rows > 1 or not refuses_repeats:
+            return False
+        return request.in_doubt or request.may_repeat or self._context.overtaken()
+
+    def _stop_if_account_is_refused(self, request: Request, verdict: RequestRefused) -> None:
+        if self._alike.add(request.batch, verdict) and not self._context.others_delivered():
+            said = first_detail(verdict.faults) or f"HTTP {verdict.status}"
+            self._context.stop.set(
+                StopCode.ACCOUNT_REFUSED,
+                f"Klaviyo refused the first {self._alike.most} single rows alike, pointing at none of them ({said}): "
+                "it refuses the account, not the rows",
+            )
 
     def _isolate(self, batch: Batch, verdict: RequestRefused) -> Isolated:
         template = self._spec.template

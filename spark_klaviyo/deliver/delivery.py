@@ -26,6 +26,12 @@ class SendContext:
     attempt: int = 0
     # What the task has done so far, for the progress display.
     counts: dict[str, int] = field(default_factory=dict)
+    # Whether an earlier attempt of the task may have sent the same rows, with nothing on record that says which.
+    repeats: bool = False
+    # Whether other tasks of the write have delivered anything, as far as that can be known.
+    others_delivered: Callable[[], bool] = lambda: False
+    # Whether Spark has begun another attempt of the task meanwhile, which may send the same rows.
+    overtaken: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)

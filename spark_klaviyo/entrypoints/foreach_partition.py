@@ -41,7 +41,8 @@ def klaviyo_partition_writer(schema: StructType | None = None, **options: object
 
     Returns:
         The function, called by Spark with each partition's rows. In a task it raises `SchemaError` where the rows do
-        not fit the endpoint, and `WriteStopped` where sending was stopped. On classic Spark its `report` holds the
+        not fit the endpoint, and `WriteStopped` where sending was stopped, and nothing was sent yet or sending again is
+        harmless; otherwise it logs an error. On classic Spark its `report` holds the
         counts of all tasks once the action has ended; under Spark Connect it is None.
 
     Raises:
@@ -69,7 +70,7 @@ class PartitionWriter:
         report = self._write.send(self._encoded(plan, batches), plan)
         for text in new:
             report.warn(text)
-        self._conclude(report)
+        self._conclude(report, plan)
 
     @property
     def report(self) -> WriteReport | None:
@@ -94,16 +95,23 @@ class PartitionWriter:
                 plan = with_columns(self._plan, self._options, wider)
             yield from encode_batches([batch], plan)
 
-    def _conclude(self, report: TaskReport) -> None:
-        """Add the task's counts to the accumulator and the runs, and log rejects; never a value of a row."""
+    def _conclude(self, report: TaskReport, plan: WritePlan) -> None:
+        """Add the task's counts to the accumulator and the runs, and log rejects; never a value of a row.
+
+        A stop is raised only where Spark, which then runs the task again, does no harm with that.
+        """
         if self._total is not None:
             self._total.add(report)
         bare = self._write.report_of(report.without_rows(), self._plan.run_id)
         if report.rejected:
             log.warning("run %s, partition %d: %s", bare.run_id, current_task().partition_id, bare)
-        append_run(bare, self._options)  # no code runs at the end of the run: a row for each task
-        if bare.stopped is not None:
-            raise WriteStopped(f"{bare.stopped[1]} (run {bare.run_id}): {bare}", bare)
+        bare = append_run(bare, self._options)  # no code runs at the end of the run: a row for each task
+        if bare.stopped is None:
+            return
+        message = f"{bare.stopped[1]} (run {bare.run_id}): {bare}"
+        if not bare.may_have_sent or plan.resend.allows_every_request:
+            raise WriteStopped(message, bare)
+        log.error("partition %d was stopped, and must not be sent again: %s", current_task().partition_id, message)
 
 
 def accumulator() -> Any | None:

@@ -14,6 +14,7 @@ from spark_klaviyo.core.codes import ContentFormat, KeyIn
 from spark_klaviyo.core.policy import Limits, Policy, ResendRule
 from spark_klaviyo.errors import SchemaError, complain
 from spark_klaviyo.options.choices import Resend, Validate
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.checks import make_checks, place_channels
 from spark_klaviyo.plan.consent_columns import consent_params, drop_unneeded_identifiers
@@ -30,6 +31,7 @@ from spark_klaviyo.templates.model import BodyLayout, Template
 JSON_API = "application/vnd.api+json"
 READY_MADE = frozenset({"string", "char", "varchar", "void"})  # types that can hold a record as JSON
 IDEMPOTENT_METHODS = frozenset({"PUT", "DELETE", "GET"})
+STREAMS = (EntryPoint.BATCH, EntryPoint.STREAM)
 APPEND = "patch_properties.append"  # adds to an array of a profile, twice where it is sent twice
 
 
@@ -86,6 +88,7 @@ def _plan_of_options(options: Options, template: Template, run_id: str) -> Write
             timeout_seconds=options.timeout_seconds,
             attempts=options.attempts,
             longest_wait_seconds=options.longest_wait_seconds,
+            account_refused_after=0 if options.entry_point in STREAMS else Policy.account_refused_after,
         ),
         resend=resend_rule(options, template, None),
         base_url=call.origin if template.is_manual else options.base_url,

@@ -132,6 +132,11 @@ class PreviewPart:
         most = self.estimate.rows - self.estimate.requests
         return max(min(most, (tasks - 1) * self.dry_run.destinations), 0)
 
+    @property
+    def requests_per_bad_row(self) -> int:
+        """How many more requests a row costs at most that Klaviyo refuses without naming it: two for each halving."""
+        return 2 * (max((batch.rows for batch in self.dry_run.batches), default=1) - 1).bit_length()
+
     def warnings(self, options: Options) -> Iterator[str]:
         """What the plan and the sample have to be said about them."""
         yield from self.plan.warnings
@@ -183,6 +188,7 @@ def _build(
         bytes_expected=sum(one.bytes for one in estimates),
         minutes_expected=sum(one.seconds for one in estimates) / 60,
         more_requests=sum(part.more_requests(tasks) for part in parts),
+        requests_per_bad_row=max(part.requests_per_bad_row for part in parts),
         mirror=mirror,
         target=read_target(options),
     )

@@ -71,6 +71,7 @@ class RateLimitServer(socketserver.ThreadingTCPServer):
         self.address = RateLimitAddress(str(name), int(number), secrets.token_bytes(32))
         self._lock = threading.Lock()
         self._counts: dict[str, Mapping[str, int]] = {}
+        self._begun: Counter[int] = Counter()  # attempts by partition
         self._thread = threading.Thread(target=self.serve_forever, args=(0.1,), name="klaviyo-rate-limit", daemon=True)
         self._thread.start()
 
@@ -103,6 +104,14 @@ class RateLimitServer(socketserver.ThreadingTCPServer):
             with self._lock:
                 self._counts[str(message["task"])] = counts
             return {"stop": self.stop.reason}
+        if "attempts" in message:
+            partition = int(message["attempts"])
+            with self._lock:
+                self._begun[partition] += bool(message["begins"])
+                return {"attempts": self._begun[partition]}
+        if "delivered" in message:
+            counts = self.counts()
+            return {"delivered": counts.get("delivered", 0) + counts.get("accepted", 0)}
         code, text = message["stop"]
         self.stop.set(StopCode(code), str(text))
         return None
@@ -154,6 +163,19 @@ class RateLimitClient:
         """Send a message that has no answer."""
         with self._lock:
             self._write(message)
+
+    def attempts(self, partition_id: int, *, begins: bool = False) -> int:
+        """How many attempts at a partition the run has seen; 0 once the connection is lost. `begins`: one more.
+
+        Spark counts the attempts of a task within one attempt of its stage, whose own number Python is not shown.
+        """
+        answer = self.request({"attempts": partition_id, "begins": begins})
+        return int(answer["attempts"]) if answer is not None else 0
+
+    def others_delivered(self) -> bool:
+        """Whether any task of the run has reported rows that were delivered or accepted; False once it is lost."""
+        answer = self.request({"delivered": True})
+        return answer is not None and bool(answer["delivered"])
 
     def close(self) -> None:
         """Close the connection."""

@@ -46,6 +46,7 @@ def write_rows(df: DataFrame, options: Options, run_id: str) -> WriteReport:
 
 def send(run: Run) -> Results:
     """Run the sending tasks; evaluates the DataFrame exactly once."""
+    began = run.contexts.clock.wall().timestamp()
     frame, plan = sent_columns(run.df, run.plan)
     refused = TaskReport()
     if plan.template.deletes:
@@ -57,6 +58,8 @@ def send(run: Run) -> Results:
     else:
         results = run.run_tasks(frame, replace(run.send_task(), plan=plan))
     results.reports += [refused] if refused.rows else []
+    if plan.state is not None:
+        results.reports.append(TaskReport(started=began))  # tasks begin after the comparison with the state
     return results
 
 
@@ -126,7 +129,7 @@ def finish(run: Run, results: Results, *followed: tuple[WritePlan, Sequence[Open
     """
     total = merge(results.reports)
     with_job = sum(job.sequence >= 0 for job in results.jobs)  # jobs of earlier attempts have no receipt here
-    run.outputs.append_staged(total.rejected, total.requests - with_job)
+    run.outputs.append_staged(results.staged, total.rejected, total.requests - with_job)
     run.outputs.append_ended(
         [end for plan, jobs in followed or [(run.plan, results.jobs)] for end in _follow(run, plan, jobs, total)]
     )
@@ -184,7 +187,8 @@ def conclude(run: Run, total: TaskReport) -> WriteReport:
 
 
 def _report(run: Run, total: TaskReport) -> WriteReport:
-    rejects, receipts, removed = run.outputs.readers()
+    judged = judge_run(total, run.plan, run.outputs.failures)
+    rejects, receipts, removed = run.outputs.readers(judged.stopped and judged.stopped[0])
     return WriteReport(
         run.plan.run_id,
         run.plan.template.name,
@@ -193,5 +197,5 @@ def _report(run: Run, total: TaskReport) -> WriteReport:
         rejects_reader=rejects,
         receipts_reader=receipts,
         removed_reader=removed,
-        **vars(judge_run(total, run.plan, run.outputs.failures)),
+        **vars(judged),
     )

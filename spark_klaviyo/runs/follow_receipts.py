@@ -62,8 +62,7 @@ def follow_receipts(receipts: object, options: Options, contexts: SendContextFac
     follower.close()
     templates = sorted({template for template, _ in map(_run_of, rows)})
     report = WriteReport(run_id, ", ".join(templates) or NO_JOB, target=read_target(options), **vars(total))
-    append_run(report, options)
-    return return_or_raise(report, options.on_reject)
+    return return_or_raise(append_run(report, options), options.on_reject)
 
 
 def _refuse_options(options: Options) -> None:

@@ -35,24 +35,35 @@ class ResultKind(StrEnum):
     REJECT = "reject"  # a row of the rejects dataset
     RECEIPT = "receipt"  # a row of the receipts dataset
     JOB = "job"  # an asynchronous job that is still open
+    STAGED = "staged"  # the name of a file with rejected rows and receipts
 
 
 RESULT_DDL = "kind string, body string"
 RESULT_SCHEMA = pa.schema([("kind", pa.string()), ("body", pa.string())])
+
+
+@dataclass(frozen=True)
+class StagedFile:
+    """A file with rejected rows and receipts, which the task has written itself."""
+
+    name: str
+
+
 # A JobEnded has no kind: entry points with a session follow jobs after the tasks.
-_KINDS: dict[type, ResultKind] = {
+RESULT_KINDS: dict[type, ResultKind] = {
     TaskReport: ResultKind.REPORT,
     RejectedRow: ResultKind.REJECT,
     Receipt: ResultKind.RECEIPT,
     OpenJob: ResultKind.JOB,
+    StagedFile: ResultKind.STAGED,
 }
 
 
-def result_batches(events: Iterable[TaskEvent], kinds: frozenset[ResultKind]) -> Iterator[pa.RecordBatch]:
+def result_batches(events: Iterable[TaskEvent | StagedFile], kinds: frozenset[ResultKind]) -> Iterator[pa.RecordBatch]:
     """Arrow batches of result rows, of the given kinds only, handed over as the events occur."""
     rows: list[tuple[str, str]] = []
     for event in events:
-        kind = _KINDS.get(type(event))
+        kind = RESULT_KINDS.get(type(event))
         if kind in kinds:
             text = event.to_json() if isinstance(event, TaskReport) else json.dumps(asdict(event), ensure_ascii=False)
             rows.append((kind, text))
@@ -70,10 +81,11 @@ def result_batch(rows: list[tuple[str, str]]) -> pa.RecordBatch:
 
 @dataclass
 class Results:
-    """What the driver keeps of a run: a report a task, and the open jobs."""
+    """What the driver keeps of a run: a report a task, the open jobs, and the staged files."""
 
     reports: list[TaskReport] = field(default_factory=list)
     jobs: list[OpenJob] = field(default_factory=list)
+    staged: list[str] = field(default_factory=list)
 
     def add(self, kind: str, body: str) -> None:
         """Read one result row."""
@@ -81,6 +93,8 @@ class Results:
             self.reports.append(TaskReport.from_json(body))
         elif kind == ResultKind.JOB:
             self.jobs.append(OpenJob(**json.loads(body)))
+        elif kind == ResultKind.STAGED:
+            self.staged.append(str(json.loads(body)["name"]))
 
 
 # --- rows of datasets -----------------------------------------------------------------------------

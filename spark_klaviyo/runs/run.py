@@ -22,6 +22,7 @@ from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.deliver.jobs import OpenJob, job_events
+from spark_klaviyo.options.addresses import shown_place
 from spark_klaviyo.options.choices import SendFrom
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
@@ -37,7 +38,7 @@ from spark_klaviyo.runs.session_outputs import SessionOutputs
 from spark_klaviyo.runs.tasks import SendTask
 from spark_klaviyo.state.compare import MANY_FILES, compact_locked, open_jobs
 from spark_klaviyo.state.format import scope_of
-from spark_klaviyo.state.lock import begin_run, locked_state, note_removals, notes_of
+from spark_klaviyo.state.lock import begin_run, locked_state, naming_damaged_files, note_removals, notes_of
 from spark_klaviyo.task.resume import record_job_outcome
 from spark_klaviyo.task.run import SendContextFactory
 
@@ -71,9 +72,9 @@ class Run:
 
     def send_task(self) -> SendTask:
         """The task that sends rows of the plan's columns; with a state it gets them encoded."""
-        return SendTask(
-            self.plan, self.contexts, self.outputs.kinds, self.plan.state is None, self.outputs.crash_receipts
-        )
+        outputs = self.outputs
+        encode = self.plan.state is None
+        return SendTask(self.plan, self.contexts, outputs.kinds, encode, outputs.crash_receipts, outputs.task_staging)
 
     def run_tasks(self, frame: DataFrame, task: Task, sort: str = "") -> Results:
         """What the task hands back over all rows of the frame, which is evaluated exactly once.
@@ -155,7 +156,8 @@ def open_state(spark: Any, plan: WritePlan, options: Options, contexts: SendCont
     if warning:
         plan = replace(plan, warnings=(*plan.warnings, warning))
     state = StateLocation(options.state_path, scope_of(account, endpoint_of(plan)), plan.run_id)
-    with locked_state(state, lambda message: stopped_before_sending(plan, StopCode.STATE_IN_USE, message)) as folder:
+    in_use = partial(stopped_before_sending, plan, StopCode.STATE_IN_USE)
+    with locked_state(state, in_use) as folder, naming_damaged_files(folder, shown_place(options.state_path)):
         cut_off, has_removals = notes_of(folder)
         state = replace(state, run_number=begin_run(folder), continues=cut_off)
         if plan.template.takes_away:

@@ -53,7 +53,8 @@ def run_in_driver(frame: DataFrame, task: Task, outputs: SessionOutputs, stopped
     Result rows are staged where datasets were asked for. `stopped` is set when the run is interrupted: an error of
     Spark's then ends the rows.
     """
-    results, staging = Results(), outputs.staging
+    results = Results()
+    staging = None if outputs.task_staging.location is not None else outputs.staging
     staged: list[tuple[str, str]] = []
     for batch in task(_until_stopped(arrow_batches(frame), stopped)):
         rows = list(zip(*(column.to_pylist() for column in batch.columns), strict=True))

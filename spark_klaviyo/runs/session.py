@@ -46,23 +46,29 @@ def query_id_of(df: DataFrame) -> str:
 
 @dataclass(frozen=True)
 class SparkTask:
-    """A Spark task. `query_id` and `batch_id`: of the micro-batch it belongs to, empty outside a stream."""
+    """A Spark task. `query_id` and `batch_id`: of the micro-batch it belongs to, empty outside a stream.
+
+    `executor_folder` is where Spark keeps files of the executor, which it deletes with it; empty outside a task.
+    """
 
     partition_id: int = 0
     attempt: int = 0
     query_id: str = ""
     batch_id: str = ""
+    stage_id: int = -1
+    executor_folder: str = ""
 
 
 def current_task() -> SparkTask:
     """The Spark task that this code runs in; partition 0 and attempt 0 outside one."""
-    from pyspark import TaskContext  # late: following jobs needs no Spark
+    from pyspark import SparkFiles, TaskContext  # late: following jobs needs no Spark
 
     task = TaskContext.get()
     if task is None:
         return SparkTask()
     names = (task.getLocalProperty(name) or "" for name in (QUERY_ID, BATCH_ID))
-    return SparkTask(task.partitionId(), task.attemptNumber(), *names)
+    folder = SparkFiles.getRootDirectory()
+    return SparkTask(task.partitionId(), task.attemptNumber(), *names, task.stageId(), folder or "")
 
 
 def known_row_count(df: DataFrame) -> int | None:

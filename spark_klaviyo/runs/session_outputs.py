@@ -10,17 +10,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Receipt, RejectedRow, RemovedMember
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, REMOVED, RUNS, Column, ddl
 from spark_klaviyo.datasets.spark_storage import Dataset, Staging, plain_rows, spark_errors
+from spark_klaviyo.datasets.storage import Folder, is_local, local_path
 from spark_klaviyo.deliver.jobs import JobEnded
 from spark_klaviyo.options.addresses import is_table
 from spark_klaviyo.options.choices import ListMode
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.report import Reader, WriteReport
 from spark_klaviyo.runs.results import RESULT_DDL, ResultKind, run_row
+from spark_klaviyo.runs.staged import TaskStaging
 from spark_klaviyo.runs.tasks import CrashReceipts
 
 if TYPE_CHECKING:
@@ -57,11 +61,13 @@ class SessionOutputs:
         self._empty = {dataset.location for dataset in datasets if not dataset.prepare()}  # those without a file
         keeps_receipts = self.receipts is not None and not self.receipts.table
         self.crash_receipts = CrashReceipts(run_id, locations[0] if keeps_receipts else None).if_usable()
+        self.task_staging = self._task_staging()
+        self._staged_files: list[str] = []
 
     @property
     def kinds(self) -> frozenset[ResultKind]:
         """The result rows that the tasks have to hand back."""
-        kinds = {ResultKind.REPORT, ResultKind.JOB}
+        kinds = {ResultKind.REPORT, ResultKind.JOB, ResultKind.STAGED}
         if self.rejects is not None:
             kinds.add(ResultKind.REJECT)
         if self.receipts is not None:
@@ -70,14 +76,18 @@ class SessionOutputs:
 
     def stage(self, frame: DataFrame) -> DataFrame:
         """The result rows that the driver collects; the frame is evaluated once, here or when they are collected."""
-        if self.staging is None:
+        if self.staging is None or self.task_staging.location is not None:
             return frame
         self.staging.write(frame)
         kept = ResultKind.REJECT, ResultKind.RECEIPT
         return self._staged().where(f"kind NOT IN ('{kept[0]}', '{kept[1]}')")
 
-    def append_staged(self, rejected: int, without_job: int) -> None:
-        """Append staged rows, but for receipts with a job; with no row of a kind nothing is read."""
+    def append_staged(self, files: Sequence[str], rejected: int, without_job: int) -> None:
+        """Append staged rows, but for receipts with a job; with no row of a kind nothing is read.
+
+        `files`: those that tasks have written themselves. What else is there comes from attempts that failed.
+        """
+        self._staged_files = [f"{self.staging.location}/{name}" for name in files] if self.staging is not None else []
         if rejected:
             self._append(self.rejects, lambda: self._rows(ResultKind.REJECT, REJECTS))
         if without_job:
@@ -127,8 +137,10 @@ class SessionOutputs:
             return NOT_REMOVED.format(self.staging.shown)
         return ""
 
-    def readers(self) -> tuple[Reader | None, ...]:
-        """What opens this run's rejects, receipts, and removed members as DataFrames."""
+    def readers(self, stopped: str | None) -> tuple[Reader | None, ...]:
+        """What opens this run's rejects, receipts, and removed members; None where they could not be written whole."""
+        if self.failures or stopped == StopCode.NOT_WRITTEN:
+            return None, None, None
         return tuple(_reader(dataset, self.run_id) for dataset in (self.rejects, self.receipts, self.removed))
 
     # --- inside -------------------------------------------------------------------------------
@@ -136,7 +148,23 @@ class SessionOutputs:
     def _staged(self) -> DataFrame:
         if self.staging is None:
             raise AssertionError("nothing was staged")
-        return self.staging.read(RESULT_DDL)
+        if self.task_staging.location is None:
+            return self.staging.read(RESULT_DDL)
+        if not self._staged_files:
+            empty: DataFrame = self._spark.createDataFrame([], RESULT_DDL)
+            return empty
+        found: DataFrame = self._spark.read.schema(RESULT_DDL).parquet(*self._staged_files)
+        return found
+
+    def _task_staging(self) -> TaskStaging:
+        """Where tasks write what is staged themselves: a directory that this process sees, too."""
+        beside = self.rejects if self.rejects is not None and not self.rejects.table else self.receipts
+        staging = self.staging
+        if staging is None or staging.table or beside is None or not is_local(staging.location):
+            return TaskStaging()
+        # where Spark's default file system is another one, that directory may not even exist
+        is_shared = Path(local_path(beside.location)).is_dir() and staging.sees_files_of(Folder.at(staging.location))
+        return TaskStaging(staging.location, f"{beside.option} ({beside.shown})") if is_shared else TaskStaging()
 
     def _rows(self, kind: ResultKind, columns: tuple[Column, ...]) -> DataFrame:
         from pyspark.sql.functions import col, from_json

@@ -25,13 +25,16 @@ from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.jobs import JobEnded
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.errors import OptionError
+from spark_klaviyo.options.addresses import shown_place
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import leaves_of
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
+from spark_klaviyo.runs.executor_stop import ExecutorStop
 from spark_klaviyo.runs.results import ResultKind, judge_run, result_batches, return_or_raise, run_row
 from spark_klaviyo.runs.session import current_task, log_warnings
+from spark_klaviyo.runs.staged import WRITE_ERRORS, TaskStaging, not_written
 from spark_klaviyo.task.run import SendContextFactory, TaskEvent, run_task
 
 if TYPE_CHECKING:
@@ -59,7 +62,7 @@ class TaskWrite:
     def send(self, encoded: Iterator[pa.RecordBatch], plan: WritePlan) -> TaskReport:
         """Send one partition, in the task that this code runs in, and follow its jobs."""
         task = current_task()
-        with self.contexts.open(plan, task.partition_id, task.attempt) as context:
+        with self.contexts.open(plan, task.partition_id, task.attempt, ExecutorStop(task)) as context:
             writer = TaskWriter(self.options.rejects_path, self.options.receipts_path, plan.run_id, context)
             return writer.write_all(run_task(plan, encoded, context, follows=True))
 
@@ -71,17 +74,21 @@ class TaskWrite:
 
     def conclude(self, reports: Iterable[TaskReport], run_id: str) -> WriteReport:
         """The report of a run, appended to the runs; raises `WriteStopped` or `RowsRejected` where that is due."""
-        report = self.report_of(judge_run(merge(reports), self.plan), run_id)
-        append_run(report, self.options)
+        report = append_run(self.report_of(judge_run(merge(reports), self.plan), run_id), self.options)
         return return_or_raise(report, self.options.on_reject)
 
 
-def append_run(report: WriteReport, options: Options) -> None:
-    """Append a row to the runs."""
-    runs = _part_writer(options.runs_path, RUNS, f"part-{report.run_id}")
-    if runs is not None:
-        runs.add(run_row(report, options), 0.0)
-        runs.flush()
+def append_run(report: WriteReport, options: Options) -> WriteReport:
+    """Append a row to the runs; the report, which says so where it could not be written."""
+    try:
+        runs = _part_writer(options.runs_path, RUNS, f"part-{report.run_id}")
+        if runs is not None:
+            runs.add(run_row(report, options), 0.0)
+            runs.flush()
+    except WRITE_ERRORS as error:
+        failure = not_written(f"runs_path ({shown_place(str(options.runs_path))})", error)
+        return replace(report, stopped=report.stopped or (StopCode.NOT_WRITTEN, failure))
+    return report
 
 
 class TaskWriter:
@@ -92,6 +99,8 @@ class TaskWriter:
 
     def __init__(self, rejects_path: str | None, receipts_path: str | None, run_id: str, context: SendContext) -> None:
         self._context = context
+        places = {"rejects_path": rejects_path, "receipts_path": receipts_path}
+        self._shown = " or ".join(f"{name} ({shown_place(place)})" for name, place in places.items() if place)
         stem = part_stem(run_id, context)
         self._rejects = _part_writer(rejects_path, REJECTS, stem)
         # a receipt says that a job has ended and need not be followed, so the rows that it refused are written first
@@ -119,9 +128,8 @@ class TaskWriter:
     def _attempt(self, write: Callable[..., None], *events: TaskEvent) -> None:
         try:
             write(*events)
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-            self._failure = f"rejected rows and receipts could not be written ({reason}); all later ones are missing"
+        except WRITE_ERRORS as error:
+            self._failure = not_written(self._shown, error)
             self._context.stop.set(StopCode.NOT_WRITTEN, self._failure)
 
     def _write(self, event: TaskEvent) -> None:
@@ -243,6 +251,7 @@ class SendTask:
     kinds: frozenset[ResultKind]
     encode: bool
     crash_receipts: CrashReceipts
+    staging: TaskStaging
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """What `mapInArrow` calls."""
@@ -255,7 +264,11 @@ class SendTask:
         task = current_task()
         with self.contexts.open(plan, first_partition + task.partition_id, task.attempt, stop) as context:
             events = self.crash_receipts.record(run_task(plan, encoded, context), context)
-            yield from result_batches(events, self.kinds)
+            yield from self.results(events, context.stop, part_stem(plan.run_id, context))
+
+    def results(self, events: Iterator[TaskEvent], stop: Stop, stem: str) -> Iterator[pa.RecordBatch]:
+        """Events as result rows; rejected rows and receipts go to files whose names begin with `stem`, if they can."""
+        yield from result_batches(self.staging.keep(events, self.kinds, stop, stem), self.kinds)
 
 
 def encoded_in_tasks(frame: DataFrame, plan: WritePlan) -> DataFrame:

@@ -24,10 +24,11 @@ from spark_klaviyo.core.identifiers import SEPARATOR, normalised_column
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.datasets.storage import PARQUET, Folder, is_local, local_path
 from spark_klaviyo.errors import KlaviyoError
+from spark_klaviyo.options.addresses import shown_place
 from spark_klaviyo.plan.model import WritePlan, identifier_of, of_request
 from spark_klaviyo.plan.shape import leaf_at
 from spark_klaviyo.state.format import COMPACT, DDL, JOBS, SCHEMA, RowStatus, StateOutcome, salted
-from spark_klaviyo.state.lock import locked_state
+from spark_klaviyo.state.lock import locked_state, naming_damaged_files
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -287,7 +288,7 @@ def compact_state(spark: Any, state_path: str) -> int:
         OptionError: It cannot be written to, or it is no state of this version.
     """
     state = StateLocation(state_path, b"", f"compact_{uuid.uuid4().hex}")
-    with locked_state(state, KlaviyoError) as folder:
+    with locked_state(state, KlaviyoError) as folder, naming_damaged_files(folder, shown_place(state_path)):
         return compact_locked(spark, folder, state_path)
 
 

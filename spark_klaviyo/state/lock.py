@@ -18,8 +18,9 @@ from typing import Any
 import pyarrow.compute as pc
 
 from spark_klaviyo.core.models import StateLocation
+from spark_klaviyo.datasets.spark_storage import spark_errors
 from spark_klaviyo.datasets.storage import Folder
-from spark_klaviyo.errors import OptionError
+from spark_klaviyo.errors import KlaviyoError, OptionError
 from spark_klaviyo.options.addresses import shown_place
 from spark_klaviyo.state.format import FORMAT, FORMAT_FILE
 
@@ -29,6 +30,10 @@ WAITS_FOR_TASKS = 4  # times `stale_seconds`
 SETTLE_SECONDS = 0.05  # after which two runs that wrote the lock at once see the same one
 READ_ATTEMPTS, READ_SECONDS = 5, 0.1  # while a lease is being written
 TAKEN_OVER = "another run has taken it over"
+DAMAGED = (
+    "state_path: {}: its file {} is damaged; nothing was sent, and nothing at Klaviyo is lost. Put it "
+    "back from a backup, or delete it: the next run then sends again the rows that were recorded there alone"
+)
 
 Refusal = Callable[[str], Exception]  # makes the error from its message
 
@@ -60,6 +65,24 @@ def locked_state(state: StateLocation, in_use: Refusal) -> Iterator[Folder]:
         except OSError as error:
             raise OptionError(f"state_path: {shown} cannot be written to: {error.strerror or error}") from error
         yield folder
+
+
+@contextmanager
+def naming_damaged_files(folder: Folder, shown: str) -> Iterator[None]:
+    """Where the block fails and a file of the state cannot be read, `OptionError` that names it and says what to do.
+
+    A state is read before rows are sent, so nothing was sent where a file of an earlier run cannot be read.
+    """
+    names = folder.names()
+    try:
+        yield
+    except KlaviyoError:
+        raise
+    except (*spark_errors(), ValueError) as error:
+        name = next((name for name in names if name in folder.names() and not folder.is_readable(name)), None)
+        if name is None:
+            raise
+        raise OptionError(DAMAGED.format(shown, name)) from error
 
 
 def begin_run(folder: Folder) -> int:

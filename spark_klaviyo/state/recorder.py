@@ -83,6 +83,8 @@ class Recorder:
                 self._last = max(self._last, self.earlier.last)  # the clock of the other machine may be ahead
         except OSError as error:
             self._fail(StopCode.STATE_UNWRITABLE, unwritable(error))
+        except pa.ArrowException:  # written by an earlier attempt of this task
+            self._fail(StopCode.STATE_UNWRITABLE, "a file that this run has written is damaged")
 
     def record(
         self, fingerprints: Fingerprints, outcome: StateOutcome, job_id: str | None = None, *, at_once: bool = False

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -17,12 +18,12 @@ import pyarrow as pa
 from spark_klaviyo.batching.assembler import BatchAssembler
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.clock import Clock, Stop
-from spark_klaviyo.core.codes import StopCode, jobs_can_be_followed
+from spark_klaviyo.core.codes import ReceiptOutcome, StopCode, jobs_can_be_followed
 from spark_klaviyo.core.exact_json import get
 from spark_klaviyo.core.models import Batch, Receipt, RejectedRow, Rejection
 from spark_klaviyo.deliver.delivery import Delivery, SendContext
 from spark_klaviyo.deliver.jobs import JobEnded, OpenJob, RowsFailed, job_events
-from spark_klaviyo.deliver.sender import deliver
+from spark_klaviyo.deliver.sender import Capture, deliver
 from spark_klaviyo.http.headers import left_out
 from spark_klaviyo.http.interruptible import Interruptible
 from spark_klaviyo.http.transport import Transport
@@ -42,6 +43,7 @@ NOTHING_TO_DELETE = "deletes of what Klaviyo does not know counted as delivered:
 DOES_NOT_EXIST = re.compile(r"\bdoes not exist\b", re.IGNORECASE)
 IDENTIFIERS = ("email", "phone_number", "external_id", "id")  # they join a rejected row with its source
 OPEN_JOB = "its job was not followed to the end"
+ISOLATION = "requests were refused without naming a row, and were sent again in halves to find the bad rows"
 
 TaskEvent: TypeAlias = "RejectedRow | Receipt | OpenJob | JobEnded | TaskReport"
 
@@ -71,6 +73,7 @@ class _Task:
     on_taken: Callable[[Batch], object]
     report: TaskReport = field(default_factory=TaskReport)
     jobs: list[OpenJob] = field(default_factory=list)
+    sending: bool = False  # whether a batch was handed out to be sent
 
     def run(self, encoded: Iterator[pa.RecordBatch]) -> Iterator[TaskEvent]:
         """All events of the task."""
@@ -80,7 +83,8 @@ class _Task:
         resume = ResumeFilter(plan, context.recorder, report) if context.recorder is not None else None
         if resume is not None:
             encoded = resume.drop_delivered(encoded, assembler.rejections.append)
-        batches = Lookups(plan, context, assembler.rejections.append, report).checked(assembler.batches(encoded))
+        lookups = Lookups(plan, context, assembler.rejections.append, report)
+        batches = self._noted(lookups.checked(assembler.batches(self._until_failure(encoded))))
         for delivery in deliver(plan, batches if resume is None else resume.record_intent(batches), context):
             if delivery is not None and resume is not None:
                 resume.record(delivery)
@@ -98,9 +102,31 @@ class _Task:
             yield from self._open_jobs_of_earlier_attempts(resume)
         if self.follows:
             yield from self._follow()
+        if context.overtaken():
+            report.resent = max(report.resent, report.delivered + report.accepted)
         report.stopped = context.stop.reason
         report.ended = context.clock.wall().timestamp()
         yield report
+
+    def _until_failure(self, encoded: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """The batches; where they cannot be read any further once a task may have sent, sending stops.
+
+        Raising would make Spark run the task, and send its rows, again.
+        """
+        failure = Capture(Exception)  # of a function of the DataFrame, of Spark or Arrow: any kind
+        with failure:
+            yield from encoded
+        if failure.error is not None and not self.sending:
+            failure.reraise()
+        if failure.error is not None:
+            kind = type(failure.error).__name__
+            message = f"{StopCode.INPUT_FAILED.text} ({kind}); how many are left is unknown"
+            self.context.stop.set(StopCode.INPUT_FAILED, message)
+
+    def _noted(self, batches: Iterator[Batch | None]) -> Iterator[Batch | None]:
+        for batch in batches:
+            self.sending = self.sending or batch is not None
+            yield batch
 
     def _count(self, delivery: Delivery) -> Iterator[TaskEvent]:
         """Add what became of one request to the report."""
@@ -110,6 +136,8 @@ class _Task:
         report.resent += delivery.resent
         if delivery.accepted:
             report.accept(delivery.accepted, OPEN_JOB if delivery.job_id else delivery.reason or NO_JOB)
+        if receipt is not None and receipt.outcome is ReceiptOutcome.REFUSED and not delivery.rejections:
+            report.warn(ISOLATION)
         taken = delivery.delivered + delivery.accepted
         partly = left_out(delivery.attempts[-1].reply) if delivery.attempts else ""
         if partly:
@@ -136,7 +164,12 @@ class _Task:
         report, most = self.report, self.plan.max_rejects
         settled = report.delivered + report.accepted + report.rejected + report.skipped
         self.context.counts.update(
-            rows=settled, requests=report.requests, bytes=report.bytes, throttled=report.throttled
+            rows=settled,
+            delivered=report.delivered,
+            accepted=report.accepted,
+            requests=report.requests,
+            bytes=report.bytes,
+            throttled=report.throttled,
         )
         if most and too_many(most, report.faults, report.rows, final=False):
             message = f"more than {most} of the rows were rejected (max_rejects)"
@@ -271,6 +304,7 @@ class SendContextFactory:
                 transport = Interruptible(connections, stop)
             held.callback(transport.close)
             counts: dict[str, int] = {}
+            repeats, others_delivered, overtaken = attempt > 0, _no, _no
             limiter = RateLimiter(self.clock)
             if plan.quota.windows:
                 longest = plan.policy.longest_wait_seconds
@@ -282,6 +316,11 @@ class SendContextFactory:
                 held.callback(client.close)
                 if plan.quota.windows:
                     limiter = RemoteRateLimiter(client, limiter, self.clock)
+                others_delivered = client.others_delivered
+                if partition_id >= 0 and plan.state is None:  # a state lets one attempt work at a time
+                    own_number = client.attempts(partition_id, begins=True)
+                    repeats = own_number > 1 or repeats
+                    overtaken = partial(_overtaken, client, partition_id, own_number)
                 heartbeat = Heartbeat(client, f"{partition_id}.{attempt}", counts, stop)
                 held.callback(heartbeat.close)
             recorder = None
@@ -290,5 +329,24 @@ class SendContextFactory:
                 held.callback(recorder.close)
                 recorder.open(stop.wait)
             yield TaskContext(
-                transport, limiter, self.clock, stop, random.random, partition_id, attempt, counts, recorder
+                transport,
+                limiter,
+                self.clock,
+                stop,
+                random.random,
+                partition_id,
+                attempt,
+                counts,
+                repeats and recorder is None,  # a state knows what earlier attempts have sent
+                others_delivered,
+                overtaken,
+                recorder,
             )
+
+
+def _no() -> bool:
+    return False
+
+
+def _overtaken(client: RateLimitClient, partition_id: int, own_number: int) -> bool:
+    return client.attempts(partition_id) > own_number

@@ -42,7 +42,7 @@ def writes(draw: st.DrawFn) -> tuple[SendSpec, Account, list[int]]:
         script=iter(draw(st.lists(troubles, max_size=30))),
         max_rows=draw(st.sampled_from([3, 100])),
     )
-    policy, resend = Policy(attempts=4, max_refusals=draw(st.sampled_from([2, 100]))), ResendRule(draw(st.booleans()))
+    policy, resend = Policy(attempts=4), ResendRule(draw(st.booleans()))
     confirmed, job = draw(st.sampled_from([(True, None), (False, None), (False, IMPORT_JOB)]))
     workers = draw(st.integers(1, 4))
     return send_spec(policy, workers=workers, job=job, confirmed_by_reply=confirmed, resend=resend), account, sizes
@@ -186,12 +186,13 @@ def test_waits_between_attempts_grow() -> None:
     assert waits[-1] > 4 * waits[0]
 
 
-def test_refusals_of_one_batch_are_bounded_and_the_rest_is_not_isolated() -> None:
-    account = Account(frozenset(range(64)), "first")
-    out = delivered(send_spec(Policy(max_refusals=10)), batches(64), context_of(account))
+def test_good_rows_arrive_however_many_bad_ones_are_not_named() -> None:
+    account = Account(frozenset(range(0, 3_000, 10)), "none")
+    out = delivered(send_spec(), batches(3_000), context_of(account))
     codes = Counter(rejection.code for delivery in out for rejection in delivery.rejections)
-    assert codes == {"invalid": 10, "not_isolated": 54}
-    assert len(account.sent) == 10
+    assert codes == {"invalid": 300}
+    assert sum(delivery.delivered for delivery in out) == 2_700 == len(account.stored)
+    assert set(account.stored.values()) == {1}
 
 
 def test_a_request_too_large_for_the_server_is_halved() -> None:

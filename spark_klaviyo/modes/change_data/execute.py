@@ -26,7 +26,6 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.execute import conclude, finish, require_confirmed
-from spark_klaviyo.runs.results import result_batches
 from spark_klaviyo.runs.run import open_run
 from spark_klaviyo.runs.session import current_task
 from spark_klaviyo.runs.tasks import SendTask
@@ -100,7 +99,8 @@ class ChangeTask:
             yield from self.task.send(plan, encode_batches(batches, plan), first_partition, stop)
             if stop.is_set():
                 return
-        yield from result_batches(self._count(rows, own), self.task.kinds)
+        counted = f"part-{own.run_id}-{current_task().partition_id:05d}-counted"
+        yield from self.task.results(self._count(rows, own), stop, counted)
 
     def _count(self, rows: RowsByKind, plan: WritePlan) -> Iterator[TaskEvent]:
         """The rows that are not sent are rejected or skipped, as their kind says."""

@@ -239,6 +239,12 @@ class Summary(Counters):
         return self.rejected - self.reasons.get(RejectCode.OPTED_OUT, 0)
 
     @property
+    def may_have_sent(self) -> bool:
+        """Whether any row may have arrived."""
+        unknown = any(code in self.reasons for code in (RejectCode.IN_DOUBT, RejectCode.UNAVAILABLE))
+        return self.delivered + self.accepted + self.resent > 0 or unknown or bool(self.job_states)
+
+    @property
     def seconds(self) -> float:
         """From the start of the first task to the end of the last one."""
         return max(self.ended - self.started, 0.0)

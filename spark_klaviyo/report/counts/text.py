@@ -184,7 +184,7 @@ def _requests(summary: Summary) -> Iterator[str]:
         yield f"{jobs} not finished: follow with `follow_klaviyo(receipts)`, or write again with `state_path`."
     if summary.resent:
         rows = counted(summary.resent, "row")
-        yield f"{rows} may have arrived twice, since an answer was lost and the request sent again."
+        yield f"{rows} may have arrived twice: an answer was lost and the request sent again, or a task ran again."
     if summary.throttled > max(MANY_THROTTLED * summary.requests, 5):
         part = share(summary.throttled, summary.throttled + summary.requests)
         yield f"{part} of the replies were 429: something else uses the quota too, or tasks cannot share it here."

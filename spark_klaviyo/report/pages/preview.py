@@ -182,6 +182,7 @@ class Preview(Page):
     mirror: MirrorSets | None = None
     more_requests: int = 0
     target: Target = field(default_factory=Target)
+    requests_per_bad_row: int = 0
 
     page_template = "preview.html"
 
@@ -257,6 +258,9 @@ class Preview(Page):
         yield self.headline()
         if self.more_requests:
             yield f"Up to {counted(self.more_requests, 'more request')}, as each task fills its own last one"
+        if self.requests_per_bad_row:
+            more = counted(self.requests_per_bad_row, "more request")
+            yield f"Each row that Klaviyo refuses without naming it costs up to {more}, sent in halves to find it"
         yield from (f"warning: {warning}" for warning in self.warnings)
         if self.mirror is not None:
             yield str(self.mirror)

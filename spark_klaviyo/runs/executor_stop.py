@@ -1,0 +1,46 @@
+"""A stop that the tasks of one job share on their executor, where no code of the run is in the driver to stop them.
+
+The first task that learns that the key is refused tells the others of its executor, through a file in the folder that
+Spark keeps for the executor's files and deletes with it. So at most the requests in flight at that moment are refused.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+from spark_klaviyo.core.clock import Stop
+from spark_klaviyo.core.codes import StopCode
+from spark_klaviyo.runs.session import SparkTask
+
+# Refusals that every task of the job would meet, and that no repetition mends.
+SHARED = frozenset({StopCode.UNAUTHORIZED, StopCode.FORBIDDEN, StopCode.RETIRED, StopCode.REDIRECTED})
+
+
+class ExecutorStop(Stop):
+    """Set where any task of the same job on this executor has set one for a reason of `SHARED`."""
+
+    def __init__(self, task: SparkTask) -> None:
+        super().__init__()
+        # A stage's number is new with every job, so that a later one with a mended key is not stopped by it.
+        name = f"klaviyo-stopped-{task.stage_id}.json"
+        self._file = Path(task.executor_folder) / name if task.executor_folder else None
+        self.is_set()
+
+    def set(self, code: StopCode, message: str = "") -> None:
+        """Stop, and tell the other tasks where that concerns them."""
+        super().set(code, message)
+        if self._file is not None and self.code in SHARED and not self._file.exists():
+            with suppress(OSError):  # each task then learns it by itself
+                part = self._file.with_name(f"{self._file.name}-{id(self)}")
+                part.write_text(json.dumps([self.code, self.message]), encoding="utf-8")
+                part.replace(self._file)
+
+    def is_set(self) -> bool:
+        """Whether it has been set, here or by another task."""
+        if not super().is_set() and self._file is not None and self._file.exists():
+            with suppress(OSError, ValueError):
+                code, message = json.loads(self._file.read_text(encoding="utf-8"))
+                super().set(StopCode(code), message)
+        return super().is_set()

@@ -1,0 +1,169 @@
+"""Datasets that cannot be written while rows are sent: nobody is sent twice, and the whole report comes back."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pytest
+
+from spark_klaviyo import WriteReport, WriteStopped, klaviyo_partition_writer, register, write_klaviyo
+from spark_klaviyo.core.clock import Stop
+from spark_klaviyo.encode.encoder import encode_batches
+from spark_klaviyo.report.counts.task_report import TaskReport
+from spark_klaviyo.runs.results import ResultKind, StagedFile
+from spark_klaviyo.runs.staged import TaskStaging
+from spark_klaviyo.simulator import KlaviyoSimulator
+from spark_klaviyo.task.run import SendContextFactory, run_task
+from tests.core.scaled_clock import ScaledClock
+from tests.task.running import Ran, batches_of, people, plan_for
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+KEY = "pk_test_key_of_the_simulator"
+COUPONS = {"template": "create_coupon", "rate_limit": "none", "api_key": KEY, "workers": "1"}
+
+
+def coupons(spark: SparkSession, count: int = 80) -> DataFrame:
+    return spark.range(count).selectExpr("concat('C', id) external_id", "'ten' description").coalesce(1)
+
+
+@contextmanager
+def lost_while_sending(klaviyo: KlaviyoSimulator, places: Callable[[], list[Path]]) -> Iterator[None]:
+    """After the third request these folders become files, so that nothing can be written there any more."""
+
+    def watch() -> None:
+        until = time.monotonic() + 60
+        while time.monotonic() < until and sum(request.method == "POST" for request in klaviyo.requests) < 3:
+            time.sleep(0.005)
+        for place in places():
+            shutil.rmtree(place, ignore_errors=True)
+            place.write_text("a file")
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    yield
+    thread.join()
+
+
+def assert_told(report: WriteReport | None, klaviyo: KlaviyoSimulator, place: str) -> None:
+    assert report is not None
+    assert report.stopped is not None
+    assert report.stopped[0] == "not_written"
+    assert place in report.stopped[1]
+    assert report.adds_up()
+    created = [request for request in klaviyo.requests if request.method == "POST" and request.status == 201]
+    assert report.delivered == len(created)
+    assert report.rejected == 0
+
+
+def test_a_staging_file_that_cannot_be_written_stops_the_task_and_loses_no_count(tmp_path: Path) -> None:
+    ran, stop = Ran(), Stop()
+    (tmp_path / "file").write_text("no folder")
+    staging = TaskStaging(str(tmp_path / "file" / "staging"), "rejects_path (there)")
+    with KlaviyoSimulator(latency=0.01) as klaviyo:
+        plan = plan_for(klaviyo, ["email", "first_name"], max_rows=1, workers=1)
+        with SendContextFactory(ScaledClock(60.0)).open(plan, 0, 0, stop) as context:
+            encoded = encode_batches(
+                batches_of([{"email": "bad", "first_name": "x"}] * 5_000 + people(300), 6_000), plan
+            )
+            events = run_task(plan, encoded, context)
+            for event in staging.keep(events, frozenset(ResultKind), stop, "part"):
+                assert not isinstance(event, StagedFile)
+                ran.add(event)
+        assert ran.report.accepted == len(klaviyo.profiles) < 300
+    assert ran.report.adds_up()
+    assert ran.report.stopped is not None
+    assert "rejects_path (there)" in ran.report.stopped[1]
+    assert ran.report.rejects_sample[0].code == "bad_email"
+
+
+def test_rejected_rows_and_receipts_are_kept_in_the_files_that_are_named(tmp_path: Path) -> None:
+    staging = TaskStaging(str(tmp_path), "rejects_path")
+    with KlaviyoSimulator() as klaviyo:
+        plan = plan_for(klaviyo, ["email", "first_name"])
+        with SendContextFactory(ScaledClock(60.0)).open(plan, 0, 0) as context:
+            events = run_task(plan, encode_batches(batches_of(people(3), 10), plan), context)
+            *_, name, report = staging.keep(events, frozenset({ResultKind.RECEIPT}), context.stop, "part-run")
+    assert isinstance(name, StagedFile)
+    assert isinstance(report, TaskReport)
+    rows = pa.parquet.read_table(tmp_path / name.name).to_pylist()
+    assert [row["kind"] for row in rows] == ["receipt"]
+
+
+@pytest.mark.parametrize("send_from", ["executors", "driver"])
+def test_write_klaviyo_raises_with_the_whole_report(spark: SparkSession, tmp_path: Path, send_from: str) -> None:
+    place = tmp_path / "receipts"
+    with KlaviyoSimulator(latency=0.02) as klaviyo, lost_while_sending(klaviyo, lambda: [place / "_staging"]):
+        options = {**COUPONS, "base_url": klaviyo.url, "receipts_path": str(place), "send_from": send_from}
+        with pytest.raises(WriteStopped) as caught:
+            write_klaviyo(coupons(spark), **options)
+        assert_told(caught.value.report, klaviyo, str(place))
+
+
+def test_df_write_raises_with_the_counts_and_the_path(spark: SparkSession, tmp_path: Path) -> None:
+    place = tmp_path / "receipts"
+    register(spark, api_key=KEY)
+    with KlaviyoSimulator(latency=0.02) as klaviyo, lost_while_sending(klaviyo, lambda: [place]):
+        options = {**COUPONS, "base_url": klaviyo.url, "receipts_path": str(place)}
+        del options["api_key"]
+        with pytest.raises(Exception, match="receipts_path") as caught:
+            coupons(spark).write.format("klaviyo").mode("append").options(**options).save()
+        assert "80 rows: 80 delivered" in str(caught.value)
+        assert sum(request.method == "POST" for request in klaviyo.requests) == 80
+
+
+@pytest.mark.parametrize("resend", ["auto", "always"])
+def test_foreach_partition_raises_only_where_sending_again_is_harmless(
+    spark: SparkSession, tmp_path: Path, resend: str
+) -> None:
+    place = tmp_path / "receipts"
+    with KlaviyoSimulator(latency=0.02) as klaviyo, lost_while_sending(klaviyo, lambda: [place]):
+        options = {**COUPONS, "base_url": klaviyo.url, "receipts_path": str(place), "resend": resend}
+        writer = klaviyo_partition_writer(**options)
+        if resend == "always":
+            with pytest.raises(Exception, match="receipts_path"):
+                coupons(spark).foreachPartition(writer)
+            return
+        coupons(spark).foreachPartition(writer)
+        assert_told(writer.report, klaviyo, str(place))
+
+
+def test_a_dataframe_that_fails_midway_stops_what_was_begun() -> None:
+    def failing() -> Iterator[pa.RecordBatch]:
+        yield from batches_of(people(50), 10)
+        raise RuntimeError("a function of the user's: p3@example.com")
+
+    ran = Ran()
+    with KlaviyoSimulator() as klaviyo:
+        plan = plan_for(klaviyo, ["email", "first_name"], max_rows=5, rate_limit="none")
+        with SendContextFactory(ScaledClock(60.0)).open(plan, 0, 0) as context:
+            for event in run_task(plan, encode_batches(failing(), plan), context):
+                ran.add(event)
+        assert ran.report.accepted == len(klaviyo.profiles) == 50 - ran.report.unsent
+    assert ran.report.stopped == (
+        "input_failed",
+        "the rows could not be read to their end (RuntimeError); how many are left is unknown",
+    )
+
+
+def test_a_dataframe_that_fails_before_anything_is_sent_fails_the_task() -> None:
+    def failing() -> Iterator[pa.RecordBatch]:
+        yield from batches_of(people(3), 10)
+        raise RuntimeError("at once")
+
+    with KlaviyoSimulator() as klaviyo:
+        plan = plan_for(klaviyo, ["email", "first_name"])
+        with (
+            SendContextFactory(ScaledClock(60.0)).open(plan, 0, 0) as context,
+            pytest.raises(RuntimeError, match="at once"),
+        ):
+            list(run_task(plan, encode_batches(failing(), plan), context))
+        assert klaviyo.requests == []
