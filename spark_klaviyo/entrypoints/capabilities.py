@@ -29,7 +29,7 @@ class Capability:
 CAPABILITIES: tuple[Capability, ...] = (
     Capability(
         "counted",
-        "every row ends in exactly one count, also when Spark runs a task again: tested in 1,428 combinations of a "
+        "every row ends in exactly one count, also when Spark runs a task again: tested in 1,656 combinations of a "
         "fault, its moment and a rule of resending",
     ),
     Capability("same_requests", "the same rows make the same requests"),

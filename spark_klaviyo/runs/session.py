@@ -66,9 +66,9 @@ def current_task() -> SparkTask:
     task = TaskContext.get()
     if task is None:
         return SparkTask()
-    names = (task.getLocalProperty(name) or "" for name in (QUERY_ID, BATCH_ID))
-    folder = SparkFiles.getRootDirectory()
-    return SparkTask(task.partitionId(), task.attemptNumber(), *names, task.stageId(), folder or "")
+    query_id, batch_id = (task.getLocalProperty(name) or "" for name in (QUERY_ID, BATCH_ID))
+    folder = SparkFiles.getRootDirectory() or ""
+    return SparkTask(task.partitionId(), task.attemptNumber(), query_id, batch_id, task.stageId(), folder)
 
 
 def known_row_count(df: DataFrame) -> int | None:

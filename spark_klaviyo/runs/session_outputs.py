@@ -138,10 +138,13 @@ class SessionOutputs:
         return ""
 
     def readers(self, stopped: str | None) -> tuple[Reader | None, ...]:
-        """What opens this run's rejects, receipts, and removed members; None where they could not be written whole."""
-        if self.failures or stopped == StopCode.NOT_WRITTEN:
-            return None, None, None
-        return tuple(_reader(dataset, self.run_id) for dataset in (self.rejects, self.receipts, self.removed))
+        """What opens this run's rejects, receipts, and removed members as DataFrames.
+
+        None for rejects and receipts that could not be written whole: a report then shows its own samples.
+        """
+        are_whole = not self.failures and stopped != StopCode.NOT_WRITTEN
+        whole = (self.rejects, self.receipts) if are_whole else (None, None)
+        return tuple(_reader(dataset, self.run_id) for dataset in (*whole, self.removed))
 
     # --- inside -------------------------------------------------------------------------------
 

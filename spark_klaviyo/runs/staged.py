@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TypeAlias
 
 from spark_klaviyo.core.clock import Stop
@@ -51,7 +52,7 @@ class TaskStaging:
         for event in events:
             if isinstance(event, RejectedRow | Receipt):
                 if RESULT_KINDS[type(event)] in kinds and not failure:
-                    failure = self._attempt(lambda row=event: _add(writer, row), stop)
+                    failure = self._attempt(partial(_add, writer, event), stop)
                 continue
             if isinstance(event, TaskReport):
                 failure = failure or self._attempt(writer.flush, stop)

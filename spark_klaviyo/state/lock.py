@@ -67,6 +67,10 @@ def locked_state(state: StateLocation, in_use: Refusal) -> Iterator[Folder]:
         yield folder
 
 
+def _read_errors() -> tuple[type[Exception], ...]:
+    return (*spark_errors(), ValueError)  # those of pyarrow are ValueErrors
+
+
 @contextmanager
 def naming_damaged_files(folder: Folder, shown: str) -> Iterator[None]:
     """Where the block fails and a file of the state cannot be read, `OptionError` that names it and says what to do.
@@ -78,7 +82,7 @@ def naming_damaged_files(folder: Folder, shown: str) -> Iterator[None]:
         yield
     except KlaviyoError:
         raise
-    except (*spark_errors(), ValueError) as error:
+    except _read_errors() as error:
         name = next((name for name in names if name in folder.names() and not folder.is_readable(name)), None)
         if name is None:
             raise

@@ -10,20 +10,20 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, TypeAlias
 
 import pyarrow as pa
 
 from spark_klaviyo.batching.assembler import BatchAssembler
 from spark_klaviyo.core import exact_json
+from spark_klaviyo.core.capture import Capture
 from spark_klaviyo.core.clock import Clock, Stop
 from spark_klaviyo.core.codes import ReceiptOutcome, StopCode, jobs_can_be_followed
 from spark_klaviyo.core.exact_json import get
 from spark_klaviyo.core.models import Batch, Receipt, RejectedRow, Rejection
 from spark_klaviyo.deliver.delivery import Delivery, SendContext
 from spark_klaviyo.deliver.jobs import JobEnded, OpenJob, RowsFailed, job_events
-from spark_klaviyo.deliver.sender import Capture, deliver
+from spark_klaviyo.deliver.sender import deliver
 from spark_klaviyo.http.headers import left_out
 from spark_klaviyo.http.interruptible import Interruptible
 from spark_klaviyo.http.transport import Transport
@@ -289,19 +289,9 @@ class SendContextFactory:
         """The context of one task, closed when the block ends."""
         stop = stop or Stop()
         with ExitStack() as held:
-            connections = Transport(
-                plan.base_url,
-                plan.headers,
-                plan.credentials,
-                key_in=plan.key_in,
-                timeout_seconds=plan.policy.timeout_seconds,
-                workers=plan.workers,
-                proxy=plan.proxy,
-            )
             # only the driver is ever interrupted, and only its server can say so
-            transport: Transport | Interruptible = connections
-            if self.rate_limit_server is not None:
-                transport = Interruptible(connections, stop)
+            connections = _connections(plan)
+            transport = Interruptible(connections, stop) if self.rate_limit_server is not None else connections
             held.callback(transport.close)
             counts: dict[str, int] = {}
             repeats, others_delivered, overtaken = attempt > 0, _no, _no
@@ -318,9 +308,8 @@ class SendContextFactory:
                     limiter = RemoteRateLimiter(client, limiter, self.clock)
                 others_delivered = client.others_delivered
                 if partition_id >= 0 and plan.state is None:  # a state lets one attempt work at a time
-                    own_number = client.attempts(partition_id, begins=True)
-                    repeats = own_number > 1 or repeats
-                    overtaken = partial(_overtaken, client, partition_id, own_number)
+                    seen_before, overtaken = _attempts(client, partition_id)
+                    repeats = repeats or seen_before
                 heartbeat = Heartbeat(client, f"{partition_id}.{attempt}", counts, stop)
                 held.callback(heartbeat.close)
             recorder = None
@@ -344,9 +333,23 @@ class SendContextFactory:
             )
 
 
+def _connections(plan: WritePlan) -> Transport:
+    return Transport(
+        plan.base_url,
+        plan.headers,
+        plan.credentials,
+        key_in=plan.key_in,
+        timeout_seconds=plan.policy.timeout_seconds,
+        workers=plan.workers,
+        proxy=plan.proxy,
+    )
+
+
 def _no() -> bool:
     return False
 
 
-def _overtaken(client: RateLimitClient, partition_id: int, own_number: int) -> bool:
-    return client.attempts(partition_id) > own_number
+def _attempts(client: RateLimitClient, partition_id: int) -> tuple[bool, Callable[[], bool]]:
+    """Whether the run has seen an attempt of this task before, and what says later whether another one has begun."""
+    own_number = client.attempts(partition_id, begins=True)
+    return own_number > 1, lambda: client.attempts(partition_id) > own_number

@@ -71,6 +71,8 @@ class Rule:
             "email": f"row{number}x@example.com",
             "external_id": f"row{number}x",
             "unique_code": f"row{number}x",
+            "source": f"01SOURCErow{number}x",
+            "destination": f"01TARGET{number}",
             "time": "2026-10-01T00:00:00Z",
         }.get(name, "same")
 
@@ -81,6 +83,13 @@ RULES = (
     Rule("bulk_create_events", ("email", "time"), (("metric", "Placed Order"),), confirmation="NONE"),
     Rule("create_profile", ("email", "first_name"), idempotent=False),
     Rule("create_coupon", ("external_id", "description"), idempotent=False),
+    Rule(
+        "merge_profiles",
+        ("destination", "source"),
+        (("fields", '{"id":"destination","profiles":"source"}'), ("confirm_deletion", str(ROWS))),
+        False,
+        "NONE",
+    ),
     Rule("bulk_create_coupon_codes", ("unique_code",), (("coupon_id", "SPRING"),), False, "JOB"),
 )
 RESENDS = ("auto", "always", "never")
@@ -171,7 +180,7 @@ def play(case: Case) -> Played:
 def _plan(case: Case, url: str, run_id: str = "run") -> WritePlan:
     options: dict[str, object] = {"rate_limit": "none", "timeout_seconds": 0.25, "attempts": 3, "workers": 2}
     options |= {"template": case.rule.template, "resend": case.resend, **dict(case.rule.settings)}
-    if case.rule.confirmation != "REPLY":
+    if case.rule.template.startswith("bulk_"):
         options["max_rows"] = 2
     return replace(plan_for(_At(url), case.rule.columns, **options), run_id=run_id)
 
