@@ -100,7 +100,11 @@ class Run:
             if self.stop is not None:
                 self.stop.set(*INTERRUPTED)
 
-        results = run_interruptibly(frame, self.plan.run_id, work, stop, 0.0 if self.stop is None else GRACE_SECONDS)
+        grace_seconds = 0.0 if self.stop is None else GRACE_SECONDS
+        try:
+            results = run_interruptibly(frame, self.plan.run_id, work, stop, grace_seconds)
+        finally:
+            session.remove_large_functions(frame, self.plan.run_id)
         if stopped.is_set() and all(report.stopped is None for report in results.reports):
             # for every task the rows simply ended: what follows must not take them for all rows there are
             results.reports.append(TaskReport(stopped=INTERRUPTED))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import mmap
 import os
 import sys
 import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spark_klaviyo.errors import KlaviyoWarning
@@ -23,6 +26,21 @@ BATCH_ID = "streaming.sql.batchId"
 def context_of(df: DataFrame) -> Any | None:
     """The SparkContext of a classic DataFrame; None under Connect, which has none."""
     return getattr(df.sparkSession, "_sc", None)
+
+
+def remove_large_functions(df: DataFrame, run_id: str) -> None:
+    """Delete the files in which pyspark keeps those functions of a run that are too large to travel with its tasks.
+
+    They hold the plan, and the key in it, and pyspark leaves them in a folder of `spark.local.dir` until the session
+    ends. Called once the run's tasks have ended; each such file holds the id of its run.
+    """
+    folder = getattr(context_of(df), "_temp_dir", None)
+    for file in Path(folder).glob("tmp*") if folder else ():
+        with suppress(OSError, ValueError):  # an empty file cannot be mapped
+            with file.open("rb") as content, mmap.mmap(content.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+                is_ours = mapped.find(run_id.encode()) >= 0
+            if is_ours:
+                file.unlink()
 
 
 def choose_worker_python(df: DataFrame) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,28 @@ def test_of_64_tasks_only_those_in_flight_try_a_refused_key(
 
 
 # --- what a run leaves on disk --------------------------------------------------------------------
+
+
+def test_the_key_is_in_no_file_of_pyspark_once_the_run_has_ended(
+    spark: SparkSession, klaviyo: KlaviyoSimulator
+) -> None:
+    folder = Path(spark.sparkContext._temp_dir)
+    before = set(folder.iterdir())
+    seen = set[Path]()
+
+    def look(_: object) -> None:
+        seen.update(set(folder.iterdir()) - before)
+
+    body = '{"note":"' + "a" * 1_200_000 + '","rows":{rows}}'  # a plan too large to travel with tasks
+    stopped = threading.Event()
+    watcher = threading.Thread(target=lambda: [look(None) for _ in iter(lambda: stopped.wait(0.02), True)])
+    watcher.start()
+    url = f"{klaviyo.url}/__sink"
+    write_klaviyo(people(spark, 3), url=url, body=body, api_key=KEY, on_reject="keep")
+    stopped.set()
+    watcher.join()
+    assert seen  # the run's functions were in a file while it lasted
+    assert not [file for file in folder.glob("*") if file.is_file() and KEY.encode() in file.read_bytes()]
 
 
 def written(klaviyo: KlaviyoSimulator, frame: DataFrame, **paths: str) -> Any:

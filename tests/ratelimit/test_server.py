@@ -230,3 +230,24 @@ def test_threads_of_one_task_share_its_connection(clients: Clients) -> None:
         for thread in threads:
             thread.join()
     assert sum(moment < 60.0 for moment in permits) <= 5
+
+
+def test_attempts_at_a_partition_are_counted_whatever_number_spark_gives_them() -> None:
+    server = RateLimitServer()
+    one, other = RateLimitClient(server.address), RateLimitClient(server.address)
+    assert [one.attempts(3, begins=True), other.attempts(3, begins=True), one.attempts(4, begins=True)] == [1, 2, 1]
+    assert one.attempts(3) == 2
+    one.close()
+    other.close()
+    server.close()
+    assert one.attempts(3, begins=True) == 0  # lost: the number that Spark gives has to do
+
+
+def test_a_client_knows_whether_any_task_has_delivered() -> None:
+    server = RateLimitServer()
+    client = RateLimitClient(server.address)
+    assert not client.others_delivered()
+    client.request({"progress": {"rows": 5, "accepted": 2}, "task": "1.0"})
+    assert client.others_delivered()
+    client.close()
+    server.close()
