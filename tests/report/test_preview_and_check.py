@@ -99,3 +99,10 @@ def test_a_check_without_failures_names_the_account_that_will_be_written_to() ->
 def test_a_check_that_could_not_look_at_everything_says_so_unless_a_sample_row_has_shown_it() -> None:
     assert CheckResult((LINES[0], LINES[2])).headline() == "Ready to write, as far as reading can show"
     assert CheckResult((LINES[0], LINES[2]), sent=True).headline() == "Ready to write"
+
+
+def test_a_preview_says_what_a_row_costs_that_is_refused_without_being_named() -> None:
+    preview = Preview("bulk_import_profiles", rows=9, requests_expected=1, requests_per_bad_row=20)
+    assert "Each row that Klaviyo refuses without naming it costs up to 20 more requests" in str(preview)
+    assert "and up to 20 for each row refused without being named" in preview.to_html()
+    assert "without naming" not in str(Preview("create_profile", rows=9, requests_expected=9))
