@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from spark_klaviyo.datasets.storage import Folder
+from spark_klaviyo.datasets.storage import Folder, restrict_files
 from spark_klaviyo.errors import OptionError
 
 TABLE = pa.table({"a": [1, 2, 3]})
@@ -60,3 +60,25 @@ def test_a_folder_is_empty_when_nothing_hidden_is_in_it_either(tmp_path: Path) -
     assert folder.is_empty()
     (tmp_path / "_hidden").write_text("")
     assert not folder.is_empty()
+
+
+@pytest.mark.parametrize(("folder", "file"), [(0o700, 0o600), (0o750, 0o640), (0o755, 0o644)])
+def test_files_have_the_permissions_of_their_folder(tmp_path: Path, folder: int, file: int) -> None:
+    tmp_path.chmod(folder)
+    Folder.at(str(tmp_path)).write("ours.parquet", pa.table({"a": [1]}))
+    theirs = tmp_path / "sparks.parquet"
+    theirs.touch()
+    theirs.chmod(0o644)
+    restrict_files(tmp_path)
+    assert {stat.S_IMODE(one.stat().st_mode) for one in tmp_path.iterdir()} == {file}
+
+
+def test_a_file_that_is_cut_short_is_not_readable(tmp_path: Path) -> None:
+    folder = Folder.at(str(tmp_path))
+    folder.write("whole.parquet", pa.table({"a": [1]}))
+    (tmp_path / "cut.parquet").write_bytes((tmp_path / "whole.parquet").read_bytes()[:30])
+    assert [folder.is_readable(name) for name in ("whole.parquet", "cut.parquet", "none.parquet")] == [
+        True,
+        False,
+        False,
+    ]
