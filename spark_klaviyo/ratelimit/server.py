@@ -15,7 +15,7 @@ import socket
 import socketserver
 import threading
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -163,6 +163,11 @@ class RateLimitClient:
         """Send a message that has no answer."""
         with self._lock:
             self._write(message)
+
+    def begin(self, partition_id: int) -> tuple[bool, Callable[[], bool]]:
+        """Whether the run has seen an attempt at a partition before, and what says later whether another has begun."""
+        own_number = self.attempts(partition_id, begins=True)
+        return own_number > 1, lambda: self.attempts(partition_id) > own_number
 
     def attempts(self, partition_id: int, *, begins: bool = False) -> int:
         """How many attempts at a partition the run has seen; 0 once the connection is lost. `begins`: one more.

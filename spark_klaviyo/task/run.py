@@ -308,7 +308,7 @@ class SendContextFactory:
                     limiter = RemoteRateLimiter(client, limiter, self.clock)
                 others_delivered = client.others_delivered
                 if partition_id >= 0 and plan.state is None:  # a state lets one attempt work at a time
-                    seen_before, overtaken = _attempts(client, partition_id)
+                    seen_before, overtaken = client.begin(partition_id)
                     repeats = repeats or seen_before
                 heartbeat = Heartbeat(client, f"{partition_id}.{attempt}", counts, stop)
                 held.callback(heartbeat.close)
@@ -347,9 +347,3 @@ def _connections(plan: WritePlan) -> Transport:
 
 def _no() -> bool:
     return False
-
-
-def _attempts(client: RateLimitClient, partition_id: int) -> tuple[bool, Callable[[], bool]]:
-    """Whether the run has seen an attempt of this task before, and what says later whether another one has begun."""
-    own_number = client.attempts(partition_id, begins=True)
-    return own_number > 1, lambda: client.attempts(partition_id) > own_number
