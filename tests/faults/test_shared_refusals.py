@@ -58,7 +58,7 @@ def test_without_a_folder_of_the_executor_each_task_stops_alone() -> None:
     assert stop.is_set()
 
 
-@pytest.mark.parametrize("entry_point", [EntryPoint.SOURCE, EntryPoint.PARTITION, EntryPoint.FUNCTION])
+@pytest.mark.parametrize("entry_point", [EntryPoint.SOURCE, EntryPoint.PARTITION])
 def test_of_64_tasks_only_those_in_flight_try_a_refused_key(
     spark: SparkSession, tmp_path: Path, entry_point: EntryPoint
 ) -> None:
@@ -67,7 +67,7 @@ def test_of_64_tasks_only_those_in_flight_try_a_refused_key(
         options["base_url"] = klaviyo.url
         with pytest.raises(Exception, match="refuses this key"):
             DRIVEN[entry_point](people(spark, 640, 64), options, tmp_path)
-        assert 1 <= len(klaviyo.requests) <= CORES
+        assert 1 <= sum(request.method == "POST" for request in klaviyo.requests) <= CORES
         assert klaviyo.profiles == []
 
 
