@@ -22,6 +22,7 @@ from spark_klaviyo.plan.manual.body import FORMATS
 from spark_klaviyo.plan.manual.manual_mode import ManualCall
 from spark_klaviyo.plan.mapping import ColumnMap, near_misses
 from spark_klaviyo.plan.model import RequestParam, WritePlan
+from spark_klaviyo.plan.notes import entry_of
 from spark_klaviyo.plan.settings import SettingValues, request_params
 from spark_klaviyo.plan.shape import LeafForm, build_record
 from spark_klaviyo.plan.types import Field
@@ -226,6 +227,12 @@ def _path_params(template: Template, found: ColumnMap) -> list[RequestParam]:
     ]
 
 
+def _candidates(field: str, found: ColumnMap) -> str:
+    """The entries of `fields` that would give a field a column which may mean it."""
+    entries = [entry_of(field, column) for column, known in sorted(found.known.items()) if field in known.fields]
+    return f", e.g. {' or '.join(entries)}" if entries and not found.template.needs_care else ""
+
+
 def _missing_fields(settings: SettingValues, found: ColumnMap) -> Iterator[str]:
     """Complaints about fields that the template requires and nothing gives."""
     template = settings.template
@@ -248,6 +255,7 @@ def _missing_fields(settings: SettingValues, found: ColumnMap) -> Iterator[str]:
                 f"no column for {known.name}, which {template.name} requires; "
                 + (f"give {setting} for all rows, " if setting else "")
                 + "rename one, or say which in fields"
+                + _candidates(known.name, found)
                 + (f"; {known.required_unless} records the moment of arrival" if known.required_unless else "")
             )
         others = known.requires if known.name in found.leaves else ()

@@ -107,7 +107,7 @@ def warn_caller(texts: Iterable[str]) -> None:
     frame, level, outside = sys._getframe(1), 2, 2
     while frame.f_back is not None:
         if str(frame.f_globals.get("__name__", "")).startswith("spark_klaviyo."):
-            outside = level
+            outside = level + 1
         frame, level = frame.f_back, level + 1
     for text in texts:
         warnings.warn(text, KlaviyoWarning, stacklevel=outside)

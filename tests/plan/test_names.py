@@ -19,7 +19,7 @@ from tests.plan.planning import TEXT, fields, plan_of, struct
 
 TEMPLATES = {
     "person": ("bulk_import_profiles", {}),
-    "event": ("bulk_create_events", {}),
+    "event": ("bulk_create_events", {"event_time": "now"}),
     "item": ("bulk_create_catalog_items", {"other_columns": "drop"}),
     "variant": ("bulk_create_catalog_variants", {"other_columns": "drop"}),
     "coupon_code": ("bulk_create_coupon_codes", {"other_columns": "drop"}),
@@ -214,6 +214,11 @@ def test_the_plainer_name_wins() -> None:
 def test_a_likely_column_of_another_type_is_no_field() -> None:
     plan = plan_of(fields(email="string", company=struct(name="string")))
     assert dict(plan.mapped)["company"] == "properties.company"
+
+
+def test_a_missing_time_names_the_columns_that_may_be_it() -> None:
+    with pytest.raises(SchemaError, match=r'no column for time.*fields=\{"time":"created_at"\}.*event_time=now'):
+        plan_of(fields(email="string", created_at="string"), template="create_event", metric="Placed")
 
 
 @pytest.mark.parametrize("name", SECRETS)
