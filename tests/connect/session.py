@@ -217,7 +217,7 @@ def read_once(spark: Any, folder: Path) -> Any:
 
 
 def mirror(stage: Stage) -> object:
-    found = {}
+    found: dict[str, object] = {}
     for name, given in (("staged", {"receipts_path": str(stage.place / "receipts")}), ("checkpointed", {})):
         stage.klaviyo.add_profiles([{"email": f"{name}@example.com"}], "Y6nRLr")
         source, reads = read_once(stage.spark, stage.place / name), stage.place / name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -22,7 +23,7 @@ ACCOUNT = {"detail": "SMS is not set up in this account", "source": {"pointer": 
 class Refusing(Account):
     """Refuses every row with the fault of its script, until it is asked for row `takes`."""
 
-    def __init__(self, fault: dict[str, object], status: int = 400, takes: int = -1) -> None:
+    def __init__(self, fault: Mapping[str, object], status: int = 400, takes: int = -1) -> None:
         super().__init__()
         self.fault, self.status, self.takes = fault, status, takes
 
@@ -71,8 +72,8 @@ def test_anything_else_is_about_rows_and_every_row_is_tried(account: Refusing) -
 
 
 def test_it_is_no_refused_account_in_streams_nor_where_another_task_delivered() -> None:
-    for policy, others in ((Policy(account_refused_after=0), False), (Policy(), True)):
-        context = replace(context_of(Refusing(ACCOUNT)), others_delivered=lambda others=others: others)
+    for policy, others in ((Policy(account_refused_after=0), lambda: False), (Policy(), lambda: True)):
+        context = replace(context_of(Refusing(ACCOUNT)), others_delivered=others)
         out = delivered(send_spec(policy, workers=1), batches(*[1] * 150), context)
         assert sum(len(one.rejections) for one in out) == 150
 

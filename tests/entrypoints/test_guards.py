@@ -14,7 +14,7 @@ from spark_klaviyo.entrypoints.capabilities import WRITING
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.simulator import KlaviyoSimulator
-from tests.entrypoints.driving import DRIVEN, KEY, KEY_VARIABLE, Options
+from tests.entrypoints.driving import DRIVEN, KEY, KEY_VARIABLE
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -25,7 +25,7 @@ EVERY = pytest.mark.parametrize("entry_point", WRITING, ids=lambda point: point.
 WITH_SESSION = pytest.mark.parametrize(
     "entry_point", [EntryPoint.FUNCTION, EntryPoint.COMMAND, EntryPoint.BATCH], ids=lambda point: point.value
 )
-MERGE = {"template": "merge_profiles", "fields": '{"id":"stays","profiles":"goes"}'}
+MERGE: dict[str, Any] = {"template": "merge_profiles", "fields": '{"id":"stays","profiles":"goes"}'}
 PERSON = '{"type":"profile","attributes":{"email":"{email}"}}'
 DELETION = f'{{"data":{{"type":"data-privacy-deletion-job","attributes":{{"profile":{{"data":{PERSON}}}}}}}}}'
 # A URL, and a body where the call is to succeed once its number is confirmed.
@@ -57,7 +57,7 @@ def two(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> DataFr
     return spark.read.parquet(folder)
 
 
-def to_list(klaviyo: KlaviyoSimulator, **options: str) -> Options:
+def to_list(klaviyo: KlaviyoSimulator, **options: str) -> dict[str, Any]:
     return {"template": "add_profiles_to_list", "list_id": "Y6nRLr", "base_url": klaviyo.url, **options}
 
 
@@ -75,7 +75,8 @@ def test_any_account_but_the_expected_one_is_refused_before_anything_is_sent(
 ) -> None:
     with pytest.raises(Exception, match=r"Xy12Ab is expected|exit status 2"):
         DRIVEN[entry_point](two, to_list(klaviyo, account_id="Xy12Ab"), tmp_path)
-    assert changed(klaviyo) == klaviyo.profiles == []
+    assert changed(klaviyo) == []
+    assert klaviyo.profiles == []
     DRIVEN[entry_point](two, to_list(klaviyo, account_id=klaviyo.account.id), tmp_path)
     assert len(klaviyo.lists["Y6nRLr"]) == 2
 

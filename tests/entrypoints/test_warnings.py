@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -31,7 +31,11 @@ def all_said(texts: list[str]) -> bool:
 def test_each_way_to_write_says_what_is_not_certain(spark: SparkSession, caplog: pytest.LogCaptureFixture) -> None:
     df = spark.createDataFrame([ROW], COLUMNS).coalesce(1)
     with KlaviyoSimulator() as klaviyo:
-        options = {"template": "bulk_import_profiles", "api_key": "pk_test_0123456789", "base_url": klaviyo.url}
+        options: dict[str, Any] = {
+            "template": "bulk_import_profiles",
+            "api_key": "pk_test_0123456789",
+            "base_url": klaviyo.url,
+        }
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             report = write_klaviyo(df, **options)

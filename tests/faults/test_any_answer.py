@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -144,7 +145,7 @@ def server() -> Iterator[Loopback]:
         yield loopback
 
 
-QUICK = {"attempts": 2, "timeout_seconds": 0.3, "job_timeout_seconds": 5, "longest_wait_seconds": 3}
+QUICK: dict[str, Any] = {"attempts": 2, "timeout_seconds": 0.3, "job_timeout_seconds": 5, "longest_wait_seconds": 3}
 
 
 def sent_to(server: Loopback, answer: Answer, template: str = "bulk_import_profiles", **options: object) -> Ran:

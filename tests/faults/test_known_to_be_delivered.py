@@ -29,7 +29,7 @@ PAGES = {
 HTML = "Content-Type: text/html\r\n"
 
 
-def answered(status: int, body: bytes, headers: str = "", **options: object) -> Ran:
+def answered(status: int, body: bytes, headers: str = "", **options: Any) -> Ran:
     """Three people, written to a server that always answers so."""
     with Loopback([reply(status, body, headers)]) as server:
         return run(server, people(3), **{"template": "create_profile", "attempts": 2, **options})
@@ -85,7 +85,7 @@ def test_other_hosts_and_retired_calls_go_by_status(body: bytes) -> None:
     with Loopback([reply(200, body)]) as server:
         manual: dict[str, Any] = {"template": None, "base_url": None, "url": f"{server.url}/hook"}
         assert run(server, people(2), **manual).report.delivered == 2
-        legacy = {"template": "add_profiles_to_list", "api": "v2", "list_id": "Y6nRLr"}
+        legacy: dict[str, Any] = {"template": "add_profiles_to_list", "api": "v2", "list_id": "Y6nRLr"}
         assert run(server, people(2), **legacy).report.delivered == 2
 
 

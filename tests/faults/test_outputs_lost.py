@@ -22,7 +22,7 @@ from spark_klaviyo.runs.staged import TaskStaging
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.task.run import SendContextFactory, run_task
 from tests.core.scaled_clock import ScaledClock
-from tests.task.running import Ran, batches_of, people, plan_for
+from tests.task.running import Ran, Row, batches_of, people, plan_for
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -71,9 +71,8 @@ def test_a_staging_file_that_cannot_be_written_stops_the_task_and_loses_no_count
     with KlaviyoSimulator(latency=0.01) as klaviyo:
         plan = plan_for(klaviyo, ["email", "first_name"], max_rows=1, workers=1)
         with SendContextFactory(ScaledClock(60.0)).open(plan, 0, 0, stop) as context:
-            encoded = encode_batches(
-                batches_of([{"email": "bad", "first_name": "x"}] * 5_000 + people(300), 6_000), plan
-            )
+            bad: Row = {"email": "bad", "first_name": "x"}
+            encoded = encode_batches(batches_of([bad] * 5_000 + people(300), 6_000), plan)
             events = run_task(plan, encoded, context)
             for event in staging.keep(events, frozenset(ResultKind), stop, "part"):
                 assert not isinstance(event, StagedFile)

@@ -81,12 +81,14 @@ def test_the_key_is_in_no_file_of_pyspark_once_the_run_has_ended(
     before = set(folder.iterdir())
     seen = set[Path]()
 
-    def look(_: object) -> None:
-        seen.update(set(folder.iterdir()) - before)
+    stopped = threading.Event()
+
+    def look() -> None:
+        while not stopped.wait(0.02):
+            seen.update(set(folder.iterdir()) - before)
 
     body = '{"note":"' + "a" * 1_200_000 + '","rows":{rows}}'  # a plan too large to travel with tasks
-    stopped = threading.Event()
-    watcher = threading.Thread(target=lambda: [look(None) for _ in iter(lambda: stopped.wait(0.02), True)])
+    watcher = threading.Thread(target=look)
     watcher.start()
     url = f"{klaviyo.url}/__sink"
     write_klaviyo(people(spark, 3), url=url, body=body, api_key=KEY, on_reject="keep")

@@ -166,12 +166,12 @@ class Loopback:
         size, body = int(headers.get("content-length", "0")), bytearray()
         buffer, left = bytearray(65536), size
         while left:
-            got = connection.recv_into(buffer, min(left, len(buffer)))
-            if not got:
+            taken = connection.recv_into(buffer, min(left, len(buffer)))
+            if not taken:
                 return False
-            left -= got
+            left -= taken
             if self.keep_bodies:
-                body += buffer[:got]
+                body += buffer[:taken]
         received = Received(method, target, headers, bytes(body), size)
         self.received.append(received)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]

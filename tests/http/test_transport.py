@@ -17,7 +17,8 @@ from spark_klaviyo.core.clock import rfc3339
 from spark_klaviyo.core.codes import KeyIn
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER
 from spark_klaviyo.core.secrets import Credentials, Secret
-from spark_klaviyo.http.transport import MAX_REPLY_BYTES, Transport, is_blackholed
+from spark_klaviyo.http.plain import MAX_REPLY_BYTES
+from spark_klaviyo.http.transport import Transport, is_blackholed
 from tests.core.virtual_clock import VirtualClock
 from tests.http.loopback_server import Loopback, Received, raw, reply, reset
 

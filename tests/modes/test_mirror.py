@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
@@ -287,15 +287,15 @@ def test_whom_a_mirror_removed_can_be_read_afterwards(spark: SparkSession, tmp_p
         removed = {(one, held[one]["email"], held[one]["phone_number"], held[one]["external_id"]) for one in held}
         given = {"receipts_path": str(tmp_path / "receipts"), "max_removals": 2}
         report = mirrored(frame(spark, 0, 3), klaviyo, **given)
-        found = report.removed_people
+        found: Any = report.removed_people
         assert {tuple(row)[2:6] for row in found.collect()} == removed
         beside = spark.read.parquet(str(tmp_path / "receipts_removed"))
         assert [(row["run_id"], row["list_id"]) for row in beside.collect()] == [(report.run_id, "Y6nRLr")] * 2
-        again = mirrored(frame(spark, 0, 3), klaviyo, **given)
-        assert again.removed_people.count() == 0
+        again: Any = mirrored(frame(spark, 0, 3), klaviyo, **given).removed_people
+        assert again.count() == 0
         klaviyo.add_profiles(people, "Y6nRLr")
-        without = mirrored(frame(spark, 0, 3), klaviyo, max_removals=2)
-        assert {(one.id, one.email, one.phone_number, one.external_id) for one in without.removed_people} == removed
+        without: Any = mirrored(frame(spark, 0, 3), klaviyo, max_removals=2).removed_people
+        assert {(one.id, one.email, one.phone_number, one.external_id) for one in without} == removed
         assert pickle.loads(pickle.dumps(report)).removed == 2
 
 

@@ -161,7 +161,8 @@ def reads_members(request: Any) -> bool:
 
 def on_first(klaviyo: KlaviyoSimulator, kind: Callable[[Any], bool], act: Callable[[], object]) -> None:
     """Have something done in the account before the first request of a kind is answered."""
-    answer, done = klaviyo._server.answer, []
+    answer = klaviyo._server.answer
+    done: list[bool] = []
 
     def answering(request: Any) -> Any:
         if kind(request) and not done:
@@ -169,7 +170,7 @@ def on_first(klaviyo: KlaviyoSimulator, kind: Callable[[Any], bool], act: Callab
             act()
         return answer(request)
 
-    klaviyo._server.answer = answering  # type: ignore[method-assign]
+    klaviyo._server.answer = answering
 
 
 def test_who_joins_before_the_members_are_read_stays() -> None:

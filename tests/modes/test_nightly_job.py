@@ -5,6 +5,7 @@ Whoever left stays away and whoever is no part of the data is untouched, althoug
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -78,7 +79,7 @@ def _on(klaviyo: KlaviyoSimulator, list_id: str) -> set[str]:
 
 
 @pytest.fixture
-def klaviyo() -> KlaviyoSimulator:
+def klaviyo() -> Iterator[KlaviyoSimulator]:
     with KlaviyoSimulator() as simulator:
         simulator.add_profiles([{"email": "stranger@example.com", "external_id": "else"}], NEWSLETTER)
         simulator.add_profiles([{"email": f"vip{number}@example.com"} for number in range(20)], VIP)

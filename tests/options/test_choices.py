@@ -16,7 +16,7 @@ import pytest
 from spark_klaviyo import write_klaviyo
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.errors import OptionError, SchemaError
-from spark_klaviyo.modes.change_data.change_feed import delete_plan
+from spark_klaviyo.modes.change_data.delete_plan import delete_plan
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import BY_NAME, OPTIONS
 from spark_klaviyo.options.option import Option

@@ -54,7 +54,7 @@ NEVER_READ = (
 )
 
 
-def complaints(entry_point: EntryPoint = EntryPoint.FUNCTION, **options: object) -> tuple[str, ...]:
+def complaints(entry_point: EntryPoint = EntryPoint.FUNCTION, /, **options: object) -> tuple[str, ...]:
     try:
         options_at(entry_point, options)
     except OptionError as error:

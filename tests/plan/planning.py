@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
@@ -11,7 +13,7 @@ from spark_klaviyo.plan.types import Field, Type, read_type
 KEY = "pk_test_0123456789"
 
 
-def fields(**types: str | dict[str, object]) -> list[Field]:
+def fields(**types: str | Mapping[str, object]) -> list[Field]:
     """Columns by name with their types in Spark's JSON form."""
     return [Field(name, read_type(kind)) for name, kind in types.items()]
 

@@ -70,7 +70,7 @@ def test_its_two_columns_come_from_the_option_fields_alone() -> None:
     assert dict(plan.mapped) == {"stays": "id", "goes": "profiles"}
     for columns in ({"id": ["A"], "source": ["B"]}, {"destination_id": ["A"], "source_id": ["B"]}):
         with pytest.raises(SchemaError, match="from this option alone, so that nobody is merged the wrong way round"):
-            plan_of("merge_profiles", Example(columns, {"confirm_deletion": "1"}))  # type: ignore[arg-type]
+            plan_of("merge_profiles", Example(columns, {"confirm_deletion": "1"}))
     half = {**FIELDS, "fields": '{"id":"stays"}'}
     with pytest.raises(SchemaError, match="from this option alone"):
         plan_of("merge_profiles", Example({"stays": ["A"], "source_id": ["B"]}, half))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import phonenumbers
 import pytest
 from hypothesis import given
@@ -90,7 +92,7 @@ def test_anything_else_is_rejected(text: str, country: str) -> None:
 @pytest.mark.parametrize(("text", "country"), [pair for pair in NEVER_GUESSED if pair[1]])
 @pytest.mark.parametrize("template", ["bulk_subscribe_profiles", "bulk_import_profiles"])
 def test_nobody_is_reached_by_a_number_that_was_guessed(template: str, text: str, country: str) -> None:
-    consent = {"channels": "sms"} if template == "bulk_subscribe_profiles" else {}
+    consent: dict[str, Any] = {"channels": "sms"} if template == "bulk_subscribe_profiles" else {}
     with KlaviyoSimulator() as klaviyo:
         list_id = next(iter(klaviyo.lists))
         ran = run(

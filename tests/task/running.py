@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -79,7 +79,7 @@ def plan_for(klaviyo: Served, columns: Iterable[str], **options: object) -> Writ
 
 def run(
     klaviyo: Served,
-    rows: Sequence[Row],
+    rows: Sequence[Mapping[str, object]],
     *,
     clock: Clock | None = None,
     encoded_rows: int = 1_000,
@@ -91,7 +91,7 @@ def run(
     return run_plan(plan, batches_of(rows, encoded_rows), clock=clock, follows=follows)
 
 
-def batches_of(rows: Sequence[Row], encoded_rows: int) -> list[pa.RecordBatch]:
+def batches_of(rows: Sequence[Mapping[str, object]], encoded_rows: int) -> list[pa.RecordBatch]:
     """Rows (text or None, all with the same keys) as Arrow batches of so many rows."""
     schema = pa.schema([(name, pa.string()) for name in rows[0]])
     batches: list[pa.RecordBatch] = pa.Table.from_pylist(list(rows), schema).to_batches(max_chunksize=encoded_rows)

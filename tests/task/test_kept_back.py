@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from spark_klaviyo.simulator import KlaviyoSimulator
@@ -22,7 +24,7 @@ def test_an_unreadable_phone_of_a_likely_column_rejects_no_row_and_is_counted() 
 
 
 @pytest.mark.parametrize("options", [{}, {"fields": '{"phone_number":"phone"}'}])
-def test_a_certain_or_named_phone_rejects_its_row(options: dict[str, str]) -> None:
+def test_a_certain_or_named_phone_rejects_its_row(options: dict[str, Any]) -> None:
     name = "phone" if options else "phone_number"
     with KlaviyoSimulator() as klaviyo:
         assert run(klaviyo, [{"email": ANN, name: "DNC 6175551234"}], **options).codes == ["bad_phone"]

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from typing import Any
 
 import pyarrow as pa
 
@@ -137,7 +138,7 @@ def marked(text: bytes) -> str:
     return re.sub("\x00key\x00", "THE_KEY", text.decode())
 
 
-def loaded(batch: Batch) -> Mapping[str, object]:
+def loaded(batch: Batch) -> Mapping[str, Any]:
     """The body as JSON."""
-    document: Mapping[str, object] = json.loads(marked(body_of(batch)))
+    document: Mapping[str, Any] = json.loads(marked(body_of(batch)))
     return document

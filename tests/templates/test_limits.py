@@ -121,5 +121,5 @@ def test_grouped_events_say_what_ungrouped_ones_say() -> None:
     example = EXAMPLES["bulk_create_events"]
     (batch,), _ = batches_of(plan_of("bulk_create_events", example), example)
     body = loaded(batch)
-    groups = body["data"]["attributes"]["events-bulk-create"]["data"]  # type: ignore[index]
+    groups = body["data"]["attributes"]["events-bulk-create"]["data"]
     assert [len(group["attributes"]["events"]["data"]) for group in groups] == [2, 1]
