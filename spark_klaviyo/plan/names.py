@@ -63,7 +63,9 @@ def bare(name: str) -> str:
     """A name as it is compared: lower case, no accents, nothing but letters and digits."""
     if name.isascii():
         return "".join(filter(str.isalnum, name)).lower()
-    return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", name.casefold())))
+    # Folding comes after the first decomposition, which may bring capitals (of a squared MC), and may need another.
+    folded = unicodedata.normalize("NFKD", name).casefold()
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", folded)))
 
 
 def words(name: str) -> list[str]:

@@ -203,7 +203,7 @@ def test_no_name_is_suggested_twice() -> None:
     ("columns", "message"),
     [
         ([{"name": "Ann", "city": "Rome"}], "no column is an identifier: add_profiles_to_list needs at least one of"),
-        ([{"email": "a", "E-Mail": "b", "e_mail": "c"}], "columns 'email' and 'e_mail' both mean email"),
+        ([{"email": "a", "E-Mail": "b", "e_mail": "c"}], "columns 'email' and 'E-Mail' and 'e_mail' both mean email"),
         ([{"email": "a@b.c", "location": "Rome"}], "column 'location' is a string; location must be a struct"),
     ],
 )

@@ -287,7 +287,7 @@ def rows_about(draw: st.DrawFn, number: int) -> Row:
     if spoiled == "email" and "email" in found:
         found["email"] = draw(st.sampled_from(BAD_EMAILS)).format(n=number)
     if spoiled == "phone" and "phone_number" in found:
-        found["phone_number"] = draw(st.sampled_from(["none", "12", "DNC 202", f"1-202-555-0{number:03d}"]))
+        found["phone_number"] = draw(st.sampled_from(["unknown", "12", "DNC 202", f"1-202-555-0{number:03d}"]))
     if spoiled == "case":
         found = {kind: f" {value.lower()} " if kind == "email" else value for kind, value in found.items()}
     return row(**found)

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from tests.templates.examples import ANN, Columns, Example
+from tests.templates.examples import ANN, NOON, Columns, Example
 from tests.templates.made import batches_of, loaded, plan_of
 
 VARIANT: Columns = {
@@ -55,7 +55,7 @@ def test_every_such_column_finds_its_place(template: str, columns: Columns, opti
 
 
 def test_a_column_is_not_taken_for_a_field_that_a_setting_gives() -> None:
-    columns: Columns = {"email": [ANN], "metrics": ["a"], "backfil": [True]}
+    columns: Columns = {"email": [ANN], "time": [NOON], "metrics": ["a"], "backfil": [True]}
     with_settings = plan_of("bulk_create_events", Example(columns, {"metric": "Placed", "backfill": "true"}))
     assert not any("did you mean" in warning for warning in with_settings.warnings)
     fields = json.dumps({"metric": "m"})

@@ -96,7 +96,8 @@ def test_an_event_takes_four_hundred_properties(properties: int, fits: bool) -> 
 
 @pytest.mark.parametrize(("size", "fits"), [(100_000, True), (100_001, False)])
 def test_no_text_of_an_event_is_longer_than_100_kb(size: int, fits: bool) -> None:
-    example = Example({"email": [ANN], "note": ["x" * size], "event_id": ["e"]}, {"metric": "Placed Order"})
+    columns: Columns = {"email": [ANN], "time": [NOON], "note": ["x" * size], "event_id": ["e"]}
+    example = Example(columns, {"metric": "Placed Order"})
     _, rejected = batches_of(plan_of("bulk_create_events", example), example, by_arrow)
     assert [one.code for one in rejected] == ([] if fits else ["too_large"])
 
@@ -112,7 +113,7 @@ def test_custom_metadata_has_at_most_100_kb(size: int, fits: bool) -> None:
 
 @pytest.mark.parametrize(("length", "fits"), [(127, True), (128, False)])
 def test_a_metric_has_a_name_below_128_characters(length: int, fits: bool) -> None:
-    example = Example({"email": [ANN], "metric": ["m" * length]})
+    example = Example({"email": [ANN], "time": [NOON], "metric": ["m" * length]})
     _, rejected = batches_of(plan_of("create_event", example), example)
     assert [one.code for one in rejected] == ([] if fits else ["bad_value"])
 
