@@ -35,7 +35,16 @@ EXPECTED = {
         "1 not_on_list",
     ],
     "03_manual_mode": ["1 not_found", "POST /api/v2/list/Y6nRLr/members", "application/x-www-form-urlencoded"],
-    "04_daily_job": ["1,996 skipped", "40 delivered", "4 rows: 4 delivered in 1 request", "[1996, 40] rows a request"],
+    "04_daily_job": [
+        "1,996 skipped",
+        "40 delivered",
+        "4 rows: 4 delivered in 1 request",
+        "[1996, 40] rows a request",
+        "1 opted_out",
+        "1 member removed from the list",
+        "['person0@example.com']",
+        "1 skipped (a pre-image",
+    ],
     "05_streaming": ["['o-1', 'o-2', 'o-4', 'o-5', 'o-6']", "StreamingQueryException"],
 }
 INSTRUCTIONS = ("Databricks", "serverless", "%pip install spark-klaviyo", "secret:klaviyo/api_key", "KLAVIYO_BASE_URL")

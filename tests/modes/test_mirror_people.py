@@ -9,7 +9,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_klaviyo.core.codes import StopCode
@@ -302,7 +302,6 @@ def shares(one: Row | dict[str, Any], other: Row | dict[str, Any]) -> bool:
     return any(form(one, kind) and form(one, kind) == form(other, kind) for kind in EVERY)
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.data(), st.sets(NUMBERS, min_size=1), st.lists(NUMBERS, min_size=1, max_size=6))
 def test_nobody_in_the_dataframe_is_removed_and_nobody_else_is_touched(
     data: st.DataObject, on_list: set[int], in_frame: list[int]
