@@ -38,7 +38,7 @@ BAD_VALUES: list[Mapping[str, object]] = [
     *[{"Email": "not an address"}] * 5,
     *[{"phone_number": "+1 12"}] * 4,
     *[{"external_id": None, "Email": None, "phone_number": None}] * 3,
-    *[{"lifetime_value": float("nan")}] * 2,
+    *[{"lifetime_value": float("inf")}] * 2,
 ]
 
 
