@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 from spark_klaviyo.cli import commands
 from spark_klaviyo.cli.commands import ExitStatus, print_result
-from spark_klaviyo.errors import KlaviyoError
+from spark_klaviyo.errors import KlaviyoError, KlaviyoWarning
 from spark_klaviyo.report.report import RowsRejected, WriteStopped
 
 FORMATS = ("parquet", "csv", "json", "delta")
@@ -85,7 +86,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     given = parser().parse_args(arguments)
     try:
-        status: ExitStatus | None = given.run(given)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", KlaviyoWarning)  # reports and previews print their warnings themselves
+            status: ExitStatus | None = given.run(given)
     except (WriteStopped, RowsRejected) as error:
         if error.report is not None:
             print_result(given, error.report.to_dict(), str(error.report))
