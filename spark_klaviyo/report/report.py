@@ -13,7 +13,7 @@ from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.errors import KlaviyoError
 from spark_klaviyo.report.counts.summary import COUNTERS, TALLIES, Summary
 from spark_klaviyo.report.counts.text import headline, lines, sentence, utc
-from spark_klaviyo.report.pages.page import Page
+from spark_klaviyo.report.pages.page import Page, Targeted
 from spark_klaviyo.report.pages.report_page import report_values
 
 Reader = Callable[[], object]  # opens a DataFrame
@@ -21,7 +21,7 @@ NO_QUOTA = Quota(())
 
 
 @dataclass(repr=False)
-class WriteReport(Summary, Page):
+class WriteReport(Summary, Targeted, Page):
     """What became of every row; `rows == delivered + accepted + rejected + skipped + unsent`, always.
 
     `print` shows one sentence, then a line for each warning and each reason of rejection; a notebook shows a page.
@@ -54,21 +54,6 @@ class WriteReport(Summary, Page):
         if not self.adds_up():
             counts = " + ".join(f"{rows} {outcome}" for outcome, rows in self.outcomes.items())
             raise AssertionError(f"the counts do not add up: {self.rows} rows, but {counts}")
-
-    @property
-    def account(self) -> str:
-        """The name of the account; empty where the key may not read it."""
-        return self.target.account
-
-    @property
-    def account_id(self) -> str:
-        """The public id of the account; empty where the key may not read it."""
-        return self.target.account_id
-
-    @property
-    def list_name(self) -> str:
-        """The name of the list; empty where the write has none, or the key may not read it."""
-        return self.target.list_name
 
     @property
     def rejects(self) -> object:

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spark_klaviyo.core.models import Target
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.report.counts.text import duration, size
 
@@ -19,6 +20,27 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class Targeted:
+    """A result that names its target: the report of a write, and its preview."""
+
+    target: Target
+
+    @property
+    def account(self) -> str:
+        """The name of the account; empty where there is no key, or it may not read it."""
+        return self.target.account
+
+    @property
+    def account_id(self) -> str:
+        """The public id of the account; empty where there is no key, or it may not read it."""
+        return self.target.account_id
+
+    @property
+    def list_name(self) -> str:
+        """The name of the list; empty where the write has none, or the key may not read it."""
+        return self.target.list_name
 
 
 class Page:

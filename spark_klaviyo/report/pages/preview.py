@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.models import Target
 from spark_klaviyo.report.counts.text import counted, duration, size
-from spark_klaviyo.report.pages.page import Page
+from spark_klaviyo.report.pages.page import Page, Targeted
 
 MAX_BODY_LENGTH = 20_000  # characters of one body on the page
 HIDDEN = "***"
@@ -162,7 +162,7 @@ class MirrorSets:
 
 
 @dataclass(frozen=True, repr=False)
-class Preview(Page):
+class Preview(Targeted, Page):
     """A dry run: the first rows' requests, where each column goes, and what the whole DataFrame would take.
 
     The expectations are None where they are unknown; `more_requests` may come on top, as each task fills its own last
@@ -196,21 +196,6 @@ class Preview(Page):
         return (
             f"Nothing was sent. The whole write: {', '.join(parts)}{account}" if parts else f"Nothing was sent{account}"
         )
-
-    @property
-    def account(self) -> str:
-        """The name of the account; empty where there is no key, or it may not read it."""
-        return self.target.account
-
-    @property
-    def account_id(self) -> str:
-        """The public id of the account; empty where there is no key, or it may not read it."""
-        return self.target.account_id
-
-    @property
-    def list_name(self) -> str:
-        """The name of the list; empty where the write has none, or the key may not read it."""
-        return self.target.list_name
 
     def page_values(self) -> dict[str, object]:
         """What the page shows."""
