@@ -1,6 +1,6 @@
 """Who is on a list: its pages read side by side, in slices of the time of joining, within the account's quota.
 
-Who joined after a moment is told by Klaviyo's own times alone: this machine's clock may be wrong.
+Who joined after a moment is decided by Klaviyo's own times alone: this machine's clock may be wrong.
 """
 
 from __future__ import annotations
@@ -84,9 +84,9 @@ def members(reader: AccountReader, facts: ListFacts, now: datetime | None = None
 
 
 def members_since(reader: AccountReader, facts: ListFacts, people: Iterable[Member]) -> set[str]:
-    """The ids of those of these members who joined, or came back, after the run began. Raises `ReadFailed`.
+    """The ids of the given members who joined, or came back, after the run began. Raises `ReadFailed`.
 
-    They are asked for by email or phone, 100 at a time; for others all are read who joined since.
+    Members are asked for by email or phone, 100 at a time; if some have neither, all who joined since are read.
     """
     asked: dict[str, list[object]] = {"email": [], "phone_number": []}
     is_whole = True

@@ -84,7 +84,7 @@ class Resource:
 
 
 def kind_of(setting: Setting) -> ResourceKind:
-    """What the names given for a setting are names of."""
+    """The kind of resource that a setting names."""
     return KINDS[setting.lookup_kind]
 
 

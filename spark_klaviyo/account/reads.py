@@ -1,6 +1,7 @@
-"""Reads from the account in the calling process, with the options' address, key and retry settings; whose it is.
+"""Reads from the account in the calling process, with the options' address, key and retry settings.
 
-A state keeps accounts apart, and `check_klaviyo` shows the name. A read that brings no document raises `ReadFailed`.
+The account itself is read here, too: a state keeps accounts apart, and reports name it. A read that brings no document
+raises `ReadFailed`.
 """
 
 from __future__ import annotations

@@ -56,8 +56,8 @@ def require_account(options: Options, run_id: str = "") -> None:
     origin = account_origin(options)
     if not origin:
         raise OptionError(
-            "account_id: this address is none of Klaviyo's current API, or carries no key, so nobody can say whose "
-            "account it is; leave account_id out"
+            "account_id: requests to this address carry no key, or do not go to Klaviyo's current API, so the account "
+            "cannot be read; leave account_id out"
         )
     try:
         account = known_account(options, origin)
@@ -104,7 +104,7 @@ def read_target(options: Options) -> Target:
 
 
 def _shown(name: str) -> str:
-    """A name as a line of text shows it: short, and without what a terminal would obey."""
+    """A name as a line of text shows it: short, and without control characters."""
     text = "".join(character if character.isprintable() else " " for character in name)
     return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "\u2026"
 
@@ -116,7 +116,7 @@ def in_account(options: Options) -> str:
 
 
 def account_origin(options: Options) -> str:
-    """Where the account of the key can be read; empty where no key goes, or to nothing of Klaviyo's current API."""
+    """The address to read the key's account at; empty for requests without a key, or not to Klaviyo's current API."""
     if options.credentials == Credentials():
         return ""
     if options.template or not options.url:

@@ -30,7 +30,7 @@ _SCHEME = f"(?i:(?:mailto|tel):[{BLANKS}]*)?"
 
 
 def cleaned(column: pa.Array, clean: Clean, zone: str) -> pa.Array:
-    """The column by this rule; `zone` is that of times without one."""
+    """The column, cleaned by this rule; `zone` is that of times without one."""
     column = plain(column)
     kind = column.type
     if clean is Clean.TIME:

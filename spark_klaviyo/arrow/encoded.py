@@ -44,7 +44,7 @@ REPLACED, OLD, LINE_ITEM = (1 << NOTES_SHIFT + note for note in range(3))
 
 
 def nan_note(number: int) -> int:
-    """The note that the column with this number, among those that may hold NaN, did."""
+    """The note that a column held NaN, by its number among the columns that may."""
     return LINE_ITEM << (1 + min(number, MOST_NAN_COLUMNS - 1))
 
 

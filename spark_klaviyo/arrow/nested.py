@@ -37,7 +37,7 @@ def with_scalars(column: pa.Array, changes: Callable[[pa.DataType], bool], chang
 
 
 def _any_type(kind: pa.DataType, changes: Callable[[pa.DataType], bool]) -> bool:
-    """Whether a type is, or holds anywhere inside, one that changes; a map whose keys are no text is one."""
+    """Whether a type changes, or holds one that does at any depth; a map whose keys are not text changes."""
     if pa.types.is_map(kind):
         return not is_text(kind.key_type) or _any_type(kind.key_type, changes) or _any_type(kind.item_type, changes)
     if is_list(kind) or pa.types.is_struct(kind):

@@ -74,8 +74,8 @@ def _read_some(texts: pa.Array, as_written: Mask, zone: str) -> pa.Array:
 
 
 def in_zone(moments: pa.Array, zone: str) -> pa.Array:
-    """Times without a zone as moments: of a time that a clock shows twice the first, and one that it skips as if it had
-    not been put forward."""
+    """Times without a zone as moments: the first one of a time that occurs twice when clocks are put back; a time that
+    is skipped when clocks are put forward has the offset from before."""
     if zone == "UTC":
         return moments.cast(MICROSECONDS, safe=False).cast(MOMENT)
     moments = moments.cast(MICROSECONDS, safe=False)

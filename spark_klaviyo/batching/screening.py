@@ -38,7 +38,7 @@ from spark_klaviyo.plan.manual.body import FORMATS, JSON_FORMATS
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.screen.validate_row import ValidatedRow, validate_row
-from spark_klaviyo.screen.values import Problem
+from spark_klaviyo.screen.values import REPLACEMENT_MEANING, Problem
 from spark_klaviyo.templates.model import Setting
 
 
@@ -114,11 +114,11 @@ _OF_COLUMN = {
     Verdict.BAD_YEAR: (RejectCode.BAD_TIME, "holds a time outside the years 1 to 9999 (in UTC), which RFC 3339 cannot"),
 }
 _NOTES = {
-    REPLACED: "rows hold U+FFFD, which stands for bytes that were no valid text (UTF-8); they are sent so",
+    REPLACED: f"rows hold {REPLACEMENT_MEANING}; they are sent as they are",
     OLD: "events are older than a week, and start flows as if they had just happened; backfill=true keeps them from it",
     LINE_ITEM: (
         "rows repeat the order of another row with the same person and metric, and each is an event of its own; where "
-        "they are line items, make one event of an order: df.groupBy(ORDER, PERSON, TIME)"
+        "they are line items, make one event of each order: df.groupBy(ORDER, PERSON, TIME)"
         '.agg(collect_list(struct(ITEM, QUANTITY)).alias("items"))'
     ),
 }

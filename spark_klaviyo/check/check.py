@@ -73,7 +73,7 @@ def check(options: Options, send_sample: object = None) -> CheckResult:
                 lines += scope_lines(reader, options, template)
     elif options.account_id:
         lines.append(
-            CheckLine("account", False, f"no key that could show it is {options.account_id} goes to this address")
+            CheckLine("account", False, f"no key that could show whether it is {options.account_id} is sent here")
         )
     lines += address_lines(options, address)
     if send_sample is not None:

@@ -18,7 +18,7 @@ from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import KEY_PLACE, split_key
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import CREDENTIALS, normalized
-from spark_klaviyo.options.secrets import REFERENCES, is_reference, masked, shown_name
+from spark_klaviyo.options.secrets import REFERENCES_ONLY, is_reference, masked, shown_name
 
 if TYPE_CHECKING:
     from spark_klaviyo.options.model import Options
@@ -158,8 +158,7 @@ def given_options(pairs: Sequence[str]) -> dict[str, str]:
     given = {name.strip(): value for name, _, value in (pair.partition("=") for pair in pairs)}
     for name, value in given.items():
         if _holds_key(name, value):
-            reason = f"a process list shows arguments, so the command line takes references only: {REFERENCES}"
-            raise OptionError(f"{shown_name(name)}: {reason}")
+            raise OptionError(f"{shown_name(name)}: {REFERENCES_ONLY}")
     return given
 
 

@@ -1,4 +1,4 @@
-"""Keeps an exception for later, where none may pass."""
+"""Keeps an exception to raise it later, where raising it at once would do harm."""
 
 from __future__ import annotations
 

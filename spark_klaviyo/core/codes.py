@@ -63,7 +63,6 @@ class RejectCode(Code):
     BAD_TIME = "bad_time", "the time cannot be read, or lies outside the window that Klaviyo takes"
     BAD_RECORD = "bad_record", "the record is not the JSON object that the endpoint takes"
     MISSING_FIELD = "missing_field", "a field that the endpoint requires is empty"
-    REPEATED_ID = "repeated_id", "another row of the same request has the same unique id"
     AMBIGUOUS_CHANGE = "ambiguous_change", "change data says two things of the same row or person"
     IN_DOUBT = "in_doubt", "sent, but the answer was lost, and sending again could do it twice"
     UNAVAILABLE = "unavailable", "all attempts were used up without an answer that settles it"
@@ -96,7 +95,7 @@ class Failure(Code):
     TIMEOUT = "timeout", "no answer within the time allowed"
     RESET = "reset", "the connection was closed before an answer came"
     TRUNCATED = "truncated", "the answer broke off"
-    GARBLED = "garbled", "what came was no HTTP answer"
+    GARBLED = "garbled", "what came was not an HTTP answer"
     ABANDONED = "abandoned", "the write was interrupted before an answer came"
     PATH = "path", "the path of the request holds a segment that would lead elsewhere"
 

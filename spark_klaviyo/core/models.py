@@ -107,7 +107,7 @@ class Arrangement:
 
     # The bytes between head and tail; None: the request has no body.
     inside: Callable[[Sequence[bytes]], bytes | None]
-    # The positions of the records that each pointer names; of pointers it gets what follows the records' path.
+    # The positions of the records that each pointer names; it is given the part of a pointer behind the records' path.
     named: Callable[[Sequence[bytes], Sequence[str]], list[list[int]]] = _no_rows
 
 

@@ -141,7 +141,7 @@ class Dataset(SparkLocation):
         self._restrict()
 
     def _restrict(self) -> None:
-        """Spark gives everybody the right to read its files; where this machine sees them, their folder decides."""
+        """Limit files that this machine sees to the permissions of their folder: Spark lets everybody read them."""
         folder = Path(local_path(self.location))
         if is_local(self.location) and folder.is_dir():
             restrict_files(folder)

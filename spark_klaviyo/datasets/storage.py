@@ -186,12 +186,12 @@ class Folder:
 
 
 def _file_mode(folder: Path) -> int:
-    """The permissions of a file in a folder: who may not read or write there may not do so here."""
+    """The permissions of a file in a folder: nobody but the owner may do more than the folder allows."""
     return 0o600 | stat.S_IMODE(folder.stat().st_mode) & 0o666
 
 
 def restrict_files(folder: Path) -> None:
-    """Take from the files of a folder the permissions that the folder does not give; those of others stay."""
+    """Take from the files of a folder the permissions that the folder does not give; files of other users stay."""
     allowed = _file_mode(folder)
     for entry in os.scandir(folder):
         mode = stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode)

@@ -57,7 +57,7 @@ class Delivery:
     rejections: tuple[Rejection, ...] = ()
     delivered: int = 0
     accepted: int = 0
-    # Why the accepted rows cannot be confirmed, where that is more than the endpoint's way.
+    # Why the accepted rows cannot be confirmed; empty where the endpoint confirms none, or its job still may.
     reason: str = ""
     unsent: int = 0
     # Rows that may have arrived more than once.

@@ -271,7 +271,7 @@ def _from_payload(payload: Mapping[str, object], template: Template) -> dict[str
 
 
 def _from_id(named: str, template: Template) -> dict[str, object]:
-    """The id alone is known: as such, and as the field that it was made of."""
+    """The record where only the id is known: with the id, and with the field that the id was made of."""
     record: dict[str, object] = {"type": template.record.get("type"), "id": named}
     for spec in template.fields:
         if spec.name == "external_id":

@@ -174,7 +174,7 @@ class RecordEncoder:
         return mark, _flags(rows)
 
     def _map_entries(self, node: Record, fields: Sequence[tuple[str, pa.Array]]) -> tuple[str, pa.Array]:
-        """A field that stands where maps have entries whose names no field, and no map before, has in that row."""
+        """A mark in rows whose maps have entries to add: those whose name no field and no earlier map of a row has."""
         rows, parts, taken = np.arange(self.columns.rows), list[list[bytes]](), pa.array([], pa.string())
         nulls_sent = {name for name, child in node.fields if isinstance(child, Leaf) and child.keep_null}
         for leaf in node.spread:

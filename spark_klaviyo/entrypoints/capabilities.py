@@ -36,7 +36,7 @@ CAPABILITIES: tuple[Capability, ...] = (
     Capability("bad_rows", "a bad row never fails a task; it is rejected with a code"),
     Capability(
         "refused_key",
-        "a refused key stops the write after the requests in flight (task entry points: on each executor)",
+        "a refused key stops the write after the requests in flight (without a session: on each executor)",
     ),
     Capability(
         "stopped",

@@ -23,7 +23,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 
 class Departure(threading.local):
-    """Whether a request of this thread has begun to leave, connecting and a proxy's CONNECT left aside."""
+    """Whether this thread has begun to send its request; connecting, and a proxy's CONNECT, do not count."""
 
     begun = False
 
@@ -32,7 +32,7 @@ DEPARTURE = Departure()
 
 
 class _UntilDeadline(io.RawIOBase):
-    """What a socket receives until a moment (monotonic seconds); raises TimeoutError after it, however it drips."""
+    """Reads from a socket until a deadline (monotonic seconds), then raises TimeoutError, however slowly bytes come."""
 
     def __init__(self, connection: socket.socket, raw: io.RawIOBase, deadline: float) -> None:
         self._connection, self._raw, self._deadline = connection, raw, deadline

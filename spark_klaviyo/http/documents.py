@@ -76,8 +76,8 @@ def id_text(given: object) -> str:
 def is_page(reply: Reply) -> bool:
     """Whether a gateway or a bot challenge answered instead of the API, which answers with JSON or nothing.
 
-    A page may begin with a byte order mark, blanks or a comment. What says that it is HTML and is no JSON object is
-    one, too: some gateways send a line of text.
+    A page may begin with a byte order mark, blanks or a comment. A body whose Content-Type is HTML and that is not a
+    JSON object counts as one, too: some gateways send a line of text.
     """
     text = plain_text(reply.body[:PAGE_BYTES]).lstrip("\ufeff\0 \t\r\n")
     if text.startswith("<"):

@@ -155,7 +155,7 @@ class _Reading:
             self.complaints.append(f"{name}: must be {error}" + ("" if hidden else f", not {secrets.quoted(value)}"))
 
     def read_settings(self) -> None:
-        """Read the template's settings; complain about names that are nothing, with the nearest that are something."""
+        """Read the template's settings; complain about unknown names, and suggest the nearest known ones."""
         own = {setting.name: setting for setting in self.template.settings} if self.template else {}
         for name, setting in own.items():
             if name in self.given_settings:

@@ -226,7 +226,7 @@ def _deletion(call: Call) -> Iterator[str]:
             yield f"confirm_deletion: {named} deletes nothing; leave it out"
         return
     if "change_column" in call.given:
-        yield f"change_column: {what} {does}, so every insert and update would, too; change data cannot be written so"
+        yield f"change_column: {what} {does}, so inserts and updates would, too; change data cannot be written with it"
     if not call.entry_point.has_session:
         yield (
             f"{option}: {what} {does}, and {call.entry_point.text} has no session to count the rows before; "

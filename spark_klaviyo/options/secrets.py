@@ -146,6 +146,7 @@ _FINDERS: dict[str, Callable[[str], str]] = {"env": _from_environment, "file": _
 # --- the credentials of a call --------------------------------------------------------------------
 
 REFERENCES = "env:NAME, file:PATH or secret:SCOPE/KEY"
+REFERENCES_ONLY = f"a process list shows arguments, so the command line takes references only: {REFERENCES}"
 _MISSING = f"api_key: is required: set the environment variable {KEY_VARIABLE}, or give a reference ({REFERENCES})"
 
 # Spark plans these in a process of its own, which a notebook's variables never reach.
@@ -180,9 +181,7 @@ def read_credentials(
 def _refuse_where_seen(name: str, entry_point: EntryPoint, *, recorded: bool) -> None:
     """Refuse a literal key where others can read options."""
     if entry_point is EntryPoint.COMMAND:
-        raise OptionError(
-            f"{name}: a process list shows arguments, so the command line takes references only: {REFERENCES}"
-        )
+        raise OptionError(f"{name}: {REFERENCES_ONLY}")
     if recorded or entry_point is EntryPoint.STREAM:
         raise OptionError(
             f"{name}: Spark records these options in its event log and UI, and may have done so already: "

@@ -92,7 +92,7 @@ def families_of(template: Template) -> tuple[str, ...]:
 
 
 def field_names(known: FieldSpec) -> Iterator[str]:
-    """The names that a template itself gives a field; an optional `id` of Klaviyo's is known by its longer names."""
+    """The names that a template itself gives a field; of an optional `id` of Klaviyo's only `other_names`."""
     if known.json_path != ("id",) or known.name != "id" or known.required:
         yield known.name
     if known.name.startswith("location."):
@@ -132,14 +132,14 @@ class ColumnNames:
         return self._without_effect(forms)
 
     def is_secret(self, name: str) -> bool:
-        """Whether a name is that of a password, a token, a card, a bank account or a number of a state's."""
+        """Whether a name is that of a password, a token, a card, a bank account, or an identity or tax number."""
         data = dictionary()["secret"]
         together: Mapping[str, list[str]] = data["with"]
         beside = together.get(bare(name), ())
         return _matches(data, name) or any(self._bare[other] for other in beside)
 
     def _forms(self, name: str) -> Iterator[str]:
-        """A name, then without a remark (`Created (UTC)`), a prefix that all columns share, the mark of a duplicate."""
+        """The name; then without a remark (`Created (UTC)`), a shared prefix, or the mark of a duplicate."""
         yield name
         if name.rstrip().endswith(")") and "(" in name[1:]:
             yield name.rpartition("(")[0]
@@ -190,7 +190,7 @@ def _declared(fields: Collection[FieldSpec]) -> dict[str, Known]:
 
 @lru_cache(maxsize=64)
 def _spellings(families: tuple[str, ...], deletes: bool, names: tuple[tuple[str, Known], ...]) -> dict[str, Known]:
-    """Every spelling of the data that means something where these names are declared; a likely one deletes nothing."""
+    """What each spelling of the data means where these names are declared; no likely ones where `deletes`."""
     declared = dict(names)
     found: dict[str, Known] = {}
 

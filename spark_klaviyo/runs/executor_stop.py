@@ -14,7 +14,7 @@ from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.runs.session import SparkTask
 
-# Refusals that every task of the job would meet, and that no repetition mends.
+# Refusals that every task of the job would meet, and that no retry would change.
 SHARED = frozenset({StopCode.UNAUTHORIZED, StopCode.FORBIDDEN, StopCode.RETIRED, StopCode.REDIRECTED})
 
 
@@ -23,7 +23,7 @@ class ExecutorStop(Stop):
 
     def __init__(self, task: SparkTask) -> None:
         super().__init__()
-        # A stage's number is new with every job, so that a later one with a mended key is not stopped by it.
+        # A stage's number is new with every job, so that a later one with a corrected key is not stopped by it.
         name = f"klaviyo-stopped-{task.stage_id}.json"
         self._file = Path(task.executor_folder) / name if task.executor_folder else None
         self.is_set()

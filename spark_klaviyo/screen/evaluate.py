@@ -224,7 +224,7 @@ def _is_possible(code: int, digits: int) -> bool:
 
 
 def _begins_with_trunk_prefix(texts: pa.Array, rows: Ints, code: int) -> Mask:
-    """Which numbers go on, behind their calling code, like their country's trunk prefix, which reading takes away."""
+    """Which numbers have their country's trunk prefix behind the calling code; `phonenumbers` would drop it."""
     region = phonenumbers.COUNTRY_CODE_TO_REGION_CODE[code][0]
     metadata = PhoneMetadata.metadata_for_region_or_calling_code(code, region)
     pattern = metadata.national_prefix_for_parsing if metadata is not None else ""

@@ -145,7 +145,7 @@ def _valid_value(field: FieldCheck, value: Json, checks: Checks, params: Mapping
             return Problem(RejectCode.TOO_LARGE, f"{size:,} bytes; at most {field.max_bytes:,} are taken")
         return _among_choices(field, value) or value
     if field.is_identifier and values.REPLACEMENT in value:
-        return Problem(RejectCode.BAD_VALUE, "it holds U+FFFD, which stands for bytes that were no valid text (UTF-8)")
+        return Problem(RejectCode.BAD_VALUE, f"it holds {values.REPLACEMENT_MEANING}")
     if field.form is FieldForm.EMAIL:
         return values.email(value)
     if field.form is FieldForm.PHONE:

@@ -34,7 +34,8 @@ EXPECTED_TIME = (
     "to_timestamp reads other forms)"
 )
 EXPECTED_PHONE = "expected E.164, for example +16175551234"
-REPLACEMENT = "\ufffd"  # what decoders write for bytes that are no valid text
+REPLACEMENT = "\ufffd"  # what decoders write for bytes that are not valid text
+REPLACEMENT_MEANING = "U+FFFD, which stands for bytes that were not valid UTF-8"
 MAX_EMAIL = 254  # RFC 5321: the longest address that can be delivered
 
 

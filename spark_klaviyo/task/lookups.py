@@ -117,9 +117,9 @@ class Lookups:
         return next(known.json_path for known in self.plan.template.fields if known.name == name)
 
     def _count_unknown(self, rejection: Rejection, *, has_profile: bool) -> None:
-        """Count a row by whose identifier Klaviyo knows nobody, or nobody with the one that requests take.
+        """Count a row whose identifier finds nobody, or nobody with the identifier that requests take.
 
-        That is no erasure, and no suppression; only a list is left by who does not exist.
+        Nobody is erased or suppressed then; in change data a removal from the list counts as done.
         """
         template = self.plan.template
         if template.deletes:

@@ -90,7 +90,7 @@ _NO_UPSERT = "No upsert: Klaviyo refuses to create what exists, and to change wh
 
 def _calls(kind: _Kind) -> Iterator[Template]:
     """spec: {create,update,delete}_catalog_{item,variant,category}."""
-    own, words = (f"{kind.word}_id",), f"a catalog {kind.word} a request."
+    own, words = (f"{kind.word}_id",), f"one catalog {kind.word} per request."
     new_id = attribute("external_id", required=True, help="your own id", other_names=own)
     create = create_of(
         f"catalog-{kind.word}",
@@ -183,7 +183,7 @@ _PEOPLE = tuple(
 )
 BACK_IN_STOCK = Template(
     name="create_back_in_stock_subscription",
-    summary="Tell people when a variant is back in stock, one a request.",
+    summary="Tell people when a variant is back in stock, one per request.",
     path="/api/back-in-stock-subscriptions",
     changes_reach=True,
     record={

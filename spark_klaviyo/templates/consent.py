@@ -131,13 +131,14 @@ UNSUBSCRIBE = replace(
             LIST,
             required=False,
             help="id of the list to unsubscribe from",
-            harm_if_empty="without a list the person would be unsubscribed from everything, which everywhere=true asks",
+            harm_if_empty="with no list the person would be unsubscribed from everything, which needs everywhere=true",
         ),
         Setting("everywhere", _FROM_EVERYTHING, choices=("true", "false")),
     ),
     cautions=(),
     notes=(
-        "Who is not on the list is not_on_list, as Klaviyo would unsubscribe from everything; opted out: delivered.",
+        "Who is not on the list is rejected as not_on_list: Klaviyo would unsubscribe them from everything.",
+        "Who has opted out already counts as delivered.",
         "Who is on the list is read first, which needs lists:read and profiles:read.",
         "Without a list, somebody unknown is created, then unsubscribed.",
     ),
@@ -204,7 +205,7 @@ _DEVICE = (
 _ANONYMOUS = "profile.anonymous_id"  # a token needs a person
 CREATE_TOKEN = Template(
     name="create_push_token",
-    summary="Store push tokens of people's devices, one a request.",
+    summary="Store push tokens of people's devices, one per request.",
     path="/api/push-tokens",
     record={"type": "push-token", "attributes": {"profile": {"data": {"type": "profile"}}}},
     fields=(

@@ -113,7 +113,7 @@ IMPORT = replace(
 UPSERT = replace(
     ADD_TO_LIST,
     name="create_or_update_profile",
-    summary="Create or update one profile a request.",
+    summary="Create or update one profile per request.",
     path="/api/profile-import",
     body={"data": "{row}"},
     limits=Limits(1, 100 * KILOBYTE),
@@ -197,7 +197,7 @@ DELETE = Template(
     notes=(
         "A row's email counts, else its external_id (looked up, which needs profiles:read), else its phone number.",
         "Every profile that the identifier matches is deleted, some time after the answer.",
-        "Who is unknown by it is accepted, never delivered: nobody was erased, and no second identifier is tried.",
+        "Where it finds nobody, the row is accepted, not delivered: nobody was erased. No second identifier is tried.",
     ),
 )
 

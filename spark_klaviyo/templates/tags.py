@@ -46,7 +46,7 @@ def _owned(kind: str, most: int, *deletion_notes: str) -> tuple[Template, Templa
 
 _CREATE, _UPDATE, _DELETE = _owned("tag", 500)
 _CREATE_GROUP, _UPDATE_GROUP, _DELETE_GROUP = _owned("tag-group", 50, "Its tags are deleted with it.")
-_EXCLUSIVE = attribute("exclusive", FieldForm.BOOLEAN, help="one tag of it per thing at most")
+_EXCLUSIVE = attribute("exclusive", FieldForm.BOOLEAN, help="at most one of its tags on a resource")
 
 TEMPLATES = (
     replace(

@@ -90,7 +90,7 @@ def test_a_refused_key_and_an_address_without_an_answer_stop_the_write() -> None
 @pytest.mark.parametrize("where", [{"key_in": "none"}, {"url": "http://127.0.0.1:9/sink"}])
 def test_an_address_that_cannot_say_it_is_refused(where: dict[str, str]) -> None:
     given = {"url": "https://a.klaviyo.com/api/profiles", "api_key": "pk_test_key", "account_id": "Xy12Ab", **where}
-    with pytest.raises(OptionError, match="account_id: this address is none"):
+    with pytest.raises(OptionError, match="account_id: requests to this address carry no key"):
         require_account(options_at(EntryPoint.FUNCTION, given))
 
 

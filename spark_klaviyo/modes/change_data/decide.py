@@ -65,9 +65,9 @@ class Decider:
     def _with_targets(self, rows: DataFrame) -> DataFrame:
         """The rows with the one identifier that each would be deleted by (`BY` is its name).
 
-        Rows of a deleted key have their value of the first kind of identifier that any of them has; the chosen one
-        takes over another's where it has none. A pre-image has its first identifier, or on another list the first that
-        it shares with what its row became.
+        For a deleted key that is the first kind of identifier that any of its rows has, with each row's own value; the
+        chosen row takes the value of another row where it has none. For a pre-image it is its first identifier, or on
+        another list the first that it shares with what its row became.
         """
         from pyspark.sql import functions as f
 
@@ -142,7 +142,7 @@ class Decider:
     # --- people whom rows of other keys insert or update --------------------------------------
 
     def _without_claimed(self, rows: DataFrame, values: Callable[[Column], list[Column]]) -> DataFrame:
-        """No row that deletes somebody whom another key's row inserts or updates: its delete is `CLAIMED`.
+        """The rows; deletes of people whom rows of other keys insert or update are `CLAIMED`.
 
         Each row is joined by small ones, a claim for each identifier that it upserts or takes away; those with the same
         identifier meet, and what they find goes back to the key.
@@ -186,7 +186,7 @@ _PLACED = (ChangeKind.FORMER, ChangeKind.LEFT_BEHIND, ChangeKind.STAYS_ON_LIST)
 
 
 def _once(is_claimed: Column) -> Column:
-    """What becomes of a row, now that is known who is claimed; of equal pre-images, one counts."""
+    """What becomes of a row, now that it is known who is claimed; of equal pre-images one counts."""
     from pyspark.sql import functions as f
 
     kind = f.when(f.col(KIND).isin(*map(int, _PLACED)) & (is_claimed | ~f.col("is_first")), int(ChangeKind.PREIMAGE))

@@ -49,7 +49,7 @@ def remove_members(run: Run, reader: AccountReader, facts: ListFacts, found: Rem
         try:
             for event in run_task(plan, encoded, context, on_taken=removing.add):
                 removing.note(event)
-        except KeyboardInterrupt:  # requests in flight are abandoned: of theirs it is unknown who was removed
+        except KeyboardInterrupt:  # requests in flight are abandoned: whether their members were removed is unknown
             removing.report = TaskReport(delivered=removing.count, stopped=INTERRUPTED)
         finally:
             removing.write()

@@ -64,10 +64,10 @@ def _csv_text(value: str) -> str:
 class Format:
     """One content format.
 
-    `separator` follows each row; the last one of a request is dropped. `quoted` writes a value where the body's text
-    has its placeholder: inside quotes in JSON, as a cell in CSV. A key in the body must not have the characters
-    `unsafe_in_key`, as it is written there as it is. `around` stands for a batch of rows, `alone` for a
-    single one, where they are the whole body; `inside` around a batch in a body template, which says the rest itself.
+    `separator` follows each row; the last one of a request is dropped. `quoted` writes a value in place of its
+    placeholder: inside quotes in JSON, as a cell in CSV. A key in the body is not escaped, so it must not have the
+    characters `unsafe_in_key`. The rest are texts before and after the rows: `around` a batch that is the whole body,
+    `alone` around a single row that is, `inside` around a batch in a body template, which holds all other text itself.
     """
 
     media_type: str
@@ -113,7 +113,7 @@ def around_rows(
 
 # --- the template of a body -----------------------------------------------------------------------
 
-ROWS, ROW, KEY, NOW = "{rows}", "{row}", "{api_key}", "{now}"
+ROWS, ROW, KEY = "{rows}", "{row}", "{api_key}"
 RESERVED = ("rows", "row", "api_key", "now")
 DATA = "data="
 

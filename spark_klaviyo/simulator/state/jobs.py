@@ -56,7 +56,6 @@ class Job:
     seconds: float | None = None
     ending: str = "complete"  # "complete" | "cancelled" | "never"
     work: Callable[[Job], None] | None = None
-    from_list: bool = False
 
     @property
     def open(self) -> bool:
