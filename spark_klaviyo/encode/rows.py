@@ -21,17 +21,19 @@ from spark_klaviyo.errors import SchemaError
 from spark_klaviyo.plan.types import Field, Type
 
 Row: TypeAlias = "tuple[Any, ...] | Mapping[str, Any]"
-FIRST_ROWS, MAX_ROWS, BATCH_BYTES = 256, 10_000, 8_000_000  # batches grow until they hold about so many bytes
+MAX_ROWS, BATCH_BYTES = 10_000, 8_000_000  # of a batch
+# Rows that are Python objects at once: the garbage collector visits those that live on again and again.
+CHUNK_ROWS = 500
+MOST_DIGITS = 38  # of a decimal of Spark's
 SCALARS = (str, bool, int, float, Decimal, date, bytes, bytearray)  # a datetime is a date
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 UNKNOWN = Type("")  # what the values say
-# What Spark's types are in Arrow; decimals have the scale of their values.
-ARROW_TYPES: dict[str, pa.DataType | None] = {
+# What Spark's simple types are in Arrow; decimals of an unknown scale have that of their values.
+ARROW_TYPES: dict[str, pa.DataType] = {
     **dict.fromkeys(("varchar", "char", "string"), pa.string()),
     **dict.fromkeys(("byte", "short", "integer", "long"), pa.int64()),
     "float": pa.float32(),
     "double": pa.float64(),
-    "decimal": None,
     "boolean": pa.bool_(),
     "date": pa.date32(),
     "timestamp": pa.timestamp("us", "UTC"),
@@ -46,11 +48,34 @@ def arrow_batches(rows: Iterable[Row], columns: Sequence[Field] = ()) -> Iterato
     `columns` are the DataFrame's, where its schema is known; else names and types come from the rows. Raises
     `SchemaError` for values that cannot be sent.
     """
-    rest, size = iter(rows), FIRST_ROWS
+    chunks = list[pa.RecordBatch]()
+    for chunk in _chunks(rows, columns):
+        chunks.append(chunk)
+        if sum(one.num_rows for one in chunks) >= MAX_ROWS or sum(one.nbytes for one in chunks) >= BATCH_BYTES:
+            yield from _joined(chunks)
+            chunks = []
+    yield from _joined(chunks)
+
+
+def _chunks(rows: Iterable[Row], columns: Sequence[Field]) -> Iterator[pa.RecordBatch]:
+    """The rows as small batches, smaller where rows are long."""
+    rest, size = iter(rows), CHUNK_ROWS // 2
     while some := list(islice(rest, size)):
-        batch = _batch(some, columns)
-        yield batch
-        size = int(min(MAX_ROWS, size * 8, max(BATCH_BYTES * len(some) // max(batch.nbytes, 1), 1)))
+        chunk = _batch(some, columns)
+        del some
+        yield chunk
+        size = max(min(CHUNK_ROWS, BATCH_BYTES * chunk.num_rows // max(chunk.nbytes, 1)), 1)
+
+
+def _joined(chunks: Sequence[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """One batch of all chunks. Without a schema their types may differ: then each is a batch by itself."""
+    tables = [pa.Table.from_batches([chunk]) for chunk in chunks]
+    try:
+        whole = pa.concat_tables(tables, promote_options="default")  # null becomes the type of the other chunks
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        yield from chunks
+    else:
+        yield from whole.combine_chunks().to_batches()
 
 
 def _batch(rows: Sequence[Row], columns: Sequence[Field]) -> pa.RecordBatch:
@@ -101,7 +126,7 @@ def to_arrow(values: Sequence[Any], given: Type | None = None) -> pa.Array:
     kind = given or UNKNOWN
     sample = next((value for value in values if value is not None), None)
     if sample is None:
-        return pa.nulls(len(values))
+        return pa.nulls(len(values), _arrow_type(kind))
     if kind.name == "struct" or (not kind.name and hasattr(sample, "__fields__")):
         return _struct(values, kind, sample)
     if isinstance(sample, Mapping):
@@ -112,7 +137,22 @@ def to_arrow(values: Sequence[Any], given: Type | None = None) -> pa.Array:
         return grouped(_present(values), pa.list_(held.type), _groups(values), held)
     if not isinstance(sample, SCALARS):
         raise _UnsendableError(f"Python's {type(sample).__name__} has no JSON form")
-    return _scalars(values, sample, kind.name)
+    return _scalars(values, sample, kind)
+
+
+def _arrow_type(kind: Type | None) -> pa.DataType:
+    """The type that `to_arrow` gives to values of a Spark type; null where it is not known."""
+    if kind is None or (kind.name == "decimal" and not kind.precision):
+        return pa.null()
+    if kind.name == "struct":
+        return pa.struct([(field.name, _arrow_type(field.type)) for field in kind.fields])
+    if kind.name == "array":
+        return pa.list_(_arrow_type(kind.element))
+    if kind.name == "map":
+        return pa.map_(_arrow_type(kind.key), _arrow_type(kind.value))
+    if kind.name == "decimal":
+        return pa.decimal128(MOST_DIGITS, kind.scale)
+    return ARROW_TYPES.get(kind.name, pa.null())
 
 
 def _struct(values: Sequence[Any], kind: Type, sample: Any) -> pa.Array:
@@ -146,13 +186,14 @@ def _groups(values: Sequence[Any]) -> np.ndarray:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
 
 
-def _scalars(values: Sequence[Any], sample: Any, name: str) -> pa.Array:
-    if isinstance(sample, datetime) and name != "timestamp_ntz":
+def _scalars(values: Sequence[Any], sample: Any, kind: Type) -> pa.Array:
+    if isinstance(sample, datetime) and kind.name != "timestamp_ntz":
         if time.timezone == 0 and not time.daylight:
             return pa.array(values, ARROW_TYPES["timestamp"])
         return pa.array(list(map(_micros, values)), pa.int64()).cast(ARROW_TYPES["timestamp"])
     try:
-        return pa.array(values, ARROW_TYPES.get(name))
+        known = _arrow_type(kind)
+        return pa.array(values, None if pa.types.is_null(known) else known)
     except UnicodeEncodeError:  # half a surrogate pair
         return pa.array([text and text.encode("utf-8", "replace").decode() for text in values], pa.string())
     except OverflowError:  # more than 64 bits

@@ -66,8 +66,8 @@ def _key_part(columns: Columns, part: KeyPart) -> pa.Array:
     content, _ = bytes_and_offsets(text)
     if (content == ord(" ")).any():
         text = pc.utf8_trim(text, " ")
-    if part.lower and ((content >= 0x80) | ((content >= ord("A")) & (content <= ord("Z")))).any():
-        text = pc.utf8_lower(text)
+    if part.lower:
+        text = pc.ascii_lower(text) if content.max(initial=0) < 0x80 else pc.utf8_lower(text)
     empty = np.diff(bytes_and_offsets(text)[1]) == 0
     return pc.if_else(pa.array(empty), pa.scalar(None, pa.string()), text) if empty.any() else text
 
@@ -183,6 +183,7 @@ def _infinite(column: pa.Array) -> Mask | None:
 # --- phone numbers --------------------------------------------------------------------------------
 
 E164 = r"^\+[1-9][0-9]{6,14}\z"
+MOST_LENGTHS = 16  # the length of a national number is below
 
 
 def possible_numbers(texts: pa.Array) -> Mask:
@@ -195,14 +196,16 @@ def possible_numbers(texts: pa.Array) -> Mask:
     rows = np.flatnonzero(valid)
     content, offsets = bytes_and_offsets(texts)
     starts, lengths = offsets[:-1][rows] + 1, np.diff(offsets)[rows] - 1
-    first = content[starts[:, None] + np.arange(3)].astype(np.int64) - ord("0")
-    codes: Ints = CODE_OF[first @ np.array([100, 10, 1])]
+    hundreds, tens, ones = (content[starts + place].astype(np.int64) - ord("0") for place in range(3))
+    codes: Ints = CODE_OF[hundreds * 100 + tens * 10 + ones]
     lengths = lengths - np.where(codes < 10, 1, np.where(codes < 100, 2, 3))
-    kinds, kind_of_row = np.unique(codes * 16 + lengths, return_inverse=True)
-    possible = np.array([_is_possible(kind // 16, kind % 16) for kind in kinds.tolist()], np.bool_)
-    valid[rows] = possible[kind_of_row]
-    for code in np.unique(codes[valid[rows]]).tolist():
-        mine = rows[(codes == code) & valid[rows]]
+    kinds = codes * MOST_LENGTHS + lengths
+    possible = np.zeros(len(CODE_OF) * MOST_LENGTHS, np.bool_)
+    found = np.flatnonzero(np.bincount(kinds)).tolist()
+    possible[found] = [_is_possible(*divmod(kind, MOST_LENGTHS)) for kind in found]
+    valid[rows] = possible[kinds]
+    for code in sorted({kind // MOST_LENGTHS for kind in found if possible[kind]}):
+        mine = rows[possible[kinds] & (codes == code)]
         valid[mine[_begins_with_trunk_prefix(texts, mine, code)]] = False
     return valid
 
@@ -230,5 +233,6 @@ def _begins_with_trunk_prefix(texts: pa.Array, rows: Ints, code: int) -> Mask:
     pattern = metadata.national_prefix_for_parsing if metadata is not None else ""
     if not pattern:
         return np.zeros(len(rows), np.bool_)
-    national = pc.utf8_slice_codeunits(texts.take(pa.array(rows)), 1 + len(str(code)))
-    return to_mask(pc.not_equal(pc.replace_substring_regex(national, f"^(?:{pattern})", ""), national))
+    numbers = texts.take(pa.array(rows))
+    without = pc.replace_substring_regex(numbers, rf"^(\+{code})(?:{pattern})", r"\1")  # the pattern may match nothing
+    return to_mask(pc.not_equal(without, numbers))

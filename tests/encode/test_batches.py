@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timezone
+from decimal import Decimal
+from typing import Any
 
 import pyarrow as pa
 import pytest
+from pyspark.sql import Row
 
 from spark_klaviyo.encode.encoder import MAX_ROWS, MAX_VALUES, encode, encode_batches
-from spark_klaviyo.encode.rows import BATCH_BYTES, FIRST_ROWS, arrow_batches
+from spark_klaviyo.encode.rows import BATCH_BYTES, CHUNK_ROWS, arrow_batches
 from spark_klaviyo.options.choices import Validate
 from spark_klaviyo.plan.model import Checks
 from spark_klaviyo.plan.shape import Leaf, Record
-from spark_klaviyo.plan.types import read_type
+from spark_klaviyo.plan.types import Field, read_type
 from spark_klaviyo.templates.model import RecordLimits
 from tests.encode.plans import TEMPLATE, columns, flat, plan_of
 from tests.encode.values import arrow_type
@@ -104,11 +108,35 @@ def test_half_a_surrogate_pair_does_not_spoil_the_request() -> None:
     assert records(done) == [{"v": "a?", "m": ["?"]}]
 
 
+def sizes(rows: Iterable[tuple[object, ...]], fields: tuple[Field, ...] = ()) -> list[int]:
+    return [batch.num_rows for batch in arrow_batches(rows, fields)]
+
+
 def test_rows_come_in_batches_of_bounded_size() -> None:
-    small = [batch.num_rows for batch in arrow_batches((("x",) for _ in range(20_000)), columns(v="string"))]
-    assert small == [FIRST_ROWS, FIRST_ROWS * 8, 10_000, 20_000 - 10_000 - FIRST_ROWS * 9]
-    wide = [("x" * (BATCH_BYTES // 5),) for _ in range(FIRST_ROWS + 9)]
-    assert [batch.num_rows for batch in arrow_batches(wide, columns(v="string"))] == [FIRST_ROWS, 4, 4, 1]
+    small = sizes((("x",) for _ in range(25_000)), columns(v="string"))
+    assert [size // 1_000 for size in small] == [10, 10, 4]
+    wide = sizes([("x" * (BATCH_BYTES // 5),) for _ in range(300)], columns(v="string"))
+    assert (wide[0], sum(wide)) == (CHUNK_ROWS // 2, 300)
+    assert max(wide[1:]) <= 8
+
+
+def test_rows_that_are_null_for_long_share_a_batch_with_the_others() -> None:
+    tags = {"type": "array", "elementType": "decimal(10,2)"}
+    place = {"type": "struct", "fields": [{"name": "lat", "type": "double"}, {"name": "tags", "type": tags}]}
+    rows: list[Any] = (
+        [(None, None)] * 900 + [((None, None), None)] * 900 + [((1.5, [Decimal("2.50")]), Decimal("1"))] * 900
+    )
+    plan = flat(columns(place=place, score="decimal(12,0)"))
+    (batch,) = arrow_batches(rows, plan.columns)
+    done = records(encode(batch, plan))
+    assert (done[0], done[-1]) == ({}, {"place": {"lat": 1.5, "tags": [2.5]}, "score": 1})
+
+
+def test_rows_without_a_schema_whose_types_differ_are_sent_all_the_same() -> None:
+    first = CHUNK_ROWS // 2
+    rows = [Row(v=1)] * first + [Row(v=1.5)] * CHUNK_ROWS + [Row(v="x")] * CHUNK_ROWS
+    batches = list(arrow_batches(rows))
+    assert [value for batch in batches for value in batch.column(0).to_pylist()] == [row.v for row in rows]
 
 
 def test_no_rows_give_no_batch() -> None:

@@ -10,12 +10,12 @@ import pytest
 from pyspark.sql import Row
 
 from spark_klaviyo import SchemaError, klaviyo_partition_writer
-from spark_klaviyo.encode.rows import FIRST_ROWS, arrow_batches, columns_of, has_gaps, widened
+from spark_klaviyo.encode.rows import MAX_ROWS, arrow_batches, columns_of, has_gaps, widened
 from spark_klaviyo.plan.types import Field, Type
 from spark_klaviyo.simulator import KlaviyoSimulator
 
 KEY = "pk_test_0123456789abcdef"
-LATE = 2 * FIRST_ROWS + 5  # the first row with all its values
+LATE = 2 * MAX_ROWS + 5  # the first row with all its values
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def rows() -> Iterator[Row]:
     """Rows whose structs, maps and numbers are null at first, in their depth too."""
     for number in range(LATE + 1):
         late = number == LATE
-        place = Row(city="Graz" if late else None, zip="8010") if number > FIRST_ROWS else None
+        place = Row(city="Graz" if late else None, zip="8010") if number > MAX_ROWS else None
         more = {"plan": "gold"} if late else None
         yield Row(email=f"p{number}@example.com", location=place, properties=more, score=number if late else None)
 
@@ -40,7 +40,7 @@ def test_columns_that_are_null_at_first_are_sent_when_they_have_values(klaviyo: 
     sent = [json.loads(request.body) for request in klaviyo.requests if request.method == "POST"]
     people = [one["attributes"] for body in sent for one in body["data"]["attributes"]["profiles"]["data"]]
     assert people[0] == {"email": "p0@example.com"}
-    assert people[FIRST_ROWS + 1] == {"email": f"p{FIRST_ROWS + 1}@example.com", "location": {"zip": "8010"}}
+    assert people[MAX_ROWS + 1] == {"email": f"p{MAX_ROWS + 1}@example.com", "location": {"zip": "8010"}}
     assert people[LATE] == {
         "email": f"p{LATE}@example.com",
         "location": {"city": "Graz", "zip": "8010"},
