@@ -70,6 +70,10 @@ class Batcher:
             if start < rows:
                 yield from self.flush()
 
+    def fill(self) -> float:
+        """How full the request of the rows that are held is, from 0 to 1."""
+        return max(self._rows / self.limits.max_rows, self._bytes / self.room)
+
     def flush(self) -> Iterator[Batch]:
         """The batch of the rows that are held, if there are any."""
         if self._spans:
@@ -97,6 +101,8 @@ class BatchAssembler:
             yield from self._read(batch)
             if self.stop.is_set():
                 break  # what was read is handed back as unsent
+        if len(self._batchers) == 1 and (fill := next(iter(self._batchers.values())).fill()):
+            self.report.last_requests, self.report.last_requests_fill = 1, fill
         for batcher in self._batchers.values():
             yield from self._deduplicated(batcher.flush())
 

@@ -83,7 +83,7 @@ class Run:
         """
         stopped = threading.Event()
         if not self.from_driver or sort:
-            frame = frame.coalesce(self.tasks)
+            frame = session.coalesce(frame, self.tasks)
         if sort:
             frame = frame.sortWithinPartitions(sort)
 

@@ -89,6 +89,15 @@ def current_task() -> SparkTask:
     return SparkTask(task.partitionId(), task.attemptNumber(), query_id, batch_id, task.stageId(), folder)
 
 
+def coalesce(frame: DataFrame, most: int) -> DataFrame:
+    """The frame in at most so many partitions, without a shuffle and without asking how many it has.
+
+    Spark's optimizer would put this number in the place of one that the user has given with `coalesce` or
+    `repartition`; so a filter stands between the two, which all rows pass and which it can neither drop nor move.
+    """
+    return frame.where("spark_partition_id() >= 0").coalesce(most)
+
+
 def known_row_count(df: DataFrame) -> int | None:
     """How many rows a DataFrame has, where Spark knows it without running anything: of cached and of local data."""
     if context_of(df) is None:

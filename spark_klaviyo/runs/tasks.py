@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 OPEN_RECEIPTS = "_open"  # a folder inside the receipts; hidden from Spark's readers, like all names that begin so
+SMALL_PARTITIONS = "{} small partitions made {} requests where {} would do: df.coalesce(n) before the write saves {}"
+FEWEST_SAVED = 10  # requests that fewer partitions must save for a warning
 UNWRITTEN = "job ids could not be written to receipts_path at once: a run that was killed could not be followed"
 _ERRORS = (OSError, pa.ArrowException, OptionError)
 
@@ -68,14 +70,24 @@ class TaskWrite:
 
     def report_of(self, total: TaskReport, run_id: str) -> WriteReport:
         """The report of a task, or of a whole run, with the warnings of its plan."""
-        warned = dict.fromkeys(self.plan.warnings, 1) | total.warnings
+        warned = dict.fromkeys(self.plan.warnings, 1) | total.warnings | dict.fromkeys(small_partitions(total), 1)
         total = replace(total, warnings=warned)
         return WriteReport(run_id, self.plan.template.name, target=self.plan.target, **vars(total))
 
     def conclude(self, reports: Iterable[TaskReport], run_id: str) -> WriteReport:
         """The report of a run, appended to the runs; raises `WriteStopped` or `RowsRejected` where that is due."""
-        report = append_run(self.report_of(judge_run(merge(reports), self.plan), run_id), self.options)
+        total = judge_run(merge(reports), self.plan)
+        log_warnings(small_partitions(total))
+        report = append_run(self.report_of(total, run_id), self.options)
         return return_or_raise(report, self.options.on_reject)
+
+
+def small_partitions(total: TaskReport) -> list[str]:
+    """What to say of partitions so small that they made many more requests than their rows need."""
+    saved = total.requests_in_excess
+    if saved < FEWEST_SAVED or 2 * saved < total.requests:
+        return []
+    return [SMALL_PARTITIONS.format(total.last_requests, total.requests, total.requests - saved, saved)]
 
 
 def append_run(report: WriteReport, options: Options) -> WriteReport:

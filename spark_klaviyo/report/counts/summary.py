@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
+from math import ceil
 from typing import TypeVar
 
 from spark_klaviyo.core.codes import Outcome, RejectCode
@@ -211,8 +212,9 @@ class Summary(Counters):
     `reasons` are rejected rows by code, `details` the first sentence of each code without values of rows, `examples`
     (partition, row) pairs by code, `statuses` replies by HTTP status
     (0: no answer came), `job_states` jobs by state, `warnings` texts without a value of a row. `stopped` is (code,
-    message) when sending was stopped. Times are epoch seconds. `rejects_sample` and `removed_sample` alone
-    hold people's data.
+    message) when sending was stopped. Times are epoch seconds. `last_requests` are those that tasks made of what was
+    left at the end of their partitions, `last_requests_fill` how full they were, 1 each at most, added up.
+    `rejects_sample` and `removed_sample` alone hold people's data.
     """
 
     reasons: dict[str, int] = field(default_factory=dict)
@@ -232,6 +234,8 @@ class Summary(Counters):
     stopped: tuple[str, str] | None = None
     started: float = 0.0
     ended: float = 0.0
+    last_requests: int = 0
+    last_requests_fill: float = 0.0
 
     @property
     def faults(self) -> int:
@@ -243,6 +247,11 @@ class Summary(Counters):
         """Whether any row may have arrived."""
         unknown = any(code in self.reasons for code in (RejectCode.IN_DOUBT, RejectCode.UNAVAILABLE))
         return self.delivered + self.accepted + self.resent > 0 or unknown or bool(self.job_states)
+
+    @property
+    def requests_in_excess(self) -> int:
+        """How many requests fewer partitions would have saved; known where all rows may share requests."""
+        return self.last_requests - ceil(self.last_requests_fill - 1e-9)
 
     @property
     def seconds(self) -> float:

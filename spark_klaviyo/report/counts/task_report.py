@@ -177,6 +177,8 @@ def merge(reports: Iterable[TaskReport]) -> TaskReport:
         stopped=next((task.stopped for task in tasks if task.stopped), None),
         started=min((task.started for task in tasks if task.started), default=0.0),
         ended=max((task.ended for task in tasks), default=0.0),
+        last_requests=sum(task.last_requests for task in tasks),
+        last_requests_fill=sum(task.last_requests_fill for task in tasks),
     )
     for name in COUNTERS:
         setattr(merged, name, sum(getattr(task, name) for task in tasks))
