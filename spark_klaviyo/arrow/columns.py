@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_klaviyo.arrow.arrays import Mask
+from spark_klaviyo.arrow.arrays import Mask, valid_rows
 from spark_klaviyo.arrow.cleaning import cleaned, nan_rows, without_nan
+from spark_klaviyo.arrow.secrets import holds_card_numbers, without_secrets
 from spark_klaviyo.plan.shape import Clean, Leaf
 from spark_klaviyo.plan.types import Field
 
@@ -17,12 +18,15 @@ class Columns:
     """The columns of one batch are the plan's, in order, whatever the batch calls them.
 
     Spark renames columns on the way to Python where a name holds a dot. Of columns with the same name the first counts.
-    NaN, which pandas writes for null, is null; `nan` holds the rows where it stood, by column.
+    NaN, which pandas writes for null, is null; `nan` holds the rows where it stood, by column. `cards` holds the rows
+    of columns of card numbers, and `secrets` those from which something with the name of a secret was taken.
     """
 
     def __init__(self, batch: pa.RecordBatch, fields: Sequence[Field], zone: str = "UTC") -> None:
         self.rows: int = batch.num_rows
         self.nan: dict[str, Mask] = {}
+        self.cards: dict[tuple[str, ...], Mask] = {}
+        self.secrets: Mask | None = None
         self._batch, self._zone = batch, zone
         names = [field.name for field in fields] if len(fields) == batch.num_columns else batch.schema.names
         self._index = {name: index for index, name in reversed(list(enumerate(names)))}
@@ -37,10 +41,21 @@ class Columns:
             found = self._top(leaf)
             for part in leaf.source[1:]:
                 found = pc.struct_field(found, [found.type.get_field_index(part)])
-            if leaf.clean is not Clean.NOTHING:
+            if leaf.clean is Clean.SECRETS:
+                found = self._without_secrets(leaf, found)
+            elif leaf.clean is not Clean.NOTHING:
                 found = cleaned(found, leaf.clean, self._zone)
             self._found[key] = found
         return found
+
+    def _without_secrets(self, leaf: Leaf, column: pa.Array) -> pa.Array:
+        if holds_card_numbers(column):
+            self.cards[leaf.source] = valid_rows(column)
+            return pa.nulls(len(column), column.type)
+        column, taken = without_secrets(column)
+        if taken is not None:
+            self.secrets = taken if self.secrets is None else self.secrets | taken
+        return column
 
     def _top(self, leaf: Leaf) -> pa.Array:
         name = leaf.source[0]

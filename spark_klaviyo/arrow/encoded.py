@@ -37,15 +37,20 @@ class Verdict(IntEnum):
 
 
 # Bits of the column `verdict`: from here on the index of a column, and what a warning counts: U+FFFD in a text, an old
-# event, a row of an order that has several, and NaN in the first columns that may hold numbers with fractions (the last
-# bit stands for all further ones).
-COLUMN_SHIFT, NOTES_SHIFT, MOST_NAN_COLUMNS = 8, 32, 28
-REPLACED, OLD, LINE_ITEM = (1 << NOTES_SHIFT + note for note in range(3))
+# event, a row of an order that has several, something with the name of a secret, and NaN and card numbers in the first
+# columns that may hold them (the last bit stands for all further ones).
+COLUMN_SHIFT, NOTES_SHIFT, MOST_NAN_COLUMNS, MOST_CARD_COLUMNS = 8, 32, 14, 12
+REPLACED, OLD, LINE_ITEM, SECRETS = (1 << NOTES_SHIFT + note for note in range(4))
 
 
 def nan_note(number: int) -> int:
     """The note that a column held NaN, by its number among the columns that may."""
-    return LINE_ITEM << (1 + min(number, MOST_NAN_COLUMNS - 1))
+    return SECRETS << (1 + min(number, MOST_NAN_COLUMNS - 1))
+
+
+def card_note(number: int) -> int:
+    """The note that a column held card numbers, by its number among the columns that may."""
+    return SECRETS << (1 + MOST_NAN_COLUMNS + min(number, MOST_CARD_COLUMNS - 1))
 
 
 def nan_columns(columns: Sequence[Field]) -> list[str]:

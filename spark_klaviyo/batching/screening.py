@@ -20,8 +20,10 @@ from spark_klaviyo.arrow.encoded import (
     OLD,
     PARAMS,
     REPLACED,
+    SECRETS,
     VERDICT,
     Verdict,
+    card_note,
     nan_columns,
     nan_note,
     verdict_of,
@@ -36,7 +38,10 @@ from spark_klaviyo.options.erasure import is_erasing_call
 from spark_klaviyo.plan.envelopes import manual_path
 from spark_klaviyo.plan.manual.body import FORMATS, JSON_FORMATS
 from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.plan.notes import entry_of
 from spark_klaviyo.report.counts.task_report import TaskReport
+from spark_klaviyo.screen.rules import card_columns
+from spark_klaviyo.screen.secrets import HAS_SECRETS
 from spark_klaviyo.screen.validate_row import ValidatedRow, validate_row
 from spark_klaviyo.screen.values import REPLACEMENT_MEANING, Problem
 from spark_klaviyo.templates.model import Setting
@@ -115,6 +120,7 @@ _OF_COLUMN = {
 }
 _NOTES = {
     REPLACED: f"rows hold {REPLACEMENT_MEANING}; they are sent as they are",
+    SECRETS: HAS_SECRETS,
     OLD: "events are older than a week, and start flows as if they had just happened; backfill=true keeps them from it",
     LINE_ITEM: (
         "rows repeat the order of another row with the same person and metric, and each is an event of its own; where "
@@ -128,6 +134,10 @@ def _warn(plan: WritePlan, verdicts: Ints, report: TaskReport) -> None:
     """Count the rows that are sent and whose notes ask for a warning."""
     columns = nan_columns(plan.columns)
     texts = {nan_note(number): f"column {name!r}: NaN was sent as null" for number, name in enumerate(columns)}
+    for number, leaf in enumerate(card_columns(plan)):
+        name, loose = ".".join(leaf.source), ".".join(plan.template.properties_path[-1:])
+        entry = entry_of(f"{loose}.{leaf.source[-1]}", name)
+        texts[card_note(number)] = f"column {name!r} holds card numbers and is not sent; only {entry} sends it"
     for note, text in {**_NOTES, **texts}.items():
         rows = int(np.count_nonzero(verdicts & note))
         if rows:

@@ -20,9 +20,9 @@ from spark_klaviyo.plan.checks import make_checks, place_channels
 from spark_klaviyo.plan.consent_columns import consent_params, drop_unneeded_identifiers
 from spark_klaviyo.plan.manual.body import FORMATS
 from spark_klaviyo.plan.manual.manual_mode import ManualCall
-from spark_klaviyo.plan.mapping import ColumnMap, near_misses
+from spark_klaviyo.plan.mapping import ColumnMap
 from spark_klaviyo.plan.model import RequestParam, WritePlan
-from spark_klaviyo.plan.notes import entry_of
+from spark_klaviyo.plan.notes import entry_of, near_misses
 from spark_klaviyo.plan.settings import SettingValues, request_params
 from spark_klaviyo.plan.shape import LeafForm, build_record
 from spark_klaviyo.plan.types import Field

@@ -6,17 +6,17 @@ or are refused. All complaints come at once; nothing here knows values, or depen
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 
 from spark_klaviyo.options.choices import Nulls, OtherColumns
-from spark_klaviyo.plan.names import BOM, ColumnNames, Known, Sure, bare, field_names
+from spark_klaviyo.plan.names import BOM, ColumnNames, Known, Sure, bare
 from spark_klaviyo.plan.notes import entry_of, notes_of
 from spark_klaviyo.plan.settings import SettingValues
-from spark_klaviyo.plan.shape import Leaf, Node, clean_of, misfit, node_for
+from spark_klaviyo.plan.shape import Clean, Leaf, Node, clean_of, misfit, node_for
 from spark_klaviyo.plan.types import Field, Type, unsendable
-from spark_klaviyo.templates.model import FieldForm, FieldSpec, JsonPath, Template
+from spark_klaviyo.templates.model import FieldForm, FieldSpec, JsonPath
 
 DROPPED = "dropped"  # what becomes of a column that is not sent
 MOST_NAMES = 20  # of the columns that a message lists
@@ -217,7 +217,7 @@ class ColumnMap:
         if kind == "void":  # nulls alone: there is nothing to send
             self.mapped.append((_label(leaf), prefix))
         elif is_loose and kind == "map":
-            self.spread.append(leaf)
+            self.spread.append(leaf if self.template.raw_rows else replace(leaf, clean=Clean.SECRETS))
             self._note(leaf, prefix)
         elif kind != "struct":
             takes = "a struct or a map" if is_loose else "a struct"
@@ -287,6 +287,7 @@ class ColumnMap:
                 self._put_loose((*path, name), inner)
         else:
             below = (*path[len(self.template.properties_path) :], name)
+            leaf = leaf if self.template.raw_rows else replace(leaf, clean=Clean.SECRETS)
             self._put((*path, name), ".".join(filter(None, (self.loose, *below))), leaf)
 
     def _check_overlaps(self) -> None:
@@ -320,6 +321,8 @@ class ColumnMap:
             keep_null = self.keep_null and not known.identifies_person and known.json_path[0] == "attributes"
             keep_blank = self.template.sends_blank(known)
             leaf = leaf if self.template.raw_rows else replace(leaf, clean=clean_of(known))
+            if leaf.clean is Clean.SECRETS:
+                self.secrets += map(".".join, secrets_in(leaf, self.names))
             self.leaves[known.name] = leaf
             self.nodes[known.json_path] = node_for(known, leaf, keep_null=keep_null, keep_blank=keep_blank)
             self.mapped.append((_label(leaf), known.name))
@@ -331,20 +334,10 @@ class ColumnMap:
             return
         self._note(leaf, name)
         keep_null = self.keep_null and bool(self.template.properties_path or self.template.raw_rows)
-        self.nodes[path] = Leaf(leaf.source, leaf.type, keep_null=keep_null)
+        self.nodes[path] = replace(leaf, keep_null=keep_null)
 
     def _note(self, leaf: Leaf, name: str) -> None:
         why = unsendable(leaf.type)
         if why is not None:
             self._complain(f"column {_label(leaf)!r}: {why}")
         self.mapped.append((_label(leaf), name))
-
-
-def near_misses(unmapped: Iterable[str], template: Template, fixed_fields: Collection[str]) -> dict[str, str]:
-    """Columns that became custom properties though they resemble a field: `e_mail2` -> `email`.
-
-    No column can have meant a field that a setting gives for all rows.
-    """
-    fields = {bare(name): k.name for k in template.fields if k.name not in fixed_fields for name in field_names(k)}
-    near = {name: get_close_matches(bare(name), fields, 1, 0.8) for name in unmapped}
-    return {name: fields[match[0]] for name, match in near.items() if match}

@@ -81,6 +81,12 @@ def dictionary() -> Mapping[str, Any]:
     return found
 
 
+@lru_cache(maxsize=4096)
+def is_secret_name(name: str) -> bool:
+    """Whether a name is that of a secret by itself, whatever stands beside it."""
+    return _matches(dictionary()["secret"], name)
+
+
 def families_of(template: Template) -> tuple[str, ...]:
     """The families of names that a template's columns belong to, the first one first asked."""
     if template.is_retired or template.is_manual:
@@ -133,10 +139,8 @@ class ColumnNames:
 
     def is_secret(self, name: str) -> bool:
         """Whether a name is that of a password, a token, a card, a bank account, or an identity or tax number."""
-        data = dictionary()["secret"]
-        together: Mapping[str, list[str]] = data["with"]
-        beside = together.get(bare(name), ())
-        return _matches(data, name) or any(self._bare[other] for other in beside)
+        together: Mapping[str, list[str]] = dictionary()["secret"]["with"]
+        return is_secret_name(name) or any(self._bare[other] for other in together.get(bare(name), ()))
 
     def _forms(self, name: str) -> Iterator[str]:
         """The name; then without a remark (`Created (UTC)`), a shared prefix, or the mark of a duplicate."""

@@ -6,9 +6,11 @@ A note ends in the exact entry of the option `fields` that decides otherwise.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from difflib import get_close_matches
 
-from spark_klaviyo.plan.names import ColumnNote, Known, Sure
+from spark_klaviyo.plan.names import ColumnNote, Known, Sure, bare, field_names
+from spark_klaviyo.templates.model import Template
 
 # What does what a column without effect seems to do.
 _DOES = {
@@ -79,3 +81,13 @@ def _not_placed(column: str, found: Known, becomes: str, giver: Mapping[str, str
         entries[0],
         f"column {column!r} {why}; {' or '.join(entries)} places it there",
     )
+
+
+def near_misses(unmapped: Iterable[str], template: Template, fixed_fields: Collection[str]) -> dict[str, str]:
+    """Columns that became custom properties though they resemble a field: `e_mail2` -> `email`.
+
+    No column can have meant a field that a setting gives for all rows.
+    """
+    fields = {bare(name): k.name for k in template.fields if k.name not in fixed_fields for name in field_names(k)}
+    near = {name: get_close_matches(bare(name), fields, 1, 0.8) for name in unmapped}
+    return {name: fields[match[0]] for name, match in near.items() if match}

@@ -36,6 +36,7 @@ class Clean(Enum):
     IDENTIFIER = "identifier"  # the same, and `mailto:` and `tel:`; words for nothing become null
     TIME = "time"  # numbers and texts become moments; what has no offset is in `time_zone`
     UPPER_CASE = "upper case"
+    SECRETS = "secrets"  # what has the name of a secret, and a column of card numbers, is taken out (`arrow.secrets`)
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,7 @@ _CLEANED_BY_FORM = {
     FieldForm.TEXT: Clean.NUMBER_AS_TEXT,
     FieldForm.PHONE: Clean.NUMBER_AS_TEXT,
     FieldForm.IDS: Clean.NUMBER_AS_TEXT,
+    FieldForm.OBJECT: Clean.SECRETS,
 }
 _IDENTIFIERS = frozenset({"id", "email", "phone_number", "external_id", "anonymous_id", "_kx", "unique_id"})
 
@@ -184,6 +186,8 @@ _IDENTIFIERS = frozenset({"id", "email", "phone_number", "external_id", "anonymo
 def clean_of(known: FieldSpec) -> Clean:
     """What is done to the values of a field's column."""
     name = known.name.rpartition(".")[2]
+    if name == "unappend":  # what Klaviyo is to forget may well be a secret
+        return Clean.NOTHING
     if name in _IDENTIFIERS:
         return Clean.IDENTIFIER
     return Clean.TEXT if name == "zip" else _CLEANED_BY_FORM.get(known.form, Clean.NOTHING)

@@ -12,8 +12,8 @@ from spark_klaviyo.core.clock import rfc3339
 from spark_klaviyo.core.codes import KeyIn
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Batch
 from spark_klaviyo.options.secrets import masked
-from spark_klaviyo.plan.mapping import near_misses
 from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.plan.notes import near_misses
 from spark_klaviyo.plan.settings import fields_of_settings
 from spark_klaviyo.report.pages.preview import CUSTOM_PROPERTY, DROPPED, HIDDEN, MappedColumn, PreviewRequest
 

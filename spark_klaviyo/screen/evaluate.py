@@ -14,11 +14,11 @@ from phonenumbers import PhoneMetadata, PhoneNumber
 from spark_klaviyo.arrow import arrays
 from spark_klaviyo.arrow.arrays import Bytes, Ints, Mask, bytes_and_offsets, children, plain, to_mask, valid_rows
 from spark_klaviyo.arrow.columns import Columns
-from spark_klaviyo.arrow.encoded import REPLACED, Verdict, nan_note
+from spark_klaviyo.arrow.encoded import REPLACED, SECRETS, Verdict, card_note, nan_note
 from spark_klaviyo.arrow.times import beyond_years
 from spark_klaviyo.screen.event_notes import notes
-from spark_klaviyo.screen.hashes import CRYPT_TEXT
 from spark_klaviyo.screen.rules import KEY_PARTS, NOT_BLANK, KeyPart, ScreenRule, ScreenRules, whole
+from spark_klaviyo.screen.secrets import CRYPT_TEXT
 from spark_klaviyo.screen.values import REPLACEMENT
 
 
@@ -39,10 +39,15 @@ def verdicts(columns: Columns, rules: ScreenRules, record: pa.Array) -> pa.Array
 
 
 def _note(found: Ints, columns: Columns, rules: ScreenRules, record: pa.Array) -> None:
-    """Add what a warning counts: NaN that became null, events, and text that was no valid UTF-8."""
+    """Add what a warning counts: NaN that became null, secrets, events, and text that was no valid UTF-8."""
     for number, name in enumerate(rules.nan_columns):
         if name in columns.nan:
             found[columns.nan[name]] |= nan_note(number)
+    for number, leaf in enumerate(rules.cards):
+        if leaf.source in columns.cards:
+            found[columns.cards[leaf.source]] |= card_note(number)
+    if columns.secrets is not None:
+        found[columns.secrets] |= SECRETS
     for note, rows in notes(columns, rules.events):
         found[rows] |= note
     content, _ = bytes_and_offsets(record)

@@ -97,6 +97,7 @@ class ScreenRules:
     numbers: tuple[tuple[Leaf, int], ...]  # columns that can hold infinities, with their index in the plan
     times: tuple[tuple[Leaf, int], ...]  # columns that can hold times of any year
     nan_columns: tuple[str, ...]
+    cards: tuple[Leaf, ...]  # columns that may hold card numbers
     events: EventNotes  # what users are warned about in events
     key: tuple[KeyPart, ...]  # the first of these that is present ...
     key_with: tuple[KeyPart, ...]  # ... together with all of these
@@ -123,7 +124,7 @@ def compile_screen(plan: WritePlan) -> ScreenRules:
     times = tuple(
         (leaf, index[leaf.source[0]]) for leaf in leaves if leaf.clean is Clean.TIME or holds(leaf.type, *TIME)
     )
-    held = (numbers, times, tuple(nan_columns(plan.columns)), event_notes_of(plan))
+    held = (numbers, times, tuple(nan_columns(plan.columns)), card_columns(plan), event_notes_of(plan))
     key, key_with = _key_parts(plan, checks.key), _key_parts(plan, checks.key_with)
     if record is None:
         return ScreenRules(True, *held, key, key_with)
@@ -157,6 +158,12 @@ def compile_screen(plan: WritePlan) -> ScreenRules:
         max_properties=None if most is None else most - (len(children) - len(loose)),
         max_row_bytes=min(filter(None, (template.limits.max_row_bytes, checks.max_unchecked_bytes)), default=None),
     )
+
+
+def card_columns(plan: WritePlan) -> tuple[Leaf, ...]:
+    """Columns that may hold card numbers, in the order of `card_note`."""
+    leaves = leaves_of(plan.record) if plan.record is not None else ()
+    return tuple(leaf for leaf in leaves if leaf.clean is Clean.SECRETS and leaf.type.name in TEXT | NUMBER)
 
 
 def _too_deep(properties: Node | None, limit: int) -> Iterator[Leaf]:

@@ -19,7 +19,7 @@ from spark_klaviyo.plan.consent_columns import consent_column, unneeded_identifi
 from spark_klaviyo.plan.model import RESUBSCRIBE, SAYS, Checks, FieldCheck, WritePlan
 from spark_klaviyo.plan.shape import FRACTIONAL, constants_of
 from spark_klaviyo.screen import values
-from spark_klaviyo.screen.hashes import without_hashes
+from spark_klaviyo.screen.secrets import without_secrets
 from spark_klaviyo.screen.values import Problem
 from spark_klaviyo.templates.model import FieldForm, Template
 
@@ -57,7 +57,7 @@ def validate_row(plan: WritePlan, text: bytes, params: Mapping[str, str]) -> Val
 def _validated(plan: WritePlan, text: bytes, record: dict[str, Json], params: Mapping[str, str]) -> ValidatedRow:
     before = exact_json.dumps(record)
     # The whole list, not the first problem alone: finding the others repairs what can be repaired.
-    left_out = without_hashes(plan, record)
+    left_out = without_secrets(plan, record)
     found = list(_problems(plan, record, params, left_out))
     about_people = plan.template.takes_away or plan.template.consent is not None
     if about_people:
