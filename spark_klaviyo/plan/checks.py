@@ -195,6 +195,9 @@ def _complaints(
         yield "columns hold push tokens, and channels does not name push; add it, or drop the columns"
     dated, has_time = settings.get("historical_import") == "true", CONSENTED_AT in found.leaves
     if has_time and not dated:
-        yield "consented_at is taken with historical_import=true only; give it, or drop the column"
+        yield (
+            "consented_at belongs to consent that was recorded elsewhere before (historical_import), and has no meaning "
+            "for people who sign up now; drop the column"
+        )
     if dated and not has_time:
         yield "no column for consented_at, which historical_import=true requires; rename one, or use fields"

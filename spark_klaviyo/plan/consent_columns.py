@@ -27,7 +27,8 @@ _LEFT = re.compile(
 _CONSENTS = re.compile(
     r"accepts?(e?mail|sms)?(marketing|newsletter|e?mail|sms)|(marketing|e?mail|sms|newsletter|gdpr)consent(ed|given)?$"
     r"|^(has)?consent(ed|s)?$|opt(ed)?in$|(^|is|e?mail|sms|newsletter)subscribe(d)?$|allows?(marketing|e?mail|sms)"
-    r"|consentstate$|subscriptionstatus$|subscriptionstate$"
+    r"|consentstate$|subscriptionstate$"
+    r"|(^|e?mail|sms|subscription|subscriber|member|newsletter|marketing|permission|opt(ed)?in)status$"
 )
 _OF_NO_MATTER = re.compile(r"(url|link|token|reason|campaign(id|title)?|source|level|ip)$")
 _TEXT_MESSAGES, _EMAIL = re.compile("sms|text|phone|call"), re.compile("mail|newsletter")

@@ -133,7 +133,7 @@ def _field_problem(
         remove(record, field.json_path)
         left_out.append(f"{field.name} is left out where it cannot be read ({valid.code})")
         return None
-    return replace(valid, detail=f"{field.name}: {valid.detail}")
+    return replace(valid, detail=f"{field.name}: {valid.detail}", protects=valid.protects or field.is_identifier)
 
 
 def _valid_value(field: FieldCheck, value: Json, checks: Checks, params: Mapping[str, str]) -> Json | Problem:
@@ -232,7 +232,7 @@ def _keep_first_identifier(checks: Checks, record: dict[str, Json]) -> None:
         remove(record, path)
 
 
-# What a value of a column about consent says; blank says nothing.
+# What a value of a column about consent says; a blank one says nothing, and one in other letters never says yes.
 _YES = frozenset({
     "true", "t", "yes", "y", "1", "1.0", "on", "subscribed", "subscribe", "optedin", "optin", "singleoptin",
     "doubleoptin", "confirmedoptin", "accepted", "granted", "given", "consented", "express", "active",
@@ -249,7 +249,7 @@ def _opposites(plan: WritePlan, record: dict[str, Json], params: Mapping[str, st
     for name, value in params.items():
         column = consent_column(name.removeprefix(SAYS)) if name.startswith(SAYS) else None
         word = re.sub("[^a-z0-9.]", "", value.lower())
-        if column is None or not word or (column.medium and column.medium not in media):
+        if column is None or not value.strip() or (column.medium and column.medium not in media):
             continue
         if column.means_left and word not in _NO and not again:
             yield Problem(RejectCode.NO_CONSENT, f"column {column.name!r} says that the person has left", True), path

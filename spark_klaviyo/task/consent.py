@@ -1,8 +1,8 @@
 """What Klaviyo holds of people's consent: read for the identifiers of some rows, and judged for each channel.
 
 spec: `subscriptions` of a profile, an additional field of `/api/profiles` (scope profiles:read). Subscribing lifts
-UNSUBSCRIBE, SPAM_COMPLAINT and USER_SUPPRESSED (spec: bulk_subscribe_profiles), so these count as opting out; bounces
-and invalid addresses do not.
+UNSUBSCRIBE, SPAM_COMPLAINT and USER_SUPPRESSED (spec: bulk_subscribe_profiles), so these count as opting out, and so
+does a reason that is not known; bounces and invalid addresses do not.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.task.profiles import MOST_PAGES, PROFILES, asking_for, in_parts, wanted_form
 from spark_klaviyo.templates.model import Channel
 
-OPT_OUTS = ("UNSUBSCRIBE", "SPAM_COMPLAINT", "USER_SUPPRESSED")
+BOUNCES = ("HARD_BOUNCE", "INVALID_EMAIL")  # the reasons of a suppression that are no opting out
 KINDS = ("id", "email", "phone_number")  # in the order in which a row means somebody
 SHOWN = ("email", "phone_number", "subscriptions")
 CONSENT = (("additional-fields[profile]", "subscriptions"),)
@@ -67,10 +67,10 @@ def _opted_out_of_email(marketing: Mapping[str, Json], list_id: str) -> Iterator
     yield from _unsubscribed(marketing)
     everywhere, of_lists = marketing.get("suppression"), marketing.get("list_suppressions")
     for one in everywhere if isinstance(everywhere, list) else []:
-        if get(one, ("reason",)) in OPT_OUTS:
+        if get(one, ("reason",)) not in BOUNCES:
             yield time_of(get(one, ("timestamp",))) or LATEST
     for one in of_lists if isinstance(of_lists, list) else []:
-        if list_id and get(one, ("list_id",)) == list_id and get(one, ("reason",)) in OPT_OUTS:
+        if list_id and get(one, ("list_id",)) == list_id and get(one, ("reason",)) not in BOUNCES:
             yield time_of(get(one, ("timestamp",))) or LATEST
 
 

@@ -36,6 +36,7 @@ CASES: list[tuple[dict[str, Any] | None, str, str | None, Standing]] = [
     (email("SUBSCRIBED", MIDDLE, "USER_SUPPRESSED"), "email", None, OPTED_OUT),
     (email("SUBSCRIBED", MIDDLE, "HARD_BOUNCE", "INVALID_EMAIL"), "email", None, SUBSCRIBED),
     (email("SUBSCRIBED", MIDDLE, "SPAM_COMPLAINT"), "push", None, OPEN),
+    (email("SUBSCRIBED", MIDDLE, "A_REASON_OF_TOMORROW"), "email", None, OPTED_OUT),
     (email("SUBSCRIBED", MIDDLE, "UNSUBSCRIBE", of_list=LIST), "email", None, OPTED_OUT),
     (email("SUBSCRIBED", MIDDLE, "UNSUBSCRIBE", of_list="Lst1Aa"), "email", None, SUBSCRIBED),
     (email("SUBSCRIBED", MIDDLE, "HARD_BOUNCE", of_list=LIST), "email", None, SUBSCRIBED),

@@ -113,6 +113,19 @@ def test_an_email_with_invisible_characters_makes_no_phantom(
         assert [dict(one) for one in klaviyo.profiles] == before
 
 
+@pytest.mark.parametrize("validate", ["strict", "warn", "off"])
+@pytest.mark.parametrize("template", [REMOVE, SUPPRESS, ERASE])
+def test_an_identifier_that_cannot_be_read_takes_nobody_away(
+    klaviyo: KlaviyoSimulator, template: str, validate: str
+) -> None:
+    rows: list[Row] = [{"email": "ann@example,com", "phone": None}, {"email": None, "phone": "DNC 617-555-0100"}]
+    fields = {"phone_number": "phone"}
+    ran = run(klaviyo, rows, template=template, validate=validate, fields=fields, **OPTIONS[template])
+    assert ran.codes == ["bad_email", "bad_phone"]
+    assert touched(klaviyo) == set()
+    assert all(request.method == "GET" for request in klaviyo.requests)
+
+
 def test_blanks_around_an_email_are_no_part_of_it(klaviyo: KlaviyoSimulator) -> None:
     run(klaviyo, [{"email": f"\u00a0{BEN} "}], template=ERASE, confirm_deletion="1")
     assert touched(klaviyo) == {"2"}

@@ -260,6 +260,11 @@ OPPOSITES = [
     ("DoNotEmail", "True"),
     ("opted_in", "0"),
     ("suppressed", "yes"),
+    ("status", "unsubscribed"),
+    ("Email Status", "cleaned"),
+    ("accepts_marketing", "нет"),
+    ("unsubscribed", "да"),
+    ("Opted In", "\u2717"),
 ]
 
 
@@ -300,6 +305,14 @@ def test_words_that_are_no_channels_subscribe_nobody(
 ) -> None:
     ran = subscribe(klaviyo, [{"email": ANN, "words": words}], channels="column:words", validate=validate)
     assert ran.report.rejected == 1
+    assert writes(klaviyo) == []
+
+
+@pytest.mark.parametrize("validate", ["strict", "warn", "off"])
+@pytest.mark.parametrize("phone", ["DNC 617-555-0100", "617-555-0100", "OPTOUT16175550100"])
+def test_a_phone_that_cannot_be_read_is_never_sent(klaviyo: KlaviyoSimulator, phone: str, validate: str) -> None:
+    ran = subscribe(klaviyo, [{"phone_number": phone}], channels="sms", validate=validate)
+    assert ran.codes == ["bad_phone"]
     assert writes(klaviyo) == []
 
 
