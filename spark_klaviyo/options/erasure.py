@@ -28,13 +28,13 @@ def erases(path: str) -> bool:
 def may_erase(url: str, trusted: tuple[str, ...] = ()) -> bool:
     """Whether requests to this url erase or merge people, or could where rows fill its `{placeholders}`.
 
-    A host that may not have the key (`trusted`: hosts that may besides Klaviyo's) erases nobody.
+    Any host may pass a request on to Klaviyo with a key of its own. Of one that may not have ours (`trusted`: hosts
+    that may besides Klaviyo's) only the calls themselves are meant, not what placeholders could make of other paths.
     """
-    if not may_receive_key(url, trusted):
-        return False
     path = _PLACEHOLDER.sub(_ANY, urlsplit(url).path)
-    segments = _segments(path)
-    return erases(path) or (_ANY in path and any(_could_be(segments, _segments(call)) for call in _CALLS))
+    if erases(path) or _ANY not in path or not may_receive_key(url, trusted):
+        return erases(path)
+    return any(_could_be(_segments(path), _segments(call)) for call in _CALLS)
 
 
 def is_erasing_call(path: str) -> bool:

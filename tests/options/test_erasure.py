@@ -82,7 +82,13 @@ def test_any_other_path_asks_for_nothing(path: str) -> None:
     assert complaint == "confirm_deletion: this url deletes nothing; leave it out"
 
 
-def test_hosts_that_get_no_key_erase_nobody() -> None:
+def test_a_gateway_that_adds_its_own_key_is_guarded_too() -> None:
+    gateway = {"url": f"https://gateway.example.com{CALLS[0]}", "key_in": "none"}
+    [complaint] = complaints(EntryPoint.SOURCE, **gateway)
+    assert complaint.startswith("url: this url deletes or merges people")
+
+
+def test_placeholders_of_hosts_that_get_no_key_are_judged_row_by_row() -> None:
     elsewhere = {"url": "https://api.example.com/{a}/{b}", "key_in": "none"}
     assert complaints(EntryPoint.SOURCE, **elsewhere) == ()
     assert len(complaints(EntryPoint.SOURCE, **elsewhere, trusted_hosts="api.example.com")) == 1
