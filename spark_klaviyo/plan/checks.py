@@ -196,8 +196,8 @@ def _complaints(
     dated, has_time = settings.get("historical_import") == "true", CONSENTED_AT in found.leaves
     if has_time and not dated:
         yield (
-            "consented_at belongs to consent that was recorded elsewhere before (historical_import), and has no meaning "
-            "for people who sign up now; drop the column"
+            "consented_at belongs to consent that was given before (historical_import=true), and has no meaning for "
+            "people who sign up now; drop the column"
         )
     if dated and not has_time:
         yield "no column for consented_at, which historical_import=true requires; rename one, or use fields"

@@ -72,9 +72,9 @@ def _with_required(template: Template, options: Options) -> Template:
 def _plan_of_options(options: Options, template: Template, run_id: str) -> WritePlan:
     call = ManualCall(options)
     headers = _headers(options, template)
-    revision_warning = (
-        warn_of(headers["revision"], datetime.now(timezone.utc).date()) if "revision" in headers else None
-    )
+    warnings = list(call.warnings()) if template.is_manual else []
+    if "revision" in headers:
+        warnings += filter(None, [warn_of(headers["revision"], datetime.now(timezone.utc).date())])
     return WritePlan(
         run_id=run_id,
         template=template,
@@ -104,7 +104,7 @@ def _plan_of_options(options: Options, template: Template, run_id: str) -> Write
         key_in=call.key_in if template.is_manual else KeyIn.BODY if template.is_retired else KeyIn.HEADER,
         proxy=options.proxy,
         learns_quota=options.rate_limit is None,
-        warnings=(revision_warning,) if revision_warning else (),
+        warnings=tuple(warnings),
         query=call.query if template.is_manual else (),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from spark_klaviyo.core.codes import Api
 from spark_klaviyo.core.policy import Limits
 from spark_klaviyo.templates.limits import MAX_BODY, MEGABYTE, M
-from spark_klaviyo.templates.model import BodyLayout, FieldForm, FieldSpec, Setting, Template
+from spark_klaviyo.templates.model import BodyLayout, Caution, FieldForm, FieldSpec, Setting, Template
 from spark_klaviyo.templates.profiles import LIST
 
 _MEMBERS = (
@@ -51,6 +51,7 @@ SUBSCRIBE = replace(
     summary="Subscribe people to a list through the retired v2 call, which obeys its opt-in setting.",
     path="/api/v2/list/{list_id}/subscribe",
     changes_reach=True,
+    cautions=(Caution((), "api=v2 does not read who has opted out, and would subscribe them again; api=current does"),),
     notes=(_RETIRED, "A column `sms_consent` (boolean) opts a phone number in; `$consent` names channels."),
 )
 

@@ -22,6 +22,15 @@ from spark_klaviyo.templates.model import BodyLayout, Setting, Template
 
 DEFAULT_ROWS = 100  # where no endpoint and so no limit is known: what v2's members took; `max_rows` changes it
 _REACH = re.compile(r"/(?:subscribe|exclusions)\b")  # v1, v2: calls that change who gets messages
+_SUBSCRIBES = re.compile(r"/api/v2/list/[^/]+/subscribe/?")
+OPT_OUTS_UNREAD = (
+    "who has opted out is not read in manual mode, and this url would subscribe them again; "
+    "template=bulk_subscribe_profiles reads it first"
+)
+MEMBERS_UNREAD = (
+    "who is on the list is not read in manual mode, and this url would unsubscribe anybody else from everything; "
+    "template=bulk_unsubscribe_profiles reads it first"
+)
 RETIRED_PATH = re.compile(r"/api/(?:(v1|v2)/.*|(track|identify)/?)")
 # v2 takes the key beside the rows.
 BODY_WITH_KEY = {
@@ -153,6 +162,15 @@ class ManualCall:
             keep_empty=(),
             api=self.api,
         )
+
+    def warnings(self) -> Iterator[str]:
+        """What protects people in a template of the same call, and not here."""
+        consent = self.endpoint.consent if self.endpoint is not None else None
+        subscribes = _SUBSCRIBES.fullmatch(self.url.path) is not None and self.options.method == "POST"
+        if consent is not None and consent.withdraws:
+            yield MEMBERS_UNREAD
+        elif consent is not None or subscribes:
+            yield OPT_OUTS_UNREAD
 
     def _body(self) -> object:
         if self.is_token_form:
