@@ -31,7 +31,7 @@ from spark_klaviyo.arrow.encoded import (
 from spark_klaviyo.batching import encoded_rows
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import RejectCode
-from spark_klaviyo.core.exact_json import get
+from spark_klaviyo.core.exact_json import get, remove
 from spark_klaviyo.core.models import EncodedRows, Rejection
 from spark_klaviyo.encode.formats import written
 from spark_klaviyo.options.erasure import is_erasing_call
@@ -95,7 +95,8 @@ def _decided(
             row = validate_row(plan, text, encoded_rows.params_of(params[position].as_py()))
         sent, problem = row.text, row.problem
         if problem is not None and sent is None:
-            rejections.append(_rejection(rows, position, text, problem.code, problem.detail, row.pointer))
+            record = _without_consent(plan, text) if problem.code is RejectCode.NO_CONSENT else text
+            rejections.append(_rejection(rows, position, record, problem.code, problem.detail, row.pointer))
         elif problem is not None:
             report.warn(f"{problem.code}: {problem.detail}")
         for warning in row.left_out if sent is not None else ():
@@ -142,6 +143,14 @@ def _warn(plan: WritePlan, verdicts: Ints, report: TaskReport) -> None:
         rows = int(np.count_nonzero(verdicts & note))
         if rows:
             report.warn(text, rows)
+
+
+def _without_consent(plan: WritePlan, text: bytes) -> bytes:
+    """The record without the consent that its person did not give: written again as it is, it subscribes nobody."""
+    record = exact_json.loads(text)
+    if isinstance(record, dict):
+        remove(record, plan.checks.channels_path)
+    return exact_json.dumps(record)
 
 
 def _rejection(rows: EncodedRows, position: int, text: bytes, code: str, detail: str, pointer: str = "") -> Rejection:

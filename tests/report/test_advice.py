@@ -13,6 +13,8 @@ CASES: list[tuple[dict[str, object], list[str]]] = [
     ({"rows": 5, "rejected": 5, "reasons": {"bad_email": 4, "in_doubt": 1}}, ['record_column="record"', "in doubt"]),
     ({"rows": 5, "rejected": 5, "reasons": {"unavailable": 5}}, ["marked unavailable"]),
     ({"rows": 5, "rejected": 5, "reasons": {"ambiguous_change": 5}}, ["look in the source"]),
+    ({"rows": 5, "rejected": 5, "reasons": {"no_consent": 5}}, ["leave them out"]),
+    ({"rows": 5, "rejected": 5, "reasons": {"opted_out": 5}}, []),
     ({"job_states": {"complete": 4, "processing": 2}}, ["2 jobs are not finished"]),
     ({"job_states": {"complete": 4, "cancelled": 1, "queued": 1}}, ["1 job is not finished"]),
     ({"resent": 1}, ["1 row may have arrived twice"]),

@@ -8,8 +8,9 @@ from datetime import datetime, timezone
 from spark_klaviyo.core.codes import Outcome, RejectCode
 from spark_klaviyo.report.counts.summary import Name, Summary
 
-# Rows that may be sent again as they are, and changes whose records do not say whether they were deletes.
-NO_FAULT = (RejectCode.IN_DOUBT, RejectCode.UNAVAILABLE, RejectCode.AMBIGUOUS_CHANGE)
+# Rows that may be sent again as they are, changes whose records do not say whether they were deletes, and people who
+# are not to be subscribed.
+NO_FAULT = (RejectCode.IN_DOUBT, RejectCode.UNAVAILABLE, RejectCode.AMBIGUOUS_CHANGE, RejectCode.NO_CONSENT)
 MANY_THROTTLED = 0.05  # of all requests
 
 
@@ -171,6 +172,8 @@ def _rows_to_send_again(summary: Summary, has_all_rejects: bool) -> Iterator[str
         yield f'See the rejected rows in {where}, correct `record` and write them with `record_column="record"`.'
     if summary.reasons.get(RejectCode.AMBIGUOUS_CHANGE):
         yield "Changes rejected as ambiguous_change were not sent: look in the source for what those rows are now."
+    if summary.reasons.get(RejectCode.NO_CONSENT):
+        yield "Rows rejected as no_consent are of people who do not consent: leave them out."
     if summary.reasons.get(RejectCode.UNAVAILABLE):
         yield "Some requests used up their attempts: write the rows marked unavailable again later."
     if summary.reasons.get(RejectCode.IN_DOUBT):
