@@ -74,6 +74,7 @@ class RejectCode(Code):
     MERGE_CYCLE = "merge_cycle", "the merges of these rows lead back to where they begin"
     MERGE_CHAIN = "merge_chain", "the profile that would stay is itself merged away by another row"
     NOT_FOUND = "not_found", "Klaviyo knows no profile with this identifier"
+    AMBIGUOUS_PROFILE = "ambiguous_profile", "several profiles have this identifier, and only one of them can be meant"
     OPTED_OUT = "opted_out", "the person has opted out, and subscribing would bring them back"
     NO_CONSENT = "no_consent", "a column of the row says that the person does not consent"
 

@@ -73,8 +73,11 @@ class Lookups:
     # --- the identifier that requests take ----------------------------------------------------
 
     def _as_sent(self, reader: Reader, batch: Batch) -> Batch | NoDocument | None:
-        """The batch with each row named as requests name people, found by the row's first identifier and no other."""
-        records, found = parsed(batch), dict[str, dict[str, str] | NoDocument]()
+        """The batch with each row named as requests name people, found by the row's first identifier and no other.
+
+        Where several profiles have it, as families share a phone, the row is rejected: any of them would be a guess.
+        """
+        records, found = parsed(batch), dict[str, dict[str, list[str]] | NoDocument]()
         named = [self._first_identifier(record) for record in records]
         for kind in self.plan.template.identifiers:
             values = [value for name, value in named if name == kind]
@@ -93,10 +96,13 @@ class Lookups:
                 texts[position] = exact_json.dumps(record)
             elif isinstance(known, NoDocument):
                 self.reject(replace(rejection, code=RejectCode.UNAVAILABLE, detail=known.detail))
-            elif name := known.get(wanted_form(kind, value)):
-                texts[position] = self._renamed(record, kind, name)
+            elif len(names := known.get(wanted_form(kind, value), [])) > 1:
+                code = RejectCode.AMBIGUOUS_PROFILE
+                self.reject(replace(rejection, code=code, detail=f"{kind}: {code.text}"))
+            elif any(names):
+                texts[position] = self._renamed(record, kind, names[0])
             else:
-                self._count_unknown(rejection, has_profile=wanted_form(kind, value) in known)
+                self._count_unknown(rejection, has_profile=bool(names))
         return with_texts(batch, texts) if texts else None
 
     def _first_identifier(self, record: Json) -> tuple[str, str]:

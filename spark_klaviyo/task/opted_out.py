@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
 
 from spark_klaviyo.core.clock import rfc3339
 from spark_klaviyo.core.codes import RejectCode
@@ -125,7 +126,7 @@ class SubscribeGuard:
             found = find_profiles(reader, members, kind, sorted(values))
             if isinstance(found, NoDocument) and found.code.affects_every_request:
                 return found
-            ids |= set() if isinstance(found, NoDocument) else set(found.values())
+            ids |= set() if isinstance(found, NoDocument) else set(chain.from_iterable(found.values()))
         return {at for at, persons in people.items() if all(person.profile_id in ids for person in persons)}
 
 

@@ -55,12 +55,12 @@ def asking_for(target: ReadTarget, identifier: str, values: list[str], *shown: s
 
 def find_profiles(
     reader: Reader, target: ReadTarget, identifier: str, values: Iterable[str], wanted: str = "id"
-) -> dict[str, str] | NoDocument:
-    """The ids of the profiles that have these values of an identifier, by `wanted_form`.
+) -> dict[str, list[str]] | NoDocument:
+    """The ids of the profiles that have these values of an identifier, by `wanted_form`; a family shares a phone.
 
     `wanted`: another identifier in place of the id; empty for a profile that lacks it.
     """
-    found: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     targets = (asking_for(target, identifier, part, wanted) for part in in_parts(identifier, values))
     for page in chain.from_iterable(reader.pages(one, MOST_PAGES) for one in targets):
         if isinstance(page, NoDocument):
@@ -69,7 +69,7 @@ def find_profiles(
             value, profile_id = attributes_of(profile).get(identifier), profile.get("id")
             name = profile_id if wanted == "id" else attributes_of(profile).get(wanted) or ""
             if isinstance(value, str) and isinstance(name, str):
-                found.setdefault(wanted_form(identifier, value), name)
+                found.setdefault(wanted_form(identifier, value), []).append(name)
     return found
 
 

@@ -186,7 +186,7 @@ DELETE = Template(
     identifiers=_ONE_OF,
     first_identifier_only=True,
     looked_up_as="id",
-    sent_directly=("id", "email", "phone_number"),
+    sent_directly=("id", "email"),
     keep_empty=((*PERSON, "attributes"),),
     quota=S,
     confirmed_by_reply=False,
@@ -195,8 +195,9 @@ DELETE = Template(
     already_satisfied=NOT_FOUND,
     scopes=("data-privacy:write",),
     notes=(
-        "A row's email counts, else its external_id (looked up, which needs profiles:read), else its phone number.",
-        "Every profile that the identifier matches is deleted, some time after the answer.",
+        "A row's email counts, else its external_id, else its phone number; these are looked up (profiles:read).",
+        "Where several profiles share that phone number, the row is rejected: Klaviyo would delete all of them.",
+        "Profiles are deleted some time after the answer.",
         "Where it finds nobody, the row is accepted, not delivered: nobody was erased. No second identifier is tried.",
     ),
 )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from spark_klaviyo.errors import SchemaError
-from spark_klaviyo.simulator import KlaviyoSimulator
+from spark_klaviyo.simulator import Fault, KlaviyoSimulator
 from tests.task.running import Row, plan_for, run
 
 LIST = "Lst1Aa"
@@ -80,6 +81,17 @@ def test_nobody_with_an_external_id_is_no_success(klaviyo: KlaviyoSimulator, tem
     assert ran.report.delivered == 0
     assert ran.report.accepted == (template == ERASE)
     assert len(klaviyo.profiles) == 3
+
+
+@pytest.mark.parametrize("template", [SUPPRESS, ERASE, REMOVE])
+def test_a_phone_that_a_family_shares_means_nobody(klaviyo: KlaviyoSimulator, template: str) -> None:
+    people = [{"email": email, "phone_number": PHONE} for email in (ANN, BEN)]
+    family = [{"type": "profile", "id": str(number), "attributes": one} for number, one in enumerate(people)]
+    klaviyo.inject(Fault("status", status=200, path="/api/profiles", body=json.dumps({"data": family})))
+    ran = run(klaviyo, [{"phone_number": PHONE}], template=template, **OPTIONS[template])
+    assert ran.codes == ["ambiguous_profile"]
+    assert touched(klaviyo) == set()
+    assert all(request.method == "GET" for request in klaviyo.requests)
 
 
 def test_people_without_an_email_cannot_be_suppressed(klaviyo: KlaviyoSimulator) -> None:

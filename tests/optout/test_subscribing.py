@@ -281,6 +281,18 @@ def test_a_row_that_says_the_opposite_subscribes_nobody(
     assert consents(klaviyo)[CYD, EMAIL] == "SUBSCRIBED"
 
 
+def test_the_record_of_a_row_without_consent_subscribes_nobody_when_it_is_written_again(
+    klaviyo: KlaviyoSimulator,
+) -> None:
+    rows: list[Row] = [{"email": ANN, "accepts_marketing": "no"}, {"email": ANN, "opted_out": "1", "words": "email"}]
+    for row in rows:
+        channels = "column:words" if "words" in row else "email"
+        [rejected] = subscribe(klaviyo, [row], channels=channels).rejected
+        ran = subscribe(klaviyo, [{"record": rejected.record}], record_column="record", channels=None)
+        assert (rejected.email, ran.report.rejected) == (ANN, 1)
+    assert consents(klaviyo) == {}
+
+
 def test_a_column_that_says_yes_is_no_hindrance(klaviyo: KlaviyoSimulator) -> None:
     rows: list[Row] = [{"email": ANN, "accepts_marketing": "TRUE", "sms_consent": "no", "unsubscribed": "false"}]
     assert subscribe(klaviyo, rows).report.accepted == 1
@@ -370,3 +382,22 @@ def test_times_of_any_type_are_looked_at(
     emails = [f"p{year.year}@example.com" for year in years]
     ran = run_plan(plan, [pa.record_batch({"email": emails, "consented_at": times})])
     assert (ran.codes, ran.report.accepted) == (["bad_time"] * 4, 1)
+
+
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        ("/api/profile-subscription-bulk-create-jobs", "subscribe them again"),
+        ("/api/v2/list/Y6nRLr/subscribe", "subscribe them again"),
+        ("/api/profile-subscription-bulk-delete-jobs", "from everything"),
+        ("/api/profile-import", ""),
+    ],
+)
+def test_a_url_without_the_checks_of_its_template_says_so(klaviyo: KlaviyoSimulator, path: str, word: str) -> None:
+    warnings = plan_for(klaviyo, ["email"], template=None, url=klaviyo.url + path).warnings
+    assert [word in text for text in warnings] == [True] * bool(word)
+
+
+def test_the_retired_call_says_that_it_reads_no_consent(klaviyo: KlaviyoSimulator) -> None:
+    plan = plan_for(klaviyo, ["email"], template="bulk_subscribe_profiles", api="v2", list_id=LIST)
+    assert ["opted out" in text for text in plan.warnings] == [True]
