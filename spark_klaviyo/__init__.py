@@ -13,6 +13,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from spark_klaviyo.core.version import __version__ as __version__
+
 # Not lazy: importing the folder of this name later would put the folder in the function's place.
 from spark_klaviyo.templates import templates
 
@@ -46,7 +48,6 @@ _MODULES = {
     "write_klaviyo": "entrypoints.function",
 }
 
-__version__ = "0.1.0"
 __all__ = [
     "KlaviyoDataSource",
     "KlaviyoError",

@@ -82,6 +82,15 @@ def run_check(given: argparse.Namespace) -> ExitStatus:
     return ExitStatus.DONE if result.ok else ExitStatus.BAD_OPTIONS
 
 
+def run_doctor(given: argparse.Namespace) -> ExitStatus:
+    """`doctor`."""
+    from spark_klaviyo.cli.doctor import diagnose
+
+    result = diagnose(given_options(given.option))
+    print_result(given, result.to_dict(), str(result))
+    return ExitStatus.DONE if result.ok else ExitStatus.BAD_OPTIONS
+
+
 def run_preview(given: argparse.Namespace) -> None:
     """`preview`: with `--no-bodies` it shows no person's data."""
     from spark_klaviyo.cli.local_spark import dataset, session

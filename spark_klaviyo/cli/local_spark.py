@@ -64,7 +64,7 @@ def local_session(app_name: str, master: str = "local[*]", **conf: str) -> Spark
     from pyspark.sql import SparkSession
 
     builder = SparkSession.builder.appName(app_name)
-    if SparkSession.getActiveSession() is not None or any(name in os.environ for name in SESSION_VARIABLES):
+    if has_session():
         return builder.getOrCreate()
     home = java_home()
     if home is not None:
@@ -74,6 +74,13 @@ def local_session(app_name: str, master: str = "local[*]", **conf: str) -> Spark
     for name, value in {**SETTINGS, **conf}.items():
         builder = builder.config(name, value)
     return builder.master(master).getOrCreate()
+
+
+def has_session() -> bool:
+    """Whether there is a session already, or something that has started this process brings one."""
+    from pyspark.sql import SparkSession
+
+    return SparkSession.getActiveSession() is not None or any(name in os.environ for name in SESSION_VARIABLES)
 
 
 @contextmanager
@@ -120,7 +127,7 @@ def java_home(environment: Mapping[str, str] = os.environ) -> str | None:
     Raises:
         KlaviyoError: There is no Java at all.
     """
-    version = version_of(_own_java(environment))
+    version = version_of(own_java(environment))
     if version is not None and version >= OLDEST_VERSION:
         return None
     wrapped = _wrapped_runtime(environment)
@@ -141,7 +148,7 @@ def version_of(java: str | None) -> int | None:
     return int(found[1]) if found else None
 
 
-def _own_java(environment: Mapping[str, str]) -> str | None:
+def own_java(environment: Mapping[str, str]) -> str | None:
     """The `java` that Spark's scripts would start."""
     if environment.get("JAVA_HOME"):
         return str(Path(environment["JAVA_HOME"], "bin", "java"))

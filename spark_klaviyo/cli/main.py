@@ -7,10 +7,10 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 
 from spark_klaviyo.cli import commands
 from spark_klaviyo.cli.commands import ExitStatus, print_result
+from spark_klaviyo.core.version import __version__
 from spark_klaviyo.errors import KlaviyoError, KlaviyoWarning
 from spark_klaviyo.report.report import RowsRejected, WriteStopped
 
@@ -21,7 +21,7 @@ Command = Callable[[argparse.Namespace], ExitStatus | None]
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; `run` of its result is the command's function."""
     top = argparse.ArgumentParser(prog="spark-klaviyo", description="Write any Spark DataFrame to Klaviyo.")
-    top.add_argument("--version", action="version", version=f"spark-klaviyo {version('spark-klaviyo')}")
+    top.add_argument("--version", action="version", version=f"spark-klaviyo {__version__}")
     added = top.add_subparsers(required=True, metavar="COMMAND", dest="command")
 
     def add(name: str, text: str, run: Command) -> argparse.ArgumentParser:
@@ -41,6 +41,11 @@ def parser() -> argparse.ArgumentParser:
     check = add("check", "the Test button: try key, account and ids, and write nothing", commands.run_check)
     check.add_argument("--send-sample", metavar="JSON", help="really send this one row, a JSON object")
     _add_options(check)
+
+    doctor = add(
+        "doctor", "look at Python, Java, Spark, packages, network and key, and say what to do", commands.run_doctor
+    )
+    _add_options(doctor)
 
     preview = add("preview", "show what a write would send, and send nothing", commands.run_preview)
     preview.add_argument("--rows", type=int, default=5, help="number of rows whose requests are shown (5)")

@@ -29,7 +29,7 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import read_schema
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.runs.session import current_task
+from spark_klaviyo.runs.session import choose_worker_python, current_task
 from spark_klaviyo.runs.tasks import TaskWrite
 
 try:  # the class decides, never the version: Databricks' "3.5" has it
@@ -186,6 +186,7 @@ def register(spark: Any, **options: object) -> None:
     class Bound(KlaviyoDataSource):
         bound = hidden
 
+    choose_worker_python(getattr(spark, "_sc", None))
     spark.dataSource.register(Bound)
 
 

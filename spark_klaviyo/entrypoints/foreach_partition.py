@@ -20,7 +20,7 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import read_schema
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport, WriteStopped
-from spark_klaviyo.runs.session import current_task, log_warnings
+from spark_klaviyo.runs.session import active_context, choose_worker_python, current_task, log_warnings
 from spark_klaviyo.runs.tasks import TaskWrite, append_run
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class PartitionWriter:
         plan = named_target(make_plan(options, columns, uuid4().hex, schema_known=schema is not None), options)
         self._plan, self._options, self._write = plan, options, TaskWrite(plan, options)
         self._total = accumulator()
+        choose_worker_python(active_context())
 
     def __call__(self, rows: Iterable[Any]) -> None:
         """Send one partition's rows."""
@@ -116,12 +117,10 @@ class PartitionWriter:
 
 def accumulator() -> Any | None:
     """Adds task reports up in the driver; None where Spark has no accumulators (Connect), or no context."""
-    from pyspark import SparkContext
-    from pyspark.accumulators import AccumulatorParam
-    from pyspark.sql.utils import is_remote
-
-    if is_remote():  # a local Connect server leaves its own SparkContext in this process
+    context = active_context()
+    if context is None:
         return None
+    from pyspark.accumulators import AccumulatorParam
 
     class Reports(AccumulatorParam[TaskReport]):  # type: ignore[misc]  # untyped where pyspark is absent
         """Adds task reports up."""
@@ -134,5 +133,4 @@ def accumulator() -> Any | None:
             """The report of both."""
             return merge([one, other])
 
-    context = getattr(SparkContext, "_active_spark_context", None)
-    return None if context is None else context.accumulator(TaskReport(), Reports())
+    return context.accumulator(TaskReport(), Reports())

@@ -21,6 +21,8 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from spark_klaviyo.core.version import user_agent
+
 
 class Departure(threading.local):
     """Whether this thread has begun to send its request; connecting, and a proxy's CONNECT, do not count."""
@@ -120,15 +122,22 @@ class _Session(requests.Session):
 
 
 def session_with(headers: Mapping[str, str], workers: int) -> requests.Session:
-    """A session that sends these headers and no others, over at most `workers` kept connections."""
+    """A session that sends these headers beside its own three, over at most `workers` kept connections."""
     session = _Session()
     session.headers.clear()
-    session.headers.update({"Accept-Encoding": "gzip, deflate", "Connection": "keep-alive", **headers})
+    own = {"Accept-Encoding": "gzip, deflate", "Connection": "keep-alive", "User-Agent": user_agent()}
+    session.headers.update({**own, **headers})
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     adapter = _Adapter(pool_connections=2, pool_maxsize=workers, max_retries=0)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
+
+
+def proxies_in_use(proxy: str | None) -> dict[str, str]:
+    """The option `proxy` if it is given, else the environment's, by scheme, but for hosts that need none."""
+    found = {"http": proxy, "https": proxy} if proxy else requests.utils.getproxies()
+    return {scheme: address for scheme, address in found.items() if scheme != "no"}
 
 
 def request_settings(session: requests.Session, base_url: str, proxy: str | None) -> dict[str, Any]:

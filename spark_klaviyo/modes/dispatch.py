@@ -15,6 +15,7 @@ from spark_klaviyo.options.choices import ListMode
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.execute import write_rows
+from spark_klaviyo.runs.session import naming_worker_faults
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -24,8 +25,9 @@ def write(df: DataFrame, options: Options, run_id: str = "") -> WriteReport:
     """Write a DataFrame; the report, or the error that the options ask for. `run_id` names the run, else a new name."""
     run_id = run_id or uuid4().hex
     options = resolve(options, run_id)
-    if options.change_column is not None:
-        return write_changes(df, options, run_id)
-    if options.list_mode is ListMode.MIRROR:
-        return write_mirror(df, options, run_id)
-    return write_rows(df, options, run_id)
+    with naming_worker_faults():
+        if options.change_column is not None:
+            return write_changes(df, options, run_id)
+        if options.list_mode is ListMode.MIRROR:
+            return write_mirror(df, options, run_id)
+        return write_rows(df, options, run_id)

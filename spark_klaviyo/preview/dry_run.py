@@ -22,7 +22,7 @@ from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.runs.send_from_driver import arrow_batches
-from spark_klaviyo.runs.session import choose_worker_python
+from spark_klaviyo.runs.session import choose_worker_python, context_of
 from spark_klaviyo.runs.tasks import sent_columns
 from spark_klaviyo.screen.merges import faulty_merges
 from spark_klaviyo.task.profiles import MOST_VALUES, parsed, with_needed_identifiers
@@ -61,7 +61,7 @@ class DryRun:
 
 def collect_sample(df: DataFrame, plan: WritePlan, rows: int) -> pa.Table:
     """Collect and encode the first `rows` rows; Spark reads no more of the DataFrame than that takes."""
-    choose_worker_python(df)
+    choose_worker_python(context_of(df))
     frame, plan = sent_columns(df, plan)
     return pa.Table.from_batches(encode_batches(arrow_batches(frame.limit(rows)), plan), ENCODED)
 

@@ -33,6 +33,7 @@ from spark_klaviyo.preview.mirror_preview import preview_mirror
 from spark_klaviyo.preview.render import mapped_columns, render_request
 from spark_klaviyo.report.pages.preview import MirrorSets, Preview, PreviewRejection
 from spark_klaviyo.report.report import WriteStopped
+from spark_klaviyo.runs.session import naming_worker_faults
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -61,6 +62,7 @@ def preview_klaviyo(df: DataFrame, rows: int = 5, **options: object) -> Preview:
     return preview(df, read_options(options, EntryPoint.PREVIEW), rows)
 
 
+@naming_worker_faults()
 def preview(df: DataFrame, options: Options, rows: int = 5) -> Preview:
     """The same with options already read."""
     if not 0 <= rows <= MOST_ROWS:

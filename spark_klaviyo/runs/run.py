@@ -117,7 +117,7 @@ class Run:
 def open_run(df: DataFrame, plan: WritePlan, options: Options) -> Iterator[Run]:
     """Open a run. Raises `OptionError` where its datasets or its state cannot be used, before anything is sent."""
     session.warn_caller(plan.warnings)
-    session.choose_worker_python(df)
+    session.choose_worker_python(session.context_of(df))
     spark = df.sparkSession
     outputs = SessionOutputs(spark, options, plan.run_id)
     from_driver = sends_from_driver(df, plan, options)

@@ -7,18 +7,15 @@ small task first tries to open a connection to the endpoint's host, and sends no
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 
 from spark_klaviyo.datasets.spark_storage import spark_errors
+from spark_klaviyo.http.reachable import can_connect
 from spark_klaviyo.options.choices import SendFrom
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
@@ -34,9 +31,6 @@ BLOCK_BYTES = 2_000_000  # Connect sends blocks of up to 4 MB
 MOST_IN_FLIGHT = 64
 STAGED_ROWS = 5_000
 STOP_SECONDS = 0.5  # within which `stopped` is set after a job was cancelled
-CONNECT_SECONDS = 2.0  # for looking up the name and connecting; without internet both may hang
-PROXIES = ("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
-PORTS = {"http": 80, "https": 443}
 _results: dict[tuple[str, str], bool] = {}  # by session and address: a stream tries once
 
 
@@ -115,25 +109,4 @@ def tasks_can_connect(spark: Any, plan: WritePlan) -> bool:
 def _connect(url: str, proxy: str | None, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """Try the addresses from inside a task."""
     for _ in batches:
-        proxies = [proxy, *(os.environ.get(name) for name in PROXIES)]
-        yield pa.RecordBatch.from_pydict({"connected": [can_connect([url, *filter(None, proxies)])]})
-
-
-def can_connect(urls: list[str], seconds: float = CONNECT_SECONDS) -> bool:
-    """Whether a connection to one of these hosts opens in time; in threads, as looking up a name has no time limit."""
-    connected = threading.Event()
-    calls = [(url, seconds, connected) for url in dict.fromkeys(urls)]
-    threads = [threading.Thread(target=_try, args=call, daemon=True) for call in calls]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(0.0 if connected.is_set() else seconds)
-    return connected.is_set()
-
-
-def _try(url: str, seconds: float, connected: threading.Event) -> None:
-    parts = urlsplit(url if "//" in url else f"//{url}")
-    with suppress(OSError, ValueError):
-        address = (parts.hostname or "", parts.port or PORTS.get(parts.scheme, 443))
-        with socket.create_connection(address, seconds):
-            connected.set()
+        yield pa.RecordBatch.from_pydict({"connected": [can_connect(url, proxy)]})

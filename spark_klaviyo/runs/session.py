@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import mmap
 import os
+import re
 import sys
 import warnings
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from spark_klaviyo.errors import KlaviyoWarning
+from spark_klaviyo.datasets.spark_storage import spark_errors
+from spark_klaviyo.errors import KlaviyoError, KlaviyoWarning
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -21,11 +23,43 @@ if TYPE_CHECKING:
 log = logging.getLogger("spark_klaviyo")
 QUERY_ID = "sql.streaming.queryId"  # Spark's local property; the same for a checkpoint's whole life
 BATCH_ID = "streaming.sql.batchId"
+PACKAGES = (
+    "spark_klaviyo",
+    "arro3",
+    "jinja2",
+    "numpy",
+    "orjson",
+    "pandas",
+    "phonenumbers",
+    "pyarrow",
+    "requests",
+    "tqdm",
+)
+MISSING_PACKAGE = (
+    "the Python of {where} has no module {module!r}: install spark-klaviyo on every worker, as here, or "
+    "send it along (README, Where it runs); `spark-klaviyo doctor` shows what each worker has"
+)
+CHOOSE_PYTHON = "set PYSPARK_PYTHON, before Spark starts, to a Python {} that all workers have"
+_HOST = re.compile(r"\(TID \d+\) \(([\w.:-]+) executor")
+_MISSING = re.compile(rf"ModuleNotFoundError: No module named '((?:{'|'.join(PACKAGES)})[\w.]*)'")
+_OTHER_PYTHON = re.compile(r"Python in worker has different version:? (\d[\d.]*\d) than that in driver:? (\d[\d.]*\d)")
+_NO_PYTHON = re.compile(r'Cannot run program "([^"]{1,200})"')
 
 
 def context_of(df: DataFrame) -> Any | None:
     """The SparkContext of a classic DataFrame; None under Connect, which has none."""
     return getattr(df.sparkSession, "_sc", None)
+
+
+def active_context() -> Any | None:
+    """The SparkContext of this process; None where there is none, and under Connect."""
+    try:
+        from pyspark import SparkContext
+        from pyspark.sql.utils import is_remote
+    except ImportError:  # the client of Connect alone
+        return None
+    # a local Connect server leaves its own SparkContext in this process
+    return None if is_remote() else SparkContext._active_spark_context
 
 
 def remove_large_functions(df: DataFrame, run_id: str) -> None:
@@ -43,17 +77,46 @@ def remove_large_functions(df: DataFrame, run_id: str) -> None:
                 file.unlink()
 
 
-def choose_worker_python(df: DataFrame) -> None:
-    """Make the workers' Python the driver's where none was chosen and the workers are on this machine.
+def choose_worker_python(context: Any | None) -> None:
+    """Make the workers' Python the one of `spark.pyspark.python`, else the driver's where both are on this machine.
 
-    Otherwise Spark takes `python3` from the PATH, which in a virtual environment is another one, without pyarrow.
+    pyspark reads that setting from `spark-submit` alone, and otherwise takes `python3` from the PATH, which in a
+    virtual environment is another one, without pyarrow. An environment variable `PYSPARK_PYTHON` goes before both.
     """
-    context = context_of(df)
-    if context is None or not str(context.master).startswith("local"):
+    if context is None or os.environ.get("PYSPARK_PYTHON"):
         return
-    chosen = os.environ.get("PYSPARK_PYTHON") or context.getConf().get("spark.pyspark.python", None)
-    if not chosen:
-        context.pythonExec = sys.executable
+    chosen = context.getConf().get("spark.pyspark.python", None)
+    if chosen or str(context.master).startswith("local"):
+        context.pythonExec = chosen or sys.executable
+
+
+@contextmanager
+def naming_worker_faults() -> Iterator[None]:
+    """Raise `KlaviyoError`, in one sentence, where tasks cannot run for want of a package or of the right Python."""
+    try:
+        yield
+    except spark_errors() as error:
+        found = worker_fault(str(error))
+        if not found:
+            raise
+        raise KlaviyoError(found) from None  # Spark's text is thousands of characters of both languages
+
+
+def worker_fault(text: str) -> str:
+    """What an error of Spark's says of the workers' Python, and what to do; empty where it says something else."""
+    where = found[1] if (found := _HOST.search(text)) else "the workers"
+    if found := _MISSING.search(text):
+        return MISSING_PACKAGE.format(where=where, module=found[1])
+    if found := _OTHER_PYTHON.search(text):
+        return f"Python {found[1]} runs on {where}, and {found[2]} in this process: {CHOOSE_PYTHON.format(found[2])}"
+    if found := _NO_PYTHON.search(text):
+        return f"{found[1]} cannot be started on {where}: {CHOOSE_PYTHON.format(this_python())}"
+    return ""
+
+
+def this_python() -> str:
+    """The version of this process' Python, as far as the workers' has to be the same."""
+    return "{}.{}".format(*sys.version_info)
 
 
 def query_id_of(df: DataFrame) -> str:

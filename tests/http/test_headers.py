@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from spark_klaviyo.core.policy import Quota
+from spark_klaviyo.http.connections import session_with
 from spark_klaviyo.http.headers import WindowStatus, listed_quota, window_status
 
 
@@ -31,3 +34,9 @@ def test_remaining_and_reset_describe_the_window_that_comes_first() -> None:
     assert window_status(headers) == WindowStatus(700, 699, 10.0)
     assert window_status({**headers, "ratelimit-remaining": "many"}) is None
     assert window_status({}) is None
+
+
+def test_requests_name_the_package_spark_and_python() -> None:
+    found = session_with({}, 1).headers["User-Agent"]
+    assert re.fullmatch(r"spark-klaviyo/[\d.]+ \(pyspark/([\d.]+|none); python/3\.[\d.]+\)", str(found))
+    assert session_with({"user-agent": "crm/1"}, 1).headers["User-Agent"] == "crm/1"

@@ -24,7 +24,7 @@ from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import FieldCheck, WritePlan
 from spark_klaviyo.plan.shape import Leaf, leaf_at, leaves_of
 from spark_klaviyo.plan.types import Field, Type, columns_of, holds
-from spark_klaviyo.runs.session import choose_worker_python
+from spark_klaviyo.runs.session import choose_worker_python, context_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -87,7 +87,7 @@ def tag_changes(df: DataFrame, options: Options, run_id: str) -> TaggedChanges:
     """Plan both ways and tag every row. Raises `OptionError` and `SchemaError`."""
     columns = columns_of(df)
     _require_columns(options, columns)
-    choose_worker_python(df)  # identifiers are read in Python
+    choose_worker_python(context_of(df))  # identifiers are read in Python
     not_sent = {*DELTA_COLUMNS, *options.taken_columns} - set(options.fields.values())
     plan = make_plan(options, [column for column in columns if column.name not in not_sent], run_id)
     deletes = delete_plan(options, plan)
