@@ -18,6 +18,7 @@ from spark_klaviyo.deliver.refusals import AlikeRefusals, stored_equal
 from spark_klaviyo.http.documents import Fault, faults, first_detail, job_id, json_object
 from spark_klaviyo.http.headers import left_out
 from spark_klaviyo.http.judge import (
+    NO_JOB,
     Done,
     Halt,
     Reject,
@@ -246,6 +247,8 @@ class BatchSender:
             delivery = self._delivery(request, ReceiptOutcome.DELIVERED)
             return replace(delivery, delivered=request.batch.rows, batch=request.batch)
         job = job_id(request.reply.body) if confirmation is Confirmation.JOB else None
+        if job is not None and any(job.encode() in bytes(part) for part in request.batch.parts()):
+            job, reason = None, NO_JOB  # a text of the request's own, which no receipt may repeat
         detail = f"{reason}: row {int(request.batch.numbers()[0])}" if reason and request.batch.rows == 1 else reason
         delivery = self._delivery(request, ReceiptOutcome.ACCEPTED, detail, job)
         return replace(delivery, accepted=request.batch.rows, batch=request.batch, reason=reason)

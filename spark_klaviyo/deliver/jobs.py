@@ -141,9 +141,13 @@ class _JobPoller:
         if isinstance(answer, NoDocument):
             yield from self._not_read(job, answer)
             return
+        found = next((one for one in answer.resources if _id(one) == job.job_id), None)
+        if found is None:
+            yield from self._not_read(job, NoDocument(StopCode.UNAVAILABLE, "the answer was about another job"))
+            return
         self._failed_reads = 0
         self._unknown_since.pop(job.job_id, None)
-        yield from self._read_state(job, next(map(attributes_of, answer.resources), {}))
+        yield from self._read_state(job, attributes_of(found))
 
     def _not_read(self, job: OpenJob, answer: NoDocument) -> Iterator[JobEvent]:
         if answer.code is StopCode.NOT_FOUND and answer.error_code == "not_found":

@@ -11,9 +11,8 @@ from spark_klaviyo.http.documents import Fault, faults, first_detail, is_page, j
 from spark_klaviyo.http.headers import retry_after_seconds
 
 MOST_THROTTLING = 5  # times `longest_wait_seconds`: what one request waits for 429s in all before the write stops
-SUCCESS = frozenset({200, 201, 202, 204})
-TRANSIENT = frozenset({408, 500, 502, 503, 504, 524})
-MAY_HAVE_COMMITTED = frozenset({502, 504, 524})
+PUBLISHED_SUCCESS = frozenset({200, 201, 202, 204})
+NOT_TAKEN = frozenset({501, 503, 505})  # the server errors after which the request was certainly not carried out
 # They say the same of every row: the method, the media type, the reply's media type.
 ENDPOINT_REFUSALS = frozenset({405, 406, 415})
 
@@ -85,6 +84,7 @@ PAGE = "a page came instead of an answer of Klaviyo's API: something in between 
 IN_FRONT = "a network in front of Klaviyo answered with a page (HTTP 403)"
 EMPTY = "the answer was empty, where Klaviyo promises what it stored"
 UNREADABLE = "the answer was not the document that Klaviyo promises"
+UNPUBLISHED = "the answer was HTTP {}, a success that Klaviyo does not publish"
 NO_JOB = "the answer names no job, where Klaviyo promises one"
 
 
@@ -113,11 +113,8 @@ class RetryState:
 
 
 def is_success(status: int | None) -> bool:
-    """Whether a status means that the request was taken.
-
-    Klaviyo has answered with another success than it publishes, so 200, 201, 202 and 204 all count as one.
-    """
-    return status in SUCCESS
+    """Whether a status means that the request was taken: Klaviyo has answered with another success than it publishes."""
+    return status is not None and 200 <= status < 300
 
 
 def never_arrived(reply: Reply) -> bool:
@@ -133,14 +130,15 @@ def never_arrived(reply: Reply) -> bool:
 def may_have_committed(reply: Reply, rules: ReplyRules = ANY_ENDPOINT) -> bool:
     """Whether the request may have been carried out although the reply does not say so.
 
-    A 500 with Klaviyo's own document means that the application failed; any other, and a page with any success or
-    server error, may come from a gateway that lost the answer. After a 408 or 503 the request was not taken at all.
+    A 500 with Klaviyo's own document means that the application failed; any other server error (520 to 527 are those of
+    Klaviyo's content delivery network), and a page with any success, may come from a gateway that lost the answer.
+    After a 408 or 503 the request was not taken at all.
     """
     if reply.status is None:
         return reply.answer_lost
     if reply.status == 500:
         return not faults(reply.body)
-    if reply.status in MAY_HAVE_COMMITTED:
+    if reply.status > 500 and reply.status not in NOT_TAKEN:
         return True
     return not rules.by_status and (is_success(reply.status) or reply.status >= 500) and is_page(reply)
 
@@ -158,7 +156,7 @@ def judge(reply: Reply, state: RetryState, policy: Policy, roll: float, rules: R
     if any(reply.status == status and code in codes for status, code in rules.already_satisfied):
         return Done()
     in_doubt = may_have_committed(reply, rules)
-    if in_doubt or reply.status in TRANSIENT:
+    if in_doubt or reply.status in (408, 500, 503):
         text = f"HTTP {reply.status}"
         return _in_doubt(text) if in_doubt and not rules.may_resend else _retry(text, state, policy, roll)
     if rules.is_klaviyo and never_arrived(reply):
@@ -181,12 +179,15 @@ def _success(reply: Reply, status: int, state: RetryState, policy: Policy, roll:
         return RequestRefused(status, faults(reply.body))
     if rules.promises_job and job_id(reply.body) is None:
         return Done(NO_JOB)
+    if not rules.promises_job and status not in PUBLISHED_SUCCESS:
+        return Done(UNPUBLISHED.format(status))
     if not rules.promises_resource or document.get("data"):
         return Done()
     if not reply.body.strip():
         return Done(EMPTY)
-    is_cut = reply.failure is Failure.TRUNCATED or (reply.body.startswith(b"{") and not reply.body.endswith(b"}"))
-    return Done() if is_cut else Done(UNREADABLE)  # of a document that broke off the status is known
+    is_cut = reply.failure is Failure.TRUNCATED or not reply.body.endswith(b"}")
+    # of a document that broke off the status is known
+    return Done() if is_cut and reply.body.startswith(b"{") else Done(UNREADABLE)
 
 
 def _page_on_the_way(state: RetryState, policy: Policy, roll: float) -> Verdict:
@@ -248,6 +249,8 @@ def _halt(status: int, found: tuple[Fault, ...], rules: ReplyRules) -> Halt | No
         return Halt(StopCode.UNAUTHORIZED, f"Klaviyo refuses this key ({reason}); check api_key, or access_token")
     if status == 403:
         return Halt(StopCode.FORBIDDEN, f"Klaviyo forbids this to the key or the account ({reason})")
+    if status == 407:
+        return Halt(StopCode.UNREACHABLE, "the endpoint cannot be reached: a proxy asks for credentials (HTTP 407)")
     if status == 410:
         return Halt(StopCode.RETIRED, f"Klaviyo has retired this endpoint (HTTP 410); {rules.retired_advice}")
     if 300 <= status < 400:

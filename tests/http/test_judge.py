@@ -143,9 +143,11 @@ def test_a_400_without_a_readable_body_is_still_a_refusal(body: bytes) -> None:
         (Reply(502), NO_RESEND, "in_doubt"),
         (Reply(504), NO_RESEND, "in_doubt"),
         (Reply(524), NO_RESEND, "in_doubt"),
+        *((Reply(status), NO_RESEND, "in_doubt") for status in (507, 520, 522, 530, 599)),
         (Reply(503), NO_RESEND, "wait"),
         (Reply(408), NO_RESEND, "wait"),
-        *((Reply(status, body=HTML), MAY_RESEND, "wait") for status in (408, 500, 502, 503, 504, 524)),
+        *((Reply(status, body=HTML), MAY_RESEND, "wait") for status in (408, 500, 502, 503, 504, 520, 524)),
+        *((Reply(status), MAY_RESEND, "refused") for status in (501, 505)),
     ],
 )
 def test_a_request_that_may_have_been_done_is_sent_again_only_where_allowed(
