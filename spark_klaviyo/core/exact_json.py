@@ -13,8 +13,10 @@ from typing import TypeAlias, cast
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
-# A fraction is held as text between these two private-use characters, and written as the bare number again.
-_OPEN, _CLOSE = "\ue002", "\ue003"
+# A fraction is held as text between these two halves of surrogate pairs, which no text holds, and written as the bare
+# number again.
+_OPEN, _CLOSE = "\udc02", "\udc03"
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 DOUBLE_DIGITS = 17  # enough for any double to come back as it was
 _MARKED = re.compile(f'"{_OPEN}([^"{_CLOSE}]*){_CLOSE}"')
 Path: TypeAlias = tuple[str, ...]
@@ -24,6 +26,23 @@ ONE_ITEM = "[]"  # a list that holds exactly one item
 def loads(text: bytes | str) -> Json:
     """The value of a JSON text; fractions become opaque text that `dumps` writes as they were. Raises ValueError."""
     value: Json = json.loads(text, parse_float=_keep, parse_constant=_refuse)
+    return value
+
+
+class AmbiguousJsonError(ValueError):
+    """A JSON text that readers understand differently."""
+
+
+def loads_foreign(text: bytes) -> Json:
+    """The value of a JSON text that another program wrote. Raises ValueError for what is not JSON in UTF-8.
+
+    Raises AmbiguousJsonError where an object holds a key twice, or a text half of a surrogate pair.
+    """
+    value: Json = json.loads(
+        text.decode(), parse_float=_keep, parse_constant=_refuse, object_pairs_hook=_without_repeats
+    )
+    if _SURROGATE.search(text) and not _is_text(json.loads(text)):
+        raise AmbiguousJsonError("a text in it holds half of a surrogate pair")
     return value
 
 
@@ -62,6 +81,22 @@ def _keep(text: str) -> str:
 
 def _refuse(text: str) -> str:
     raise ValueError(f"{text} is not JSON")
+
+
+def _without_repeats(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise AmbiguousJsonError("an object in it holds a key twice")
+    return found
+
+
+def _is_text(value: object) -> bool:
+    """Whether all texts in a value can be written as UTF-8."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 # --- paths ----------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ The text of a record in; the text to send, or the reason against it, out. Every 
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
@@ -43,10 +44,16 @@ def validate_row(plan: WritePlan, text: bytes, params: Mapping[str, str]) -> Val
     problem is not reported either.
     """
     try:
-        record = exact_json.loads(text)
+        if plan.record_column is None:
+            record = exact_json.loads(text)
+        else:
+            text = _bare(text)
+            record = exact_json.loads_foreign(text)
         if isinstance(record, dict):
             return _validated(plan, text, record, params)
         detail = "not a JSON object"
+    except exact_json.AmbiguousJsonError as error:
+        detail = str(error)
     except ValueError:
         detail = "not JSON"
     except RecursionError:
@@ -298,6 +305,15 @@ def _longest_text(value: Json) -> int:
 
 
 # --- ready-made records ---------------------------------------------------------------------------
+
+
+def _bare(text: bytes) -> bytes:
+    """A JSON text as a part of a request: on one line, as NDJSON asks, and without a byte order mark.
+
+    In JSON a line break inside a text is escaped, so that others stand between values and mean nothing.
+    """
+    bare = text.removeprefix(codecs.BOM_UTF8)
+    return bare.replace(b"\r", b" ").replace(b"\n", b" ") if b"\n" in bare or b"\r" in bare else bare
 
 
 def _shape_problems(template: Template, record: dict[str, Json]) -> Iterator[Found]:

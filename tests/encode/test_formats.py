@@ -175,3 +175,10 @@ def test_a_ready_made_row_that_is_no_json_stays_as_it_is() -> None:
 )
 def test_a_value_is_quoted_as_the_format_asks(content_format: ContentFormat, expected: str) -> None:
     assert FORMATS[content_format].quoted('a"b&<,') == expected
+
+
+def test_line_breaks_and_quotes_survive_in_an_attribute_of_xml() -> None:
+    value = "a\r\nb\tc\"d'e"
+    quoted = FORMATS[ContentFormat.XML].quoted(value)
+    for quote in "\"'":
+        assert ElementTree.fromstring(f"<row name={quote}{quoted}{quote}>{quoted}</row>").attrib["name"] == value

@@ -141,7 +141,36 @@ def test_a_ready_made_record_is_sent_as_it_is() -> None:
         '{"type":"event","attributes":{"email":"a@b.co"}}',
         '{"type":"profile","attributes":{"email":"a@b.co","subscriptions":{}}}',
         '{"type":"profile","attributes":{"email":"a@b.co"},"relationships":{}}',
+        '{"type":"profile","attributes":{"email":"a@b.co","email":"c@d.co"}}',
+        '{"type":"profile","attributes":{"email":"a@b.co","properties":{"x":[{"y":1,"y":2}]}}}',
+        '{"type":"profile","attributes":{"email":"a@b.co","first_name":"\\ud83d"}}',
+        '{"type":"profile","attributes":{"email":"a@b.co","properties":{"\\udc02x\\udc03":1}}}',
     ],
 )
 def test_a_ready_made_record_of_another_form_is_rejected(text: str) -> None:
     assert ready(text) == "bad_record"
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ('\ufeff{"type":"profile","attributes":{"email":"a@b.co"}}', '{"type":"profile","attributes":{"email":"a@b.co"}}'),
+        (
+            '{\r\n "type": "profile",\n "attributes": {"email": "a@b.co"}\n}\n',
+            '{   "type": "profile",  "attributes": {"email": "a@b.co"} } ',
+        ),
+    ],
+    ids=["byte order mark", "lines"],
+)
+def test_a_ready_made_record_is_one_line_without_a_byte_order_mark(text: str, sent: str) -> None:
+    judged = validate_row(plan_of(fields(record="string"), record_column="record"), text.encode(), {})
+    assert (judged.problem, (judged.text or b"").decode()) == (None, sent)
+
+
+def test_a_pair_of_surrogates_is_a_character_and_no_text_is_taken_for_a_number() -> None:
+    record = (
+        r'{"type":"profile","attributes":{"email":" a@b.co","properties":{"a":"\ud83d\ude00","b":"\ue0021\ue003","c":1.50}}}'
+    )
+    judged = validate_row(plan_of(fields(record="string"), record_column="record"), record.encode(), {})
+    sent = json.loads(judged.text or b"null", parse_float=str)
+    assert sent["attributes"] == {"email": "a@b.co", "properties": {"a": "😀", "b": "\ue0021\ue003", "c": "1.50"}}

@@ -44,8 +44,12 @@ def _in_xml(character: str) -> bool:
     return (point >= 0x20 and point not in (0xFFFE, 0xFFFF) and not 0xD800 <= point <= 0xDFFF) or character in "\t\n\r"
 
 
+# A parser reads line breaks and tabs in an attribute as blanks, unless they are written so.
+_IN_ATTRIBUTES = {'"': "&quot;", "'": "&apos;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
+
+
 def _xml_text(text: str) -> str:
-    return escape(xml_characters(text), {'"': "&quot;", "\r": "&#13;"})
+    return escape(xml_characters(text), _IN_ATTRIBUTES)
 
 
 def _json_text(value: str) -> str:
