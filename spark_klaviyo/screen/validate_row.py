@@ -5,7 +5,6 @@ The text of a record in; the text to send, or the reason against it, out. Every 
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import re
 from collections.abc import Iterator, Mapping
@@ -13,13 +12,14 @@ from dataclasses import dataclass, replace
 
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import RejectCode
-from spark_klaviyo.core.exact_json import ONE_ITEM, Json, Path, get, put, remove
+from spark_klaviyo.core.exact_json import Json, Path, get, put, remove
 from spark_klaviyo.options.choices import OnBadPhone, Validate
 from spark_klaviyo.plan.checks import MARK
 from spark_klaviyo.plan.consent_columns import consent_column, unneeded_identifiers
 from spark_klaviyo.plan.model import RESUBSCRIBE, SAYS, Checks, FieldCheck, WritePlan
-from spark_klaviyo.plan.shape import FRACTIONAL, constants_of
+from spark_klaviyo.plan.shape import FRACTIONAL
 from spark_klaviyo.screen import values
+from spark_klaviyo.screen.ready_made import bare, leave_out, shape_problems
 from spark_klaviyo.screen.secrets import without_secrets
 from spark_klaviyo.screen.values import Problem
 from spark_klaviyo.templates.model import FieldForm, Template
@@ -47,7 +47,7 @@ def validate_row(plan: WritePlan, text: bytes, params: Mapping[str, str]) -> Val
         if plan.record_column is None:
             record = exact_json.loads(text)
         else:
-            text = _bare(text)
+            text = bare(text)
             record = exact_json.loads_foreign(text)
         if isinstance(record, dict):
             return _validated(plan, text, record, params)
@@ -86,8 +86,8 @@ def _problems(
     """Repair the record in place; the problems that cannot be repaired, each with its path."""
     checks = plan.checks
     if plan.record_column is not None:
-        yield from _shape_problems(plan.template, record)
-        _leave_out(plan.template, record)
+        yield from shape_problems(plan.template, record)
+        leave_out(plan.template, record)
     if plan.template.first_identifier_only:
         _keep_first_identifier(checks, record)
     unneeded: list[Path] = []
@@ -302,57 +302,3 @@ def _longest_text(value: Json) -> int:
     """Bytes of the longest text."""
     own = len(value.encode("utf-8", "surrogatepass")) if isinstance(value, str) else 0
     return max([own, *map(_longest_text, _children(value))])
-
-
-# --- ready-made records ---------------------------------------------------------------------------
-
-
-def _bare(text: bytes) -> bytes:
-    """A JSON text as a part of a request: on one line, as NDJSON asks, and without a byte order mark.
-
-    In JSON a line break inside a text is escaped, so that others stand between values and mean nothing.
-    """
-    bare = text.removeprefix(codecs.BOM_UTF8)
-    return bare.replace(b"\r", b" ").replace(b"\n", b" ") if b"\n" in bare or b"\r" in bare else bare
-
-
-def _shape_problems(template: Template, record: dict[str, Json]) -> Iterator[Found]:
-    """What in the record does not belong there, each with its path."""
-    expected = template.record.get("type")
-    if expected is not None and record.get("type") != expected:
-        yield Problem(RejectCode.BAD_RECORD, f'expected a record with "type": "{expected}"'), ("type",)
-    if template.raw_rows:
-        return
-    known = {field.json_path for field in template.fields} | {path for path, _ in constants_of(template.record)}
-    known |= {template.properties_path} if template.properties_path else set()
-    for path in _unknown_paths(record, (), known):
-        one_item = any(other[: len(path) + 1] == (*path, ONE_ITEM) for other in known)
-        one_item = one_item and isinstance(get(record, path), list)
-        name = "/".join(path)
-        detail = f"{name} must hold exactly one item" if one_item else f"{template.name} has no field {name}"
-        yield Problem(RejectCode.BAD_RECORD, detail), path
-
-
-def _leave_out(template: Template, record: dict[str, Json]) -> None:
-    """Take out what would wipe a field or make a person impossible to reach: blank text, null for an identifier."""
-    for known in template.fields:
-        value = get(record, known.json_path)
-        blank = isinstance(value, str) and not value.strip() and known.form is not FieldForm.DATETIME
-        blank = blank and not template.raw_rows and not template.sends_blank(known)
-        if blank or (value is None and known.identifies_person):
-            remove(record, known.json_path)
-
-
-def _unknown_paths(value: Json, path: Path, known: set[Path]) -> Iterator[Path]:
-    """Paths of the record that neither are known nor lead to one that is."""
-    if path in known:
-        return
-    if not any(other[: len(path)] == path for other in known):
-        yield path
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _unknown_paths(inner, (*path, key), known)
-    elif isinstance(value, list) and len(value) == 1:
-        yield from _unknown_paths(value[0], (*path, ONE_ITEM), known)
-    elif isinstance(value, list):
-        yield path

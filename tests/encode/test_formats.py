@@ -181,4 +181,4 @@ def test_line_breaks_and_quotes_survive_in_an_attribute_of_xml() -> None:
     value = "a\r\nb\tc\"d'e"
     quoted = FORMATS[ContentFormat.XML].quoted(value)
     for quote in "\"'":
-        assert ElementTree.fromstring(f"<row name={quote}{quoted}{quote}>{quoted}</row>").attrib["name"] == value
+        assert parsed(f"<row name={quote}{quoted}{quote}>{quoted}</row>").attrib["name"] == value
