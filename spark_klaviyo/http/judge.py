@@ -113,7 +113,7 @@ class RetryState:
 
 
 def is_success(status: int | None) -> bool:
-    """Whether a status means that the request was taken: Klaviyo has answered with another success than it publishes."""
+    """Whether a status means that the request was taken: Klaviyo has answered with another than it publishes."""
     return status is not None and 200 <= status < 300
 
 
