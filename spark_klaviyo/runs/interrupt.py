@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 LEFT_SECONDS = 6.0  # for what a cancelled job hands back
 POLL_SECONDS = 0.2  # on some systems a thread that waits longer in one go is not interrupted
 UNKNOWN = f"{StopCode.INTERRUPTED.text}; requests in flight were abandoned, so it is unknown what became of the rows"
+UNDER_CONNECT = "; tasks of Spark Connect cannot report once they are interrupted: send_from=driver keeps the report"
 Value = TypeVar("Value")
 
 
@@ -33,8 +34,9 @@ def run_interruptibly(
     """What `work` returns. When it is interrupted, `stop` is called, and Spark's jobs are cancelled if the work has not
     ended `grace_seconds` later.
 
-    Only the main thread is ever interrupted, so elsewhere the work is simply done. Raises `WriteStopped` where
-    interrupted work had to be abandoned; a second interruption is not handled.
+    Under Spark Connect nothing reaches the tasks, so the report of what they sent is lost, and the error says so. Only
+    the main thread is ever interrupted, so elsewhere the work is simply done. Raises `WriteStopped` where interrupted
+    work had to be abandoned; a second interruption is not handled.
     """
     if threading.current_thread() is not threading.main_thread():
         return work()
@@ -49,7 +51,8 @@ def run_interruptibly(
         if not _ends(running, grace_seconds):
             _cancel_jobs(df, tag)
         if not _ends(running, LEFT_SECONDS) or running.exception() is not None:
-            raise WriteStopped(f"{UNKNOWN} (run {run_id})") from interruption
+            hint = UNDER_CONNECT if session.context_of(df) is None else ""
+            raise WriteStopped(f"{UNKNOWN}{hint} (run {run_id})") from interruption
     return running.result()
 
 
