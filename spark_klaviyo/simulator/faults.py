@@ -14,7 +14,7 @@ from typing import Any
 # In front of the application: neither authentication nor the limiter has seen the request.
 FRONT = frozenset({"cdn_403", "redirect", "reset_before", "slow", "hang"})
 # At the endpoint: counted by the limiter, answered with its headers where the answer is the application's own.
-ENDPOINT = frozenset({"status", "conflict_409", "reset_after", "truncated"})
+ENDPOINT = frozenset({"status", "conflict_409", "reset_after", "hang_after", "garbage", "drip", "truncated"})
 # On the request that makes a job.
 JOB = frozenset({"job_cancelled", "job_never_ends", "job_slow", "job_row_errors", "job_counts_only"})
 # On a read of a job's status, or of its import errors.
@@ -38,7 +38,7 @@ class Fault:
     headers: Mapping[str, str] = field(default_factory=dict)  # status
     retry_after: int | str | None = None  # status: the header's value; None leaves it out
     pointer: str | None = None  # status: the error's pointer; None leaves it out of a 400
-    seconds: float = 1.0  # slow (real seconds), job_slow (simulated seconds)
+    seconds: float = 1.0  # slow, drip (real seconds of the whole answer), job_slow (simulated seconds)
     location: str = "https://www.klaviyo.com/login"  # redirect
     share: float = 1.0  # job_row_errors, job_counts_only: share of the rows that fail
     identifiers: Collection[str] = ()  # ... or exactly the rows with one of these identifiers

@@ -13,6 +13,7 @@ CHALLENGE = (
     b"<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>Checking your browser.</body></html>"
 )
 HTML = "text/html; charset=UTF-8"
+AFTER_COMMIT = {"reset_after": "reset", "hang_after": "hang", "garbage": "garbage"}
 
 
 class Sabotaged(Refused):
@@ -83,10 +84,12 @@ def at_status(fault: Fault, operation: Operation) -> Reply | None:
 
 
 def after_commit(faults: Iterable[Fault], reply: Reply) -> Reply:
-    """The request was served, yet its answer is lost or cut."""
+    """The request was served, yet its answer is lost, cut, unreadable or slow."""
     for fault in faults:
-        if fault.kind == "reset_after":
-            reply.act = "reset"
+        if fault.kind in AFTER_COMMIT:
+            reply.act = AFTER_COMMIT[fault.kind]
+        elif fault.kind == "drip":
+            reply.drip_seconds = fault.seconds
         elif fault.kind == "truncated":
             reply.body = reply.body[: len(reply.body) // 2]
     return reply

@@ -14,6 +14,7 @@ from spark_klaviyo.simulator.recorded import Headers
 from spark_klaviyo.simulator.wire import Reply, Request
 
 MOST_BYTES = 256 * 1024 * 1024
+GARBAGE = b"\x00\xff\xfe{]<html>\r\n\x80garbage\r\n\r\n"
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -90,6 +91,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif reply.act == "reset":
             self._reset()
+        elif reply.act == "garbage":
+            self.wfile.write(GARBAGE)
+            self.close_connection = True
         else:
             self._send(reply)
 
@@ -120,7 +124,12 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.status != HTTPStatus.NO_CONTENT:
             head.append(f"Content-Length: {len(reply.body)}")
         body = b"" if self.command == "HEAD" else reply.body
-        self.wfile.write("\r\n".join([*head, "", ""]).encode("latin-1", "replace") + body)
+        whole = "\r\n".join([*head, "", ""]).encode("latin-1", "replace") + body
+        step = 1 if reply.drip_seconds else len(whole)
+        for start in range(0, len(whole), step):
+            self.wfile.write(whole[start : start + step])
+            if reply.drip_seconds:
+                self.server.stopping.wait(reply.drip_seconds / len(whole))
 
     def _reset(self) -> None:
         """Close with a reset instead of a goodbye."""

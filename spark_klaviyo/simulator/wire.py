@@ -36,8 +36,9 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
     operation: str = ""
-    act: str = "send"  # "send" | "reset" | "hang"
+    act: str = "send"  # "send" | "reset" | "hang" | "garbage"
     delay: float = 0.0
+    drip_seconds: float = 0.0  # for all bytes, which then leave one by one
 
 
 def encode(document: Any) -> bytes:

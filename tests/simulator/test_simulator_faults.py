@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from pathlib import Path
 
 import pytest
 
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
-from tests.simulator.wire_client import call, import_rows
+from tests.simulator.wire_client import HEADERS, call, import_body, import_rows
 
 JOBS = "/api/profile-bulk-import-jobs"
 ROWS = [{"email": "a@b.co"}]
@@ -94,6 +95,34 @@ def test_a_connection_reset_comes_before_or_after_the_rows_are_stored(kind: str,
 
         assert len(klaviyo.profiles) == stored
         assert [request.status for request in klaviyo.requests] == [None]
+
+
+def test_garbage_comes_instead_of_an_answer_though_the_rows_are_stored() -> None:
+    with KlaviyoSimulator(faults=[Fault("garbage")]) as klaviyo:
+        with pytest.raises(http.client.BadStatusLine):
+            import_rows(klaviyo, ROWS)
+
+        assert len(klaviyo.profiles) == 1
+
+
+def test_a_dripped_answer_takes_its_time_and_is_whole() -> None:
+    with KlaviyoSimulator(faults=[Fault("drip", seconds=0.2)]) as klaviyo:
+        began = time.monotonic()
+        got = import_rows(klaviyo, ROWS)
+
+    assert time.monotonic() - began >= 0.2
+    assert (got.status, "data" in json.loads(got.body)) == (202, True)
+
+
+def test_an_answer_that_never_comes_hides_that_the_rows_are_stored() -> None:
+    with KlaviyoSimulator(faults=[Fault("hang_after")]) as klaviyo:
+        connection = http.client.HTTPConnection(klaviyo.url.removeprefix("http://"), timeout=0.3)
+        connection.request("POST", JOBS, json.dumps(import_body(ROWS)), HEADERS)
+        with pytest.raises(TimeoutError):
+            connection.getresponse()
+        connection.close()
+
+        assert len(klaviyo.profiles) == 1
 
 
 def test_a_truncated_body_is_no_json_though_the_rows_are_stored() -> None:

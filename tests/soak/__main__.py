@@ -1,10 +1,12 @@
-"""The soak: millions of rows, faults of every kind, two kills, a re-run, and a count of every row.
+"""The soak: millions of rows, faults of every kind, kills, a lost disk, re-runs, and a count of every row.
 
     python -m tests.soak                     # 2,000,000 people and 200,000 events, faults on 5 % of requests
-    python -m tests.soak --rows 100000       # a short one
+    python -m tests.soak --short             # about two minutes: 20,000 people and 2,000 events, faults on 25 %
 
-It prints a table of the runs and what was found; exit status 1 where a row was lost, came twice unaccounted, or memory
-grew. Needs about 1.5 GB for each million people, which the local Klaviyo holds.
+Each template is written twice: with a state, whose driver is killed, and which is then run again until nothing is left;
+and without one, where a worker is killed, Spark runs its task again, and the report alone says what arrived. It prints
+a table of the runs and what was found; exit status 1 where a row was lost, came twice unaccounted, or memory grew.
+Needs about 1.5 GB for each million people, which the local Klaviyo holds.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import Any
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
 from tests.soak.running import Job, Memory, arrivals, distinct
 
+STRIKES = {"worker": "kill_worker", "driver": "kill_driver", "disk": "lose_receipts"}
 OUTCOMES = ("delivered", "accepted", "rejected", "skipped", "unsent")
 COLUMNS = ("rows", *OUTCOMES, "requests", "retries", "throttled", "resent")
 TASKS, WORKERS, TIMEOUT = 2, 4, 3.0
@@ -28,6 +31,11 @@ KINDS: tuple[dict[str, Any], ...] = (
     {"kind": "reset_before"},
     {"kind": "reset_after"},
     {"kind": "hang"},
+    {"kind": "hang_after"},
+    {"kind": "garbage"},
+    {"kind": "drip", "seconds": 0.5},
+    {"kind": "drip", "seconds": TIMEOUT + 1},
+    {"kind": "cdn_403"},
     {"kind": "slow", "seconds": 0.5},
     {"kind": "slow", "seconds": TIMEOUT + 1},
     {"kind": "truncated"},
@@ -64,20 +72,35 @@ class Soak:
     def run(self) -> None:
         faults = [Fault(**kind, rate=self.share / len(KINDS), seed=number) for number, kind in enumerate(KINDS)]
         with KlaviyoSimulator(faults=faults, keep_bodies=False) as klaviyo:
-            self._run(klaviyo, "worker killed at 25 %, driver at 60 %", kills=[(0.25, "worker"), (0.6, "driver")])
+            report = self._run(klaviyo, "no state, worker killed at 30 %", [(0.3, "worker")], state=False)
+            self._judge_alone(klaviyo, report)
+        with KlaviyoSimulator(faults=faults, keep_bodies=False) as klaviyo:
+            self._run(klaviyo, "worker killed at 25 %, driver at 50 %", [(0.25, "worker"), (0.5, "driver")])
+            lost = self._run(klaviyo, "receipts cannot be written from 70 %", [(0.7, "disk")], receipts=True)
+            self._judge_lost(lost)
             again = self._run(klaviyo, "re-run, faults as before")
             klaviyo.clear_faults()
             last = self._run(klaviyo, "re-run without faults")
             check = self._run(klaviyo, "once more")
             self._judge(klaviyo, again, last, check)
 
-    def _run(self, klaviyo: KlaviyoSimulator, name: str, kills: Sequence[tuple[float, str]] = ()) -> dict[str, Any]:
+    def _run(
+        self,
+        klaviyo: KlaviyoSimulator,
+        name: str,
+        kills: Sequence[tuple[float, str]] = (),
+        *,
+        state: bool = True,
+        receipts: bool = False,
+    ) -> dict[str, Any]:
         todo = list(kills)
+        places = {"state_path": self.state} if state else {}
+        places |= {"receipts_path": self.state.with_name(f"{self.template}_receipts")} if receipts else {}
         write = {
+            **{option: str(place) for option, place in places.items()},
             "template": self.template,
             "base_url": klaviyo.url,
             "api_key": "pk_key_of_the_soak",
-            "state_path": str(self.state),
             "max_rows": self.max_rows,
             "tasks": TASKS,
             "workers": WORKERS,
@@ -89,7 +112,7 @@ class Soak:
 
         def each(job: Job) -> None:
             due = todo and distinct(klaviyo, self.template) >= todo[0][0] * self.rows
-            if due and (job.kill_worker() if todo[0][1] == "worker" else job.kill_driver()):
+            if due and getattr(job, STRIKES[todo[0][1]])():
                 todo.pop(0)
 
         job = Job({"master": "local[2,4]", "rows": self.rows, "write": write})
@@ -97,17 +120,40 @@ class Soak:
         self.lines.append((name, report, arrivals(klaviyo, self.template), job.memory))
         if todo:
             self.problems.append(f"{name}: ended before it was killed")
-        if not kills and not report:
+        if not report and "driver" not in dict(kills).values():
             self.problems.append(f"{name}: no report")
         return report
+
+    def _judge_alone(self, klaviyo: KlaviyoSimulator, report: dict[str, Any]) -> None:
+        """A run without a state: what it counts, against what arrived."""
+        self._judge_sum(report)
+        there, taken = distinct(klaviyo, self.template), report.get("delivered", 0) + report.get("accepted", 0)
+        maybe = report.get("rejected", 0)  # in doubt, or their attempts used up
+        cancelled = self._cancelled(klaviyo)
+        if not taken - cancelled <= there <= taken + maybe:
+            self.problems.append(f"without a state: {taken} rows were taken, {maybe} rejected, and {there} are there")
+        twice = arrivals(klaviyo, self.template) - there
+        if twice > report.get("resent", 0) + cancelled:
+            self.problems.append(f"without a state: {twice} rows came twice, resent says {report.get('resent')}")
+
+    def _judge_lost(self, report: dict[str, Any]) -> None:
+        """A run that lost its disk has stopped, and counts all that it read."""
+        self._judge_sum(report)
+        if (report.get("stopped") or ["nothing"])[0] != "not_written":
+            self.problems.append(f"the lost disk: stopped by {report.get('stopped')}")
+
+    def _judge_sum(self, report: dict[str, Any]) -> None:
+        parts = sum(report.get(name, 0) for name in OUTCOMES)
+        if parts != report.get("rows"):
+            self.problems.append(f"a report does not add up: {report.get('rows')} rows, {parts} accounted for")
 
     def _judge(
         self, klaviyo: KlaviyoSimulator, again: dict[str, Any], last: dict[str, Any], check: dict[str, Any]
     ) -> None:
         for report in (again, last, check):
-            parts = sum(report.get(name, 0) for name in OUTCOMES)
-            if report.get("rows") != self.rows or parts != self.rows:
-                self.problems.append(f"a report does not add up: {report.get('rows')} rows, {parts} accounted for")
+            self._judge_sum(report)
+            if report.get("rows") != self.rows:
+                self.problems.append(f"{report.get('rows')} of {self.rows} rows were read")
         if last.get("rejected") or last.get("unsent"):
             self.problems.append(f"without faults: {last.get('rejected')} rejected, {last.get('unsent')} unsent")
         if check.get("skipped") != self.rows or check.get("requests"):
@@ -116,7 +162,7 @@ class Soak:
         if there != self.rows:
             self.problems.append(f"{self.rows - there} rows are lost")
         self._twice(klaviyo, again, last)
-        first, second = self.lines[1][3].python_peaks()
+        first, second = self.lines[3][3].python_peaks()
         if second > GROWTH * first + 50:
             self.problems.append(f"memory grew: {first:.0f} MB in the first half, {second:.0f} MB in the second")
 
@@ -153,17 +199,21 @@ class Soak:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
-    parser.add_argument("--rows", type=int, default=2_000_000)
+    parser.add_argument("--short", action="store_true", help="20,000 rows, faults on a quarter of the requests")
+    parser.add_argument("--rows", type=int, default=None, help="2,000,000 unless given")
     parser.add_argument("--events", type=int, default=None, help="a tenth of the rows unless given")
-    parser.add_argument("--max-rows", type=int, default=1_000)
-    parser.add_argument("--faults", type=float, default=0.05, help="share of requests that meet one")
+    parser.add_argument("--max-rows", type=int, default=None, help="1,000 rows a request unless given")
+    parser.add_argument("--faults", type=float, default=None, help="share of requests that meet one; 5 % unless given")
     given = parser.parse_args()
-    events = given.rows // 10 if given.events is None else given.events
+    defaults = (20_000, 100, 0.25) if given.short else (2_000_000, 1_000, 0.05)
+    people = defaults[0] if given.rows is None else given.rows
+    max_rows, faults = given.max_rows or defaults[1], defaults[2] if given.faults is None else given.faults
+    events = people // 10 if given.events is None else given.events
     problems: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        for template, rows in (("bulk_import_profiles", given.rows), ("bulk_create_events", events)):
+        for template, rows in (("bulk_import_profiles", people), ("bulk_create_events", events)):
             if rows:
-                soak = Soak(template, rows, given.max_rows, given.faults, Path(folder) / template)
+                soak = Soak(template, rows, max_rows, faults, Path(folder) / template)
                 soak.run()
                 sys.stdout.write(soak.table() + "\n\n")
                 problems += [f"{template}: {problem}" for problem in soak.problems]

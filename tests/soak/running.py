@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,8 +29,8 @@ class Memory:
 
     def sample(self, group: int) -> None:
         found = list(_processes(group))
-        jvm = max((size for name, size in found if name.startswith("java")), default=0.0)
-        python = max((size for name, size in found if name.startswith("python")), default=0.0)
+        jvm = max((size for name, size, *_ in found if name.startswith("java")), default=0.0)
+        python = max((size for name, size, *_ in found if name.startswith("python")), default=0.0)
         self.samples.append((time.monotonic(), jvm, python))
 
     def python_peaks(self) -> tuple[float, float]:
@@ -39,14 +40,23 @@ class Memory:
         return tuple(max((python for _, _, python in half), default=0.0) for half in halves)  # type: ignore[return-value]
 
 
-def _processes(group: int) -> Iterator[tuple[str, float]]:
-    """Names and resident megabytes of the processes of a session."""
+def _processes(group: int) -> Iterator[tuple[str, float, int, int]]:
+    """Names, resident megabytes, numbers and parents of the processes of a session."""
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, ValueError, IndexError):
             name, _, rest = (path / "stat").read_text().partition(")")
             if int(rest.split()[3]) == group:
                 pages = int((path / "statm").read_text().split()[1])
-                yield name.partition("(")[2], pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+                megabytes = pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+                yield name.partition("(")[2], megabytes, int(path.name), int(rest.split()[1])
+
+
+def _workers(group: int) -> list[tuple[float, int]]:
+    """Megabytes and numbers of a session's Python workers, the children of Spark's daemon, which the JVM started."""
+    found = list(_processes(group))
+    parents = {number: parent for _, _, number, parent in found}
+    java = {number for name, _, number, _ in found if name.startswith("java")}
+    return [(size, number) for _, size, number, parent in found if parents.get(parent) in java]
 
 
 @dataclass
@@ -83,12 +93,20 @@ class Job:
         return self.process is not None
 
     def kill_worker(self) -> bool:
-        """SIGKILL the Python worker of a task that is sending, as its lease names it."""
-        for lease in sorted(Path(self.given["write"]["state_path"]).glob("_lease-*.json")):
-            with suppress(OSError, ValueError, KeyError):
-                os.kill(int(json.loads(lease.read_text())["process"]), signal.SIGKILL)
+        """SIGKILL the Python worker of a task that is sending: the one that holds the most memory."""
+        workers = _workers(self.process.pid) if self.process is not None else []
+        for _, process in sorted(workers, reverse=True):
+            with suppress(OSError):
+                os.kill(process, signal.SIGKILL)
                 return True
         return False
+
+    def lose_receipts(self) -> bool:
+        """Put a file in the place of the folder that the tasks write receipts to."""
+        place = Path(self.given["write"]["receipts_path"]) / "_staging"
+        shutil.rmtree(place, ignore_errors=True)
+        place.write_text("a file")
+        return True
 
 
 def arrivals(klaviyo: KlaviyoSimulator, template: str) -> int:
