@@ -129,6 +129,7 @@ class StopCode(Code):
     CLOSED = "closed", "the write was ended by its caller"
     INTERRUPTED = "interrupted", "the write was interrupted"
     INPUT_FAILED = "input_failed", "the rows could not be read to their end"
+    JOB_FAILED = "job_failed", "Spark's job failed after rows were sent"
     TOO_MANY_REJECTS = "too_many_rejects", "more rows were rejected than max_rejects allows"
     TOO_MANY_ROWS = "too_many_rows", "more identifiers than a mirror can compare"
     TOO_MANY_REMOVALS = "too_many_removals", "a mirror would remove more members than max_removals allows"

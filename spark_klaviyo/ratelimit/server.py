@@ -1,8 +1,8 @@
 """The rate-limit server of one run, and a task's connection to it: permits for all tasks, their progress, and a stop.
 
 The server runs in the driver and speaks lines of JSON over TCP. A client first proves that it knows the run's secret,
-which itself is never sent. When its connection breaks, the task goes on with its share within seconds. Neither knows
-anything of rows: counts only.
+which itself is never sent. When its connection breaks, the task goes on with its share within seconds. Tasks also hand
+over their results here, in case Spark cannot take them. No value of a row is sent: counts, names of files and job ids.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import secrets
 import socket
 import socketserver
 import threading
+import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -25,13 +26,15 @@ from spark_klaviyo.core.models import Reply
 from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.ratelimit.limiter import LocalRateLimiter, RateLimiter
 
-MOST_LINE_BYTES = 1_000_000
+MOST_LINE_BYTES = 100_000_000  # the results of a task with a job for each of a million rows
 IDLE_SECONDS = 600.0  # a task that is silent for so long has ended; living ones send a heartbeat every second
 CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 3.0
 HEARTBEAT_SECONDS = 1.0
 REPLY_HEADERS = ("retry-after", "date", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset")
+POLL_SECONDS = 0.1
 Message = Mapping[str, Any]
+ResultRow = tuple[str, str]  # kind and JSON body; only tasks and runs know what they mean
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ class RateLimitServer(socketserver.ThreadingTCPServer):
         self._lock = threading.Lock()
         self._counts: dict[str, Mapping[str, int]] = {}
         self._begun: Counter[int] = Counter()  # attempts by partition
+        self._results: dict[int, list[ResultRow]] = {}  # by partition, of the attempt that was the first to end
+        self.connections = 0
         self._thread = threading.Thread(target=self.serve_forever, args=(0.1,), name="klaviyo-rate-limit", daemon=True)
         self._thread.start()
 
@@ -88,6 +93,15 @@ class RateLimitServer(socketserver.ThreadingTCPServer):
             for counts in self._counts.values():
                 total.update(counts)
             return dict(total)
+
+    def results(self, seconds: float) -> tuple[list[ResultRow], int]:
+        """What tasks have handed over, once all are gone or after so many seconds; and how many did not hand over."""
+        until = time.monotonic() + seconds
+        while self.connections and time.monotonic() < until:
+            time.sleep(POLL_SECONDS)
+        with self._lock:
+            partitions = {int(task.partition(".")[0]) for task in self._counts} - self._results.keys()
+            return [row for rows in self._results.values() for row in rows], sum(one >= 0 for one in partitions)
 
     def answer(self, message: Message) -> Message | None:
         """The answer to one message; None where none is expected. Raises for messages of an unknown form."""
@@ -109,12 +123,24 @@ class RateLimitServer(socketserver.ThreadingTCPServer):
             with self._lock:
                 self._begun[partition] += bool(message["begins"])
                 return {"attempts": self._begun[partition]}
+        if "results" in message:
+            partition = int(message["results"])
+            with self._lock:
+                if "rows" in message:
+                    self._results.setdefault(partition, [(str(kind), str(body)) for kind, body in message["rows"]])
+                    return {"taken": True}
+                return {"rows": self._results.get(partition, [])}
         if "delivered" in message:
             counts = self.counts()
             return {"delivered": counts.get("delivered", 0) + counts.get("accepted", 0)}
         code, text = message["stop"]
         self.stop.set(StopCode(code), str(text))
         return None
+
+    def count_connections(self, change: int) -> None:
+        """A task has connected, or has gone."""
+        with self._lock:
+            self.connections += change
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Ignore a client that went away or sent something unreadable: only its own connection ends."""
@@ -131,6 +157,13 @@ class _Connection(socketserver.StreamRequestHandler):
         proof = self.rfile.readline(200).strip().decode("ascii", "replace")
         if not hmac.compare_digest(server.address.proof(nonce), proof):
             return
+        server.count_connections(1)
+        try:
+            self._answer_all(server)
+        finally:
+            server.count_connections(-1)
+
+    def _answer_all(self, server: RateLimitServer) -> None:
         while (line := self.rfile.readline(MOST_LINE_BYTES)).endswith(b"\n"):
             answer = server.answer(json.loads(line))
             if answer is not None:
@@ -176,6 +209,15 @@ class RateLimitClient:
         """
         answer = self.request({"attempts": partition_id, "begins": begins})
         return int(answer["attempts"]) if answer is not None else 0
+
+    def hand_over(self, partition_id: int, rows: Sequence[ResultRow]) -> None:
+        """Give the driver the results of a partition, before Spark takes them."""
+        self.request({"results": partition_id, "rows": rows})
+
+    def handed_over(self, partition_id: int) -> list[ResultRow]:
+        """The results that an attempt at the partition has handed over; empty where none has come to its end."""
+        answer = self.request({"results": partition_id})
+        return [(str(kind), str(body)) for kind, body in answer["rows"]] if answer is not None else []
 
     def others_delivered(self) -> bool:
         """Whether any task of the run has reported rows that were delivered or accepted; False once it is lost."""

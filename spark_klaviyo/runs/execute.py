@@ -28,7 +28,8 @@ from spark_klaviyo.runs.tasks import encoded_in_tasks, sent_columns
 from spark_klaviyo.screen.merges import faulty_merges
 from spark_klaviyo.state.compare import compare_with_state
 from spark_klaviyo.state.lock import end_run
-from spark_klaviyo.task.run import TaskContext, count_rejected, poll_jobs
+from spark_klaviyo.task.rejected import count_rejected
+from spark_klaviyo.task.run import TaskContext, poll_jobs
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row

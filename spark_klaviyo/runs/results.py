@@ -63,14 +63,18 @@ def result_batches(events: Iterable[TaskEvent | StagedFile], kinds: frozenset[Re
     """Arrow batches of result rows, of the given kinds only, handed over as the events occur."""
     rows: list[tuple[str, str]] = []
     for event in events:
-        kind = RESULT_KINDS.get(type(event))
-        if kind in kinds:
-            text = event.to_json() if isinstance(event, TaskReport) else json.dumps(asdict(event), ensure_ascii=False)
-            rows.append((kind, text))
+        if RESULT_KINDS.get(type(event)) in kinds:
+            rows.append(result_row(event))
         if len(rows) >= MOST_ROWS:
             yield result_batch(rows)
             rows = []
     yield result_batch(rows)
+
+
+def result_row(event: TaskEvent | StagedFile) -> tuple[str, str]:
+    """An event that has a kind as a result row."""
+    text = event.to_json() if isinstance(event, TaskReport) else json.dumps(asdict(event), ensure_ascii=False)
+    return RESULT_KINDS[type(event)], text
 
 
 def result_batch(rows: list[tuple[str, str]]) -> pa.RecordBatch:

@@ -17,22 +17,23 @@ from typing import TYPE_CHECKING, Any
 
 from spark_klaviyo.account.reads import account_of, stopped_before_sending
 from spark_klaviyo.account.target import named_target
-from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.core.policy import Quota
+from spark_klaviyo.datasets.spark_storage import spark_errors
 from spark_klaviyo.deliver.jobs import OpenJob, job_events
 from spark_klaviyo.options.addresses import shown_place
 from spark_klaviyo.options.choices import SendFrom
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.ratelimit.server import RateLimitServer
+from spark_klaviyo.ratelimit.server import RateLimitServer, ResultRow
 from spark_klaviyo.report.counts.summary import Counters
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.progress import ProgressDisplay, open_progress
+from spark_klaviyo.report.report import WriteStopped
 from spark_klaviyo.runs import session
 from spark_klaviyo.runs.interrupt import run_interruptibly
-from spark_klaviyo.runs.results import RESULT_DDL, Results
+from spark_klaviyo.runs.results import RESULT_DDL, ResultKind, Results
 from spark_klaviyo.runs.send_from_driver import MOST_IN_FLIGHT, Task, run_in_driver, sends_from_driver
 from spark_klaviyo.runs.session_outputs import SessionOutputs
 from spark_klaviyo.runs.tasks import SendTask
@@ -50,6 +51,8 @@ GRACE_SECONDS = 4.0  # for senders that were stopped to hand back what they did,
 SHARING_TASKS, SMALL_QUOTA = 2, 10  # tasks without a rate-limit server; requests a second that so few tasks can make
 INTERRUPTED = (StopCode.INTERRUPTED, StopCode.INTERRUPTED.text)
 SENT_FROM_DRIVER = "Spark's tasks cannot reach the endpoint, so the calling process sent the rows (send_from=auto)"
+UNKNOWN = "tasks report to Spark alone here, so it is unknown what became of the rows"
+LOST_TASKS = "tasks were ended by Spark before they could report: what they sent is in no count"
 UPDATE_SECONDS = 1.0
 OPEN_JOBS = "open_jobs"  # among the counts that are shown: jobs that are followed
 HEARTBEAT_GRACE_SECONDS = 1.5
@@ -59,7 +62,7 @@ PORT = "spark.klaviyo.rateLimitServer.port"  # a fixed port, for firewalls that 
 
 @dataclass(frozen=True)
 class Run:
-    """A run under way. `tasks`: how many send at once; `stop` stops them, None where they cannot be reached."""
+    """A run under way. `tasks`: how many send at once; `server` stops them, None where they cannot reach it."""
 
     df: DataFrame
     plan: WritePlan
@@ -68,7 +71,7 @@ class Run:
     contexts: SendContextFactory
     tasks: int
     from_driver: bool
-    stop: Stop | None
+    server: RateLimitServer | None
 
     def send_task(self) -> SendTask:
         """The task that sends rows of the plan's columns; with a state it gets them encoded."""
@@ -91,16 +94,20 @@ class Run:
             if self.from_driver:
                 return run_in_driver(frame, task, self.outputs, stopped)
             results = Results()
-            for row in self.outputs.stage(frame.mapInArrow(task, RESULT_DDL)).collect():
-                results.add(row["kind"], row["body"])
+            try:
+                rows = [tuple(row) for row in self.outputs.stage(frame.mapInArrow(task, RESULT_DDL)).collect()]
+            except spark_errors() as error:
+                rows = self._handed_over(error, results)
+            for kind, body in rows:
+                results.add(kind, body)
             return results
 
         def stop() -> None:
             stopped.set()
-            if self.stop is not None:
-                self.stop.set(*INTERRUPTED)
+            if self.server is not None:
+                self.server.stop.set(*INTERRUPTED)
 
-        grace_seconds = 0.0 if self.stop is None else GRACE_SECONDS
+        grace_seconds = 0.0 if self.server is None else GRACE_SECONDS
         try:
             results = run_interruptibly(frame, self.plan.run_id, work, stop, grace_seconds)
         finally:
@@ -111,6 +118,26 @@ class Run:
         if self.from_driver and self.options.send_from is SendFrom.AUTO and results.reports:
             results.reports[0].warn(SENT_FROM_DRIVER)
         return results
+
+    def _handed_over(self, error: Exception, results: Results) -> list[ResultRow]:
+        """The result rows of the tasks that had come to their end when Spark's job failed.
+
+        Raises the error itself where they sent nothing, `WriteStopped` under Connect, where nobody knows.
+        """
+        shown = self.outputs.task_staging.shown
+        message = f"Spark's job failed ({type(error).__name__})" + (
+            f"; rows may be missing in {shown}" if shown else ""
+        )
+        if self.server is None:
+            raise WriteStopped(f"{message}; {UNKNOWN} (run {self.plan.run_id})") from error
+        self.server.stop.set(StopCode.JOB_FAILED, message)
+        rows, lost = self.server.results(GRACE_SECONDS)
+        if not any(TaskReport.from_json(body).requests for kind, body in rows if kind == ResultKind.REPORT):
+            raise error
+        results.reports.append(TaskReport(stopped=(StopCode.JOB_FAILED, message)))
+        if lost:
+            results.reports[0].warn(LOST_TASKS, lost)
+        return rows
 
 
 @contextmanager
@@ -126,10 +153,10 @@ def open_run(df: DataFrame, plan: WritePlan, options: Options) -> Iterator[Run]:
     if from_driver:  # as many requests in flight as all tasks would have
         plan = replace(plan, workers=min(options.workers * options.tasks, MOST_IN_FLIGHT))
     with (
-        rate_limit_session(df, plan, options, tasks, from_driver=from_driver) as (contexts, stop),
+        rate_limit_session(df, plan, options, tasks, from_driver=from_driver) as (contexts, server),
         open_state(spark, plan, options, contexts) as plan,
     ):
-        yield Run(df, plan, options, outputs, contexts, tasks, from_driver, stop)
+        yield Run(df, plan, options, outputs, contexts, tasks, from_driver, server)
 
 
 def _sending_tasks(df: DataFrame, plan: WritePlan, options: Options) -> int:
@@ -214,8 +241,8 @@ def poll_open_jobs(spark: Any, plan: WritePlan, state: StateLocation, contexts: 
 @contextmanager
 def rate_limit_session(
     df: DataFrame, plan: WritePlan, options: Options, tasks: int, *, from_driver: bool
-) -> Iterator[tuple[SendContextFactory, Stop | None]]:
-    """What the tasks of a run send through, and what stops them all; None where they cannot be reached.
+) -> Iterator[tuple[SendContextFactory, RateLimitServer | None]]:
+    """What the tasks of a run send through, and their server; None where they cannot reach one.
 
     Meanwhile a progress bar shows their progress, where one is wanted.
     """
@@ -232,7 +259,7 @@ def rate_limit_session(
         if not from_driver:
             host = df.sparkSession.conf.get("spark.driver.host", address.host)
             address = replace(address, host=str(host))
-        yield SendContextFactory(rate_limit_server=address, share=share), server.stop
+        yield SendContextFactory(rate_limit_server=address, share=share), server
         ended = True
     finally:
         if not ended:

@@ -20,7 +20,7 @@ from spark_klaviyo.options.choices import SendFrom
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.runs import session
-from spark_klaviyo.runs.results import RESULT_DDL, Results
+from spark_klaviyo.runs.results import Results
 from spark_klaviyo.runs.session_outputs import SessionOutputs
 
 if TYPE_CHECKING:
@@ -48,18 +48,17 @@ def run_in_driver(frame: DataFrame, task: Task, outputs: SessionOutputs, stopped
     Spark's then ends the rows.
     """
     results = Results()
-    staging = None if outputs.task_staging.location is not None else outputs.staging
     staged: list[tuple[str, str]] = []
     for batch in task(_until_stopped(arrow_batches(frame), stopped)):
         rows = list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
         for kind, body in rows:
             results.add(kind, body)
-        staged += rows if staging is not None else []
-        if staging is not None and len(staged) >= STAGED_ROWS:
-            staging.add(staged, RESULT_DDL)
+        staged += rows if outputs.stages_through_spark else []
+        if len(staged) >= STAGED_ROWS:
+            outputs.stage_rows(staged)
             staged = []
-    if staging is not None and staged:
-        staging.add(staged, RESULT_DDL)
+    if staged:
+        outputs.stage_rows(staged)
     return results
 
 

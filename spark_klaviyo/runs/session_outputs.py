@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,11 @@ class SessionOutputs:
         self._staged_files: list[str] = []
 
     @property
+    def stages_through_spark(self) -> bool:
+        """Whether Spark keeps rejected rows and receipts until the datasets are filled."""
+        return self.staging is not None and self.task_staging.location is None
+
+    @property
     def kinds(self) -> frozenset[ResultKind]:
         """The result rows that the tasks have to hand back."""
         kinds = {ResultKind.REPORT, ResultKind.JOB, ResultKind.STAGED}
@@ -76,11 +82,16 @@ class SessionOutputs:
 
     def stage(self, frame: DataFrame) -> DataFrame:
         """The result rows that the driver collects; the frame is evaluated once, here or when they are collected."""
-        if self.staging is None or self.task_staging.location is not None:
+        if self.staging is None or not self.stages_through_spark:
             return frame
         self.staging.write(frame)
         kept = ResultKind.REJECT, ResultKind.RECEIPT
         return self._staged().where(f"kind NOT IN ('{kept[0]}', '{kept[1]}')")
+
+    def stage_rows(self, rows: list[tuple[str, str]]) -> None:
+        """Stage a bounded number of result rows of this process; a failure is kept, as all of them have been sent."""
+        if self.staging is not None and not self.failures:
+            self._attempt(self.task_staging.shown, partial(self.staging.add, rows, RESULT_DDL))
 
     def append_staged(self, files: Sequence[str], rejected: int, without_job: int) -> None:
         """Append staged rows, but for receipts with a job; with no row of a kind nothing is read.
@@ -162,12 +173,16 @@ class SessionOutputs:
     def _task_staging(self) -> TaskStaging:
         """Where tasks write what is staged themselves: a directory that this process sees, too."""
         beside = self.rejects if self.rejects is not None and not self.rejects.table else self.receipts
-        staging = self.staging
-        if staging is None or staging.table or beside is None or not is_local(staging.location):
+        staging, beside = self.staging, beside or self.rejects
+        if staging is None or beside is None:
             return TaskStaging()
+        shown = f"{beside.option} ({beside.shown})"
         # where Spark's default file system is another one, that directory may not even exist
-        is_shared = Path(local_path(beside.location)).is_dir() and staging.sees_files_of(Folder.at(staging.location))
-        return TaskStaging(staging.location, f"{beside.option} ({beside.shown})") if is_shared else TaskStaging()
+        is_local_folder = (
+            not staging.table and is_local(staging.location) and Path(local_path(beside.location)).is_dir()
+        )
+        is_shared = is_local_folder and staging.sees_files_of(Folder.at(staging.location))
+        return TaskStaging(staging.location if is_shared else None, shown)
 
     def _rows(self, kind: ResultKind, columns: tuple[Column, ...]) -> DataFrame:
         from pyspark.sql.functions import col, from_json
@@ -201,10 +216,13 @@ class SessionOutputs:
         if dataset is None:
             return
         self._empty.discard(dataset.location)
+        self._attempt(f"{dataset.option} ({dataset.shown})", lambda: dataset.append(rows()))
+
+    def _attempt(self, shown: str, write: Callable[[], None]) -> None:
         try:
-            dataset.append(rows())
+            write()
         except spark_errors():
-            self.failures.append(f"{dataset.option}: {dataset.shown} could not be written after sending")
+            self.failures.append(f"{shown} could not be written after sending")
 
 
 def _row(entry: Receipt | RemovedMember, time: str, columns: tuple[Column, ...]) -> tuple[object, ...]:

@@ -1,16 +1,20 @@
-"""Rejected rows and receipts that the tasks of a run write themselves, and keep until the run fills its datasets.
+"""Rejected rows and receipts, kept by the tasks of a run until everything is sent and the run fills its datasets.
 
-What Spark cannot write fails the task, which Spark then runs, and sends, again. What a task cannot write itself stops
-its sending, and its report comes back all the same.
+What Spark cannot write fails the task, which Spark then runs, and sends, again. So tasks write these rows themselves
+where they can, and elsewhere hand them to Spark after their last request, when the driver has their counts. What a task
+cannot write itself stops its sending, and its report comes back all the same.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import pickle
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TypeAlias
+from tempfile import SpooledTemporaryFile
+from typing import IO, Protocol, TypeAlias
 
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import StopCode
@@ -23,10 +27,23 @@ from spark_klaviyo.task.run import TaskEvent
 
 RESULTS = (Column("kind", "string", "a `ResultKind`"), Column("body", "string", "the row as JSON"))
 NOT_WRITTEN = "{} could not be written ({}): what was to come after is missing there"
+NOT_TAKEN = "{} could not be written by Spark: rows of a task that had sent everything are missing there"
 # A text that no file can hold is a ValueError, as are the errors of pyarrow that are none of the file system.
 WRITE_ERRORS = (OSError, ValueError)
+MOST_HELD_BYTES = 16_000_000  # in memory; more is held in a file without a name
 
 Kept: TypeAlias = "TaskEvent | StagedFile"
+HandOver: TypeAlias = Callable[[Sequence[Kept]], None]
+
+
+class _Store(Protocol):
+    """Keeps rejected rows and receipts; `events` is what Spark is to have of them."""
+
+    def add(self, event: RejectedRow | Receipt) -> None: ...
+
+    def flush(self) -> None: ...
+
+    def events(self) -> Iterator[Kept]: ...
 
 
 @dataclass(frozen=True)
@@ -34,32 +51,46 @@ class TaskStaging:
     """Where the tasks of a run keep their rejected rows and receipts; picklable.
 
     `location` is a folder of a file system that all tasks and the driver see as a directory of theirs; None: Spark
-    keeps these rows with the other results. `shown` names the option and its path in messages.
+    writes these rows with the other results. `shown` names the option and its path in messages; empty where no dataset
+    was asked for.
     """
 
     location: str | None = None
     shown: str = ""
 
-    def keep(self, events: Iterator[TaskEvent], kinds: frozenset[ResultKind], stop: Stop, stem: str) -> Iterator[Kept]:
-        """The events of a task without rejected rows and receipts, and the names of the files that hold these.
+    def keep(
+        self,
+        events: Iterator[TaskEvent],
+        kinds: frozenset[ResultKind],
+        stop: Stop,
+        stem: str,
+        hand_over: HandOver = lambda _: None,
+    ) -> Iterator[Kept]:
+        """The events of a task, all of them after the last one: rejected rows and receipts, or the files of these.
 
-        Once a file cannot be written, `stop` is set; the task's report, which comes last, says so.
+        Until then nothing that Spark does can fail the task. `hand_over` gets what is no row before Spark does. Once a
+        row cannot be kept, `stop` is set; the task's report, which comes last, says so.
         """
-        if self.location is None:
-            yield from events
-            return
-        writer, failure = PartWriter(Folder.at(self.location), RESULTS, stem), ""
-        for event in events:
-            if isinstance(event, RejectedRow | Receipt):
-                if RESULT_KINDS[type(event)] in kinds and not failure:
-                    failure = self._attempt(partial(_add, writer, event), stop)
-                continue
-            if isinstance(event, TaskReport):
-                failure = failure or self._attempt(writer.flush, stop)
-                if failure and event.stopped is None:
-                    event.stopped = (StopCode.NOT_WRITTEN, failure)
-                yield from map(StagedFile, writer.names)
-            yield event
+        with SpooledTemporaryFile(MOST_HELD_BYTES) as file:
+            store: _Store = _Held(file) if self.location is None else _Written(self.location, stem)
+            rest: list[Kept] = []
+            failure = ""
+            for event in events:
+                if isinstance(event, TaskReport):
+                    failure = failure or self._attempt(store.flush, stop)
+                    event.stopped = event.stopped or ((StopCode.NOT_WRITTEN, failure) if failure else None)
+                if not isinstance(event, RejectedRow | Receipt):
+                    rest.append(event)
+                elif RESULT_KINDS[type(event)] in kinds and not failure:
+                    failure = self._attempt(partial(store.add, event), stop)
+            hand_over([*(store.events() if self.location is not None else ()), *rest])
+            yield from rest[:-1]
+            yield from store.events()
+            yield from rest[-1:]
+
+    def lacks_rows(self) -> str:
+        """What to say of rows that an earlier attempt kept, and that Spark did not write; empty where nothing lacks."""
+        return NOT_TAKEN.format(self.shown) if self.location is None and self.shown else ""
 
     def _attempt(self, write: Callable[[], None], stop: Stop) -> str:
         """Why it could not be written; empty where it was."""
@@ -72,12 +103,44 @@ class TaskStaging:
         return ""
 
 
+class _Held:
+    """Keeps them for Spark, in order."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self._count = file, 0
+
+    def add(self, event: RejectedRow | Receipt) -> None:
+        pickle.dump(event, self._file)
+        self._count += 1
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def events(self) -> Iterator[Kept]:
+        with suppress(OSError, EOFError, pickle.UnpicklingError):  # of a full disk, which the report tells of
+            self._file.seek(0)
+            for _ in range(self._count):
+                yield pickle.load(self._file)  # noqa: S301  written above
+
+
+class _Written:
+    """Writes them to files whose names begin with `stem`."""
+
+    def __init__(self, location: str, stem: str) -> None:
+        self._writer = PartWriter(Folder.at(location), RESULTS, stem)
+
+    def add(self, event: RejectedRow | Receipt) -> None:
+        body = json.dumps(asdict(event), ensure_ascii=False)
+        self._writer.add({"kind": RESULT_KINDS[type(event)], "body": body}, 0.0)
+
+    def flush(self) -> None:
+        self._writer.flush()
+
+    def events(self) -> Iterator[Kept]:
+        yield from map(StagedFile, self._writer.names)
+
+
 def not_written(shown: str, error: Exception) -> str:
     """What to say of a file that could not be written; of the error only what holds no path and no value of a row."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
     return NOT_WRITTEN.format(shown, reason.partition("\n")[0][:200])
-
-
-def _add(writer: PartWriter, event: RejectedRow | Receipt) -> None:
-    body = json.dumps(asdict(event), ensure_ascii=False)
-    writer.add({"kind": RESULT_KINDS[type(event)], "body": body}, 0.0)

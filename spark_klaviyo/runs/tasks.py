@@ -6,7 +6,8 @@ in the end, and a task that is killed leaves them for `follow_klaviyo`; with a s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import chain
@@ -32,10 +33,19 @@ from spark_klaviyo.plan.shape import leaves_of
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.executor_stop import ExecutorStop
-from spark_klaviyo.runs.results import ResultKind, judge_run, result_batches, return_or_raise, run_row
+from spark_klaviyo.runs.results import (
+    RESULT_KINDS,
+    ResultKind,
+    judge_run,
+    result_batch,
+    result_batches,
+    result_row,
+    return_or_raise,
+    run_row,
+)
 from spark_klaviyo.runs.session import current_task, log_warnings
-from spark_klaviyo.runs.staged import WRITE_ERRORS, TaskStaging, not_written
-from spark_klaviyo.task.run import SendContextFactory, TaskEvent, run_task
+from spark_klaviyo.runs.staged import WRITE_ERRORS, Kept, TaskStaging, not_written
+from spark_klaviyo.task.run import SendContextFactory, TaskContext, TaskEvent, run_task
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -275,12 +285,38 @@ class SendTask:
         """Send encoded rows. Receipts and jobs have the task's partition number after `first_partition`."""
         task = current_task()
         with self.contexts.open(plan, first_partition + task.partition_id, task.attempt, stop) as context:
+            earlier = context.handed_over()
+            if earlier:
+                deque(encoded, 0)
+                yield result_batch(self._again(earlier, context.stop))
+                return
             events = self.crash_receipts.record(run_task(plan, encoded, context), context)
-            yield from self.results(events, context.stop, part_stem(plan.run_id, context))
+            hand_over = partial(self._hand_over, context)
+            kept = self.staging.keep(events, self.kinds, context.stop, part_stem(plan.run_id, context), hand_over)
+            yield from result_batches(kept, self.kinds)
 
     def results(self, events: Iterator[TaskEvent], stop: Stop, stem: str) -> Iterator[pa.RecordBatch]:
         """Events as result rows; rejected rows and receipts go to files whose names begin with `stem`, if they can."""
         yield from result_batches(self.staging.keep(events, self.kinds, stop, stem), self.kinds)
+
+    def _hand_over(self, context: TaskContext, events: Sequence[Kept]) -> None:
+        bare = (event.without_rows() if isinstance(event, TaskReport) else event for event in events)
+        context.hand_over([result_row(event) for event in bare if RESULT_KINDS.get(type(event)) in self.kinds])
+
+    def _again(self, rows: list[tuple[str, str]], stop: Stop) -> list[tuple[str, str]]:
+        """The result rows of an attempt that had sent everything before Spark ran the task again: nobody is sent to."""
+        lacks = self.staging.lacks_rows()
+        if lacks:
+            stop.set(StopCode.NOT_WRITTEN, lacks)  # the other tasks, too: what they keep would be lost as well
+        return [
+            (kind, _stopped(body, lacks)) if lacks and kind == ResultKind.REPORT else (kind, body)
+            for kind, body in rows
+        ]
+
+
+def _stopped(report: str, why: str) -> str:
+    found = TaskReport.from_json(report)
+    return replace(found, stopped=found.stopped or (StopCode.NOT_WRITTEN, why)).to_json()
 
 
 def encoded_in_tasks(frame: DataFrame, plan: WritePlan) -> DataFrame:

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from functools import partial
+from typing import TypeAlias
 
 import pyarrow as pa
 
 from spark_klaviyo.batching.assembler import BatchAssembler
-from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.capture import Capture
 from spark_klaviyo.core.clock import Clock, Stop
 from spark_klaviyo.core.codes import ReceiptOutcome, StopCode, jobs_can_be_followed
-from spark_klaviyo.core.exact_json import get
 from spark_klaviyo.core.models import Batch, Receipt, RejectedRow, Rejection
 from spark_klaviyo.deliver.delivery import Delivery, SendContext
 from spark_klaviyo.deliver.jobs import JobEnded, OpenJob, RowsFailed, job_events
@@ -29,19 +28,24 @@ from spark_klaviyo.http.interruptible import Interruptible
 from spark_klaviyo.http.transport import Transport
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.ratelimit.limiter import LocalRateLimiter, RateLimiter
-from spark_klaviyo.ratelimit.server import Heartbeat, RateLimitAddress, RateLimitClient, RemoteRateLimiter
+from spark_klaviyo.ratelimit.server import (
+    Heartbeat,
+    RateLimitAddress,
+    RateLimitClient,
+    RemoteRateLimiter,
+    ResultRow,
+)
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.state.recorder import Recorder
 from spark_klaviyo.task.lookups import Lookups
+from spark_klaviyo.task.rejected import count_rejected
 from spark_klaviyo.task.resume import ResumeFilter, record_job_outcome
-from spark_klaviyo.templates.model import Template
 
 NO_JOB = "Klaviyo took it and offers no way to confirm"
 SHARE_AFTER_ROWS = 1_000  # before which a share of rejects is not judged
 NOTHING_TO_DELETE = "deletes of what Klaviyo does not know counted as delivered: there was nothing to delete"
 # recorded: "An item with the id … does not exist.", the error of a catalog job
 DOES_NOT_EXIST = re.compile(r"\bdoes not exist\b", re.IGNORECASE)
-IDENTIFIERS = ("email", "phone_number", "external_id", "id")  # they join a rejected row with its source
 OPEN_JOB = "its job was not followed to the end"
 ISOLATION = "requests were refused without naming a row, and were sent again in halves to find the bad rows"
 
@@ -201,28 +205,6 @@ def too_many(most: str, rejected: int, rows: int, *, final: bool) -> bool:
 # --- jobs -----------------------------------------------------------------------------------------
 
 
-def count_rejected(plan: WritePlan, rejection: Rejection, report: TaskReport, partition_id: int) -> RejectedRow:
-    """Count a rejected row, and find the identifiers in its record."""
-    identifiers = identifiers_of(plan.template, rejection.record)
-    row = RejectedRow(run_id=plan.run_id, partition_id=partition_id, **identifiers, **vars(rejection))
-    report.reject(row)
-    return row
-
-
-def identifiers_of(template: Template, record: str) -> dict[str, Any]:
-    """The email, phone number, external id and id of a record (JSON text); None for those that it lacks."""
-    try:
-        value = exact_json.loads(record)
-    except (ValueError, RecursionError):
-        return dict.fromkeys(IDENTIFIERS)
-    found: dict[str, Any] = {}
-    for name in IDENTIFIERS:
-        paths = [known.json_path for known in template.fields if known.name.rpartition(".")[2] == name]
-        text = get(value, paths[0] if paths else (name,))
-        found[name] = None if text in (None, "") else str(text)
-    return found
-
-
 def poll_jobs(
     plan: WritePlan, jobs: Iterable[OpenJob], context: TaskContext, report: TaskReport
 ) -> Iterator[RejectedRow | JobEnded]:
@@ -266,9 +248,15 @@ def _count_end(end: JobEnded, report: TaskReport) -> None:
 
 @dataclass(frozen=True)
 class TaskContext(SendContext):
-    """What a task sends through, and where it records what it delivered (None without a state)."""
+    """What a task sends through, and where it records what it delivered (None without a state).
+
+    `hand_over` gives the driver the task's result rows, `handed_over` tells those of an earlier attempt that had come
+    to its end: both without effect where tasks cannot reach the driver.
+    """
 
     recorder: Recorder | None = None
+    hand_over: Callable[[Sequence[ResultRow]], None] = lambda _: None
+    handed_over: Callable[[], list[ResultRow]] = list
 
 
 @dataclass(frozen=True)
@@ -295,6 +283,7 @@ class SendContextFactory:
             held.callback(transport.close)
             counts: dict[str, int] = {}
             repeats, others_delivered, overtaken = attempt > 0, _no, _no
+            hand_over, handed_over = TaskContext.hand_over, TaskContext.handed_over
             limiter = RateLimiter(self.clock)
             if plan.quota.windows:
                 longest = plan.policy.longest_wait_seconds
@@ -307,6 +296,8 @@ class SendContextFactory:
                 if plan.quota.windows:
                     limiter = RemoteRateLimiter(client, limiter, self.clock)
                 others_delivered = client.others_delivered
+                hand_over = partial(client.hand_over, partition_id)
+                handed_over = partial(client.handed_over, partition_id)
                 if partition_id >= 0 and plan.state is None:  # a state lets one attempt work at a time
                     seen_before, overtaken = client.begin(partition_id)
                     repeats = repeats or seen_before
@@ -330,6 +321,8 @@ class SendContextFactory:
                 others_delivered,
                 overtaken,
                 recorder,
+                hand_over,
+                handed_over,
             )
 
 

@@ -6,19 +6,22 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
 
-from spark_klaviyo import WriteReport, WriteStopped, klaviyo_partition_writer, register, write_klaviyo
+from spark_klaviyo import OptionError, WriteReport, WriteStopped, klaviyo_partition_writer, register, write_klaviyo
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.encode.encoder import encode_batches
+from spark_klaviyo.ratelimit.server import RateLimitServer
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.runs.results import ResultKind, StagedFile
+from spark_klaviyo.runs.results import ResultKind, Results, StagedFile
+from spark_klaviyo.runs.run import LOST_TASKS
 from spark_klaviyo.runs.staged import TaskStaging
+from spark_klaviyo.runs.tasks import CrashReceipts, SendTask
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.task.run import SendContextFactory, run_task
 from tests.core.scaled_clock import ScaledClock
@@ -133,6 +136,80 @@ def test_foreach_partition_raises_only_where_sending_again_is_harmless(
             return
         coupons(spark).foreachPartition(writer)
         assert_told(writer.report, klaviyo, str(place))
+
+
+@pytest.mark.parametrize("send_from", ["executors", "driver"])
+def test_what_spark_cannot_write_loses_no_count_and_sends_nobody_twice(
+    spark: SparkSession, tmp_path: Path, send_from: str
+) -> None:
+    place, table = tmp_path / "schema", f"table:lost_{send_from}.receipts"
+    spark.sql(f"CREATE SCHEMA lost_{send_from} LOCATION '{place}'")
+    with KlaviyoSimulator(latency=0.02) as klaviyo, lost_while_sending(klaviyo, lambda: [place]):
+        options = {**COUPONS, "base_url": klaviyo.url, "receipts_path": table, "send_from": send_from}
+        with pytest.raises(WriteStopped, match=table) as caught:
+            write_klaviyo(coupons(spark), **options)
+        sent = [request for request in klaviyo.requests if request.method == "POST"]
+        report = caught.value.report
+    assert report is not None
+    assert (report.rows, report.delivered, len(sent)) == (80, 80, 80)
+
+
+@pytest.mark.parametrize(
+    ("place", "why"), [("nowhere://bucket/rejects", "nowhere"), ("table:no_catalog.no_schema.rejects", "no_catalog")]
+)
+def test_a_place_that_spark_cannot_write_is_refused_before_anything_is_sent(
+    spark: SparkSession, place: str, why: str
+) -> None:
+    with KlaviyoSimulator() as klaviyo:
+        with pytest.raises(OptionError, match="rejects_path") as caught:
+            write_klaviyo(coupons(spark), **COUPONS, base_url=klaviyo.url, rejects_path=place)
+        assert why in str(caught.value)
+        assert not [request for request in klaviyo.requests if request.method == "POST"]
+
+
+def test_a_task_that_runs_again_after_it_had_sent_everything_sends_nothing() -> None:
+    rows: list[Row] = [{"email": "bad", "first_name": "x"}, *people(5)]
+    with KlaviyoSimulator() as klaviyo, closing(RateLimitServer()) as server:
+        plan = plan_for(klaviyo, ["email", "first_name"], max_rows=2)
+        contexts = SendContextFactory(rate_limit_server=server.address)
+        staging = TaskStaging(None, "rejects_path (there)")
+        task = SendTask(plan, contexts, frozenset(ResultKind), False, CrashReceipts(), staging)
+        first, again = Results(), Results()
+        for results in (first, again):
+            for batch in task.send(plan, encode_batches(batches_of(rows, 10), plan)):
+                for row in batch.to_pylist():
+                    results.add(row["kind"], row["body"])
+        assert sum(request.method == "POST" for request in klaviyo.requests) == len(first.jobs) == 3
+        assert again.jobs == first.jobs
+        handed, lost = server.results(0.0)
+    assert "bad" not in str(handed).replace("bad_email", "")
+    assert lost == 0
+    assert again.reports[0].stopped == (
+        "not_written",
+        "rejects_path (there) could not be written by Spark: rows of a task that had sent everything are missing there",
+    )
+    assert (again.reports[0].accepted, again.reports[0].rejected) == (first.reports[0].accepted, 1) == (5, 1)
+
+
+def test_a_job_that_fails_elsewhere_keeps_the_report_of_the_tasks_that_have_ended(spark: SparkSession) -> None:
+    def failing(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            if batch.column(0)[0].as_py() != "C0":
+                time.sleep(3)
+                raise RuntimeError("a function of the user's")
+            yield batch
+
+    df = spark.range(0, 20, 1, 2).selectExpr("concat('C', id) external_id", "'ten' description")
+    df = df.mapInArrow(failing, df.schema)
+    with KlaviyoSimulator() as klaviyo:
+        with pytest.raises(WriteStopped) as caught:
+            write_klaviyo(df, **COUPONS, base_url=klaviyo.url)
+        report = caught.value.report
+        assert report is not None
+        assert report.stopped is not None
+        assert (report.stopped[0], report.rows, report.delivered) == ("job_failed", 10, 10)
+        assert report.warnings == {LOST_TASKS: 1}
+        assert sum(request.method == "POST" for request in klaviyo.requests) == 10
 
 
 def test_a_dataframe_that_fails_midway_stops_what_was_begun() -> None:

@@ -29,7 +29,8 @@ from spark_klaviyo.runs.execute import conclude, finish, require_confirmed
 from spark_klaviyo.runs.run import open_run
 from spark_klaviyo.runs.session import current_task
 from spark_klaviyo.runs.tasks import SendTask
-from spark_klaviyo.task.run import TaskEvent, count_rejected
+from spark_klaviyo.task.rejected import count_rejected
+from spark_klaviyo.task.run import TaskEvent
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
