@@ -139,7 +139,7 @@ class Soak:
     def _judge_lost(self, report: dict[str, Any]) -> None:
         """A run that lost its disk has stopped, and counts all that it read."""
         self._judge_sum(report)
-        if (report.get("stopped") or ["nothing"])[0] != "not_written":
+        if (report.get("stopped") or {}).get("code") != "not_written":
             self.problems.append(f"the lost disk: stopped by {report.get('stopped')}")
 
     def _judge_sum(self, report: dict[str, Any]) -> None:
