@@ -125,6 +125,38 @@ def interrupted(stage: Stage) -> object:
     return {}
 
 
+def interrupted_tasks(stage: Stage) -> object:
+    """Nothing reaches the tasks, which Spark kills."""
+    stage.klaviyo.latency = 0.3
+
+    def interrupt() -> None:
+        wait_until(lambda: posted(stage.klaviyo) >= 3)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    many = stage.spark.range(0, 400, 1, 2).select(f.concat(f.lit("t"), "id", f.lit("@example.com")).alias("email"))
+    try:
+        write_klaviyo(many, api_key=KEY, tasks=2, workers=1, **stage.goal(max_rows=1))
+    except WriteStopped as stopped:
+        return {"error": str(stopped), "report": stopped.report is not None, "few": posted(stage.klaviyo) < 100}
+    finally:
+        stage.klaviyo.latency = 0.0
+    return {}
+
+
+def failed(stage: Stage) -> object:
+    def failing(batches: Any) -> Any:
+        for _ in batches:
+            raise RuntimeError("a function of the user's")
+        yield from ()
+
+    try:
+        write_klaviyo(stage.people.mapInArrow(failing, "email string"), api_key=KEY, **stage.goal())
+    except WriteStopped as stopped:
+        return {"error": str(stopped), "cause": "a function of the user's" in str(stopped.__cause__)}
+    return {}
+
+
 def changes(stage: Stage) -> object:
     """Orders in text, phones in two spellings, and a delete that covers two emails."""
     rows = [
@@ -243,6 +275,8 @@ CHECKS: tuple[Check, ...] = (
     driver_with_nulls,
     unreachable,
     interrupted,
+    interrupted_tasks,
+    failed,
     changes,
     preview,
     partition,

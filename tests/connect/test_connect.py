@@ -67,6 +67,18 @@ def test_an_interrupted_write_stops_at_once_and_raises_with_its_report(results: 
     assert results["interrupted"] == {"stopped": "interrupted", "unsent": True, "few": True}
 
 
+def test_an_interrupted_write_of_tasks_says_that_it_has_no_report_and_what_keeps_it(results: Results) -> None:
+    found = results["interrupted_tasks"]
+    assert (found["report"], found["few"]) == (False, True)
+    assert "unknown what became of the rows" in found["error"]
+    assert "send_from=driver keeps the report" in found["error"]
+
+
+def test_a_job_that_fails_stops_the_write_with_its_cause(results: Results) -> None:
+    assert "unknown what became of the rows" in results["failed"]["error"]
+    assert results["failed"]["cause"]
+
+
 def test_change_data_is_followed_by_key(results: Results) -> None:
     assert results["changes"] == {
         "deleted": ["a@example.com", "b@example.com"],
