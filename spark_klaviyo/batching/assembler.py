@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from spark_klaviyo.batching.encoded_rows import gathered, params_of, superseded
+from spark_klaviyo.batching.encoded_rows import gathered, params_of
+from spark_klaviyo.batching.repeats import repeats_in
 from spark_klaviyo.batching.screening import rejected_as_too_large, screen
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.models import Batch, EncodedRows, Envelope, Rejection, Span
@@ -26,6 +28,10 @@ from spark_klaviyo.report.counts.task_report import TaskReport
 MAX_OPEN = 500  # requests being filled at once, when rows go to many lists; the least recently used is sent as it is
 MAX_REJECTIONS = 1_000  # held before the caller gets a chance to drain them
 SUPERSEDED = "a later row of the same request has the same identifier"
+SHARED_PHONE = (
+    "rows share a phone number with a row of another email or external_id; they are sent in different requests, as two "
+    "people until Klaviyo says otherwise"
+)
 
 
 def key_length(plan: WritePlan) -> int:
@@ -136,10 +142,18 @@ class BatchAssembler:
             yield from self._deduplicated(oldest.flush())
 
     def _deduplicated(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """The batches without the rows that a later row of the same batch replaces."""
+        """The batches without rows that a later one replaces; rows that must not share a request are in later batches."""
         for batch in batches:
-            replaces = self.plan.checks.key and not self.plan.template.takes_away
-            positions = superseded(self.plan.checks, batch) if replaces else set()
-            if positions:
-                self.report.skip(len(positions), SUPERSEDED)
-            yield batch.without(positions) if positions else batch
+            if not self.plan.checks.key or self.plan.template.takes_away:
+                yield batch
+                continue
+            repeats = repeats_in(self.plan.checks, batch)
+            if repeats.superseded:
+                self.report.skip(len(repeats.superseded), SUPERSEDED)
+            if repeats.sharing:
+                self.report.warn(SHARED_PHONE, repeats.sharing)
+            gone = repeats.superseded | set(repeats.apart)
+            yield batch.without(gone) if gone else batch
+            for number in sorted(set(repeats.apart.values())):
+                positions = [at for at, after in repeats.apart.items() if after == number]
+                yield replace(batch.pick(np.array(positions, np.int64)), sequence=self._number())

@@ -1,7 +1,6 @@
 """Encoded Arrow batches as `EncodedRows`: numpy views of their buffers, without a copy where Arrow allows it.
 
-Rows with equal request parameters, such as a list id from a column, are grouped here: they share requests. Of
-rows with the same identifier, those that a later one supersedes are found here, too.
+Rows with equal request parameters, such as a list id from a column, are grouped here: they share requests.
 """
 
 from __future__ import annotations
@@ -14,12 +13,12 @@ import numpy as np
 import pyarrow as pa
 
 from spark_klaviyo.arrow.arrays import Ints, offsets_of
-from spark_klaviyo.arrow.encoded import FINGERPRINT, KEY, PARAMS, RECORD
+from spark_klaviyo.arrow.encoded import FINGERPRINT, KEY, PARAMS, PHONE, RECORD
 from spark_klaviyo.core import exact_json
-from spark_klaviyo.core.exact_json import Json, get
-from spark_klaviyo.core.models import Batch, EncodedRows
+from spark_klaviyo.core.exact_json import get
+from spark_klaviyo.core.models import EncodedRows
 from spark_klaviyo.plan.model import Checks, WritePlan, identifier_of, of_request
-from spark_klaviyo.screen.rules import KEY_PARTS, key_places
+from spark_klaviyo.screen.rules import KEY_PARTS, key_places, phone_places
 from spark_klaviyo.state.format import fingerprints_of
 
 
@@ -30,7 +29,8 @@ def encoded_rows_of(batch: pa.RecordBatch, first_row: int) -> EncodedRows:
     rows = np.arange(first_row, first_row + batch.num_rows, dtype=np.int64)
     fingerprints = fingerprints_of(batch.column(FINGERPRINT)) if FINGERPRINT in batch.schema.names else None
     body = memoryview(held if held is not None else b"")
-    return EncodedRows(body, offsets_of(record), rows, batch.column(KEY).cast(pa.string()), fingerprints)
+    keys, phones = (batch.column(name).cast(pa.string()) for name in (KEY, PHONE))
+    return EncodedRows(body, offsets_of(record), rows, keys, fingerprints, phones=phones)
 
 
 def text_of(rows: EncodedRows, position: int) -> bytes:
@@ -78,7 +78,9 @@ def _of_pieces(
     fingerprints = rows.fingerprints[positions] if rows.fingerprints is not None else None
     records = rows.records[positions] if rows.records is not None else None
     body = memoryview(b"".join(pieces))
-    return EncodedRows(body, offsets, rows.rows[positions], rows.keys.take(pa.array(positions)), fingerprints, records)
+    chosen = pa.array(positions)
+    keys, phones = rows.keys.take(chosen), rows.phones.take(chosen) if rows.phones is not None else None
+    return EncodedRows(body, offsets, rows.rows[positions], keys, fingerprints, records, phones)
 
 
 # --- request parameters ---------------------------------------------------------------------------
@@ -121,7 +123,7 @@ def _group_key(text: str | None) -> str:
     return json.dumps(left, ensure_ascii=False) if left else ""
 
 
-# --- rows that mean the same person, event or item: the last one of a batch is sent -----------------
+# --- identifiers ----------------------------------------------------------------------------------
 
 
 def identifier_in(checks: Checks, text: bytes) -> tuple[str, ...] | None:
@@ -138,31 +140,7 @@ def key_of(plan: WritePlan, text: bytes) -> str | None:
     return KEY_PARTS.join(found[1:]) if found is not None else None
 
 
-def _items(value: Json) -> list[tuple[str, Json]]:
-    return sorted(value.items()) if isinstance(value, dict) else []
-
-
-def superseded(checks: Checks, batch: Batch) -> set[int]:
-    """Positions of the rows of a batch that a later row with the same identifier replaces.
-
-    Equal keys are candidates, found in whole columns; only those are compared by their identifiers.
-    """
-    keys = pa.concat_arrays([span.encoded_rows.keys[span.start : span.stop] for span in batch.spans])
-    number = keys.dictionary_encode().indices.fill_null(-1).to_numpy() + 1  # 0: no key
-    repeated = np.bincount(number, minlength=1) > 1
-    repeated[0] = False
-    candidates = np.flatnonzero(repeated[number])
-    if not len(candidates):
-        return set()
-    records = list(batch.pick(candidates).records())
-    last: dict[tuple[str, ...], int] = {}
-    gone: set[int] = set()
-    for position, text in zip(candidates.tolist(), records, strict=True):
-        name = identifier_in(checks, text)
-        if name is not None and checks.channels_path:  # consent to another channel replaces nothing
-            channels = get(exact_json.loads(text), checks.channels_path)
-            name = (*name, *(f"{medium}.{use}" for medium, uses in _items(channels) for use, _ in _items(uses)))
-        if name is not None:
-            gone |= {last[name]} if name in last else set()
-            last[name] = position
-    return gone
+def phone_of(plan: WritePlan, text: bytes) -> str | None:
+    """A record's phone as the encoder writes it into the column `phone`."""
+    value = next((get(exact_json.loads(text), at) for at in phone_places(plan)), None)
+    return value if isinstance(value, str) else None

@@ -82,7 +82,7 @@ def _decided(
     verdicts = batch.column(VERDICT).to_numpy(zero_copy_only=False)
     params = batch.column(PARAMS)
     replaced: dict[int, bytes | None] = {}
-    named: dict[int, str | None] = {}
+    named: dict[int, tuple[str | None, str | None]] = {}
     notes = verdicts
     verdicts = verdicts & (REPLACED - 1)
     for position in map(int, np.flatnonzero(verdicts)):
@@ -104,14 +104,15 @@ def _decided(
         if sent is not text:
             replaced[position] = sent
         if sent is not None and (sent is not text or not rows.keys[position].is_valid):
-            named[position] = encoded_rows.key_of(plan, sent)
+            named[position] = encoded_rows.key_of(plan, sent), encoded_rows.phone_of(plan, sent)
     if notes.max(initial=0) >= REPLACED:
         rejected = [position for position, sent in replaced.items() if sent is None]
         _warn(plan, np.delete(notes, rejected), report)
     if named:
         changed = np.isin(np.arange(len(rows)), list(named))
-        keys = pc.replace_with_mask(rows.keys, pa.array(changed), pa.array(list(named.values()), pa.string()))
-        rows = replace(rows, keys=keys)
+        keys, phones = (pa.array(texts, pa.string()) for texts in zip(*named.values(), strict=True))
+        keys = pc.replace_with_mask(rows.keys, pa.array(changed), keys)
+        rows = replace(rows, keys=keys, phones=pc.replace_with_mask(rows.phones, pa.array(changed), phones))
     return encoded_rows.rebuilt(rows, replaced) if replaced else rows
 
 

@@ -70,6 +70,7 @@ class EncodedRows:
     keys: pa.Array  # texts, equal for rows of the same profile, event or item; null: the row has no identifier
     fingerprints: npt.NDArray[np.uint8] | None = None  # as the state stores them; None without a state
     records: npt.NDArray[np.object_] | None = None  # as JSON, where `body` is in another format
+    phones: pa.Array | None = None  # texts, of people who may share one; None where rows are no people
 
     def __len__(self) -> int:
         return len(self.rows)

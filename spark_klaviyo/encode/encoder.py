@@ -27,7 +27,7 @@ from spark_klaviyo.core.exact_json import ONE_ITEM
 from spark_klaviyo.encode import json_values
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import Each, Fixed, Leaf, Node, Record, When
-from spark_klaviyo.screen.evaluate import keys, verdicts
+from spark_klaviyo.screen.evaluate import keys, phones, verdicts
 from spark_klaviyo.screen.rules import ScreenRules, compile_screen, word_pattern
 
 MAX_VALUES, MAX_ROWS = 400_000, 10_000  # encoded at once: a worker's memory stays flat however large the batches are
@@ -56,7 +56,7 @@ def encode(batch: pa.RecordBatch, plan: WritePlan, rules: ScreenRules | None = N
     if not (arrays.is_utf8(record) and arrays.is_utf8(params)):  # one such text would make a whole request unreadable
         columns = Columns(json_values.with_valid_text(batch), plan.columns, zone)
         record, params = _records(columns, plan), _params(columns, plan)
-    held = [record, verdicts(columns, rules, record), keys(columns, rules), params]
+    held = [record, verdicts(columns, rules, record), keys(columns, rules), params, phones(columns, rules)]
     return pa.RecordBatch.from_arrays(held, schema=ENCODED)
 
 

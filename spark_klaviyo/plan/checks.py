@@ -18,6 +18,7 @@ from spark_klaviyo.plan.names import Sure
 from spark_klaviyo.plan.shape import FRACTIONAL, Fixed, Leaf, LeafForm, Node, Record, When
 from spark_klaviyo.templates.model import Channel, Consent, FieldForm, FieldSpec, JsonPath, Template
 
+PATCH = "patch_"  # how the fields of `meta` begin that add to a profile, or take from it
 HOW = "backfill"  # whether an event starts flows, and no part of what happened
 LOOKED_AT = frozenset({FieldForm.EMAIL, FieldForm.PHONE, FieldForm.DATETIME, FieldForm.DATE})
 CHANNELS, CONSENTED_AT = "channels", "consented_at"
@@ -62,6 +63,7 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None) -
         identifiers=tuple(places[path] for path in template.identifiers),
         key=tuple(places[path] for path in template.key or template.identifiers),
         key_with=tuple(places[path] for path in template.key_with),
+        adds=tuple(at for at in _adding(template) if found is None or any(p[: len(at)] == at for p in found.nodes)),
         default_country=options.default_country or "",
         on_bad_phone=options.on_bad_phone,
         time_zone=options.time_zone,
@@ -74,6 +76,10 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None) -
         asked_properties=frozenset(asked),
     )
     return _with_channels(checks, template, template.consent, options.settings, found) if template.consent else checks
+
+
+def _adding(template: Template) -> list[JsonPath]:
+    return [known.json_path for known in template.fields if f".{PATCH}" in known.name]
 
 
 def _likely_fields(found: ColumnMap) -> frozenset[str]:

@@ -52,6 +52,8 @@ class Checks:
     # What makes two rows the same thing: the first of `key` that has a value, with all of `key_with`.
     key: tuple[JsonPath, ...] = ()
     key_with: tuple[JsonPath, ...] = ()
+    # What adds to a profile, or takes from it, instead of replacing: such rows replace no other row, and none them.
+    adds: tuple[JsonPath, ...] = ()
     # A longer record may hold a value that is too large, and goes through the exact check.
     max_unchecked_bytes: int | None = None
     # ISO 3166, or "column:NAME".

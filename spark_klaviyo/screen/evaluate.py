@@ -66,6 +66,13 @@ def keys(columns: Columns, rules: ScreenRules) -> pa.Array:
     return pc.binary_join_element_wise(first, *beside, KEY_PARTS) if beside else first
 
 
+def phones(columns: Columns, rules: ScreenRules) -> pa.Array:
+    """The phone number of each row where two people may share one; null elsewhere."""
+    if rules.phone is None:
+        return pa.nulls(columns.rows, pa.string())
+    return plain(columns.column(rules.phone)).cast(pa.string())
+
+
 def _key_part(columns: Columns, part: KeyPart) -> pa.Array:
     text = plain(columns.column(part.leaf)).cast(pa.string())
     content, _ = bytes_and_offsets(text)

@@ -101,6 +101,7 @@ class ScreenRules:
     events: EventNotes  # what users are warned about in events
     key: tuple[KeyPart, ...]  # the first of these that is present ...
     key_with: tuple[KeyPart, ...]  # ... together with all of these
+    phone: Leaf | None = None  # the phone that two people may share
     hashes: tuple[Leaf, ...] = ()  # no text in them may be the hash of a password
     values: tuple[ScreenRule, ...] = ()
     identifiers: tuple[Leaf, ...] = ()  # at least one is present ...
@@ -129,9 +130,10 @@ def compile_screen(plan: WritePlan) -> ScreenRules:
     if record is None:
         return ScreenRules(True, *held, key, key_with)
     properties = node_at(record, path) if path else None
+    phone = next((leaf_at(record, at) for at in phone_places(plan)), None)
     hashes = tuple(_unnamed_texts(properties, checks))
     if checks.validate is Validate.OFF and not (template.takes_away or template.consent):
-        return ScreenRules(checks.every_row, *held, key, key_with, hashes=hashes)
+        return ScreenRules(checks.every_row, *held, key, key_with, phone=phone, hashes=hashes)
     children = [child for _, child in properties.fields] if isinstance(properties, Record) else []
     maps = properties.spread if isinstance(properties, Record) else ()
     if isinstance(properties, Leaf) and properties.type.name == "map":
@@ -146,6 +148,7 @@ def compile_screen(plan: WritePlan) -> ScreenRules:
         *held,
         key,
         key_with,
+        phone=phone,
         hashes=hashes,
         values=(*(rule for rule, leaf in rules if rule != ScreenRule(leaf)), *derived),
         identifiers=tuple(leaf for at in checks.identifiers if (leaf := leaf_at(record, at)) is not None),
@@ -196,6 +199,12 @@ def key_places(plan: WritePlan) -> tuple[tuple[str, ...], ...]:
     """Places of what belongs to an identifier in the column `key`: those that some column gives, in their order."""
     record = plan.record
     return tuple(at for at in plan.checks.key_with if record is None or leaf_at(record, at) is not None)
+
+
+def phone_places(plan: WritePlan) -> tuple[tuple[str, ...], ...]:
+    """Where the phone stands that two people of a request may share; empty where rows are no people, or sent alone."""
+    several = plan.limits.max_rows > 1 and plan.template.key and not plan.template.takes_away
+    return tuple(at for at in plan.checks.key if at[-1] == "phone_number") if several else ()
 
 
 # --- one value ------------------------------------------------------------------------------------

@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from spark_klaviyo.arrow.encoded import FINGERPRINT, KEY, PARAMS, RECORD, ROW_STATUS, VERDICT
+from spark_klaviyo.arrow.encoded import FINGERPRINT, KEY, PARAMS, PHONE, RECORD, ROW_STATUS, VERDICT
 from spark_klaviyo.core.codes import OnDelete
+from spark_klaviyo.core.exact_json import get
 from spark_klaviyo.core.identifiers import SEPARATOR, normalised_column
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.datasets.storage import PARQUET, Folder, is_local, local_path
@@ -73,6 +74,7 @@ def compare_with_state(encoded: DataFrame, plan: WritePlan, state: StateLocation
         VERDICT,
         KEY,
         PARAMS,
+        PHONE,
         f.concat("row_key", "content").alias(FINGERPRINT),
         ROW_STATUS,
     )
@@ -87,13 +89,18 @@ def _with_keys(encoded: DataFrame, plan: WritePlan, state: StateLocation) -> Dat
     separator, params = f.lit(SEPARATOR), f.coalesce(f.col(PARAMS), f.lit(""))
     rows = encoded.withColumn("content", hash_column(f.concat(salt, f.col(RECORD), separator, params)))
     rows = rows.withColumn("position", f.monotonically_increasing_id())
-    if not plan.checks.key or plan.template.takes_away:  # rows differ by what they hold alone, and equal ones as well
+    replaces = bool(plan.checks.key) and not plan.template.takes_away
+    if not replaces or plan.checks.adds:  # rows differ by what they hold alone, and equal ones as well
         rows = rows.withColumn("rank", f.row_number().over(Window.partitionBy("content").orderBy("position")))
         text = f.concat(salt, f.hex("content"), separator, f.col("rank").cast("string"))
-        return rows.withColumn("row_key", hash_column(text)).withColumn("rank", f.lit(1))
+        if not replaces:
+            return rows.withColumn("row_key", hash_column(text)).withColumn("rank", f.lit(1))
     beside = [separator, params] if depends_on_params(plan) else []
-    text = f.concat(salt, identifier_column(plan, RECORD, f.hex("content")), *beside)
-    rows = rows.withColumn("row_key", hash_column(text))
+    known = f.concat(salt, identifier_column(plan, RECORD, f.hex("content")), *beside)
+    if plan.checks.adds:
+        added = (f.get_json_object(RECORD, "$." + ".".join(path)).isNotNull() for path in plan.checks.adds)
+        known = f.when(reduce(or_, added), text).otherwise(known)
+    rows = rows.withColumn("row_key", hash_column(known))
     return rows.withColumn("rank", f.row_number().over(Window.partitionBy("row_key").orderBy(f.desc("position"))))
 
 
@@ -177,8 +184,11 @@ def record_key(plan: WritePlan, record: str) -> bytes | None:
     if plan.state is None or depends_on_params(plan) or plan.template.takes_away:
         return None
     try:
-        found = identifier_of(plan.checks, json.loads(record))
+        value = json.loads(record)
     except ValueError:
+        return None
+    found = identifier_of(plan.checks, value)
+    if any(get(value, path) is not None for path in plan.checks.adds):
         return None
     if found is None or (found[0] == "phone_number" and plan.checks.default_country):
         return None  # with a default country the state has seen the number as it was written before

@@ -68,6 +68,8 @@ PATCH = (
 )
 PROFILE = (PROFILE_ID, *ATTRIBUTES, EXCHANGE_ID, *PATCH)
 IDENTIFIERS = ("id", "email", "phone_number", "external_id", "_kx")
+# Two people may share a phone, so it tells whether two rows are the same person where nothing else does.
+KEY = ("id", "email", "external_id", "phone_number", "_kx")
 
 IMPORT_JOB = Job("/api/profile-bulk-import-jobs", M, JobErrors.PAGES, ("lists:read", "profiles:read"))
 _LISTS: Mapping[str, object] = {"lists": {"data": [{"type": "list", "id": "{list_id}"}]}}
@@ -91,6 +93,7 @@ ADD_TO_LIST = Template(
     fields=PROFILE,
     properties_path=("attributes", "properties"),
     identifiers=IDENTIFIERS,
+    key=KEY,
     limits=Limits(10_000, MAX_BODY, 100 * KILOBYTE),
     record_limits=RecordLimits(max_depth=MAX_DEPTH, max_items=MAX_ITEMS),
     quota=M,
@@ -131,6 +134,7 @@ CREATE = replace(
     path="/api/profiles",
     fields=ATTRIBUTES,
     identifiers=("email", "phone_number", "external_id"),
+    key=KEY[1:-1],
     null_clears_field=False,
     idempotent=False,
     notes=("A profile that exists already is rejected as duplicate_profile (409), with its id.",),

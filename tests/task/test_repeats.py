@@ -1,0 +1,62 @@
+"""Rows that share a phone, and rows that add to a profile: none replaces another, and all arrive."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from spark_klaviyo.batching.assembler import SHARED_PHONE, SUPERSEDED
+from spark_klaviyo.plan.make import make_plan
+from spark_klaviyo.plan.types import Field, read_type
+from spark_klaviyo.simulator import KlaviyoSimulator
+from tests.task.running import options_for, run, run_plan
+
+PHONE = "+16175551234"
+
+
+def imports(klaviyo: KlaviyoSimulator) -> list[list[dict[str, Any]]]:
+    """The profiles of each import request."""
+    bodies = [request.json() for request in klaviyo.requests if request.method == "POST"]
+    return [body["data"]["attributes"]["profiles"]["data"] for body in bodies]
+
+
+def test_two_people_who_share_a_phone_are_sent_in_different_requests_and_counted() -> None:
+    rows = [
+        {"email": "ann@example.com", "phone_number": "+1 617 555 1234"},
+        {"email": "bob@example.com", "phone_number": PHONE},
+        {"email": "eve@example.com", "phone_number": None},
+    ]
+    with KlaviyoSimulator() as klaviyo:
+        report = run(klaviyo, rows).report
+        sent = [[one["attributes"]["email"] for one in request] for request in imports(klaviyo)]
+    assert sorted(sent) == [["ann@example.com", "eve@example.com"], ["bob@example.com"]]
+    assert (report.delivered, report.skipped, report.warnings[SHARED_PHONE]) == (3, 0, 2)
+
+
+def test_an_external_id_tells_two_people_apart_who_share_a_phone() -> None:
+    rows = [{"external_id": "1", "phone_number": PHONE}, {"external_id": "2", "phone_number": PHONE}]
+    with KlaviyoSimulator() as klaviyo:
+        report = run(klaviyo, rows).report
+        assert [len(request) for request in imports(klaviyo)] == [1, 1]
+    assert (report.skipped, report.warnings[SHARED_PHONE]) == (0, 2)
+
+
+def test_a_phone_alone_tells_who_a_row_is() -> None:
+    rows = [{"phone_number": PHONE, "first_name": name} for name in ("Ann", "Anna")]
+    with KlaviyoSimulator() as klaviyo:
+        report = run(klaviyo, rows).report
+        assert [one["first_name"] for one in klaviyo.profiles] == ["Anna"]
+    assert (report.delivered, report.skipped_because) == (1, {SUPERSEDED: 1})
+
+
+def test_rows_that_add_to_a_profile_all_arrive() -> None:
+    texts = {"type": "array", "elementType": "string", "containsNull": True}
+    columns = [Field("email", read_type("string")), Field("colors", read_type(texts))]
+    batch = pa.RecordBatch.from_pydict({"email": ["ann@example.com"] * 3, "colors": [["red"], ["blue"], ["green"]]})
+    with KlaviyoSimulator() as klaviyo:
+        given = options_for(klaviyo, fields='{"meta.patch_properties.append.colors":"colors"}')
+        report = run_plan(make_plan(given, columns, "run"), [batch]).report
+        assert sorted(klaviyo.profiles[0]["properties"]["colors"]) == ["blue", "green", "red"]
+        assert [len(request) for request in imports(klaviyo)] == [1, 1, 1]
+    assert (report.delivered, report.skipped) == (3, 0)
