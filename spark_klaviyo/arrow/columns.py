@@ -19,7 +19,8 @@ class Columns:
 
     Spark renames columns on the way to Python where a name holds a dot. Of columns with the same name the first counts.
     NaN, which pandas writes for null, is null; `nan` holds the rows where it stood, by column. `cards` holds the rows
-    of columns of card numbers, and `secrets` those from which something with the name of a secret was taken.
+    of columns of card numbers, and `secrets` those from which something with the name of a secret was taken;
+    `no_objects` the rows of columns of JSON text that hold something else than an object.
     """
 
     def __init__(self, batch: pa.RecordBatch, fields: Sequence[Field], zone: str = "UTC") -> None:
@@ -27,6 +28,7 @@ class Columns:
         self.nan: dict[str, Mask] = {}
         self.cards: dict[tuple[str, ...], Mask] = {}
         self.secrets: Mask | None = None
+        self.no_objects: dict[str, Mask] = {}
         self._batch, self._zone = batch, zone
         names = [field.name for field in fields] if len(fields) == batch.num_columns else batch.schema.names
         self._index = {name: index for index, name in reversed(list(enumerate(names)))}
@@ -54,8 +56,12 @@ class Columns:
             return pa.nulls(len(column), column.type)
         column, taken = without_secrets(column)
         if taken is not None:
-            self.secrets = taken if self.secrets is None else self.secrets | taken
+            self.note_secrets(taken)
         return column
+
+    def note_secrets(self, rows: Mask) -> None:
+        """Note the rows from which something with the name of a secret was taken."""
+        self.secrets = rows if self.secrets is None else self.secrets | rows
 
     def _top(self, leaf: Leaf) -> pa.Array:
         name = leaf.source[0]

@@ -32,6 +32,7 @@ class Verdict(IntEnum):
     VALID = 0  # certainly valid: sent as encoded
     CHECK = 1  # to be decided by `screen.validate_row`
     NOT_FINITE = 2  # a number is infinite; with the index of its column
+    NO_OBJECT = 4  # a text is no JSON object; with the index of its column
     BAD_YEAR = 3  # a time lies outside the years 1 to 9999; with the index of its column
 
     def of_column(self, index: int) -> int:

@@ -142,7 +142,7 @@ class BatchAssembler:
             yield from self._deduplicated(oldest.flush())
 
     def _deduplicated(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        """The batches without rows that a later one replaces; rows that must not share a request are in later batches."""
+        """The batches without rows that a later one replaces; rows that must not share a request come in later ones."""
         for batch in batches:
             if not self.plan.checks.key or self.plan.template.takes_away:
                 yield batch

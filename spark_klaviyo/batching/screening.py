@@ -117,6 +117,7 @@ def _decided(
 
 
 _OF_COLUMN = {
+    Verdict.NO_OBJECT: (RejectCode.BAD_VALUE, "holds text that is no JSON object"),
     Verdict.NOT_FINITE: (RejectCode.NOT_FINITE, "holds an infinity, which JSON cannot"),
     Verdict.BAD_YEAR: (RejectCode.BAD_TIME, "holds a time outside the years 1 to 9999 (in UTC), which RFC 3339 cannot"),
 }

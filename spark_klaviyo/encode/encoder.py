@@ -25,8 +25,11 @@ from spark_klaviyo.arrow.encoded import ENCODED
 from spark_klaviyo.core.codes import ContentFormat
 from spark_klaviyo.core.exact_json import ONE_ITEM
 from spark_klaviyo.encode import json_values
+from spark_klaviyo.encode.json_texts import json_objects, json_text, with_json
+from spark_klaviyo.encode.rows import to_arrow
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import Each, Fixed, Leaf, Node, Record, When
+from spark_klaviyo.plan.types import Type
 from spark_klaviyo.screen.evaluate import keys, phones, verdicts
 from spark_klaviyo.screen.rules import ScreenRules, compile_screen, word_pattern
 
@@ -63,7 +66,9 @@ def encode(batch: pa.RecordBatch, plan: WritePlan, rules: ScreenRules | None = N
 def _records(columns: Columns, plan: WritePlan) -> pa.Array:
     separator = ord(",") if plan.content_format is ContentFormat.JSON else json_values.LINE_FEED
     if plan.record is not None:
-        return json_values.rows_of(RecordEncoder(columns).lines(plan.record), separator)
+        return json_values.rows_of(
+            RecordEncoder(columns, plan.json_mark or _new_mark(), bool(plan.json_mark)).lines(plan.record), separator
+        )
     kind = next(column.type for column in plan.columns if column.name == plan.record_column)
     given = plain(columns.column(Leaf((plan.record_column or "",), kind))).cast(pa.large_string())
     nothing = pa.scalar("", pa.large_string())
@@ -95,10 +100,12 @@ class RecordEncoder:
     """The records of one batch.
 
     `fields` and `entries` are what goes into the finished text, by the mark that stands in its place: the same field in
-    every row, or the entries of each row's maps.
+    every row, or the entries of each row's maps. Texts behind `json_mark` are JSON, where there are any (`has_json`).
     """
 
     columns: Columns
+    json_mark: str = ""
+    has_json: bool = False
     fields: dict[str, bytes] = field(default_factory=dict)
     entries: dict[str, list[bytes]] = field(default_factory=dict)
 
@@ -109,7 +116,7 @@ class RecordEncoder:
             lines = memoryview(bytearray(lines).replace(_field(mark, True), text))
         for mark, texts in self.entries.items():
             lines = json_values.spliced(lines, _field(mark, True), texts)
-        return lines
+        return with_json(lines, self.json_mark) if self.has_json else lines
 
     def array(self, node: Node) -> pa.Array:
         """The values of a node; null where there is none."""
@@ -179,6 +186,8 @@ class RecordEncoder:
         nulls_sent = {name for name, child in node.fields if isinstance(child, Leaf) and child.keep_null}
         for leaf in node.spread:
             column = self.columns.column(leaf)
+            if not pa.types.is_map(column.type):
+                column = self._entries_of_objects(leaf, column)
             (keys, items), groups = children(column)
             names, owners = plain(keys).cast(pa.string()), np.repeat(rows, np.diff(groups))
             keep = valid_rows(column)[owners] & (valid_rows(items) | leaf.keep_null)
@@ -195,6 +204,19 @@ class RecordEncoder:
         mark = _new_mark()
         self.entries[mark] = [text for text in joined if text]
         return mark, _flags(np.array([bool(text) for text in joined], np.bool_))
+
+    def _entries_of_objects(self, leaf: Leaf, texts: pa.Array) -> pa.Array:
+        """JSON text as a map whose values are JSON behind the mark."""
+        found, self.has_json = json_objects(texts, self.json_mark, keep_null=leaf.keep_null), True
+        if found.wrong.any():
+            self.columns.no_objects[leaf.source[0]] = found.wrong
+        if found.secrets.any():
+            self.columns.note_secrets(found.secrets)
+        entries = [
+            {name: None if value is None else self.json_mark + json_text(value) for name, value in (held or {}).items()}
+            for held in found.values
+        ]
+        return to_arrow(entries, Type("map", key=Type("string"), value=Type("string")))
 
 
 def _entry_texts(names: pa.Array, items: pa.Array, owners: np.ndarray, keep: Mask, rows: int) -> list[bytes]:

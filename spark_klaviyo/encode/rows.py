@@ -87,7 +87,8 @@ def _batch(rows: Sequence[Row], columns: Sequence[Field]) -> pa.RecordBatch:
             arrays.append(to_arrow(values, kind))
         except (_UnsendableError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
             found = error if isinstance(error, _UnsendableError) else "its values are of several types"
-            raise SchemaError([f"column {name!r}: {found}; cast it to string or drop it"]) from None
+            cast = "write it with to_json" if "VariantVal" in str(found) else "cast it to string"
+            raise SchemaError([f"column {name!r}: {found}; {cast} or drop it"]) from None
     return pa.RecordBatch.from_arrays(arrays, names=names)
 
 

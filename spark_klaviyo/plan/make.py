@@ -5,6 +5,7 @@ Nothing is sent here and nothing of Spark is touched: columns are `plan.types.Fi
 
 from __future__ import annotations
 
+import secrets
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -25,7 +26,7 @@ from spark_klaviyo.plan.model import RequestParam, WritePlan
 from spark_klaviyo.plan.notes import entry_of, near_misses
 from spark_klaviyo.plan.settings import SettingValues, request_params
 from spark_klaviyo.plan.shape import LeafForm, build_record
-from spark_klaviyo.plan.types import Field
+from spark_klaviyo.plan.types import VARIANT, Field, holds
 from spark_klaviyo.templates import at_revision, find_template, warn_of
 from spark_klaviyo.templates.model import BodyLayout, Template
 
@@ -185,6 +186,7 @@ def with_columns(plan: WritePlan, options: Options, columns: Sequence[Field]) ->
     return replace(
         plan,
         columns=tuple(columns),
+        json_mark=f"json-{secrets.token_hex(16)}" if any(holds(one.type, VARIANT) for one in columns) else "",
         record=build_record(template, found.nodes, tuple(found.spread), settings.constant),
         params=(*params, *_path_params(template, found)),
         checks=checks,

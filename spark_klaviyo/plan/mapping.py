@@ -11,11 +11,12 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from spark_klaviyo.options.choices import Nulls, OtherColumns
+from spark_klaviyo.options.entrypoints import TASK_ENTRY_POINTS
 from spark_klaviyo.plan.names import BOM, ColumnNames, Known, Sure, bare
 from spark_klaviyo.plan.notes import entry_of, notes_of
 from spark_klaviyo.plan.settings import SettingValues
-from spark_klaviyo.plan.shape import Clean, Leaf, Node, clean_of, misfit, node_for
-from spark_klaviyo.plan.types import Field, Type, unsendable
+from spark_klaviyo.plan.shape import TEXT, Clean, Leaf, Node, clean_of, misfit, node_for
+from spark_klaviyo.plan.types import VARIANT, Field, Type, unsendable
 from spark_klaviyo.templates.model import FieldForm, FieldSpec, JsonPath
 
 DROPPED = "dropped"  # what becomes of a column that is not sent
@@ -72,6 +73,7 @@ class ColumnMap:
         self.columns = {column.name: Leaf((column.name,), column.type) for column in columns}
         self.template, self.other_columns, self.fixed_fields = template, options.other_columns, settings.fixed_fields
         self.asked = {**options.fields, **settings.columns_of_fields}
+        self.has_session = options.entry_point not in TASK_ENTRY_POINTS
         self.keep_null = options.nulls is Nulls.SEND and (template.null_clears_field or template.raw_rows)
         self.fields = {known.name: known for known in template.fields}
         # What loose columns join, as `fields` spells it ("properties"); empty where they have no place.
@@ -216,11 +218,14 @@ class ColumnMap:
         is_loose, kind = prefix == self.loose, leaf.type.name
         if kind == "void":  # nulls alone: there is nothing to send
             self.mapped.append((_label(leaf), prefix))
+        elif is_loose and (kind in TEXT or kind == VARIANT):  # JSON text
+            self.spread.append(replace(leaf, keep_null=self.keep_null))
+            self._note(leaf, prefix)
         elif is_loose and kind == "map":
             self.spread.append(leaf if self.template.raw_rows else replace(leaf, clean=Clean.SECRETS))
             self._note(leaf, prefix)
         elif kind != "struct":
-            takes = "a struct or a map" if is_loose else "a struct"
+            takes = "a struct, a map or JSON text" if is_loose else "a struct"
             self._complain(f"column {_label(leaf)!r} is a {kind}; {prefix} must be {takes}")
         for inner in _inner(leaf):
             if is_loose:
@@ -337,7 +342,7 @@ class ColumnMap:
         self.nodes[path] = replace(leaf, keep_null=keep_null)
 
     def _note(self, leaf: Leaf, name: str) -> None:
-        why = unsendable(leaf.type)
+        why = unsendable(leaf.type, has_session=self.has_session)
         if why is not None:
             self._complain(f"column {_label(leaf)!r}: {why}")
         self.mapped.append((_label(leaf), name))

@@ -151,5 +151,6 @@ class WritePlan(SendSpec):
     query: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     proxy: str | None = field(default=None, repr=False)
     learns_quota: bool = True  # False: `rate_limit` was given and stands
+    json_mark: str = ""  # what the JSON text of VARIANT values begins with; empty where no column holds any
     missing_counts_as_deleted: bool = False  # removes, and what Klaviyo knows nothing of is removed already
     state: StateLocation | None = None  # where tasks record what they delivered

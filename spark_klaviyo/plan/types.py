@@ -58,6 +58,8 @@ TYPE_TABLE: dict[str, tuple[str, str]] = {
     "struct": ("object; null fields are left out", '{"city": "Boston"}'),
     "void": ("nothing: a column of nulls is left out", ""),
 }
+VARIANT = "variant"
+NO_VARIANT = "Spark's variant has no JSON form in a task"
 _DECIMAL = re.compile(r"decimal\((\d+),\s*(-?\d+)\)")
 # How a type may be written as the key of a JSON object.
 KEY_TYPES = frozenset({"string", "char", "varchar", "byte", "short", "integer", "long", "boolean", "date"})
@@ -96,15 +98,18 @@ def read_schema(form: Mapping[str, Any]) -> tuple[Field, ...]:
     return read_type(form).fields
 
 
-def unsendable(kind: Type) -> str | None:
-    """Why a type cannot be sent, as a phrase that ends in what to do; None where it can."""
+def unsendable(kind: Type, *, has_session: bool = False) -> str | None:
+    """Why a type cannot be sent, as a phrase that ends in what to do; None where it can.
+
+    `has_session`: Spark makes JSON of VARIANT before the rows are encoded.
+    """
     if kind.name == "map" and kind.key is not None and kind.key.name not in KEY_TYPES:
         return f"a map with {kind.key.name} keys has no JSON form; cast its keys to string"
-    if kind.name == "variant":
-        return "Spark's variant has no JSON form in a task; write it with to_json, or drop it"
+    if kind.name == VARIANT:
+        return None if has_session else f"{NO_VARIANT}; write it with to_json, or drop it"
     if kind.name not in TYPE_TABLE:
         return f"Spark's {kind.name} has no JSON form; cast it to string or drop it"
-    return next(filter(None, map(unsendable, kind.children)), None)
+    return next(filter(None, (unsendable(child, has_session=has_session) for child in kind.children)), None)
 
 
 def depth(kind: Type) -> int:

@@ -28,6 +28,9 @@ def verdicts(columns: Columns, rules: ScreenRules, record: pa.Array) -> pa.Array
     if not rules.every_row:
         for failed in _failures(columns, rules, record):
             found[failed] = Verdict.CHECK
+    for leaf, index in rules.objects:
+        if leaf.source[0] in columns.no_objects:
+            found[columns.no_objects[leaf.source[0]]] = Verdict.NO_OBJECT.of_column(index)
     tests = ((rules.numbers, Verdict.NOT_FINITE, _infinite), (rules.times, Verdict.BAD_YEAR, beyond_years))
     for leaves, verdict, test in tests:
         for leaf, index in reversed(leaves):
@@ -99,6 +102,8 @@ def _failures(columns: Columns, rules: ScreenRules, record: pa.Array) -> Iterato
         yield from _value_failures(rule, plain(column(rule.leaf)))
     for leaf in rules.deep:
         yield valid_rows(column(leaf))
+    for leaf, _ in rules.objects:
+        yield from _object_failures(plain(column(leaf)), rules)
     for leaf in rules.arrays:
         found = arrays.anywhere(column(leaf), lambda items: _longer(items, rules.max_items))
         yield from () if found is None else (found,)
@@ -141,6 +146,17 @@ def _all_begin_plainly(content: Bytes, offsets: Ints, column: pa.Array) -> bool:
     filled = offsets[1:] > offsets[:-1]
     first = content[offsets[:-1][filled]]
     return bool((filled | ~valid_rows(column)).all() and ((first > ord(" ")) & (first < 0x7F)).all())
+
+
+def _object_failures(texts: pa.Array, rules: ScreenRules) -> Iterator[Mask]:
+    """JSON texts that may hold more than is taken, by their brackets and commas, or the hash of a password."""
+    most = [limit for limit in (rules.max_items or None, rules.max_properties) if limit is not None]
+    if most:
+        yield to_mask(pc.greater_equal(pc.count_substring(texts, ","), min(most) - len(rules.properties)))
+    if rules.max_depth is not None:
+        opening = pc.add(pc.count_substring(texts, "{"), pc.count_substring(texts, "["))
+        yield to_mask(pc.greater(opening, rules.max_depth))
+    yield to_mask(pc.match_substring_regex(texts, r'"(?:\$|\\u0024)'))
 
 
 def _comparable(column: pa.Array) -> pa.Array:

@@ -29,7 +29,7 @@ from spark_klaviyo.plan.shape import (
     leaves_of,
     node_at,
 )
-from spark_klaviyo.plan.types import depth, holds
+from spark_klaviyo.plan.types import VARIANT, depth, holds
 from spark_klaviyo.screen.event_notes import EventNotes, event_notes_of
 from spark_klaviyo.screen.values import MAX_EMAIL
 from spark_klaviyo.templates.model import FieldForm
@@ -97,6 +97,7 @@ class ScreenRules:
     numbers: tuple[tuple[Leaf, int], ...]  # columns that can hold infinities, with their index in the plan
     times: tuple[tuple[Leaf, int], ...]  # columns that can hold times of any year
     nan_columns: tuple[str, ...]
+    objects: tuple[tuple[Leaf, int], ...]  # columns of JSON text, with their index in the plan
     cards: tuple[Leaf, ...]  # columns that may hold card numbers
     events: EventNotes  # what users are warned about in events
     key: tuple[KeyPart, ...]  # the first of these that is present ...
@@ -109,6 +110,7 @@ class ScreenRules:
     deep: tuple[Leaf, ...] = ()  # nested too deep wherever present
     arrays: tuple[Leaf, ...] = ()  # their arrays hold at most `max_items`
     max_items: int = 0
+    max_depth: int | None = None  # of JSON text
     maps: tuple[Leaf, ...] = ()  # their sizes count as properties
     properties: tuple[Leaf, ...] = ()  # columns that are properties
     max_properties: int | None = None  # None: too few columns to reach the limit
@@ -125,20 +127,21 @@ def compile_screen(plan: WritePlan) -> ScreenRules:
     times = tuple(
         (leaf, index[leaf.source[0]]) for leaf in leaves if leaf.clean is Clean.TIME or holds(leaf.type, *TIME)
     )
-    held = (numbers, times, tuple(nan_columns(plan.columns)), card_columns(plan), event_notes_of(plan))
+    properties = node_at(record, path) if record is not None and path else None
+    objects = tuple((leaf, index[leaf.source[0]]) for leaf in _spread(properties) if leaf.type.name != "map")
+    held = (numbers, times, tuple(nan_columns(plan.columns)), objects, card_columns(plan), event_notes_of(plan))
     key, key_with = _key_parts(plan, checks.key), _key_parts(plan, checks.key_with)
     if record is None:
         return ScreenRules(True, *held, key, key_with)
-    properties = node_at(record, path) if path else None
     phone = next((leaf_at(record, at) for at in phone_places(plan)), None)
     hashes = tuple(_unnamed_texts(properties, checks))
     if checks.validate is Validate.OFF and not (template.takes_away or template.consent):
         return ScreenRules(checks.every_row, *held, key, key_with, phone=phone, hashes=hashes)
     children = [child for _, child in properties.fields] if isinstance(properties, Record) else []
-    maps = properties.spread if isinstance(properties, Record) else ()
+    maps = tuple(leaf for leaf in _spread(properties) if leaf.type.name == "map")
     if isinstance(properties, Leaf) and properties.type.name == "map":
         maps = (properties,)
-    most = limits.max_properties if maps or len(children) > (limits.max_properties or 0) else None
+    most = limits.max_properties if maps or objects or len(children) > (limits.max_properties or 0) else None
     loose = tuple(child for child in children if isinstance(child, Leaf))
     rules = [(_value_rule(check, check.leaf), check.leaf) for check in checks.fields if check.leaf is not None]
     unique_id = leaf_at(record, checks.unique_id_path) if checks.unique_id_path else None
@@ -153,7 +156,11 @@ def compile_screen(plan: WritePlan) -> ScreenRules:
         values=(*(rule for rule, leaf in rules if rule != ScreenRule(leaf)), *derived),
         identifiers=tuple(leaf for at in checks.identifiers if (leaf := leaf_at(record, at)) is not None),
         exactly_one=template.first_identifier_only,
-        deep=tuple(_too_deep(properties, limits.max_depth)) if limits.max_depth is not None else (),
+        deep=(
+            *(leaf for leaf in leaves if holds(leaf.type, VARIANT)),
+            *(_too_deep(properties, limits.max_depth) if limits.max_depth is not None else ()),
+        ),
+        max_depth=limits.max_depth,
         arrays=tuple(leaf for leaf in leaves if limits.max_items is not None and holds(leaf.type, "array")),
         max_items=limits.max_items or 0,
         maps=maps,
@@ -177,6 +184,10 @@ def _too_deep(properties: Node | None, limit: int) -> Iterator[Leaf]:
             around = 1 if isinstance(node, Leaf) else 2
             yield from (leaf for leaf in leaves_of(node) if around + depth(leaf.type) > limit)
         yield from (leaf for leaf in properties.spread if depth(leaf.type) > limit)
+
+
+def _spread(properties: Node | None) -> tuple[Leaf, ...]:
+    return properties.spread if isinstance(properties, Record) else ()
 
 
 def _unnamed_texts(properties: Node | None, checks: Checks) -> Iterator[Leaf]:

@@ -31,6 +31,10 @@ def without_secrets(plan: WritePlan, record: dict[str, Json]) -> list[str]:
         objects = [known.json_path for known in plan.template.fields if clean_of(known) is Clean.SECRETS]
         if sum(without_secret_names(get(record, at)) for at in (path, *objects) if at):
             warnings.append(HAS_SECRETS)
+    elif plan.json_mark and isinstance(loose, dict):  # what is inside a VARIANT shows here first
+        unnamed = {name: value for name, value in loose.items() if name not in plan.checks.asked_properties}
+        if sum(map(without_secret_names, unnamed.values())):
+            warnings.append(HAS_SECRETS)
     return warnings
 
 
