@@ -66,9 +66,8 @@ def encode(batch: pa.RecordBatch, plan: WritePlan, rules: ScreenRules | None = N
 def _records(columns: Columns, plan: WritePlan) -> pa.Array:
     separator = ord(",") if plan.content_format is ContentFormat.JSON else json_values.LINE_FEED
     if plan.record is not None:
-        return json_values.rows_of(
-            RecordEncoder(columns, plan.json_mark or _new_mark(), bool(plan.json_mark)).lines(plan.record), separator
-        )
+        encoder = RecordEncoder(columns, plan.json_mark or _new_mark(), bool(plan.json_mark))
+        return json_values.rows_of(encoder.lines(plan.record), separator)
     kind = next(column.type for column in plan.columns if column.name == plan.record_column)
     given = plain(columns.column(Leaf((plan.record_column or "",), kind))).cast(pa.large_string())
     nothing = pa.scalar("", pa.large_string())
@@ -104,8 +103,8 @@ class RecordEncoder:
     """
 
     columns: Columns
-    json_mark: str = ""
-    has_json: bool = False
+    json_mark: str
+    has_json: bool
     fields: dict[str, bytes] = field(default_factory=dict)
     entries: dict[str, list[bytes]] = field(default_factory=dict)
 

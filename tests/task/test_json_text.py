@@ -27,7 +27,7 @@ def sent(text: str | None, *, tier: str | None = None, column: str = "properties
 @pytest.mark.parametrize(
     ("text", "properties"),
     [
-        ('{"plan": "a", "deep": {"n": 1.50, "list": [1, null, "x"]}}', {"plan": "a", "deep": {"n": 1.5, "list": [1, None, "x"]}}),
+        ('{"deep": {"n": 1.50, "list": [1, null, "x"]}}', {"deep": {"n": 1.5, "list": [1, None, "x"]}}),
         ('{\n  "plan": "a"\n}', {"plan": "a"}),
         ('{"a": null, "b": {"c": null, "d": 1}}', {"b": {"d": 1}}),
         ('{"say": "\\"hi\\" \\\\ \\u00e9 \\n"}', {"say": '"hi" \\ é \n'}),
@@ -80,6 +80,7 @@ def test_the_limits_of_an_event_hold_inside_the_text() -> None:
     assert sorted(ran.codes) == ["too_deep", "too_many_properties"]
 
 
+KEYS = st.text("abc", min_size=1, max_size=2)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=3),
     lambda inner: (
@@ -95,7 +96,7 @@ def without_null(value: Any) -> Any:
     return [without_null(item) for item in value] if isinstance(value, list) else value
 
 
-@given(st.lists(st.dictionaries(st.text("abc", min_size=1, max_size=2), VALUES, max_size=3), min_size=1, max_size=4))
+@given(st.lists(st.dictionaries(KEYS, VALUES, max_size=3), min_size=1, max_size=4))
 def test_every_object_arrives_as_it_is(objects: list[dict[str, Any]]) -> None:
     from spark_klaviyo.arrow.encoded import record_texts
     from spark_klaviyo.encode.encoder import encode_batches

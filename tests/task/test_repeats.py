@@ -22,7 +22,7 @@ def imports(klaviyo: KlaviyoSimulator) -> list[list[dict[str, Any]]]:
 
 
 def test_two_people_who_share_a_phone_are_sent_in_different_requests_and_counted() -> None:
-    rows = [
+    rows: list[dict[str, object]] = [
         {"email": "ann@example.com", "phone_number": "+1 617 555 1234"},
         {"email": "bob@example.com", "phone_number": PHONE},
         {"email": "eve@example.com", "phone_number": None},
