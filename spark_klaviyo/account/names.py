@@ -66,18 +66,21 @@ class Resource:
     id: str
     name: str
     created: str = ""
+    is_double_opt_in: bool = False  # of a list: people are on it once they have confirmed
 
     @staticmethod
     def of(resource: Mapping[str, object], kind: ResourceKind) -> Resource:
         """From a JSON:API resource of this kind."""
         attributes = attributes_of(resource)
         name, created = attributes.get(kind.name_attribute), attributes.get("created")
-        return Resource(str(resource.get("id", "")), str(name or ""), str(created or ""))
+        double = attributes.get("opt_in_process") == "double_opt_in"
+        return Resource(str(resource.get("id", "")), str(name or ""), str(created or ""), double)
 
     @property
     def details(self) -> str:
-        """The id and, where it is known, the day of creation."""
-        return f"{self.id}, created {self.created[:10]}" if self.created else self.id
+        """The id and, where they are known, the day of creation and the opt-in process."""
+        created = f"created {self.created[:10]}" if self.created else ""
+        return ", ".join(filter(None, (self.id, created, "double opt-in" if self.is_double_opt_in else "")))
 
     def __str__(self) -> str:
         return f"{self.name!r} ({self.details})"

@@ -26,7 +26,9 @@ from spark_klaviyo.templates import find_template
 
 QUICK_SECONDS = 5.0  # for reading names
 MOST_LISTS, MOST_CHARACTERS = 5, 100  # of lists that are named, and of a name
-_list_names: dict[tuple[bytes, str], str] = {}  # by address, key and id
+_lists: dict[tuple[bytes, str], Resource] = {}  # by address, key and id
+_named: dict[tuple[bytes, str], Resource] = {}  # the same, of lists whose name alone is known
+DOUBLE_OPT_IN = "{} asks people to confirm (double opt-in): whom the write subscribes is on the list once they have"
 
 
 def resolve(options: Options, run_id: str = "") -> Options:
@@ -41,7 +43,8 @@ def resolve(options: Options, run_id: str = "") -> Options:
     for setting in find_template(options.template, options.api).settings if options.template else ():
         if setting.lookup_kind == "list":
             pairs = zip(setting_values(options, setting), setting_values(resolved, setting), strict=True)
-            _list_names.update({(key, found): given[len(NAME) :].strip() for given, found in pairs if is_name(given)})
+            names = {found: given[len(NAME) :].strip() for given, found in pairs if is_name(given)}
+            _named.update({(key, found): Resource(found, name) for found, name in names.items()})
     return resolved
 
 
@@ -80,8 +83,15 @@ def require_account(options: Options, run_id: str = "") -> None:
 
 
 def named_target(plan: WritePlan, options: Options) -> WritePlan:
-    """The plan with the names of its account and list, as far as the key may read them."""
-    return replace(plan, target=read_target(options))
+    """The plan with the names of its account and list, as far as the key may read them, and what these mean."""
+    target = read_target(options)
+    return replace(plan, target=target, warnings=(*plan.warnings, *opt_in_warnings(options, target)))
+
+
+def opt_in_warnings(options: Options, target: Target) -> list[str]:
+    """What users must know of a list with double opt-in; imports of old consents are not asked again."""
+    is_import = options.settings.get("historical_import") == "true"
+    return [DOUBLE_OPT_IN.format(f"the list {target.list_name}")] if target.double_opt_in and not is_import else []
 
 
 def read_target(options: Options) -> Target:
@@ -98,7 +108,10 @@ def read_target(options: Options) -> Target:
         account = known_account(options, origin, seconds=QUICK_SECONDS)
         if in_stream:
             return Target(_shown(account.name), _shown(account.id))
-        return Target(_shown(account.name), _shown(account.id), _shown(_named_lists(options)))
+        lists = _read_lists(options)
+        names = ", ".join(one.name for one in lists if one.name)
+        double = subscribes(options) and any(one.is_double_opt_in for one in lists)
+        return Target(_shown(account.name), _shown(account.id), _shown(names), double)
     except ReadFailed:
         return Target(_shown(account.name), _shown(account.id))
 
@@ -127,25 +140,35 @@ def account_origin(options: Options) -> str:
     return call.origin if is_known and call.carries_private_key else ""
 
 
-def _named_lists(options: Options) -> str:
-    """The names of the lists that the options name by id. Raises `ReadFailed` where no answer came."""
-    key, ids = key_of(options.base_url, options.credentials), _list_ids(options)
-    missing = [list_id for list_id in ids if (key, list_id) not in _list_names]
+def subscribes(options: Options) -> bool:
+    """Whether a write subscribes people, so that the opt-in process of its list matters."""
+    consent = find_template(options.template, options.api).consent if options.template else None
+    return consent is not None and not consent.withdraws
+
+
+def _read_lists(options: Options) -> list[Resource]:
+    """The lists that the options name by id. Raises `ReadFailed` where no answer came.
+
+    A list that was looked up by its name is read once more only for its opt-in process.
+    """
+    key = key_of(options.base_url, options.credentials)
+    keys = [(key, list_id) for list_id in _list_ids(options)]
+    missing = [one for one in keys if one not in _lists and (subscribes(options) or one not in _named)]
     if missing:
         with open_reader(options, seconds=QUICK_SECONDS) as reader:
-            _list_names.update({(key, list_id): _read_list_name(reader, list_id) for list_id in missing})
-    return ", ".join(filter(None, (_list_names[key, list_id] for list_id in ids)))
+            _lists.update({one: _read_list(reader, one[1]) for one in missing})
+    return [_lists.get(one) or _named[one] for one in keys]
 
 
-def _read_list_name(reader: AccountReader, list_id: str) -> str:
-    """The name of a list; empty where there is none, or the key may not read it."""
+def _read_list(reader: AccountReader, list_id: str) -> Resource:
+    """A list; without a name where there is none, or the key may not read it."""
     try:
         document = reader.read(KINDS["list"].by_id(list_id))
     except ReadFailed as failed:
         if failed.code in (StopCode.FORBIDDEN, StopCode.NOT_FOUND, StopCode.REFUSED):
-            return ""
+            return Resource(list_id, "")
         raise
-    return next((Resource.of(one, KINDS["list"]).name for one in document.resources), "")
+    return next((Resource.of(one, KINDS["list"]) for one in document.resources), Resource(list_id, ""))
 
 
 def _list_ids(options: Options) -> list[str]:

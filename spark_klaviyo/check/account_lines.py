@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from spark_klaviyo.account.names import Resource, ResourceKind, find_id, kind_of, setting_values
 from spark_klaviyo.account.reads import Account, AccountReader, ReadFailed, read_account
+from spark_klaviyo.account.target import subscribes
 from spark_klaviyo.core.codes import Failure, StopCode
 from spark_klaviyo.deliver.reads import ReadTarget
 from spark_klaviyo.errors import OptionError
@@ -109,7 +110,7 @@ def setting_lines(reader: AccountReader, options: Options, template: Template) -
     for setting in template.settings:
         for value in setting_values(options, setting) if setting.lookup_kind else ():
             if is_name(value):
-                yield _name_line(reader, setting, value)
+                yield _name_line(reader, setting, value, whole=subscribes(options))
             elif value.startswith(COLUMN):
                 column = value.removeprefix(COLUMN)
                 yield CheckLine(kind_of(setting).label, None, f"taken from each row, column {column!r}")
@@ -117,9 +118,13 @@ def setting_lines(reader: AccountReader, options: Options, template: Template) -
                 yield _id_line(reader, kind_of(setting), value)
 
 
-def _name_line(reader: AccountReader, setting: Setting, named: str) -> CheckLine:
+def _name_line(reader: AccountReader, setting: Setting, named: str, *, whole: bool) -> CheckLine:
+    """`whole`: the list's opt-in process matters, too."""
     try:
-        found = f"{named[len(NAME) :].strip()!r} is {find_id(reader, setting, named)}"
+        found_id = find_id(reader, setting, named)
+        if whole and setting.lookup_kind == "list":
+            return _id_line(reader, kind_of(setting), found_id)
+        found = f"{named[len(NAME) :].strip()!r} is {found_id}"
     except OptionError as error:
         return CheckLine(setting.lookup_kind, False, "; ".join(error.complaints))
     except ReadFailed as failed:

@@ -98,7 +98,8 @@ def run_preview(given: argparse.Namespace) -> None:
 
     options = _options(given, EntryPoint.PREVIEW)
     with session("spark-klaviyo") as spark:
-        result = preview(dataset(spark, given.input, given.format), options, given.rows)
+        df = dataset(spark, given.input, given.format, given.read_option)
+        result = preview(df, options, given.rows)
     if given.html:
         result.to_html(given.html)
     print_result(given, result.to_dict(bodies=given.bodies), result.text(bodies=given.bodies))
@@ -111,7 +112,7 @@ def run_write(given: argparse.Namespace) -> None:
 
     options = _options(given, EntryPoint.COMMAND)
     with session("spark-klaviyo") as spark:
-        report = write(dataset(spark, given.input, given.format), options)
+        report = write(dataset(spark, given.input, given.format, given.read_option), options)
     print_result(given, report.to_dict(), str(report))
 
 

@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
@@ -97,8 +97,14 @@ def session(app_name: str) -> Iterator[SparkSession]:
             spark.stop()
 
 
-def dataset(spark: SparkSession, path: str, file_format: str) -> DataFrame:
+# CSV as RFC 4180 has it: quotes are doubled, a quoted cell may hold line breaks, and all columns are text.
+CSV = {"header": "true", "escape": '"', "multiLine": "true"}
+
+
+def dataset(spark: SparkSession, path: str, file_format: str, options: Sequence[str] = ()) -> DataFrame:
     """The DataFrame at a path; the first line of CSV files holds the names of the columns.
+
+    `options`: NAME=VALUE, for Spark's reader.
 
     Raises:
         OptionError: Spark finds nothing there, or does not know the format.
@@ -110,9 +116,13 @@ def dataset(spark: SparkSession, path: str, file_format: str) -> DataFrame:
         from py4j.protocol import Py4JError
 
         read_errors += (Py4JError,)  # raised where a source's own classes are missing
-    reader = spark.read.format(file_format)
+    wrong = [given for given in options if not given.partition("=")[0].strip() or "=" not in given]
+    if wrong:
+        raise OptionError(f"--read-option: expected NAME=VALUE, not {wrong[0]!r}")
+    given = {name.strip(): value for name, _, value in (one.partition("=") for one in options)}
+    reader = spark.read.format(file_format).options(**(CSV if file_format == "csv" else {}) | given)
     try:
-        return (reader.option("header", "true") if file_format == "csv" else reader).load(path)
+        return reader.load(path)
     except read_errors as error:
         reason = " ".join(str(error).strip().splitlines()[:2])
         raise OptionError(f"--input: Spark cannot read it as {file_format}: {reason}") from error

@@ -72,6 +72,8 @@ def parser() -> argparse.ArgumentParser:
 def _add_input(command: argparse.ArgumentParser) -> None:
     command.add_argument("--input", required=True, help="path of the dataset, anything that Spark reads")
     command.add_argument("--format", choices=FORMATS, default="parquet")
+    reading = "an option of Spark's reader; CSV is read as RFC 4180, all columns as text"
+    command.add_argument("--read-option", action="append", default=[], metavar="NAME=VALUE", help=reading)
     _add_options(command)
 
 

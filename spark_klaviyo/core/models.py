@@ -26,11 +26,15 @@ NOW_LENGTH = len("2026-01-01T00:00:00.000000Z")
 
 @dataclass(frozen=True)
 class Target:
-    """Where a write goes, as far as the key may read it: the account's name and public id, and the list's name."""
+    """Where a write goes, as far as the key may read it: the account's name and public id, and the list's name.
+
+    `double_opt_in`: people whom the write subscribes to the list are on it once they have confirmed.
+    """
 
     account: str = ""
     account_id: str = ""
     list_name: str = ""
+    double_opt_in: bool = False
 
     @property
     def account_text(self) -> str:
@@ -38,7 +42,8 @@ class Target:
         return f"{self.account} ({self.account_id})" if self.account not in ("", self.account_id) else self.account_id
 
     def __str__(self) -> str:
-        list_text = f"list {self.list_name}" if self.list_name else ""
+        process = " (double opt-in)" if self.double_opt_in else ""
+        list_text = f"list {self.list_name}{process}" if self.list_name else ""
         return ", ".join(filter(None, (self.account_text or ("unknown" if list_text else ""), list_text)))
 
 

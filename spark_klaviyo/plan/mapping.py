@@ -16,7 +16,7 @@ from spark_klaviyo.plan.names import BOM, ColumnNames, Known, Sure, bare
 from spark_klaviyo.plan.notes import entry_of, notes_of
 from spark_klaviyo.plan.settings import SettingValues
 from spark_klaviyo.plan.shape import TEXT, Clean, Leaf, Node, clean_of, misfit, node_for
-from spark_klaviyo.plan.types import VARIANT, Field, Type, unsendable
+from spark_klaviyo.plan.types import VARIANT, Field, parts_named, unsendable
 from spark_klaviyo.templates.model import FieldForm, FieldSpec, JsonPath
 
 DROPPED = "dropped"  # what becomes of a column that is not sent
@@ -36,23 +36,6 @@ def _inner(leaf: Leaf) -> Iterator[Leaf]:
 def _did_you_mean(name: str, names: Iterable[str], cutoff: float) -> str:
     near = get_close_matches(name, list(names), 1, cutoff)
     return f" (did you mean {near[0]}?)" if near else ""
-
-
-def secrets_in(leaf: Leaf, names: ColumnNames) -> list[tuple[str, ...]]:
-    """The parts of a column, at any depth, that have the names of secrets; of an array or a map, the whole."""
-
-    def found(source: tuple[str, ...], kind: Type) -> Iterator[tuple[str, ...]]:
-        for part in kind.fields:
-            below = (*source, part.name)
-            if names.is_secret(part.name):
-                yield below
-            else:
-                yield from found(below, part.type)
-        for held in (kind.element, kind.value):
-            if held is not None and any(found((), held)):
-                yield source
-
-    return list(found(leaf.source, leaf.type))
 
 
 class ColumnMap:
@@ -229,9 +212,24 @@ class ColumnMap:
             self._complain(f"column {_label(leaf)!r} is a {kind}; {prefix} must be {takes}")
         for inner in _inner(leaf):
             if is_loose:
+                known = self.names.known(inner.source[-1])
+                if (
+                    known is not None
+                    and known.sure in (Sure.CERTAIN, Sure.LIKELY)
+                    and known.fields[0] not in self.asked
+                ):
+                    self.known[_label(inner)] = known
                 self._put_loose(self.template.properties_path, inner)
             else:
                 self._map_part(prefix, leaf, inner)
+
+    def _note_inside(self, inner: Leaf) -> None:
+        known = self.names.known(inner.source[-1])
+        if known is not None and known.sure in (Sure.CERTAIN, Sure.LIKELY) and known.fields[0] not in self.asked:
+            self.known[_label(inner)] = known
+
+    def _secrets_in(self, leaf: Leaf) -> list[tuple[str, ...]]:
+        return list(parts_named(leaf.source, leaf.type, self.names.is_secret))
 
     def _map_part(self, prefix: str, leaf: Leaf, inner: Leaf) -> None:
         """Map one field of a struct column."""
@@ -283,7 +281,7 @@ class ColumnMap:
     def _put_loose(self, path: JsonPath, leaf: Leaf) -> None:
         """Put a column among the loose properties, under its own name, but for the secrets in its structs."""
         name = leaf.source[-1].lstrip(BOM)
-        hidden = [] if self.template.raw_rows else secrets_in(leaf, self.names)
+        hidden = [] if self.template.raw_rows else self._secrets_in(leaf)
         if leaf.source in hidden or (len(leaf.source) > 1 and self.names.is_secret(name)):
             self.secrets.append(_label(leaf))
             self.mapped.append((_label(leaf), DROPPED))
@@ -327,7 +325,7 @@ class ColumnMap:
             keep_blank = self.template.sends_blank(known)
             leaf = leaf if self.template.raw_rows else replace(leaf, clean=clean_of(known))
             if leaf.clean is Clean.SECRETS:
-                self.secrets += map(".".join, secrets_in(leaf, self.names))
+                self.secrets += map(".".join, self._secrets_in(leaf))
             self.leaves[known.name] = leaf
             self.nodes[known.json_path] = node_for(known, leaf, keep_null=keep_null, keep_blank=keep_blank)
             self.mapped.append((_label(leaf), known.name))

@@ -71,6 +71,8 @@ def _not_placed(column: str, found: Known, becomes: str, giver: Mapping[str, str
     other = giver.get(found.fields[0])
     if found.sure is Sure.ASK:
         why = f"may mean {' or '.join(found.fields)}, among other things, and {sent}"
+    elif other is None and "." in column:
+        why = f"stands inside another column, so it is not taken as {found.fields[0]}, and {sent}"
     elif other is not None:
         why = f"means {found.fields[0]}, which column {other!r} gives, and {sent}"
     else:

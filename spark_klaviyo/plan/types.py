@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,7 +87,8 @@ def columns_of(df: object) -> tuple[Field, ...]:
     schema = getattr(df, "schema", None)
     if not hasattr(schema, "jsonValue"):
         found = type(df).__qualname__
-        raise OptionError(f"df: expected a Spark DataFrame, found {found}; spark.createDataFrame(...) makes one")
+        makes = "df.to_spark()" if hasattr(df, "to_spark") else "spark.createDataFrame(...)"
+        raise OptionError(f"df: expected a Spark DataFrame, found {found}; {makes} makes one")
     if getattr(df, "isStreaming", False):
         raise OptionError("df: is a stream; use stream.writeStream.foreachBatch(klaviyo_batch_writer(...))")
     return read_schema(schema.jsonValue())  # type: ignore[union-attr]
@@ -120,3 +121,15 @@ def depth(kind: Type) -> int:
 def holds(kind: Type, *names: str) -> bool:
     """Whether a type is, or holds anywhere inside, one of these."""
     return kind.name in names or any(holds(child, *names) for child in kind.children)
+
+
+def parts_named(path: tuple[str, ...], kind: Type, named: Callable[[str], bool]) -> Iterator[tuple[str, ...]]:
+    """The parts of a column, at any depth, whose names pass a test; of an array or a map with one, the whole."""
+    for part in kind.fields:
+        if named(part.name):
+            yield (*path, part.name)
+        else:
+            yield from parts_named((*path, part.name), part.type, named)
+    for held in (kind.element, kind.value):
+        if held is not None and any(parts_named((), held, named)):
+            yield path

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from spark_klaviyo.account.names import named_settings
 from spark_klaviyo.account.reads import ReadFailed
-from spark_klaviyo.account.target import read_target, resolve
+from spark_klaviyo.account.target import opt_in_warnings, read_target, resolve
 from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.modes.change_data.change_feed import tag_changes
@@ -176,6 +176,8 @@ def _build(
 
     `rows`: those of the parts, and those that are not sent.
     """
+    target = read_target(options)
+    warnings = [*warnings, *opt_in_warnings(options, target)]
     plan, tasks = parts[0].plan, 1 if options.send_from is SendFrom.DRIVER else options.tasks
     estimates = [part.estimate for part in parts]
     rejections = [rejection for part in parts for rejection in part.dry_run.rejections]
@@ -192,7 +194,7 @@ def _build(
         more_requests=sum(part.more_requests(tasks) for part in parts),
         requests_per_bad_row=max(part.requests_per_bad_row for part in parts),
         mirror=mirror,
-        target=read_target(options),
+        target=target,
     )
 
 

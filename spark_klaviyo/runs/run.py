@@ -149,7 +149,9 @@ def open_run(df: DataFrame, plan: WritePlan, options: Options) -> Iterator[Run]:
     outputs = SessionOutputs(spark, options, plan.run_id)
     from_driver = sends_from_driver(df, plan, options)
     tasks = 1 if from_driver else _sending_tasks(df, plan, options)
+    known = len(plan.warnings)
     plan = named_target(plan, options)
+    session.warn_caller(plan.warnings[known:])
     if from_driver:  # as many requests in flight as all tasks would have
         plan = replace(plan, workers=min(options.workers * options.tasks, MOST_IN_FLIGHT))
     with (

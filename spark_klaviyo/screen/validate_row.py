@@ -169,7 +169,7 @@ def _valid_value(field: FieldCheck, value: Json, checks: Checks, params: Mapping
     if field.max_length is not None and len(bare) > field.max_length:
         return Problem(RejectCode.BAD_VALUE, f"{len(bare):,} characters; at most {field.max_length:,} are taken")
     if field.pattern and not re.fullmatch(field.pattern, bare):
-        return Problem(RejectCode.BAD_VALUE, f"expected text of the form {field.pattern}")
+        return Problem(RejectCode.BAD_VALUE, field.pattern_text or f"expected text of the form {field.pattern}")
     return _among_choices(field, bare) or value
 
 

@@ -110,8 +110,9 @@ class FieldSpec:
     max_length: int | None = None
     # Of the value as JSON.
     max_bytes: int | None = None
-    # Regular expression of the whole value.
+    # Regular expression of the whole value, and what it asks for in words.
     pattern: str = ""
+    pattern_text: str = ""
     # RFC 3339; times before it, and times further ahead than so many days, are refused.
     earliest: str = ""
     latest_days: int | None = None

@@ -49,6 +49,13 @@ ATTRIBUTES = (
 # Where a person stands in records that are about something else.
 PERSON = ("attributes", "profile", "data")
 PROFILE_ID = FieldSpec("id", ("id",), other_names=("profile_id",), help="Klaviyo's id of the profile")
+# Klaviyo's ids are letters and digits; ids of the caller's own are mostly numbers, or hold something else.
+ROW_ID = replace(
+    PROFILE_ID,
+    required=True,
+    pattern="[0-9]*[A-Za-z][0-9A-Za-z]*",
+    pattern_text="expected an id of Klaviyo's, such as 01GDDKASAP8TKDDA2GRZDSVP4H; ids of your own are external_id",
+)
 EXCHANGE_ID = attribute("_kx", help="Klaviyo's exchange id")
 
 
@@ -142,7 +149,7 @@ CREATE = replace(
 UPDATE = update_of(
     CREATE,
     "Update profiles by Klaviyo's id.",
-    replace(PROFILE_ID, required=True),
+    ROW_ID,
     *ATTRIBUTES,
     *PATCH,
     identifiers=("id",),
@@ -216,7 +223,7 @@ ADD_BY_ID = Template(
     path="/api/lists/{list_id}/relationships/profiles",
     body=MANY,
     record={"type": "profile"},
-    fields=(replace(PROFILE_ID, required=True),),
+    fields=(ROW_ID,),
     key=("id",),
     keep_empty=(),
     limits=Limits(1_000, MAX_BODY),

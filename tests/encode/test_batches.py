@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import Row
 
+from spark_klaviyo.arrow.encoded import ENCODED
 from spark_klaviyo.encode.encoder import MAX_ROWS, MAX_VALUES, encode, encode_batches
 from spark_klaviyo.encode.rows import BATCH_BYTES, CHUNK_ROWS, arrow_batches
 from spark_klaviyo.options.choices import Validate

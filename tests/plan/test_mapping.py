@@ -180,3 +180,12 @@ def test_what_is_no_dataframe_is_refused(door: Callable[..., object], options: d
     goal = {"template": "add_profiles_to_list", "list_id": "Y6nRLr", "api_key": "pk_test_0123456789", **options}
     with pytest.raises(OptionError, match="df: expected a Spark DataFrame, found list"):
         door([{"email": "ann@example.com"}], **goal)
+
+
+def test_the_value_of_an_event_inside_its_properties_is_warned_about() -> None:
+    columns = fields(email="string", time="timestamp", properties=struct(value="double", size="string"))
+    plan = plan_of(columns, template="bulk_create_events", metric="Ordered")
+    (said,) = [warning for warning in plan.warnings if "'properties.value'" in warning]
+    assert 'fields={"value":"properties.value"} places it there' in said
+    placed = plan_of(columns, template="bulk_create_events", metric="Ordered", fields={"value": "properties.value"})
+    assert not [warning for warning in placed.warnings if "properties.value" in warning]

@@ -245,3 +245,35 @@ def test_the_last_day_of_python_rejects_one_row_and_fails_no_task(monkeypatch: p
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+@pytest.mark.parametrize("wrong", ["7210448301122", "ann@example.com", "+16175551234", "0b9e-44", "a b"])
+@pytest.mark.parametrize("template", ["add_profile_ids_to_list", "remove_profile_ids_from_list", "update_profile"])
+def test_ids_that_cannot_be_klaviyos_are_rejected_where_rows_are_ids(
+    klaviyo: KlaviyoSimulator, template: str, wrong: str
+) -> None:
+    more = {} if template == "update_profile" else {"list_id": "Y6nRLr"}
+    ran = send(klaviyo, {"id": ("string", [wrong])}, template=template, **more)
+    assert ran.codes == ["bad_value"]
+    assert "expected an id of Klaviyo's" in ran.rejected[0].detail
+    assert not [request for request in klaviyo.requests if request.method != "GET"]
+
+
+def test_ids_of_klaviyos_form_are_sent(klaviyo: KlaviyoSimulator) -> None:
+    send(klaviyo, {"email": ("string", ["ann@example.com"])})
+    ids: list[object] = [str(klaviyo.profiles[0]["id"])]
+    assert (
+        send(klaviyo, {"id": ("string", ids), "first_name": ("string", ["Ann"])}, template="update_profile").codes == []
+    )
+
+
+@pytest.mark.parametrize("ids", [["7", None, " ", "null"], [None, None, None, None]])
+def test_an_event_without_a_unique_id_gets_one_of_its_own(klaviyo: KlaviyoSimulator, ids: list[object]) -> None:
+    columns: dict[str, tuple[str, list[object]]] = {
+        "email": ("string", ["a@b.co", "a@b.co", "a@b.co", "a@b.co"]),
+        "time": ("string", ["2026-10-01T00:00:00Z"] * 4),
+        "unique_id": ("string", ids),
+        "size": ("string", ["1", "2", "3", "4"]),
+    }
+    ran = send(klaviyo, columns, template="bulk_create_events", metric="Ordered")
+    assert (ran.report.accepted, len(klaviyo.events)) == (4, 4)
