@@ -17,7 +17,7 @@ pytest.importorskip("pyspark.sql.types", reason="Spark has no VARIANT").__dict__
 )
 FRAME = """
 select 'ann@example.com' as email, parse_json('{"plan":"a","n":1.50,"tier":"text","ssn":"1"}') as properties,
-  'gold' as tier, parse_json('[1,{"deep":null,"password":"x"},"q\\"uote"]') as items, parse_json('null') as nothing,
+  'gold' as tier, parse_json('[1,{"deep":null,"password":"x"},"q\\\\"uote"]') as items, parse_json('null') as nothing,
   named_struct('v', parse_json('{"k":true}'), 'n', 1) as held, array(parse_json('2'), null) as several
 """
 SENT = {
