@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,7 +21,8 @@ class Columns:
     Spark renames columns on the way to Python where a name holds a dot. Of columns with the same name the first counts.
     NaN, which pandas writes for null, is null; `nan` holds the rows where it stood, by column. `cards` holds the rows
     of columns of card numbers, and `secrets` those from which something with the name of a secret was taken;
-    `no_objects` the rows of columns of JSON text that hold something else than an object.
+    `no_objects` the rows of columns of JSON text that hold something else than an object; `value_inside` those with an
+    entry `value`.
     """
 
     def __init__(self, batch: pa.RecordBatch, fields: Sequence[Field], zone: str = "UTC") -> None:
@@ -29,6 +31,7 @@ class Columns:
         self.cards: dict[tuple[str, ...], Mask] = {}
         self.secrets: Mask | None = None
         self.no_objects: dict[str, Mask] = {}
+        self.value_inside: Mask = np.zeros(self.rows, np.bool_)
         self._batch, self._zone = batch, zone
         names = [field.name for field in fields] if len(fields) == batch.num_columns else batch.schema.names
         self._index = {name: index for index, name in reversed(list(enumerate(names)))}

@@ -41,10 +41,11 @@ class Verdict(IntEnum):
 
 
 # Bits of the column `verdict`: from here on the index of a column, and what a warning counts: U+FFFD in a text, an old
-# event, a row of an order that has several, something with the name of a secret, and NaN and card numbers in the first
-# columns that may hold them (the last bit stands for all further ones).
-COLUMN_SHIFT, NOTES_SHIFT, MOST_NAN_COLUMNS, MOST_CARD_COLUMNS = 8, 32, 14, 12
-REPLACED, OLD, LINE_ITEM, SECRETS = (1 << NOTES_SHIFT + note for note in range(4))
+# event, a row of an order that has several, an event whose value is an entry of a map or of JSON text, something with
+# the name of a secret, and NaN and card numbers in the first columns that may hold them (the last bit stands for all
+# further ones).
+COLUMN_SHIFT, NOTES_SHIFT, MOST_NAN_COLUMNS, MOST_CARD_COLUMNS = 8, 32, 13, 12
+REPLACED, OLD, LINE_ITEM, VALUE_INSIDE, SECRETS = (1 << NOTES_SHIFT + note for note in range(5))
 
 
 def nan_note(number: int) -> int:

@@ -21,6 +21,7 @@ from spark_klaviyo.arrow.encoded import (
     PARAMS,
     REPLACED,
     SECRETS,
+    VALUE_INSIDE,
     VERDICT,
     Verdict,
     card_note,
@@ -116,6 +117,10 @@ def _decided(
     return encoded_rows.rebuilt(rows, replaced) if replaced else rows
 
 
+VALUE_IS_INSIDE = (
+    "events hold an entry 'value' inside their properties and no value of their own, so no revenue is counted; make it "
+    'a column and name it: fields={"value":"COLUMN"}'
+)
 _OF_COLUMN = {
     Verdict.NO_OBJECT: (RejectCode.BAD_VALUE, "holds text that is no JSON object"),
     Verdict.NOT_FINITE: (RejectCode.NOT_FINITE, "holds an infinity, which JSON cannot"),
@@ -123,6 +128,7 @@ _OF_COLUMN = {
 }
 _NOTES = {
     REPLACED: f"rows hold {REPLACEMENT_MEANING}; they are sent as they are",
+    VALUE_INSIDE: VALUE_IS_INSIDE,
     SECRETS: HAS_SECRETS,
     OLD: "events are older than a week, and start flows as if they had just happened; backfill=true keeps them from it",
     LINE_ITEM: (

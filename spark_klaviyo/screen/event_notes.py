@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from spark_klaviyo.arrow.arrays import Mask, is_text, plain, to_mask, valid_rows
 from spark_klaviyo.arrow.columns import Columns
-from spark_klaviyo.arrow.encoded import LINE_ITEM, OLD
+from spark_klaviyo.arrow.encoded import LINE_ITEM, OLD, VALUE_INSIDE
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import TEXT, WHOLE, Leaf, Record, leaf_at, node_at
 
@@ -29,6 +29,7 @@ class EventNotes:
     """
 
     time: Leaf | None = None
+    without_value: bool = False
     order: tuple[Leaf, ...] = ()
 
 
@@ -46,13 +47,16 @@ def event_notes_of(plan: WritePlan) -> EventNotes:
     orders = [leaf for leaf in orders if leaf.type.name in TEXT | WHOLE]
     beside = [leaves[name] for name in ("metric", *template.identifiers) if name in leaves]
     derived = template.unique_id_field in leaves or plan.checks.unique_id_sources
-    return EventNotes(None if past else leaves.get("time"), (*orders[:1], *beside) if orders and not derived else ())
+    order = (*orders[:1], *beside) if orders and not derived else ()
+    return EventNotes(None if past else leaves.get("time"), "value" not in leaves, order)
 
 
 def notes(columns: Columns, rules: EventNotes) -> Iterator[tuple[int, Mask]]:
     """Notes and the rows that they are about."""
     if rules.time is not None:
         yield OLD, _before(columns.column(rules.time), datetime.now(timezone.utc) - OLDER_THAN)
+    if rules.without_value and columns.value_inside.any():
+        yield VALUE_INSIDE, columns.value_inside
     if rules.order:
         texts = [plain(columns.column(leaf)).cast(pa.string()) for leaf in rules.order]
         there = valid_rows(texts[0])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from spark_klaviyo import preview_klaviyo, write_klaviyo
 from spark_klaviyo.errors import OptionError, SchemaError
 from spark_klaviyo.plan.names import bare
-from spark_klaviyo.plan.types import Field, Type
+from spark_klaviyo.plan.types import Field, Type, columns_of
 from tests.plan.planning import fields, plan_of, struct
 
 
@@ -189,3 +189,15 @@ def test_the_value_of_an_event_inside_its_properties_is_warned_about() -> None:
     assert 'fields={"value":"properties.value"} places it there' in said
     placed = plan_of(columns, template="bulk_create_events", metric="Ordered", fields={"value": "properties.value"})
     assert not [warning for warning in placed.warnings if "properties.value" in warning]
+
+
+def test_what_is_no_dataframe_is_refused_with_what_makes_one() -> None:
+    class OnSpark:
+        """Stands for pandas on Spark."""
+
+        def to_spark(self) -> None:
+            """Makes a DataFrame."""
+
+    for frame, makes in ((OnSpark(), r"df\.to_spark\(\)"), ([1], r"spark\.createDataFrame")):
+        with pytest.raises(OptionError, match=f"expected a Spark DataFrame.*{makes} makes one"):
+            columns_of(frame)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spark_klaviyo.batching.screening import VALUE_IS_INSIDE
 from spark_klaviyo.screen.secrets import HAS_SECRETS
 from spark_klaviyo.simulator import KlaviyoSimulator
 from tests.task.running import Ran, run
@@ -78,6 +79,14 @@ def test_the_limits_of_an_event_hold_inside_the_text() -> None:
     with KlaviyoSimulator() as klaviyo:
         ran = run(klaviyo, rows, template="bulk_create_events", event_time="now")
     assert sorted(ran.codes) == ["too_deep", "too_many_properties"]
+
+
+def test_a_value_inside_the_properties_of_an_event_is_counted() -> None:
+    rows: list[dict[str, object]] = [{"email": ANN, "metric": "Ordered", "properties": '{"value": 12.5}'}]
+    rows.append({**rows[0], "properties": '{"size": "M"}'})
+    with KlaviyoSimulator() as klaviyo:
+        report = run(klaviyo, rows, template="bulk_create_events", event_time="now").report
+    assert report.warnings[VALUE_IS_INSIDE] == 1
 
 
 KEYS = st.text("abc", min_size=1, max_size=2)
