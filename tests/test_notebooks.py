@@ -46,11 +46,11 @@ EXPECTED = {
         "1 skipped (a pre-image",
     ],
     "06_import_files": [
-        "ann@example.com 7210448301122 +17755550154",
+        "Ann@example.com 7210448301122 +17755550154",
         "Email Address: email (certain)",
         "3 rows: 2 delivered",
         "1 bad_email",
-        "{'sizes': ['S', 'M'], 'tier': 'blue'}",
+        "'sizes': ['S', 'M']",
         "secrets that were sent: 0",
     ],
     "05_streaming": ["['o-1', 'o-2', 'o-4', 'o-5', 'o-6']", "StreamingQueryException"],

@@ -108,8 +108,7 @@ class FieldSpec:
     resource_type: str = ""
     choices: tuple[str, ...] = ()
     max_length: int | None = None
-    # Of the value as JSON.
-    max_bytes: int | None = None
+    max_bytes: int | None = None  # of the value as JSON
     # Regular expression of the whole value, and what it asks for in words.
     pattern: str = ""
     pattern_text: str = ""
