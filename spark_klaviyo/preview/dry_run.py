@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from spark_klaviyo.arrow.encoded import ENCODED, record_texts
+from spark_klaviyo.arrow.encoded import ENCODED, VERDICT, card_note, record_texts
 from spark_klaviyo.batching.assembler import BatchAssembler, Batcher, key_length
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.clock import Stop
@@ -25,6 +27,7 @@ from spark_klaviyo.runs.send_from_driver import arrow_batches
 from spark_klaviyo.runs.session import choose_worker_python, context_of
 from spark_klaviyo.runs.tasks import sent_columns
 from spark_klaviyo.screen.merges import faulty_merges
+from spark_klaviyo.screen.rules import card_columns
 from spark_klaviyo.task.profiles import MOST_VALUES, parsed, with_needed_identifiers
 from spark_klaviyo.templates.limits import L as LOOKUPS
 
@@ -36,12 +39,14 @@ SAMPLE_ROWS = 200  # rows from which rejections and sizes are estimated
 
 @dataclass(frozen=True)
 class DryRun:
-    """What rows become: batches to send, rejections, and warnings about single rows."""
+    """What rows become: batches to send, rejections, and warnings about single rows; `cards` are the columns of card
+    numbers, which are not sent."""
 
     batches: tuple[Batch, ...]
     rejections: tuple[Rejection, ...]
     skipped: int
     warnings: tuple[str, ...]
+    cards: frozenset[str] = frozenset()
 
     @property
     def rows(self) -> int:
@@ -59,11 +64,14 @@ class DryRun:
         return len({(batch.envelope.path, batch.envelope.head, batch.envelope.tail) for batch in self.batches})
 
 
-def collect_sample(df: DataFrame, plan: WritePlan, rows: int) -> pa.Table:
-    """Collect and encode the first `rows` rows; Spark reads no more of the DataFrame than that takes."""
+def collect_sample(df: DataFrame, plan: WritePlan, rows: int) -> tuple[pa.Table, WritePlan]:
+    """Collect and encode the first `rows` rows; Spark reads no more of the DataFrame than that takes.
+
+    The plan that comes back is that of the columns that are sent, by which the rows were encoded.
+    """
     choose_worker_python(context_of(df))
     frame, plan = sent_columns(df, plan)
-    return pa.Table.from_batches(encode_batches(arrow_batches(frame.limit(rows)), plan), ENCODED)
+    return pa.Table.from_batches(encode_batches(arrow_batches(frame.limit(rows)), plan), ENCODED), plan
 
 
 def dry_run(plan: WritePlan, encoded: pa.Table) -> DryRun:
@@ -78,7 +86,14 @@ def dry_run(plan: WritePlan, encoded: pa.Table) -> DryRun:
     made = (batch for batch in assembler.batches(iter(encoded.to_batches())) if batch is not None)
     sent = (with_needed_identifiers(plan, batch, dict(enumerate(parsed(batch))), set()) for batch in made)
     batches = tuple(filter(None, sent if plan.template.consent is not None else made))
-    return DryRun(batches, (*faulty, *assembler.taken_rejections()), report.skipped, tuple(report.warnings))
+    rejections = (*faulty, *assembler.taken_rejections())
+    return DryRun(batches, rejections, report.skipped, tuple(report.warnings), _cards(plan, encoded))
+
+
+def _cards(plan: WritePlan, encoded: pa.Table) -> frozenset[str]:
+    notes = reduce(or_, encoded.column(VERDICT).to_pylist(), 0)
+    columns = enumerate(card_columns(plan))
+    return frozenset(".".join(leaf.source) for number, leaf in columns if notes & card_note(number))
 
 
 @dataclass(frozen=True)

@@ -162,10 +162,10 @@ class PreviewPart:
 def preview_part(df: DataFrame, plan: WritePlan, rows: int, total: int | None = None) -> PreviewPart:
     """Collect the first rows of a DataFrame, and count it unless `total` says how many there are."""
     most = max(rows, SAMPLE_ROWS)
-    sample = collect_sample(df, plan, most)
+    sample, sent = collect_sample(df, plan, most)
     if sample.num_rows < most:
         total = sample.num_rows
-    sampled, shown = dry_run(plan, sample), dry_run(plan, sample.slice(0, rows))
+    sampled, shown = dry_run(sent, sample), dry_run(sent, sample.slice(0, rows))
     return PreviewPart(plan, sample.num_rows, sampled, shown, df.count() if total is None else total)
 
 
@@ -184,7 +184,7 @@ def _build(
     return Preview(
         template=plan.template.name,
         requests=tuple(render_request(part.plan, batch) for part in parts for batch in part.shown.batches),
-        mapping=mapped_columns(plan),
+        mapping=mapped_columns(plan, parts[0].dry_run.cards),
         rejected=tuple(PreviewRejection(one.row, one.code, one.detail) for one in rejections[:MOST_REJECTIONS]),
         warnings=tuple(dict.fromkeys(warnings)),
         rows=rows,

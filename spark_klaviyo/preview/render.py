@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timezone
 from urllib.parse import urlencode
 
@@ -13,7 +13,8 @@ from spark_klaviyo.core.codes import KeyIn
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Batch
 from spark_klaviyo.options.secrets import masked
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.plan.notes import near_misses
+from spark_klaviyo.plan.names import Sure
+from spark_klaviyo.plan.notes import entry_of, near_misses
 from spark_klaviyo.plan.settings import fields_of_settings
 from spark_klaviyo.report.pages.preview import CUSTOM_PROPERTY, DROPPED, HIDDEN, MappedColumn, PreviewRequest
 
@@ -58,11 +59,16 @@ def _hidden(plan: WritePlan, text: str) -> str:
     return masked(text)
 
 
-def mapped_columns(plan: WritePlan) -> tuple[MappedColumn, ...]:
-    """A line for each column of the DataFrame, in its order where a column is sent whole."""
+def mapped_columns(plan: WritePlan, cards: Collection[str] = ()) -> tuple[MappedColumn, ...]:
+    """A line for each column of the DataFrame, in its order where a column is sent whole; `cards` hold card numbers."""
     order = {column.name: number for number, column in enumerate(plan.columns)}
     lines = sorted(_lines(plan), key=lambda line: order.get(line.column, order.get(line.column.partition(".")[0], 0)))
-    return tuple(lines)
+    return tuple(_of_cards(plan, line) if line.column in cards else line for line in lines)
+
+
+def _of_cards(plan: WritePlan, line: MappedColumn) -> MappedColumn:
+    entry = entry_of(f"{plan.template.properties_path[-1]}.{line.column.rpartition('.')[2]}", line.column)
+    return MappedColumn(line.column, DROPPED, "it holds card numbers", str(Sure.SECRET), entry)
 
 
 def _lines(plan: WritePlan) -> Iterator[MappedColumn]:

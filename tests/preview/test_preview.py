@@ -282,3 +282,13 @@ def test_a_mirror_whose_list_cannot_be_read_is_previewed_with_a_warning(people: 
         seen = preview_klaviyo(people, **LIST, base_url=klaviyo.url, list_mode="mirror")
         assert seen.mirror is None
         assert any("the list cannot be read" in warning for warning in seen.warnings)
+
+
+def test_a_column_of_card_numbers_is_shown_as_a_secret(spark: SparkSession) -> None:
+    rows = [("x", f"p{n}@example.com", "4111111111111111", float("inf") if n == 3 else 1.0) for n in range(120)]
+    frame = spark.createDataFrame(rows, "password string, email string, reference string, score double")
+    preview = preview_klaviyo(frame, template="bulk_import_profiles")
+    found = {one.column: (one.becomes, one.sure, one.instead) for one in preview.mapping}
+    assert found["reference"] == ("dropped", "secret", 'fields={"properties.reference":"reference"}')
+    assert "4111111111111111" not in preview.to_html()
+    assert [one.detail for one in preview.rejected] == ["column 'score' holds an infinity, which JSON cannot"]
