@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from spark_klaviyo.datasets.spark_storage import spark_errors
 from spark_klaviyo.errors import KlaviyoError, KlaviyoWarning
+from spark_klaviyo.plan.types import VARIANT, Type, holds
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 log = logging.getLogger("spark_klaviyo")
 QUERY_ID = "sql.streaming.queryId"  # Spark's local property; the same for a checkpoint's whole life
@@ -189,3 +190,28 @@ def log_warnings(texts: Iterable[str]) -> None:
     """Log what users must know of a write, where no session shows it."""
     for text in texts:
         log.warning("%s", text)
+
+
+def with_json_text(name: str, kind: Type, json_mark: str) -> Column | str:
+    """A column with JSON text in place of VARIANT, at any depth; tasks cannot read that."""
+    from pyspark.sql import functions as f
+
+    return _with_json(f.col(name), kind, json_mark).alias(name) if holds(kind, VARIANT) else name
+
+
+def _with_json(column: Column, kind: Type, json_mark: str) -> Column:
+    from pyspark.sql import functions as f
+
+    if not holds(kind, VARIANT):
+        return column
+    if kind.name == "struct":
+        parts = (_with_json(column[one.name], one.type, json_mark).alias(one.name) for one in kind.fields)
+        return f.when(column.isNotNull(), f.struct(*parts))
+    if kind.element is not None:
+        element = kind.element
+        return f.transform(column, lambda item: _with_json(item, element, json_mark))
+    if kind.value is not None:
+        value = kind.value
+        return f.transform_values(column, lambda _, item: _with_json(item, value, json_mark))
+    text = f.to_json(column)
+    return f.when(text != "null", f.concat(f.lit(json_mark), text))

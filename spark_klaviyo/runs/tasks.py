@@ -20,8 +20,7 @@ from spark_klaviyo.arrow.encoded import ENCODED_DDL, SPARK_ENCODED
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Receipt, RejectedRow
-from spark_klaviyo.datasets import schemas
-from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS
+from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS, Column
 from spark_klaviyo.datasets.storage import Folder, PartWriter
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.jobs import JobEnded
@@ -31,7 +30,6 @@ from spark_klaviyo.options.addresses import shown_place
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import leaves_of
-from spark_klaviyo.plan.types import VARIANT, Type, holds
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.executor_stop import ExecutorStop
@@ -45,12 +43,12 @@ from spark_klaviyo.runs.results import (
     return_or_raise,
     run_row,
 )
-from spark_klaviyo.runs.session import current_task, log_warnings
+from spark_klaviyo.runs.session import current_task, log_warnings, with_json_text
 from spark_klaviyo.runs.staged import WRITE_ERRORS, Kept, TaskStaging, not_written
 from spark_klaviyo.task.run import SendContextFactory, TaskContext, TaskEvent, run_task
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import DataFrame
 
 OPEN_RECEIPTS = "_open"  # a folder inside the receipts; hidden from Spark's readers, like all names that begin so
 SMALL_PARTITIONS = "{} small partitions made {} requests where {} would do: df.coalesce(n) before the write saves {}"
@@ -188,7 +186,7 @@ class TaskWriter:
 
 
 def _part_writer(
-    path: str | None, columns: tuple[schemas.Column, ...], stem: str, inside: str = "", before: PartWriter | None = None
+    path: str | None, columns: tuple[Column, ...], stem: str, inside: str = "", before: PartWriter | None = None
 ) -> PartWriter | None:
     if path is None:
         return None
@@ -347,30 +345,5 @@ def sent_columns(df: DataFrame, plan: WritePlan) -> tuple[DataFrame, WritePlan]:
     kept = [number for number, column in enumerate(plan.columns) if column.name in used] or [0]
     numbered = df.toDF(*(f"c{number}" for number in range(len(plan.columns))))
     columns = tuple(plan.columns[number] for number in kept)
-    frame = numbered.select(*(_readable(f"c{number}", plan.columns[number].type, plan.json_mark) for number in kept))
-    return frame, replace(plan, columns=columns)
-
-
-def _readable(name: str, kind: Type, json_mark: str) -> Column | str:
-    """A column with JSON text in place of VARIANT, at any depth; tasks cannot read that."""
-    from pyspark.sql import functions as f
-
-    return _with_json(f.col(name), kind, json_mark).alias(name) if holds(kind, VARIANT) else name
-
-
-def _with_json(column: Column, kind: Type, json_mark: str) -> Column:
-    from pyspark.sql import functions as f
-
-    if not holds(kind, VARIANT):
-        return column
-    if kind.name == "struct":
-        parts = (_with_json(column[one.name], one.type, json_mark).alias(one.name) for one in kind.fields)
-        return f.when(column.isNotNull(), f.struct(*parts))
-    if kind.element is not None:
-        element = kind.element
-        return f.transform(column, lambda item: _with_json(item, element, json_mark))
-    if kind.value is not None:
-        value = kind.value
-        return f.transform_values(column, lambda _, item: _with_json(item, value, json_mark))
-    text = f.to_json(column)
-    return f.when(text != "null", f.concat(f.lit(json_mark), text))
+    sent = [with_json_text(f"c{n}", column.type, plan.json_mark) for n, column in zip(kept, columns, strict=True)]
+    return numbered.select(*sent), replace(plan, columns=columns)
