@@ -12,18 +12,18 @@ from spark_klaviyo.plan.types import Field, holds
 RECORD, VERDICT, KEY, PARAMS, PHONE, FINGERPRINT, ROW_STATUS = (
     "record",  # JSON of the row and one byte behind it: the separator of JSON rows, else a line feed
     "verdict",  # a `Verdict`, with the index of a column and with notes: see there
-    "key",  # the identifier that makes two rows the same profile, event or item; null: none
+    "key",  # the identifier that makes two rows the same profile, event or item (`encode.keys`); null: none
     "params",  # JSON object of the row's request parameters; null where the plan has none
     "phone",  # the phone number of a row, where two people may share one; null elsewhere
-    "fingerprint",  # only with a state: key and fingerprint of the row, 32 bytes
+    "fingerprint",  # only with a state: hashes of key and content of the row, 32 bytes
     "row_status",  # only with a state: whether the row has to be sent
 )
 ENCODED = pa.schema(
     [(RECORD, pa.large_string()), (VERDICT, pa.int64()), *((name, pa.string()) for name in (KEY, PARAMS, PHONE))]
 )
-# The same for Spark, whose strings have 32-bit offsets.
-ENCODED_DDL = f"{RECORD} string, {VERDICT} bigint, {KEY} string, {PARAMS} string, {PHONE} string"
-SPARK_ENCODED = pa.schema([(RECORD, pa.string()), *list(ENCODED)[1:]])
+# The same for Spark, whose strings have 32-bit offsets, and with fingerprints.
+ENCODED_DDL = f"{RECORD} string, {VERDICT} bigint, {KEY} string, {PARAMS} string, {PHONE} string, {FINGERPRINT} binary"
+SPARK_ENCODED = pa.schema([(RECORD, pa.string()), *list(ENCODED)[1:], (FINGERPRINT, pa.binary())])
 
 
 class Verdict(IntEnum):

@@ -15,10 +15,8 @@ import pyarrow as pa
 from spark_klaviyo.arrow.arrays import Ints, offsets_of
 from spark_klaviyo.arrow.encoded import FINGERPRINT, KEY, PARAMS, PHONE, RECORD
 from spark_klaviyo.core import exact_json
-from spark_klaviyo.core.exact_json import get
 from spark_klaviyo.core.models import EncodedRows
-from spark_klaviyo.plan.model import Checks, WritePlan, identifier_of, of_request
-from spark_klaviyo.screen.rules import KEY_PARTS, key_places, phone_places
+from spark_klaviyo.plan.model import Checks, identifier_of, of_request
 from spark_klaviyo.state.format import fingerprints_of
 
 
@@ -27,7 +25,8 @@ def encoded_rows_of(batch: pa.RecordBatch, first_row: int) -> EncodedRows:
     record = batch.column(RECORD)
     held = record.buffers()[2]
     rows = np.arange(first_row, first_row + batch.num_rows, dtype=np.int64)
-    fingerprints = fingerprints_of(batch.column(FINGERPRINT)) if FINGERPRINT in batch.schema.names else None
+    hashes = batch.column(FINGERPRINT) if FINGERPRINT in batch.schema.names else None
+    fingerprints = fingerprints_of(hashes) if hashes is not None and not hashes.null_count else None
     body = memoryview(held if held is not None else b"")
     keys, phones = (batch.column(name).cast(pa.string()) for name in (KEY, PHONE))
     return EncodedRows(body, offsets_of(record), rows, keys, fingerprints, phones=phones)
@@ -132,15 +131,3 @@ def identifier_in(checks: Checks, text: bytes) -> tuple[str, ...] | None:
         return identifier_of(checks, exact_json.loads(text))
     except (ValueError, RecursionError):
         return None
-
-
-def key_of(plan: WritePlan, text: bytes) -> str | None:
-    """A record's identifier as the encoders write it into the column `key`; None where it has none."""
-    found = identifier_in(replace(plan.checks, key_with=key_places(plan)), text)
-    return KEY_PARTS.join(found[1:]) if found is not None else None
-
-
-def phone_of(plan: WritePlan, text: bytes) -> str | None:
-    """A record's phone as the encoder writes it into the column `phone`."""
-    value = next((get(exact_json.loads(text), at) for at in phone_places(plan)), None)
-    return value if isinstance(value, str) else None

@@ -35,10 +35,11 @@ from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.exact_json import get, remove
 from spark_klaviyo.core.models import EncodedRows, Rejection
 from spark_klaviyo.encode.formats import written
+from spark_klaviyo.encode.keys import phone_of
 from spark_klaviyo.options.erasure import is_erasing_call
 from spark_klaviyo.plan.envelopes import manual_path
 from spark_klaviyo.plan.manual.body import FORMATS, JSON_FORMATS
-from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.plan.model import WritePlan, key_of
 from spark_klaviyo.plan.notes import entry_of
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.screen.rules import card_columns
@@ -105,7 +106,7 @@ def _decided(
         if sent is not text:
             replaced[position] = sent
         if sent is not None and (sent is not text or not rows.keys[position].is_valid):
-            named[position] = encoded_rows.key_of(plan, sent), encoded_rows.phone_of(plan, sent)
+            named[position] = key_of(plan.checks, sent), phone_of(plan, sent)
     if notes.max(initial=0) >= REPLACED:
         rejected = [position for position, sent in replaced.items() if sent is None]
         _warn(plan, np.delete(notes, rejected), report)

@@ -104,6 +104,10 @@ class Folder:
         """Names of all files that begin so, hidden ones included, sorted."""
         return sorted(e.base_name for e in self._entries() if e.is_file and e.base_name.startswith(prefix))
 
+    def size(self) -> int:
+        """Bytes of all files in it."""
+        return sum(entry.size or 0 for entry in self._entries())
+
     def is_empty(self) -> bool:
         """Whether it holds nothing, hidden or not."""
         return not self._entries()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from spark_klaviyo.core.codes import ContentFormat, KeyIn
 from spark_klaviyo.core.exact_json import Json, get
-from spark_klaviyo.core.identifiers import normalise_identifier
+from spark_klaviyo.core.identifiers import SEPARATOR, normalise_identifier
 from spark_klaviyo.core.models import StateLocation, Target
 from spark_klaviyo.core.policy import Limits, Policy, Quota, ResendRule
 from spark_klaviyo.core.secrets import Credentials
@@ -86,6 +87,15 @@ def identifier_of(checks: Checks, record: Json) -> tuple[str, ...] | None:
         if value:
             return path[-1], value, *(normalise_identifier(p[-1], get(record, p)) for p in checks.key_with)
     return None
+
+
+def key_of(checks: Checks, record: str | bytes) -> str | None:
+    """The key of a record: `identifier_of` it as one text; None where it has no identifier, or is no JSON."""
+    try:
+        found = identifier_of(checks, json.loads(record))
+    except (ValueError, RecursionError):
+        return None
+    return SEPARATOR.join(found) if found is not None else None
 
 
 RESUBSCRIBE = "resubscribe"  # the parameter by which a row says that the person has signed up again

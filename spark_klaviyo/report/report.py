@@ -37,7 +37,7 @@ class WriteReport(Summary, Targeted, Page):
         rows, delivered, ..., removed: The counters; `Counters` says what each counts.
         reasons, warnings, statuses, ...: Counts by name; `Summary` says of what.
         stopped: (code, message) when sending was stopped, else None.
-        seconds: From the start of the first task to the end of the last one.
+        seconds: How long the call took; without a session, from the start of the first task to the end of the last one.
     """
 
     page_template = "report.html"

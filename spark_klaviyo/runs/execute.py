@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -47,7 +48,6 @@ def write_rows(df: DataFrame, options: Options, run_id: str) -> WriteReport:
 
 def send(run: Run) -> Results:
     """Run the sending tasks; evaluates the DataFrame exactly once."""
-    began = run.contexts.clock.wall().timestamp()
     frame, plan = sent_columns(run.df, run.plan)
     refused = TaskReport()
     if plan.template.deletes:
@@ -59,8 +59,6 @@ def send(run: Run) -> Results:
     else:
         results = run.run_tasks(frame, replace(run.send_task(), plan=plan))
     results.reports += [refused] if refused.rows else []
-    if plan.state is not None:
-        results.reports.append(TaskReport(started=began))  # tasks begin after the comparison with the state
     return results
 
 
@@ -190,6 +188,7 @@ def conclude(run: Run, total: TaskReport) -> WriteReport:
 def _report(run: Run, total: TaskReport) -> WriteReport:
     judged = judge_run(total, run.plan, run.outputs.failures)
     rejects, receipts, removed = run.outputs.readers(judged.stopped and judged.stopped[0])
+    spent = replace(judged, started=run.began, ended=time.time())
     return WriteReport(
         run.plan.run_id,
         run.plan.template.name,
@@ -198,5 +197,5 @@ def _report(run: Run, total: TaskReport) -> WriteReport:
         rejects_reader=rejects,
         receipts_reader=receipts,
         removed_reader=removed,
-        **vars(judged),
+        **vars(spent),
     )

@@ -62,7 +62,10 @@ PORT = "spark.klaviyo.rateLimitServer.port"  # a fixed port, for firewalls that 
 
 @dataclass(frozen=True)
 class Run:
-    """A run under way. `tasks`: how many send at once; `server` stops them, None where they cannot reach it."""
+    """A run under way. `tasks`: how many send at once; `server` stops them, None where they cannot reach it.
+
+    `began`: when it was opened, in epoch seconds.
+    """
 
     df: DataFrame
     plan: WritePlan
@@ -72,6 +75,7 @@ class Run:
     tasks: int
     from_driver: bool
     server: RateLimitServer | None
+    began: float
 
     def send_task(self) -> SendTask:
         """The task that sends rows of the plan's columns; with a state it gets them encoded."""
@@ -143,6 +147,7 @@ class Run:
 @contextmanager
 def open_run(df: DataFrame, plan: WritePlan, options: Options) -> Iterator[Run]:
     """Open a run. Raises `OptionError` where its datasets or its state cannot be used, before anything is sent."""
+    began = time.time()
     session.warn_caller(plan.warnings)
     session.choose_worker_python(session.context_of(df))
     spark = df.sparkSession
@@ -158,7 +163,7 @@ def open_run(df: DataFrame, plan: WritePlan, options: Options) -> Iterator[Run]:
         rate_limit_session(df, plan, options, tasks, from_driver=from_driver) as (contexts, server),
         open_state(spark, plan, options, contexts) as plan,
     ):
-        yield Run(df, plan, options, outputs, contexts, tasks, from_driver, server)
+        yield Run(df, plan, options, outputs, contexts, tasks, from_driver, server, began)
 
 
 def _sending_tasks(df: DataFrame, plan: WritePlan, options: Options) -> int:

@@ -45,6 +45,7 @@ from spark_klaviyo.runs.results import (
 )
 from spark_klaviyo.runs.session import current_task, log_warnings, with_json_text
 from spark_klaviyo.runs.staged import WRITE_ERRORS, Kept, TaskStaging, not_written
+from spark_klaviyo.state.fingerprints import fingerprints
 from spark_klaviyo.task.run import SendContextFactory, TaskContext, TaskEvent, run_task
 
 if TYPE_CHECKING:
@@ -325,10 +326,12 @@ def encoded_in_tasks(frame: DataFrame, plan: WritePlan) -> DataFrame:
 
 
 def encode_for_spark(plan: WritePlan, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The encoded rows of one partition, with the types that Spark reads."""
+    """The encoded rows of one partition, with the types that Spark reads, and with a state their fingerprints."""
     for encoded in encode_batches(batches, plan):
-        columns = [column.cast(field.type) for column, field in zip(encoded.columns, SPARK_ENCODED, strict=True)]
-        yield pa.RecordBatch.from_arrays(columns, schema=SPARK_ENCODED)
+        hashes = pa.nulls(encoded.num_rows) if plan.state is None else fingerprints(encoded, plan, plan.state.scope)
+        columns = [*encoded.columns, hashes]
+        made = [column.cast(field.type) for column, field in zip(columns, SPARK_ENCODED, strict=True)]
+        yield pa.RecordBatch.from_arrays(made, schema=SPARK_ENCODED)
 
 
 def sent_columns(df: DataFrame, plan: WritePlan) -> tuple[DataFrame, WritePlan]:

@@ -1,4 +1,4 @@
-"""Evaluates the rules of a screen on the columns of one batch: a verdict and a key for each row."""
+"""Evaluates the rules of a screen on the columns of one batch: a verdict for each row."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from spark_klaviyo.arrow.columns import Columns
 from spark_klaviyo.arrow.encoded import REPLACED, SECRETS, Verdict, card_note, nan_note
 from spark_klaviyo.arrow.times import beyond_years
 from spark_klaviyo.screen.event_notes import notes
-from spark_klaviyo.screen.rules import KEY_PARTS, NOT_BLANK, KeyPart, ScreenRule, ScreenRules, whole
+from spark_klaviyo.screen.rules import NOT_BLANK, ScreenRule, ScreenRules, whole
 from spark_klaviyo.screen.secrets import CRYPT_TEXT
 from spark_klaviyo.screen.values import REPLACEMENT
 
@@ -57,34 +57,6 @@ def _note(found: Ints, columns: Columns, rules: ScreenRules, record: pa.Array) -
     # U+FFFD is EF BF BD in UTF-8, and few tables hold an EF: both are cheaper to see than the text
     if content.max(initial=0) >= 0xEF and (content == 0xEF).any():
         found[to_mask(pc.match_substring(record, REPLACEMENT))] |= REPLACED
-
-
-def keys(columns: Columns, rules: ScreenRules) -> pa.Array:
-    """The first identifier that each row has, with what belongs to it; null where it has none."""
-    parts = [_key_part(columns, part) for part in rules.key]
-    if not parts:
-        return pa.nulls(columns.rows, pa.string())
-    beside = [_key_part(columns, part).fill_null("") for part in rules.key_with]
-    first = pc.coalesce(*parts)
-    return pc.binary_join_element_wise(first, *beside, KEY_PARTS) if beside else first
-
-
-def phones(columns: Columns, rules: ScreenRules) -> pa.Array:
-    """The phone number of each row where two people may share one; null elsewhere."""
-    if rules.phone is None:
-        return pa.nulls(columns.rows, pa.string())
-    return plain(columns.column(rules.phone)).cast(pa.string())
-
-
-def _key_part(columns: Columns, part: KeyPart) -> pa.Array:
-    text = plain(columns.column(part.leaf)).cast(pa.string())
-    content, _ = bytes_and_offsets(text)
-    if (content == ord(" ")).any():
-        text = pc.utf8_trim(text, " ")
-    if part.lower:
-        text = pc.ascii_lower(text) if content.max(initial=0) < 0x80 else pc.utf8_lower(text)
-    empty = np.diff(bytes_and_offsets(text)[1]) == 0
-    return pc.if_else(pa.array(empty), pa.scalar(None, pa.string()), text) if empty.any() else text
 
 
 # --- rows that fail a rule ------------------------------------------------------------------------

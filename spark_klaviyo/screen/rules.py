@@ -7,7 +7,7 @@ a rule may be too strict, never too lax. Knows neither values nor records.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
@@ -33,8 +33,6 @@ from spark_klaviyo.plan.types import VARIANT, depth, holds
 from spark_klaviyo.screen.event_notes import EventNotes, event_notes_of
 from spark_klaviyo.screen.values import MAX_EMAIL
 from spark_klaviyo.templates.model import FieldForm
-
-KEY_PARTS = "\x1f"  # stands between an identifier and what belongs to it in the column `key`
 
 # --- regular expressions of texts that are certainly valid, for pyarrow's matcher (RE2); `whole` adds the anchors ---
 
@@ -82,14 +80,6 @@ class ScreenRule:
 
 
 @dataclass(frozen=True)
-class KeyPart:
-    """One column of the identifier that makes two rows the same profile, event or item."""
-
-    leaf: Leaf
-    lower: bool  # compared without case
-
-
-@dataclass(frozen=True)
 class ScreenRules:
     """The rules of a plan."""
 
@@ -100,9 +90,6 @@ class ScreenRules:
     objects: tuple[tuple[Leaf, int], ...]  # columns of JSON text, with their index in the plan
     cards: tuple[Leaf, ...]  # columns that may hold card numbers
     events: EventNotes  # what users are warned about in events
-    key: tuple[KeyPart, ...]  # the first of these that is present ...
-    key_with: tuple[KeyPart, ...]  # ... together with all of these
-    phone: Leaf | None = None  # the phone that two people may share
     hashes: tuple[Leaf, ...] = ()  # no text in them may be the hash of a password
     values: tuple[ScreenRule, ...] = ()
     identifiers: tuple[Leaf, ...] = ()  # at least one is present ...
@@ -130,13 +117,11 @@ def compile_screen(plan: WritePlan) -> ScreenRules:
     properties = node_at(record, path) if record is not None and path else None
     objects = tuple((leaf, index[leaf.source[0]]) for leaf in _spread(properties) if leaf.type.name != "map")
     held = (numbers, times, tuple(nan_columns(plan.columns)), objects, card_columns(plan), event_notes_of(plan))
-    key, key_with = _key_parts(plan, checks.key), _key_parts(plan, checks.key_with)
     if record is None:
-        return ScreenRules(True, *held, key, key_with)
-    phone = next((leaf_at(record, at) for at in phone_places(plan)), None)
+        return ScreenRules(True, *held)
     hashes = tuple(_unnamed_texts(properties, checks))
     if checks.validate is Validate.OFF and not (template.takes_away or template.consent):
-        return ScreenRules(checks.every_row, *held, key, key_with, phone=phone, hashes=hashes)
+        return ScreenRules(checks.every_row, *held, hashes=hashes)
     children = [child for _, child in properties.fields] if isinstance(properties, Record) else []
     maps = tuple(leaf for leaf in _spread(properties) if leaf.type.name == "map")
     if isinstance(properties, Leaf) and properties.type.name == "map":
@@ -149,9 +134,6 @@ def compile_screen(plan: WritePlan) -> ScreenRules:
     return ScreenRules(
         checks.every_row,
         *held,
-        key,
-        key_with,
-        phone=phone,
         hashes=hashes,
         values=(*(rule for rule, leaf in rules if rule != ScreenRule(leaf)), *derived),
         identifiers=tuple(leaf for at in checks.identifiers if (leaf := leaf_at(record, at)) is not None),
@@ -196,26 +178,6 @@ def _unnamed_texts(properties: Node | None, checks: Checks) -> Iterator[Leaf]:
         named = ((name, node) for name, node in properties.fields if name not in checks.asked_properties)
         leaves = (leaf for _, node in named for leaf in leaves_of(node))
         yield from (leaf for leaf in (*leaves, *properties.spread) if holds(leaf.type, *TEXT))
-
-
-def _key_parts(plan: WritePlan, paths: Iterable[tuple[str, ...]]) -> tuple[KeyPart, ...]:
-    if plan.record is None:
-        return ()
-    emails = {check.json_path for check in plan.checks.fields if check.form is FieldForm.EMAIL}
-    found = ((at, leaf_at(plan.record, at)) for at in paths)
-    return tuple(KeyPart(leaf, at in emails or at[-1] == "email") for at, leaf in found if leaf is not None)
-
-
-def key_places(plan: WritePlan) -> tuple[tuple[str, ...], ...]:
-    """Places of what belongs to an identifier in the column `key`: those that some column gives, in their order."""
-    record = plan.record
-    return tuple(at for at in plan.checks.key_with if record is None or leaf_at(record, at) is not None)
-
-
-def phone_places(plan: WritePlan) -> tuple[tuple[str, ...], ...]:
-    """Where the phone stands that two people of a request may share; empty where rows are no people, or sent alone."""
-    several = plan.limits.max_rows > 1 and plan.template.key and not plan.template.takes_away
-    return tuple(at for at in plan.checks.key if at[-1] == "phone_number") if several else ()
 
 
 # --- one value ------------------------------------------------------------------------------------

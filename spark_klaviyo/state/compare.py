@@ -1,14 +1,10 @@
 """Compares the rows of a DataFrame with a state, in Spark, whatever the sizes, and compacts a state.
 
-Every encoded row gets a fingerprint (key and hash of its record, 16 bytes each) and a `RowStatus`. The text of the
-record alone decides, so that all entry points compare alike. The key is a hash of the row's identifier, computed in
-Spark, or of one record in Python: both must give the same bytes for the same row, in every version, as another key
-means that the row is sent again.
+Every encoded row comes with its fingerprint (`state.fingerprints`) and gets a `RowStatus`.
 """
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator
 from functools import partial, reduce
@@ -20,15 +16,15 @@ import pyarrow as pa
 
 from spark_klaviyo.arrow.encoded import FINGERPRINT, KEY, PARAMS, PHONE, RECORD, ROW_STATUS, VERDICT
 from spark_klaviyo.core.codes import OnDelete
-from spark_klaviyo.core.exact_json import get
 from spark_klaviyo.core.identifiers import SEPARATOR, normalised_column
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.datasets.storage import PARQUET, Folder, is_local, local_path
 from spark_klaviyo.errors import KlaviyoError
 from spark_klaviyo.options.addresses import shown_place
-from spark_klaviyo.plan.model import WritePlan, identifier_of, of_request
+from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import leaf_at
-from spark_klaviyo.state.format import COMPACT, DDL, JOBS, SCHEMA, RowStatus, StateOutcome, salted
+from spark_klaviyo.state.fingerprints import depends_on_params
+from spark_klaviyo.state.format import COMPACT, DDL, HASH_BYTES, JOBS, SCHEMA, RowStatus, StateOutcome
 from spark_klaviyo.state.lock import locked_state, naming_damaged_files
 
 if TYPE_CHECKING:
@@ -43,65 +39,64 @@ LAST_ROWS = (
     f"max(CASE WHEN outcome <> '{INTENT}' THEN {ORDERED} END) AS final",
 )
 IN_DOUBT = "(intent IS NOT NULL AND (final IS NULL OR intent > final)) AS in_doubt"
+SMALL = 32_000_000  # bytes of a state, about 800,000 keys, that every task may hold
 MANY_FILES = 2_000  # beyond which a run compacts the state before it begins
 FILES = 8
 
 
 def compare_with_state(encoded: DataFrame, plan: WritePlan, state: StateLocation, sent_again: str = "") -> DataFrame:
-    """The encoded rows with `fingerprint` and `row_status`; rows that need no sending come without their record.
+    """The encoded rows with their `row_status`; rows that need no sending come without their record.
 
-    A shuffle by key brings all rows of one identifier together. `sent_again`: a boolean column of rows that are to be
-    sent also where the state says that they were delivered.
+    A shuffle by key brings all rows of one identifier together; those that are known to be delivered leave their record
+    behind before it, where the state is small enough for every task to hold its keys. `sent_again`: a boolean column of
+    rows that are to be sent also where the state says that they were delivered.
     """
+    from pyspark.sql import Window
     from pyspark.sql import functions as f
 
-    rows = _with_keys(encoded, plan, state)
+    of_key, of_content = (f.substring(FINGERPRINT, first, HASH_BYTES) for first in (1, HASH_BYTES + 1))
+    rows = encoded.withColumns({"row_key": of_key, "content": of_content, "position": f.monotonically_increasing_id()})
+    replaces = bool(plan.checks.key) and not plan.template.takes_away
+    if not replaces or plan.checks.adds:
+        rows = _numbered(rows, state)
     known = _last_delivered(encoded.sparkSession, state, only_of_cut_off_run=plan.template.takes_away)
+    known = f.broadcast(known) if Folder.at(state.path).size() <= SMALL else known
     rows = rows.join(known, f.col("row_key") == f.col("known_key"), "left")
     is_known = f.col("known_content") == f.col("content")
     if state.removals and _adds_people(plan):
         rows, removed_since = _with_removals(rows, plan, state)
         is_known = is_known & ~removed_since
-    status = f.when(f.col("rank") > 1, RowStatus.REPLACED)
-    if not plan.resend.allows_every_request:
-        status = status.when(f.col("in_doubt"), RowStatus.IN_DOUBT)
     is_known = is_known & ~f.col(sent_again) if sent_again else is_known
-    status = status.when(is_known, RowStatus.DELIVERED).otherwise(RowStatus.TO_SEND)
-    rows = rows.withColumn(ROW_STATUS, status.cast("int"))
-    needed = f.col(ROW_STATUS).isin(RowStatus.TO_SEND, RowStatus.IN_DOUBT)
+    status = f.when(is_known, RowStatus.DELIVERED).otherwise(RowStatus.TO_SEND)
+    if not plan.resend.allows_every_request:
+        status = f.when(f.col("in_doubt"), RowStatus.IN_DOUBT).otherwise(status)
+    rows = _without_record(rows.withColumn(ROW_STATUS, status.cast("int")), RowStatus.DELIVERED)
+    if replaces:
+        last = f.row_number().over(Window.partitionBy("row_key").orderBy(f.desc("position"))) == 1
+        status = f.when(last, f.col(ROW_STATUS)).otherwise(RowStatus.REPLACED)
+        rows = _without_record(rows.withColumn(ROW_STATUS, status.cast("int")), RowStatus.REPLACED)
     return rows.select(
-        f.when(needed, f.col(RECORD)).otherwise(f.lit("")).alias(RECORD),
-        VERDICT,
-        KEY,
-        PARAMS,
-        PHONE,
-        f.concat("row_key", "content").alias(FINGERPRINT),
-        ROW_STATUS,
+        RECORD, VERDICT, KEY, PARAMS, PHONE, f.concat("row_key", "content").alias(FINGERPRINT), ROW_STATUS
     )
 
 
-def _with_keys(encoded: DataFrame, plan: WritePlan, state: StateLocation) -> DataFrame:
-    """The encoded rows with `content`, `row_key`, and `rank`: 1 for the last row of each key."""
+def _numbered(rows: DataFrame, state: StateLocation) -> DataFrame:
+    """The rows; those that are known by their content get a key: it, and how many rows before have the same."""
     from pyspark.sql import Window
     from pyspark.sql import functions as f
 
+    number = f.row_number().over(Window.partitionBy("content").orderBy("position"))
     salt = f.lit(state.scope.hex() + "\n")
-    separator, params = f.lit(SEPARATOR), f.coalesce(f.col(PARAMS), f.lit(""))
-    rows = encoded.withColumn("content", hash_column(f.concat(salt, f.col(RECORD), separator, params)))
-    rows = rows.withColumn("position", f.monotonically_increasing_id())
-    replaces = bool(plan.checks.key) and not plan.template.takes_away
-    if not replaces or plan.checks.adds:  # rows differ by what they hold alone, and equal ones as well
-        rows = rows.withColumn("rank", f.row_number().over(Window.partitionBy("content").orderBy("position")))
-        text = f.concat(salt, f.hex("content"), separator, f.col("rank").cast("string"))
-        if not replaces:
-            return rows.withColumn("row_key", hash_column(text)).withColumn("rank", f.lit(1))
-    beside = [separator, params] if depends_on_params(plan) else []
-    known = f.concat(salt, identifier_column(plan, RECORD, f.hex("content")), *beside)
-    if plan.checks.adds:
-        added = (f.get_json_object(RECORD, "$." + ".".join(path)).isNotNull() for path in plan.checks.adds)
-        known = f.when(reduce(or_, added), text).otherwise(known)
-    rows = rows.withColumn("row_key", hash_column(known))
-    return rows.withColumn("rank", f.row_number().over(Window.partitionBy("row_key").orderBy(f.desc("position"))))
+    text = f.concat(salt, f.hex("content"), f.lit(SEPARATOR), number.cast("string"))
+    has_no_key = f.col("row_key") == f.col("content")
+    return rows.withColumn("row_key", f.when(has_no_key, hash_column(text)).otherwise(f.col("row_key")))
+
+
+def _without_record(rows: DataFrame, status: RowStatus) -> DataFrame:
+    """The rows; those with this status without their record, which nobody needs."""
+    from pyspark.sql import functions as f
+
+    return rows.withColumn(RECORD, f.when(f.col(ROW_STATUS) == status, f.lit("")).otherwise(f.col(RECORD)))
 
 
 def _last_delivered(spark: Any, state: StateLocation, *, only_of_cut_off_run: bool) -> DataFrame:
@@ -172,46 +167,6 @@ def _scope(state: StateLocation) -> str:
 
 
 # --- keys -----------------------------------------------------------------------------------------
-
-
-def depends_on_params(plan: WritePlan) -> bool:
-    """Whether a row's key depends on more than its record: on its list, or its path."""
-    return any(of_request(param.name, "true") for param in plan.params)
-
-
-def record_key(plan: WritePlan, record: str) -> bytes | None:
-    """The key of a row that a job named; None where its record does not show which row was sent."""
-    if plan.state is None or depends_on_params(plan) or plan.template.takes_away:
-        return None
-    try:
-        value = json.loads(record)
-    except ValueError:
-        return None
-    found = identifier_of(plan.checks, value)
-    if any(get(value, path) is not None for path in plan.checks.adds):
-        return None
-    if found is None or (found[0] == "phone_number" and plan.checks.default_country):
-        return None  # with a default country the state has seen the number as it was written before
-    return salted(plan.state.scope, SEPARATOR.join(found))
-
-
-def identifier_column(plan: WritePlan, record: str, content: Column) -> Column:
-    """The identifier of each record in the column `record`, as `identifier_of` gives it.
-
-    A row without an identifier is known by its `content`, or, where an event's id is made from some columns, by those.
-    """
-    from pyspark.sql import functions as f
-
-    def value(path: tuple[str, ...]) -> Column:
-        return value_column(record, path)
-
-    beside = [f.coalesce(value(path), f.lit("")) for path in plan.checks.key_with]
-    named = [
-        f.when(value(path) != "", f.concat_ws(SEPARATOR, f.lit(path[-1]), value(path), *beside))
-        for path in plan.checks.key
-    ]
-    parts = [f.coalesce(value(path), f.lit("")) for path in plan.checks.unique_id_sources] or [content]
-    return f.coalesce(*named, f.concat_ws(SEPARATOR, f.lit(""), *parts))
 
 
 def value_column(record: str, path: tuple[str, ...]) -> Column:

@@ -24,7 +24,7 @@ from spark_klaviyo.deliver.delivery import Delivery
 from spark_klaviyo.deliver.jobs import JobEvent, RowsFailed
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.state.compare import record_key
+from spark_klaviyo.state.fingerprints import record_key
 from spark_klaviyo.state.format import Fingerprints, RowStatus, StateOutcome, digest, fingerprints_of, salted
 from spark_klaviyo.state.recorder import Recorder
 

@@ -11,9 +11,10 @@ import selectors
 import socket
 import sys
 
+ACCOUNT = b'{"data":[{"type":"account","id":"Bench1","attributes":{}}]}'
 REPLY = b'{"data":{"type":"profile-bulk-import-job","id":"bench","attributes":{"status":"complete"}}}'
 HEAD = (
-    b"HTTP/1.1 202 Accepted\r\nContent-Type: application/vnd.api+json\r\nRateLimit-Limit: 10, 10;w=1, 150;w=60\r\n"
+    b"HTTP/1.1 %s\r\nContent-Type: application/vnd.api+json\r\nRateLimit-Limit: 10, 10;w=1, 150;w=60\r\n"
     b"RateLimit-Remaining: 9\r\nRateLimit-Reset: 0\r\nContent-Length: %d\r\n\r\n%s"
 )
 BLOCK = 1 << 20
@@ -26,7 +27,7 @@ class Connection:
         self.sock = sock
         self.head = b""
         self.missing = 0
-        self.get = False
+        self.get = b""  # the address that a GET asks for
 
     def receive(self, block: memoryview, totals: list[int]) -> None:
         """Take a block of bytes; answer every request that is complete."""
@@ -42,16 +43,21 @@ class Connection:
                     return
                 already = len(self.head) - len(bytes(block[:8192]))
                 block = block[len(start) + 4 - already :]
-                self.missing, self.get, self.head = _length(start), start.startswith(b"GET"), b""
+                self.missing, self.get, self.head = _length(start), _asked(start), b""
                 totals[1] += self.missing
             if not self.missing and not self.head:
                 self.answer(totals)
 
     def answer(self, totals: list[int]) -> None:
-        """202, or the counts to a GET."""
+        """202; to a GET the account, or the counts."""
         totals[0] += not self.get
         body = json.dumps({"requests": totals[0], "bytes": totals[1]}).encode() if self.get else REPLY
-        self.sock.sendall(HEAD % (len(body), body))
+        body = ACCOUNT if self.get.startswith(b"/api/accounts") else body
+        self.sock.sendall(HEAD % (b"200 OK" if self.get else b"202 Accepted", len(body), body))
+
+
+def _asked(head: bytes) -> bytes:
+    return head.split(b" ", 2)[1] if head.startswith(b"GET ") else b""
 
 
 def _length(head: bytes) -> int:

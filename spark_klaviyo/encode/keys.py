@@ -1,0 +1,124 @@
+"""The key of each row: what makes it the same profile, event or item as another, as one text.
+
+It is `plan.model.key_of` the row's record. Columns give it without a Python object per
+row; only where a part is no column of texts or whole numbers are the records read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spark_klaviyo.arrow.arrays import bytes_and_offsets, is_text, is_whole, plain
+from spark_klaviyo.arrow.columns import Columns
+from spark_klaviyo.core import exact_json
+from spark_klaviyo.core.exact_json import Path, get
+from spark_klaviyo.core.identifiers import BLANKS, PHONE_CHARACTERS, SEPARATOR, normalise_identifier
+from spark_klaviyo.encode.json_values import leaf_values
+from spark_klaviyo.plan.model import Checks, WritePlan, key_of
+from spark_klaviyo.plan.shape import Fixed, Leaf, Node, Record, leaf_at
+
+ASCII = 0x80  # bytes below are
+BLANK = pa.scalar("")
+
+
+class _NoColumnError(Exception):
+    """A part of the key can be read in the records alone."""
+
+
+def keys(columns: Columns, plan: WritePlan, records: pa.Array) -> pa.Array:
+    """The key of each row; null where a row has no identifier. `records` are the rows' finished records."""
+    checks = plan.checks
+    if not checks.key:
+        return pa.nulls(columns.rows, pa.string())
+    if plan.record is not None:
+        try:
+            return _in_columns(columns, checks, plan.record)
+        except _NoColumnError:
+            pass
+    return pa.array([key_of(checks, text[:-1]) for text in records.to_pylist()], pa.string())
+
+
+def _in_columns(columns: Columns, checks: Checks, record: Record) -> pa.Array:
+    named = ((path[-1], _values(columns, record, path)) for path in checks.key)
+    texts = [pc.binary_join_element_wise(name, text, SEPARATOR) for name, text in named if text is not BLANK]
+    if not texts:
+        return pa.nulls(columns.rows, pa.string())
+    beside = (_values(columns, record, path) for path in checks.key_with)
+    return pc.binary_join_element_wise(
+        pc.coalesce(*texts), *(text if text is BLANK else text.fill_null("") for text in beside), SEPARATOR
+    )
+
+
+def _values(columns: Columns, record: Record, path: Path) -> pa.Array:
+    """The normalised values at a place of the records, null for none; `BLANK` where no record has one there."""
+    node = _node_at(record, path)
+    if node is None:
+        return BLANK
+    if isinstance(node, Fixed):
+        text = normalise_identifier(path[-1], node.value)
+        return pa.repeat(pa.scalar(text), columns.rows) if text else BLANK
+    if not isinstance(node, Leaf):
+        raise _NoColumnError
+    values = plain(leaf_values(node, columns.column(node)))
+    if pa.types.is_null(values.type):
+        return BLANK
+    if not (is_text(values.type) or is_whole(values.type)):
+        raise _NoColumnError
+    texts = _normalised(path[-1], values.cast(pa.string()))
+    empty = np.diff(bytes_and_offsets(texts)[1]) == 0
+    return pc.if_else(pa.array(empty), pa.scalar(None, pa.string()), texts) if empty.any() else texts
+
+
+def _node_at(record: Record, path: Path) -> Node | None:
+    """What stands at a place of every record; `_NoColumnError` where a condition decides."""
+    node: Node | None = record
+    for part in path:
+        if not isinstance(node, Record):
+            raise _NoColumnError
+        node = dict(node.fields).get(part)
+        if node is None:
+            return None
+    return node
+
+
+def _normalised(field: str, texts: pa.Array) -> pa.Array:
+    """`normalise_identifier` of each text."""
+    content, offsets = bytes_and_offsets(texts)
+    if content.max(initial=0) >= ASCII:
+        made: Iterable[str | None] = (text and normalise_identifier(field, text) for text in texts.to_pylist())
+        return pa.array(list(made), pa.string())
+    if not len(content):
+        return texts
+    edges = content.take(np.concatenate([offsets[:-1], offsets[1:] - 1]), mode="clip")
+    if edges.min() <= ord(" "):
+        texts = pc.utf8_trim(texts, BLANKS)
+    if field == "email":
+        return pc.ascii_lower(texts)
+    return pc.replace_substring_regex(texts, f"[^{PHONE_CHARACTERS}]+", "") if field == "phone_number" else texts
+
+
+# --- phones that two people share -----------------------------------------------------------------
+
+
+def phones(columns: Columns, plan: WritePlan) -> pa.Array:
+    """The phone number of each row where two people may share one; null elsewhere."""
+    leaf = next((leaf_at(plan.record, at) for at in _phone_places(plan)), None) if plan.record is not None else None
+    if leaf is None:
+        return pa.nulls(columns.rows, pa.string())
+    return plain(columns.column(leaf)).cast(pa.string())
+
+
+def phone_of(plan: WritePlan, record: bytes) -> str | None:
+    """A record's phone as it stands in the column `phone`."""
+    value = next((get(exact_json.loads(record), at) for at in _phone_places(plan)), None)
+    return value if isinstance(value, str) else None
+
+
+def _phone_places(plan: WritePlan) -> tuple[Path, ...]:
+    """Where the phone stands that two people of a request may share; empty where rows are no people, or sent alone."""
+    several = plan.limits.max_rows > 1 and plan.template.key and not plan.template.takes_away
+    return tuple(at for at in plan.checks.key if at[-1] == "phone_number") if several else ()

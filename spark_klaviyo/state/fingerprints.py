@@ -1,0 +1,83 @@
+"""What a state knows rows by: the hash of a row's key, and the hash of its content, 16 bytes each.
+
+Both must be the same for the same row in every version, as another hash means that the row is sent again. The text of
+the record alone decides, so that all entry points compare alike.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from spark_klaviyo.arrow.encoded import KEY, PARAMS, RECORD
+from spark_klaviyo.core.exact_json import get
+from spark_klaviyo.core.identifiers import SEPARATOR, normalise_identifier
+from spark_klaviyo.plan.model import WritePlan, key_of, of_request
+from spark_klaviyo.state.format import HASH_BYTES, salted
+
+
+def fingerprints(encoded: pa.RecordBatch, plan: WritePlan, scope: bytes) -> pa.Array:
+    """The fingerprint of each row of an encoded batch, within a scope of the state.
+
+    Rows that replace no other, as they add or take away, are known by their content alone, which then is the key, too:
+    `state.compare` tells those with equal content apart.
+    """
+    salt = hashlib.sha256(f"{scope.hex()}\n".encode())
+    records = encoded.column(RECORD).cast(pa.large_binary()).to_pylist()
+    params = [f"{SEPARATOR}{text or ''}".encode() for text in encoded.column(PARAMS).to_pylist()]
+    contents = [_hash(salt, record, beside) for record, beside in zip(records, params, strict=True)]
+    if not plan.checks.key or plan.template.takes_away:
+        return pa.array((content * 2 for content in contents), pa.binary(2 * HASH_BYTES))
+    ends = params if depends_on_params(plan) else [b""] * len(params)
+    keys = encoded.column(KEY).cast(pa.binary()).to_pylist()
+    named = (
+        content
+        if plan.checks.adds and _adds(plan, record)
+        else _hash(salt, key if key is not None else _without_identifier(plan, record, content), end)
+        for key, record, content, end in zip(keys, records, contents, ends, strict=True)
+    )
+    return pa.array((key + content for key, content in zip(named, contents, strict=True)), pa.binary(2 * HASH_BYTES))
+
+
+def _hash(salt: hashlib._Hash, *texts: bytes) -> bytes:
+    """`state.format.salted` of the texts together."""
+    whole = salt.copy()
+    for text in texts:
+        whole.update(text)
+    return whole.digest()[:HASH_BYTES]
+
+
+def _adds(plan: WritePlan, record: str | bytes) -> bool:
+    """Whether a record adds to a profile, or takes from it."""
+    try:
+        values = json.loads(record.rstrip(b",\n") if isinstance(record, bytes) else record)
+    except (ValueError, RecursionError):
+        return False
+    return any(get(values, path) is not None for path in plan.checks.adds)
+
+
+def _without_identifier(plan: WritePlan, record: bytes, content: bytes) -> bytes:
+    """The key of a row without an identifier: its content, or where an event's id is made from some columns, those."""
+    parts: Iterable[str] = [content.hex().upper()]
+    if plan.checks.unique_id_sources:
+        values = json.loads(record[:-1])
+        parts = (normalise_identifier(path[-1], get(values, path)) for path in plan.checks.unique_id_sources)
+    return SEPARATOR.join(["", *parts]).encode()
+
+
+def depends_on_params(plan: WritePlan) -> bool:
+    """Whether a row's key depends on more than its record: on its list, or its path."""
+    return any(of_request(param.name, "true") for param in plan.params)
+
+
+def record_key(plan: WritePlan, record: str) -> bytes | None:
+    """The key of a row that a job named; None where its record does not show which row was sent."""
+    if plan.state is None or depends_on_params(plan) or plan.template.takes_away:
+        return None
+    key = None if _adds(plan, record) else key_of(plan.checks, record)
+    if key is None or (key.startswith(f"phone_number{SEPARATOR}") and plan.checks.default_country):
+        return None  # with a default country the state has seen the number as it was written before
+    return salted(plan.state.scope, key)
