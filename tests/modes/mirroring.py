@@ -59,7 +59,7 @@ def mirror(klaviyo: KlaviyoSimulator, rows: Sequence[Row], *, clock: Clock | Non
     held: Any = ArrowRows(list(encode_batches(batches_of(rows, 3), plan)), plan)
     outputs = SessionOutputs(None, options, "run")
     contexts = SendContextFactory(clock or ScaledClock(1_000.0))
-    run = ArrowRun(None, plan, options, outputs, contexts, 1, True, None)
+    run = ArrowRun(None, plan, options, outputs, contexts, 1, True, None, 0.0)
     with open_reader(options) as reader:
         return execute._mirror(run, reader, list_facts(reader, LIST), held)
 
