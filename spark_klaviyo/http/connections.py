@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -136,7 +137,7 @@ def session_with(headers: Mapping[str, str], workers: int) -> requests.Session:
 
 def proxies_in_use(proxy: str | None) -> dict[str, str]:
     """The option `proxy` if it is given, else the environment's, by scheme, but for hosts that need none."""
-    found = {"http": proxy, "https": proxy} if proxy else requests.utils.getproxies()
+    found = {"http": proxy, "https": proxy} if proxy else getproxies()
     return {scheme: address for scheme, address in found.items() if scheme != "no"}
 
 
