@@ -79,7 +79,8 @@ def _joined(chunks: Sequence[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def _batch(rows: Sequence[Row], columns: Sequence[Field]) -> pa.RecordBatch:
-    names = [column.name for column in columns] or _names(rows[0])
+    rows = _by_name(rows)
+    names = [column.name for column in columns] or _names(rows)
     kinds: Sequence[Type | None] = [column.type for column in columns] or [None] * len(names)
     arrays = []
     for name, kind, values in zip(names, kinds, _values(rows, names), strict=True):
@@ -92,18 +93,30 @@ def _batch(rows: Sequence[Row], columns: Sequence[Field]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, names=names)
 
 
-def _names(row: Row) -> list[str]:
-    fields = getattr(row, "__fields__", None)
+def _by_name(rows: Sequence[Row]) -> Sequence[Row]:
+    """The rows; as dicts where their fields differ, or stand in another order, as only names tell them apart then."""
+    fields = [getattr(row, "__fields__", None) for row in rows]
+    if fields.count(fields[0]) == len(fields):  # the rows of one DataFrame
+        return rows
+    return [
+        row if names is None else dict(zip(names, row, strict=True)) for names, row in zip(fields, rows, strict=True)
+    ]
+
+
+def _names(rows: Sequence[Row]) -> list[str]:
+    """The names of all fields; those of dicts may differ."""
+    first = rows[0]
+    if isinstance(first, Mapping):
+        return list(dict.fromkeys(chain.from_iterable(rows)))
+    fields = getattr(first, "__fields__", None)
     if fields is not None:
         return list(fields)
-    if isinstance(row, Mapping):
-        return list(row)
-    message = f"expected rows of a DataFrame or dicts, found {type(row).__name__}"
+    message = f"expected rows of a DataFrame or dicts, found {type(first).__name__}"
     raise TypeError(message)
 
 
 def _values(rows: Sequence[Row], names: Sequence[str]) -> list[Sequence[Any]]:
-    """The values of each column. The first row names the fields: the rows of one DataFrame are alike."""
+    """The values of each column. The first row names the fields, but for dicts."""
     first = rows[0]
     if isinstance(first, Mapping):
         return [[row.get(name) for row in rows] for name in names]  # type: ignore[union-attr]
@@ -236,6 +249,22 @@ def type_of(kind: pa.DataType) -> Type:
         return Type("decimal", scale=kind.scale)
     names = {"null": "void", **{str(arrow): name for name, arrow in ARROW_TYPES.items()}}
     return Type(names[str(kind)])
+
+
+def aligned(batch: pa.RecordBatch, columns: Sequence[Field]) -> pa.RecordBatch:
+    """The batch with these columns, null where it lacks one. Raises `SchemaError` for one that it has besides."""
+    names = [column.name for column in columns]
+    if batch.schema.names == names:
+        return batch
+    further = [name for name in batch.schema.names if name not in names]
+    if further:
+        raise SchemaError(
+            f"column {further[0]!r} is in none of the rows before, so it was not planned for; give the writer a schema "
+            "that names all columns"
+        )
+    held = {name: batch.column(name) for name in batch.schema.names}
+    nothing = pa.nulls(batch.num_rows)
+    return pa.RecordBatch.from_arrays([held.get(name, nothing) for name in names], names=names)
 
 
 def widened(columns: Sequence[Field], further: Sequence[Field]) -> tuple[Field, ...]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from spark_klaviyo.account.target import named_target, resolve
 from spark_klaviyo.encode.encoder import encode_batches
-from spark_klaviyo.encode.rows import arrow_batches, columns_of, has_gaps, widened
+from spark_klaviyo.encode.rows import aligned, arrow_batches, columns_of, has_gaps, widened
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan, with_columns
@@ -86,11 +86,15 @@ class PartitionWriter:
         return with_columns(self._plan, self._options, columns_of(first)), chain([first], batches)
 
     def _encoded(self, plan: WritePlan, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """All batches; without a schema, a column that was null so far is planned for when it first has a value."""
+        """All batches; without a schema, a column that was null so far is planned for when it first has a value.
+
+        Raises `SchemaError` for a column that no row of the batches before had.
+        """
         if self._plan.columns or not plan.columns:
             yield from encode_batches(batches, plan)
             return
-        for batch in batches:
+        for given in batches:
+            batch = aligned(given, plan.columns)
             wider = widened(plan.columns, columns_of(batch)) if has_gaps(plan.columns) else plan.columns
             if wider != plan.columns:
                 plan = with_columns(self._plan, self._options, wider)

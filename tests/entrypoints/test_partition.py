@@ -10,7 +10,7 @@ import pytest
 from pyspark.sql import Row
 
 from spark_klaviyo import SchemaError, klaviyo_partition_writer
-from spark_klaviyo.encode.rows import MAX_ROWS, arrow_batches, columns_of, has_gaps, widened
+from spark_klaviyo.encode.rows import CHUNK_ROWS, MAX_ROWS, aligned, arrow_batches, columns_of, has_gaps, widened
 from spark_klaviyo.plan.types import Field, Type
 from spark_klaviyo.simulator import KlaviyoSimulator
 
@@ -61,6 +61,31 @@ def test_types_are_kept_once_they_are_known() -> None:
     assert then == (Field("a", Type("string")), *first[1:])
     assert has_gaps(then)
     assert not has_gaps(widened(then, columns_in(Row(a=None, b=None, c=Row(d=2)))))
+
+
+def test_rows_of_different_fields_are_read_by_their_names() -> None:
+    alike = [Row(email="a@x.co", first_name="Ann")] * CHUNK_ROWS
+    (batch,) = arrow_batches([*alike, Row(first_name="Bea", email="b@x.co"), Row(email="c@x.co", unsubscribed=True)])
+    assert batch.slice(CHUNK_ROWS).to_pylist() == [
+        {"email": "b@x.co", "first_name": "Bea", "unsubscribed": None},
+        {"email": "c@x.co", "first_name": None, "unsubscribed": True},
+    ]
+
+
+def test_a_dict_says_no_by_a_key_that_the_first_one_lacks(klaviyo: KlaviyoSimulator) -> None:
+    options = {"template": "bulk_subscribe_profiles", "channels": "email", "list_id": "Y6nRLr", "api_key": KEY}
+    writer = klaviyo_partition_writer(**options, base_url=klaviyo.url)
+    writer([{"email": "yes@example.com"}, {"email": "left@example.com", "unsubscribed_at": "2024-05-01"}])
+    assert [member["email"] for member in klaviyo.lists["Y6nRLr"]] == ["yes@example.com"]
+
+
+def test_a_column_that_comes_after_the_first_batch_is_refused() -> None:
+    (batch,) = arrow_batches([{"email": "a@x.co", "unsubscribed_at": "2024-05-01"}])
+    planned = columns_of(next(arrow_batches([{"email": "a@x.co", "city": "Graz"}])))
+    with pytest.raises(SchemaError, match="column 'unsubscribed_at' is in none of the rows before"):
+        aligned(batch, planned)
+    without = aligned(batch.select(["email"]), planned)
+    assert without.to_pylist() == [{"email": "a@x.co", "city": None}]
 
 
 @pytest.mark.parametrize("value", [timedelta(hours=1), object()])
