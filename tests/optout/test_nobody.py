@@ -50,13 +50,14 @@ def names(row: Row) -> set[str]:
     return {str(row[name]).strip().lower() for name in ("email", "phone_number") if row[name]}
 
 
-@given(histories, suppressed, rows, st.sampled_from(("strict", "warn", "off")), st.integers(1, 5))
+@given(histories, suppressed, rows, st.sampled_from(("strict", "warn", "off")), st.integers(1, 5), st.integers(1, 6))
 def test_nobody_who_opted_out_is_subscribed(
     history: list[tuple[int, str, str]],
     reasons: list[tuple[int, str, str]],
     given_rows: list[Row],
     validate: str,
     max_rows: int,
+    rows_of_partition: int,
 ) -> None:
     with KlaviyoSimulator() as klaviyo:
         klaviyo.add_profiles(
@@ -67,17 +68,19 @@ def test_nobody_who_opted_out_is_subscribed(
         for person, reason, list_id in reasons:
             klaviyo.suppress(f"p{person}@example.com", reason, list_id)
         before = {one["id"]: deepcopy(one) for one in klaviyo.profiles}
-        ran = run(
-            klaviyo,
-            given_rows,
-            template="bulk_subscribe_profiles",
-            channels="column:words",
-            resubscribe="column:again",
-            list_id=LIST,
-            validate=validate,
-            max_rows=max_rows,
-        )
-        ran.whole()
+        for start in range(0, len(given_rows), rows_of_partition):
+            ran = run(
+                klaviyo,
+                given_rows[start : start + rows_of_partition],
+                encoded_rows=3,
+                template="bulk_subscribe_profiles",
+                channels="column:words",
+                resubscribe="column:again",
+                list_id=LIST,
+                validate=validate,
+                max_rows=max_rows,
+            )
+            ran.whole()
         signed_up = set().union(*(names(row) for row in given_rows if row["again"] == "true"))
         in_rows = set().union(*map(names, given_rows))
         for profile_id, earlier in before.items():
