@@ -2,97 +2,114 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from spark_klaviyo import (
-    OptionError,
-    check_klaviyo,
-    klaviyo_batch_writer,
-    klaviyo_partition_writer,
-    preview_klaviyo,
-    write_klaviyo,
-)
+from spark_klaviyo import check_klaviyo, preview_klaviyo
+from spark_klaviyo.entrypoints.capabilities import WRITING
+from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.simulator import KlaviyoSimulator
+from tests.entrypoints.driving import DRIVEN, KEY, KEY_VARIABLE
 from tests.optout.people import consents, reads, writes
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
-LIST = "Y6nRLr"
-ANN, BEN, CYD, DEE = (f"{name}@example.com" for name in ("ann", "ben", "cyd", "dee"))
+LIST, OTHER = "Y6nRLr", "Lst1Aa"
+ANN, BEN, CYD, DEE, EVE = (f"{name}@example.com" for name in ("ann", "ben", "cyd", "dee", "eve"))
 EMAIL = "email.marketing"
-KEY = "pk_test_key_of_the_doors"
 SUBSCRIBE = {"template": "bulk_subscribe_profiles", "channels": "email", "list_id": LIST}
-Write = Callable[["DataFrame", dict[str, Any]], object]
+UNSUBSCRIBE = {"template": "bulk_unsubscribe_profiles", "channels": "email"}
+LACKS_DATA_SOURCES = (EntryPoint.SOURCE, EntryPoint.STREAM)  # Spark 3.5
+EVERY = pytest.mark.parametrize("entry", WRITING, ids=lambda point: point.value, indirect=True)
 
 
-def by_source(df: DataFrame, options: dict[str, Any]) -> None:
-    df.write.format("klaviyo").mode("append").options(**options).save()
-
-
-WAYS: dict[str, Write] = {
-    "write_klaviyo": lambda df, options: write_klaviyo(df, **options),
-    "df.write": by_source,
-    "foreachPartition": lambda df, options: df.foreachPartition(klaviyo_partition_writer(df.schema, **options)),
-    "foreachBatch": lambda df, options: klaviyo_batch_writer(**options)(df, 0),
-}
+@pytest.fixture(autouse=True)
+def key_in_the_environment() -> Iterator[None]:
+    os.environ[KEY_VARIABLE] = KEY
+    yield
+    del os.environ[KEY_VARIABLE]
 
 
 @pytest.fixture
 def klaviyo() -> Iterator[KlaviyoSimulator]:
     with KlaviyoSimulator() as simulator:
-        simulator.add_profiles([{"email": email} for email in (ANN, BEN, CYD)])
+        simulator.add_profiles([{"email": email} for email in (ANN, BEN, CYD, EVE)])
         simulator.set_consent(ANN, "email", "UNSUBSCRIBED")
         simulator.suppress(BEN, "SPAM_COMPLAINT")
+        simulator.set_consent(EVE, "email", "UNSUBSCRIBED")
         yield simulator
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_nobody_is_brought_back_and_no_job_fails_for_it(
-    spark: SparkSession, klaviyo: KlaviyoSimulator, way: str
-) -> None:
-    if way == "df.write" and not hasattr(spark, "dataSource"):
+@pytest.fixture
+def entry(request: pytest.FixtureRequest, spark: SparkSession) -> EntryPoint:
+    """The way to write, where this Spark has it."""
+    entry_point: EntryPoint = request.param
+    if entry_point in LACKS_DATA_SOURCES and not hasattr(spark, "dataSource"):
         pytest.skip("Spark 3.5 has no data sources in Python")
-    rows = [(ANN, "false", True), (BEN, None, True), (CYD, "no", True), (DEE, None, False)]
+    return entry_point
+
+
+@EVERY
+def test_nobody_is_brought_back_and_no_job_fails_for_it(
+    entry: EntryPoint, spark: SparkSession, klaviyo: KlaviyoSimulator, tmp_path: Path
+) -> None:
+    rows = [(ANN, "false", True), (BEN, None, True), (CYD, "no", True), (EVE, "true", True), (DEE, None, False)]
     df = spark.createDataFrame(rows, "email string, again string, accepts_marketing boolean").coalesce(1)
-    options = {**SUBSCRIBE, "resubscribe": "column:again", "api_key": KEY, "base_url": klaviyo.url}
-    WAYS[way](df.where(f"email <> '{DEE}'"), options)  # who has opted out fails no job
+    options = {**SUBSCRIBE, "resubscribe": "column:again", "base_url": klaviyo.url}
+    DRIVEN[entry](df.where(f"email <> '{DEE}'"), options, tmp_path)  # who has opted out fails no job
+    DRIVEN[entry](df.where(f"email = '{DEE}'"), {**options, "on_reject": "keep"}, tmp_path)
     assert consents(klaviyo) == {
         (ANN, EMAIL): "UNSUBSCRIBED",
         (BEN, EMAIL): "NEVER_SUBSCRIBED",
         (CYD, EMAIL): "SUBSCRIBED",
-    }
-    WAYS[way](df.where(f"email = '{DEE}'"), {**options, "on_reject": "keep"})
-    WAYS[way](df.where(f"email = '{ANN}'").withColumn("again", df.accepts_marketing), options)
-    assert consents(klaviyo) == {
-        (ANN, EMAIL): "SUBSCRIBED",
-        (BEN, EMAIL): "NEVER_SUBSCRIBED",
-        (CYD, EMAIL): "SUBSCRIBED",
+        (EVE, EMAIL): "SUBSCRIBED",
     }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@EVERY
+def test_who_leaves_a_list_is_the_person_of_the_row_and_nobody_else(
+    entry: EntryPoint, spark: SparkSession, klaviyo: KlaviyoSimulator, tmp_path: Path
+) -> None:
+    phone = "+16175550100"
+    klaviyo.add_profiles([{"email": ANN, "phone_number": phone}, {"email": EVE}], OTHER)
+    klaviyo.set_consent(CYD, "email", "SUBSCRIBED")
+    given = {"base_url": klaviyo.url, "list_id": OTHER, "on_reject": "keep"}
+    leavers = spark.createDataFrame([(EVE,), (CYD,)], "email string").coalesce(1)
+    DRIVEN[entry](leavers, {**UNSUBSCRIBE, **given}, tmp_path)
+    assert [member["email"] for member in klaviyo.lists[OTHER]] == [ANN]
+    assert consents(klaviyo)[CYD, EMAIL] == "SUBSCRIBED"  # who is not on the list is not unsubscribed from everything
+    unknown = spark.createDataFrame([("unknown@example.com", phone)], "email string, phone_number string").coalesce(1)
+    DRIVEN[entry](unknown, {"template": "remove_profiles_from_list", **given}, tmp_path)
+    assert [member["email"] for member in klaviyo.lists[OTHER]] == [ANN]
+
+
+@EVERY
 @pytest.mark.parametrize(
     ("options", "word"),
-    [
-        (SUBSCRIBE, "profiles:read"),
-        ({"template": "bulk_unsubscribe_profiles", "channels": "email"}, "unsubscribed from everything"),
-    ],
+    [(SUBSCRIBE, "profiles:read"), (UNSUBSCRIBE, "unsubscribed from everything")],
+    ids=["a key without the scope", "no list"],
 )
 def test_refusals_come_before_anything_is_sent(
-    spark: SparkSession, way: str, options: dict[str, str], word: str
+    entry: EntryPoint,
+    spark: SparkSession,
+    options: dict[str, str],
+    word: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    if way == "df.write" and not hasattr(spark, "dataSource"):
-        pytest.skip("Spark 3.5 has no data sources in Python")
     df = spark.createDataFrame([(CYD,)], "email string")
     with KlaviyoSimulator(api_keys={KEY: ["lists:write", "profiles:write", "subscriptions:write"]}) as klaviyo:
         klaviyo.add_profiles([{"email": CYD}])
-        with pytest.raises(Exception, match=word) as error:
-            WAYS[way](df, {**options, "api_key": KEY, "base_url": klaviyo.url})
-        assert isinstance(error.value, OptionError) or "OptionError" in str(error.value)
+        with pytest.raises(Exception, match=r".") as error:
+            DRIVEN[entry](df, {**options, "base_url": klaviyo.url}, tmp_path)
+        said = f"{type(error.value).__name__} {error.value} {capsys.readouterr().err}"
+        assert word in said
+        assert "OptionError" in said or "exit status 2" in said
         assert writes(klaviyo) == []
         assert consents(klaviyo) == {}
 
