@@ -80,6 +80,7 @@ class WriteReport(Summary, Targeted, Page):
             **asdict(self.target),
             **{name: getattr(self, name) for name in COUNTERS},
             "seconds": round(self.seconds, 3),
+            "consent_seconds": round(self.consent_seconds, 3),
             "started_at": utc(self.started),
             "ended_at": utc(self.ended),
             "stopped": {"code": self.stopped[0], "message": self.stopped[1]} if self.stopped else None,

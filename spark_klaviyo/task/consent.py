@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from enum import Enum
 
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.exact_json import Json, get
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.reads import NoDocument, Reader, ReadTarget, attributes_of
 from spark_klaviyo.deliver.sender import JOIN_SECONDS, DaemonPool
 from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.task.profiles import MOST_PAGES, PROFILES, asking_for, in_parts, wanted_form
 from spark_klaviyo.templates.model import Channel
 
@@ -167,14 +169,18 @@ def identifiers_of(record: Json, paths: Mapping[str, tuple[str, ...]]) -> dict[s
 class ConsentReader:
     """Reads the profiles of rows, several reads at once."""
 
-    def __init__(self, plan: WritePlan, context: SendContext) -> None:
+    def __init__(self, plan: WritePlan, context: SendContext, report: TaskReport) -> None:
         self._reader, self._most = Reader(plan.policy, context), max(plan.workers, 1)
+        self._clock, self._report = context.clock, report
         self._channels = plan.template.consent.channels if plan.template.consent is not None else ()
         places = {known.name: known.json_path for known in plan.template.fields}
         self._paths = {kind: places[kind] for kind in KINDS if kind in places}
 
     def read(self, records: Iterable[Json]) -> Consents | NoDocument:
-        """The profiles that these records name; why not, where no profile could be read."""
+        """The profiles that these records name; why not, where no profile could be read.
+
+        A read that Klaviyo refuses, for one of its identifiers perhaps, is made again in halves.
+        """
         consents = Consents(self._channels, self._paths)
         names = [name for record in records for name in consents.identifiers(record).values()]
         parts = deque(
@@ -184,6 +190,7 @@ class ConsentReader:
         )
         pool: DaemonPool[tuple[str, list[str]], _Answer] = DaemonPool(self._read_part, self._most)
         failed: NoDocument | None = None
+        reads, began = 0, self._clock.now()
         try:
             while parts or pool.busy:
                 while parts and pool.busy < self._most:
@@ -191,11 +198,18 @@ class ConsentReader:
                 answer = pool.next_result()
                 if answer is None:
                     continue
-                consents.add(*answer)
-                if isinstance(answer[2], NoDocument) and answer[2].code.affects_every_request:
-                    failed, parts = answer[2], deque()
+                reads += 1
+                kind, part, page = answer
+                if isinstance(page, NoDocument) and page.code.affects_every_request:
+                    failed, parts = page, deque()
+                elif isinstance(page, NoDocument) and page.code is StopCode.REFUSED and len(part) > 1:
+                    half = len(part) // 2
+                    parts.extend([(kind, part[:half]), (kind, part[half:])])
+                else:
+                    consents.add(kind, part, page)
         finally:
             pool.shutdown(JOIN_SECONDS)
+            self._report.record_consent_reads(reads, self._clock.now() - began)
         return failed or consents
 
     def _read_part(self, work: tuple[str, list[str]], emit: Callable[[_Answer], None]) -> None:

@@ -162,7 +162,7 @@ class Lookups:
                 absent = [row for row, value in values.items() if wanted_form(name, value) not in found]
                 barred |= dict.fromkeys(absent, (RejectCode.NOT_ON_LIST, RejectCode.NOT_ON_LIST.text))
         off = [row for row, (code, _) in barred.items() if code is RejectCode.NOT_ON_LIST]
-        consents = ConsentReader(self.plan, self.context).read([records[row] for row in off])
+        consents = ConsentReader(self.plan, self.context, self.report).read([records[row] for row in off])
         if isinstance(consents, NoDocument):
             return replace(consents, detail=NEEDS.format(consents.detail))
         standings = {row: consents.standings(records[row], list_id) for row in off}

@@ -68,7 +68,8 @@ class SubscribeGuard:
         if not batches or self.context.stop.is_set():
             yield from batches
             return
-        consents = ConsentReader(self.plan, self.context).read(record for one in batches for record in parsed(one))
+        reader = ConsentReader(self.plan, self.context, self.report)
+        consents = reader.read(record for one in batches for record in parsed(one))
         if isinstance(consents, NoDocument):
             self.context.stop.set(consents.code, NEEDS.format(consents.detail))
         for batch in batches:

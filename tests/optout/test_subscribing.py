@@ -20,6 +20,8 @@ from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.results import judge_run, return_or_raise
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
+from spark_klaviyo.task.lookups import Lookups
+from spark_klaviyo.task.run import SendContextFactory
 from tests.optout.people import consents, reads, suppressions, writes
 from tests.task.running import KEY, Ran, Row, options_for, plan_for, run, run_plan
 
@@ -168,6 +170,41 @@ def test_a_hundred_people_take_one_read_however_small_requests_are(klaviyo: Klav
     ran = subscribe(klaviyo, rows, list_id="column:list", max_rows=3 * lists)
     assert ran.report.accepted == 2_050
     assert reads(klaviyo) <= 22  # two gatherings of about 1,000 rows, and the rest
+
+
+@pytest.mark.parametrize(
+    ("template", "options"),
+    [
+        ("bulk_import_profiles", {}),
+        ("add_profiles_to_list", {"list_id": LIST}),
+        ("create_or_update_profile", {}),
+        ("bulk_create_events", {"metric": "Order", "event_time": "now"}),
+        ("create_event", {"metric": "Order", "event_time": "now"}),
+    ],
+)
+def test_imports_and_events_are_not_looked_at(
+    klaviyo: KlaviyoSimulator, template: str, options: dict[str, Any]
+) -> None:
+    plan, batches = plan_for(klaviyo, ["email"], template=template, **options), iter(())
+    with SendContextFactory().open(plan, 0, 0) as context:
+        assert Lookups(plan, context, lambda _: None, TaskReport()).checked(batches) is batches
+    assert plan.params == ()
+
+
+def test_the_report_tells_the_reads_and_their_time(klaviyo: KlaviyoSimulator) -> None:
+    ran = subscribe(klaviyo, [{"email": f"p{n}@example.com"} for n in range(250)])
+    assert (ran.report.consent_reads, reads(klaviyo)) == (3, 3)
+    report = ran.whole()
+    assert "who has opted out was read in 3 requests (" in str(report)
+    assert report.to_dict()["consent_reads"] == 3
+    assert run(klaviyo, [{"email": ANN}]).report.consent_reads == 0
+
+
+def test_a_read_that_is_refused_is_made_again_in_halves(klaviyo: KlaviyoSimulator) -> None:
+    klaviyo.set_consent(ANN, "email", "UNSUBSCRIBED")
+    klaviyo.inject(Fault("status", status=400, path="/api/profiles", times=1))
+    ran = subscribe(klaviyo, [{"email": ANN}, {"email": BEN}, {"email": CYD}])
+    assert (ran.codes, ran.report.accepted, reads(klaviyo)) == (["opted_out"], 2, 3)
 
 
 def test_rows_whose_consent_cannot_be_read_are_rejected(klaviyo: KlaviyoSimulator) -> None:

@@ -58,6 +58,7 @@ class Counters:
     resent: int = _counter("rows that may have arrived twice")
     bytes: int = _counter("bytes of request bodies")
     removed: int = _counter("members that a mirror took off the list; they are not rows")
+    consent_reads: int = _counter("reads of who has opted out, beside the requests that write")
 
     @property
     def outcomes(self) -> dict[Outcome, int]:
@@ -214,6 +215,7 @@ class Summary(Counters):
     (0: no answer came), `job_states` jobs by state, `warnings` texts without a value of a row. `stopped` is (code,
     message) when sending was stopped. Times are epoch seconds. `last_requests` are those that tasks made of what was
     left at the end of their partitions, `last_requests_fill` how full they were, 1 each at most, added up.
+    `consent_seconds` are those that a task waited for its `consent_reads`, of the task that waited longest.
     `rejects_sample` and `removed_sample` alone hold people's data.
     """
 
@@ -236,6 +238,7 @@ class Summary(Counters):
     ended: float = 0.0
     last_requests: int = 0
     last_requests_fill: float = 0.0
+    consent_seconds: float = 0.0
 
     @property
     def faults(self) -> int:

@@ -117,6 +117,11 @@ class TaskReport(Summary):
         slow = summary.SlowRequest(reply.seconds, reply.status, rows, size, request_id)
         self.slowest = summary.sample_slowest([*self.slowest, slow])
 
+    def record_consent_reads(self, reads: int, seconds: float) -> None:
+        """Count reads of who has opted out, and how long they were waited for."""
+        self.consent_reads += reads
+        self.consent_seconds += seconds
+
     def record_receipt(self, receipt: Receipt) -> None:
         """Count a request by its receipt, whose attempts leave out throttled ones; the first few are kept."""
         self.requests += 1
@@ -179,6 +184,7 @@ def merge(reports: Iterable[TaskReport]) -> TaskReport:
         ended=max((task.ended for task in tasks), default=0.0),
         last_requests=sum(task.last_requests for task in tasks),
         last_requests_fill=sum(task.last_requests_fill for task in tasks),
+        consent_seconds=max((task.consent_seconds for task in tasks), default=0.0),
     )
     for name in COUNTERS:
         setattr(merged, name, sum(getattr(task, name) for task in tasks))

@@ -89,6 +89,9 @@ def sentence(summary: Summary, target: str = "", *, reasons: bool = True) -> str
         clauses.append(f"{counted(summary.removed, 'member')} removed from the list")
     if summary.resent:
         clauses.append(f"{counted(summary.resent, 'row')} may have arrived twice")
+    if summary.consent_reads:
+        reads = counted(summary.consent_reads, "request")
+        clauses.append(f"who has opted out was read in {reads} ({duration(summary.consent_seconds)})")
     if summary.seconds >= 0.05:
         clauses.append(f"took {duration(summary.seconds)}")
     if target:
