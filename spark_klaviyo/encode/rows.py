@@ -78,16 +78,24 @@ def _joined(chunks: Sequence[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield from whole.combine_chunks().to_batches()
 
 
+# What values of several types in one column raise, here and in pyarrow: rows that are no DataFrame's may hold them.
+_MIXED = (TypeError, ValueError, AttributeError, ArithmeticError)
+
+
 def _batch(rows: Sequence[Row], columns: Sequence[Field]) -> pa.RecordBatch:
     rows = _by_name(rows)
     names = [column.name for column in columns] or _names(rows)
     kinds: Sequence[Type | None] = [column.type for column in columns] or [None] * len(names)
     arrays = []
-    for name, kind, values in zip(names, kinds, _values(rows, names), strict=True):
+    try:
+        columns_of_values = _values(rows, names)
+    except _MIXED:
+        raise SchemaError(["the rows have different fields"]) from None
+    for name, kind, values in zip(names, kinds, columns_of_values, strict=True):
         try:
             arrays.append(to_arrow(values, kind))
-        except (_UnsendableError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
-            found = error if isinstance(error, _UnsendableError) else "its values are of several types"
+        except _MIXED as error:
+            found = error if isinstance(error, _UnsendableError) else "its values cannot be read as one type"
             cast = "write it with to_json" if "VariantVal" in str(found) else "cast it to string"
             raise SchemaError([f"column {name!r}: {found}; {cast} or drop it"]) from None
     return pa.RecordBatch.from_arrays(arrays, names=names)
@@ -185,6 +193,8 @@ def _map(values: Sequence[Any], kind: Type) -> pa.Array:
     held = [value for value in values if value is not None]
     keys = to_arrow(list(chain.from_iterable(held)), kind.key)
     items = to_arrow(list(chain.from_iterable(value.values() for value in held)), kind.value)
+    if keys.null_count:  # pyarrow aborts the process at such a map
+        raise _UnsendableError("a map with a null key has no JSON form")
     keys = keys.cast(pa.string()) if pa.types.is_null(keys.type) else keys
     fields = [pa.field("key", keys.type, nullable=False), pa.field("value", items.type)]
     entries = pa.StructArray.from_arrays([keys, items], fields=fields)

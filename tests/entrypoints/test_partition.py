@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import pytest
@@ -86,6 +86,21 @@ def test_a_column_that_comes_after_the_first_batch_is_refused() -> None:
         aligned(batch, planned)
     without = aligned(batch.select(["email"]), planned)
     assert without.to_pylist() == [{"email": "a@x.co", "city": None}]
+
+
+@pytest.mark.parametrize("value", [{None: 1}, {1.5: 1}, {b"x": 1}, [{"a": {None: 1}}]])
+def test_a_map_whose_keys_have_no_json_form_is_refused(value: object, klaviyo: KlaviyoSimulator) -> None:
+    writer = klaviyo_partition_writer(template="bulk_import_profiles", api_key=KEY, base_url=klaviyo.url)
+    with pytest.raises(SchemaError, match=r"column 'span': a map with (a null key|\w+ keys) has no JSON form"):
+        writer([Row(email="a@example.com", span=value)])
+    assert all(request.method == "GET" for request in klaviyo.requests)
+
+
+@pytest.mark.parametrize("values", [([1], 2), ({"a": 1}, [1]), (Row(a=1), Row(a=1, b=2)), (2**63, True, "x")])
+def test_values_of_several_types_in_a_column_are_refused(values: Sequence[object], klaviyo: KlaviyoSimulator) -> None:
+    writer = klaviyo_partition_writer(template="bulk_import_profiles", api_key=KEY, base_url=klaviyo.url)
+    with pytest.raises(SchemaError, match="column 'span': its values cannot be read as one type"):
+        writer([Row(email=f"a{n}@example.com", span=value) for n, value in enumerate(values)])
 
 
 @pytest.mark.parametrize("value", [timedelta(hours=1), object()])
