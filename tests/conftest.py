@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).resolve().parent
 REPOSITORY = str(TESTS.parent)
-# The second compiler of the JVM costs more than it saves in sessions as short as those of tests.
-os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
+# In sessions as short as those of tests, the second compiler of the JVM, threads that collect garbage, and the
+# verification of Spark's classes cost more than they save.
+JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
+os.environ.setdefault("SPARK_SUBMIT_OPTS", JAVA)
 
 # Files run side by side, so the time that an example takes says nothing about the code.
 # A test that wants more examples than others asks for a multiple of the profile's: `20 * settings().max_examples`.
