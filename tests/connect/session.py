@@ -98,7 +98,7 @@ def unreachable(stage: Stage) -> object:
     url = closed.url
     closed.stop()
     try:
-        write_klaviyo(stage.people, api_key=KEY, **stage.goal(base_url=url))
+        write_klaviyo(stage.people, api_key=KEY, attempts=2, **stage.goal(base_url=url))
     except WriteStopped as stopped:
         report: Any = stopped.report
         found = {"stopped": report.stopped[0], "unsent": report.unsent, "rejected": report.rejected}
