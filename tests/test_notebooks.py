@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import os
 import re
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from spark_klaviyo import simulator
 
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
+jupyter_client = pytest.importorskip("jupyter_client")
 pytest.importorskip("ipykernel")
 pytest.importorskip("pyspark.sql.datasource")
 
@@ -58,17 +60,30 @@ EXPECTED = {
 INSTRUCTIONS = ("Databricks", "serverless", "%pip install spark-klaviyo", "secret:klaviyo/api_key", "KLAVIYO_BASE_URL")
 
 
-@pytest.fixture
-def clean_environment(tmp_path: Path) -> Iterator[None]:
+# Run before a notebook: it finds no name and no setting of the one before it, only a Spark that has started already.
+FRESH = """
+%reset -f
+import os
+os.environ["KLAVIYO_FOLDER"] = {folder!r}
+os.chdir({place!r})
+"""
+
+
+def clean_environment() -> dict[str, str]:
     """An environment without any setting of Klaviyo or Spark, as a new reader has it."""
-    before = dict(os.environ)
-    for name in [name for name in before if name.startswith(("KLAVIYO", "SPARK", "PYSPARK", "DATABRICKS"))]:
-        if name != "SPARK_SUBMIT_OPTS":
-            del os.environ[name]
-    os.environ.update(PYTHONPATH=str(REPOSITORY), KLAVIYO_FOLDER=str(tmp_path / "folder"), SPARK_LOCAL_IP="127.0.0.1")
-    yield
-    os.environ.clear()
-    os.environ.update(before)
+    chosen = ("KLAVIYO", "SPARK", "PYSPARK", "DATABRICKS")
+    kept = {name for name in os.environ if not name.startswith(chosen)} | {"SPARK_SUBMIT_OPTS"}
+    environment = {name: value for name, value in os.environ.items() if name in kept}
+    return {**environment, "PYTHONPATH": str(REPOSITORY), "SPARK_LOCAL_IP": "127.0.0.1"}
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[Any]:
+    """One kernel for all notebooks, since each start of Spark takes longer than a notebook."""
+    manager = jupyter_client.AsyncKernelManager(kernel_name="python3")
+    asyncio.run(manager.start_kernel(env=clean_environment()))
+    yield manager
+    asyncio.run(manager.shutdown_kernel(now=True))
 
 
 def code_of(notebook: Path) -> list[Any]:
@@ -110,12 +125,14 @@ def test_a_notebook_says_what_to_set(notebook: Path) -> None:
 
 @EACH_NOTEBOOK
 @pytest.mark.timeout(60 * MINUTES)
-@pytest.mark.usefixtures("clean_environment")
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")  # of zmq
-def test_a_notebook_runs_from_top_to_bottom(notebook: Path, tmp_path: Path) -> None:
+def test_a_notebook_runs_from_top_to_bottom(notebook: Path, tmp_path: Path, kernel: Any) -> None:
     executed: Any = nbformat.read(notebook, as_version=4)
-    resources = {"metadata": {"path": str(tmp_path)}}
-    nbclient.NotebookClient(executed, timeout=60 * MINUTES, kernel_name="python3", resources=resources).execute()
+    fresh = FRESH.format(folder=str(tmp_path / "folder"), place=str(tmp_path))
+    executed.cells.insert(0, nbformat.v4.new_code_cell(fresh))
+    client = nbclient.NotebookClient(executed, km=kernel, timeout=60 * MINUTES)
+    client.execute()
+    client.kc.stop_channels()
     outputs = [output for cell in executed.cells if cell.cell_type == "code" for output in cell.outputs]
     text = "\n".join(map(text_of, outputs))
     assert [expected for expected in EXPECTED[notebook.stem] if expected not in text] == []
