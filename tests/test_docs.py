@@ -231,3 +231,11 @@ def test_templates_that_the_page_names_exist() -> None:
     migration = migration[: migration.index("</details>")]
     for name in re.findall(r"\| `(\w+_\w+)`", migration):
         assert name in names | {"unique_id"}
+
+
+def test_the_readme_imports_public_names_only() -> None:
+    imported = re.findall(r"^from (spark_klaviyo[.\w]*) import (.+)$", TEXT, re.MULTILINE)
+    assert imported
+    for module, names in imported:
+        public = {"spark_klaviyo": spark_klaviyo.__all__, "spark_klaviyo.simulator": simulator.__all__}
+        assert set(names.split(", ")) <= set(public[module])

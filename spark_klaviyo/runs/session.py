@@ -37,7 +37,7 @@ PACKAGES = (
     "tqdm",
 )
 MISSING_PACKAGE = (
-    "the Python of {where} has no module {module!r}: install spark-klaviyo on every worker, as here, or "
+    "the Python of {where} has no module {module!r}: install spark-klaviyo, as here, on every worker, or "
     "send it along (README, Where it runs); `spark-klaviyo doctor` shows what each worker has"
 )
 CHOOSE_PYTHON = "set PYSPARK_PYTHON, before Spark starts, to a Python {} that all workers have"

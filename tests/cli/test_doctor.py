@@ -91,7 +91,7 @@ with KlaviyoSimulator() as klaviyo:
     assert len(faults) == 2, done.stdout + done.stderr
     for line in faults:
         assert "has no module '" in line
-        assert "install spark-klaviyo on every worker" in line
+        assert "install spark-klaviyo, as here, on every worker" in line
         assert line.endswith("True")
     assert f"({bare}) lacks spark-klaviyo" in done.stdout
 
