@@ -150,6 +150,7 @@ class Transport:
         if response.status_code not in FINAL_STATUSES:
             return Reply(None, seconds=self._clock.now() - began, failure=Failure.GARBLED)
         body = bytearray()
+        response.raw.enforce_content_length = True  # urllib3 1.26 does not by itself
         with Capture(Exception) as broken:
             for chunk in response.iter_content(65536):
                 body += chunk
