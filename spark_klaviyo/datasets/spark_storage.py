@@ -152,7 +152,7 @@ class Dataset(SparkLocation):
 
         try:
             found = self.spark.table(self.table) if self.table else self.spark.read.parquet(self.location)
-            return list(found.columns)
+            return list(found.columns) or None  # to some engines a path where nothing is has no columns
         except AnalysisException:  # no such path or table, or a directory without a single file
             return None
 

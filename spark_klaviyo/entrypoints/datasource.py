@@ -82,6 +82,10 @@ class KlaviyoDataSource(DataSource):  # type: ignore[misc]
     def _planned(self, entry_point: EntryPoint, schema: StructType, *, recorded: bool) -> tuple[WritePlan, Options]:
         """`recorded`: Spark writes the options into plans or its event log, so a literal key is refused."""
         options = resolve(options_at(entry_point, merge_options(self.bound, self.options), recorded=recorded))
+        if isinstance(schema, pa.Schema):  # Sail hands over Arrow's
+            from pyspark.sql.pandas.types import from_arrow_schema
+
+            schema = from_arrow_schema(schema)
         plan = make_plan(options, read_schema(schema.jsonValue()), uuid4().hex)
         return named_target(plan, options), options
 

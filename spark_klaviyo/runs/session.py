@@ -143,14 +143,21 @@ class SparkTask:
 
 def current_task() -> SparkTask:
     """The Spark task that this code runs in; partition 0 and attempt 0 outside one."""
-    from pyspark import SparkFiles, TaskContext  # late: following jobs needs no Spark
+    from pyspark import TaskContext  # late: following jobs needs no Spark
 
     task = TaskContext.get()
     if task is None:
         return SparkTask()
     query_id, batch_id = (task.getLocalProperty(name) or "" for name in (QUERY_ID, BATCH_ID))
-    folder = SparkFiles.getRootDirectory() or ""
-    return SparkTask(task.partitionId(), task.attemptNumber(), query_id, batch_id, task.stageId(), folder)
+    return SparkTask(task.partitionId(), task.attemptNumber(), query_id, batch_id, task.stageId(), _executor_folder())
+
+
+def _executor_folder() -> str:
+    try:
+        from pyspark import SparkFiles
+    except ImportError:  # the client of Connect alone
+        return ""
+    return str(SparkFiles.getRootDirectory() or "")
 
 
 def coalesce(frame: DataFrame, most: int) -> DataFrame:
@@ -159,7 +166,7 @@ def coalesce(frame: DataFrame, most: int) -> DataFrame:
     Spark's optimizer would put this number in the place of one that the user has given with `coalesce` or
     `repartition`; so a filter stands between the two, which all rows pass and which it can neither drop nor move.
     """
-    return frame.where("spark_partition_id() >= 0").coalesce(most)
+    return frame.where("rand() >= 0").coalesce(most)
 
 
 def known_row_count(df: DataFrame) -> int | None:

@@ -8,7 +8,7 @@ the staging location, or where its tasks wrote them at once (`CrashReceipts`), f
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -187,9 +187,12 @@ class SessionOutputs:
     def _rows(self, kind: ResultKind, columns: tuple[Column, ...]) -> DataFrame:
         from pyspark.sql.functions import col, from_json
 
-        body = from_json(col("body"), ddl(columns)).alias("row")
+        # engines differ in the times that they read in JSON, but not in those that they cast
+        texts = [replace(column, type="string") if column.type == "timestamp" else column for column in columns]
+        body = from_json(col("body"), ddl(texts)).alias("row")
         rows: DataFrame = self._staged().where(f"kind = '{kind}'").select(body).select("row.*")
-        return rows
+        times = {column.name: col(column.name).cast(column.type) for column in columns if column.type == "timestamp"}
+        return rows.withColumns(times) if times else rows
 
     def _ended_receipts(self, ends: Sequence[JobEnded]) -> DataFrame:
         from pyspark.sql.functions import broadcast, coalesce, col

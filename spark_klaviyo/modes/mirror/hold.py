@@ -34,6 +34,7 @@ from spark_klaviyo.runs.send_from_driver import STOP_SECONDS
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+NO_CHECKPOINTS = ("NOT_SUPPORTED", "checkpoint object-store path is not configured")  # the second one is Sail's
 CANNOT_HOLD = (
     "list_mode: mirror reads the DataFrame once and holds its rows until the list is read, and this Spark cannot hold "
     "them: give receipts_path or rejects_path, beside which they are kept until they are sent; nothing was sent"
@@ -124,7 +125,7 @@ def _checkpoint(encoded: DataFrame) -> DataFrame:
 
 def _is_unsupported(error: Exception) -> bool:
     """Whether a Connect client (NotImplementedError) or its server (NOT_SUPPORTED...) has no checkpoints."""
-    return isinstance(error, NotImplementedError) or "NOT_SUPPORTED" in str(error)
+    return isinstance(error, NotImplementedError) or any(sign in str(error) for sign in NO_CHECKPOINTS)
 
 
 def _release(held: DataFrame) -> None:
