@@ -28,8 +28,8 @@ from spark_klaviyo.errors import KlaviyoError, OptionError
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-# Set by spark-submit and Spark Connect, which bring a session with its own settings.
-SESSION_VARIABLES = ("PYSPARK_GATEWAY_PORT", "SPARK_REMOTE", "SPARK_CONNECT_MODE_ENABLED")
+# Set by spark-submit, Databricks and Spark Connect, which bring a session with its own settings.
+SESSION_VARIABLES = ("PYSPARK_GATEWAY_PORT", "DATABRICKS_RUNTIME_VERSION", "SPARK_REMOTE", "SPARK_CONNECT_MODE_ENABLED")
 LOGGING = Path(__file__).with_name("quiet.properties")
 SETTINGS = {
     "spark.driver.host": "127.0.0.1",
