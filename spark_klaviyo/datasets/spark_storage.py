@@ -6,23 +6,26 @@ Knows nothing of what the rows mean; which columns a dataset has is in `datasets
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from spark_klaviyo.datasets.arrow_files import read_in_tasks, write_in_tasks
 from spark_klaviyo.datasets.schemas import Column, ddl, missing_keys
-from spark_klaviyo.datasets.storage import Folder, is_local, local_path, restrict_files
+from spark_klaviyo.datasets.storage import Folder, PartWriter, is_local, local_path, restrict_files
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import is_table, shown_place
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+NO_FILE_SYSTEM = ("No FileSystem for scheme", "UnsupportedFileSystemException", "FileSystem not found")
 STAGING = "_staging"  # hidden from Spark's readers, like all names that begin so
 OWNER_ONLY = 0o700
 
@@ -60,12 +63,33 @@ class SparkLocation:
         """The location as messages show it, without secrets."""
         return self.location if self.table else shown_place(self.location)
 
+    @cached_property
+    def through_arrow(self) -> bool:
+        """Whether tasks read and write it with pyarrow, as Spark has no file system of its kind."""
+        return not self.table and not is_local(self.location) and not has_file_system(self.spark, self.location)
+
     def read(self, schema: str) -> DataFrame:
         """All rows; of files that lack a column of `schema` it is null."""
+        if self.through_arrow:
+            return self._read_in_tasks(Folder.at(self.location).names(), schema)
         found: DataFrame = (
             self.spark.table(self.table) if self.table else self.spark.read.schema(schema).parquet(self.location)
         )
         return found
+
+    def read_files(self, names: Sequence[str], schema: str) -> DataFrame:
+        """The rows of some of its files."""
+        if self.through_arrow or not names:
+            return self._read_in_tasks(names, schema)
+        found: DataFrame = self.spark.read.schema(schema).parquet(*(f"{self.location}/{name}" for name in names))
+        return found
+
+    def _read_in_tasks(self, names: Sequence[str], schema: str) -> DataFrame:
+        from pyspark.sql.pandas.types import to_arrow_schema
+
+        empty: DataFrame = self.spark.createDataFrame([], schema)
+        arrow_schema = to_arrow_schema(empty.schema)
+        return read_in_tasks(self.spark, self.location, names, schema, arrow_schema) if names else empty
 
 
 @dataclass(frozen=True)
@@ -87,6 +111,9 @@ class Dataset(SparkLocation):
         """
         try:
             found = self._found_columns()
+            if found is None and self.through_arrow:
+                Folder.at(self.location).make()
+                return False
             if found is None and (self.table or jvm_of(self.spark) is None):
                 self.append([])
                 return True
@@ -110,15 +137,27 @@ class Dataset(SparkLocation):
 
     def append(self, frame: DataFrame | list[tuple[object, ...]]) -> None:
         """Add rows, a bounded number where they are a list; columns of a DataFrame are matched by name."""
+        if isinstance(frame, list) and self.through_arrow:
+            self._append_rows(frame)
+            return
         if isinstance(frame, list):
             frame = self.spark.createDataFrame(plain_rows(frame), ddl(self.columns))
         rows = frame.select([column.name for column in self.columns])
-        if not self.table:
+        if self.through_arrow:
+            write_in_tasks(rows, self.location)
+        elif not self.table:
             self._append_files(rows)
         elif self.spark.catalog.tableExists(self.table):
             rows.select(self.spark.table(self.table).columns).write.insertInto(self.table)
         else:
             rows.write.mode("append").saveAsTable(self.table)
+
+    def _append_rows(self, rows: list[tuple[object, ...]]) -> None:
+        """Append rows of this process with pyarrow; with none, a file that holds the schema where there is no file."""
+        writer = PartWriter(Folder.at(self.location), self.columns, "part")
+        for row in plain_rows(rows):
+            writer.add(dict(zip([column.name for column in self.columns], row, strict=True)), 0.0)
+        writer.write_schema()
 
     def _append_files(self, rows: DataFrame) -> None:
         """Append Parquet files, while other runs may append to the same directory.
@@ -150,6 +189,9 @@ class Dataset(SparkLocation):
         """Columns of what is there already; None where nothing is."""
         from pyspark.errors import AnalysisException
 
+        if self.through_arrow:
+            folder = Folder.at(self.location)
+            return next((folder.columns_of(name) for name in folder.names()), None)
         try:
             found = self.spark.table(self.table) if self.table else self.spark.read.parquet(self.location)
             return list(found.columns) or None  # to some engines a path where nothing is has no columns
@@ -170,7 +212,9 @@ class Staging(SparkLocation):
     def write(self, frame: DataFrame, mode: str = "error") -> None:
         """Run the frame, once, and keep its rows."""
         writer = frame.write.mode(mode)
-        if self.table:
+        if self.through_arrow:
+            write_in_tasks(frame, self.location)
+        elif self.table:
             writer.saveAsTable(self.table)
         else:
             writer.parquet(self.location)
@@ -198,7 +242,9 @@ class Staging(SparkLocation):
 
     def remove(self) -> None:
         """Delete it. Raises one of `spark_errors`."""
-        if self.table:
+        if self.through_arrow:
+            remove_folder(self.location)
+        elif self.table:
             self.spark.sql(f"DROP TABLE IF EXISTS {self.quoted_table}")
         else:
             remove_directory(self.spark, self.location)
@@ -233,16 +279,33 @@ def make_directory(spark: Any, location: str) -> None:
 def remove_directory(spark: Any, location: str) -> None:
     """Delete a directory, and the hidden one that holds it once that is empty. Raises one of `spark_errors`."""
     if jvm_of(spark) is None:
-        Folder.at(location).remove()
-        holder = Folder.at(location.rpartition("/")[0])
-        if holder.is_empty():
-            holder.remove()
+        remove_folder(location)
         return
     system, path = _hadoop(spark, location)
     system.delete(path, True)
     holder = path.getParent()
     if system.exists(holder) and len(system.listStatus(holder)) == 0:
         system.delete(holder, False)
+
+
+def remove_folder(location: str) -> None:
+    """The same with pyarrow. Raises OSError."""
+    Folder.at(location).remove()
+    holder = Folder.at(location.rpartition("/")[0])
+    if holder.is_empty():
+        holder.remove()
+
+
+def has_file_system(spark: Any, location: str) -> bool:
+    """Whether Spark has a file system for a location; what else may be wrong with it shows when it is used."""
+    try:
+        if jvm_of(spark) is not None:
+            _hadoop(spark, location)
+        else:
+            spark.read.parquet(location).schema  # noqa: B018  asks the server
+    except spark_errors() as error:
+        return not any(sign in str(error) for sign in NO_FILE_SYSTEM)
+    return True
 
 
 def _first_line(error: Exception) -> str:

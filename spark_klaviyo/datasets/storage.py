@@ -1,7 +1,8 @@
 """Directories on any file system that pyarrow, or an installed fsspec, can open, and the files of datasets in them.
 
-No other module opens a path. Files become visible when they are complete. Where the file system has permissions, a
-folder that is made here is its owner's alone, as it holds personal data, and files have those of their folder.
+No other module opens a path, but for keys in files. Files become visible when they are complete. Where the file system
+has permissions, a folder that is made here is its owner's alone, as it holds personal data, and files have those of
+their folder.
 """
 
 from __future__ import annotations
@@ -9,13 +10,11 @@ from __future__ import annotations
 import json
 import os
 import stat
-import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +23,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from spark_klaviyo.core.stores import NoStoreError, open_store
 from spark_klaviyo.datasets.schemas import Column, arrow_schema
 from spark_klaviyo.errors import OptionError
 
@@ -65,16 +65,10 @@ class Folder:
         if is_local(location) or location.startswith("dbfs:"):
             path = Path(local_path(location)).expanduser().absolute()
             return Folder(pafs.LocalFileSystem(), path.as_posix())
-        reason: Exception | None = None
-        for opened in (_by_arrow, _by_fsspec):
-            try:
-                return Folder(*opened(location))
-            except (pa.ArrowException, ImportError, ValueError, OSError, NotImplementedError) as error:
-                reason = error if reason is None or "fsspec" in sys.modules else reason
-        scheme = urlsplit(location).scheme
-        message = f"no file system of this kind can be opened here with pyarrow {pa.__version__} or fsspec"
-        # their errors quote the whole URI, which may hold a store's secrets
-        raise OptionError(f"{scheme}: {message}") from (None if set("@?") & set(location) else reason)
+        try:
+            return Folder(*open_store(location))
+        except NoStoreError as error:
+            raise OptionError(str(error)) from error.__cause__
 
     @property
     def is_local(self) -> bool:
@@ -121,6 +115,11 @@ class Folder:
         with self.system.open_input_file(f"{self.path}/{name}") as file:
             parquet = pq.ParquetFile(file)
             return parquet.read([column for column in columns if column in parquet.schema_arrow.names])
+
+    def columns_of(self, name: str) -> list[str]:
+        """The names of the columns of a Parquet file."""
+        with self.system.open_input_file(f"{self.path}/{name}") as file:
+            return list(pq.read_schema(file).names)
 
     def is_readable(self, name: str) -> bool:
         """Whether a file is a whole Parquet file: reads all of it."""
@@ -202,16 +201,6 @@ def restrict_files(folder: Path) -> None:
         if entry.is_file(follow_symlinks=False) and mode & ~allowed:
             with suppress(OSError):
                 Path(entry.path).chmod(mode & allowed)
-
-
-def _by_arrow(location: str) -> tuple[pafs.FileSystem, str]:
-    found: tuple[pafs.FileSystem, str] = pafs.FileSystem.from_uri(location.replace("s3a://", "s3://", 1))
-    return found
-
-
-def _by_fsspec(location: str) -> tuple[pafs.FileSystem, str]:
-    system, path = import_module("fsspec").core.url_to_fs(location)
-    return pafs.PyFileSystem(pafs.FSSpecHandler(system)), path
 
 
 class PartWriter:

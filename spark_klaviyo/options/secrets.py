@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from spark_klaviyo.core.secrets import MASK, Credentials, Secret
+from spark_klaviyo.core.stores import NoStoreError, open_store
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.entrypoints import EntryPoint
 
@@ -108,8 +109,19 @@ def _from_environment(name: str) -> str:
 def _from_file(place: str) -> str:
     if not place:
         raise _Lost("must name the file, as file:/run/secrets/klaviyo does")
-    with Path(place).expanduser().open(encoding="utf-8") as file:
+    if "://" in place and not place.startswith("file:"):
+        return _from_store(place)
+    with Path(place.removeprefix("file://")).expanduser().open(encoding="utf-8") as file:
         return file.read(MOST_CHARACTERS + 2)
+
+
+def _from_store(uri: str) -> str:
+    try:
+        system, path = open_store(uri)
+    except NoStoreError as error:
+        raise _Lost(str(error)) from None
+    with system.open_input_stream(path) as file:
+        return str(file.read(MOST_CHARACTERS + 2).decode("utf-8"))
 
 
 def _from_databricks(place: str) -> str:

@@ -98,7 +98,7 @@ class SessionOutputs:
 
         `files`: those that tasks have written themselves. What else is there comes from attempts that failed.
         """
-        self._staged_files = [f"{self.staging.location}/{name}" for name in files] if self.staging is not None else []
+        self._staged_files = list(files)
         if rejected:
             self._append(self.rejects, lambda: self._rows(ResultKind.REJECT, REJECTS))
         if without_job:
@@ -164,11 +164,7 @@ class SessionOutputs:
             raise AssertionError("nothing was staged")
         if self.task_staging.location is None:
             return self.staging.read(RESULT_DDL)
-        if not self._staged_files:
-            empty: DataFrame = self._spark.createDataFrame([], RESULT_DDL)
-            return empty
-        found: DataFrame = self._spark.read.schema(RESULT_DDL).parquet(*self._staged_files)
-        return found
+        return self.staging.read_files(self._staged_files, RESULT_DDL)
 
     def _task_staging(self) -> TaskStaging:
         """Where tasks write what is staged themselves: a directory that this process sees, too."""
@@ -177,6 +173,8 @@ class SessionOutputs:
         if staging is None or beside is None:
             return TaskStaging()
         shown = f"{beside.option} ({beside.shown})"
+        if staging.through_arrow:
+            return TaskStaging(staging.location, shown)
         # where Spark's default file system is another one, that directory may not even exist
         is_local_folder = (
             not staging.table and is_local(staging.location) and Path(local_path(beside.location)).is_dir()

@@ -18,6 +18,7 @@ from spark_klaviyo.arrow.encoded import FINGERPRINT, KEY, PARAMS, PHONE, RECORD,
 from spark_klaviyo.core.codes import OnDelete
 from spark_klaviyo.core.identifiers import SEPARATOR, normalised_column
 from spark_klaviyo.core.models import StateLocation
+from spark_klaviyo.datasets.spark_storage import SparkLocation
 from spark_klaviyo.datasets.storage import PARQUET, Folder, is_local, local_path
 from spark_klaviyo.errors import KlaviyoError
 from spark_klaviyo.options.addresses import shown_place
@@ -140,8 +141,7 @@ def open_jobs(spark: Any, state: StateLocation) -> list[tuple[str, int]]:
 
 def stored_rows(spark: Any, path: str) -> DataFrame:
     """All rows of a state."""
-    found: DataFrame = spark.read.schema(DDL).parquet(spark_path(path))
-    return found
+    return SparkLocation(spark, spark_path(path)).read(DDL)
 
 
 def holds_jobs(path: str) -> bool:

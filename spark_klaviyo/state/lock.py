@@ -2,6 +2,13 @@
 
 Clocks of different machines are not compared: an observer watches whether the file changes. Where holder and observer
 share a machine, a holder whose process has ended is dead at once.
+
+Object stores have neither locks nor a rename, so nothing here needs them: it takes a store that shows a whole object
+once it is written (S3, Azure and Google Cloud Storage do). Of two runs that write the lock at once the later one holds
+it: each reads it again after a while that is longer than a write takes, and whoever does not find itself there sends
+nothing. Should a write take longer still, the tasks of the earlier run see, when they renew their own leases, that the
+lock names another run, and stop. What is committed never depends on the lock: a file of the state is written once,
+under a name that no other writer uses, after its rows were delivered, and is never changed.
 """
 
 from __future__ import annotations
@@ -28,6 +35,7 @@ LOCK = "_lock.json"
 TASK_LEASE = "_lease-"
 WAITS_FOR_TASKS = 4  # times `stale_seconds`
 SETTLE_SECONDS = 0.05  # after which two runs that wrote the lock at once see the same one
+STORE_SETTLE_SECONDS = 1.0  # in object stores, where a write takes a while
 READ_ATTEMPTS, READ_SECONDS = 5, 0.1  # while a lease is being written
 TAKEN_OVER = "another run has taken it over"
 DAMAGED = (
@@ -57,7 +65,7 @@ def locked_state(state: StateLocation, in_use: Refusal) -> Iterator[Folder]:
             lock = Lease(folder, LOCK, state.run_id, state.stale_seconds)
             lock.acquire()
             held.callback(lock.release)
-            time.sleep(SETTLE_SECONDS)
+            time.sleep(SETTLE_SECONDS if folder.is_local else STORE_SETTLE_SECONDS)
             if not lock.is_ours():
                 raise in_use(_in_use(shown, "that began at the same time"))
             if not _tasks_have_ended(folder, state.stale_seconds):
