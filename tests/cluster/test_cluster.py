@@ -1,0 +1,197 @@
+"""A standalone cluster of two workers whose Python has nothing installed: packages are shipped, executors killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import venv
+import zipfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spark_klaviyo.cli.doctor import packages
+from spark_klaviyo.simulator import KlaviyoSimulator
+from tests.connect.apart import environment
+
+pytestmark = pytest.mark.cluster
+REPOSITORY = Path(__file__).resolve().parents[2]
+ROWS = 4_000
+OURS = ("spark_klaviyo", "pyspark_klaviyo.py")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A master with two workers of one core each, and the Python that they start."""
+
+    master: str
+    python: Path
+    folder: Path
+
+    def start(self, klaviyo: KlaviyoSimulator, options: dict[str, Any], conf: dict[str, str]) -> subprocess.Popen[str]:
+        """The job under way, from a driver that has everything."""
+        settings = {"spark.executor.memory": "600m", "spark.cores.max": "2", "spark.executor.cores": "1", **conf}
+        arguments = [self.master, klaviyo.url, str(ROWS), json.dumps(options), json.dumps(settings)]
+        command = [sys.executable, "-m", "tests.cluster.job", *arguments]
+        given = environment(REPOSITORY, PYSPARK_PYTHON=str(self.python))
+        pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(command, cwd=REPOSITORY, env=given, text=True, **pipes)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def is_installed(name: str) -> bool:
+    try:
+        return bool(distribution(name).files)
+    except PackageNotFoundError:
+        return False
+
+
+def required_modules() -> list[Path]:
+    """What a write needs beside this package and Spark: top-level folders and files of the installed distributions."""
+    names, found = [*packages()[1:], "pandas"], dict[str, Path]()
+    seen = set(names)
+    while names:
+        installed = distribution(names.pop())
+        for file in installed.files or ():
+            top = file.parts[0]
+            if top not in found and not top.startswith((".", "__pycache__")):
+                found[top] = Path(str(installed.locate_file(top)))
+        for text in installed.requires or ():
+            name = re.split(r"[^\w.-]", text)[0]
+            if "extra ==" not in text and name not in seen and is_installed(name):
+                seen.add(name)
+                names.append(name)
+    return sorted(path for path in found.values() if path.exists())
+
+
+def zipped(target: Path, *sources: Path) -> Path:
+    """An uncompressed archive of folders and files, by their names."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for source in sources:
+            files = [source] if source.is_file() else [path for path in source.rglob("*") if path.is_file()]
+            for file in files:
+                if "__pycache__" not in file.parts and "tests" not in file.relative_to(source.parent).parts:
+                    archive.write(file, file.relative_to(source.parent))
+    return target
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    folder = tmp_path_factory.mktemp("cluster")
+    venv.create(folder / "bare", with_pip=False)
+    home = Path(str(find_spec("pyspark").origin)).parent  # type: ignore[union-attr]
+    port = free_port()
+    master = f"spark://127.0.0.1:{port}"
+    deploy = "org.apache.spark.deploy"
+    commands = [[f"{deploy}.master.Master", "--host", "127.0.0.1", "--port", str(port), "--webui-port", "0"]]
+    for number in range(2):
+        place = ["--work-dir", str(folder / f"worker{number}"), "--host", "127.0.0.1", "--webui-port", "0"]
+        commands.append([f"{deploy}.worker.Worker", *place, "--cores", "1", "--memory", "1g", master])
+    given = {**environment(), "SPARK_HOME": str(home), "SPARK_DAEMON_MEMORY": "256m", "SPARK_LOG_DIR": str(folder)}
+    given["SPARK_DAEMON_JAVA_OPTS"] = "-XX:TieredStopAtLevel=1"
+    running = []
+    for command in commands:
+        log = (folder / f"{len(running)}.log").open("w")
+        running.append(
+            subprocess.Popen([str(home / "bin" / "spark-class"), *command], env=given, stdout=log, stderr=log)
+        )
+        log.close()
+    yield Cluster(master, folder / "bare" / "bin" / "python", folder)
+    for process in running:
+        process.terminate()
+    for process in running:
+        process.wait(30)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def result(job: subprocess.Popen[str]) -> tuple[dict[str, Any], list[str]]:
+    """The report, and where the workers had package and compiled parts from."""
+    out, err = job.communicate(timeout=200)
+    reports = [line.removeprefix("REPORT ") for line in out.splitlines() if line.startswith("REPORT ")]
+    assert reports, err[-5000:]
+    places = [line.removeprefix("PLACES ") for line in out.splitlines() if line.startswith("PLACES ")]
+    return json.loads(reports[0]), [place for line in places for place in json.loads(line)]
+
+
+def executors() -> list[int]:
+    """The processes of all executors on this machine that belong to the cluster's user."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            text = (process / "cmdline").read_bytes()
+            if b"CoarseGrainedExecutorBackend" in text and b"spark://" in text:
+                found.append(int(process.name))
+    return found
+
+
+def arrivals(klaviyo: KlaviyoSimulator) -> Counter[str]:
+    """How often each person arrived."""
+    bodies = [request.json() for request in klaviyo.requests if request.method == "POST"]
+    return Counter(
+        row["attributes"]["email"] for body in bodies for row in body["data"]["attributes"]["profiles"]["data"]
+    )
+
+
+def test_an_archive_with_the_package_and_what_it_needs_runs_two_hundred_partitions(cluster: Cluster) -> None:
+    """`spark.archives`: everything is in it, compiled parts included; two tasks send, whatever the partitions."""
+    sources = [*required_modules(), *(REPOSITORY / OURS[0],)]
+    archive = zipped(cluster.folder / "packed.zip", *sources)
+    conf = {"spark.archives": f"{archive}#packed", "spark.executorEnv.PYTHONPATH": "packed"}
+    with KlaviyoSimulator() as klaviyo:
+        report, places = result(cluster.start(klaviyo, {"partitions": 200, "tasks": 2, "max_rows": 200}, conf))
+        assert set(arrivals(klaviyo)) == {f"p{number}@example.com" for number in range(ROWS)}
+    assert report["delivered"] == ROWS
+    assert report["requests"] <= 2 * (ROWS // 200 // 2 + 1)
+    assert all("/packed/" in place for place in places), places
+
+
+def test_a_wheel_as_py_file_needs_its_compiled_parts_on_the_workers_and_survives_a_killed_executor(
+    cluster: Cluster,
+) -> None:
+    """`--py-files`: a wheel is a zip, and Spark takes it under that name. What was in flight counts as `resent`."""
+    installed = cluster.folder / "installed"
+    installed.mkdir()
+    for module in required_modules():
+        (installed / module.name).symlink_to(module)
+    wheel = zipped(cluster.folder / "spark_klaviyo.zip", REPOSITORY / OURS[0])
+    conf = {
+        "spark.submit.pyFiles": str(wheel),
+        "spark.executorEnv.PYTHONPATH": str(installed),
+        "spark.speculation": "true",
+    }
+    with KlaviyoSimulator(latency=0.4) as klaviyo:
+        options = {"partitions": 2, "tasks": 2, "workers": 2, "max_rows": 100}
+        job = cluster.start(klaviyo, options, conf)
+        until = time.monotonic() + 150
+        while sum(request.method == "POST" for request in klaviyo.requests) < 8:
+            assert job.poll() is None, job.communicate()
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        os.kill(executors()[0], signal.SIGKILL)
+        report, places = result(job)
+        arrived = arrivals(klaviyo)
+    assert set(arrived) == {f"p{number}@example.com" for number in range(ROWS)}
+    twice = sum(times > 1 for times in arrived.values())
+    assert twice > 0
+    assert twice <= report["resent"] <= ROWS
+    outcomes = ("delivered", "accepted", "rejected", "skipped", "unsent")
+    assert report["rows"] == sum(report[name] for name in outcomes) == ROWS
+    assert any("spark_klaviyo.zip" in place for place in places), places
