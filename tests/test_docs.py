@@ -79,12 +79,9 @@ def test_long_tables_are_folded() -> None:
 
 
 def test_links_inside_the_page_lead_to_headings() -> None:
-    headings = {re.sub(r"[^\w -]", "", line[3:]).strip().lower().replace(" ", "-") for line in heading_lines()}
+    lines = re.findall(r"^#{2,3} (.*)$", TEXT, re.MULTILINE)
+    headings = {re.sub(r"[^\w -]", "", line).strip().lower().replace(" ", "-") for line in lines}
     assert set(re.findall(r"\]\(#([\w-]+)\)", TEXT)) <= headings
-
-
-def heading_lines() -> list[str]:
-    return [line for line in TEXT.splitlines() if line.startswith("## ")]
 
 
 def test_folders_that_the_page_names_exist() -> None:

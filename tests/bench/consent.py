@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from tests.bench.processes import cpu_seconds
 
@@ -60,9 +61,7 @@ def subscribe(url: str, rows: int, server: int) -> dict[str, dict[str, float]]:
             progress="false",
         )
         shown = ("rows", "accepted", "requests", "consent_reads", "seconds", "consent_seconds")
-        found[name] = {
-            **{one: report.to_dict()[one] for one in shown},
-            "cpu": round(cpu() - before, 1),
-        }
+        counts: dict[str, Any] = report.to_dict()
+        found[name] = {**{one: float(counts[one]) for one in shown}, "cpu": round(cpu() - before, 1)}
     spark.stop()
     return found

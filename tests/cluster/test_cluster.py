@@ -107,7 +107,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         commands.append([f"{deploy}.worker.Worker", *place, "--cores", "1", "--memory", "1g", master])
     given = {**environment(), "SPARK_HOME": str(home), "SPARK_DAEMON_MEMORY": "256m", "SPARK_LOG_DIR": str(folder)}
     given["SPARK_DAEMON_JAVA_OPTS"] = "-XX:TieredStopAtLevel=1"
-    running = []
+    running = list[subprocess.Popen[bytes]]()
     for command in commands:
         log = (folder / f"{len(running)}.log").open("w")
         running.append(

@@ -13,7 +13,7 @@ from spark_klaviyo.arrow.encoded import SPARK_ENCODED
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.runs.tasks import encoded_in_tasks, sent_columns
 from tests.templates.examples import EXAMPLES, Example
-from tests.templates.made import batches_of, loaded, plan_of, types_of
+from tests.templates.made import batches_of, loaded, plan_of, types_of, with_made_up_ids
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -56,7 +56,8 @@ def _frame(spark: SparkSession, example: Example) -> DataFrame:
 
     fields = [{"name": name, "type": form, "nullable": True} for name, form in types_of(example).items()]
     form = json.loads(json.dumps({"type": "struct", "fields": fields}), object_hook=_with_metadata)
-    return spark.createDataFrame(list(zip(*example.columns.values(), strict=True)), StructType.fromJson(form))
+    columns = map(with_made_up_ids, example.columns.values())
+    return spark.createDataFrame(list(zip(*columns, strict=True)), StructType.fromJson(form))
 
 
 def _with_metadata(field: dict[str, object]) -> dict[str, object]:
