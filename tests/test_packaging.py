@@ -80,7 +80,7 @@ def test_every_kind_of_install_includes_the_module_that_spark_discovers(kind: st
 def test_the_wheel_requires_nothing_that_a_cluster_provides(wheel: Path) -> None:
     required = metadata(wheel).get_all("Requires-Dist", [])
     base = {re.split(r"[ <>=!~\[;]", text)[0] for text in required if "extra ==" not in text}
-    assert base == {"requests", "pyarrow", "arro3-io", "numpy", "orjson", "phonenumbers", "jinja2", "tqdm"}
+    assert base == {"requests", "pyarrow", "arro3-io", "numpy", "orjson", "phonenumbers", "jinja2", "tqdm", "urllib3"}
     assert all("<" not in text for text in required if "extra ==" not in text), (
         "an upper bound would downgrade a cluster's"
     )

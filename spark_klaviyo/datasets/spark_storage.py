@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from spark_klaviyo.datasets.arrow_files import read_in_tasks, write_in_tasks
-from spark_klaviyo.datasets.schemas import Column, ddl, missing_keys
+from spark_klaviyo.datasets.schemas import Column, arrow_schema, ddl, missing_keys
 from spark_klaviyo.datasets.storage import Folder, PartWriter, is_local, local_path, restrict_files
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import is_table, shown_place
@@ -85,11 +85,11 @@ class SparkLocation:
         return found
 
     def _read_in_tasks(self, names: Sequence[str], schema: str) -> DataFrame:
-        from pyspark.sql.pandas.types import to_arrow_schema
-
-        empty: DataFrame = self.spark.createDataFrame([], schema)
-        arrow_schema = to_arrow_schema(empty.schema)
-        return read_in_tasks(self.spark, self.location, names, schema, arrow_schema) if names else empty
+        if not names:
+            empty: DataFrame = self.spark.createDataFrame([], schema)
+            return empty
+        columns = [Column(name, kind, "") for name, kind in (text.split(" ") for text in schema.split(", "))]
+        return read_in_tasks(self.spark, self.location, names, schema, arrow_schema(columns))
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,8 @@ class Dataset(SparkLocation):
             newer = [column for column in self.columns if column.name not in found]
             if newer and self.table and not missing:
                 self.spark.sql(f"ALTER TABLE {self.quoted_table} ADD COLUMNS ({ddl(newer)})")
+        except OptionError as error:
+            raise OptionError([f"{self.option}: {text}" for text in error.complaints]) from error.__cause__
         except spark_errors() as error:
             # Spark's message quotes the whole location, which may hold a store's secrets
             why, chain = (_first_line(error), error) if self.shown == self.location else (type(error).__name__, None)

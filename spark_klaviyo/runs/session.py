@@ -35,6 +35,7 @@ PACKAGES = (
     "pyarrow",
     "requests",
     "tqdm",
+    "urllib3",
 )
 MISSING_PACKAGE = (
     "the Python of {where} has no module {module!r}: install spark-klaviyo, as here, on every worker, or "
@@ -166,7 +167,7 @@ def coalesce(frame: DataFrame, most: int) -> DataFrame:
     Spark's optimizer would put this number in the place of one that the user has given with `coalesce` or
     `repartition`; so a filter stands between the two, which all rows pass and which it can neither drop nor move.
     """
-    return frame.where("rand() >= 0").coalesce(most)
+    return frame.where("monotonically_increasing_id() >= 0").coalesce(most)
 
 
 def known_row_count(df: DataFrame) -> int | None:

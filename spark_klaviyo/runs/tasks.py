@@ -307,12 +307,10 @@ class SendTask:
     def _again(self, rows: list[tuple[str, str]], stop: Stop) -> list[tuple[str, str]]:
         """The result rows of an attempt that had sent everything before Spark ran the task again: nobody is sent to."""
         lacks = self.staging.lacks_rows()
-        if lacks:
-            stop.set(StopCode.NOT_WRITTEN, lacks)  # the other tasks, too: what they keep would be lost as well
-        return [
-            (kind, _stopped(body, lacks)) if lacks and kind == ResultKind.REPORT else (kind, body)
-            for kind, body in rows
-        ]
+        if not lacks:
+            return rows
+        stop.set(StopCode.NOT_WRITTEN, lacks)  # the other tasks, too: what they keep would be lost as well
+        return [(kind, _stopped(body, lacks) if kind == ResultKind.REPORT else body) for kind, body in rows]
 
 
 def _stopped(report: str, why: str) -> str:
@@ -329,9 +327,8 @@ def encode_for_spark(plan: WritePlan, batches: Iterator[pa.RecordBatch]) -> Iter
     """The encoded rows of one partition, with the types that Spark reads, and with a state their fingerprints."""
     for encoded in encode_batches(batches, plan):
         hashes = pa.nulls(encoded.num_rows) if plan.state is None else fingerprints(encoded, plan, plan.state.scope)
-        columns = [*encoded.columns, hashes]
-        made = [column.cast(field.type) for column, field in zip(columns, SPARK_ENCODED, strict=True)]
-        yield pa.RecordBatch.from_arrays(made, schema=SPARK_ENCODED)
+        made = map(pa.Array.cast, [*encoded.columns, hashes], SPARK_ENCODED.types)
+        yield pa.RecordBatch.from_arrays(list(made), schema=SPARK_ENCODED)
 
 
 def sent_columns(df: DataFrame, plan: WritePlan) -> tuple[DataFrame, WritePlan]:

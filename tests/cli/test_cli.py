@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 KEY = "pk_test_0123456789abcdef"
-COMMANDS = ("demo", "templates", "lists", "check", "preview", "write", "follow", "simulate")
+COMMANDS = ("demo", "templates", "lists", "check", "doctor", "preview", "write", "follow", "simulate")
 Out = pytest.CaptureFixture[str]
 
 
