@@ -25,8 +25,7 @@ def encoded_rows_of(batch: pa.RecordBatch, first_row: int) -> EncodedRows:
     record = batch.column(RECORD)
     held = record.buffers()[2]
     rows = np.arange(first_row, first_row + batch.num_rows, dtype=np.int64)
-    hashes = batch.column(FINGERPRINT) if FINGERPRINT in batch.schema.names else None
-    fingerprints = fingerprints_of(hashes) if hashes is not None and not hashes.null_count else None
+    fingerprints = fingerprints_of(batch.column(FINGERPRINT)) if FINGERPRINT in batch.schema.names else None
     body = memoryview(held if held is not None else b"")
     keys, phones = (batch.column(name).cast(pa.string()) for name in (KEY, PHONE))
     return EncodedRows(body, offsets_of(record), rows, keys, fingerprints, phones=phones)

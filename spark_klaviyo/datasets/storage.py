@@ -172,7 +172,9 @@ class Folder:
 
     def _entries(self) -> list[pafs.FileInfo]:
         found: list[pafs.FileInfo] = self.system.get_file_info(pafs.FileSelector(self.path, allow_not_found=True))
-        return found
+        inside = f"{self.path}/"  # some file systems list what is in the directories inside, too
+        below = (entry.path[len(inside) :].rstrip("/") if entry.path.startswith(inside) else "" for entry in found)
+        return [entry for entry, rest in zip(found, below, strict=True) if "/" not in rest]
 
     @contextmanager
     def _new_file(self, name: str, renaming: frozenset[str]) -> Iterator[pa.NativeFile]:

@@ -165,9 +165,10 @@ def coalesce(frame: DataFrame, most: int) -> DataFrame:
     """The frame in at most so many partitions, without a shuffle and without asking how many it has.
 
     Spark's optimizer would put this number in the place of one that the user has given with `coalesce` or
-    `repartition`; so a filter stands between the two, which all rows pass and which it can neither drop nor move.
+    `repartition`; so a filter stands between the two, which all rows pass and which it can neither drop (as it would
+    `rand() >= 0`) nor move.
     """
-    return frame.where("monotonically_increasing_id() >= 0").coalesce(most)
+    return frame.where("rand() * 2 >= 0").coalesce(most)
 
 
 def known_row_count(df: DataFrame) -> int | None:

@@ -45,7 +45,7 @@ from spark_klaviyo.runs.results import (
 )
 from spark_klaviyo.runs.session import current_task, log_warnings, with_json_text
 from spark_klaviyo.runs.staged import WRITE_ERRORS, Kept, TaskStaging, not_written
-from spark_klaviyo.state.fingerprints import fingerprints
+from spark_klaviyo.state.fingerprints import row_hashes
 from spark_klaviyo.task.run import SendContextFactory, TaskContext, TaskEvent, run_task
 
 if TYPE_CHECKING:
@@ -324,10 +324,11 @@ def encoded_in_tasks(frame: DataFrame, plan: WritePlan) -> DataFrame:
 
 
 def encode_for_spark(plan: WritePlan, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The encoded rows of one partition, with the types that Spark reads, and with a state their fingerprints."""
+    """The encoded rows of one partition, with the types that Spark reads, and with a state their hashes."""
     for encoded in encode_batches(batches, plan):
-        hashes = pa.nulls(encoded.num_rows) if plan.state is None else fingerprints(encoded, plan, plan.state.scope)
-        made = map(pa.Array.cast, [*encoded.columns, hashes], SPARK_ENCODED.types)
+        none = (pa.nulls(encoded.num_rows),) * 2
+        hashes = none if plan.state is None else row_hashes(encoded, plan, plan.state.scope)
+        made = map(pa.Array.cast, [*encoded.columns, *hashes], SPARK_ENCODED.types)
         yield pa.RecordBatch.from_arrays(list(made), schema=SPARK_ENCODED)
 
 

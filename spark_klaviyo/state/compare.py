@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from spark_klaviyo.arrow.encoded import FINGERPRINT, KEY, PARAMS, PHONE, RECORD, ROW_STATUS, VERDICT
+from spark_klaviyo.arrow.encoded import CONTENT, FINGERPRINT, KEY, PARAMS, PHONE, RECORD, ROW_KEY, ROW_STATUS, VERDICT
 from spark_klaviyo.core.codes import OnDelete
 from spark_klaviyo.core.identifiers import SEPARATOR, normalised_column
 from spark_klaviyo.core.models import StateLocation
@@ -25,7 +25,7 @@ from spark_klaviyo.options.addresses import shown_place
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import leaf_at
 from spark_klaviyo.state.fingerprints import depends_on_params
-from spark_klaviyo.state.format import COMPACT, DDL, HASH_BYTES, JOBS, SCHEMA, RowStatus, StateOutcome
+from spark_klaviyo.state.format import COMPACT, DDL, JOBS, SCHEMA, RowStatus, StateOutcome
 from spark_klaviyo.state.lock import locked_state, naming_damaged_files
 
 if TYPE_CHECKING:
@@ -55,15 +55,14 @@ def compare_with_state(encoded: DataFrame, plan: WritePlan, state: StateLocation
     from pyspark.sql import Window
     from pyspark.sql import functions as f
 
-    of_key, of_content = (f.substring(FINGERPRINT, first, HASH_BYTES) for first in (1, HASH_BYTES + 1))
-    rows = encoded.withColumns({"row_key": of_key, "content": of_content, "position": f.monotonically_increasing_id()})
+    rows = encoded.withColumn("position", f.monotonically_increasing_id())
     replaces = bool(plan.checks.key) and not plan.template.takes_away
     if not replaces or plan.checks.adds:
         rows = _numbered(rows, state)
     known = _last_delivered(encoded.sparkSession, state, only_of_cut_off_run=plan.template.takes_away)
     known = f.broadcast(known) if Folder.at(state.path).size() <= SMALL else known
-    rows = rows.join(known, f.col("row_key") == f.col("known_key"), "left")
-    is_known = f.col("known_content") == f.col("content")
+    rows = rows.join(known, f.col(ROW_KEY) == f.col("known_key"), "left")
+    is_known = f.col("known_content") == f.col(CONTENT)
     if state.removals and _adds_people(plan):
         rows, removed_since = _with_removals(rows, plan, state)
         is_known = is_known & ~removed_since
@@ -73,12 +72,10 @@ def compare_with_state(encoded: DataFrame, plan: WritePlan, state: StateLocation
         status = f.when(f.col("in_doubt"), RowStatus.IN_DOUBT).otherwise(status)
     rows = _without_record(rows.withColumn(ROW_STATUS, status.cast("int")), RowStatus.DELIVERED)
     if replaces:
-        last = f.row_number().over(Window.partitionBy("row_key").orderBy(f.desc("position"))) == 1
+        last = f.row_number().over(Window.partitionBy(ROW_KEY).orderBy(f.desc("position"))) == 1
         status = f.when(last, f.col(ROW_STATUS)).otherwise(RowStatus.REPLACED)
         rows = _without_record(rows.withColumn(ROW_STATUS, status.cast("int")), RowStatus.REPLACED)
-    return rows.select(
-        RECORD, VERDICT, KEY, PARAMS, PHONE, f.concat("row_key", "content").alias(FINGERPRINT), ROW_STATUS
-    )
+    return rows.select(RECORD, VERDICT, KEY, PARAMS, PHONE, f.concat(ROW_KEY, CONTENT).alias(FINGERPRINT), ROW_STATUS)
 
 
 def _numbered(rows: DataFrame, state: StateLocation) -> DataFrame:
@@ -86,11 +83,11 @@ def _numbered(rows: DataFrame, state: StateLocation) -> DataFrame:
     from pyspark.sql import Window
     from pyspark.sql import functions as f
 
-    number = f.row_number().over(Window.partitionBy("content").orderBy("position"))
+    number = f.row_number().over(Window.partitionBy(CONTENT).orderBy("position"))
     salt = f.lit(state.scope.hex() + "\n")
-    text = f.concat(salt, f.hex("content"), f.lit(SEPARATOR), number.cast("string"))
-    has_no_key = f.col("row_key") == f.col("content")
-    return rows.withColumn("row_key", f.when(has_no_key, hash_column(text)).otherwise(f.col("row_key")))
+    text = f.concat(salt, f.hex(CONTENT), f.lit(SEPARATOR), number.cast("string"))
+    has_no_key = f.col(ROW_KEY) == f.col(CONTENT)
+    return rows.withColumn(ROW_KEY, f.when(has_no_key, hash_column(text)).otherwise(f.col(ROW_KEY)))
 
 
 def _without_record(rows: DataFrame, status: RowStatus) -> DataFrame:

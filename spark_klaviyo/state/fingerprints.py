@@ -19,8 +19,8 @@ from spark_klaviyo.plan.model import WritePlan, key_of, of_request
 from spark_klaviyo.state.format import HASH_BYTES, salted
 
 
-def fingerprints(encoded: pa.RecordBatch, plan: WritePlan, scope: bytes) -> pa.Array:
-    """The fingerprint of each row of an encoded batch, within a scope of the state.
+def row_hashes(encoded: pa.RecordBatch, plan: WritePlan, scope: bytes) -> tuple[pa.Array, pa.Array]:
+    """The hashes of key and content of each row of an encoded batch, within a scope of the state.
 
     Rows that replace no other, as they add or take away, are known by their content alone, which then is the key, too:
     `state.compare` tells those with equal content apart.
@@ -28,18 +28,19 @@ def fingerprints(encoded: pa.RecordBatch, plan: WritePlan, scope: bytes) -> pa.A
     salt = hashlib.sha256(f"{scope.hex()}\n".encode())
     records = encoded.column(RECORD).cast(pa.large_binary()).to_pylist()
     params = [f"{SEPARATOR}{text or ''}".encode() for text in encoded.column(PARAMS).to_pylist()]
-    contents = [_hash(salt, record, beside) for record, beside in zip(records, params, strict=True)]
+    hashes = [_hash(salt, record, beside) for record, beside in zip(records, params, strict=True)]
+    contents = pa.array(hashes, pa.binary())
     if not plan.checks.key or plan.template.takes_away:
-        return pa.array((content * 2 for content in contents), pa.binary(2 * HASH_BYTES))
+        return contents, contents
     ends = params if depends_on_params(plan) else [b""] * len(params)
     keys = encoded.column(KEY).cast(pa.binary()).to_pylist()
-    named = (
+    named = [
         content
         if plan.checks.adds and _adds(plan, record)
         else _hash(salt, key if key is not None else _without_identifier(plan, record, content), end)
-        for key, record, content, end in zip(keys, records, contents, ends, strict=True)
-    )
-    return pa.array((key + content for key, content in zip(named, contents, strict=True)), pa.binary(2 * HASH_BYTES))
+        for key, record, content, end in zip(keys, records, hashes, ends, strict=True)
+    ]
+    return pa.array(named, pa.binary()), contents
 
 
 def _hash(salt: hashlib._Hash, *texts: bytes) -> bytes:
