@@ -64,14 +64,14 @@ def _scalar(column: pa.Array) -> pa.Array:
 
 
 def without_offsets(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch with nested columns that are slices copied: the JSON writer (arro3-io 0.9.1) panics at some of them."""
-    if not any(column.offset and pa.types.is_nested(column.type) for column in batch.columns):
+    """The batch with columns that are slices copied.
+
+    The JSON writer (arro3-io 0.9.1) panics at some nested ones, and `if_else` of pyarrow 14 garbles texts.
+    """
+    if not any(column.offset for column in batch.columns):
         return batch
-    arrays = [
-        pa.concat_arrays([column, column.slice(0, 0)]) if pa.types.is_nested(column.type) else column
-        for column in batch.columns
-    ]
-    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
+    copied = [pa.concat_arrays([column, column.slice(0, 0)]) if column.offset else column for column in batch.columns]
+    return pa.RecordBatch.from_arrays(copied, names=batch.schema.names)
 
 
 def with_valid_text(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -51,7 +51,10 @@ def arrow_batches(rows: Iterable[Row], columns: Sequence[Field] = ()) -> Iterato
     chunks = list[pa.RecordBatch]()
     for chunk in _chunks(rows, columns):
         chunks.append(chunk)
-        if sum(one.num_rows for one in chunks) >= MAX_ROWS or sum(one.nbytes for one in chunks) >= BATCH_BYTES:
+        if (
+            sum(one.num_rows for one in chunks) > MAX_ROWS - CHUNK_ROWS
+            or sum(one.nbytes for one in chunks) >= BATCH_BYTES
+        ):
             yield from _joined(chunks)
             chunks = []
     yield from _joined(chunks)
