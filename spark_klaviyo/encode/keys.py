@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_klaviyo.arrow.arrays import bytes_and_offsets, is_text, is_whole, plain
+from spark_klaviyo.arrow.arrays import bytes_and_offsets, is_text, is_whole, plain, valid_rows
 from spark_klaviyo.arrow.columns import Columns
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.exact_json import Path, get
@@ -23,6 +23,8 @@ from spark_klaviyo.plan.shape import Fixed, Leaf, Node, Record, leaf_at
 
 ASCII = 0x80  # bytes below are
 BLANK = pa.scalar("")
+_OF_PHONES = np.zeros(256, np.bool_)
+_OF_PHONES[[ord(character) for character in PHONE_CHARACTERS]] = True
 
 
 class _NoColumnError(Exception):
@@ -43,13 +45,18 @@ def keys(columns: Columns, plan: WritePlan, records: pa.Array) -> pa.Array:
 
 
 def _in_columns(columns: Columns, checks: Checks, record: Record) -> pa.Array:
-    named = ((path[-1], _values(columns, record, path)) for path in checks.key)
-    texts = [pc.binary_join_element_wise(name, text, SEPARATOR) for name, text in named if text is not BLANK]
-    if not texts:
+    held = [(path[-1], _values(columns, record, path)) for path in checks.key]
+    held = [(name, text) for name, text in held if text is not BLANK]
+    if not held:
         return pa.nulls(columns.rows, pa.string())
+    names, texts = zip(*held, strict=True)
+    first = np.argmax([valid_rows(text) for text in texts], axis=0)
     beside = (_values(columns, record, path) for path in checks.key_with)
     return pc.binary_join_element_wise(
-        pc.coalesce(*texts), *(text if text is BLANK else text.fill_null("") for text in beside), SEPARATOR
+        pa.array(names).take(pa.array(first)),
+        pc.coalesce(*texts),
+        *(text if text is BLANK else text.fill_null("") for text in beside),
+        SEPARATOR,
     )
 
 
@@ -98,7 +105,9 @@ def _normalised(field: str, texts: pa.Array) -> pa.Array:
         texts = pc.utf8_trim(texts, BLANKS)
     if field == "email":
         return pc.ascii_lower(texts)
-    return pc.replace_substring_regex(texts, f"[^{PHONE_CHARACTERS}]+", "") if field == "phone_number" else texts
+    if field == "phone_number" and not _OF_PHONES[content].all():
+        return pc.replace_substring_regex(texts, f"[^{PHONE_CHARACTERS}]+", "")
+    return texts
 
 
 # --- phones that two people share -----------------------------------------------------------------

@@ -106,14 +106,19 @@ def unreachable(stage: Stage) -> object:
     return {}
 
 
-def interrupted(stage: Stage) -> object:
-    stage.klaviyo.latency = 0.3
+def interrupt_soon(stage: Stage) -> None:
+    """Interrupt this process once three requests were made."""
 
     def interrupt() -> None:
         wait_until(lambda: posted(stage.klaviyo) >= 3)
         os.kill(os.getpid(), signal.SIGINT)
 
     threading.Thread(target=interrupt, daemon=True).start()
+
+
+def interrupted(stage: Stage) -> object:
+    stage.klaviyo.latency = 0.3
+    interrupt_soon(stage)
     many = stage.spark.range(0, 4000, 1, 2).select(f.concat(f.lit("q"), "id", f.lit("@example.com")).alias("email"))
     try:
         write_klaviyo(many, api_key=KEY, send_from="driver", tasks=1, workers=1, **stage.goal(max_rows=1))
@@ -128,12 +133,7 @@ def interrupted(stage: Stage) -> object:
 def interrupted_tasks(stage: Stage) -> object:
     """Nothing reaches the tasks, which Spark kills."""
     stage.klaviyo.latency = 0.3
-
-    def interrupt() -> None:
-        wait_until(lambda: posted(stage.klaviyo) >= 3)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Thread(target=interrupt, daemon=True).start()
+    interrupt_soon(stage)
     many = stage.spark.range(0, 400, 1, 2).select(f.concat(f.lit("t"), "id", f.lit("@example.com")).alias("email"))
     try:
         write_klaviyo(many, api_key=KEY, tasks=2, workers=1, **stage.goal(max_rows=1))
