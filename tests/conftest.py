@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from spark_klaviyo.account import consent_scope, reads, target
+
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
@@ -88,6 +90,13 @@ def is_quick(item: pytest.Item) -> bool:
 def listed(path: Path) -> bool:
     """Whether NOT_QUICK names the path or a folder above it."""
     return any(path.is_relative_to(TESTS / name) for name in NOT_QUICK)
+
+
+@pytest.fixture(autouse=True)
+def unknown_account() -> None:
+    """Forget what was read of accounts: servers of different tests may get the same port, one after the other."""
+    for known in (reads._accounts, consent_scope._may_read, target._lists, target._named):
+        known.clear()
 
 
 @pytest.fixture(scope="session")

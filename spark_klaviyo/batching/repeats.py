@@ -72,7 +72,10 @@ def _apart(names: dict[int, tuple[str, ...]], phones: dict[int, str]) -> dict[in
 
 def _repeated(texts: pa.Array) -> Mask:
     """Which texts occur more than once."""
-    number = texts.dictionary_encode().indices.fill_null(-1).to_numpy() + 1  # 0: none
+    encoded = texts.dictionary_encode()
+    if len(encoded.dictionary) + texts.null_count == len(texts):  # nearly always
+        return np.zeros(len(texts), np.bool_)
+    number = encoded.indices.fill_null(-1).to_numpy() + 1  # 0: none
     counts = np.bincount(number, minlength=1)
     counts[0] = 0
     repeated: Mask = counts[number] > 1

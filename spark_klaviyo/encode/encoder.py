@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
+from io import BytesIO
 
 import numpy as np
 import pyarrow as pa
@@ -110,14 +111,17 @@ class RecordEncoder:
     fields: dict[str, bytes] = field(default_factory=dict)
     entries: dict[str, list[bytes]] = field(default_factory=dict)
 
-    def lines(self, record: Record) -> memoryview:
+    def lines(self, record: Record) -> BytesIO:
         """Each row's record as JSON and a line feed."""
         lines = json_values.json_lines(self.array(record))
-        for mark, text in self.fields.items():
-            lines = memoryview(bytearray(lines).replace(_field(mark, True), text))
+        if not (self.fields or self.entries or self.has_json):
+            return lines
+        text = lines.getvalue()
+        for mark, field_text in self.fields.items():
+            text = text.replace(_field(mark, True), field_text)
         for mark, texts in self.entries.items():
-            lines = json_values.spliced(lines, _field(mark, True), texts)
-        return with_json(lines, self.json_mark) if self.has_json else lines
+            text = json_values.spliced(text, _field(mark, True), texts)
+        return BytesIO(with_json(text, self.json_mark) if self.has_json else text)
 
     def array(self, node: Node) -> pa.Array:
         """The values of a node; null where there is none."""

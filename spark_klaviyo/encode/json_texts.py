@@ -55,10 +55,10 @@ def _filled(value: Json) -> Json:
     return {k: _filled(v) for k, v in value.items() if v is not None} if isinstance(value, dict) else value
 
 
-def with_json(lines: memoryview, mark: str) -> memoryview:
+def with_json(lines: bytes, mark: str) -> bytes:
     """The rows with each text behind the mark as the JSON that it is."""
     marked = re.compile(b'"' + mark.encode() + rb'((?:[^"\\]|\\.)*)"')
-    return memoryview(bytearray(marked.sub(lambda found: json.loads(b'"' + found[1] + b'"').encode(), lines)))
+    return marked.sub(lambda found: json.loads(b'"' + found[1] + b'"').encode(), lines)
 
 
 def json_text(value: Json) -> str:

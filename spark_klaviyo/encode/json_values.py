@@ -12,6 +12,7 @@ import base64
 import re
 from collections.abc import Iterable
 from io import BytesIO
+from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -88,34 +89,33 @@ def _decoded(column: pa.Array) -> pa.Array:
 # --- rows as JSON ---------------------------------------------------------------------------------
 
 
-def json_lines(rows: pa.StructArray) -> memoryview:
+def json_lines(rows: pa.StructArray) -> BytesIO:
     """Every row as JSON and a line feed."""
     text = BytesIO()
     if len(rows):  # the writer (arro3-io 0.9.1) panics at an empty slice of nested lists
         write_ndjson(pa.RecordBatch.from_struct_array(rows), text, explicit_nulls=False)
-    return text.getbuffer()
+    return text
 
 
-def rows_of(lines: memoryview, separator: int) -> pa.Array:
+def rows_of(lines: BytesIO, separator: int) -> pa.Array:
     """The lines as a string array whose rows end in the separator, which takes the line feed's place."""
-    content: arrays.Bytes = np.frombuffer(lines, np.uint8)
-    ends = np.flatnonzero(content == LINE_FEED)
+    lines.seek(0)
+    # Reading lines for their lengths takes a third of the time of looking for line feeds in one array.
+    ends = np.cumsum(np.fromiter(map(len, lines), np.int64))
+    content: arrays.Bytes = np.frombuffer(lines.getbuffer(), np.uint8)
     if separator != LINE_FEED:
-        content[ends] = separator
-    offsets = np.concatenate([np.zeros(1, np.int64), ends + 1])
-    return pa.LargeStringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(lines))
+        content[ends - 1] = separator
+    offsets = np.concatenate([np.zeros(1, np.int64), ends])
+    return pa.LargeStringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(content))
 
 
 def json_texts(column: pa.Array) -> list[bytes | None]:
     """The JSON of each value of a column; None for null."""
-    lines = json_lines(pa.StructArray.from_arrays([column], names=["v"])).tobytes().split(b"\n")[:-1]
+    lines = json_lines(pa.StructArray.from_arrays([column], names=["v"])).getvalue().split(b"\n")[:-1]
     return [line[_OPEN:-_CLOSE] if len(line) > _OPEN else None for line in lines]
 
 
-def spliced(lines: memoryview, mark: bytes, texts: Iterable[bytes]) -> memoryview:
+def spliced(lines: bytes, mark: bytes, texts: Iterable[bytes]) -> bytes:
     """The lines with each occurrence of the mark replaced by the next of the texts."""
-    pieces = lines.tobytes().split(mark)
-    joined = bytearray(pieces[0])
-    for text, piece in zip(texts, pieces[1:], strict=True):
-        joined += text + piece
-    return memoryview(joined)
+    pieces = lines.split(mark)
+    return pieces[0] + b"".join(chain.from_iterable(zip(texts, pieces[1:], strict=True)))

@@ -45,16 +45,24 @@ def keys(columns: Columns, plan: WritePlan, records: pa.Array) -> pa.Array:
 
 
 def _in_columns(columns: Columns, checks: Checks, record: Record) -> pa.Array:
-    held = [(path[-1], _values(columns, record, path)) for path in checks.key]
-    held = [(name, text) for name, text in held if text is not BLANK]
+    held: list[tuple[str, pa.Array]] = []
+    for path in checks.key:
+        text = _values(columns, record, path)
+        if text is not BLANK:
+            held.append((path[-1], text))
+            if not text.null_count:  # decides every row
+                break
     if not held:
         return pa.nulls(columns.rows, pa.string())
     names, texts = zip(*held, strict=True)
-    first = np.argmax([valid_rows(text) for text in texts], axis=0)
+    name, text = pa.scalar(names[0]), texts[0]
+    if len(held) > 1:
+        first = np.argmax([valid_rows(text) for text in texts], axis=0)
+        name, text = pa.array(names).take(pa.array(first)), pc.coalesce(*texts)
     beside = (_values(columns, record, path) for path in checks.key_with)
     return pc.binary_join_element_wise(
-        pa.array(names).take(pa.array(first)),
-        pc.coalesce(*texts),
+        name,
+        text,
         *(text if text is BLANK else text.fill_null("") for text in beside),
         SEPARATOR,
     )

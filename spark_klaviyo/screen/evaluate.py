@@ -182,7 +182,9 @@ def _infinite(column: pa.Array) -> Mask | None:
 
 # --- phone numbers --------------------------------------------------------------------------------
 
-E164 = r"^\+[1-9][0-9]{6,14}\z"
+FEWEST_DIGITS, MOST_DIGITS = 7, 15
+E164 = rf"^\+[1-9][0-9]{{{FEWEST_DIGITS - 1},{MOST_DIGITS - 1}}}\z"
+IS_DIGIT = np.isin(np.arange(256), np.arange(ord("0"), ord("9") + 1))
 MOST_LENGTHS = 16  # the length of a national number is below
 
 
@@ -192,7 +194,7 @@ def possible_numbers(texts: pa.Array) -> Mask:
     False may be wrong, True never is. `phonenumbers` is asked once for each calling code and length that occurs in a
     batch, never for each number.
     """
-    valid = to_mask(pc.match_substring_regex(texts, E164))
+    valid = _look_like_e164(texts)
     rows = np.flatnonzero(valid)
     content, offsets = bytes_and_offsets(texts)
     starts, lengths = offsets[:-1][rows] + 1, np.diff(offsets)[rows] - 1
@@ -208,6 +210,19 @@ def possible_numbers(texts: pa.Array) -> Mask:
         mine = rows[possible[kinds] & (codes == code)]
         valid[mine[_begins_with_trunk_prefix(texts, mine, code)]] = False
     return valid
+
+
+def _look_like_e164(texts: pa.Array) -> Mask:
+    """Which texts are a plus sign and seven to fifteen digits, the first of which is not zero."""
+    content, offsets = bytes_and_offsets(texts)
+    if not len(content):
+        return np.zeros(len(texts), np.bool_)
+    lengths = np.diff(offsets)
+    right_size = (lengths >= FEWEST_DIGITS + 1) & (lengths <= MOST_DIGITS + 1)
+    begins = right_size & valid_rows(texts) & (content.take(offsets[:-1], mode="clip") == ord("+"))
+    if np.count_nonzero(IS_DIGIT[content]) + np.count_nonzero(begins) < len(content):  # other characters somewhere
+        return to_mask(pc.match_substring_regex(texts, E164))
+    return begins & (content.take(offsets[:-1] + 1, mode="clip") != ord("0"))
 
 
 def _code_table() -> Ints:
@@ -233,6 +248,8 @@ def _begins_with_trunk_prefix(texts: pa.Array, rows: Ints, code: int) -> Mask:
     pattern = metadata.national_prefix_for_parsing if metadata is not None else ""
     if not pattern:
         return np.zeros(len(rows), np.bool_)
-    numbers = texts.take(pa.array(rows))
-    without = pc.replace_substring_regex(numbers, rf"^(\+{code})(?:{pattern})", r"\1")  # the pattern may match nothing
-    return to_mask(pc.not_equal(without, numbers))
+    numbers, prefix = texts.take(pa.array(rows)), rf"^(\+{code})(?:{pattern})"
+    begins = to_mask(pc.match_substring_regex(numbers, prefix))
+    if begins.any():  # the pattern may match nothing
+        begins = to_mask(pc.not_equal(pc.replace_substring_regex(numbers, prefix, r"\1"), numbers))
+    return begins

@@ -15,7 +15,7 @@ from tests.http.loopback_server import Answer, Loopback, Received, http, raw
 from tests.task.running import Ran, people, run
 
 STORED = b'{"data":{"type":"profile","id":"01A"}}'
-QUICK: dict[str, Any] = {"attempts": 2, "timeout_seconds": 1, "longest_wait_seconds": 3, "rate_limit": "none"}
+QUICK: dict[str, Any] = {"attempts": 2, "timeout_seconds": 20, "longest_wait_seconds": 3, "rate_limit": "none"}
 MB = 1_000_000
 
 
