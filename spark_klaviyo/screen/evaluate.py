@@ -222,7 +222,8 @@ def _look_like_e164(texts: pa.Array) -> Mask:
     begins = right_size & valid_rows(texts) & (content.take(offsets[:-1], mode="clip") == ord("+"))
     if np.count_nonzero(IS_DIGIT[content]) + np.count_nonzero(begins) < len(content):  # other characters somewhere
         return to_mask(pc.match_substring_regex(texts, E164))
-    return begins & (content.take(offsets[:-1] + 1, mode="clip") != ord("0"))
+    found: Mask = begins & (content.take(offsets[:-1] + 1, mode="clip") != ord("0"))
+    return found
 
 
 def _code_table() -> Ints:
