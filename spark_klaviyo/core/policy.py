@@ -60,4 +60,4 @@ class ResendRule:
         """Whether the request of this batch may be sent again."""
         if self.allows_every_request:
             return True
-        return self.allowed and not any(self.unless_contains in bytes(part) for part in batch.parts())
+        return self.allowed and not batch.contains(self.unless_contains)

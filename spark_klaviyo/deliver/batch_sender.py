@@ -247,7 +247,7 @@ class BatchSender:
             delivery = self._delivery(request, ReceiptOutcome.DELIVERED)
             return replace(delivery, delivered=request.batch.rows, batch=request.batch)
         job = job_id(request.reply.body) if confirmation is Confirmation.JOB else None
-        if job is not None and any(job.encode() in bytes(part) for part in request.batch.parts()):
+        if job is not None and request.batch.contains(job.encode()):
             job, reason = None, NO_JOB  # a text of the request's own, which no receipt may repeat
         detail = f"{reason}: row {int(request.batch.numbers()[0])}" if reason and request.batch.rows == 1 else reason
         delivery = self._delivery(request, ReceiptOutcome.ACCEPTED, detail, job)

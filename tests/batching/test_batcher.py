@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_klaviyo.batching.assembler import Batcher
-from spark_klaviyo.core.models import KEY_PLACEHOLDER, Batch, EncodedRows, Envelope
+from spark_klaviyo.core.models import BLOCK, KEY_PLACEHOLDER, Batch, EncodedRows, Envelope, Span
 from spark_klaviyo.core.policy import Limits
 
 bodies = st.lists(st.lists(st.binary(min_size=1, max_size=12), max_size=12), max_size=4)
@@ -90,3 +90,10 @@ def test_the_room_counts_the_key_that_is_filled_in_later() -> None:
 def test_a_row_over_the_limit_of_one_profile_is_named_though_the_request_would_hold_it() -> None:
     batcher = Batcher(Envelope("/x", b"[", b"]"), Limits(10, 1000, max_row_bytes=5), count().__next__)
     assert batcher.too_large(encoded_rows([b"12345", b"123456", b"1"], 0, b",")).tolist() == [1]
+
+
+def test_a_text_is_found_wherever_it_stands_in_the_body() -> None:
+    filler = b"x" * (BLOCK - 3)
+    batch = Batch(0, (Span(encoded_rows([filler, b"needle", b"end"], 0, b","), 0, 3),), Envelope("/", b"head", b"tail"))
+    assert [batch.contains(text) for text in (b"head", b"needle", b"end", b"tail")] == [True] * 4
+    assert not batch.contains(b"needles")
