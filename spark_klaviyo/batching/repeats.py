@@ -19,7 +19,7 @@ from spark_klaviyo.core.exact_json import Json, get
 from spark_klaviyo.core.models import Batch
 from spark_klaviyo.plan.model import Checks, identifier_of
 
-MOST_APART = 10  # more requests for people who share a phone; a number that more of them share is nobody's own
+MOST_APART = 10  # more requests for people who share a phone; a number that more of them share is no personal one
 
 
 @dataclass(frozen=True)

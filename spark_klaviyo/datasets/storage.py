@@ -191,7 +191,7 @@ class Folder:
 
 
 def _file_mode(folder: Path) -> int:
-    """The permissions of a file in a folder: nobody but the owner may do more than the folder allows."""
+    """The permissions of a file in a folder: others may do no more than the folder allows."""
     return 0o600 | stat.S_IMODE(folder.stat().st_mode) & 0o666
 
 

@@ -47,7 +47,7 @@ def encode_batches(batches: Iterable[pa.RecordBatch], plan: WritePlan) -> Iterat
         for start in range(0, batch.num_rows, rows):
             yield encode(batch.slice(start, rows), plan, rules)
         if batch.num_rows > MAX_ROWS:
-            # Such a batch is large by itself, and what the allocator keeps would come on top of it.
+            # Such a batch is large already, and what the allocator keeps would come on top of it.
             pa.default_memory_pool().release_unused()
         del batch  # before the next one is read
 

@@ -71,7 +71,7 @@ def _chunks(rows: Iterable[Row], columns: Sequence[Field]) -> Iterator[pa.Record
 
 
 def _joined(chunks: Sequence[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """One batch of all chunks. Without a schema their types may differ: then each is a batch by itself."""
+    """One batch of all chunks. Without a schema their types may differ: then each is a batch of its own."""
     tables = [pa.Table.from_batches([chunk]) for chunk in chunks]
     try:
         whole = pa.concat_tables(tables, promote_options="default")  # null becomes the type of the other chunks

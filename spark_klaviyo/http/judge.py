@@ -25,7 +25,7 @@ class ReplyRules:
     already_satisfied: tuple[tuple[int, str], ...] = ()
     # Whether a 404 is about a row and not about the address.
     not_found_is_a_row: bool = False
-    # Whether a success is told by its status alone: in v1 and v2, and where the endpoint is not Klaviyo's.
+    # Whether the status alone decides a success: in v1 and v2, and where the endpoint is not Klaviyo's.
     by_status: bool = False
     # Whether the endpoint is Klaviyo's, whose API never answers with a page.
     is_klaviyo: bool = True

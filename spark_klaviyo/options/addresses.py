@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from urllib.parse import SplitResult, unquote_plus, urlsplit, urlunsplit
 
 # A host that a key may go to is written in full, in ASCII, without a dot at the end: nothing is left to be read in two
-# ways by this check and by whoever looks the name up.
+# ways by this check and by the resolver.
 _HOST_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _HOSTS = "names of hosts such as gateway.example.com, comma-separated, without scheme, port, path or *"
 

@@ -33,7 +33,7 @@ class CompetingTraffic:
         self._replies.append((arrived, used))
 
     def own_part(self, now: float) -> float | None:
-        """The part of the recent requests that was ours, in (0, 1]; None while too few replies say so.
+        """The part of the recent requests that was ours, in (0, 1]; None while there are too few replies.
 
         Others that used up a minute may only be waiting for the next one, so replies count for a minute then.
         """

@@ -126,7 +126,7 @@ class Run:
     def _handed_over(self, error: Exception, results: Results) -> list[ResultRow]:
         """The result rows of the tasks that had come to their end when Spark's job failed.
 
-        Raises the error itself where they sent nothing, `WriteStopped` under Connect, where nobody knows.
+        Raises the error itself where they sent nothing, `WriteStopped` under Connect, where that is not known.
         """
         shown = self.outputs.task_staging.shown
         message = f"Spark's job failed ({type(error).__name__})" + (

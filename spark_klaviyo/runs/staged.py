@@ -117,7 +117,7 @@ class _Held:
         self._file.flush()
 
     def events(self) -> Iterator[Kept]:
-        with suppress(OSError, EOFError, pickle.UnpicklingError):  # of a full disk, which the report tells of
+        with suppress(OSError, EOFError, pickle.UnpicklingError):  # of a full disk, which the report names
             self._file.seek(0)
             for _ in range(self._count):
                 yield pickle.load(self._file)  # noqa: S301  written above

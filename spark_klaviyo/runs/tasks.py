@@ -305,7 +305,7 @@ class SendTask:
         context.hand_over([result_row(event) for event in bare if RESULT_KINDS.get(type(event)) in self.kinds])
 
     def _again(self, rows: list[tuple[str, str]], stop: Stop) -> list[tuple[str, str]]:
-        """The result rows of an attempt that had sent everything before Spark ran the task again: nobody is sent to."""
+        """The result rows of an attempt that had sent everything before Spark ran the task again: nothing is sent."""
         lacks = self.staging.lacks_rows()
         if not lacks:
             return rows

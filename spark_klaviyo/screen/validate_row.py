@@ -233,7 +233,7 @@ def _identifiers(plan: WritePlan, record: dict[str, Json]) -> Iterator[Found]:
 
 
 def _keep_first_identifier(checks: Checks, record: dict[str, Json]) -> None:
-    """Take the identifiers behind the first one out of the record: nobody is found by a second one."""
+    """Take the identifiers behind the first one out of the record: no profile is looked up by a second one."""
     present = [path for path in checks.identifiers if not _is_blank(get(record, path))]
     for path in present[1:]:
         remove(record, path)

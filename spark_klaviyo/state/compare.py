@@ -91,7 +91,7 @@ def _numbered(rows: DataFrame, state: StateLocation) -> DataFrame:
 
 
 def _without_record(rows: DataFrame, status: RowStatus) -> DataFrame:
-    """The rows; those with this status without their record, which nobody needs."""
+    """The rows; those with this status without their record, which is not needed any more."""
     from pyspark.sql import functions as f
 
     return rows.withColumn(RECORD, f.when(f.col(ROW_STATUS) == status, f.lit("")).otherwise(f.col(RECORD)))

@@ -23,7 +23,7 @@ def row_hashes(encoded: pa.RecordBatch, plan: WritePlan, scope: bytes) -> tuple[
     """The hashes of key and content of each row of an encoded batch, within a scope of the state.
 
     Rows that replace no other, as they add or take away, are known by their content alone, which then is the key, too:
-    `state.compare` tells those with equal content apart.
+    `state.compare` numbers those with equal content.
     """
     salt = hashlib.sha256(f"{scope.hex()}\n".encode())
     records = encoded.column(RECORD).cast(pa.large_binary()).to_pylist()

@@ -24,7 +24,7 @@ from spark_klaviyo.task.profiles import MOST_PAGES, PROFILES, asking_for, in_par
 from spark_klaviyo.templates.model import Channel
 
 BOUNCES = ("HARD_BOUNCE", "INVALID_EMAIL")  # the reasons of a suppression that are no opting out
-KINDS = ("id", "email", "phone_number")  # in the order in which a row means somebody
+KINDS = ("id", "email", "phone_number")  # in the order in which they decide whom a row is about
 SHOWN = ("email", "phone_number", "subscriptions")
 CONSENT = (("additional-fields[profile]", "subscriptions"),)
 NOT_SHOWN = "Klaviyo's reply shows no subscriptions of the profile"
@@ -32,7 +32,7 @@ LATEST = datetime.max.replace(tzinfo=timezone.utc)  # of an opt-out without a ti
 
 
 class Standing(Enum):
-    """Where somebody stands with a channel."""
+    """A person's consent to a channel."""
 
     OPTED_OUT = "opted out"
     SUBSCRIBED = "subscribed"
@@ -58,14 +58,14 @@ def judge_consent(
 
 
 def _unsubscribed(consent: Mapping[str, Json]) -> Iterator[datetime]:
-    """When somebody unsubscribed, if so; the newest time that may say it."""
+    """When a person unsubscribed; the newest of the times that may hold it, None for never."""
     if consent.get("consent") == "UNSUBSCRIBED":
         times = (time_of(consent.get(name)) for name in ("consent_timestamp", "last_updated"))
         yield max(filter(None, times), default=LATEST)
 
 
 def _opted_out_of_email(marketing: Mapping[str, Json], list_id: str) -> Iterator[datetime]:
-    """When somebody opted out of email, of all or of this list's."""
+    """When a person opted out of email, of all or of this list's."""
     yield from _unsubscribed(marketing)
     everywhere, of_lists = marketing.get("suppression"), marketing.get("list_suppressions")
     for one in everywhere if isinstance(everywhere, list) else []:
@@ -134,7 +134,7 @@ class Consents:
         return any(name in self.unread for name in self.identifiers(record).values())
 
     def meant(self, record: Json) -> list[Person]:
-        """The profiles of the first identifier of the record that somebody is known by."""
+        """The profiles of the first identifier of the record that finds any."""
         found = (self.people.get(name, []) for name in self.identifiers(record).values())
         return next(filter(None, found), [])
 

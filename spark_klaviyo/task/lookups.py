@@ -123,9 +123,9 @@ class Lookups:
         return next(known.json_path for known in self.plan.template.fields if known.name == name)
 
     def _count_unknown(self, rejection: Rejection, *, has_profile: bool) -> None:
-        """Count a row whose identifier finds nobody, or nobody with the identifier that requests take.
+        """Count a row whose identifier finds no profile, or none with the identifier that requests take.
 
-        Nobody is erased or suppressed then; in change data a removal from the list counts as done.
+        No profile is erased or suppressed then; in change data a removal from the list counts as done.
         """
         template = self.plan.template
         if template.deletes:

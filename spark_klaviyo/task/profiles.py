@@ -88,7 +88,7 @@ def values_at(records: list[Json], path: Path) -> dict[int, str]:
 
 
 def rejections_of(batch: Batch) -> Iterator[Rejection]:
-    """Each row as rejected because Klaviyo knows nobody by it."""
+    """Each row as rejected because no profile has its identifier."""
     code = RejectCode.NOT_FOUND
     for row, record in zip(batch.numbers(), batch.records(), strict=True):
         yield Rejection(int(row), record.decode("utf-8", "replace"), code, code.text)

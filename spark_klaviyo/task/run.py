@@ -250,7 +250,7 @@ def _count_end(end: JobEnded, report: TaskReport) -> None:
 class TaskContext(SendContext):
     """What a task sends through, and where it records what it delivered (None without a state).
 
-    `hand_over` gives the driver the task's result rows, `handed_over` tells those of an earlier attempt that had come
+    `hand_over` gives the driver the task's result rows, `handed_over` returns those of an earlier attempt that had come
     to its end: both without effect where tasks cannot reach the driver.
     """
 

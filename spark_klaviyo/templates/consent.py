@@ -140,7 +140,7 @@ UNSUBSCRIBE = replace(
         "Who is not on the list is rejected as not_on_list: Klaviyo would unsubscribe them from everything.",
         "Who has opted out already counts as delivered.",
         "Who is on the list is read first, which needs lists:read and profiles:read.",
-        "Without a list, somebody unknown is created, then unsubscribed.",
+        "Without a list, an unknown person is created, then unsubscribed.",
     ),
 )
 

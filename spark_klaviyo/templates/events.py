@@ -13,7 +13,7 @@ from spark_klaviyo.templates.profiles import ATTRIBUTES, EXCHANGE_ID, PATCH, PER
 _NAMES = ("email", "phone_number", "external_id", "anonymous_id", "_kx")
 IDENTIFIERS = ("profile.id", *(f"profile.{name}" for name in _NAMES))
 _PROPERTIES = (*PERSON, "attributes", "properties")
-_VISITOR = attribute("anonymous_id", help="id of a visitor nobody knows yet")
+_VISITOR = attribute("anonymous_id", help="id of a visitor who is not identified yet")
 # Identifiers of the person are found by their plain names, other attributes by `profile.` only.
 PROFILE = (
     FieldSpec("profile.id", (*PERSON, "id"), other_names=PROFILE_ID.other_names, help=PROFILE_ID.help),

@@ -242,7 +242,7 @@ class Template:
 
     # Fields of which a row needs at least one.
     identifiers: tuple[str, ...] = ()
-    # Whether a row is sent with the first that it has alone, even where nobody is known by it.
+    # Whether a row is sent with the first that it has alone, even where no profile has it.
     first_identifier_only: bool = False
     # Fields that make two rows of a batch the same thing: the first that is present, with all of `key_with`. Empty: the
     # identifiers.

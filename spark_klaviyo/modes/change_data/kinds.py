@@ -15,7 +15,7 @@ class ChangeKind(IntEnum):
     """What becomes of a row, in the order in which tasks read the kinds.
 
     `text` names rows of the kind in a preview, `words` are what the change column holds for it, `skipped_because` is
-    why rows of it are not sent, and `warns` whether these are told as a warning, too. Rows of a kind with `code` are
+    why rows of it are not sent, and `warns` whether they are counted in a warning, too. Rows of a kind with `code` are
     rejected with it, for the reason `detail`.
     """
 

@@ -2,8 +2,8 @@
 
 The DataFrame is read once, and its rows are held. Then the members are read, and who would be removed is known, and
 checked against `max_removals`, before the first row is added. Rows are added first, members removed after them. These
-stay: whoever has any identifier of a row, rejected or not; all members, where a row in doubt may mean any of them;
-whoever joined after the run began; everybody, where adding was stopped.
+stay: members who have any identifier of a row, rejected or not; all members, where a row in doubt may mean any of them;
+those who joined after the run began; all members, where adding was stopped.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """When a row and a member of a list are the same person: identifiers as Klaviyo compares them, as hashes.
 
-No identifier itself is held. Two people with the same 64-bit hash count as one, so that at worst somebody stays on the
+No identifier itself is held. Two people with the same 64-bit hash count as one, so that at worst a person stays on the
 list.
 """
 

@@ -1,8 +1,8 @@
-"""Who the rows of a DataFrame are, and which of them may be somebody else than they say.
+"""Who the rows of a DataFrame are, and which of them may be another person than they say.
 
 A member whose id, email, phone number or external id is that of any row is in the DataFrame, also where that row is
 rejected. A row is in doubt if none of its identifiers can be compared, or if its email or phone cannot be read: unless
-another of its identifiers is a member's, it may mean any member. A row that is blank throughout means nobody.
+another of its identifiers is a member's, it may mean any member. A row that is blank throughout means no one.
 """
 
 from __future__ import annotations

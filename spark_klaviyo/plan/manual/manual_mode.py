@@ -120,7 +120,7 @@ class ManualCall:
         if options.key_in is KeyIn.BODY and options.content_format in BODY_WITH_KEY:
             return BODY_WITH_KEY[options.content_format]
         is_form = options.content_format is ContentFormat.FORM
-        # pairs of several rows in one form could not be told apart, and v1's payload is one object
+        # pairs of several rows in one form could not be distinguished, and v1's payload is one object
         single_endpoint = self.endpoint is not None and self.endpoint.limits.max_rows == 1
         single = by_url or is_form or self.takes_token or single_endpoint
         return ROWS if options.batch_mode and not single else ROW
