@@ -178,7 +178,8 @@ def play(case: Case) -> Played:
 
 
 def _plan(case: Case, url: str, run_id: str = "run") -> WritePlan:
-    options: dict[str, object] = {"rate_limit": "none", "timeout_seconds": 0.25, "attempts": 3, "workers": 2}
+    timeout = 0.25 if case.fault is NetworkFault.SILENCE else 10  # others answer, however busy this machine is
+    options: dict[str, object] = {"rate_limit": "none", "timeout_seconds": timeout, "attempts": 3, "workers": 2}
     options |= {"template": case.rule.template, "resend": case.resend, **dict(case.rule.settings)}
     if case.rule.template.startswith("bulk_"):
         options["max_rows"] = 2

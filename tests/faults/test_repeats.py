@@ -20,7 +20,7 @@ ITEM: Row = {"external_id": "I1", "title": "Tea", "description": "green", "url":
 
 def attempt(klaviyo: KlaviyoSimulator, rows: list[Row], number: int, **options: object) -> Ran:
     """What one attempt of a task does."""
-    plan, ran = plan_for(klaviyo, list(rows[0]), timeout_seconds=0.5, **options), Ran()
+    plan, ran = plan_for(klaviyo, list(rows[0]), **options), Ran()
     with SendContextFactory(ScaledClock(60.0)).open(plan, 0, number, Stop()) as context:
         for event in run_task(plan, encode_batches(batches_of(rows, 100), plan), context, follows=True):
             ran.add(event)
