@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.http.loopback_server import Answer, Loopback, Received, http, raw
+from tests.http.loopback_server import Answer, Loopback, Received, http, raw, reply, silent_after
 from tests.task.running import Ran, people, run
 
 STORED = b'{"data":{"type":"profile","id":"01A"}}'
@@ -27,13 +27,13 @@ def sent_to(answer: Answer, template: str = "create_profile", **options: object)
 
 
 def answered(status: int, body: bytes = b"", headers: str = "") -> Answer:
-    return raw(http(status, body, headers))
+    return reply(status, body, headers)
 
 
 @pytest.mark.parametrize(
     ("answer", "delivered", "accepted", "codes", "stopped"),
     [
-        (raw(b"HTTP/1.1 100 Continue\r\n\r\n" * 3 + http(201, STORED)), 3, 0, [], ""),
+        (silent_after(b"HTTP/1.1 100 Continue\r\n\r\n" * 3 + http(201, STORED)), 3, 0, [], ""),
         (raw(b"HTTP/1.0 201 OK\r\n\r\n" + STORED), 3, 0, [], ""),
         (raw(b"HTTP/1.1 101 X\r\nUpgrade: websocket\r\n\r\n"), 0, 0, ["in_doubt"] * 3, ""),
         (raw(STORED), 0, 0, ["in_doubt"] * 3, ""),
