@@ -9,19 +9,24 @@ import pyarrow as pa
 
 from spark_klaviyo.plan.types import Field, holds
 
-RECORD, VERDICT, KEY, PARAMS, PHONE, ROW_KEY, CONTENT, FINGERPRINT, ROW_STATUS = (
+RECORD, VERDICT, KEY, PARAMS, PHONE, EXTERNAL_ID, ROW_KEY, CONTENT, FINGERPRINT, ROW_STATUS = (
     "record",  # JSON of the row and one byte behind it: the separator of JSON rows, else a line feed
     "verdict",  # a `Verdict`, with the index of a column and with notes: see there
     "key",  # the identifier that makes two rows the same profile, event or item (`encode.keys`); null: none
     "params",  # JSON object of the row's request parameters; null where the plan has none
     "phone",  # the phone number of a row, where two people may share one; null elsewhere
+    "external_id",  # where a row may have it beside another key; null elsewhere
     "row_key",  # hash of the row's key, 16 bytes; null without a state
     "content",  # hash of its content, 16 bytes; null without a state
     "fingerprint",  # both together, once the row was compared with a state
     "row_status",  # whether the row has to be sent, once it was compared with a state
 )
 ENCODED = pa.schema(
-    [(RECORD, pa.large_string()), (VERDICT, pa.int64()), *((name, pa.string()) for name in (KEY, PARAMS, PHONE))]
+    [
+        (RECORD, pa.large_string()),
+        (VERDICT, pa.int64()),
+        *((name, pa.string()) for name in (KEY, PARAMS, PHONE, EXTERNAL_ID)),
+    ]
 )
 # The same for Spark, whose strings have 32-bit offsets, and with hashes.
 SPARK_ENCODED = pa.schema([(RECORD, pa.string()), *list(ENCODED)[1:], (ROW_KEY, pa.binary()), (CONTENT, pa.binary())])

@@ -147,7 +147,7 @@ class BatchAssembler:
             if not self.plan.checks.key or self.plan.template.takes_away:
                 yield batch
                 continue
-            repeats = repeats_in(self.plan.checks, batch)
+            repeats = repeats_in(self.plan.checks, batch, each_key_is_known=self.plan.state is not None)
             if repeats.superseded:
                 self.report.skip(len(repeats.superseded), SUPERSEDED)
             if repeats.sharing:

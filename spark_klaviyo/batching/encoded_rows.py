@@ -13,10 +13,9 @@ import numpy as np
 import pyarrow as pa
 
 from spark_klaviyo.arrow.arrays import Ints, offsets_of
-from spark_klaviyo.arrow.encoded import FINGERPRINT, KEY, PARAMS, PHONE, RECORD
-from spark_klaviyo.core import exact_json
+from spark_klaviyo.arrow.encoded import EXTERNAL_ID, FINGERPRINT, KEY, PARAMS, PHONE, RECORD
 from spark_klaviyo.core.models import EncodedRows
-from spark_klaviyo.plan.model import Checks, identifier_of, of_request
+from spark_klaviyo.plan.model import of_request
 from spark_klaviyo.state.format import fingerprints_of
 
 
@@ -27,8 +26,8 @@ def encoded_rows_of(batch: pa.RecordBatch, first_row: int) -> EncodedRows:
     rows = np.arange(first_row, first_row + batch.num_rows, dtype=np.int64)
     fingerprints = fingerprints_of(batch.column(FINGERPRINT)) if FINGERPRINT in batch.schema.names else None
     body = memoryview(held if held is not None else b"")
-    keys, phones = (batch.column(name).cast(pa.string()) for name in (KEY, PHONE))
-    return EncodedRows(body, offsets_of(record), rows, keys, fingerprints, phones=phones)
+    keys, phones, ids = (batch.column(name).cast(pa.string()) for name in (KEY, PHONE, EXTERNAL_ID))
+    return EncodedRows(body, offsets_of(record), rows, keys, fingerprints, None, phones, ids)
 
 
 def text_of(rows: EncodedRows, position: int) -> bytes:
@@ -77,8 +76,9 @@ def _of_pieces(
     records = rows.records[positions] if rows.records is not None else None
     body = memoryview(b"".join(pieces))
     chosen = pa.array(positions)
-    keys, phones = rows.keys.take(chosen), rows.phones.take(chosen) if rows.phones is not None else None
-    return EncodedRows(body, offsets, rows.rows[positions], keys, fingerprints, records, phones)
+    keys = rows.keys.take(chosen)
+    phones, ids = (held and held.take(chosen) for held in (rows.phones, rows.external_ids))
+    return EncodedRows(body, offsets, rows.rows[positions], keys, fingerprints, records, phones, ids)
 
 
 # --- request parameters ---------------------------------------------------------------------------
@@ -119,14 +119,3 @@ def _group_key(text: str | None) -> str:
     params = {name: of_request(name, value) for name, value in params_of(text).items()}
     left = {name: value for name, value in params.items() if value.strip()}
     return json.dumps(left, ensure_ascii=False) if left else ""
-
-
-# --- identifiers ----------------------------------------------------------------------------------
-
-
-def identifier_in(checks: Checks, text: bytes) -> tuple[str, ...] | None:
-    """The first identifier that the JSON text of a record has (`plan.model.identifier_of`)."""
-    try:
-        return identifier_of(checks, exact_json.loads(text))
-    except (ValueError, RecursionError):
-        return None

@@ -1,7 +1,7 @@
 """Rows of one request that mean the same person, event or item, or that may: replaced by a later one, or sent apart.
 
-A later row with the same identifier replaces an earlier one. Rows that add to a profile replace nothing, and neither do
-people who share a phone alone: they go out in different requests, in their order.
+A later row with the same identifier, or the same external id, replaces an earlier one. Rows that add to a profile
+replace nothing, and neither do people who share a phone alone: they go out in different requests, in their order.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from spark_klaviyo.arrow.arrays import Mask
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.exact_json import Json, get
 from spark_klaviyo.core.models import Batch
-from spark_klaviyo.plan.model import Checks, identifier_of
+from spark_klaviyo.plan.model import Checks, identifiers_of
 
 MOST_APART = 10  # more requests for people who share a phone; a number that more of them share is no personal one
 
@@ -32,38 +32,45 @@ class Repeats:
     sharing: int = 0
 
 
-def repeats_in(checks: Checks, batch: Batch) -> Repeats:
+def repeats_in(checks: Checks, batch: Batch, *, each_key_is_known: bool = False) -> Repeats:
     """The repeats of a batch.
 
-    Equal keys and phones are candidates, found in whole columns; only those are compared by their identifiers.
+    Equal keys, external ids and phones are candidates, found in whole columns; only those are compared by their
+    identifiers. With `each_key_is_known` a state holds what was delivered for each key: rows of different keys with the
+    same external id are sent apart, as the state would send again what a later row replaces.
     """
     spans = [(span.encoded_rows, slice(span.start, span.stop)) for span in batch.spans]
     keys = _repeated(pa.concat_arrays([rows.keys[where] for rows, where in spans]))
-    phones = pa.concat_arrays([_phones(rows.phones, where) for rows, where in spans])
-    sharing = _repeated(phones)
-    candidates = np.flatnonzero(keys | sharing)
+    ids = _repeated(pa.concat_arrays([_texts(rows.external_ids, where) for rows, where in spans]))
+    phones = pa.concat_arrays([_texts(rows.phones, where) for rows, where in spans])
+    named, sharing = keys | ids, _repeated(phones)
+    candidates = np.flatnonzero(named | sharing)
     if not len(candidates):
         return Repeats()
     records = dict(zip(candidates.tolist(), map(_loaded, batch.pick(candidates).records()), strict=True))
-    names = {at: name for at, record in records.items() if keys[at] and (name := _name(checks, record)) is not None}
-    adding = {names[at] for at in names if any(get(records[at], path) is not None for path in checks.adds)}
+    names = {at: found for at, record in records.items() if named[at] and (found := _names(checks, record))}
+    adding = {name for at in names if _adds(checks, records[at]) for name in names[at]}
+    if each_key_is_known:
+        adding |= {name for found in names.values() if len(found) > 1 for name in found}
     gone, last = set[int](), dict[tuple[str, ...], int]()
-    for at, name in names.items():
-        if name not in adding:
-            gone |= {last[name]} if name in last else set()
-            last[name] = at
+    for at, found in names.items():
+        if adding.isdisjoint(found):
+            gone |= {last[name] for name in found if name in last}
+            last |= dict.fromkeys(found, at)
     shared = {at: phones[at].as_py() for at in records if sharing[at] and at not in gone}
     counts = Counter(shared.values())
     shared = {at: phone for at, phone in shared.items() if counts[phone] > 1}
-    return Repeats(gone, _apart({at: name for at, name in names.items() if name in adding}, shared), len(shared))
+    apart = {at: found for at, found in names.items() if not adding.isdisjoint(found)}
+    return Repeats(gone, _apart(apart, shared), len(shared))
 
 
-def _apart(names: dict[int, tuple[str, ...]], phones: dict[int, str]) -> dict[int, int]:
+def _apart(names: dict[int, list[tuple[str, ...]]], phones: dict[int, str]) -> dict[int, int]:
     """In which request after the first one each row goes, so that no two of a name, or of a phone, share one."""
     apart, taken = dict[int, int](), Counter[object]()
     for at in sorted({*names, *phones}):
-        number = max(taken[names[at]] if at in names else 0, min(taken[phones[at]], MOST_APART) if at in phones else 0)
-        for token in (held[at] for held in (names, phones) if at in held):
+        number = max((taken[name] for name in names.get(at, ())), default=0)
+        number = max(number, min(taken[phones[at]], MOST_APART) if at in phones else 0)
+        for token in (*names.get(at, ()), *([phones[at]] if at in phones else [])):
             taken[token] = number + 1
         if number:
             apart[at] = number
@@ -82,8 +89,8 @@ def _repeated(texts: pa.Array) -> Mask:
     return repeated
 
 
-def _phones(phones: pa.Array | None, where: slice) -> pa.Array:
-    return pa.nulls(where.stop - where.start, pa.string()) if phones is None else phones[where]
+def _texts(column: pa.Array | None, where: slice) -> pa.Array:
+    return pa.nulls(where.stop - where.start, pa.string()) if column is None else column[where]
 
 
 def _loaded(text: bytes) -> Json:
@@ -93,13 +100,18 @@ def _loaded(text: bytes) -> Json:
         return None
 
 
-def _name(checks: Checks, record: Json) -> tuple[str, ...] | None:
-    """A record's identifier; consent to another channel replaces nothing."""
-    name = identifier_of(checks, record)
-    if name is None or not checks.channels_path:
-        return name
+def _adds(checks: Checks, record: Json) -> bool:
+    return any(get(record, path) is not None for path in checks.adds)
+
+
+def _names(checks: Checks, record: Json) -> list[tuple[str, ...]]:
+    """A record's identifiers; consent to another channel replaces nothing."""
+    names = identifiers_of(checks, record)
+    if not names or not checks.channels_path:
+        return names
     channels = _items(get(record, checks.channels_path))
-    return (*name, *(f"{medium}.{use}" for medium, uses in channels for use, _ in _items(uses)))
+    given = tuple(f"{medium}.{use}" for medium, uses in channels for use, _ in _items(uses))
+    return [(*name, *given) for name in names]
 
 
 def _items(value: Json) -> Iterator[tuple[str, Json]]:

@@ -35,7 +35,7 @@ from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.exact_json import get, remove
 from spark_klaviyo.core.models import EncodedRows, Rejection
 from spark_klaviyo.encode.formats import written
-from spark_klaviyo.encode.keys import phone_of
+from spark_klaviyo.encode.keys import beside_key
 from spark_klaviyo.options.erasure import is_erasing_call
 from spark_klaviyo.plan.envelopes import manual_path
 from spark_klaviyo.plan.manual.body import FORMATS, JSON_FORMATS
@@ -84,7 +84,7 @@ def _decided(
     verdicts = batch.column(VERDICT).to_numpy(zero_copy_only=False)
     params = batch.column(PARAMS)
     replaced: dict[int, bytes | None] = {}
-    named: dict[int, tuple[str | None, str | None]] = {}
+    named: dict[int, tuple[str | None, str | None, str | None]] = {}
     notes = verdicts
     verdicts = verdicts & (REPLACED - 1)
     for position in map(int, np.flatnonzero(verdicts)):
@@ -106,15 +106,16 @@ def _decided(
         if sent is not text:
             replaced[position] = sent
         if sent is not None and (sent is not text or not rows.keys[position].is_valid):
-            named[position] = key_of(plan.checks, sent), phone_of(plan, sent)
+            named[position] = (key_of(plan.checks, sent), *beside_key(plan, sent))
     if notes.max(initial=0) >= REPLACED:
         rejected = [position for position, sent in replaced.items() if sent is None]
         _warn(plan, np.delete(notes, rejected), report)
     if named:
-        changed = np.isin(np.arange(len(rows)), list(named))
-        keys, phones = (pa.array(texts, pa.string()) for texts in zip(*named.values(), strict=True))
-        keys = pc.replace_with_mask(rows.keys, pa.array(changed), keys)
-        rows = replace(rows, keys=keys, phones=pc.replace_with_mask(rows.phones, pa.array(changed), phones))
+        changed = pa.array(np.isin(np.arange(len(rows)), list(named)))
+        texts = (pa.array(column, pa.string()) for column in zip(*named.values(), strict=True))
+        held = zip((rows.keys, rows.phones, rows.external_ids), texts, strict=True)
+        keys, phones, ids = (pc.replace_with_mask(column, changed, made) for column, made in held)
+        rows = replace(rows, keys=keys, phones=phones, external_ids=ids)
     return encoded_rows.rebuilt(rows, replaced) if replaced else rows
 
 

@@ -77,6 +77,7 @@ class EncodedRows:
     fingerprints: npt.NDArray[np.uint8] | None = None  # as the state stores them; None without a state
     records: npt.NDArray[np.object_] | None = None  # as JSON, where `body` is in another format
     phones: pa.Array | None = None  # texts, of people who may share one; None where rows are no people
+    external_ids: pa.Array | None = None  # texts, of rows that may have them beside another key
 
     def __len__(self) -> int:
         return len(self.rows)

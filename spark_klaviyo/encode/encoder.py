@@ -27,7 +27,7 @@ from spark_klaviyo.core.codes import ContentFormat
 from spark_klaviyo.core.exact_json import ONE_ITEM
 from spark_klaviyo.encode import json_values
 from spark_klaviyo.encode.json_texts import json_objects, json_text, with_json
-from spark_klaviyo.encode.keys import keys, phones
+from spark_klaviyo.encode.keys import external_ids, keys, phones
 from spark_klaviyo.encode.rows import to_arrow
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import Each, Fixed, Leaf, Node, Record, When
@@ -62,7 +62,8 @@ def encode(batch: pa.RecordBatch, plan: WritePlan, rules: ScreenRules | None = N
     if not (arrays.is_utf8(record) and arrays.is_utf8(params)):  # one such text would make a whole request unreadable
         columns = Columns(json_values.with_valid_text(batch), plan.columns, zone)
         record, params = _records(columns, plan), _params(columns, plan)
-    held = [record, verdicts(columns, rules, record), keys(columns, plan, record), params, phones(columns, plan)]
+    held = [record, verdicts(columns, rules, record), keys(columns, plan, record), params]
+    held += [phones(columns, plan), external_ids(columns, plan, record)]
     return pa.RecordBatch.from_arrays(held, schema=ENCODED)
 
 

@@ -7,6 +7,7 @@ row; only where a part is no column of texts or whole numbers are the records re
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import takewhile
 
 import numpy as np
 import pyarrow as pa
@@ -19,9 +20,10 @@ from spark_klaviyo.core.exact_json import Path, get
 from spark_klaviyo.core.identifiers import BLANKS, PHONE_CHARACTERS, SEPARATOR, normalise_identifier
 from spark_klaviyo.encode.json_values import leaf_values
 from spark_klaviyo.plan.model import Checks, WritePlan, key_of
-from spark_klaviyo.plan.shape import Fixed, Leaf, Node, Record, leaf_at
+from spark_klaviyo.plan.shape import Fixed, Leaf, Node, Record, leaf_at, node_at
 
 ASCII = 0x80  # bytes below are
+PHONE, EXTERNAL_ID = "phone_number", "external_id"
 BLANK = pa.scalar("")
 _OF_PHONES = np.zeros(256, np.bool_)
 _OF_PHONES[[ord(character) for character in PHONE_CHARACTERS]] = True
@@ -118,24 +120,43 @@ def _normalised(field: str, texts: pa.Array) -> pa.Array:
     return texts
 
 
-# --- phones that two people share -----------------------------------------------------------------
+# --- identifiers beside the key -------------------------------------------------------------------
 
 
 def phones(columns: Columns, plan: WritePlan) -> pa.Array:
     """The phone number of each row where two people may share one; null elsewhere."""
-    leaf = next((leaf_at(plan.record, at) for at in _phone_places(plan)), None) if plan.record is not None else None
+    leaf = next((leaf_at(plan.record, at) for at in _places(plan, PHONE)), None) if plan.record is not None else None
     if leaf is None:
         return pa.nulls(columns.rows, pa.string())
     return plain(columns.column(leaf)).cast(pa.string())
 
 
-def phone_of(plan: WritePlan, record: bytes) -> str | None:
-    """A record's phone as it stands in the column `phone`."""
-    value = next((get(exact_json.loads(record), at) for at in _phone_places(plan)), None)
-    return value if isinstance(value, str) else None
+def external_ids(columns: Columns, plan: WritePlan, records: pa.Array) -> pa.Array:
+    """The external id of each row where rows with other keys may have the same one; null elsewhere."""
+    places = _places(plan, EXTERNAL_ID)
+    before = takewhile(lambda at: at not in places, plan.checks.key)
+    if plan.record is None or not places or not any(node_at(plan.record, at) is not None for at in before):
+        return pa.nulls(columns.rows, pa.string())
+    try:
+        found = _values(columns, plan.record, places[0])
+    except _NoColumnError:
+        return pa.array([external_id_of(plan, text[:-1]) for text in records.to_pylist()], pa.string())
+    return pa.nulls(columns.rows, pa.string()) if found is BLANK else found
 
 
-def _phone_places(plan: WritePlan) -> tuple[Path, ...]:
-    """Where the phone stands that two people of a request may share; empty where rows are no people, or sent alone."""
+def beside_key(plan: WritePlan, record: bytes) -> tuple[str | None, str | None]:
+    """A record's phone and external id as they stand in the columns `phone` and `external_id`."""
+    value = next((get(exact_json.loads(record), at) for at in _places(plan, PHONE)), None)
+    return value if isinstance(value, str) else None, external_id_of(plan, record)
+
+
+def external_id_of(plan: WritePlan, record: str | bytes) -> str | None:
+    """A record's external id as it stands in the column `external_id`."""
+    found = (get(exact_json.loads(record), at) for at in _places(plan, EXTERNAL_ID))
+    return normalise_identifier(EXTERNAL_ID, next(found, None)) or None
+
+
+def _places(plan: WritePlan, name: str) -> tuple[Path, ...]:
+    """Where an identifier stands by which rows of a request with different keys may mean one person; empty for none."""
     several = plan.limits.max_rows > 1 and plan.template.key and not plan.template.takes_away
-    return tuple(at for at in plan.checks.key if at[-1] == "phone_number") if several else ()
+    return tuple(at for at in plan.checks.key[1:] if at[-1] == name) if several else ()

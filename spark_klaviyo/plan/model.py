@@ -89,6 +89,17 @@ def identifier_of(checks: Checks, record: Json) -> tuple[str, ...] | None:
     return None
 
 
+def identifiers_of(checks: Checks, record: Json) -> list[tuple[str, ...]]:
+    """All that makes a record the same as another, whichever of it both have; `identifier_of` comes first.
+
+    A phone, which two people may share, is only among them where a record has nothing before it.
+    """
+    first, name = identifier_of(checks, record), "external_id"
+    path = next((at for at in checks.key[1:] if at[-1] == name), None)
+    other = normalise_identifier(name, get(record, path)) if path is not None else ""
+    return list(dict.fromkeys(filter(None, (first, (name, other) if other and first else None))))
+
+
 def key_of(checks: Checks, record: str | bytes) -> str | None:
     """The key of a record: `identifier_of` it as one text; None where it has no identifier, or is no JSON."""
     try:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from spark_klaviyo.arrow.encoded import CONTENT, FINGERPRINT, KEY, PARAMS, PHONE, RECORD, ROW_KEY, ROW_STATUS, VERDICT
+from spark_klaviyo.arrow.encoded import CONTENT, ENCODED, FINGERPRINT, PARAMS, RECORD, ROW_KEY, ROW_STATUS
 from spark_klaviyo.core.codes import OnDelete
 from spark_klaviyo.core.identifiers import SEPARATOR, normalised_column
 from spark_klaviyo.core.models import StateLocation
@@ -74,8 +74,8 @@ def compare_with_state(encoded: DataFrame, plan: WritePlan, state: StateLocation
     if replaces:
         last = f.row_number().over(Window.partitionBy(ROW_KEY).orderBy(f.desc("position"))) == 1
         status = f.when(last, f.col(ROW_STATUS)).otherwise(RowStatus.REPLACED)
-        rows = _without_record(rows.withColumn(ROW_STATUS, status.cast("int")), RowStatus.REPLACED)
-    return rows.select(RECORD, VERDICT, KEY, PARAMS, PHONE, f.concat(ROW_KEY, CONTENT).alias(FINGERPRINT), ROW_STATUS)
+        rows = _without_record(rows.withColumn(ROW_STATUS, status.cast("int")), plan, RowStatus.REPLACED)
+    return rows.select(*ENCODED.names, f.concat(ROW_KEY, CONTENT).alias(FINGERPRINT), ROW_STATUS)
 
 
 def _numbered(rows: DataFrame, state: StateLocation) -> DataFrame:

@@ -69,3 +69,30 @@ def test_rows_that_add_and_people_who_share_a_phone_are_in_different_requests(
     for one in adding - {("phone", None)}:  # in their order
         order = [found.apart.get(at, 0) for at in kept if names[at] == one]
         assert order == sorted(set(order))
+
+
+MAYBE = st.none() | st.sampled_from("abc")
+
+
+@given(st.lists(st.tuples(MAYBE, MAYBE), min_size=1, max_size=12), st.booleans())
+def test_a_later_row_with_the_same_email_or_external_id_supersedes_or_follows(
+    rows: list[tuple[str | None, str | None]], known: bool
+) -> None:
+    checks = Checks(Validate.STRICT, key=(("email",), ("external_id",)))
+    records = [json.dumps({"email": email, "external_id": other}).encode() + b"," for email, other in rows]
+    keys = pa.array([email or (other and f"external {other}") for email, other in rows], pa.string())
+    others = pa.array([other for _, other in rows], pa.string())
+    offsets = np.cumsum([0, *map(len, records)], dtype=np.int64)
+    encoded = EncodedRows(memoryview(b"".join(records)), offsets, np.arange(len(rows)), keys, external_ids=others)
+    batch = Batch(0, (Span(encoded, 0, len(rows)),), Envelope("/x", b"[", b"]"))
+    found = repeats_in(checks, batch, each_key_is_known=known)
+    same = [
+        (early, late)
+        for late in range(len(rows))
+        for early in range(late)
+        if any(one is not None and one == other for one, other in zip(rows[early], rows[late], strict=True))
+    ]
+    if not known:
+        assert (found.superseded, found.apart) == ({early for early, _ in same}, {})
+    for early, late in same:
+        assert early in found.superseded or found.apart.get(early, 0) < found.apart.get(late, 0)

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_klaviyo.arrow.encoded import KEY, RECORD
+from spark_klaviyo.arrow.encoded import EXTERNAL_ID, KEY, RECORD
 from spark_klaviyo.core.identifiers import BLANKS
 from spark_klaviyo.encode.encoder import encode
+from spark_klaviyo.encode.keys import external_id_of
 from spark_klaviyo.encode.rows import columns_of
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
@@ -53,6 +54,19 @@ def test_keys_in_columns_are_those_of_the_records(template: str, data: st.DataOb
     rows = data.draw(st.lists(st.fixed_dictionaries(dict.fromkeys(names, TEXTS)), min_size=1, max_size=6))
     batch = pa.RecordBatch.from_pylist(rows, pa.schema([(name, pa.string()) for name in names]))
     keys(batch, plan_for(template, batch))
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.float64(), pa.decimal128(20), pa.int64()], ids=str)
+@pytest.mark.parametrize("names", [("email", "external_id"), ("phone_number", "external_id"), ("external_id",)])
+def test_external_ids_beside_another_key_are_those_of_the_records(names: tuple[str, ...], kind: pa.DataType) -> None:
+    ids = pa.array(["7", " ", None, " 8 "] if kind == pa.string() else [7, 0, None, 8]).cast(kind)
+    batch = pa.RecordBatch.from_pydict({name: pa.array(["x", None, "y", "z"]) for name in names} | {"external_id": ids})
+    plan = plan_for("bulk_import_profiles", batch)
+    encoded = encode(batch, plan)
+    expected = [external_id_of(plan, record[:-1]) for record in encoded.column(RECORD).to_pylist()]
+    found = encoded.column(EXTERNAL_ID).to_pylist()
+    assert found == (expected if names[0] == "email" else [None] * 4)
+    assert expected[::3] == ["7", "8"]
 
 
 def test_numbers_that_are_identifiers_have_the_keys_of_their_texts() -> None:

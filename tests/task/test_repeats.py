@@ -60,3 +60,31 @@ def test_rows_that_add_to_a_profile_all_arrive() -> None:
         assert sorted(klaviyo.profiles[0]["properties"]["colors"]) == ["blue", "green", "red"]
         assert [len(request) for request in imports(klaviyo)] == [1, 1, 1]
     assert (report.delivered, report.skipped) == (3, 0)
+
+
+def test_a_later_row_with_the_same_external_id_replaces_one_of_another_email() -> None:
+    rows: list[dict[str, object]] = [
+        {"email": "old@example.com", "external_id": "1"},
+        {"email": "bob@example.com", "external_id": "2"},
+        {"email": None, "external_id": " 2"},
+        {"email": "new@example.com", "external_id": "1"},
+        {"email": "eve@example.com", "external_id": None},
+    ]
+    for given in (rows, [{**row, "email": f" {row['email'] or ''}"} for row in rows]):
+        with KlaviyoSimulator() as klaviyo:
+            report = run(klaviyo, given).report
+            [sent] = imports(klaviyo)
+        assert [one["attributes"].get("email") for one in sent] == [None, "new@example.com", "eve@example.com"]
+        assert (report.delivered, report.skipped_because) == (3, {SUPERSEDED: 2})
+
+
+def test_rows_that_add_to_the_same_external_id_all_arrive() -> None:
+    texts = {"type": "array", "elementType": "string", "containsNull": True}
+    columns = [Field("email", read_type("string")), Field("external_id", read_type("string"))]
+    columns.append(Field("colors", read_type(texts)))
+    values = {"email": ["a@example.com", None], "external_id": ["1", "1"], "colors": [["red"], ["blue"]]}
+    with KlaviyoSimulator() as klaviyo:
+        given = options_for(klaviyo, fields='{"meta.patch_properties.append.colors":"colors"}')
+        report = run_plan(make_plan(given, columns, "run"), [pa.RecordBatch.from_pydict(values)]).report
+        assert [len(request) for request in imports(klaviyo)] == [1, 1]
+    assert (report.delivered, report.skipped) == (2, 0)
