@@ -33,6 +33,8 @@ def row_hashes(encoded: pa.RecordBatch, plan: WritePlan, scope: bytes) -> tuple[
     if not plan.checks.key or plan.template.takes_away:
         return contents, contents
     ends = params if depends_on_params(plan) else [b""] * len(params)
+    if _has_channels_of_rows(plan):  # consent to another channel is another thing
+        ends = [end + _channels(plan, record) for end, record in zip(ends, records, strict=True)]
     keys = encoded.column(KEY).cast(pa.binary()).to_pylist()
     named = [
         content
@@ -41,6 +43,19 @@ def row_hashes(encoded: pa.RecordBatch, plan: WritePlan, scope: bytes) -> tuple[
         for key, record, content, end in zip(keys, records, hashes, ends, strict=True)
     ]
     return pa.array(named, pa.binary()), contents
+
+
+def _has_channels_of_rows(plan: WritePlan) -> bool:
+    return bool(plan.checks.channels) and "channels" not in plan.settings
+
+
+def _channels(plan: WritePlan, record: bytes) -> bytes:
+    """The channels of a row, as it spells them."""
+    try:
+        given = get(json.loads(record[:-1]), plan.checks.channels_path)
+    except (ValueError, RecursionError):
+        return b""
+    return SEPARATOR.encode() + json.dumps(given, sort_keys=True).encode()
 
 
 def _hash(salt: hashlib._Hash, *texts: bytes) -> bytes:
@@ -76,7 +91,7 @@ def depends_on_params(plan: WritePlan) -> bool:
 
 def record_key(plan: WritePlan, record: str) -> bytes | None:
     """The key of a row that a job named; None where its record does not show which row was sent."""
-    if plan.state is None or depends_on_params(plan) or plan.template.takes_away:
+    if plan.state is None or depends_on_params(plan) or plan.template.takes_away or _has_channels_of_rows(plan):
         return None
     key = None if _adds(plan, record) else key_of(plan.checks, record)
     if key is None or (key.startswith(f"phone_number{SEPARATOR}") and plan.checks.default_country):
