@@ -12,7 +12,7 @@ from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.errors import JsonObject
 from tests.task.running import Row, run
 
-LIST = "Y6nRLr"
+LIST, OTHER = "Y6nRLr", "Lst1Aa"
 PEOPLE = 6
 CHANNELS = ("email", "sms", "sms.transactional", "whatsapp", "push", "email.open_tracking")
 REASONS = ("UNSUBSCRIBE", "SPAM_COMPLAINT", "USER_SUPPRESSED", "HARD_BOUNCE")
@@ -20,7 +20,7 @@ people = st.integers(0, PEOPLE - 1)
 histories = st.lists(
     st.tuples(people, st.sampled_from(CHANNELS), st.sampled_from(("SUBSCRIBED", "UNSUBSCRIBED"))), max_size=8
 )
-suppressed = st.lists(st.tuples(people, st.sampled_from(REASONS), st.sampled_from(("", LIST, "Lst1Aa"))), max_size=4)
+suppressed = st.lists(st.tuples(people, st.sampled_from(REASONS), st.sampled_from(("", LIST, OTHER))), max_size=4)
 # Email and phone of a row may be those of two people, of nobody, or missing.
 numbers = st.sampled_from((0, 0, 1, 1, 2, 3, 4, 5, PEOPLE, None))
 rows = st.lists(
@@ -61,7 +61,7 @@ def test_nobody_who_opted_out_is_subscribed(
 ) -> None:
     with KlaviyoSimulator() as klaviyo:
         klaviyo.add_profiles(
-            [{"email": f"p{n}@example.com", "phone_number": f"+1617555010{n}"} for n in range(PEOPLE)], "Lst1Aa"
+            [{"email": f"p{n}@example.com", "phone_number": f"+1617555010{n}"} for n in range(PEOPLE)], OTHER
         )
         for person, channel, consent in history:
             klaviyo.set_consent(f"p{person}@example.com", channel, consent)
@@ -118,25 +118,43 @@ def meant(row: Row, template: str) -> str | None:
     return f"p{str(row['phone_number'])[-1]}@example.com" if row["phone_number"] else None
 
 
-@given(leavers, st.sampled_from(sorted(TAKING_AWAY)), st.sampled_from(("strict", "warn", "off")))
-def test_who_is_meant_goes_and_nobody_else(given_rows: list[Row], template: str, validate: str) -> None:
+@given(
+    leavers,
+    st.sampled_from(sorted(TAKING_AWAY)),
+    st.sampled_from(("strict", "warn", "off")),
+    st.sets(people).map(lambda off: set(range(PEOPLE)) - off),
+    st.sets(people),
+)
+def test_who_is_meant_goes_and_nobody_else(
+    given_rows: list[Row], template: str, validate: str, on_list: set[int], on_other: set[int]
+) -> None:
     if template == "bulk_unsubscribe_profiles":
         given_rows = [{"email": row["email"], "phone_number": row["phone_number"]} for row in given_rows]
+    everybody = [
+        {"email": f"p{n}@example.com", "external_id": str(n), "phone_number": f"+1617555010{n}"} for n in range(PEOPLE)
+    ]
     with KlaviyoSimulator() as klaviyo:
-        klaviyo.add_profiles(
-            [
-                {"email": f"p{n}@example.com", "external_id": str(n), "phone_number": f"+1617555010{n}"}
-                for n in range(PEOPLE)
-            ],
-            LIST,
-        )
-        before = deepcopy(klaviyo.profiles)
+        klaviyo.add_profiles(everybody)
+        for list_id, numbered in ((LIST, on_list), (OTHER, on_other)):
+            klaviyo.add_profiles([everybody[n] for n in numbered], list_id)
+        before = {one["id"]: deepcopy(one) for one in klaviyo.profiles}
+        members, of_other = ids_on(klaviyo, LIST), ids_on(klaviyo, OTHER)
         run(klaviyo, given_rows, template=template, validate=validate, **TAKING_AWAY[template]).whole()
-        gone = {meant(row, template) for row in given_rows}
-        members = {profile["email"] for profile in klaviyo.lists[LIST]}
-        for earlier in before:
-            email = earlier["email"]
-            left = email not in members or email in klaviyo.suppressed
-            assert left == (email in gone)
-            if not left:
-                assert next(one for one in klaviyo.profiles if one["id"] == earlier["id"]) == earlier
+        named = {meant(row, template) for row in given_rows}
+        after = {one["id"]: one for one in klaviyo.profiles}
+        still, still_of_other = ids_on(klaviyo, LIST), ids_on(klaviyo, OTHER)
+        for profile_id, earlier in before.items():
+            email = earlier["email"]  # of before: a request may have changed how it is spelled
+            if email not in named:
+                assert after[profile_id] == earlier
+                assert (profile_id in still) == (profile_id in members)
+            if email not in named or template != "request_profile_deletion":
+                assert (profile_id in still_of_other) == (profile_id in of_other)
+            if email in named and profile_id in members:
+                assert profile_id not in still or email in map(str.lower, klaviyo.suppressed)
+        assert {after[one]["email"].lower() for one in after.keys() - before.keys()} <= named
+
+
+def ids_on(klaviyo: KlaviyoSimulator, list_id: str) -> set[str]:
+    """The ids of the members of a list."""
+    return {one["id"] for one in klaviyo.lists.get(list_id, [])}
