@@ -67,6 +67,7 @@ class RejectCode(Code):
     IN_DOUBT = "in_doubt", "sent, but the answer was lost, and sending again could do it twice"
     UNAVAILABLE = "unavailable", "all attempts were used up without an answer that settles it"
     REFUSED = "refused", "Klaviyo refused the request"
+    NOT_ISOLATED = "not_isolated", "in datasets of version 0.1: the request was refused without naming the bad row"
     NOT_ON_LIST = "not_on_list", "the profile is not on the list; Klaviyo would unsubscribe it everywhere"
     ERASES_PEOPLE = "erases_people", "the row fills the url so that the request would erase or merge people"
     SELF_MERGE = "self_merge", "the row would merge a profile with itself"
