@@ -97,7 +97,7 @@ def _decided(
             row = validate_row(plan, text, encoded_rows.params_of(params[position].as_py()))
         sent, problem = row.text, row.problem
         if problem is not None and sent is None:
-            record = _without_consent(plan, text) if problem.code is RejectCode.NO_CONSENT else text
+            record = without_consent(plan, text) if problem.code is RejectCode.NO_CONSENT else text
             rejections.append(_rejection(rows, position, record, problem.code, problem.detail, row.pointer))
         elif problem is not None:
             report.warn(f"{problem.code}: {problem.detail}")
@@ -155,7 +155,20 @@ def _warn(plan: WritePlan, verdicts: Ints, report: TaskReport) -> None:
             report.warn(text, rows)
 
 
-def _without_consent(plan: WritePlan, text: bytes) -> bytes:
+def _card_warning(plan: WritePlan, leaf: Leaf) -> str:
+    name, loose = ".".join(leaf.source), ".".join(plan.template.properties_path[-1:])
+    entry = entry_of(f"{loose}.{leaf.source[-1]}", name)
+    return f"column {name!r} holds card numbers and is not sent; only {entry} sends it"
+
+
+def plan_warnings(plan: WritePlan, of_rows: Collection[str]) -> list[str]:
+    """The plan's warnings, without those about columns that hold card numbers, as the warnings `of_rows` say."""
+    cards = {".".join(leaf.source) for leaf in card_columns(plan) if _card_warning(plan, leaf) in of_rows}
+    gone = {note.warning for note in plan.notes if note.column in cards}
+    return [warning for warning in plan.warnings if warning not in gone]
+
+
+def without_consent(plan: WritePlan, text: bytes) -> bytes:
     """The record without the consent that its person did not give: written again as it is, it subscribes nobody."""
     record = exact_json.loads(text)
     if isinstance(record, dict):

@@ -79,6 +79,11 @@ CAPABILITIES: tuple[Capability, ...] = (
         (("url", "https://a.klaviyo.com/api/profile-merge"), ("confirm_deletion", "1")),
     ),
     Capability("account", "`account_id`: any other account is refused before anything is sent"),
+    Capability(
+        "denials",
+        "a row that says no to being subscribed counts for every row of its person (without a session: in its "
+        "partition)",
+    ),
     Capability("key_hosts", "the key goes to Klaviyo, to this machine and to `trusted_hosts` alone"),
     Capability("from_driver", "`send_from=driver`: tasks without internet access", SESSION, (("send_from", "driver"),)),
 )

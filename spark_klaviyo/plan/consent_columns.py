@@ -14,19 +14,23 @@ from dataclasses import dataclass
 from spark_klaviyo.core.exact_json import Json, get
 from spark_klaviyo.plan.mapping import DROPPED, ColumnMap
 from spark_klaviyo.plan.model import SAYS, RequestParam
+from spark_klaviyo.plan.names import bare
 from spark_klaviyo.plan.settings import MANY_VALUED
 from spark_klaviyo.plan.shape import Leaf, LeafForm
 from spark_klaviyo.plan.types import Field
 from spark_klaviyo.templates.model import JsonPath, Template
 
-# Names are compared without case and without anything but letters and digits.
+# Names are compared in their `bare` form.
 _LEFT = re.compile(
-    r"unsub|optout|optedout|donot(contact|e?mail|call|text|sms)|^(is)?dnc$|suppress(ed|ion)|spamcomplaint|blacklist|blocklist"
-    r"|consent(was)?(withdrawn|revoked)|(withdrawn|revoked)at$"
+    r"unsub|optout|optedout|donot(contact|bulk|postal|e?mail|call|phone|text|sms|market)|(^|contact)no(e?mail|phone|sms|texts?)$"
+    r"|^(is)?(dnc|dnd)$|suppress(ed|ion)|spamcomplaint|asspam|blacklist|blocklist|marketingsuspended"
+    r"|consent(was)?(withdrawn|revoked)|(withdrawn|revoked)at$|desinscri|desabonn|abgemeldet|abbestellt|uitgeschreven|disiscri"
 )
 _CONSENTS = re.compile(
     r"accepts?(e?mail|sms)?(marketing|newsletter|e?mail|sms)|(marketing|e?mail|sms|newsletter|gdpr)consent(ed|given)?$"
     r"|^(has)?consent(ed|s)?$|opt(ed)?in$|(^|is|e?mail|sms|newsletter)subscribe(d)?$|allows?(marketing|e?mail|sms)"
+    r"|agree(s|d)?to(receive|be)|receives?(marketing|newsletters?|promo|offers)|ok(ay)?to(contact|e?mail|text|sms|call)"
+    r"|einwilligung|zustimmung|consentement|consentimiento|toestemming|^(es)?suscrito|^abonne|^acepta|^acconsent"
     r"|consentstate$|subscriptionstate$"
     r"|(^|e?mail|sms|subscription|subscriber|member|newsletter|marketing|permission|opt(ed)?in)status$"
 )
@@ -48,12 +52,22 @@ class ConsentColumn:
 
 def consent_column(name: str) -> ConsentColumn | None:
     """What a column of this name says of consent; None where it says nothing."""
-    word = re.sub("[^a-z0-9]", "", name.casefold())
+    word = bare(name)
     left = _LEFT.search(word) is not None
     if _OF_NO_MATTER.search(word) or not (left or _CONSENTS.search(word)):
         return None
     medium = "email" if _EMAIL.search(word) else "sms" if _TEXT_MESSAGES.search(word) else ""
     return ConsentColumn(name, left, medium)
+
+
+def medium_of(channel: str) -> str:
+    """What a channel is about in the words of `ConsentColumn`: its first word, but WhatsApp messages are texts, too."""
+    return "sms" if channel == "whatsapp" else channel
+
+
+def has_consent_columns(params: Iterable[RequestParam]) -> bool:
+    """Whether columns say of each row who consents."""
+    return any(param.name.startswith(SAYS) for param in params)
 
 
 def consent_params(

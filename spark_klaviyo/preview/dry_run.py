@@ -28,6 +28,7 @@ from spark_klaviyo.runs.session import choose_worker_python, context_of
 from spark_klaviyo.runs.tasks import sent_columns
 from spark_klaviyo.screen.merges import faulty_merges
 from spark_klaviyo.screen.rules import card_columns
+from spark_klaviyo.task.denied import Denials
 from spark_klaviyo.task.profiles import MOST_VALUES, parsed, with_needed_identifiers
 from spark_klaviyo.templates.limits import L as LOOKUPS
 
@@ -74,16 +75,20 @@ def collect_sample(df: DataFrame, plan: WritePlan, rows: int) -> tuple[pa.Table,
     return pa.Table.from_batches(encode_batches(arrow_batches(frame.limit(rows)), plan), ENCODED), plan
 
 
-def dry_run(plan: WritePlan, encoded: pa.Table) -> DryRun:
-    """The batches and rejections that these rows become."""
+def dry_run(plan: WritePlan, encoded: pa.Table, sample: pa.Table | None = None) -> DryRun:
+    """The batches and rejections that these rows become; those of the `sample` may say no for their people."""
     report, faulty = TaskReport(), list[Rejection]()
     if plan.template.merges:
         records = [text for batch in encoded.to_batches() for text in record_texts(batch)]
         faults = faulty_merges(plan.template, records)
         faulty = [Rejection(row, records[row], code, code.text) for row, code in faults.items()]
         encoded = encoded.filter(pa.array([row not in faults for row in range(len(records))], pa.bool_()))
+    denials = Denials(plan)
+    for batch in (encoded if sample is None else sample).to_batches():
+        denials.hear(batch)
     assembler = BatchAssembler(plan, report, Stop())
-    made = (batch for batch in assembler.batches(iter(encoded.to_batches())) if batch is not None)
+    allowed = denials.without_denied(assembler.batches(iter(encoded.to_batches())), assembler.rejections.append)
+    made = (batch for batch in allowed if batch is not None)
     sent = (with_needed_identifiers(plan, batch, dict(enumerate(parsed(batch))), set()) for batch in made)
     batches = tuple(filter(None, sent if plan.template.consent is not None else made))
     rejections = (*faulty, *assembler.taken_rejections())

@@ -26,6 +26,7 @@ from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.parse import read_options
 from spark_klaviyo.plan.make import make_plan
+from spark_klaviyo.plan.consent_columns import has_consent_columns
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import columns_of
 from spark_klaviyo.preview.dry_run import SAMPLE_ROWS, DryRun, Estimate, collect_sample, dry_run, estimate, looked_up
@@ -165,7 +166,7 @@ def preview_part(df: DataFrame, plan: WritePlan, rows: int, total: int | None = 
     sample, sent = collect_sample(df, plan, most)
     if sample.num_rows < most:
         total = sample.num_rows
-    sampled, shown = dry_run(sent, sample), dry_run(sent, sample.slice(0, rows))
+    sampled, shown = dry_run(sent, sample), dry_run(sent, sample.slice(0, rows), sample)
     return PreviewPart(plan, sample.num_rows, sampled, shown, df.count() if total is None else total)
 
 
@@ -178,7 +179,8 @@ def _build(
     """
     target = read_target(options)
     warnings = [*warnings, *opt_in_warnings(options, target)]
-    plan, tasks = parts[0].plan, 1 if options.send_from is SendFrom.DRIVER else options.tasks
+    plan = parts[0].plan
+    tasks = 1 if options.send_from is SendFrom.DRIVER or has_consent_columns(plan.params) else options.tasks
     estimates = [part.estimate for part in parts]
     rejections = [rejection for part in parts for rejection in part.dry_run.rejections]
     return Preview(

@@ -25,6 +25,7 @@ from spark_klaviyo.deliver.jobs import OpenJob, job_events
 from spark_klaviyo.options.addresses import shown_place
 from spark_klaviyo.options.choices import SendFrom
 from spark_klaviyo.options.model import Options
+from spark_klaviyo.plan.consent_columns import has_consent_columns
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.ratelimit.server import RateLimitServer, ResultRow
 from spark_klaviyo.report.counts.summary import Counters
@@ -153,11 +154,13 @@ def open_run(df: DataFrame, plan: WritePlan, options: Options) -> Iterator[Run]:
     spark = df.sparkSession
     outputs = SessionOutputs(spark, options, plan.run_id)
     from_driver = sends_from_driver(df, plan, options)
-    tasks = 1 if from_driver else _sending_tasks(df, plan, options)
+    # a row that says no to being subscribed speaks for all rows of its person, so one task sends them all
+    is_one = from_driver or has_consent_columns(plan.params)
+    tasks = 1 if is_one else _sending_tasks(df, plan, options)
     known = len(plan.warnings)
     plan = named_target(plan, options)
     session.warn_caller(plan.warnings[known:])
-    if from_driver:  # as many requests in flight as all tasks would have
+    if is_one:  # as many requests in flight as all tasks would have
         plan = replace(plan, workers=min(options.workers * options.tasks, MOST_IN_FLIGHT))
     with (
         rate_limit_session(df, plan, options, tasks, from_driver=from_driver) as (contexts, server),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -15,10 +16,11 @@ from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.exact_json import Json, Path, get, put, remove
 from spark_klaviyo.options.choices import OnBadPhone, Validate
 from spark_klaviyo.plan.checks import MARK
-from spark_klaviyo.plan.consent_columns import consent_column, unneeded_identifiers
-from spark_klaviyo.plan.model import RESUBSCRIBE, SAYS, Checks, FieldCheck, WritePlan
+from spark_klaviyo.plan.consent_columns import medium_of, unneeded_identifiers
+from spark_klaviyo.plan.model import Checks, FieldCheck, WritePlan
 from spark_klaviyo.plan.shape import FRACTIONAL
 from spark_klaviyo.screen import values
+from spark_klaviyo.screen.denials import denials
 from spark_klaviyo.screen.ready_made import bare, leave_out, shape_problems
 from spark_klaviyo.screen.secrets import without_secrets
 from spark_klaviyo.screen.values import Problem
@@ -44,11 +46,8 @@ def validate_row(plan: WritePlan, text: bytes, params: Mapping[str, str]) -> Val
     problem is not reported either.
     """
     try:
-        if plan.record_column is None:
-            record = exact_json.loads(text)
-        else:
-            text = bare(text)
-            record = exact_json.loads_foreign(text)
+        text = text if plan.record_column is None else bare(text)
+        record = _parsed(plan, text)
         if isinstance(record, dict):
             return _validated(plan, text, record, params)
         detail = "not a JSON object"
@@ -59,6 +58,22 @@ def validate_row(plan: WritePlan, text: bytes, params: Mapping[str, str]) -> Val
     except RecursionError:
         detail = "nested far deeper than Klaviyo takes"
     return ValidatedRow(None, Problem(RejectCode.BAD_RECORD, detail))
+
+
+def repaired(plan: WritePlan, text: bytes, params: Mapping[str, str]) -> Json:
+    """The record with its values as they would be sent, whatever else is wrong with it; None where it is no object."""
+    try:
+        record = _parsed(plan, text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict):
+        return None
+    deque(_problems(plan, record, params, []), 0)
+    return record
+
+
+def _parsed(plan: WritePlan, text: bytes) -> Json:
+    return exact_json.loads(text) if plan.record_column is None else exact_json.loads_foreign(bare(text))
 
 
 def _validated(plan: WritePlan, text: bytes, record: dict[str, Json], params: Mapping[str, str]) -> ValidatedRow:
@@ -239,29 +254,15 @@ def _keep_first_identifier(checks: Checks, record: dict[str, Json]) -> None:
         remove(record, path)
 
 
-# What a value of a column about consent says; a blank one says nothing, and one in other letters never says yes.
-_YES = frozenset({
-    "true", "t", "yes", "y", "1", "1.0", "on", "subscribed", "subscribe", "optedin", "optin", "singleoptin",
-    "doubleoptin", "confirmedoptin", "accepted", "granted", "given", "consented", "express", "active",
-})  # fmt: skip
-_NO = frozenset({"false", "f", "no", "n", "0", "0.0", "off", "none", "null", "nan", "na", "never", "neversubscribed"})
-
-
 def _opposites(plan: WritePlan, record: dict[str, Json], params: Mapping[str, str]) -> Iterator[Found]:
     """Columns that say that the person has left, or does not consent to a channel of the row."""
     path = plan.checks.channels_path
     held = get(record, path)
-    again = {**plan.settings, **params}.get(RESUBSCRIBE, "").strip().lower() == "true"
-    media = {"sms" if medium == "whatsapp" else medium for medium in (held if isinstance(held, dict) else ())}
-    for name, value in params.items():
-        column = consent_column(name.removeprefix(SAYS)) if name.startswith(SAYS) else None
-        word = re.sub("[^a-z0-9.]", "", value.lower())
-        if column is None or not value.strip() or (column.medium and column.medium not in media):
-            continue
-        if column.means_left and word not in _NO and not again:
-            yield Problem(RejectCode.NO_CONSENT, f"column {column.name!r} says that the person has left", True), path
-        elif not column.means_left and word not in _YES:
-            yield Problem(RejectCode.NO_CONSENT, f"column {column.name!r} does not say yes", True), path
+    media = {medium_of(medium) for medium in (held if isinstance(held, dict) else ())}
+    for column in denials(plan, params):
+        if not column.medium or column.medium in media:
+            says = "says that the person has left" if column.means_left else "does not say yes"
+            yield Problem(RejectCode.NO_CONSENT, f"column {column.name!r} {says}", True), path
 
 
 def _is_blank(value: Json) -> bool:

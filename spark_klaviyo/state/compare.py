@@ -22,6 +22,7 @@ from spark_klaviyo.datasets.spark_storage import SparkLocation
 from spark_klaviyo.datasets.storage import PARQUET, Folder, is_local, local_path
 from spark_klaviyo.errors import KlaviyoError
 from spark_klaviyo.options.addresses import shown_place
+from spark_klaviyo.plan.consent_columns import has_consent_columns
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import leaf_at
 from spark_klaviyo.state.fingerprints import depends_on_params
@@ -70,7 +71,7 @@ def compare_with_state(encoded: DataFrame, plan: WritePlan, state: StateLocation
     status = f.when(is_known, RowStatus.DELIVERED).otherwise(RowStatus.TO_SEND)
     if not plan.resend.allows_every_request:
         status = f.when(f.col("in_doubt"), RowStatus.IN_DOUBT).otherwise(status)
-    rows = _without_record(rows.withColumn(ROW_STATUS, status.cast("int")), RowStatus.DELIVERED)
+    rows = _without_record(rows.withColumn(ROW_STATUS, status.cast("int")), plan, RowStatus.DELIVERED)
     if replaces:
         last = f.row_number().over(Window.partitionBy(ROW_KEY).orderBy(f.desc("position"))) == 1
         status = f.when(last, f.col(ROW_STATUS)).otherwise(RowStatus.REPLACED)
@@ -90,10 +91,12 @@ def _numbered(rows: DataFrame, state: StateLocation) -> DataFrame:
     return rows.withColumn(ROW_KEY, f.when(has_no_key, hash_column(text)).otherwise(f.col(ROW_KEY)))
 
 
-def _without_record(rows: DataFrame, status: RowStatus) -> DataFrame:
-    """The rows; those with this status without their record, which is not needed any more."""
+def _without_record(rows: DataFrame, plan: WritePlan, status: RowStatus) -> DataFrame:
+    """The rows; those with this status without their record, which only shows who says no then."""
     from pyspark.sql import functions as f
 
+    if has_consent_columns(plan.params):
+        return rows
     return rows.withColumn(RECORD, f.when(f.col(ROW_STATUS) == status, f.lit("")).otherwise(f.col(RECORD)))
 
 

@@ -159,6 +159,12 @@ class Consents:
         return standings
 
 
+def identifier_paths(plan: WritePlan) -> dict[str, tuple[str, ...]]:
+    """Where records hold each kind of identifier."""
+    places = {known.name: known.json_path for known in plan.template.fields}
+    return {kind: places[kind] for kind in KINDS if kind in places}
+
+
 def identifiers_of(record: Json, paths: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, str]]:
     """The identifiers of a record as they are compared: by kind, each with its kind."""
     values = ((kind, get(record, path)) for kind, path in paths.items())
@@ -173,8 +179,7 @@ class ConsentReader:
         self._reader, self._most = Reader(plan.policy, context), max(plan.workers, 1)
         self._clock, self._report = context.clock, report
         self._channels = plan.template.consent.channels if plan.template.consent is not None else ()
-        places = {known.name: known.json_path for known in plan.template.fields}
-        self._paths = {kind: places[kind] for kind in KINDS if kind in places}
+        self._paths = identifier_paths(plan)
 
     def read(self, records: Iterable[Json]) -> Consents | NoDocument:
         """The profiles that these records name; why not, where no profile could be read.

@@ -37,6 +37,7 @@ from spark_klaviyo.ratelimit.server import (
 )
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.state.recorder import Recorder
+from spark_klaviyo.task.denied import Denials
 from spark_klaviyo.task.lookups import Lookups
 from spark_klaviyo.task.rejected import count_rejected
 from spark_klaviyo.task.resume import ResumeFilter, record_job_outcome
@@ -85,10 +86,13 @@ class _Task:
         report.started = context.clock.wall().timestamp()
         assembler = BatchAssembler(plan, report, context.stop)
         resume = ResumeFilter(plan, context.recorder, report) if context.recorder is not None else None
+        reject, denials = assembler.rejections.append, Denials(plan)
+        encoded = denials.read_first(encoded, context.stop)
         if resume is not None:
-            encoded = resume.drop_delivered(encoded, assembler.rejections.append)
-        lookups = Lookups(plan, context, assembler.rejections.append, report)
-        batches = self._noted(lookups.checked(assembler.batches(self._until_failure(encoded))))
+            encoded = resume.drop_delivered(encoded, reject)
+        lookups = Lookups(plan, context, reject, report)
+        made = denials.without_denied(assembler.batches(self._until_failure(encoded)), reject)
+        batches = self._noted(lookups.checked(made))
         for delivery in deliver(plan, batches if resume is None else resume.record_intent(batches), context):
             if delivery is not None and resume is not None:
                 resume.record(delivery)

@@ -11,7 +11,7 @@ import pytest
 
 from spark_klaviyo import check_klaviyo, preview_klaviyo
 from spark_klaviyo.entrypoints.capabilities import WRITING
-from spark_klaviyo.options.entrypoints import EntryPoint
+from spark_klaviyo.options.entrypoints import TASK_ENTRY_POINTS, EntryPoint
 from spark_klaviyo.simulator import KlaviyoSimulator
 from tests.entrypoints.driving import DRIVEN, KEY, KEY_VARIABLE
 from tests.optout.people import consents, reads, writes
@@ -69,6 +69,25 @@ def test_nobody_is_brought_back_and_no_job_fails_for_it(
         (CYD, EMAIL): "SUBSCRIBED",
         (EVE, EMAIL): "SUBSCRIBED",
     }
+
+
+@EVERY
+def test_a_row_that_says_no_counts_for_every_row_of_its_person(
+    entry: EntryPoint, spark: SparkSession, klaviyo: KlaviyoSimulator, tmp_path: Path
+) -> None:
+    rows = [(CYD, "yes"), (DEE, None), (CYD, None), (CYD, "no")]
+    df = spark.createDataFrame(rows, "email string, accepts_marketing string").repartition(4)
+    has_session = entry not in TASK_ENTRY_POINTS
+    options: dict[str, Any] = {**SUBSCRIBE, "base_url": klaviyo.url, "on_reject": "keep"}
+    DRIVEN[entry](df if has_session else df.coalesce(1), options, tmp_path)
+    assert consents(klaviyo) == {
+        (ANN, EMAIL): "UNSUBSCRIBED",
+        (BEN, EMAIL): "NEVER_SUBSCRIBED",
+        (EVE, EMAIL): "UNSUBSCRIBED",
+        (DEE, EMAIL): "SUBSCRIBED",
+    }
+    if entry is EntryPoint.FUNCTION:
+        assert [one.rows for one in preview_klaviyo(df, **options).requests] == [1]
 
 
 @EVERY

@@ -21,6 +21,7 @@ ANN, BEN, CAT = "ann@example.com", "ben@example.com", "cat@example.com"
 EMAIL = "email.marketing"
 IMPORT = {"template": "add_profiles_to_list", "list_id": LIST}
 REMOVE = {"template": "remove_profiles_from_list", "list_id": LIST}
+SUBSCRIBE = {"template": "bulk_subscribe_profiles", "channels": "email", "list_id": LIST, "on_reject": "keep"}
 UNSUBSCRIBE = {"template": "bulk_unsubscribe_profiles", "channels": "email", "everywhere": "true"}
 
 
@@ -89,6 +90,35 @@ def test_one_person_on_several_channels_leaves_them_all(runs: StateRuns, state: 
     report = runs.write(df, **options)
     assert (report.accepted, report.skipped) == (3, 0)
     assert set(consents(runs.klaviyo).values()) == {"UNSUBSCRIBED"}
+
+
+@pytest.mark.parametrize("state", [True, False])
+def test_one_person_on_several_channels_is_subscribed_to_them_all(runs: StateRuns, state: bool) -> None:
+    rows = [(ANN, "+16175550100", "email"), (ANN, "+16175550100", "sms"), (BEN, None, "email"), (BEN, None, "email")]
+    df = runs.people(*rows, columns="email string, phone_number string, words string")
+    options = {**SUBSCRIBE, "channels": "column:words", **({} if state else {"state_path": None})}
+    report = runs.write(df, **options)
+    assert (report.accepted, report.skipped) == (3, 1)
+    found = consents(runs.klaviyo)
+    assert {held for (name, _), held in found.items() if name != BEN} == {"SUBSCRIBED"}
+    assert len(found) == 3
+    if state:
+        assert runs.write(df, **options).skipped == 4
+
+
+def test_a_row_that_says_no_counts_for_its_person_with_a_state_too(runs: StateRuns) -> None:
+    columns = "email string, accepts_marketing string"
+    first = runs.write(runs.people((ANN, "no"), (ANN, None), (BEN, "yes"), columns=columns), **SUBSCRIBE)
+    assert (first.accepted, first.reasons) == (1, {"no_consent": 1})
+    assert first.skipped == 1  # a later row has the same identifier, and the no of the earlier one counts for it
+    again = runs.write(runs.people((BEN, "yes"), (ANN, "yes"), columns=columns), **SUBSCRIBE)
+    assert (again.accepted, again.skipped) == (1, 1)
+
+
+def test_two_emails_of_one_external_id_are_both_sent_and_known_then(runs: StateRuns) -> None:
+    people = runs.people(("old@example.com", "7"), (CAT, "7"), columns="email string, external_id string")
+    assert runs.write(people, **IMPORT).delivered == 2
+    assert runs.write(people, **IMPORT).skipped == 2
 
 
 def test_a_run_that_was_cut_off_is_continued_once(runs: StateRuns) -> None:
