@@ -7,7 +7,7 @@ object. Only the others are decided one by one, by `screen.validate_row`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -41,6 +41,7 @@ from spark_klaviyo.plan.envelopes import manual_path
 from spark_klaviyo.plan.manual.body import FORMATS, JSON_FORMATS
 from spark_klaviyo.plan.model import WritePlan, key_of
 from spark_klaviyo.plan.notes import entry_of
+from spark_klaviyo.plan.shape import Leaf
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.screen.rules import card_columns
 from spark_klaviyo.screen.secrets import HAS_SECRETS
@@ -145,10 +146,7 @@ def _warn(plan: WritePlan, verdicts: Ints, report: TaskReport) -> None:
     """Count the rows that are sent and whose notes ask for a warning."""
     columns = nan_columns(plan.columns)
     texts = {nan_note(number): f"column {name!r}: NaN was sent as null" for number, name in enumerate(columns)}
-    for number, leaf in enumerate(card_columns(plan)):
-        name, loose = ".".join(leaf.source), ".".join(plan.template.properties_path[-1:])
-        entry = entry_of(f"{loose}.{leaf.source[-1]}", name)
-        texts[card_note(number)] = f"column {name!r} holds card numbers and is not sent; only {entry} sends it"
+    texts |= {card_note(number): _card_warning(plan, leaf) for number, leaf in enumerate(card_columns(plan))}
     for note, text in {**_NOTES, **texts}.items():
         rows = int(np.count_nonzero(verdicts & note))
         if rows:

@@ -16,6 +16,7 @@ from uuid import uuid4
 from spark_klaviyo.account.names import named_settings
 from spark_klaviyo.account.reads import ReadFailed
 from spark_klaviyo.account.target import opt_in_warnings, read_target, resolve
+from spark_klaviyo.batching.screening import plan_warnings
 from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.modes.change_data.change_feed import tag_changes
@@ -25,8 +26,8 @@ from spark_klaviyo.options.choices import ListMode, SendFrom
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.parse import read_options
-from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.consent_columns import has_consent_columns
+from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import columns_of
 from spark_klaviyo.preview.dry_run import SAMPLE_ROWS, DryRun, Estimate, collect_sample, dry_run, estimate, looked_up
@@ -142,7 +143,7 @@ class PreviewPart:
 
     def warnings(self, options: Options) -> Iterator[str]:
         """What the plan and the sample have to be said about them."""
-        yield from self.plan.warnings
+        yield from plan_warnings(self.plan, self.dry_run.warnings)
         yield from self.dry_run.warnings
         found, first = len(self.dry_run.rejections), f"the first {self.sampled:,} rows"
         if found > MOST_REJECTIONS:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from spark_klaviyo.account.target import in_account
 from spark_klaviyo.arrow.encoded import record_texts
+from spark_klaviyo.batching.screening import plan_warnings
 from spark_klaviyo.core.codes import ReceiptOutcome, jobs_can_be_followed
 from spark_klaviyo.core.models import RejectedRow, Rejection
 from spark_klaviyo.datasets.storage import Folder
@@ -177,7 +178,7 @@ def _poll(
 
 def conclude(run: Run, total: TaskReport) -> WriteReport:
     """The report of a run; raises `WriteStopped` or `RowsRejected` with it where that is due."""
-    for warning in run.plan.warnings:
+    for warning in plan_warnings(run.plan, total.warnings):
         total.warn(warning)
     run.outputs.append_run(_report(run, total), run.options)
     for text in filter(None, [run.outputs.remove_staging(), *run.outputs.left_behind, *run.outputs.failures]):

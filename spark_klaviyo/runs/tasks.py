@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from spark_klaviyo.arrow.encoded import ENCODED_DDL, SPARK_ENCODED
+from spark_klaviyo.batching.screening import plan_warnings
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Receipt, RejectedRow
@@ -81,8 +82,8 @@ class TaskWrite:
 
     def report_of(self, total: TaskReport, run_id: str) -> WriteReport:
         """The report of a task, or of a whole run, with the warnings of its plan."""
-        warned = dict.fromkeys(self.plan.warnings, 1) | total.warnings | dict.fromkeys(small_partitions(total), 1)
-        total = replace(total, warnings=warned)
+        warned = dict.fromkeys(plan_warnings(self.plan, total.warnings), 1)
+        total = replace(total, warnings=warned | total.warnings | dict.fromkeys(small_partitions(total), 1))
         return WriteReport(run_id, self.plan.template.name, target=self.plan.target, **vars(total))
 
     def conclude(self, reports: Iterable[TaskReport], run_id: str) -> WriteReport:
@@ -247,9 +248,8 @@ class CrashReceipts:
             self._folder().delete(name)
 
     def _names(self) -> list[str]:
-        if self.location is None:
-            return []
-        return [name for name in self._folder().names() if name.startswith(f"part-{self.run_id}-")]
+        names = [] if self.location is None else self._folder().names()
+        return [name for name in names if name.startswith(f"part-{self.run_id}-")]
 
     def _folder(self) -> Folder:
         """The hidden folder. OSError where Spark, which has made the location by now, uses another file system."""

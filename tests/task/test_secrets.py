@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_klaviyo.arrow.secrets import is_card_number, without_secrets
+from spark_klaviyo.batching.screening import plan_warnings
 from spark_klaviyo.encode.rows import to_arrow
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.names import is_secret_name
@@ -19,7 +20,7 @@ from spark_klaviyo.plan.types import Field, Type, read_type
 from spark_klaviyo.screen.secrets import HAS_SECRETS, without_secret_names
 from spark_klaviyo.simulator import KlaviyoSimulator
 from tests.plan.planning import struct
-from tests.task.running import Ran, options_for, run, run_plan
+from tests.task.running import Ran, options_for, plan_for, run, run_plan
 
 ANN = "ann@example.com"
 MAP = {"type": "map", "keyType": "string", "valueType": "string", "valueContainsNull": True}
@@ -101,6 +102,16 @@ def test_a_column_of_card_numbers_is_not_sent() -> None:
         'only fields={"properties.reference":"reference"} sends it'
     )
     assert report.warnings[said] == 120
+
+
+@pytest.mark.parametrize("name", ["cc", "Customer Number"])
+def test_a_column_of_card_numbers_has_one_warning_whatever_its_name_may_mean(name: str) -> None:
+    rows = [{"email": row["email"], name: row["reference"]} for row in numbered(120)]
+    with KlaviyoSimulator() as klaviyo:
+        found = run(klaviyo, rows).report.warnings
+        said = [*plan_warnings(plan_for(klaviyo, rows[0]), found), *found]
+    (warning,) = [text for text in said if repr(name) in text]
+    assert "card numbers" in warning
 
 
 @pytest.mark.parametrize(
