@@ -135,7 +135,7 @@ class ColumnNames:
             found = self._declared.get(_key(form)) or self._known.get(bare(form))
             if found is not None:
                 return replace(found, rank=(*found.rank, cost))
-        return self._without_effect(forms)
+        return self._without_effect(forms) or self._by_last_words(words(name))
 
     def is_secret(self, name: str) -> bool:
         """Whether a name is that of a password, a token, a card, a bank account, or an identity or tax number."""
@@ -152,7 +152,7 @@ class ColumnNames:
         pandas, spark = _COPY_OF_PANDAS.fullmatch(name), _COPY_OF_SPARK.fullmatch(name)
         if pandas and self._bare[bare(pandas[1])]:  # Email.1, beside Email
             yield pandas[1]
-        elif spark and self._stems[bare(spark[1])] > 1:  # Email0 and Email2
+        elif spark and (self._stems[bare(spark[1])] > 1 or name == spark[1] + "1"):  # Email0 and Email2; Email 1
             yield spark[1]
 
     def _without_effect(self, forms: list[str]) -> Known | None:
@@ -161,6 +161,25 @@ class ColumnNames:
         topics: Mapping[str, Any] = dictionary()["idle"]
         topic = next((topic for topic in topics if any(_matches(topics[topic], form) for form in forms)), None)
         return None if topic is None else Known(Sure.IDLE, topic=topic)
+
+    def _by_last_words(self, parts: list[str]) -> Known | None:
+        """What a name may mean by its last words (`Invitee Email`), or by those of a person or an address in it."""
+        data = dictionary()["endings"]
+        if "person" not in families_of(self.template) or (parts and parts[0] in data["never_after"]):
+            return None
+        if parts[:1] == ["id"]:  # id_customer
+            parts = [*parts[1:], "id"]
+        for start in range(1, len(parts)):
+            before, ending = parts[start - 1], "".join(parts[start:])
+            of_person, of_place = before in data["persons"], before in data["places"]
+            fields = {} if before in data["never_after"] else dict(data["any"])
+            fields |= data["of_person"] if of_person else {}
+            fields |= dictionary()["address"]["parts"] if of_person or of_place else {}
+            means = next((field for field, names in fields.items() if ending in names), None)
+            known = self._declared.get(bare(means)) if means is not None else None
+            if known is not None:
+                return Known(Sure.ASK, known.fields)
+        return None
 
 
 def shared_prefix(names: Collection[str]) -> list[str]:

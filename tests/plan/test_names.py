@@ -29,7 +29,8 @@ TYPES |= {"published": "boolean"}
 SECRETS = (
     "password_hash", "Password", "rp_token", "cart_token", "apiToken", "card_number", "Card Number", "creditCard",
     "cardLast4", "card.cvc", "iban", "bank_account_id", "ssn", "socialSecurityNumber", "tax_id", "passport_number",
-    "customer_ssn", "CVV", "PAN Suffix", "client_secret", "driversLicense", "national_id",
+    "customer_ssn", "CVV", "PAN Suffix", "client_secret", "driversLicense", "national_id", "secure_key", "CC Last 4",
+    "Last 4 Card Digits", "Tax Reg. Number", "USt-IdNr.", "Num\u00e9ro de carte", "N\u00famero de tarjeta",
 )  # fmt: skip
 NO_SECRETS = (
     "classname",
@@ -41,6 +42,10 @@ NO_SECRETS = (
     "card_brand",
     "panda",
     "pinterest",
+    "last_4_weeks",
+    "success_expected",
+    "secure",
+    "tax_region",
 )
 
 
@@ -54,15 +59,19 @@ def names_of(sure: Sure) -> Iterator[tuple[str, str, str]]:
 def plan_with(family: str, columns: list[Field], **options: object) -> WritePlan:
     """A plan whose other required fields are there, under their own names."""
     template, more = TEMPLATES[family]
-    probe = find_template(template)
+    return plan_of(with_required(family, columns), template=template, **{**more, **options})
+
+
+def with_required(family: str, columns: list[Field]) -> list[Field]:
+    """These columns, and one for each required field that none of them gives, under its own name."""
+    probe = find_template(TEMPLATES[family][0])
     own = {field.name for field in columns}
     needed = [known for known in probe.fields if known.required and known.name not in own]
     if probe.identifiers:
         needed = [*needed, *(known for known in probe.fields if known.name in ("_kx", "profile._kx"))]
     taken = {ColumnNames(probe, (), ()).known(column.name) for column in columns}
     claimed = {found.fields[0] for found in taken if found and found.sure in (Sure.CERTAIN, Sure.LIKELY)}
-    rest = [Field(k.name, Type(TYPES.get(k.name, "string"))) for k in needed if k.name not in claimed]
-    return plan_of([*columns, *rest], template=template, **{**more, **options})
+    return [*columns, *(Field(k.name, Type(TYPES.get(k.name, "string"))) for k in needed if k.name not in claimed)]
 
 
 def column(field: str, name: str) -> Field:
@@ -247,11 +256,51 @@ def test_secrets_inside_structs_stay_and_the_rest_is_sent() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["accepts_marketing", "Email Marketing Consent", "$consent", "anonymous_id", "_metadata"]
+    "name",
+    [
+        "accepts_marketing",
+        "Email Marketing Consent",
+        "$consent",
+        "anonymous_id",
+        "_metadata",
+        "EMAIL_BLACKLISTED",
+        "I agree to receive marketing emails",
+        "donotbulkemail",
+        "SMS subscriber status",
+        "D\u00e9sinscrit",
+    ],
 )
 def test_columns_that_do_nothing_here_are_warned_about(name: str) -> None:
     plan = plan_of([*fields(email="string"), Field(name, TEXT)])
     assert any(f"column {name!r} has no effect" in warning for warning in plan.warnings)
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("Invitee Email", "email"),
+        ("What's your email address?", "email"),
+        ("Contact.Phones.ContactPhone.number", "phone_number"),
+        ("What is your first name?", "first_name"),
+        ("Guest GUID", "external_id"),
+        ("id_customer", "external_id"),
+        ("Invitee Name", "first_name"),
+        ("Addresses - Address Line 1", "location.address1"),
+        ("Billing State/Province", "location.region"),
+        ("Billing Addr City", "location.city"),
+    ],
+)
+def test_the_last_words_of_a_name_are_asked_about(name: str, field: str) -> None:
+    plan = plan_of([*fields(_kx="string"), Field(name, TEXT)])
+    (note,) = [one for one in plan.notes if one.column == name]
+    assert (note.sure, dict(plan.mapped)[name]) == (Sure.ASK, f"properties.{name}")
+    assert f'"{field}":' in note.warning
+
+
+@pytest.mark.parametrize("name", ["has_email", "last_email", "hashed_phone", "store_id", "order_state", "page_title"])
+def test_other_last_words_say_nothing(name: str) -> None:
+    plan = plan_of([*fields(_kx="string"), Field(name, TEXT)])
+    assert [one for one in plan.notes if one.column == name] == []
 
 
 KNOWN = sorted({name for sure in (Sure.CERTAIN, Sure.LIKELY, Sure.ASK) for _, _, name in names_of(sure)})

@@ -69,37 +69,46 @@ class Outcome:
 
 @cache
 def outcomes(name: str) -> tuple[Outcome, ...]:
-    """What the planning of a write says of each column; catalogs are planned as items and as variants."""
+    """What the planning of a write says of each column."""
+    return tuple(one for family in families_of(name) for one in _outcomes(SOURCES[name]["columns"], family))
+
+
+def families_of(name: str) -> tuple[str, ...]:
+    """The families of templates that a source is for; catalogs are items and variants."""
     kind = SOURCES[name]["kind"]
-    families = ("item", "variant") if kind == "catalog" else (FAMILIES[kind],)
-    return tuple(one for family in families for one in _outcomes(SOURCES[name]["columns"], family))
+    return ("item", "variant") if kind == "catalog" else (FAMILIES[kind],)
 
 
 def _outcomes(given: list[list[str]], family: str) -> list[Outcome]:
+    columns = columns_of(given, family)
+    fields = [Field(header, Type(TYPES.get(means, "string"))) for header, (means, _) in columns.items()]
+    plan = plan_with(family, fields)
+    becomes, notes = dict(plan.mapped), {note.column: note for note in plan.notes}
+    return [
+        Outcome(
+            header, of_family(means, family), sure, becomes.get(header, "dropped"), _offered(plan, notes.get(header))
+        )
+        for header, (means, sure) in columns.items()
+    ]
+
+
+def columns_of(given: list[list[str]], family: str) -> dict[str, tuple[str, str]]:
+    """The columns of a source that a family of templates takes, each with what it means and how sure that is."""
     other = {"item": "variant.", "variant": "item."}.get(family, "no.")
     columns = {header: (_field(means), sure) for header, means, sure in given if not means.startswith(other)}
     alike = Counter(
         map(bare, columns)
     )  # some sources are lists of several tools, with the same column in two spellings
-    columns = {
+    return {
         h: c
         for h, c in columns.items()
         if alike[bare(h)] == 1 or h == min(columns, key=lambda o: (bare(o) != bare(h), o))
     }
-    plan = plan_with(
-        family, [Field(header, Type(TYPES.get(means, "string"))) for header, (means, _) in columns.items()]
-    )
-    becomes, notes = dict(plan.mapped), {note.column: note for note in plan.notes}
-    return [
-        Outcome(
-            header,
-            _of_person(means) if family == "event" else means,
-            sure,
-            becomes.get(header, "dropped"),
-            _offered(plan, notes.get(header)),
-        )
-        for header, (means, sure) in columns.items()
-    ]
+
+
+def of_family(means: str, family: str) -> str:
+    """What a column means in a table of this family."""
+    return _of_person(means) if family == "event" else means
 
 
 def _field(means: str) -> str:
