@@ -77,7 +77,7 @@ class RateLimitServer(socketserver.ThreadingTCPServer):
         self._begun: Counter[int] = Counter()  # attempts by partition
         self._results: dict[int, list[ResultRow]] = {}  # by partition, of the attempt that was the first to end
         self.connections = 0
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.1,), name="klaviyo-rate-limit", daemon=True)
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), name="klaviyo-rate-limit", daemon=True)
         self._thread.start()
 
     def close(self) -> None:

@@ -86,7 +86,7 @@ class KlaviyoSimulator(AccountViews):
         """Serve in a thread of its own."""
         if self._thread is None:
             self._thread = threading.Thread(
-                target=self._server.serve_forever, args=(0.05,), name="klaviyo-simulator", daemon=True
+                target=self._server.serve_forever, args=(0.01,), name="klaviyo-simulator", daemon=True
             )
             self._thread.start()
         return self
