@@ -41,12 +41,16 @@ LONGEST = ("test_notebooks.py", "test_connect.py", "test_kills.py", "test_channe
 # Folders and files whose tests start Spark, processes or browsers of their own, or play through minutes of traffic.
 NOT_QUICK = (
     "cli",
+    "cluster",
     "connect",
+    "engines",
     "faults",
+    "http/test_interruptible.py",
     "ratelimit/test_quota.py",
     "report/test_browser.py",
     "secrets",
     "simulator/test_simulator_sdk.py",
+    "stores",
     "streams",
     "task/test_every_row.py",
     "test_floors.py",
