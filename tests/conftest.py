@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from spark_klaviyo.account import consent_scope, reads, target
+from spark_klaviyo.simulator import KlaviyoSimulator
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -101,6 +102,13 @@ def unknown_account() -> None:
     """Forget what was read of accounts: servers of different tests may get the same port, one after the other."""
     for known in (reads._accounts, consent_scope._may_read, target._lists, target._named):
         known.clear()
+
+
+@pytest.fixture
+def klaviyo() -> Iterator[KlaviyoSimulator]:
+    """A simulated Klaviyo whose jobs have ended when they are first polled: writers wait a second between polls."""
+    with KlaviyoSimulator(job_polls=0) as simulator:
+        yield simulator
 
 
 @pytest.fixture(scope="session")
