@@ -274,7 +274,8 @@ def rate_limit_session(
     finally:
         if not ended:
             server.stop.set(StopCode.INTERRUPTED, StopCode.INTERRUPTED.text)
-            time.sleep(HEARTBEAT_GRACE_SECONDS)  # every task sees it with its next heartbeat, before the server is gone
+            if server.connections:  # every task sees it with its next heartbeat, before the server is gone
+                time.sleep(HEARTBEAT_GRACE_SECONDS)
         if progress is not None:
             progress.close()
         server.close()
