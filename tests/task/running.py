@@ -21,7 +21,7 @@ from spark_klaviyo.plan.types import Field, read_type
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.task.run import SendContextFactory, TaskEvent, run_task
-from tests.core.scaled_clock import ScaledClock
+from tests.core.virtual_clock import VirtualClock
 
 KEY = "pk_test_key_of_the_simulator"
 Row = dict[str, object]
@@ -101,9 +101,9 @@ def batches_of(rows: Sequence[Mapping[str, object]], encoded_rows: int) -> list[
 def run_plan(
     plan: WritePlan, batches: Iterable[pa.RecordBatch], *, clock: Clock | None = None, follows: bool = True
 ) -> Ran:
-    """Run a task with this plan."""
+    """Run a task with this plan, on a clock that waits for nothing unless another one is given."""
     ran = Ran()
-    contexts = SendContextFactory(clock or ScaledClock(60.0))
+    contexts = SendContextFactory(clock or VirtualClock())
     with contexts.open(plan, 0, 0) as context:
         for event in run_task(plan, encode_batches(batches, plan), context, follows=follows):
             ran.add(event)

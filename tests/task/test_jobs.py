@@ -133,7 +133,8 @@ def test_a_status_that_cannot_be_read_leaves_rows_accepted_with_the_reason(
 @pytest.mark.parametrize("jobs", [2, 12])
 def test_a_hanging_status_endpoint_is_given_up_at_the_job_timeout(klaviyo: KlaviyoSimulator, jobs: int) -> None:
     klaviyo.inject(asking("hang"))
-    ran = run(klaviyo, people(5 * jobs), max_rows=5, job_timeout_seconds=60, timeout_seconds=1, rate_limit="none")
+    clock = ScaledClock(60.0)
+    ran = run(klaviyo, people(5 * jobs), clock=clock, max_rows=5, job_timeout_seconds=60, timeout_seconds=1)
     assert (ran.report.accepted, ran.report.delivered) == (5 * jobs, 0)
     assert "job_timeout_seconds" in next(iter(ran.report.accepted_because))
     assert outcomes(ran) == {"accepted"}
@@ -203,7 +204,7 @@ def test_jobs_are_left_open_when_the_caller_does_not_wait_for_them(klaviyo: Klav
 
 def test_jobs_are_polled_within_the_published_quota() -> None:
     with KlaviyoSimulator(limits="published", speed=60.0, job_seconds=40.0) as klaviyo:
-        ran = run(klaviyo, people(60), max_rows=1, workers=4)
+        ran = run(klaviyo, people(60), clock=ScaledClock(60.0), max_rows=1, workers=4)
         assert ran.report.delivered == 60
         assert asked(klaviyo, ONE) + asked(klaviyo, LIST) < 60
 
