@@ -32,6 +32,7 @@ def written(changes: DataFrame, klaviyo: KlaviyoSimulator, **given: object) -> W
         **({"change_order": "at"} if "at" in changes.columns else {}),
         "base_url": klaviyo.url,
         "api_key": "pk_test",
+        "rate_limit": "none",
         **given,
     }
     return write_klaviyo(changes, **options)
