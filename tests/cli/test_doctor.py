@@ -75,7 +75,7 @@ from spark_klaviyo.cli.main import main
 from spark_klaviyo.simulator import KlaviyoSimulator
 spark = local_session("test", "local[1]")
 people = spark.createDataFrame([("ann@example.com",)], "email string")
-with KlaviyoSimulator() as klaviyo:
+with KlaviyoSimulator(job_polls=0) as klaviyo:
     goal = dict(template="bulk_import_profiles", api_key="pk_test", base_url=klaviyo.url)
     for way in ("executors", "driver"):
         try:
@@ -96,33 +96,37 @@ with KlaviyoSimulator() as klaviyo:
     assert f"({bare}) lacks spark-klaviyo" in done.stdout
 
 
-@pytest.mark.parametrize("chosen", ["", "spark.pyspark.python"])
-def test_workers_run_this_python_also_where_it_is_not_on_the_path(chosen: str, tmp_path: Path) -> None:
-    """A script in an environment that nobody activated: `python3` of the PATH has nothing installed."""
+def test_workers_run_this_python_also_where_it_is_not_on_the_path(tmp_path: Path) -> None:
+    """A script in an environment that nobody activated: `python3` of the PATH has nothing installed.
+
+    Once as it is, once in a session whose `spark.pyspark.python` names the Python.
+    """
     venv.create(tmp_path / "bare", with_pip=False)
-    script = f"""
+    script = """
 import sys
 from pyspark.sql import SparkSession
 from spark_klaviyo import klaviyo_partition_writer, register
 from spark_klaviyo.simulator import KlaviyoSimulator
-builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
-spark = (builder.config({chosen!r}, sys.executable) if {chosen!r} else builder).getOrCreate()
-people = spark.range(3).selectExpr("concat('p', id, '@example.com') AS email")
-with KlaviyoSimulator() as klaviyo:
-    goal = dict(template="bulk_import_profiles", base_url=klaviyo.url)
-    people.foreachPartition(klaviyo_partition_writer(api_key="pk_test", **goal))
-    print("ARRIVED", len(klaviyo.profiles))
-    klaviyo.reset()
-    if hasattr(spark, "dataSource"):
-        register(spark, api_key="pk_test")
-        people.write.format("klaviyo").mode("append").options(**goal).save()
+for more in ({}, {"spark.pyspark.python": sys.executable}):
+    builder = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false")
+    spark = builder.config(map=more).getOrCreate()
+    people = spark.range(3).selectExpr("concat('p', id, '@example.com') AS email")
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
+        goal = dict(template="bulk_import_profiles", base_url=klaviyo.url)
+        people.foreachPartition(klaviyo_partition_writer(api_key="pk_test", **goal))
         print("ARRIVED", len(klaviyo.profiles))
+        klaviyo.reset()
+        if hasattr(spark, "dataSource"):
+            register(spark, api_key="pk_test")
+            people.write.format("klaviyo").mode("append").options(**goal).save()
+            print("ARRIVED", len(klaviyo.profiles))
+    spark.stop()
 """
     path = os.pathsep.join([str(tmp_path / "bare" / "bin"), os.environ["PATH"]])
     given = environment(REPOSITORY, PATH=path)
     given.pop("PYSPARK_PYTHON")
     done = subprocess.run([sys.executable, "-c", script], env=given, capture_output=True, text=True, timeout=250)
-    assert done.stdout.count("ARRIVED 3") == 1 + (not pyspark.__version__.startswith("3.")), done.stderr
+    assert done.stdout.count("ARRIVED 3") == 2 + 2 * (not pyspark.__version__.startswith("3.")), done.stderr
 
 
 @pytest.mark.parametrize(

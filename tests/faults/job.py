@@ -8,9 +8,28 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from spark_klaviyo import write_klaviyo
+from spark_klaviyo import WriteReport, write_klaviyo
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def send(spark: SparkSession, url: str, places: Mapping[str, str], rows: int, max_rows: int) -> WriteReport:
+    """Write so many people."""
+    people = spark.range(rows).selectExpr("concat('p', id, '@example.com') email", "concat('N', id) first_name")
+    return write_klaviyo(
+        people,
+        template="bulk_import_profiles",
+        base_url=url,
+        api_key="pk_key_of_the_killed",
+        max_rows=max_rows,
+        rate_limit="none",
+        **places,
+    )
 
 
 def main(master: str, url: str, places: str, rows: str, max_rows: str) -> None:
@@ -27,22 +46,14 @@ def main(master: str, url: str, places: str, rows: str, max_rows: str) -> None:
         "spark.sql.shuffle.partitions": "2",
         "spark.sql.adaptive.coalescePartitions.enabled": "false",
         "spark.executorEnv.PYTHONPATH": repository,
+        "spark.executor.extraJavaOptions": os.environ.get("SPARK_SUBMIT_OPTS", ""),
     }
     builder = SparkSession.builder.master(master).appName("to be killed")
     for name, value in settings.items():
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
     spark.sparkContext.setLogLevel("OFF")
-    people = spark.range(int(rows)).selectExpr("concat('p', id, '@example.com') email", "concat('N', id) first_name")
-    report = write_klaviyo(
-        people,
-        template="bulk_import_profiles",
-        base_url=url,
-        api_key="pk_key_of_the_killed",
-        max_rows=int(max_rows),
-        rate_limit="none",
-        **json.loads(places),
-    )
+    report = send(spark, url, json.loads(places), int(rows), int(max_rows))
     sys.stdout.write("\nREPORT " + json.dumps(report.to_dict()) + "\n")
     sys.stdout.flush()
     spark.stop()

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -22,6 +22,10 @@ from spark_klaviyo.runs.tasks import OPEN_RECEIPTS
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.state.format import PART
 from spark_klaviyo.task.resume import RESUMED
+from tests.faults.job import send
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 ROWS, MAX_ROWS = 2_000, 20
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -115,16 +119,18 @@ def test_a_task_whose_worker_was_killed_is_run_again_and_sends_only_the_rest(
     assert report["warnings"][RESUMED] > 0
 
 
-def test_a_run_whose_driver_was_killed_is_finished_by_the_next_one(klaviyo: KlaviyoSimulator, start: Start) -> None:
+def test_a_run_whose_driver_was_killed_is_finished_by_the_next_one(
+    spark: SparkSession, klaviyo: KlaviyoSimulator, start: Start, tmp_path: Path
+) -> None:
     job = start("local[2]")
     wait_for(klaviyo, 30, job)
     os.kill(job.pid, signal.SIGKILL)
     done = 30 * MAX_ROWS
-    report = report_of(start("local[2]"))
+    report = send(spark, klaviyo.url, {"state_path": str(tmp_path / "state")}, ROWS, MAX_ROWS)
     assert_all_there_and_few_twice(klaviyo)
-    assert (report["rows"], report["rejected"], report["unsent"]) == (ROWS, 0, 0)
-    assert report["delivered"] + report["skipped"] == ROWS
-    assert report["skipped"] >= done - UNDER_WAY * MAX_ROWS
+    assert (report.rows, report.rejected, report.unsent) == (ROWS, 0, 0)
+    assert report.delivered + report.skipped == ROWS
+    assert report.skipped >= done - UNDER_WAY * MAX_ROWS
 
 
 def test_the_jobs_of_a_run_whose_driver_was_killed_while_it_sent_are_followed_later(
