@@ -45,7 +45,7 @@ def key_in_the_environment() -> Iterator[None]:
 
 @pytest.fixture
 def klaviyo() -> Iterator[KlaviyoSimulator]:
-    with KlaviyoSimulator(account="Acme") as simulator:
+    with KlaviyoSimulator(job_polls=0, account="Acme") as simulator:
         yield simulator
 
 
@@ -131,7 +131,7 @@ def test_the_progress_names_them(two: DataFrame, klaviyo: KlaviyoSimulator, caps
 
 def test_no_micro_batch_reads_the_account_again(two: DataFrame, klaviyo: KlaviyoSimulator) -> None:
     writer = klaviyo_batch_writer(api_key=KEY, account_id=klaviyo.account.id, **to_list(klaviyo))
-    for batch in range(3):
+    for batch in range(2):
         writer(two, batch)
     reads = [request.path for request in klaviyo.requests if request.path in ("/api/accounts", "/api/lists/Y6nRLr")]
     assert sorted(reads) == ["/api/accounts", "/api/lists/Y6nRLr"]
