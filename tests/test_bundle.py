@@ -41,7 +41,7 @@ def test_the_nightly_job_writes_a_table_once(
     spark.range(6).selectExpr("concat('p', id, '@example.com') AS email").createOrReplaceTempView("customers")
     monkeypatch.setenv("KLAVIYO_API_KEY", "pk_test")
     task = tasks(table="customers", folder=str(tmp_path), api_key="env:KLAVIYO_API_KEY")["write"]["spark_python_task"]
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         for _ in range(2):
             monkeypatch.setattr(sys, "argv", ["nightly_job.py", *task["parameters"], f"base_url={klaviyo.url}"])
             runpy.run_path(str(NOTEBOOKS / task["python_file"]), run_name="__main__")

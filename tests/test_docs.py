@@ -155,7 +155,7 @@ def test_the_quickstart_runs_and_prints_what_the_page_says(
     assert spark.version  # the session that the example finds
     [code] = [code for code in PYTHON if "getOrCreate" in code]
     [promised] = [code for language, code in BLOCKS if language == "text"]
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         monkeypatch.setenv("KLAVIYO_API_KEY", "pk_test")
         local = code.replace('list_id="Y6nRLr"', f'list_id="Y6nRLr", base_url="{klaviyo.url}"')
         exec(compile(local, "README.md", "exec"), {})  # noqa: S102  (our own README)

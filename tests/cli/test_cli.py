@@ -30,7 +30,7 @@ Out = pytest.CaptureFixture[str]
 @pytest.fixture
 def klaviyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[KlaviyoSimulator]:
     monkeypatch.setenv("KLAVIYO_API_KEY", KEY)
-    with KlaviyoSimulator() as simulator:
+    with KlaviyoSimulator(job_polls=0) as simulator:
         yield simulator
 
 

@@ -23,7 +23,7 @@ def test_csv_is_read_as_rfc_4180(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("KLAVIYO_API_KEY", "pk_test")
     (tmp_path / "people.csv").write_text(HEAD + ROWS, encoding="utf-8", newline="")
     (tmp_path / "semicolons.csv").write_text("email;tier\neve@example.com;gold\n", encoding="utf-8")
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         assert write(klaviyo, tmp_path / "people.csv") == 0
         assert write(klaviyo, tmp_path / "semicolons.csv", "--read-option", "sep=;") == 0
         assert write(klaviyo, tmp_path / "people.csv", "--read-option", "header") == 2

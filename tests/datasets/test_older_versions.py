@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +22,6 @@ if TYPE_CHECKING:
 
 DATASETS = {"rejects": REJECTS, "receipts": RECEIPTS, "runs": RUNS}
 NEWER = {"rejects": ["id", "pointer"], "receipts": ["attempts", "detail"], "runs": ["removed", "stopped"]}
-
-
-@pytest.fixture
-def klaviyo() -> Iterator[KlaviyoSimulator]:
-    with KlaviyoSimulator() as simulator:
-        yield simulator
 
 
 def older(name: str) -> tuple[Column, ...]:

@@ -19,12 +19,6 @@ from tests.core.scaled_clock import ScaledClock
 from tests.task.running import people, plan_for
 
 
-@pytest.fixture
-def klaviyo() -> Iterator[KlaviyoSimulator]:
-    with KlaviyoSimulator() as simulator:
-        yield simulator
-
-
 def send(klaviyo: KlaviyoSimulator, folder: Path, *, cut: bool = False, **options: object) -> TaskReport:
     """Send a hundred people, ten a request; `cut`: the task dies when its first job has ended."""
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=10, **options)

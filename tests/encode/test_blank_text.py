@@ -81,7 +81,7 @@ def test_a_ready_made_record_clears_no_identifier_and_wipes_no_field(validate: s
 
 
 def test_a_person_stays_reachable_and_keeps_the_name() -> None:
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         whole = {"email": ANN, "phone_number": "+16175551234", "external_id": "A1", "first_name": "Ann"}
         run(klaviyo, [whole], template="create_profile")
         (before,) = klaviyo.profiles

@@ -48,12 +48,6 @@ def people(session: Any) -> DataFrame:
 
 
 @pytest.fixture
-def klaviyo() -> Iterator[KlaviyoSimulator]:
-    with KlaviyoSimulator() as running:
-        yield running
-
-
-@pytest.fixture
 def goal(klaviyo: KlaviyoSimulator) -> dict[str, Any]:
     where = {"template": "add_profiles_to_list", "list_id": "Y6nRLr", "base_url": klaviyo.url}
     return {**where, "api_key": "pk_test_0123456789", "on_reject": "keep"}

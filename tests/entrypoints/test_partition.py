@@ -18,12 +18,6 @@ KEY = "pk_test_0123456789abcdef"
 LATE = 2 * MAX_ROWS + 5  # the first row with all its values
 
 
-@pytest.fixture
-def klaviyo() -> Iterator[KlaviyoSimulator]:
-    with KlaviyoSimulator() as simulator:
-        yield simulator
-
-
 def rows() -> Iterator[Row]:
     """Rows whose structs, maps and numbers are null at first, in their depth too."""
     for number in range(LATE + 1):

@@ -40,7 +40,7 @@ def frame(spark: SparkSession) -> DataFrame:
 
 
 def test_variants_are_sent_as_their_json_where_there_is_a_session(frame: DataFrame) -> None:
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         preview = preview_klaviyo(frame, **given(klaviyo))
         report = write_klaviyo(frame, **given(klaviyo))
         assert klaviyo.profiles[0]["properties"] == SENT
@@ -49,7 +49,7 @@ def test_variants_are_sent_as_their_json_where_there_is_a_session(frame: DataFra
 
 
 def test_variants_are_refused_by_name_where_there_is_no_session(frame: DataFrame) -> None:
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         with pytest.raises(SchemaError, match=r"'items'.*variant.*to_json"):
             klaviyo_partition_writer(schema=frame.schema, **given(klaviyo))
         with pytest.raises(Exception, match=r"'items'.*VariantVal.*to_json"):
@@ -60,7 +60,7 @@ def test_variants_are_refused_by_name_where_there_is_no_session(frame: DataFrame
 @pytest.mark.parametrize("kind", ["interval '1' day", "interval '1' month"])
 def test_other_types_without_a_json_form_are_refused_before_anything_is_sent(spark: SparkSession, kind: str) -> None:
     frame = spark.sql(f"select 'ann@example.com' as email, {kind} as odd")
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         for write in (write_klaviyo, preview_klaviyo):
             with pytest.raises(SchemaError, match=r"'odd'.*interval.*has no JSON form; cast it"):
                 write(frame, **given(klaviyo))

@@ -30,7 +30,7 @@ def all_said(texts: list[str]) -> bool:
 
 def test_each_way_to_write_says_what_is_not_certain(spark: SparkSession, caplog: pytest.LogCaptureFixture) -> None:
     df = spark.createDataFrame([ROW], COLUMNS).coalesce(1)
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         options: dict[str, Any] = {
             "template": "bulk_import_profiles",
             "api_key": "pk_test_0123456789",

@@ -18,7 +18,7 @@ from tests.task.running import Ran, people
 
 def main(state: Path) -> None:
     ran = Ran()
-    with KlaviyoSimulator() as klaviyo, locked(state_at(state, stale_seconds=15.0)):
+    with KlaviyoSimulator(job_polls=0) as klaviyo, locked(state_at(state, stale_seconds=15.0)):
         plan = plan_with_state(klaviyo, state_at(state, stale_seconds=15.0), ("email", "first_name"), max_rows=300)
         resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, 4_000))
         with SendContextFactory().open(plan, 0, 0) as context:

@@ -169,7 +169,7 @@ def test_a_place_that_spark_cannot_write_is_refused_before_anything_is_sent(
 
 def test_a_task_that_runs_again_after_it_had_sent_everything_sends_nothing() -> None:
     rows: list[Row] = [{"email": "bad", "first_name": "x"}, *people(5)]
-    with KlaviyoSimulator() as klaviyo, closing(RateLimitServer()) as server:
+    with KlaviyoSimulator(job_polls=0) as klaviyo, closing(RateLimitServer()) as server:
         plan = plan_for(klaviyo, ["email", "first_name"], max_rows=2)
         contexts = SendContextFactory(rate_limit_server=server.address)
         staging = TaskStaging(None, "rejects_path (there)")

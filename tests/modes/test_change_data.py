@@ -35,7 +35,7 @@ def changes(spark: SparkSession) -> DataFrame:
 
 
 def test_only_the_latest_change_is_sent_and_deletes_leave_the_list(changes: DataFrame) -> None:
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         people = [{"email": "bob@example.com"}, {"email": "cat@example.com"}, {"email": "eve@example.com"}]
         klaviyo.add_profiles(people, "Y6nRLr")
         report = written(changes, klaviyo, on_delete="remove")
@@ -57,7 +57,7 @@ def test_a_delete_of_an_unknown_profile_is_no_failure_but_a_removal_alone_reject
         ("on@example.com", "On", "delete", 2, None),
     ]
     frame = spark.createDataFrame(rows, FEED)
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles([{"email": "off@example.com"}])
         klaviyo.add_profiles([{"email": "on@example.com"}], "Y6nRLr")
         report = written(frame, klaviyo, on_delete="remove")
@@ -73,14 +73,14 @@ def test_a_delete_of_an_unknown_item_is_no_failure(spark: SparkSession) -> None:
     schema = "external_id string, title string, description string, url string, op string, at int"
     rows = [("A", "t", "d", "https://example.com", "insert", 1), ("A", "t", "d", "https://example.com", "delete", 2)]
     given = {"template": "bulk_create_catalog_items", "list_id": None, "change_column": "op", "change_order": "at"}
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         frame = spark.createDataFrame(rows, schema)
         report = written(frame, klaviyo, **given, on_delete="delete", confirm_deletion=1)
         assert counts(report) == {"rows": 2, "delivered": 1, "skipped": 1}
 
 
 def test_deletes_may_suppress(changes: DataFrame) -> None:
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         report = written(changes, klaviyo, on_delete="suppress")
         assert klaviyo.suppressed == {"bob@example.com", "cat@example.com"}
         assert on_list(klaviyo) == {"ann@example.com", "dan@example.com"}
@@ -90,7 +90,7 @@ def test_deletes_may_suppress(changes: DataFrame) -> None:
 
 
 def test_deletes_may_be_ignored_and_are_counted(changes: DataFrame) -> None:
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles([{"email": "cat@example.com"}], "Y6nRLr")
         report = written(changes, klaviyo, on_delete="ignore")
         assert on_list(klaviyo) == {"ann@example.com", "cat@example.com", "dan@example.com"}
@@ -99,7 +99,7 @@ def test_deletes_may_be_ignored_and_are_counted(changes: DataFrame) -> None:
 
 
 def test_irreversible_deletes_are_confirmed_with_their_number(changes: DataFrame) -> None:
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles([{"email": "bob@example.com"}, {"email": "cat@example.com"}])
         for wrong, said in ((None, "confirm_deletion: is required by on_delete"), (3, "2 rows would be deleted")):
             with pytest.raises(OptionError, match=said):
@@ -127,7 +127,7 @@ def test_a_source_that_gives_other_rows_the_second_time_deletes_only_the_counted
     frame = spark.createDataFrame(people, "email string, at int").coalesce(1)
     frame = frame.withColumn("op", udf(lambda email: kind(str(email)), "string").asNondeterministic()("email"))
     given = {"change_column": "op", "change_order": "at", "on_delete": "delete", "confirm_deletion": 1}
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles([{"email": email} for email, _ in people])
         written(frame, klaviyo, **given)
         assert len(seen.read_text().splitlines()) == 6
@@ -137,7 +137,7 @@ def test_a_source_that_gives_other_rows_the_second_time_deletes_only_the_counted
 def test_two_spellings_of_a_phone_are_one_profile(spark: SparkSession) -> None:
     rows = [("+1 202-555-0123", "Ann", "insert", 1), ("+12025550123", "Anna", " Update_PostImage ", 2)]
     frame = spark.createDataFrame(rows, "phone_number string, first_name string, op string, at int").repartition(2)
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         report = written(frame, klaviyo, change_column="op", change_order="at", on_delete="ignore")
         assert counts(report) == {"rows": 2, "delivered": 1, "skipped": 1}
         assert [person["first_name"] for person in klaviyo.profiles] == ["Anna"]
@@ -153,7 +153,7 @@ def test_a_person_is_deleted_by_one_identifier(spark: SparkSession) -> None:
     ]
     people = [{"email": "ann@example.com"}, {"external_id": "7"}, {"external_id": "8"}]
     people += [{"phone_number": f"+1202555012{number}"} for number in range(3, 7)]
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles(people)
         given = {"change_column": "op", "change_order": "at", "on_delete": "delete", "confirm_deletion": 4}
         report = written(spark.createDataFrame(rows, schema), klaviyo, **given)
@@ -170,7 +170,7 @@ def test_words_and_letters_of_other_feeds_are_known_and_others_rejected(spark: S
         ("d@example.com", None, 2),
     ]
     frame = spark.createDataFrame(rows, "email string, op string, at int")
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         given = {"change_column": "op", "change_order": "at", "on_delete": "ignore"}
         with pytest.raises(RowsRejected) as raised:
             written(frame, klaviyo, **given)
@@ -190,7 +190,7 @@ def test_the_dataframe_is_evaluated_once(spark: SparkSession) -> None:
     frame = spark.range(40).select(counted("id").alias("email"), "id")
     kind = "CASE WHEN id % 4 = 0 THEN 'delete' ELSE 'insert' END AS op"
     frame = frame.selectExpr("email", "CAST(id AS string) AS external_id", kind, "CAST(id AS string) AS at")
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles([{"email": f"p{number}@example.com"} for number in range(0, 40, 4)], "Y6nRLr")
         report = written(frame, klaviyo, change_column="op", change_order="at", on_delete="remove")
         assert counts(report) == {"rows": 40, "delivered": 40}
@@ -214,7 +214,7 @@ def test_ready_made_records_can_be_change_data(spark: SparkSession) -> None:
     record = '{"type":"profile","attributes":{"email":"%s"}}'
     rows = [(record % "ann@example.com", "insert", 1), (record % "bob@example.com", "delete", 2)]
     frame = spark.createDataFrame(rows, "record string, _change_type string, _commit_version long")
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles([{"email": "bob@example.com"}], "Y6nRLr")
         report = written(frame, klaviyo, record_column="record", on_delete="remove")
         assert on_list(klaviyo) == {"ann@example.com"}
@@ -226,7 +226,7 @@ def test_catalog_items_are_deleted_with_their_own_template(spark: SparkSession) 
         "external_id string, title string, description string, url string, _change_type string, _commit_version long"
     )
     rows = [("A", "t", "d", "https://example.com", "insert", 1), ("B", "t", "d", "https://example.com", "delete", 1)]
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         frame = spark.createDataFrame(rows, schema)
         new = {"template": "bulk_create_catalog_items", "list_id": None, "on_delete": "ignore"}
         written(frame.where("external_id = 'B'").replace("delete", "insert"), klaviyo, **new)
@@ -236,7 +236,7 @@ def test_catalog_items_are_deleted_with_their_own_template(spark: SparkSession) 
 
 
 def test_wrong_options_are_refused_before_anything_is_sent(changes: DataFrame, tmp_path: Path) -> None:
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         with pytest.raises(OptionError, match="on_delete: is required"):
             written(changes, klaviyo)
         with pytest.raises(SchemaError, match="change_column: the DataFrame has no column 'op'"):
@@ -251,7 +251,7 @@ def test_wrong_options_are_refused_before_anything_is_sent(changes: DataFrame, t
 
 
 def test_the_calling_process_sends_upserts_and_deletes(changes: DataFrame) -> None:
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles([{"email": "bob@example.com"}, {"email": "cat@example.com"}], "Y6nRLr")
         report = written(changes, klaviyo, on_delete="remove", send_from="driver")
         assert on_list(klaviyo) == {"ann@example.com", "dan@example.com"}

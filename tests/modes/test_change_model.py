@@ -109,7 +109,7 @@ def test_who_is_on_the_list_and_who_is_erased_is_what_the_model_says(
     taken = {str(value) for _, value, _ in wanted.taken if value}
     upserted = {str(sent[0]).strip().lower() for sent in wanted.upserts if sent[0]}
     bystanders = [{"email": f"eve{number}@example.com", "first_name": "Eve"} for number in range(20)]
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles([{"email": email} for email in sorted(everybody)[::2]], LIST)
         klaviyo.add_profiles(bystanders, LIST)
         before = on_list(klaviyo)

@@ -23,7 +23,7 @@ BYSTANDER = {"email": "eve@example.com", "external_id": "99", "phone_number": "+
 
 @pytest.fixture
 def klaviyo() -> Iterator[KlaviyoSimulator]:
-    with KlaviyoSimulator() as running:
+    with KlaviyoSimulator(job_polls=0) as running:
         running.add_profiles([BYSTANDER], LIST)
         yield running
 
@@ -403,7 +403,7 @@ def test_a_batch_writer_and_the_command_line_do_the_same(
     frame = feed(spark, "pk op at email", *MIXED)
     frame.write.parquet(str(tmp_path / "changes"))
     for by_command in (False, True):
-        with KlaviyoSimulator() as klaviyo:
+        with KlaviyoSimulator(job_polls=0) as klaviyo:
             klaviyo.add_profiles([{"email": f"{name}@example.com"} for name in ("old", "b", "c", "d", "e")], LIST)
             given = {"template": "add_profiles_to_list", "list_id": LIST, "base_url": klaviyo.url}
             given |= {"change_column": "op", "change_order": "at", "change_key": "pk", "on_delete": "remove"}

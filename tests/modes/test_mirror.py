@@ -54,7 +54,7 @@ def on_list(klaviyo: KlaviyoSimulator) -> set[str]:
 
 
 def test_the_list_becomes_exactly_the_dataframe(spark: SparkSession, tmp_path: Path) -> None:
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles([{"email": email} for email in emails(0, 40)], "Y6nRLr")
         klaviyo.add_profiles([{"email": "elsewhere@example.com"}], "Lst1Aa")
         report = mirrored(frame(spark, 2, 50), klaviyo, receipts_path=str(tmp_path / "receipts"))
@@ -70,7 +70,7 @@ def test_the_list_becomes_exactly_the_dataframe(spark: SparkSession, tmp_path: P
 
 
 def test_more_removals_than_allowed_stop_the_run_before_anybody_is_added(spark: SparkSession, tmp_path: Path) -> None:
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles([{"email": email} for email in emails(0, 20)], "Y6nRLr")
         places = {name: str(tmp_path / name) for name in ("receipts_path", "rejects_path", "runs_path")}
         with pytest.raises(WriteStopped, match=r"3 of the list's 20 members .*=10% lets 2 of 20 go") as raised:
@@ -86,7 +86,7 @@ def test_more_removals_than_allowed_stop_the_run_before_anybody_is_added(spark: 
 
 
 def test_an_empty_dataframe_is_refused_and_nothing_is_written(spark: SparkSession) -> None:
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles([{"email": "a@example.com"}], "Y6nRLr")
         with pytest.raises(SchemaError, match="no row"):
             mirrored(frame(spark, 0, 0), klaviyo, max_removals="100%")
@@ -94,7 +94,7 @@ def test_an_empty_dataframe_is_refused_and_nothing_is_written(spark: SparkSessio
 
 
 def test_a_member_whose_row_was_rejected_stays(spark: SparkSession) -> None:
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         people = [{"email": "ann@example.com", "external_id": "1"}, {"email": "bob@example.com", "external_id": "2"}]
         klaviyo.add_profiles([*people, {"email": "cat@example.com", "external_id": "3"}], "Y6nRLr")
         rows = [("ann@example.com", "1"), ("bob at example", "2")]
@@ -106,7 +106,7 @@ def test_a_member_whose_row_was_rejected_stays(spark: SparkSession) -> None:
 
 
 def test_a_member_whose_row_klaviyo_refused_stays(spark: SparkSession) -> None:
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles([{"email": email} for email in emails(0, 4)], "Y6nRLr")
         klaviyo.inject(Fault("job_row_errors", rate=1.0))
         with pytest.raises(RowsRejected):
@@ -115,7 +115,7 @@ def test_a_member_whose_row_klaviyo_refused_stays(spark: SparkSession) -> None:
 
 
 def test_any_identifier_keeps_a_member(spark: SparkSession) -> None:
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         people = [{"phone_number": "+12025550123"}, {"external_id": "77"}, {"email": "gone@example.com"}]
         klaviyo.add_profiles(people, "Y6nRLr")
         rows = [("(202) 555-0123", None), (None, 77)]
@@ -139,7 +139,7 @@ def test_a_write_that_stopped_removes_nobody(spark: SparkSession) -> None:
 
 
 def test_too_many_rejects_remove_nobody(spark: SparkSession) -> None:
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles([{"email": "a@example.com"}], "Y6nRLr")
         rows = spark.createDataFrame([("b@example.com",), ("nobody",)], "email string")
         with pytest.raises(WriteStopped, match="max_rejects"):
@@ -153,14 +153,14 @@ def test_the_list_is_read_before_anything_is_sent(spark: SparkSession) -> None:
         with pytest.raises(WriteStopped, match="profiles:read"):
             mirrored(frame(spark, 0, 3), klaviyo)
         assert {request.method for request in klaviyo.requests} == {"GET"}
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         with pytest.raises(OptionError, match="no list with the id Nowhere"):
             mirrored(frame(spark, 0, 3), klaviyo, list_id="Nowhere")
         assert {request.method for request in klaviyo.requests} == {"GET"}
 
 
 def test_members_that_cannot_be_read_to_the_end_are_not_removed(spark: SparkSession) -> None:
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles([{"email": email} for email in emails(0, 250)], "Y6nRLr")
         klaviyo.inject(Fault("status", path="/api/lists/Y6nRLr/profiles", status=403, after=4))
         with pytest.raises(WriteStopped, match="nobody was added or removed"):
@@ -181,7 +181,7 @@ def test_rows_without_a_comparable_identifier_remove_nobody_and_stop_after_the_a
         ([("ann@example.com", None), ("zo\u0435@example.com", None)], "email string, first_name string"),
     ]
     for rows, schema in cases:
-        with KlaviyoSimulator() as klaviyo:
+        with KlaviyoSimulator(job_polls=0) as klaviyo:
             people = [{"email": "ann@example.com"}, {"email": "bob@example.com"}, {"phone_number": "+12025550123"}]
             klaviyo.add_profiles(people, "Y6nRLr")
             given = {"record_column": "record"} if schema == "record string" else {}
@@ -201,7 +201,7 @@ def test_rows_without_a_comparable_identifier_remove_nobody_and_stop_after_the_a
 def test_rows_without_any_identifier_that_members_have_are_refused_before_anything_is_sent(
     spark: SparkSession,
 ) -> None:
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles([{"email": "ann@example.com"}], "Y6nRLr")
         with pytest.raises(SchemaError, match="compares rows with members by id, email, phone_number, external_id"):
             mirrored(spark.createDataFrame([("x",)], "_kx string"), klaviyo, max_removals="100%")
@@ -212,7 +212,7 @@ def test_more_identifiers_than_can_be_compared_stop_the_run(
     spark: SparkSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(execute, "MOST_IDENTIFIERS", 4)
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles([{"email": "gone@example.com"}], "Y6nRLr")
         with pytest.raises(WriteStopped, match="5 identifiers are more than the 4"):
             mirrored(frame(spark, 0, 5), klaviyo, max_removals="100%")
@@ -250,7 +250,7 @@ def read_once(spark: SparkSession, emails: list[str], folder: Path, wait_for: Pa
 @pytest.mark.parametrize("given", [{}, {"send_from": "driver"}, {"state_path": "state"}, {"receipts_path": "receipts"}])
 def test_the_dataframe_is_read_once(spark: SparkSession, tmp_path: Path, given: dict[str, str]) -> None:
     given = {name: value if name == "send_from" else str(tmp_path / value) for name, value in given.items()}
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles([{"email": "gone@example.com"}], "Y6nRLr")
         source = read_once(spark, emails(0, 20), tmp_path / "reads")
         report = mirrored(source, klaviyo, max_removals=1, **given)
@@ -269,7 +269,7 @@ def test_who_joins_while_the_dataframe_is_read_stays(spark: SparkSession, tmp_pa
         klaviyo.add_profiles([{"email": "late@example.com"}], "Y6nRLr")
         joined.touch()
 
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles([{"email": "gone@example.com"}], "Y6nRLr")
         source = read_once(spark, ["new@example.com"], tmp_path / "reads", wait_for=joined)
         thread = threading.Thread(target=join, daemon=True)
@@ -281,7 +281,7 @@ def test_who_joins_while_the_dataframe_is_read_stays(spark: SparkSession, tmp_pa
 
 def test_whom_a_mirror_removed_can_be_read_afterwards(spark: SparkSession, tmp_path: Path) -> None:
     people = [{"email": "Gone@example.com", "external_id": "7"}, {"phone_number": "+12025550123"}]
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles([*people, {"email": "person0@example.com"}], "Y6nRLr")
         held = {member["id"]: member for member in klaviyo.lists["Y6nRLr"] if member["email"] != "person0@example.com"}
         removed = {(one, held[one]["email"], held[one]["phone_number"], held[one]["external_id"]) for one in held}
@@ -300,7 +300,7 @@ def test_whom_a_mirror_removed_can_be_read_afterwards(spark: SparkSession, tmp_p
 
 
 def test_a_mirror_takes_a_list_name_and_a_state(spark: SparkSession, tmp_path: Path) -> None:
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles([{"email": "gone@example.com"}], "Y6nRLr")
         given = {"list_id": "name:Newsletter", "state_path": str(tmp_path / "state"), "max_removals": 1}
         assert mirrored(frame(spark, 0, 5), klaviyo, **given).removed == 1
@@ -310,7 +310,7 @@ def test_a_mirror_takes_a_list_name_and_a_state(spark: SparkSession, tmp_path: P
 
 
 def test_who_has_left_the_list_is_added_again_whatever_the_state_knows(spark: SparkSession, tmp_path: Path) -> None:
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         given = {"state_path": str(tmp_path / "state")}
         mirrored(frame(spark, 0, 5), klaviyo, **given)
         for profile in klaviyo.lists["Y6nRLr"].members[:2]:
@@ -321,7 +321,7 @@ def test_who_has_left_the_list_is_added_again_whatever_the_state_knows(spark: Sp
 
 
 def test_a_mirror_that_was_cut_off_removes_nobody_and_the_next_one_ends_it(spark: SparkSession, tmp_path: Path) -> None:
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles([{"email": "gone@example.com"}], "Y6nRLr")
         given = {"max_removals": 1, "receipts_path": str(tmp_path / "receipts")}
         klaviyo.inject(Fault("status", path=REMOVE, status=503))
@@ -334,7 +334,7 @@ def test_a_mirror_that_was_cut_off_removes_nobody_and_the_next_one_ends_it(spark
 
 
 def test_the_calling_process_mirrors(spark: SparkSession) -> None:
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles([{"email": email} for email in emails(0, 20)], "Y6nRLr")
         report = mirrored(frame(spark, 1, 22), klaviyo, send_from="driver")
         assert on_list(klaviyo) == set(emails(1, 22))
@@ -356,7 +356,7 @@ def test_an_interruption_before_the_first_row_is_not_taken_for_an_empty_datafram
             time.sleep(0.02)
         os.kill(os.getpid(), signal.SIGINT)
 
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles([{"email": "a@example.com"}], "Y6nRLr")
         threading.Thread(target=interrupt, daemon=True).start()
         rows = frame(spark, 0, 3).coalesce(1).mapInArrow(slow, "Email string")

@@ -80,7 +80,7 @@ def _on(klaviyo: KlaviyoSimulator, list_id: str) -> set[str]:
 
 @pytest.fixture
 def klaviyo() -> Iterator[KlaviyoSimulator]:
-    with KlaviyoSimulator() as simulator:
+    with KlaviyoSimulator(job_polls=0) as simulator:
         simulator.add_profiles([{"email": "stranger@example.com", "external_id": "else"}], NEWSLETTER)
         simulator.add_profiles([{"email": f"vip{number}@example.com"} for number in range(20)], VIP)
         yield simulator

@@ -54,7 +54,7 @@ def writing(given: Given, *rows: Row) -> Callable[[str, str], Observed]:
     """A probe that sends rows to the simulator: the requests, the outcomes and the warnings."""
 
     def probe(name: str, choice: str) -> Observed:
-        with KlaviyoSimulator() as klaviyo:
+        with KlaviyoSimulator(job_polls=0) as klaviyo:
             options: dict[str, Any] = {**given, name: choice}
             return observed(send(klaviyo, rows or [ANN], **options), klaviyo.url)
 
@@ -84,7 +84,7 @@ def lost_answers(name: str, choice: str) -> Observed:
 
 def ending(name: str, choice: str) -> Observed:
     """How a write ends that rejected a row."""
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         report = send(klaviyo, [{"email": "nobody"}], template="bulk_import_profiles").report
     options = options_at(EntryPoint.FUNCTION, {**IMPORT, "api_key": KEY, name: choice})
     try:
@@ -154,7 +154,7 @@ class ConnectFrame:
 def sending_process(name: str, choice: str) -> Observed:
     """Whether the calling process sends under Connect, where tasks reach the endpoint and where they do not."""
     found = []
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         for url in (klaviyo.url, "http://127.0.0.1:9"):
             options = options_at(EntryPoint.FUNCTION, {**IMPORT, "api_key": KEY, "base_url": url, name: choice})
             frame: Any = ConnectFrame(url)
@@ -205,7 +205,7 @@ def test_every_choice_of_an_option_changes_the_write_or_is_refused(name: str) ->
 
 def test_a_list_is_added_to_or_mirrored(spark: SparkSession) -> None:
     for mode, left in (("add", 2), ("mirror", 1)):
-        with KlaviyoSimulator() as klaviyo:
+        with KlaviyoSimulator(job_polls=0) as klaviyo:
             klaviyo.add_profiles([{"email": "bea@example.com"}], LIST)
             given = {"template": "add_profiles_to_list", "list_id": LIST, "base_url": klaviyo.url, "api_key": KEY}
             people = spark.createDataFrame([("ann@example.com",)], "email string")

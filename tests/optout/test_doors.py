@@ -37,7 +37,7 @@ def key_in_the_environment() -> Iterator[None]:
 
 @pytest.fixture
 def klaviyo() -> Iterator[KlaviyoSimulator]:
-    with KlaviyoSimulator() as simulator:
+    with KlaviyoSimulator(job_polls=0) as simulator:
         simulator.add_profiles([{"email": email} for email in (ANN, BEN, CYD, EVE)])
         simulator.set_consent(ANN, "email", "UNSUBSCRIBED")
         simulator.suppress(BEN, "SPAM_COMPLAINT")

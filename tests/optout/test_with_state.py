@@ -51,7 +51,7 @@ class StateRuns:
 
 @pytest.fixture
 def runs(spark: SparkSession, tmp_path: Path) -> Iterator[StateRuns]:
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles([{"email": ANN, "external_id": "1"}, {"email": BEN, "external_id": "2"}], LIST)
         yield StateRuns(spark, klaviyo, tmp_path / "state")
 

@@ -18,7 +18,7 @@ EMAILS = [f"p{n}@example.com" for n in range(9)]
 
 @pytest.fixture
 def klaviyo() -> Iterator[KlaviyoSimulator]:
-    with KlaviyoSimulator() as simulator:
+    with KlaviyoSimulator(job_polls=0) as simulator:
         simulator.add_profiles([{"email": email} for email in EMAILS])
         yield simulator
 

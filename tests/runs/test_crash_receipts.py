@@ -18,12 +18,6 @@ from tests.core.scaled_clock import ScaledClock
 from tests.task.running import batches_of, people, plan_for
 
 
-@pytest.fixture
-def klaviyo() -> Iterator[KlaviyoSimulator]:
-    with KlaviyoSimulator() as simulator:
-        yield simulator
-
-
 def sent(klaviyo: KlaviyoSimulator, receipts: CrashReceipts) -> Iterator[TaskEvent]:
     """A hundred people, ten a request."""
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=10)

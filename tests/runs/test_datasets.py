@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import stat
 import tracemalloc
-from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -32,12 +31,6 @@ if TYPE_CHECKING:
 
 KEY = "pk_test_key_of_the_simulator"
 BAD = {n for n in range(100) if n % 20 == 3}
-
-
-@pytest.fixture
-def klaviyo() -> Iterator[KlaviyoSimulator]:
-    with KlaviyoSimulator() as simulator:
-        yield simulator
 
 
 def people(spark: SparkSession, count: int = 100) -> DataFrame:

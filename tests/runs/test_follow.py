@@ -33,12 +33,6 @@ from tests.task.running import KEY, people, plan_for
 FAST = SendContextFactory(ScaledClock(60.0))
 
 
-@pytest.fixture
-def klaviyo() -> Iterator[KlaviyoSimulator]:
-    with KlaviyoSimulator() as simulator:
-        yield simulator
-
-
 def leave_open(klaviyo: KlaviyoSimulator, place: Path, *, cut: bool = False) -> None:
     """Send a hundred people in ten jobs that are not followed; `cut`: by a task that is killed."""
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=10, wait_for_jobs=cut)

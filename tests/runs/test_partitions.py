@@ -25,7 +25,7 @@ EMAIL = "concat('p', id, '@example.com') AS email"
 
 @pytest.fixture
 def options() -> Iterator[dict[str, Any]]:
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         yield {"template": "bulk_import_profiles", "api_key": "pk_test_0123456789", "base_url": klaviyo.url}
 
 

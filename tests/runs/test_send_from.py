@@ -28,12 +28,6 @@ pytestmark = pytest.mark.oldest
 WAYS = pytest.mark.parametrize("way", ["driver", "executors"])
 
 
-@pytest.fixture
-def klaviyo() -> Iterator[KlaviyoSimulator]:
-    with KlaviyoSimulator() as simulator:
-        yield simulator
-
-
 def people(spark: SparkSession, rows: int) -> DataFrame:
     """People in two partitions; every tenth cannot be sent."""
     email = "CASE WHEN id % 10 = 3 THEN 'nobody' ELSE concat('p', id, '@example.com') END AS email"

@@ -34,7 +34,7 @@ class Spilled:
 @pytest.fixture(scope="module")
 def spilled(tmp_path_factory: pytest.TempPathFactory) -> Spilled:
     folder = tmp_path_factory.mktemp("spilled")
-    with KlaviyoSimulator(api_keys=[KEY]) as klaviyo:
+    with KlaviyoSimulator(job_polls=0, api_keys=[KEY]) as klaviyo:
         command = [sys.executable, "-m", "tests.secrets.spill", klaviyo.url, str(folder)]
         environment = {**os.environ, "KLAVIYO_API_KEY": KEY}
         with (folder / "out.txt").open("wb") as out, (folder / "err.txt").open("wb") as err:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,12 +11,6 @@ from tests.simulator.wire_client import call, import_body, import_rows, profile
 
 ROW = "/data/attributes/profiles/data/{}"
 JOBS = "/api/profile-bulk-import-jobs"
-
-
-@pytest.fixture
-def klaviyo() -> Iterator[KlaviyoSimulator]:
-    with KlaviyoSimulator(job_polls=0) as simulator:
-        yield simulator
 
 
 def test_an_import_makes_profiles_and_list_members_without_consent(klaviyo: KlaviyoSimulator) -> None:

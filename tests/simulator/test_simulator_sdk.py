@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,12 +25,6 @@ from tests.simulator.wire_client import (
 
 klaviyo_api = pytest.importorskip("klaviyo_api")
 YES = {"email": {"marketing": {"consent": "SUBSCRIBED"}}}
-
-
-@pytest.fixture
-def klaviyo() -> Iterator[KlaviyoSimulator]:
-    with KlaviyoSimulator(job_polls=0) as simulator:
-        yield simulator
 
 
 class Plain:

@@ -22,7 +22,7 @@ def test_entry_points_share_one_state(
     monkeypatch.setenv("KLAVIYO_API_KEY", "pk_key_of_entry_points")
     people = tmp_path / "people"
     spark.range(3).selectExpr("concat('p', id, '@x.com') email").coalesce(1).write.parquet(str(people))
-    with KlaviyoSimulator() as klaviyo:
+    with KlaviyoSimulator(job_polls=0) as klaviyo:
         options = {
             "template": "create_or_update_profile",
             "base_url": klaviyo.url,

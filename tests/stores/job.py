@@ -25,7 +25,7 @@ def main(store: str) -> dict[str, object]:
     spark = local_session("stores", "local[2]", **{"spark.sql.shuffle.partitions": "2"})
     email = "CASE WHEN id % 10 = 3 THEN 'nobody' ELSE concat('p', id, '@example.com') END AS email"
     people = spark.range(0, 20, 1, 2).selectExpr(email, "id AS tier")
-    with KlaviyoSimulator(api_keys=["pk_of_the_store"]) as klaviyo:
+    with KlaviyoSimulator(job_polls=0, api_keys=["pk_of_the_store"]) as klaviyo:
         goal: dict[str, Any] = {
             "template": "add_profiles_to_list",
             "list_id": "Y6nRLr",

@@ -13,12 +13,6 @@ from tests.task.running import Ran, Row, people, run
 
 
 @pytest.fixture
-def klaviyo() -> Iterator[KlaviyoSimulator]:
-    with KlaviyoSimulator() as simulator:
-        yield simulator
-
-
-@pytest.fixture
 def hesitant() -> Iterator[KlaviyoSimulator]:
     """Names only the first bad row in a refusal."""
     with KlaviyoSimulator(name_every_bad_row=False) as simulator:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from spark_klaviyo.simulator import KlaviyoSimulator
@@ -12,12 +10,6 @@ from tests.task.running import people, run
 
 LEFT_OUT = "Klaviyo left out phone_number of some of these rows (X-Klaviyo-Partial-Failure)"
 CONSENT = {"template": "bulk_subscribe_profiles", "channels": "email", "other_columns": "drop", "resubscribe": "true"}
-
-
-@pytest.fixture
-def klaviyo() -> Iterator[KlaviyoSimulator]:
-    with KlaviyoSimulator() as simulator:
-        yield simulator
 
 
 def partial(status: int) -> Fault:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
@@ -27,12 +26,6 @@ TYPES = {
     "timestamp": pa.timestamp("us", "America/New_York"),
     "timestamp_ntz": pa.timestamp("us"),
 }
-
-
-@pytest.fixture
-def klaviyo() -> Iterator[KlaviyoSimulator]:
-    with KlaviyoSimulator() as simulator:
-        yield simulator
 
 
 def send(klaviyo: KlaviyoSimulator, columns: dict[str, tuple[str, list[object]]], **options: object) -> Ran:
