@@ -25,6 +25,7 @@ from spark_klaviyo.options.addresses import is_table, shown_place
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+NO_CHECKPOINTS = ("NOT_SUPPORTED", "checkpoint object-store path is not configured")  # the second one is Sail's
 NO_FILE_SYSTEM = ("No FileSystem for scheme", "UnsupportedFileSystemException", "FileSystem not found")
 STAGING = "_staging"  # hidden from Spark's readers, like all names that begin so
 OWNER_ONLY = 0o700
@@ -250,6 +251,23 @@ class Staging(SparkLocation):
             self.spark.sql(f"DROP TABLE IF EXISTS {self.quoted_table}")
         else:
             remove_directory(self.spark, self.location)
+
+
+def checkpointed(frame: DataFrame) -> DataFrame | None:
+    """The rows of a frame, evaluated once and held by the executors; None, and nothing evaluated, where Spark cannot.
+
+    Where an executor is lost afterwards, reading them fails, and Spark does not evaluate the frame again.
+    """
+    from pyspark.errors import PySparkException
+
+    try:
+        held: DataFrame = frame.localCheckpoint(eager=True)
+    except PySparkException as error:
+        # of a Connect client before Spark 4, or of a server that holds no rows
+        if isinstance(error, NotImplementedError) or any(sign in str(error) for sign in NO_CHECKPOINTS):
+            return None
+        raise
+    return held
 
 
 def plain_rows(rows: Iterable[Iterable[object]]) -> list[tuple[object, ...]]:

@@ -100,7 +100,7 @@ class Run:
                 return run_in_driver(frame, task, self.outputs, stopped)
             results = Results()
             try:
-                rows = [tuple(row) for row in self.outputs.stage(frame.mapInArrow(task, RESULT_DDL)).collect()]
+                rows = list(self.outputs.results(frame.mapInArrow(task, RESULT_DDL)))
             except spark_errors() as error:
                 rows = self._handed_over(error, results)
             for kind, body in rows:

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 Task: TypeAlias = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 BLOCK_BYTES = 2_000_000  # Connect sends blocks of up to 4 MB
 MOST_IN_FLIGHT = 64
-STAGED_ROWS = 5_000
 STOP_SECONDS = 0.5  # within which `stopped` is set after a job was cancelled
 _results: dict[tuple[str, str], bool] = {}  # by session and address: a stream tries once
 
@@ -48,17 +47,10 @@ def run_in_driver(frame: DataFrame, task: Task, outputs: SessionOutputs, stopped
     Spark's then ends the rows.
     """
     results = Results()
-    staged: list[tuple[str, str]] = []
-    for batch in task(_until_stopped(arrow_batches(frame), stopped)):
-        rows = list(zip(*(column.to_pylist() for column in batch.columns), strict=True))
-        for kind, body in rows:
-            results.add(kind, body)
-        staged += rows if outputs.stages_through_spark else []
-        if len(staged) >= STAGED_ROWS:
-            outputs.stage_rows(staged)
-            staged = []
-    if staged:
-        outputs.stage_rows(staged)
+    batches = task(_until_stopped(arrow_batches(frame), stopped))
+    rows = (row for batch in batches for row in zip(*(column.to_pylist() for column in batch.columns), strict=True))
+    for kind, body in outputs.stage_rows(rows):
+        results.add(kind, body)
     return results
 
 

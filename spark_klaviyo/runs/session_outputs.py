@@ -1,13 +1,17 @@
 """Rejects, receipts and the row of a run, written through Spark; this process never holds more than a chunk of them.
 
-The one action that sends also stages the tasks' result rows; datasets are filled from there. Receipts of requests with
-a job are written when the job has ended, so that every request has one row. A run that is killed before leaves them in
-the staging location, or where its tasks wrote them at once (`CrashReceipts`), for `follow_klaviyo`.
+The result rows of the tasks are staged, and datasets are filled from there. On classic Spark the action that sends
+stages them: the driver has the counts of its tasks before. Under Connect a failed write would make a task send again,
+so executors hold the rows and Spark writes those; where it cannot hold any, they come through this process.
+
+Receipts of requests with a job are written when the job has ended, so that every request has one row. A run that is
+killed before leaves them in the staging location, or where its tasks wrote them at once (`CrashReceipts`), for
+`follow_klaviyo`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from functools import partial
@@ -17,12 +21,13 @@ from typing import TYPE_CHECKING, Any
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Receipt, RejectedRow, RemovedMember
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, REMOVED, RUNS, Column, ddl
-from spark_klaviyo.datasets.spark_storage import Dataset, Staging, plain_rows, spark_errors
+from spark_klaviyo.datasets.spark_storage import Dataset, Staging, checkpointed, jvm_of, plain_rows, spark_errors
 from spark_klaviyo.datasets.storage import Folder, is_local, local_path
 from spark_klaviyo.deliver.jobs import JobEnded
 from spark_klaviyo.options.addresses import is_table
 from spark_klaviyo.options.choices import ListMode
 from spark_klaviyo.options.model import Options
+from spark_klaviyo.ratelimit.server import ResultRow
 from spark_klaviyo.report.report import Reader, WriteReport
 from spark_klaviyo.runs.results import RESULT_DDL, ResultKind, run_row
 from spark_klaviyo.runs.staged import TaskStaging
@@ -32,6 +37,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 CHUNK_ROWS, CHUNK_BYTES = 5_000, 16_000_000
+STAGED_KINDS = (ResultKind.REJECT, ResultKind.RECEIPT)
+OTHER_KINDS = f"kind NOT IN {tuple(map(str, STAGED_KINDS))}"
 BESIDE = "_removed"  # behind the location of the receipts: the members that a mirror removed
 NOT_REMOVED = "the staging location of this run could not be removed and holds rejected rows; delete it yourself: {}"
 
@@ -80,18 +87,34 @@ class SessionOutputs:
             kinds.add(ResultKind.RECEIPT)
         return frozenset(kinds)
 
-    def stage(self, frame: DataFrame) -> DataFrame:
-        """The result rows that the driver collects; the frame is evaluated once, here or when they are collected."""
-        if self.staging is None or not self.stages_through_spark:
-            return frame
-        self.staging.write(frame)
-        kept = ResultKind.REJECT, ResultKind.RECEIPT
-        return self._staged().where(f"kind NOT IN ('{kept[0]}', '{kept[1]}')")
+    def results(self, frame: DataFrame) -> Iterator[ResultRow]:
+        """Evaluate a frame of result rows, once, and stage them: those that the driver keeps."""
+        staging = self.staging if self.stages_through_spark else None
+        if staging is not None and jvm_of(self._spark) is not None:
+            staging.write(frame)
+            frame = self._staged()
+        elif staging is not None and checkpointed(self._spark.range(1)) is None:
+            yield from self.stage_rows((row["kind"], row["body"]) for row in frame.toLocalIterator())
+            return
+        elif staging is not None:
+            frame = frame.localCheckpoint(eager=True)
+            self._attempt(self.task_staging.shown, partial(staging.write, frame))
+        yield from ((row["kind"], row["body"]) for row in frame.where(OTHER_KINDS).collect())
 
-    def stage_rows(self, rows: list[tuple[str, str]]) -> None:
-        """Stage a bounded number of result rows of this process; a failure is kept, as all of them have been sent."""
-        if self.staging is not None and not self.failures:
-            self._attempt(self.task_staging.shown, partial(self.staging.add, rows, RESULT_DDL))
+    def stage_rows(self, rows: Iterable[ResultRow]) -> Iterator[ResultRow]:
+        """The rows that the driver keeps, of all rows; where Spark stages them, they are, a bounded number at a time.
+
+        A failure is kept, as all of them have been sent.
+        """
+        chunk: list[ResultRow] = []
+        for row in rows:
+            chunk.append(row)
+            if row[0] not in STAGED_KINDS:
+                yield row
+            if len(chunk) >= CHUNK_ROWS:
+                self._stage(chunk)
+                chunk = []
+        self._stage(chunk)
 
     def append_staged(self, files: Sequence[str], rejected: int, without_job: int) -> None:
         """Append staged rows, but for receipts with a job; with no row of a kind nothing is read.
@@ -159,6 +182,10 @@ class SessionOutputs:
 
     # --- inside -------------------------------------------------------------------------------
 
+    def _stage(self, rows: list[ResultRow]) -> None:
+        if self.staging is not None and self.stages_through_spark and rows and not self.failures:
+            self._attempt(self.task_staging.shown, partial(self.staging.add, rows, RESULT_DDL))
+
     def _staged(self) -> DataFrame:
         if self.staging is None:
             raise AssertionError("nothing was staged")
@@ -223,7 +250,8 @@ class SessionOutputs:
         try:
             write()
         except spark_errors():
-            self.failures.append(f"{shown} could not be written after sending")
+            failure = f"{shown} could not be written after sending"
+            self.failures += [failure] if failure not in self.failures else []
 
 
 def _row(entry: Receipt | RemovedMember, time: str, columns: tuple[Column, ...]) -> tuple[object, ...]:

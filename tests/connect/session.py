@@ -10,13 +10,17 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
 os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
 
+from pyspark.errors import PySparkNotImplementedError
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as f
 
@@ -31,6 +35,7 @@ from spark_klaviyo import (
     write_klaviyo,
 )
 from spark_klaviyo.simulator import KlaviyoSimulator
+from tests.faults.losing import lost_while_sending
 from tests.streams.flowing import ORDERS, order, ordered, posted, put_batches, run, stream_of, wait_until
 
 KEY = "pk_connect_0123456789abcdef"
@@ -83,6 +88,46 @@ def driver(stage: Stage) -> object:
         "sent": sum(row["rows"] for row in receipts.collect()),
     }
     return {**stage.counts(report), **found}
+
+
+@contextmanager
+def holding_rows(stage: Stage, holds: bool) -> Iterator[None]:
+    """A server that holds rows, or, as Spark 3.5 and serverless compute, none."""
+    frame = type(stage.spark.range(1))
+    error = PySparkNotImplementedError("localCheckpoint() is not implemented.")
+    with mock.patch.object(frame, "localCheckpoint", frame.localCheckpoint if holds else mock.Mock(side_effect=error)):
+        yield
+
+
+def tables(stage: Stage) -> object:
+    found = {}
+    for name, holds in (("held", True), ("streamed", False)):
+        places = {f"{one}_path": f"table:{name}_{one}" for one in ("rejects", "receipts")}
+        with holding_rows(stage, holds):
+            given = stage.goal(max_rows=10, **places)
+            report: Any = write_klaviyo(stage.people, api_key=KEY, on_reject="keep", **given)
+        sent = sum(row["rows"] for row in report.receipts.collect())
+        left = [table.name for table in stage.spark.catalog.listTables() if "staging" in table.name]
+        found[name] = [report.delivered, [row["code"] for row in report.rejects.collect()], sent, left]
+    return found
+
+
+def lost_tables(stage: Stage) -> object:
+    """Spark cannot write what the tasks have sent."""
+    found = {}
+    for name, holds in (("held", True), ("streamed", False)):
+        stage.klaviyo.reset()
+        folder = stage.place / name
+        stage.spark.sql(f"CREATE SCHEMA {name} LOCATION '{folder}'")
+        coupons = stage.spark.range(0, 20, 1, 1).selectExpr("concat('C', id) external_id", "'ten' description")
+        options = {"template": "create_coupon", "rate_limit": "none", "workers": "1", "base_url": stage.klaviyo.url}
+        with holding_rows(stage, holds), lost_while_sending(stage.klaviyo, partial(list, (folder,))):
+            try:
+                write_klaviyo(coupons, api_key=KEY, receipts_path=f"table:{name}.receipts", **options)
+            except WriteStopped as stopped:
+                report: Any = stopped.report
+                found[name] = [posted(stage.klaviyo), report.rows, report.delivered, str(stopped).partition(" (run")[0]]
+    return found
 
 
 def driver_with_nulls(stage: Stage) -> object:
@@ -272,6 +317,8 @@ def partition_writer_refuses_driver(stage: Stage) -> object:
 CHECKS: tuple[Check, ...] = (
     function,
     driver,
+    tables,
+    lost_tables,
     driver_with_nulls,
     unreachable,
     interrupted,

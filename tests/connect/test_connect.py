@@ -55,6 +55,18 @@ def test_the_calling_process_sends_with_the_same_accounting(results: Results) ->
     assert (driver["codes"], driver["sent"], driver["requests"]) == (["bad_email", "bad_email"], 38, 4)
 
 
+def test_tables_get_every_row_whether_or_not_the_server_holds_rows(results: Results) -> None:
+    written = [38, ["bad_email", "bad_email"], 38, []]
+    assert results["tables"] == {"held": written, "streamed": written}
+
+
+def test_what_spark_cannot_write_loses_no_count_and_sends_nobody_twice(results: Results) -> None:
+    for name in ("held", "streamed"):
+        *counts, error = results["lost_tables"][name]
+        assert counts == [20, 20, 20]
+        assert error == f"receipts_path (table:{name}.receipts) could not be written after sending"
+
+
 def test_the_calling_process_sends_nulls(results: Results) -> None:
     assert arrived(results["driver_with_nulls"]) == ARRIVED
 

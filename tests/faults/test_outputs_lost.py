@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +23,7 @@ from spark_klaviyo.runs.tasks import CrashReceipts, SendTask
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.task.run import SendContextFactory, run_task
 from tests.core.scaled_clock import ScaledClock
+from tests.faults.losing import lost_while_sending
 from tests.task.running import Ran, Row, batches_of, people, plan_for
 
 if TYPE_CHECKING:
@@ -36,24 +35,6 @@ COUPONS = {"template": "create_coupon", "rate_limit": "none", "api_key": KEY, "w
 
 def coupons(spark: SparkSession, count: int = 80) -> DataFrame:
     return spark.range(count).selectExpr("concat('C', id) external_id", "'ten' description").coalesce(1)
-
-
-@contextmanager
-def lost_while_sending(klaviyo: KlaviyoSimulator, places: Callable[[], list[Path]]) -> Iterator[None]:
-    """After the third request these folders become files, so that nothing can be written there any more."""
-
-    def watch() -> None:
-        until = time.monotonic() + 60
-        while time.monotonic() < until and sum(request.method == "POST" for request in klaviyo.requests) < 3:
-            time.sleep(0.005)
-        for place in places():
-            shutil.rmtree(place, ignore_errors=True)
-            place.write_text("a file")
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    yield
-    thread.join()
 
 
 def assert_told(report: WriteReport | None, klaviyo: KlaviyoSimulator, place: str) -> None:

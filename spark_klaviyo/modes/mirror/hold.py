@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 from spark_klaviyo.account.reads import stopped_before_sending
 from spark_klaviyo.arrow.encoded import SPARK_ENCODED
 from spark_klaviyo.core.codes import StopCode
-from spark_klaviyo.datasets.spark_storage import Staging, spark_errors
+from spark_klaviyo.datasets.spark_storage import Staging, checkpointed, spark_errors
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.modes.mirror.rows import HELD_DDL, PACKED_DDL, RowPeople, encode_and_identify, mirrored_columns, pack
 from spark_klaviyo.plan.model import WritePlan
@@ -34,7 +34,6 @@ from spark_klaviyo.runs.send_from_driver import STOP_SECONDS
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-NO_CHECKPOINTS = ("NOT_SUPPORTED", "checkpoint object-store path is not configured")  # the second one is Sail's
 CANNOT_HOLD = (
     "list_mode: mirror reads the DataFrame once and holds its rows until the list is read, and this Spark cannot hold "
     "them: give receipts_path or rejects_path, beside which they are kept until they are sent; nothing was sent"
@@ -113,19 +112,10 @@ def _delete(run: Run, staging: Staging) -> None:
 
 
 def _checkpoint(encoded: DataFrame) -> DataFrame:
-    from pyspark.errors import PySparkException
-
-    try:
-        return encoded.localCheckpoint(eager=True)
-    except PySparkException as error:
-        if session.context_of(encoded) is None and _is_unsupported(error):
-            raise OptionError(CANNOT_HOLD) from error
-        raise
-
-
-def _is_unsupported(error: Exception) -> bool:
-    """Whether a Connect client (NotImplementedError) or its server (NOT_SUPPORTED...) has no checkpoints."""
-    return isinstance(error, NotImplementedError) or any(sign in str(error) for sign in NO_CHECKPOINTS)
+    held = checkpointed(encoded)
+    if held is None:
+        raise OptionError(CANNOT_HOLD)
+    return held
 
 
 def _release(held: DataFrame) -> None:
