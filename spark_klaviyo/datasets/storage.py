@@ -31,6 +31,9 @@ PARQUET = ".parquet"
 _RENAMING = frozenset({"local", "hdfs"})  # elsewhere an object appears when it is complete
 _REPLACING = frozenset({"local"})  # where a rename replaces a file of that name
 _HIDDEN = ("_", ".")
+VOLUMES = "/Volumes"  # where Databricks mounts volumes
+DBFS = "/dbfs"  # where Databricks mounts `dbfs:/`
+NOT_MOUNTED = "dbfs: {} is not mounted here; give a volume (/Volumes/...) or the URI of a store"
 MOST_ROWS = 5_000
 MOST_BYTES = 16_000_000  # of the texts in them
 MOST_SECONDS = 10.0  # a row that comes so long after the first one of its file makes the file be written
@@ -44,7 +47,7 @@ def is_local(location: str) -> bool:
 def local_path(location: str) -> str:
     """The path of a local location; `dbfs:/x` is Databricks' mount of it."""
     if location.startswith("dbfs:"):
-        return "/dbfs/" + location.removeprefix("dbfs:").lstrip("/")
+        return f"{DBFS}/" + location.removeprefix("dbfs:").lstrip("/")
     return urlsplit(location).path if location.startswith("file:") else location
 
 
@@ -62,6 +65,8 @@ class Folder:
     @staticmethod
     def at(location: str) -> Folder:
         """The directory at a path or URI; `OptionError` where nothing installed here can open it."""
+        if location.startswith("dbfs:") and not Path(DBFS).is_dir():  # a folder made there would be lost
+            raise OptionError(NOT_MOUNTED.format(DBFS))
         if is_local(location) or location.startswith("dbfs:"):
             path = Path(local_path(location)).expanduser().absolute()
             return Folder(pafs.LocalFileSystem(), path.as_posix())
@@ -74,6 +79,11 @@ class Folder:
     def is_local(self) -> bool:
         """Whether it is on this machine."""
         return bool(self.system.type_name == "local")
+
+    @property
+    def is_object_store(self) -> bool:
+        """Whether it may be one, also behind a mount of Databricks: a write takes a while until all see it."""
+        return not self.is_local or self.path.startswith((f"{VOLUMES}/", f"{DBFS}/"))
 
     def child(self, name: str) -> Folder:
         """A directory inside."""

@@ -35,7 +35,7 @@ LOCK = "_lock.json"
 TASK_LEASE = "_lease-"
 WAITS_FOR_TASKS = 4  # times `stale_seconds`
 SETTLE_SECONDS = 0.05  # after which two runs that wrote the lock at once see the same one
-STORE_SETTLE_SECONDS = 1.0  # in object stores, where a write takes a while
+STORE_SETTLE_SECONDS = 1.0  # in object stores and volumes, where a write takes a while
 READ_ATTEMPTS, READ_SECONDS = 5, 0.1  # while a lease is being written
 TAKEN_OVER = "another run has taken it over"
 DAMAGED = (
@@ -65,7 +65,7 @@ def locked_state(state: StateLocation, in_use: Refusal) -> Iterator[Folder]:
             lock = Lease(folder, LOCK, state.run_id, state.stale_seconds)
             lock.acquire()
             held.callback(lock.release)
-            time.sleep(SETTLE_SECONDS if folder.is_local else STORE_SETTLE_SECONDS)
+            time.sleep(STORE_SETTLE_SECONDS if folder.is_object_store else SETTLE_SECONDS)
             if not lock.is_ours():
                 raise in_use(_in_use(shown, "that began at the same time"))
             if not _tasks_have_ended(folder, state.stale_seconds):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from spark_klaviyo.datasets import storage
 from spark_klaviyo.datasets.storage import Folder, restrict_files
 from spark_klaviyo.errors import OptionError
 
@@ -53,6 +54,25 @@ def test_a_file_that_cannot_be_written_leaves_no_visible_file(tmp_path: Path) ->
 def test_a_file_system_that_cannot_be_opened_is_named() -> None:
     with pytest.raises(OptionError, match="wasbs: no file system of this kind"):
         Folder.at("wasbs://container@account/path")
+
+
+def test_dbfs_is_opened_where_it_is_mounted_and_refused_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "DBFS", str(tmp_path / "mount"))
+    with pytest.raises(OptionError, match="mount is not mounted here"):
+        Folder.at("dbfs:/klaviyo/rejects")
+    (tmp_path / "mount").mkdir()
+    Folder.at("dbfs:/klaviyo/rejects").write("x.parquet", TABLE)
+    assert Folder.at(f"{tmp_path}/mount/klaviyo/rejects").names() == ["x.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("location", "expected"),
+    [("/Volumes/main/crm/files/state", True), ("/dbfs/state", True), ("/srv/state", False), ("/Volumesque", False)],
+)
+def test_databricks_mounts_are_object_stores(location: str, expected: bool) -> None:
+    assert Folder.at(location).is_object_store is expected
 
 
 def test_a_folder_is_empty_when_nothing_hidden_is_in_it_either(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from spark_klaviyo.datasets import storage
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.runs.tasks import OPEN_RECEIPTS, TaskWriter
@@ -19,10 +20,10 @@ from tests.core.scaled_clock import ScaledClock
 from tests.task.running import people, plan_for
 
 
-def send(klaviyo: KlaviyoSimulator, folder: Path, *, cut: bool = False, **options: object) -> TaskReport:
+def send(klaviyo: KlaviyoSimulator, folder: Path | str, *, cut: bool = False, **options: object) -> TaskReport:
     """Send a hundred people, ten a request; `cut`: the task dies when its first job has ended."""
     plan = plan_for(klaviyo, ["email", "first_name"], max_rows=10, **options)
-    paths = str(folder / "rejects"), str(folder / "receipts")
+    paths = f"{folder}/rejects", f"{folder}/receipts"
     rows = pa.Table.from_pylist(people(100)).to_batches(max_chunksize=30)
     with SendContextFactory(ScaledClock(60.0)).open(plan, 7, 2) as context:
         happened = run_task(plan, encode_batches(rows, plan), context, follows=True)
@@ -45,6 +46,14 @@ def test_every_request_has_one_receipt_with_its_final_outcome(klaviyo: KlaviyoSi
     assert {row["job_id"] for row in receipts} == set(klaviyo.jobs)
     assert list((tmp_path / "receipts" / OPEN_RECEIPTS).iterdir()) == []
     assert pq.read_table(tmp_path / "rejects").num_rows == 0
+
+
+def test_tasks_write_to_dbfs_where_it_is_mounted(
+    klaviyo: KlaviyoSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage, "DBFS", str(tmp_path))
+    report = send(klaviyo, "dbfs:/crm")
+    assert pq.read_table(tmp_path / "crm" / "receipts").num_rows == report.requests
 
 
 def test_files_name_the_run_the_partition_and_the_attempt(klaviyo: KlaviyoSimulator, tmp_path: Path) -> None:
