@@ -7,13 +7,14 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
 from spark_klaviyo.account import consent_scope, reads, target
 from spark_klaviyo.simulator import KlaviyoSimulator
+from tests import ran
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -66,6 +67,31 @@ def pytest_configure(config: pytest.Config) -> None:
     missing = [path for path in NOT_QUICK if not (TESTS / path).exists()]
     if missing:
         raise pytest.UsageError(f"tests/conftest.py: NOT_QUICK names files that do not exist: {', '.join(missing)}")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Record what the tests prove for tables of README.md."""
+    parser.addoption("--record", action="store_true", help="write the rows that passing tests prove; needs -n 0")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Hand the rows that a test proves to its reports."""
+    item.user_properties += [("proves", list(mark.args)) for mark in item.iter_markers("proves")]
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Record the rows whose tests have all passed."""
+    if not config.getoption("--record"):
+        return
+    outcomes: dict[tuple[str, ...], set[str]] = {}
+    for outcome in ("passed", "failed", "error", "skipped"):
+        for report in terminalreporter.stats.get(outcome, ()):
+            for name, row in getattr(report, "user_properties", ()):
+                outcomes.setdefault(tuple(row), set()).add(outcome if name == "proves" else "")
+    rows: dict[str, list[list[str]]] = {}
+    for (table, *cells), found in outcomes.items():
+        rows.setdefault(table, []).extend([cells] if found == {"passed"} else [])
+    ran.record(rows)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from spark_klaviyo.core.codes import RejectCode
@@ -22,6 +23,7 @@ from spark_klaviyo.report.counts.text import duration
 from spark_klaviyo.templates import CURRENT, templates
 from spark_klaviyo.templates.describe import quota_of, size_of
 from spark_klaviyo.templates.model import Template
+from tests import ran
 from tests.bench.stored import stored
 
 README = Path(__file__).resolve().parent.parent / "README.md"
@@ -173,6 +175,12 @@ def _sized(template: Template) -> list[str]:
     ]
 
 
+def where_it_ran(name: str) -> str:
+    """What the last recorded run of some tests proved, and what it ran with."""
+    found = ran.recorded(name)
+    return f"{table(ran.HEADS[name], found['rows'])}\n\nRecorded with {', '.join(found['with'])}."
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
     "ways": ways_to_write,
     "everyday": everyday_options,
@@ -185,6 +193,8 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "codes": codes,
     "sizing": sizing,
     "bench": stored,
+    "stores": partial(where_it_ran, "stores"),
+    "engines": partial(where_it_ran, "engines"),
 }
 
 

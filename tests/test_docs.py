@@ -19,7 +19,7 @@ from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import OPTIONS
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.templates import find_template, templates
-from tests import docs
+from tests import docs, ran
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -56,6 +56,12 @@ def test_the_options_table_names_every_option_and_the_templates_table_every_temp
         assert f"\n| `{option.name}` |" in docs.all_options()
     for template in templates():
         assert f"\n| `{template.name}`" in docs.template_table()
+
+
+@pytest.mark.parametrize("table", ran.HEADS)
+def test_a_table_of_where_it_runs_has_the_rows_that_tests_prove(table: str) -> None:
+    """`pytest -n 0 --record tests/engines` and `tests/stores` write them anew."""
+    assert sorted(ran.recorded(table)["rows"]) == sorted(ran.proven(table))
 
 
 def test_times_follow_from_the_rate_limits() -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from spark_klaviyo import compact_state, klaviyo_batch_writer, klaviyo_partition_writer, preview_klaviyo, register
 from spark_klaviyo import write_klaviyo as write
+from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS, ddl
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.simulator import KlaviyoSimulator
 
@@ -53,6 +54,7 @@ def goal(klaviyo: KlaviyoSimulator) -> dict[str, Any]:
     return {**where, "api_key": "pk_test_0123456789", "on_reject": "keep"}
 
 
+@pytest.mark.proves("engines", "`write_klaviyo`, with rejects, receipts and runs", "yes", "")
 @pytest.mark.parametrize("way", ["auto", "executors", "driver"])
 def test_the_function_delivers_every_row_and_writes_datasets(
     way: str, people: DataFrame, goal: dict[str, Any], tmp_path: Path, klaviyo: KlaviyoSimulator
@@ -67,6 +69,24 @@ def test_the_function_delivers_every_row_and_writes_datasets(
     assert len(klaviyo.profiles) == PEOPLE
 
 
+@pytest.mark.proves("engines", "`table:` destinations, as tables of Delta or Parquet", "yes", "")
+@pytest.mark.parametrize("kind", ["delta", "parquet"])
+def test_tables_get_every_row(kind: str, people: DataFrame, goal: dict[str, Any], tmp_path: Path, session: Any) -> None:
+    datasets = {"rejects": REJECTS, "receipts": RECEIPTS, "runs": RUNS}
+    for name, columns in datasets.items():
+        place = (tmp_path / name).as_uri()
+        session.sql(f"CREATE TABLE {kind}_{name} ({ddl(columns)}) USING {kind} LOCATION '{place}'").collect()
+    places = {f"{name}_path": f"table:{kind}_{name}" for name in datasets}
+    for run in (1, 2):
+        report: Any = write(people, **places, **goal)
+        assert (report.delivered, report.rejected, report.rejects.count()) == (PEOPLE, 2, 2)
+        assert report.receipts.count() == report.requests
+        assert session.table(f"{kind}_runs").count() == run
+    assert [table.name for table in session.catalog.listTables() if "staging" in table.name] == []
+    assert (tmp_path / "rejects" / "_delta_log").is_dir() is (kind == "delta")
+
+
+@pytest.mark.proves("engines", "`state_path`, `compact_state`", "yes", "")
 def test_a_state_sends_nothing_twice(people: DataFrame, goal: dict[str, Any], tmp_path: Path, session: Any) -> None:
     state = str(tmp_path / "state")
     assert write(people, state_path=state, **goal).delivered == PEOPLE
@@ -74,6 +94,13 @@ def test_a_state_sends_nothing_twice(people: DataFrame, goal: dict[str, Any], tm
     assert write(people, state_path=state, **goal).delivered == 0
 
 
+@pytest.mark.proves("engines", "`change_column`", "yes", "")
+@pytest.mark.proves(
+    "engines",
+    "`list_mode=mirror`",
+    "with `receipts_path` or `rejects_path`",
+    "Sail holds no rows between two jobs",
+)
 def test_change_data_and_mirrors(
     people: DataFrame, goal: dict[str, Any], klaviyo: KlaviyoSimulator, tmp_path: Path
 ) -> None:
@@ -88,21 +115,27 @@ def test_change_data_and_mirrors(
     assert len(klaviyo.lists["Y6nRLr"]) == PEOPLE - 1
 
 
+@pytest.mark.proves("engines", "`preview_klaviyo`", "yes", "")
 def test_a_preview_counts_every_row(people: DataFrame) -> None:
     assert "20 rows" in preview_klaviyo(people, template="add_profiles_to_list", list_id="Y6nRLr").text()
 
 
+@pytest.mark.proves("engines", "`klaviyo_partition_writer`", "yes, without `report`", "")
 def test_partition_writer(people: DataFrame, goal: dict[str, Any], klaviyo: KlaviyoSimulator) -> None:
     people.foreachPartition(klaviyo_partition_writer(schema=people.schema, **goal))
     assert len(klaviyo.profiles) == PEOPLE
 
 
+@pytest.mark.proves(
+    "engines", '`df.write.format("klaviyo")`', "after `register(spark)`", "Sail looks for no data sources by itself"
+)
 def test_data_source(people: DataFrame, goal: dict[str, Any], klaviyo: KlaviyoSimulator) -> None:
     register(people.sparkSession, api_key=goal.pop("api_key"))
     people.write.format("klaviyo").mode("append").options(**goal).save()
     assert len(klaviyo.profiles) == PEOPLE
 
 
+@pytest.mark.proves("engines", "`klaviyo_batch_writer`, `writeStream`", "no", "Sail has no `foreachBatch`")
 def test_streams_are_refused_by_sail(session: Any, goal: dict[str, Any]) -> None:
     from pyspark.errors import PySparkException
 

@@ -106,7 +106,7 @@ def served(command: list[str], port: int, folder: str, **given: str) -> Iterator
                 patch.setenv(name, value)
             yield
         finally:
-            server.terminate()
+            server.kill()  # azurite would wait until its clients close their connections
             server.wait(30)
 
 
@@ -115,7 +115,32 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-@pytest.mark.parametrize("store", ["s3", "google", "azure"])
+@pytest.mark.parametrize(
+    "store",
+    [
+        "s3",
+        pytest.param(
+            "google",
+            marks=pytest.mark.proves(
+                "stores",
+                "Google Cloud Storage",
+                "`gs:`",
+                "pyarrow, or `pip install fsspec gcsfs`",
+                "folders, locks and keys against gcp-storage-emulator",
+            ),
+        ),
+        pytest.param(
+            "azure",
+            marks=pytest.mark.proves(
+                "stores",
+                "Azure Data Lake Storage",
+                "`abfss:`",
+                "`pip install fsspec adlfs`, else pyarrow 20 and later",
+                "folders, locks and keys against azurite",
+            ),
+        ),
+    ],
+)
 def test_a_folder_in_a_store_does_what_datasets_and_states_need(store: str, request: pytest.FixtureRequest) -> None:
     found = request.getfixturevalue(store)
     location = found if isinstance(found, str) else "s3://crm/folder"
@@ -146,6 +171,13 @@ def test_a_folder_in_a_store_does_what_datasets_and_states_need(store: str, requ
     assert read_secret("api_key", f"file:{location}/key").reveal() == "pk_of_the_store"
 
 
+@pytest.mark.proves(
+    "stores",
+    "Amazon S3 and what speaks it",
+    "`s3:`, `s3a:`",
+    "pyarrow, or `pip install fsspec s3fs`",
+    "every way to write with datasets, state and key, against moto",
+)
 def test_every_way_to_write_keeps_its_datasets_state_and_key_in_s3(s3: dict[str, str]) -> None:
     """Spark has no file system for `s3:` here, so its tasks use pyarrow's."""
     command = [sys.executable, str(Path(__file__).with_name("job.py")), "s3://crm/klaviyo"]
