@@ -85,7 +85,7 @@ def dry_run(plan: WritePlan, encoded: pa.Table, sample: pa.Table | None = None) 
         encoded = encoded.filter(pa.array([row not in faults for row in range(len(records))], pa.bool_()))
     denials = Denials(plan)
     for batch in (encoded if sample is None else sample).to_batches():
-        denials.hear(batch)
+        denials.note(batch)
     assembler = BatchAssembler(plan, report, Stop())
     allowed = denials.without_denied(assembler.batches(iter(encoded.to_batches())), assembler.rejections.append)
     made = (batch for batch in allowed if batch is not None)

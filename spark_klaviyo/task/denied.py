@@ -31,7 +31,7 @@ MOST_HELD_BYTES = 16_000_000  # in memory; more is held in a file without a name
 
 @dataclass(frozen=True)
 class Denial:
-    """What somebody has said no to: every channel of a medium (empty: of all).
+    """What a person has said no to: every channel of a medium (empty: of all).
 
     `has_left`: signing up again since takes it back. `by_first`: it is known by the first identifier of that row.
     """
@@ -61,14 +61,14 @@ class Denials:
         with SpooledTemporaryFile(MOST_HELD_BYTES) as file:
             with pa.ipc.new_stream(file, first.schema) as held:
                 while first is not None and not stop.is_set():
-                    self.hear(first)
+                    self.note(first)
                     held.write_batch(first)
                     first = next(encoded, None)
             file.seek(0)
             yield from pa.ipc.open_stream(file)
 
-    def hear(self, batch: pa.RecordBatch) -> None:
-        """Remember who says no in these encoded rows."""
+    def note(self, batch: pa.RecordBatch) -> None:
+        """Note who says no in these encoded rows."""
         params = batch.column(PARAMS).to_pylist()
         for text, held in zip(record_texts(batch), map(params_of, params), strict=True):
             said = list(denials(self.plan, held))
@@ -114,7 +114,7 @@ class Denials:
             needed = {identifier for medium, identifier in given if denial.medium in ("", medium)}
             if not needed or (denial.has_left and again):
                 continue
-            told = (name for number, name in enumerate(names) if denial.by_first or not number or name[0] in needed)
-            if any(hash(name) in people for name in told):
+            compared = (name for number, name in enumerate(names) if denial.by_first or not number or name[0] in needed)
+            if any(hash(name) in people for name in compared):
                 return True
         return False
