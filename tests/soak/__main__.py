@@ -110,8 +110,11 @@ class Soak:
             "job_timeout_seconds": 600,
         }
 
+        before = arrivals(klaviyo, self.template)
+
         def each(job: Job) -> None:
-            due = todo and distinct(klaviyo, self.template) >= todo[0][0] * self.rows
+            sends = arrivals(klaviyo, self.template) > before
+            due = sends and todo and distinct(klaviyo, self.template) >= todo[0][0] * self.rows
             if due and getattr(job, STRIKES[todo[0][1]])():
                 todo.pop(0)
 
@@ -121,7 +124,7 @@ class Soak:
         if todo:
             self.problems.append(f"{name}: ended before it was killed")
         if not report and "driver" not in dict(kills).values():
-            self.problems.append(f"{name}: no report")
+            self.problems.append(f"{name}: no report; {job.error}")
         return report
 
     def _judge_alone(self, klaviyo: KlaviyoSimulator, report: dict[str, Any]) -> None:

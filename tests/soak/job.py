@@ -26,7 +26,12 @@ SETTINGS = {
     "spark.sql.shuffle.partitions": "8",
 }
 PEOPLE = ("concat('p', id, '@example.com') email", "cast(id as string) external_id", "concat('N', id) first_name")
-EVENTS = ("concat('p', id % 1000, '@example.com') email", "'Soaked' metric", "concat('e', id) unique_id")
+EVENTS = (
+    "concat('p', id % 1000, '@example.com') email",
+    "'Soaked' metric",
+    "concat('e', id) unique_id",
+    "timestamp_seconds(1767225600 + id) time",
+)
 
 
 def rows_of(spark: SparkSession, template: str, rows: int) -> DataFrame:

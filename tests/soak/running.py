@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -66,23 +67,29 @@ class Job:
     given: dict[str, Any]
     memory: Memory = field(default_factory=Memory)
     process: subprocess.Popen[str] | None = None
+    error: str = ""  # the last line that it wrote to its standard error
 
     def run(self, each: Callable[[Job], None]) -> dict[str, Any] | None:
         """Run to the end, watched twice a second; the report, or None where it was killed."""
         command = [sys.executable, "-m", "tests.soak.job", json.dumps(self.given)]
-        with subprocess.Popen(
-            command,
-            cwd=REPOSITORY,
-            text=True,
-            start_new_session=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-        ) as self.process:
+        with (
+            tempfile.TemporaryFile("w+") as errors,
+            subprocess.Popen(
+                command,
+                cwd=REPOSITORY,
+                text=True,
+                start_new_session=True,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+            ) as self.process,
+        ):
             while self.process.poll() is None:
                 self.memory.sample(self.process.pid)
                 each(self)
                 time.sleep(WATCH_SECONDS)
             out = self.process.stdout.read() if self.process.stdout else ""
+            errors.seek(0)
+            self.error = errors.read().strip().rpartition("\n")[2][:500]
         reports = [line.removeprefix("REPORT ") for line in out.splitlines() if line.startswith("REPORT ")]
         return json.loads(reports[0]) if reports else None
 
