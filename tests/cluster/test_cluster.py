@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 import venv
-import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from spark_klaviyo.cli.doctor import packages
 from spark_klaviyo.simulator import KlaviyoSimulator
+from tests.cluster.shipping import free_port, required_modules, zipped
 from tests.connect.apart import environment
 
 pytestmark = pytest.mark.cluster
@@ -36,11 +32,15 @@ OURS = ("spark_klaviyo", "pyspark_klaviyo.py")
 
 @dataclass(frozen=True)
 class Cluster:
-    """A master with two workers of one core each, and the Python that they start."""
+    """A master with two workers of one core each, and the Python that they start.
+
+    `installed` holds what the package needs there, but not the package.
+    """
 
     master: str
     python: Path
     folder: Path
+    installed: Path
 
     def start(self, klaviyo: KlaviyoSimulator, options: dict[str, Any], conf: dict[str, str]) -> subprocess.Popen[str]:
         """The job under way, from a driver that has everything."""
@@ -50,47 +50,6 @@ class Cluster:
         given = environment(REPOSITORY, PYSPARK_PYTHON=str(self.python))
         pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         return subprocess.Popen(command, cwd=REPOSITORY, env=given, text=True, **pipes)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-def is_installed(name: str) -> bool:
-    try:
-        return bool(distribution(name).files)
-    except PackageNotFoundError:
-        return False
-
-
-def required_modules() -> list[Path]:
-    """What a write needs beside this package and Spark: top-level folders and files of the installed distributions."""
-    names, found = [*packages()[1:], "pandas"], dict[str, Path]()
-    seen = set(names)
-    while names:
-        installed = distribution(names.pop())
-        for file in installed.files or ():
-            top = file.parts[0]
-            if top not in found and not top.startswith((".", "__pycache__")):
-                found[top] = Path(str(installed.locate_file(top)))
-        for text in installed.requires or ():
-            name = re.split(r"[^\w.-]", text)[0]
-            if "extra ==" not in text and name not in seen and is_installed(name):
-                seen.add(name)
-                names.append(name)
-    return sorted(path for path in found.values() if path.exists())
-
-
-def zipped(target: Path, *sources: Path) -> Path:
-    """An uncompressed archive of folders and files, by their names."""
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for source in sources:
-            files = [source] if source.is_file() else [path for path in source.rglob("*") if path.is_file()]
-            for file in files:
-                if "__pycache__" not in file.parts and "tests" not in file.relative_to(source.parent).parts:
-                    archive.write(file, file.relative_to(source.parent))
-    return target
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +73,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             subprocess.Popen([str(home / "bin" / "spark-class"), *command], env=given, stdout=log, stderr=log)
         )
         log.close()
-    yield Cluster(master, folder / "bare" / "bin" / "python", folder)
+    installed = folder / "installed"
+    installed.mkdir()
+    for module in required_modules():
+        (installed / module.name).symlink_to(module)
+    yield Cluster(master, folder / "bare" / "bin" / "python", folder, installed)
     for process in running:
         process.terminate()
     for process in running:
@@ -150,11 +113,34 @@ def arrivals(klaviyo: KlaviyoSimulator) -> Counter[str]:
     )
 
 
+def wait_for(job: subprocess.Popen[str], holds: Callable[[], bool]) -> None:
+    """Wait, while the job runs."""
+    until = time.monotonic() + 150
+    while not holds():
+        assert job.poll() is None, job.communicate()
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def assert_all_arrived(arrived: Counter[str], report: dict[str, Any]) -> None:
+    """Every row is there and in one count, and what came twice counts as `resent`."""
+    assert set(arrived) == {f"p{number}@example.com" for number in range(ROWS)}
+    twice = sum(times > 1 for times in arrived.values())
+    assert 0 < twice <= report["resent"] <= ROWS
+    outcomes = ("delivered", "accepted", "rejected", "skipped", "unsent")
+    assert report["rows"] == sum(report[name] for name in outcomes) == ROWS
+
+
 def test_an_archive_with_the_package_and_what_it_needs_runs_two_hundred_partitions(cluster: Cluster) -> None:
-    """`spark.archives`: everything is in it, compiled parts included; two tasks send, whatever the partitions."""
+    """`spark.archives`: everything is in it, compiled parts included; two tasks send, whatever the partitions.
+
+    Executors are allocated as they are needed.
+    """
     sources = [*required_modules(), *(REPOSITORY / OURS[0],)]
     archive = zipped(cluster.folder / "packed.zip", *sources)
-    conf = {"spark.archives": f"{archive}#packed", "spark.executorEnv.PYTHONPATH": "packed"}
+    dynamic = {"enabled": "true", "shuffleTracking.enabled": "true", "minExecutors": "1", "maxExecutors": "2"}
+    conf = {f"spark.dynamicAllocation.{name}": value for name, value in dynamic.items()}
+    conf |= {"spark.archives": f"{archive}#packed", "spark.executorEnv.PYTHONPATH": "packed"}
     with KlaviyoSimulator() as klaviyo:
         report, places = result(cluster.start(klaviyo, {"partitions": 200, "tasks": 2, "max_rows": 200}, conf))
         assert set(arrivals(klaviyo)) == {f"p{number}@example.com" for number in range(ROWS)}
@@ -167,31 +153,14 @@ def test_a_wheel_as_py_file_needs_its_compiled_parts_on_the_workers_and_survives
     cluster: Cluster,
 ) -> None:
     """`--py-files`: a wheel is a zip, and Spark takes it under that name. What was in flight counts as `resent`."""
-    installed = cluster.folder / "installed"
-    installed.mkdir()
-    for module in required_modules():
-        (installed / module.name).symlink_to(module)
     wheel = zipped(cluster.folder / "spark_klaviyo.zip", REPOSITORY / OURS[0])
-    conf = {
-        "spark.submit.pyFiles": str(wheel),
-        "spark.executorEnv.PYTHONPATH": str(installed),
-        "spark.speculation": "true",
-    }
+    conf = {"spark.submit.pyFiles": str(wheel), "spark.executorEnv.PYTHONPATH": str(cluster.installed)}
     with KlaviyoSimulator(latency=0.4) as klaviyo:
         options = {"partitions": 2, "tasks": 2, "workers": 2, "max_rows": 100}
         job = cluster.start(klaviyo, options, conf)
-        until = time.monotonic() + 150
-        while sum(request.method == "POST" for request in klaviyo.requests) < 8:
-            assert job.poll() is None, job.communicate()
-            assert time.monotonic() < until
-            time.sleep(0.02)
+        wait_for(job, lambda: sum(request.method == "POST" for request in klaviyo.requests) >= 8)
         os.kill(executors()[0], signal.SIGKILL)
         report, places = result(job)
         arrived = arrivals(klaviyo)
-    assert set(arrived) == {f"p{number}@example.com" for number in range(ROWS)}
-    twice = sum(times > 1 for times in arrived.values())
-    assert twice > 0
-    assert twice <= report["resent"] <= ROWS
-    outcomes = ("delivered", "accepted", "rejected", "skipped", "unsent")
-    assert report["rows"] == sum(report[name] for name in outcomes) == ROWS
+    assert_all_arrived(arrived, report)
     assert any("spark_klaviyo.zip" in place for place in places), places
