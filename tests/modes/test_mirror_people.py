@@ -253,7 +253,7 @@ def test_members_whose_removal_is_refused_are_not_among_the_removed() -> None:
 
 def test_an_interrupted_removal_reports_who_was_removed_until_then() -> None:
     with KlaviyoSimulator() as klaviyo:
-        klaviyo.add_profiles([{"email": f"gone{number}@x.com"} for number in range(1_500)], LIST)
+        klaviyo.add_profiles([{"email": f"gone{number}@x.com"} for number in range(2_500)], LIST)
         numbers = count()
 
         def is_second_removal(request: Any) -> bool:
@@ -261,7 +261,8 @@ def test_an_interrupted_removal_reports_who_was_removed_until_then() -> None:
 
         on_first(klaviyo, is_second_removal, lambda: os.kill(os.getpid(), signal.SIGINT))
         report = mirror(klaviyo, [row(email="new@x.com")])
-        assert (stopped(report), report.removed) == (StopCode.INTERRUPTED, 1_000)
+        assert stopped(report) == StopCode.INTERRUPTED
+        assert report.removed in (1_000, 2_000)  # the second request may be answered before the interrupt is seen
         assert not {one.email for one in report.removed_sample} & emails(klaviyo)
 
 
