@@ -1,7 +1,7 @@
 """The soak: millions of rows, faults of every kind, kills, a lost disk, re-runs, and a count of every row.
 
     python -m tests.soak                     # 2,000,000 people and 200,000 events, faults on 5 % of requests
-    python -m tests.soak --short             # about two minutes: 20,000 people and 2,000 events, faults on 25 %
+    python -m tests.soak --short             # about five minutes: 20,000 people and 2,000 events, faults on 25 %
 
 Each template is written twice: with a state, whose driver is killed, and which is then run again until nothing is left;
 and without one, where a worker is killed, Spark runs its task again, and the report alone says what arrived. It prints
@@ -214,9 +214,11 @@ def main() -> int:
     events = people // 10 if given.events is None else given.events
     problems: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
-        for template, rows in (("bulk_import_profiles", people), ("bulk_create_events", events)):
+        # a tenth as many events, in as many requests as people, which leaves time to strike
+        sizes = ("bulk_import_profiles", people, max_rows), ("bulk_create_events", events, max(1, max_rows // 10))
+        for template, rows, size in sizes:
             if rows:
-                soak = Soak(template, rows, max_rows, faults, Path(folder) / template)
+                soak = Soak(template, rows, size, faults, Path(folder) / template)
                 soak.run()
                 sys.stdout.write(soak.table() + "\n\n")
                 problems += [f"{template}: {problem}" for problem in soak.problems]
