@@ -77,7 +77,7 @@ def _of_pieces(
     body = memoryview(b"".join(pieces))
     chosen = pa.array(positions)
     keys = rows.keys.take(chosen)
-    phones, ids = (held and held.take(chosen) for held in (rows.phones, rows.external_ids))
+    phones, ids = (None if held is None else held.take(chosen) for held in (rows.phones, rows.external_ids))
     return EncodedRows(body, offsets, rows.rows[positions], keys, fingerprints, records, phones, ids)
 
 

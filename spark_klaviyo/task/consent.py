@@ -58,7 +58,7 @@ def judge_consent(
 
 
 def _unsubscribed(consent: Mapping[str, Json]) -> Iterator[datetime]:
-    """When a person unsubscribed; the newest of the times that may hold it, None for never."""
+    """When a person unsubscribed, if they did; the newest of the times that may hold it."""
     if consent.get("consent") == "UNSUBSCRIBED":
         times = (time_of(consent.get(name)) for name in ("consent_timestamp", "last_updated"))
         yield max(filter(None, times), default=LATEST)
