@@ -215,7 +215,7 @@ def test_no_file_speaks_of_one_machine_or_of_unfinished_work() -> None:
         file for folder in ours for file in folder.rglob("*") if file.is_file() and "__pycache__" not in file.parts
     ]
     unwanted = re.compile(r"(?<![\w.:/-])/(?:root|work|Users|opt)/\w|\b(?:TO[D]O|FIX[M]E|XX[X])\b")
-    told = [
+    found = [
         str(file.relative_to(PACKAGE.parent)) for file in files if unwanted.search(file.read_text("utf-8", "ignore"))
     ]
-    assert told == []
+    assert found == []

@@ -15,7 +15,7 @@ PREFIX = "/__"
 
 
 def state(account: Account, request: Request) -> Reply:
-    """Counts, lists, jobs and the first profiles (`?limit=`, 20 unless told)."""
+    """Counts, lists, jobs and the first profiles (`?limit=`, 20 unless given)."""
     limit = int(read_query(request.target).get("limit", "20"))
     with account.lock:
         document = {

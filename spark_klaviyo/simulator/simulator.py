@@ -164,7 +164,7 @@ class KlaviyoSimulator(AccountViews):
     def set_consent(self, person: str, channel: str, consent: str, at: float | None = None) -> None:
         """Set the consent of a profile, by email or phone, to a channel (`email`, `sms`, `sms.transactional`, `push`).
 
-        `at`: since when, in simulated seconds since 1970; now unless told.
+        `at`: since when, in simulated seconds since 1970; now unless given.
         """
         now = self.clock.now()
         medium, _, use = channel.partition(".")

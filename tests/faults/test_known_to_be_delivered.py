@@ -136,7 +136,7 @@ def echo(status: int, detail: str, code: str = "invalid") -> Any:
     return answer
 
 
-def told(ran: Ran) -> str:
+def texts_of(ran: Ran) -> str:
     """All texts that a task hands on."""
     return json.dumps([ran.report.to_json(), *map(str, ran.receipts), *(str(vars(row)) for row in ran.rejected)])
 
@@ -147,8 +147,8 @@ def test_a_key_that_the_server_repeats_is_masked_everywhere(status: int, code: s
     key = "pk_live_Recognisable0123"
     with Loopback([echo(status, "the key {key} in {authorization} is odd", code.replace("{key}", key))]) as server:
         ran = run(server, people(2), template="create_profile", attempts=1, api_key=key, longest_wait_seconds=5)
-    assert key not in told(ran)
-    assert "Recognisable" not in told(ran)
+    assert key not in texts_of(ran)
+    assert "Recognisable" not in texts_of(ran)
 
 
 def test_an_access_token_and_given_headers_are_masked_too() -> None:
@@ -158,8 +158,8 @@ def test_an_access_token_and_given_headers_are_masked_too() -> None:
         manual: dict[str, Any] = {"template": None, "base_url": None, "url": f"{server.url}/hook"}
         ran = run(server, people(2), **{**options, **manual})
     assert len(ran.rejected) == 2
-    assert secret not in told(ran)
-    assert token not in told(ran)
+    assert secret not in texts_of(ran)
+    assert token not in texts_of(ran)
 
 
 ROWS: list[Row] = [{"email": "x@y.co", "first_name": "Annabelle Lee", "tier": "gold", "code": "12345", "short": "abc"}]

@@ -66,7 +66,7 @@ class Expected:
     claimed: int = 0
     keyless: int = 0
     skipped: int = 0
-    told: int = 0
+    warned: int = 0
 
 
 def expected(rows: Sequence[Change], rule: Rule) -> Expected:
@@ -130,7 +130,7 @@ def _add(
     elif isinstance(last, Change) and last.is_upsert:
         found.upserts[last.sent()] += 1
         sent = 1 + _add_former(found, rows, last, is_claimed, rule)
-        found.told += sum(row.op == DELETE and bool(row.identifiers) and not _shared(row, last) for row in rows)
+        found.warned += sum(row.op == DELETE and bool(row.identifiers) and not _shared(row, last) for row in rows)
     elif isinstance(last, Change):
         by = next((name for name in NAMES if any(name in row.identifiers for row in rows)), "email")
         names = [name for name in NAMES if name != "phone_number" or name == by]
@@ -183,7 +183,7 @@ def _add_former(found: Expected, rows: list[Change], last: Change | None, is_cla
             found.taken[name, value, list_id if rule.by_list else None] += 1
             sent += 1
         else:
-            found.told += 1
+            found.warned += 1
     return sent
 
 

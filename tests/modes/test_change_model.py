@@ -67,7 +67,7 @@ def found(df: DataFrame, rule: Rule) -> Expected:
             made.keyless += kind is ChangeKind.NO_KEY
         else:
             made.skipped += 1
-            made.told += kind.warns
+            made.warned += kind.warns
     return made
 
 
@@ -126,5 +126,5 @@ def test_who_is_on_the_list_and_who_is_erased_is_what_the_model_says(
     assert report.rows == len(rows)
     assert report.reasons.get("ambiguous_change", 0) == wanted.tied + wanted.claimed
     assert sum(times for text, times in report.warnings.items() if "pre-image" in text or "a delete of" in text) == (
-        wanted.told
+        wanted.warned
     )

@@ -318,8 +318,8 @@ def test_a_person_who_changes_lists_leaves_the_old_one_with_change_key(
     assert on_list(klaviyo, OTHER_LIST) == {"a@example.com"}
     assert ("a@example.com" in on_list(klaviyo)) != leaves
     assert "stays@example.com" in on_list(klaviyo)
-    told = [times for text, times in report.warnings.items() if "it stays on the old list" in text]
-    assert told == ([] if leaves else [1])
+    warned = [times for text, times in report.warnings.items() if "it stays on the old list" in text]
+    assert warned == ([] if leaves else [1])
 
 
 def test_a_person_on_two_lists_leaves_the_one_that_is_deleted(spark: SparkSession, klaviyo: KlaviyoSimulator) -> None:
@@ -381,8 +381,8 @@ def test_a_preview_says_what_becomes_of_each_row(spark: SparkSession, klaviyo: K
     given |= {"change_column": "op"}
     given |= {"change_order": "at", "change_key": "pk"}
     seen = preview_klaviyo(frame, **given, on_delete="remove", api_key="pk_test")
-    told = [line for line in seen.warnings if not line.startswith("people are shown")]
-    assert told == [
+    warned = [line for line in seen.warnings if not line.startswith("people are shown")]
+    assert warned == [
         "deletes, which mean remove: 1",
         "other emails that deleted people had, which mean remove: 1",
         "pre-images of people who have other identifiers, or another list, now, which mean remove: 1",

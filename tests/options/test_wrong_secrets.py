@@ -22,9 +22,9 @@ BASE = {"template": "bulk_import_profiles", "api_key": "pk_test_key"}
 def test_no_wrong_option_is_quoted_back_where_it_holds_a_key(name: str, secret: str) -> None:
     with pytest.raises(OptionError) as caught:
         read_options({**BASE, name: secret, "tasks": "no number" if name != "tasks" else secret}, EntryPoint.FUNCTION)
-    told = f"{caught.value!s} {caught.value!r} {caught.value.complaints}"
-    assert secret not in told
-    assert secret[:20] not in told
+    text = f"{caught.value!s} {caught.value!r} {caught.value.complaints}"
+    assert secret not in text
+    assert secret[:20] not in text
 
 
 @pytest.mark.parametrize("secret", [KEY, TOKEN])

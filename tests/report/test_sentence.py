@@ -78,8 +78,8 @@ def test_many_reasons_are_summed_up() -> None:
 
 
 def test_refusals_are_explained_below_the_sentence() -> None:
-    told = {"invalid": "Klaviyo's own sentence", "bad_email": ""}
-    counts = {"rows": 9, "delivered": 2, "rejected": 7, "reasons": {"bad_email": 1, "invalid": 6}, "details": told}
+    details = {"invalid": "Klaviyo's own sentence", "bad_email": ""}
+    counts = {"rows": 9, "delivered": 2, "rejected": 7, "reasons": {"bad_email": 1, "invalid": 6}, "details": details}
     first, *others = str(report(**counts, examples={"invalid": [(3, 14)]}, warnings={"w": 2})).splitlines()
     assert first.startswith("6 of 9 rows rejected for one reason, invalid: Klaviyo's own sentence; 9 rows: 2 delivered")
     assert others == [

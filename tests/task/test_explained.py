@@ -1,4 +1,4 @@
-"""Refusals are explained in Klaviyo's own words without a value of a row, and what it left out is told."""
+"""Refusals are explained in Klaviyo's own words without a value of a row, and what they left out is named."""
 
 from __future__ import annotations
 

@@ -197,7 +197,7 @@ def test_a_country_that_is_none_is_refused(klaviyo: KlaviyoSimulator, country: s
         options_for(klaviyo, default_country=country)
 
 
-def told(ran: Ran, word: str) -> list[int]:
+def warned_rows(ran: Ran, word: str) -> list[int]:
     return [rows for text, rows in ran.report.warnings.items() if word in text]
 
 
@@ -209,8 +209,8 @@ def test_old_events_are_counted_unless_they_are_said_to_be_past(klaviyo: Klaviyo
         moment.isoformat() if kind == "string" else int(moment.timestamp()) if kind == "long" else moment
         for moment in moments
     ]
-    assert told(send_events(klaviyo, kind, times), "backfill") == [2]
-    assert told(send_events(klaviyo, kind, times, backfill="true"), "backfill") == []
+    assert warned_rows(send_events(klaviyo, kind, times), "backfill") == [2]
+    assert warned_rows(send_events(klaviyo, kind, times, backfill="true"), "backfill") == []
 
 
 def test_rows_of_one_order_are_told_how_to_become_one_event(klaviyo: KlaviyoSimulator) -> None:
@@ -220,9 +220,9 @@ def test_rows_of_one_order_are_told_how_to_become_one_event(klaviyo: KlaviyoSimu
         "item": ("string", ["x", "y", "x", "z", "w"]),
     }
     events = {"template": "bulk_create_events", "metric": "Ordered", "event_time": "now"}
-    assert told(send(klaviyo, columns, **events), "groupBy") == [2]
+    assert warned_rows(send(klaviyo, columns, **events), "groupBy") == [2]
     columns["unique_id"] = ("string", ["1", "2", "3", "4", "5"])
-    assert told(send(klaviyo, columns, **events), "groupBy") == []
+    assert warned_rows(send(klaviyo, columns, **events), "groupBy") == []
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "UTC"])

@@ -39,19 +39,19 @@ _ARROW = {
 
 
 def spark_type(values: Sequence[object]) -> object:
-    """Spark's JSON form of the type of these values; nulls tell nothing."""
-    told = [value for value in values if value is not None]
-    if told and isinstance(told[0], list):
-        inner = [item for value in told if isinstance(value, list) for item in value]
+    """Spark's JSON form of the type of these values; nulls have none."""
+    present = [value for value in values if value is not None]
+    if present and isinstance(present[0], list):
+        inner = [item for value in present if isinstance(value, list) for item in value]
         return {"type": "array", "elementType": spark_type(inner), "containsNull": True}
-    if told and isinstance(told[0], dict):
-        names = dict.fromkeys(name for value in told if isinstance(value, dict) for name in value)
+    if present and isinstance(present[0], dict):
+        names = dict.fromkeys(name for value in present if isinstance(value, dict) for name in value)
         fields = [
-            {"name": name, "type": spark_type([v.get(name) for v in told if isinstance(v, dict)]), "nullable": True}
+            {"name": name, "type": spark_type([v.get(name) for v in present if isinstance(v, dict)]), "nullable": True}
             for name in names
         ]
         return {"type": "struct", "fields": fields}
-    return _SCALARS[type(told[0])] if told else "string"
+    return _SCALARS[type(present[0])] if present else "string"
 
 
 def arrow_type(form: object) -> pa.DataType:
@@ -121,10 +121,10 @@ def write(
         name, other = HELPERS.get(earlier, (earlier, EXAMPLES.get(earlier, example)))
         done = write(klaviyo, name, other)
         assert done.rejected == 0, (name, done.rejects_sample)
-    told = _with_ids(klaviyo, example)
-    plan = plan_of(template, told, base_url=klaviyo.url, **options)
+    with_ids = _with_ids(klaviyo, example)
+    plan = plan_of(template, with_ids, base_url=klaviyo.url, **options)
     with SendContextFactory(clock or Clock()).open(plan, 0, 0) as context:
-        *_, report = run_task(plan, by_rows(plan, told), context, follows=True)
+        *_, report = run_task(plan, by_rows(plan, with_ids), context, follows=True)
     assert isinstance(report, TaskReport)
     return report
 
@@ -137,11 +137,11 @@ def _with_ids(klaviyo: KlaviyoSimulator, example: Example) -> Example:
     ids |= {f"<tag group {one['name']}>": group_id for group_id, one in klaviyo.tag_groups.items()}
     ids |= {f"<data source {one['title']}>": source_id for source_id, one in klaviyo.data_sources.items()}
 
-    def told(value: object) -> object:
+    def with_id(value: object) -> object:
         return ids.get(value, value) if isinstance(value, str) else value
 
-    columns = {name: [told(value) for value in values] for name, values in example.columns.items()}
-    options = {name: str(told(value)) for name, value in example.options.items()}
+    columns = {name: [with_id(value) for value in values] for name, values in example.columns.items()}
+    options = {name: str(with_id(value)) for name, value in example.options.items()}
     return Example(columns, options, (), example.types)
 
 

@@ -26,8 +26,8 @@ def test_every_template_has_an_example() -> None:
 def test_every_operation_has_a_template() -> None:
     from tests.templates.oracle import FACTS
 
-    told = {OPERATIONS.get(name, name) for name in CURRENT} | set(CURRENT)
-    assert set(FACTS["operations"]) <= told
+    covered = {OPERATIONS.get(name, name) for name in CURRENT} | set(CURRENT)
+    assert set(FACTS["operations"]) <= covered
 
 
 @pytest.mark.parametrize("name", WITH_BODY)
