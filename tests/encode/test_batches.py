@@ -116,9 +116,9 @@ def sizes(rows: Iterable[tuple[object, ...]], fields: tuple[Field, ...] = ()) ->
 def test_rows_come_in_batches_of_bounded_size() -> None:
     small = sizes((("x",) for _ in range(25_000)), columns(v="string"))
     assert (max(small), sum(small), len(small)) == (10_000, 25_000, 3)
-    wide = sizes([("x" * (BATCH_BYTES // 5),) for _ in range(300)], columns(v="string"))
-    assert (wide[0], sum(wide)) == (CHUNK_ROWS // 2, 300)
-    assert max(wide[1:]) <= 8
+    wide = sizes([("x" * (BATCH_BYTES // 50),) for _ in range(400)], columns(v="string"))
+    assert (wide[0], sum(wide)) == (CHUNK_ROWS // 2, 400)
+    assert max(wide[1:]) <= 100
 
 
 def test_rows_that_are_null_for_long_share_a_batch_with_the_others() -> None:
