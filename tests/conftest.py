@@ -138,7 +138,7 @@ def klaviyo() -> Iterator[KlaviyoSimulator]:
 
 
 @pytest.fixture(scope="session")
-def spark() -> Iterator[SparkSession]:
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     """A classic session on two cores, in a time zone with half an hour and daylight saving, which hides no mistake."""
     from pyspark.sql import SparkSession
 
@@ -152,6 +152,7 @@ def spark() -> Iterator[SparkSession]:
         .config("spark.driver.host", "127.0.0.1")
         .config("spark.driver.bindAddress", "127.0.0.1")
         .config("spark.sql.shuffle.partitions", "2")
+        .config("spark.sql.warehouse.dir", tmp_path_factory.mktemp("warehouse").as_uri())
         .config("spark.sql.session.timeZone", "America/St_Johns")
         .getOrCreate()
     )

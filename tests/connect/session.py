@@ -345,6 +345,7 @@ def main(results: Path, place: Path) -> None:
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.sql.shuffle.partitions": "2",
+        "spark.sql.warehouse.dir": (place / "warehouse").as_uri(),
         "spark.eventLog.enabled": "true",
         "spark.eventLog.compress": "false",
         "spark.eventLog.dir": (place / "events").as_uri(),
