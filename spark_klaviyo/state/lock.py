@@ -245,16 +245,21 @@ def active_leases(
     folder: Folder, names: Iterable[str], seconds: float, wait: Callable[[float], object] = time.sleep
 ) -> list[str]:
     """The first of these leases that are seen to be renewed; none once all are dead, or `seconds` have passed."""
-    found = {name: folder.read_json(name) for name in names}
-    watched = {name: holder for name, holder in found.items() if holder is not None and not _has_ended(holder)}
+    watched = _held(folder, names)
     active: list[str] = []
     until = time.monotonic() + seconds
     while watched and not active and time.monotonic() < until:
         wait(min(0.2, seconds / 10))
-        now = {name: folder.read_json(name) for name in watched}
-        active = [name for name, holder in now.items() if holder is not None and holder != watched[name]]
-        watched = {name: holder for name, holder in watched.items() if now[name] is not None}
+        now = _held(folder, watched)
+        active = [name for name, holder in now.items() if holder != watched[name]]
+        watched = {name: watched[name] for name in now}
     return active
+
+
+def _held(folder: Folder, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The holders of those leases that are there and whose process is not known to have ended."""
+    found = {name: folder.read_json(name) for name in names}
+    return {name: holder for name, holder in found.items() if holder is not None and not _has_ended(holder)}
 
 
 def unwritable(error: OSError) -> str:
@@ -278,10 +283,11 @@ def _machine() -> str:
 
 
 def _start_of(process: int) -> str:
-    """When a process began, in its system's ticks; empty where there is no such process, or no /proc."""
+    """When a process began, in its system's ticks; empty where none runs of this number, or there is no /proc."""
     try:
-        return Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
+        state, *others = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        return "" if state == "Z" else others[18]  # a process that has ended stays until its parent asks for it
+    except (OSError, IndexError, ValueError):
         return ""
 
 

@@ -34,7 +34,7 @@ UNDER_WAY = 2 * 4  # tasks times workers: most requests at a time
 
 @pytest.fixture
 def klaviyo() -> Iterator[KlaviyoSimulator]:
-    with KlaviyoSimulator(latency=0.1) as klaviyo:
+    with KlaviyoSimulator(latency=0.1, job_polls=0) as klaviyo:
         yield klaviyo
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -46,16 +47,20 @@ def test_a_lease_of_another_machine_that_is_not_renewed_is_dead_after_the_stale_
     assert time.monotonic() - began >= STALE
 
 
-def test_a_lease_of_a_process_of_this_machine_that_has_ended_is_dead_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_reaped", [True, False])
+def test_a_lease_of_a_process_of_this_machine_that_has_ended_is_dead_at_once(tmp_path: Path, is_reaped: bool) -> None:
     if not this_process()["machine"]:
         pytest.skip("this system has no process numbers of its own")
     folder = folder_at(tmp_path)
-    code = "import json; from spark_klaviyo.state.lock import this_process; print(json.dumps(this_process()))"
-    ended = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
-    folder.write_json("_n.json", {"owner": "x", **ended, "beat": 1})
-    began = time.monotonic()
-    assert active_leases(folder, ["_n.json"], 60.0) == []
-    assert time.monotonic() - began < 5
+    code = "import json; from spark_klaviyo.state.lock import this_process; print(json.dumps(this_process()), flush=True)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        holder = json.loads(process.stdout.read())
+        os.waitid(os.P_PID, process.pid, os.WEXITED | (0 if is_reaped else os.WNOWAIT))
+        folder.write_json("_n.json", {"owner": "x", **holder, "beat": 1})
+        began = time.monotonic()
+        assert active_leases(folder, ["_n.json"], 60.0) == []
+        assert time.monotonic() - began < 5
 
 
 def test_a_holder_notices_that_it_was_replaced_and_leaves_the_lease_to_the_other(tmp_path: Path) -> None:
