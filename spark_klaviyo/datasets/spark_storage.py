@@ -6,19 +6,21 @@ Knows nothing of what the rows mean; which columns a dataset has is in `datasets
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Sequence
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 
 from spark_klaviyo.datasets.arrow_files import read_in_tasks, write_in_tasks
 from spark_klaviyo.datasets.schemas import Column, arrow_schema, ddl, missing_keys
-from spark_klaviyo.datasets.storage import Folder, PartWriter, is_local, local_path, restrict_files
+from spark_klaviyo.datasets.storage import PARQUET, Folder, is_local, local_path, record_batch, restrict_files
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import is_table, shown_place
 
@@ -29,6 +31,8 @@ NO_CHECKPOINTS = ("NOT_SUPPORTED", "checkpoint object-store path is not configur
 NO_FILE_SYSTEM = ("No FileSystem for scheme", "UnsupportedFileSystemException", "FileSystem not found")
 STAGING = "_staging"  # hidden from Spark's readers, like all names that begin so
 OWNER_ONLY = 0o700
+# Rows of this process, a bounded number of them; or batches of them, where a dataset has a `folder`; or Spark's.
+NewRows: TypeAlias = "list[tuple[object, ...]] | Iterator[pa.RecordBatch] | DataFrame"
 
 
 def spark_errors() -> tuple[type[Exception], ...]:
@@ -104,6 +108,31 @@ class Dataset(SparkLocation):
         """All of it, whatever run wrote it."""
         return self.read(ddl(self.columns))
 
+    @property
+    def folder(self) -> Folder | None:
+        """The directory, where this process and Spark's see the same one: rows are then written without a Spark job."""
+        if self.through_arrow:
+            return Folder.at(self.location)
+        # where Spark's default file system is another one, that directory may not even exist here
+        is_here = not self.table and is_local(self.location) and Path(local_path(self.location)).is_dir()
+        return Folder.at(self.location) if is_here and self._is_shared else None
+
+    @cached_property
+    def _is_shared(self) -> bool:
+        """Whether Spark finds what this process writes to the directory: tries it, and cleans up."""
+        place = f"{self.location}/{STAGING}/probe-{secrets.token_hex(8)}"
+        try:
+            Folder.at(place).write("probe.parquet", pa.table({"probe": pa.array([1])}))
+            if jvm_of(self.spark) is None:
+                return bool(self.spark.read.schema("probe bigint").parquet(place).count())
+            system, path = _hadoop(self.spark, f"{place}/probe.parquet")
+            return bool(system.exists(path))
+        except spark_errors():
+            return False
+        finally:
+            with suppress(OSError):
+                remove_folder(place)
+
     def prepare(self) -> bool:
         """Make sure, before anything is sent, that rows can be appended: `OptionError` otherwise.
 
@@ -111,15 +140,12 @@ class Dataset(SparkLocation):
         a dataset now; if not, an empty one has to be appended should no row follow.
         """
         try:
+            self._make_directory()
             found = self._found_columns()
-            if found is None and self.through_arrow:
-                Folder.at(self.location).make()
-                return False
-            if found is None and (self.table or jvm_of(self.spark) is None):
+            if found is None and (self.table or (jvm_of(self.spark) is None and self.folder is None)):
                 self.append([])
                 return True
             if found is None:
-                make_directory(self.spark, self.location)
                 return False
             missing = missing_keys(self.columns, found)
             newer = [column for column in self.columns if column.name not in found]
@@ -127,10 +153,10 @@ class Dataset(SparkLocation):
                 self.spark.sql(f"ALTER TABLE {self.quoted_table} ADD COLUMNS ({ddl(newer)})")
         except OptionError as error:
             raise OptionError([f"{self.option}: {text}" for text in error.complaints]) from error.__cause__
-        except spark_errors() as error:
+        except (*spark_errors(), pa.ArrowException) as error:
             # Spark's message quotes the whole location, which may hold a store's secrets
-            why, chain = (_first_line(error), error) if self.shown == self.location else (type(error).__name__, None)
-            raise OptionError(f"{self.option}: {self.shown} cannot be written: {why}") from chain
+            why, cause = (_first_line(error), error) if self.shown == self.location else (type(error).__name__, None)
+            raise OptionError(f"{self.option}: {self.shown} cannot be written: {why}") from cause
         if missing:
             raise OptionError(
                 f"{self.option}: {self.shown} holds something else: it has no column {', '.join(missing)}; "
@@ -138,29 +164,35 @@ class Dataset(SparkLocation):
             )
         return True
 
-    def append(self, frame: DataFrame | list[tuple[object, ...]]) -> None:
-        """Add rows, a bounded number where they are a list; columns of a DataFrame are matched by name."""
-        if isinstance(frame, list) and self.through_arrow:
-            self._append_rows(frame)
+    def append(self, rows: NewRows) -> None:
+        """Add rows; columns of a DataFrame are matched by name."""
+        if isinstance(rows, Iterator):
+            self._append_batches(rows)
             return
-        if isinstance(frame, list):
-            frame = self.spark.createDataFrame(plain_rows(frame), ddl(self.columns))
-        rows = frame.select([column.name for column in self.columns])
+        if isinstance(rows, list) and self.folder is not None:
+            names = [column.name for column in self.columns]
+            dicts = (dict(zip(names, row, strict=True)) for row in plain_rows(rows))
+            self._append_batches(iter([record_batch(dicts, self.columns)]))
+            return
+        if isinstance(rows, list):
+            rows = self.spark.createDataFrame(plain_rows(rows), ddl(self.columns))
+        frame = rows.select([column.name for column in self.columns])
         if self.through_arrow:
-            write_in_tasks(rows, self.location)
+            write_in_tasks(frame, self.location)
         elif not self.table:
-            self._append_files(rows)
+            self._append_files(frame)
         elif self.spark.catalog.tableExists(self.table):
-            rows.select(self.spark.table(self.table).columns).write.insertInto(self.table)
+            frame.select(self.spark.table(self.table).columns).write.insertInto(self.table)
         else:
-            rows.write.mode("append").saveAsTable(self.table)
+            frame.write.mode("append").saveAsTable(self.table)
 
-    def _append_rows(self, rows: list[tuple[object, ...]]) -> None:
-        """Append rows of this process with pyarrow; with none, a file that holds the schema where there is no file."""
-        writer = PartWriter(Folder.at(self.location), self.columns, "part")
-        for row in plain_rows(rows):
-            writer.add(dict(zip([column.name for column in self.columns], row, strict=True)), 0.0)
-        writer.write_schema()
+    def _append_batches(self, batches: Iterator[pa.RecordBatch]) -> None:
+        """Append a file from this process; without rows one that holds the schema, where there is no file."""
+        folder, filled = Folder.at(self.location), (batch for batch in batches if batch.num_rows)
+        first = list(islice(filled, 1))
+        if first or not folder.names():
+            name = f"part-{uuid.uuid4().hex}{PARQUET}"
+            folder.write_batches(name, arrow_schema(self.columns), chain(first, filled))
 
     def _append_files(self, rows: DataFrame) -> None:
         """Append Parquet files, while other runs may append to the same directory.
@@ -171,30 +203,31 @@ class Dataset(SparkLocation):
         writer = rows.write.mode("append")
         if jvm_of(self.spark) is None:
             writer.parquet(self.location)
-            self._restrict()
-            return
-        number = 1 + secrets.randbelow(2**31 - 2)
-        apart = {
-            "mapreduce.job.application.attempt.id": str(number),
-            "mapreduce.fileoutputcommitter.cleanup.skipped": "true",
-        }
-        writer.options(**apart).parquet(self.location)
-        remove_directory(self.spark, f"{self.location}/_temporary/{number}")
-        self._restrict()
-
-    def _restrict(self) -> None:
-        """Limit files that this machine sees to the permissions of their folder: Spark lets everybody read them."""
+        else:
+            number = 1 + secrets.randbelow(2**31 - 2)
+            apart = {
+                "mapreduce.job.application.attempt.id": str(number),
+                "mapreduce.fileoutputcommitter.cleanup.skipped": "true",
+            }
+            writer.options(**apart).parquet(self.location)
+            remove_directory(self.spark, f"{self.location}/_temporary/{number}")
         folder = Path(local_path(self.location))
         if is_local(self.location) and folder.is_dir():
-            restrict_files(folder)
+            restrict_files(folder)  # Spark lets everybody read them
+
+    def _make_directory(self) -> None:
+        """Create the directory of a path; under Connect Spark does so with the first rows."""
+        if self.through_arrow:
+            Folder.at(self.location).make()
+        elif not self.table and jvm_of(self.spark) is not None:
+            make_directory(self.spark, self.location)
 
     def _found_columns(self) -> list[str] | None:
         """Columns of what is there already; None where nothing is."""
         from pyspark.errors import AnalysisException
 
-        if self.through_arrow:
-            folder = Folder.at(self.location)
-            return next((folder.columns_of(name) for name in folder.names()), None)
+        if self.folder is not None and (self.through_arrow or self.folder.names()):
+            return next(map(self.folder.columns_of, self.folder.names()), None)
         try:
             found = self.spark.table(self.table) if self.table else self.spark.read.parquet(self.location)
             return list(found.columns) or None  # to some engines a path where nothing is has no columns
@@ -225,23 +258,6 @@ class Staging(SparkLocation):
     def add(self, rows: list[tuple[str, str]], schema: str) -> None:
         """Keep a bounded number of rows of this process, besides those already kept."""
         self.write(self.spark.createDataFrame(plain_rows(rows), schema), "append")
-
-    def sees_files_of(self, folder: Folder) -> bool:
-        """Whether Spark finds, at this location, what Python writes to the folder: tries it, and cleans up."""
-        name = f"probe-{secrets.token_hex(4)}.parquet"
-        place = f"{self.location}/{name}"
-        try:
-            folder.write(name, pa.table({"probe": pa.array([1])}))
-            if jvm_of(self.spark) is None:
-                return bool(self.spark.read.schema("probe bigint").parquet(place).count())
-            system, path = _hadoop(self.spark, place)
-            return bool(system.exists(path))
-        except spark_errors():
-            return False
-        finally:
-            with suppress(*spark_errors()):
-                folder.delete(name)
-                remove_directory(self.spark, self.location)
 
     def remove(self) -> None:
         """Delete it. Raises one of `spark_errors`."""
@@ -311,9 +327,7 @@ def remove_directory(spark: Any, location: str) -> None:
 def remove_folder(location: str) -> None:
     """The same with pyarrow. Raises OSError."""
     Folder.at(location).remove()
-    holder = Folder.at(location.rpartition("/")[0])
-    if holder.is_empty():
-        holder.remove()
+    Folder.at(location.rpartition("/")[0]).remove_if_empty()
 
 
 def has_file_system(spark: Any, location: str) -> bool:

@@ -11,8 +11,8 @@ import json
 import os
 import stat
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -112,10 +112,6 @@ class Folder:
         """Bytes of all files in it."""
         return sum(entry.size or 0 for entry in self._entries())
 
-    def is_empty(self) -> bool:
-        """Whether it holds nothing, hidden or not."""
-        return not self._entries()
-
     def folders(self) -> list[Folder]:
         """The directories in it, hidden ones included."""
         return [self.child(entry.base_name) for entry in self._entries() if entry.type == pafs.FileType.Directory]
@@ -148,9 +144,14 @@ class Folder:
 
     def write(self, name: str, table: pa.Table) -> None:
         """Write a new Parquet file."""
+        self.write_batches(name, table.schema, table.to_batches())
+
+    def write_batches(self, name: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
+        """Write a new Parquet file, a batch at a time; where that fails, there is none."""
         self.make()
-        with self._new_file(name, _RENAMING) as file:
-            pq.write_table(table, file)
+        with self._new_file(name, _RENAMING) as file, pq.ParquetWriter(file, schema) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
 
     def read_json(self, name: str) -> dict[str, Any] | None:
         """A JSON object; None where there is no such file, empty while it is being written."""
@@ -175,10 +176,16 @@ class Folder:
 
     def remove(self) -> None:
         """Delete the directory and everything in it, if it is there."""
-        try:
+        with suppress(FileNotFoundError):
             self.system.delete_dir(self.path)
-        except FileNotFoundError:
-            return
+
+    def remove_if_empty(self) -> None:
+        """Delete the directory if nothing is in it; here nothing is lost that another process adds meanwhile."""
+        if self.is_local:
+            with suppress(OSError):
+                Path(self.path).rmdir()
+        elif not self._entries():
+            self.remove()
 
     def _entries(self) -> list[pafs.FileInfo]:
         found: list[pafs.FileInfo] = self.system.get_file_info(pafs.FileSelector(self.path, allow_not_found=True))
@@ -188,16 +195,23 @@ class Folder:
 
     @contextmanager
     def _new_file(self, name: str, renaming: frozenset[str]) -> Iterator[pa.NativeFile]:
-        """A file to write to; on the file systems in `renaming` it gets its name when it is complete."""
+        """A file to write to; on the file systems in `renaming` it gets its name when it is complete.
+
+        On an error it is deleted, unless it may be an older one that was to be replaced.
+        """
         path = hidden = f"{self.path}/{name}"
         if self.system.type_name in renaming:
             hidden = f"{self.path}/_{uuid.uuid4().hex}.part"
         if self.is_local:
             os.close(os.open(hidden, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, _file_mode(Path(self.path))))
-        with self.system.open_output_stream(hidden) as file:
-            yield file
-        if hidden != path:
-            self.system.move(hidden, path)
+        with ExitStack() as on_error:
+            if renaming is _RENAMING or hidden != path:
+                on_error.callback(self.delete, Path(hidden).name)
+            with self.system.open_output_stream(hidden) as file:
+                yield file
+            if hidden != path:
+                self.system.move(hidden, path)
+            on_error.pop_all()
 
 
 def _file_mode(folder: Path) -> int:
@@ -224,10 +238,9 @@ class PartWriter:
     def __init__(
         self, folder: Folder, columns: tuple[Column, ...], stem: str, before: PartWriter | None = None
     ) -> None:
-        self._folder, self._schema, self._before = folder, arrow_schema(columns), before
-        self._times = [column.name for column in columns if column.type == "timestamp"]
+        self._folder, self._columns, self._before = folder, columns, before
         self._stem = f"{stem}-{uuid.uuid4().hex[:8]}"
-        self._rows: list[dict[str, object]] = []
+        self._rows: list[Mapping[str, object]] = []
         self._size, self._since = 0, 0.0
         self.names: list[str] = []
 
@@ -235,7 +248,7 @@ class PartWriter:
         """Add a row, in which columns may be missing; `now` is any clock's seconds."""
         if not self._rows:
             self._since = now
-        self._rows.append({**row, **{name: _time(row.get(name)) for name in self._times}})
+        self._rows.append(row)
         self._size += sum(len(value) for value in row.values() if isinstance(value, str))
         if len(self._rows) >= MOST_ROWS or self._size >= MOST_BYTES or now - self._since >= MOST_SECONDS:
             self.flush()
@@ -247,7 +260,7 @@ class PartWriter:
         if self._before is not None:
             self._before.flush()
         name = f"{self._stem}-{len(self.names):05d}{PARQUET}"
-        self._folder.write(name, pa.Table.from_pylist(self._rows, self._schema))
+        self._folder.write_batches(name, arrow_schema(self._columns), [record_batch(self._rows, self._columns)])
         self.names.append(name)
         self._rows, self._size = [], 0
 
@@ -255,7 +268,7 @@ class PartWriter:
         """Write an empty file where the folder holds none: Spark cannot read a schema from an empty folder."""
         self.flush()
         if not self.names and not self._folder.names():
-            self._folder.write(f"{self._stem}-none{PARQUET}", self._schema.empty_table())
+            self._folder.write(f"{self._stem}-none{PARQUET}", arrow_schema(self._columns).empty_table())
 
     def undo(self) -> None:
         """Drop the rows that are held, and delete the files written."""
@@ -263,6 +276,13 @@ class PartWriter:
         for name in self.names:
             self._folder.delete(name)
         self.names = []
+
+
+def record_batch(rows: Iterable[Mapping[str, object]], columns: tuple[Column, ...]) -> pa.RecordBatch:
+    """Rows of a dataset, in which columns may be missing and times may be text."""
+    times = [column.name for column in columns if column.type == "timestamp"]
+    typed = [{**row, **{name: _time(row.get(name)) for name in times}} for row in rows] if times else list(rows)
+    return pa.RecordBatch.from_pylist(typed, arrow_schema(columns))
 
 
 def _time(value: object) -> object:

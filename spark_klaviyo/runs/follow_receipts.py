@@ -8,7 +8,6 @@ of the same `job_id`. Rejected rows of a run that was killed before it wrote the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from itertools import groupby
@@ -32,13 +31,13 @@ from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.results import ResultKind, return_or_raise
+from spark_klaviyo.runs.staged import read_staged, rows_of
 from spark_klaviyo.runs.tasks import OPEN_RECEIPTS, append_run
 from spark_klaviyo.task.run import OPEN_JOB, SendContextFactory, poll_jobs
 
 Row = Mapping[str, object]
 Key = tuple[object, ...]  # names a request
 NAMES = [column.name for column in RECEIPTS]
-STAGED_ROWS = 2_000  # result rows held at a time
 MOST_READ = 100_000  # run ids read at a time
 NO_JOB = "no open job"
 RECOVERED = "rejected rows of a run that was killed were written to rejects_path"
@@ -216,10 +215,8 @@ def _read(folder: Folder, names: Iterable[str]) -> Iterator[Row]:
 
 
 def _staged_rows(run: Folder, kind: ResultKind) -> Iterator[Row]:
-    for name in run.names():
-        for piece in run.read_batches(name, ["kind", "body"], STAGED_ROWS):
-            kinds, bodies = (column.to_pylist() for column in piece.columns)
-            yield from (json.loads(body) for one, body in zip(kinds, bodies, strict=True) if one == kind)
+    for batch in read_staged(run, run.names()):
+        yield from rows_of(kind, batch)
 
 
 def key_of(row: Row) -> Key:

@@ -12,31 +12,32 @@ killed before leaves them in the staging location, or where its tasks wrote them
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Receipt, RejectedRow, RemovedMember
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, REMOVED, RUNS, Column, ddl
-from spark_klaviyo.datasets.spark_storage import Dataset, Staging, checkpointed, jvm_of, plain_rows, spark_errors
-from spark_klaviyo.datasets.storage import Folder, is_local, local_path
+from spark_klaviyo.datasets.spark_storage import Dataset, NewRows, Staging, checkpointed, jvm_of, spark_errors
+from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.deliver.jobs import JobEnded
-from spark_klaviyo.options.addresses import is_table
 from spark_klaviyo.options.choices import ListMode
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.ratelimit.server import ResultRow
 from spark_klaviyo.report.report import Reader, WriteReport
 from spark_klaviyo.runs.results import RESULT_DDL, ResultKind, run_row
-from spark_klaviyo.runs.staged import TaskStaging
+from spark_klaviyo.runs.staged import Ends, TaskStaging, read_staged, staged_rows
 from spark_klaviyo.runs.tasks import CrashReceipts
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 CHUNK_ROWS, CHUNK_BYTES = 5_000, 16_000_000
+MOST_ROWS_HERE = 50_000  # staged rows that this process appends itself, in about a second; of more Spark makes tasks
 STAGED_KINDS = (ResultKind.REJECT, ResultKind.RECEIPT)
 OTHER_KINDS = f"kind NOT IN {tuple(map(str, STAGED_KINDS))}"
 BESIDE = "_removed"  # behind the location of the receipts: the members that a mirror removed
@@ -62,14 +63,11 @@ class SessionOutputs:
         self.left_behind: list[str] = []
         self._chunk: list[tuple[object, ...]] = []
         self._chunk_bytes = 0
-        locations = [one.location for one in (self.receipts, self.rejects) if one is not None]
-        beside = min(locations, key=is_table, default=None)  # a path where there is one
-        self.staging = Staging.beside(spark, beside, run_id) if beside is not None else None
         datasets = filter(None, (self.rejects, self.receipts, self.removed, self.runs))
         self._empty = {dataset.location for dataset in datasets if not dataset.prepare()}  # those without a file
-        keeps_receipts = self.receipts is not None and not self.receipts.table
-        self.crash_receipts = CrashReceipts(run_id, locations[0] if keeps_receipts else None).if_usable()
-        self.task_staging = self._task_staging()
+        kept_beside = self.receipts.location if self.receipts is not None and not self.receipts.table else None
+        self.crash_receipts = CrashReceipts(run_id, kept_beside).if_usable()
+        self.staging, self.task_staging = self._stagings()
         self._staged_files: list[str] = []
 
     @property
@@ -122,10 +120,8 @@ class SessionOutputs:
         `files`: those that tasks have written themselves. What else is there comes from attempts that failed.
         """
         self._staged_files = list(files)
-        if rejected:
-            self._append(self.rejects, lambda: self._rows(ResultKind.REJECT, REJECTS))
-        if without_job:
-            self._append(self.receipts, lambda: self._rows(ResultKind.RECEIPT, RECEIPTS).where("job_id IS NULL"))
+        self._append_staged(self.rejects, ResultKind.REJECT, rejected, {})
+        self._append_staged(self.receipts, ResultKind.RECEIPT, without_job, {})
 
     def append_receipts(self, receipts: Sequence[Receipt]) -> None:
         """Append receipts of requests that this process made."""
@@ -149,8 +145,8 @@ class SessionOutputs:
     def append_ended(self, ends: Sequence[JobEnded]) -> None:
         """Append the last chunk of rejects, and the receipts of requests with a job, with their job's outcome."""
         self._flush()
-        if ends:
-            self._append(self.receipts, lambda: self._ended_receipts(ends))
+        by_job = {end.job.job_id: {"outcome": str(end.outcome), "detail": end.reason} for end in ends}
+        self._append_staged(self.receipts, ResultKind.RECEIPT, len(ends), by_job)
         for dataset in (self.rejects, self.receipts, self.removed):
             if dataset is not None and dataset.location in self._empty:
                 self._append(dataset, list)
@@ -186,6 +182,27 @@ class SessionOutputs:
         if self.staging is not None and self.stages_through_spark and rows and not self.failures:
             self._attempt(self.task_staging.shown, partial(self.staging.add, rows, RESULT_DDL))
 
+    def _stagings(self) -> tuple[Staging | None, TaskStaging]:
+        """Where Spark finds staged rows, and where tasks write them: beside a dataset that this process sees, too."""
+        kept = [dataset for dataset in (self.receipts, self.rejects) if dataset is not None]
+        if not kept:
+            return None, TaskStaging()
+        beside = min(kept, key=lambda dataset: (dataset.folder is None, dataset.table != ""))
+        staging = Staging.beside(self._spark, beside.location, self.run_id)
+        shown = f"{beside.option} ({beside.shown})"
+        return staging, TaskStaging(staging.location if beside.folder is not None else None, shown)
+
+    def _append_staged(self, dataset: Dataset | None, kind: ResultKind, count: int, ends: Ends) -> None:
+        """Append the staged rows of a kind, about so many: a few from this process, which needs no job of Spark's."""
+        if dataset is None or not count:
+            return
+        typed = partial(staged_rows, kind, dataset.columns, ends)
+        location = self.task_staging.location
+        if location is not None and dataset.folder is not None and count <= MOST_ROWS_HERE:
+            self._append(dataset, lambda: typed(read_staged(Folder.at(location), self._staged_files)))
+        else:
+            self._append(dataset, lambda: self._staged().mapInArrow(typed, ddl(dataset.columns)))
+
     def _staged(self) -> DataFrame:
         if self.staging is None:
             raise AssertionError("nothing was staged")
@@ -193,50 +210,12 @@ class SessionOutputs:
             return self.staging.read(RESULT_DDL)
         return self.staging.read_files(self._staged_files, RESULT_DDL)
 
-    def _task_staging(self) -> TaskStaging:
-        """Where tasks write what is staged themselves: a directory that this process sees, too."""
-        beside = self.rejects if self.rejects is not None and not self.rejects.table else self.receipts
-        staging, beside = self.staging, beside or self.rejects
-        if staging is None or beside is None:
-            return TaskStaging()
-        shown = f"{beside.option} ({beside.shown})"
-        if staging.through_arrow:
-            return TaskStaging(staging.location, shown)
-        # where Spark's default file system is another one, that directory may not even exist
-        is_local_folder = (
-            not staging.table and is_local(staging.location) and Path(local_path(beside.location)).is_dir()
-        )
-        is_shared = is_local_folder and staging.sees_files_of(Folder.at(staging.location))
-        return TaskStaging(staging.location if is_shared else None, shown)
-
-    def _rows(self, kind: ResultKind, columns: tuple[Column, ...]) -> DataFrame:
-        from pyspark.sql.functions import col, from_json
-
-        # engines differ in the times that they read in JSON, but not in those that they cast
-        texts = [replace(column, type="string") if column.type == "timestamp" else column for column in columns]
-        body = from_json(col("body"), ddl(texts)).alias("row")
-        rows: DataFrame = self._staged().where(f"kind = '{kind}'").select(body).select("row.*")
-        times = {column.name: col(column.name).cast(column.type) for column in columns if column.type == "timestamp"}
-        return rows.withColumns(times) if times else rows
-
-    def _ended_receipts(self, ends: Sequence[JobEnded]) -> DataFrame:
-        from pyspark.sql.functions import broadcast, coalesce, col
-
-        ended = self._spark.createDataFrame(
-            plain_rows((end.job.job_id, end.outcome, end.reason) for end in ends),
-            "ended_job_id string, ended_outcome string, ended_detail string",
-        )
-        rows = self._rows(ResultKind.RECEIPT, RECEIPTS).where("job_id IS NOT NULL")
-        joined = rows.join(broadcast(ended), col("job_id") == col("ended_job_id"), "left")
-        replaced = {name: coalesce(col(f"ended_{name}"), col(name)).alias(name) for name in ("outcome", "detail")}
-        return joined.select(*(replaced.get(column.name, col(column.name)) for column in RECEIPTS))
-
     def _flush(self) -> None:
         if self._chunk:
             self._append(self.rejects, lambda: self._chunk)
         self._chunk, self._chunk_bytes = [], 0
 
-    def _append(self, dataset: Dataset | None, rows: Callable[[], DataFrame | list[tuple[object, ...]]]) -> None:
+    def _append(self, dataset: Dataset | None, rows: Callable[[], NewRows]) -> None:
         """Append rows, if the dataset was asked for.
 
         Spark's error is kept as a failure: everything was sent by then, and the caller must still get the report.
@@ -249,7 +228,7 @@ class SessionOutputs:
     def _attempt(self, shown: str, write: Callable[[], None]) -> None:
         try:
             write()
-        except spark_errors():
+        except (*spark_errors(), pa.ArrowException):
             failure = f"{shown} could not be written after sending"
             self.failures += [failure] if failure not in self.failures else []
 

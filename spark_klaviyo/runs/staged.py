@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from tempfile import SpooledTemporaryFile
-from typing import IO, Protocol, TypeAlias
+from typing import IO, Any, Protocol, TypeAlias
+
+import pyarrow as pa
 
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Receipt, RejectedRow
 from spark_klaviyo.datasets.schemas import Column
-from spark_klaviyo.datasets.storage import Folder, PartWriter
+from spark_klaviyo.datasets.storage import Folder, PartWriter, record_batch
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.runs.results import RESULT_KINDS, ResultKind, StagedFile
+from spark_klaviyo.runs.results import RESULT_KINDS, RESULT_SCHEMA, ResultKind, StagedFile
 from spark_klaviyo.task.run import TaskEvent
 
 RESULTS = (Column("kind", "string", "a `ResultKind`"), Column("body", "string", "the row as JSON"))
@@ -30,6 +32,7 @@ NOT_WRITTEN = "{} could not be written ({}): what was to come after is missing t
 NOT_TAKEN = "{} could not be written by Spark: rows of a task that had sent everything are missing there"
 # A text that no file can hold is a ValueError, as are the errors of pyarrow that are none of the file system.
 WRITE_ERRORS = (OSError, ValueError)
+STAGED_ROWS = 2_000  # result rows held at a time
 MOST_HELD_BYTES = 16_000_000  # in memory; more is held in a file without a name
 
 Kept: TypeAlias = "TaskEvent | StagedFile"
@@ -138,6 +141,33 @@ class _Written:
 
     def events(self) -> Iterator[Kept]:
         yield from map(StagedFile, self._writer.names)
+
+
+Ends: TypeAlias = "Mapping[str, Mapping[str, str]]"  # what the end of a job replaces in its receipts, by job id
+
+
+def staged_rows(
+    kind: ResultKind, columns: tuple[Column, ...], ends: Ends, batches: Iterable[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """Batches of result rows as rows of the dataset of one kind; Spark's tasks can run it, too.
+
+    Of the receipts those of requests without a job, or with `ends` those with one, each with its job's end.
+    """
+    for batch in batches:
+        wanted = (row for row in rows_of(kind, batch) if bool(row.get("job_id")) == bool(ends))
+        yield record_batch(({**row, **ends.get(str(row.get("job_id")), {})} for row in wanted), columns)
+
+
+def rows_of(kind: ResultKind, batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    """The rows of one kind among result rows."""
+    kinds, bodies = (column.to_pylist() for column in batch.columns)
+    yield from (json.loads(body) for one, body in zip(kinds, bodies, strict=True) if one == kind)
+
+
+def read_staged(folder: Folder, names: Iterable[str]) -> Iterator[pa.RecordBatch]:
+    """The result rows in files of a staging location, a few at a time."""
+    for name in names:
+        yield from folder.read_batches(name, RESULT_SCHEMA.names, STAGED_ROWS)
 
 
 def not_written(shown: str, error: Exception) -> str:

@@ -76,10 +76,13 @@ def test_databricks_mounts_are_object_stores(location: str, expected: bool) -> N
 
 
 def test_a_folder_is_empty_when_nothing_hidden_is_in_it_either(tmp_path: Path) -> None:
-    folder = Folder.at(str(tmp_path))
-    assert folder.is_empty()
-    (tmp_path / "_hidden").write_text("")
-    assert not folder.is_empty()
+    folder = Folder.at(str(tmp_path / "folder"))
+    folder.make()
+    (tmp_path / "folder" / "_hidden").write_text("")
+    folder.remove_if_empty()
+    (tmp_path / "folder" / "_hidden").unlink()
+    folder.remove_if_empty()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("folder", "file"), [(0o700, 0o600), (0o750, 0o640), (0o755, 0o644)])
