@@ -35,7 +35,7 @@ from spark_klaviyo.plan.types import Type
 from spark_klaviyo.screen.evaluate import verdicts
 from spark_klaviyo.screen.rules import ScreenRules, compile_screen, word_pattern
 
-VALUE_NAMES = pa.array(["value", "$value"])  # of what an event is worth
+VALUE_NAMES = ("value", "$value")  # of what an event is worth
 MAX_VALUES, MAX_ROWS = 400_000, 10_000  # encoded at once: a worker's memory stays flat however large the batches are
 
 
@@ -196,7 +196,7 @@ class RecordEncoder:
                 column = self._entries_of_objects(leaf, column)
             (keys, items), groups = children(column)
             names, owners = plain(keys).cast(pa.string()), np.repeat(rows, np.diff(groups))
-            self.columns.value_inside[owners[to_mask(pc.is_in(names, value_set=VALUE_NAMES))]] = True
+            self.columns.value_inside[owners[to_mask(pc.is_in(names, value_set=pa.array(VALUE_NAMES)))]] = True
             keep = valid_rows(column)[owners] & (valid_rows(items) | leaf.keep_null)
             for name, array in fields:
                 same = to_mask(pc.equal(names, name))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import takewhile
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +25,8 @@ from spark_klaviyo.plan.shape import Fixed, Leaf, Node, Record, leaf_at, node_at
 
 ASCII = 0x80  # bytes below are
 PHONE, EXTERNAL_ID = "phone_number", "external_id"
-BLANK = pa.scalar("")
+# No Arrow value, which would import pandas where there is one: a fifth of a second in the driver.
+BLANK: Any = ""
 _OF_PHONES = np.zeros(256, np.bool_)
 _OF_PHONES[[ord(character) for character in PHONE_CHARACTERS]] = True
 
