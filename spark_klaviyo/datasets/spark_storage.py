@@ -140,12 +140,14 @@ class Dataset(SparkLocation):
         a dataset now; if not, an empty one has to be appended should no row follow.
         """
         try:
-            self._make_directory()
+            if is_local(self.location):
+                self._make_directory()  # before this process can see it
             found = self._found_columns()
             if found is None and (self.table or (jvm_of(self.spark) is None and self.folder is None)):
                 self.append([])
                 return True
             if found is None:
+                self._make_directory()
                 return False
             missing = missing_keys(self.columns, found)
             newer = [column for column in self.columns if column.name not in found]
@@ -226,8 +228,10 @@ class Dataset(SparkLocation):
         """Columns of what is there already; None where nothing is."""
         from pyspark.errors import AnalysisException
 
-        if self.folder is not None and (self.through_arrow or self.folder.names()):
-            return next(map(self.folder.columns_of, self.folder.names()), None)
+        folder = self.folder
+        names = folder.names() if folder is not None else []
+        if folder is not None and (names or self.through_arrow or folder.is_empty()):
+            return folder.columns_of(names[0]) if names else None
         try:
             found = self.spark.table(self.table) if self.table else self.spark.read.parquet(self.location)
             return list(found.columns) or None  # to some engines a path where nothing is has no columns

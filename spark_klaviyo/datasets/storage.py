@@ -112,6 +112,10 @@ class Folder:
         """Bytes of all files in it."""
         return sum(entry.size or 0 for entry in self._entries())
 
+    def is_empty(self) -> bool:
+        """Whether it holds nothing but hidden files and directories, which Spark's readers do not see."""
+        return all(entry.base_name.startswith(_HIDDEN) for entry in self._entries())
+
     def folders(self) -> list[Folder]:
         """The directories in it, hidden ones included."""
         return [self.child(entry.base_name) for entry in self._entries() if entry.type == pafs.FileType.Directory]

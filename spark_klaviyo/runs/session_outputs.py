@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 CHUNK_ROWS, CHUNK_BYTES = 5_000, 16_000_000
-MOST_ROWS_HERE = 50_000  # staged rows that this process appends itself, in about a second; of more Spark makes tasks
+MOST_ROWS_HERE = 100_000  # staged rows that this process appends itself, in a second; for more Spark starts tasks
 STAGED_KINDS = (ResultKind.REJECT, ResultKind.RECEIPT)
 OTHER_KINDS = f"kind NOT IN {tuple(map(str, STAGED_KINDS))}"
 BESIDE = "_removed"  # behind the location of the receipts: the members that a mirror removed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -49,6 +50,16 @@ def test_a_file_that_cannot_be_written_leaves_no_visible_file(tmp_path: Path) ->
     (tmp_path / "file").write_text("no folder")
     with pytest.raises(OSError, match="file"):
         Folder.at(str(tmp_path / "file" / "inside")).write("x.parquet", TABLE)
+
+
+def test_a_file_whose_rows_end_with_an_error_is_not_left_behind(tmp_path: Path) -> None:
+    def rows() -> Iterator[pa.RecordBatch]:
+        yield from TABLE.to_batches()
+        raise ValueError("the rows ended")
+
+    with pytest.raises(ValueError, match="the rows ended"):
+        Folder.at(str(tmp_path)).write_batches("x.parquet", TABLE.schema, rows())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_system_that_cannot_be_opened_is_named() -> None:

@@ -91,6 +91,19 @@ def test_write_klaviyo_raises_with_the_whole_report(spark: SparkSession, tmp_pat
         assert_told(caught.value.report, klaviyo, str(place))
 
 
+def test_a_dataset_that_cannot_be_written_at_the_end_is_named_in_the_whole_report(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    place = tmp_path / "rejects"
+    with KlaviyoSimulator(latency=0.02) as klaviyo, lost_while_sending(klaviyo, lambda: [place]):
+        paths = {"rejects_path": str(place), "receipts_path": str(tmp_path / "receipts")}
+        with pytest.raises(WriteStopped, match="after sending") as caught:
+            write_klaviyo(coupons(spark), **COUPONS, base_url=klaviyo.url, **paths)
+        assert_told(caught.value.report, klaviyo, str(place))
+    assert spark.read.parquet(paths["receipts_path"]).count() == 80
+    assert len(list((tmp_path / "receipts" / "_staging").iterdir())) == 1
+
+
 def test_df_write_raises_with_the_counts_and_the_path(spark: SparkSession, tmp_path: Path) -> None:
     place = tmp_path / "receipts"
     register(spark, api_key=KEY)
