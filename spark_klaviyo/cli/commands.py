@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from enum import IntEnum
@@ -112,7 +113,8 @@ def run_write(given: argparse.Namespace) -> None:
 
     options = _options(given, EntryPoint.COMMAND)
     with session("spark-klaviyo") as spark:
-        report = write(dataset(spark, given.input, given.format, given.read_option), options)
+        df = dataset(spark, given.input, given.format, given.read_option)
+        report = write(df, options, time.time())
     print_result(given, report.to_dict(), str(report))
 
 

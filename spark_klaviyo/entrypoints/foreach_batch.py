@@ -5,6 +5,7 @@ Under Spark Connect Spark calls it in a process of the server, so it is picklabl
 
 from __future__ import annotations
 
+import time
 import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -50,10 +51,11 @@ class BatchWriter:
 
     def __call__(self, df: DataFrame, batch_id: int) -> None:
         """Write one micro-batch, in one action."""
+        began = time.time()
         # Spark may repeat a micro-batch, so its runs also need a part of their own
         run_id = f"{batch_run_id(query_id_of(df) or self._name, batch_id)}_{uuid.uuid4().hex[:8]}"
         try:
-            self.report = write(df, self._options, run_id)
+            self.report = write(df, self._options, began, run_id)
         except (WriteStopped, RowsRejected) as error:
             self.report = error.report
             raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from spark_klaviyo.entrypoints.read import options_at
@@ -38,7 +39,8 @@ def write_klaviyo(df: DataFrame, **options: object) -> WriteReport:
         RowsRejected: Rows were rejected, after everything sendable was sent; `on_reject="keep"` only reports them.
             Carries the report.
     """
-    return write(df, options_at(EntryPoint.FUNCTION, options))
+    began = time.time()
+    return write(df, options_at(EntryPoint.FUNCTION, options), began)
 
 
 def follow_klaviyo(receipts: object, **options: object) -> WriteReport:

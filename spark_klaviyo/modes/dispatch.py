@@ -21,13 +21,16 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-def write(df: DataFrame, options: Options, run_id: str = "") -> WriteReport:
-    """Write a DataFrame; the report, or the error that the options ask for. `run_id` names the run, else a new name."""
+def write(df: DataFrame, options: Options, began: float, run_id: str = "") -> WriteReport:
+    """Write a DataFrame; the report, or the error that the options ask for.
+
+    `began`: when the caller called, in epoch seconds. `run_id` names the run, else a new name.
+    """
     run_id = run_id or uuid4().hex
     options = resolve(options, run_id)
     with naming_worker_faults():
         if options.change_column is not None:
-            return write_changes(df, options, run_id)
+            return write_changes(df, options, run_id, began)
         if options.list_mode is ListMode.MIRROR:
-            return write_mirror(df, options, run_id)
-        return write_rows(df, options, run_id)
+            return write_mirror(df, options, run_id, began)
+        return write_rows(df, options, run_id, began)

@@ -40,9 +40,9 @@ NOT_ENDED = "the end of the run could not be recorded at state_path: the next ru
 DRIVER = -1  # the partition number of what the calling process does
 
 
-def write_rows(df: DataFrame, options: Options, run_id: str) -> WriteReport:
+def write_rows(df: DataFrame, options: Options, run_id: str, began: float) -> WriteReport:
     """Write every row of a DataFrame with the template; the report, or the error that the options ask for."""
-    with open_run(df, make_plan(options, columns_of(df), run_id), options) as run:
+    with open_run(df, make_plan(options, columns_of(df), run_id), options, began) as run:
         total = finish(run, send(run))
     return conclude(run, total)
 

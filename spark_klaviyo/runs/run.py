@@ -65,7 +65,7 @@ PORT = "spark.klaviyo.rateLimitServer.port"  # a fixed port, for firewalls that 
 class Run:
     """A run under way. `tasks`: how many send at once; `server` stops them, None where they cannot reach it.
 
-    `began`: when it was opened, in epoch seconds.
+    `began`: when the caller called, in epoch seconds.
     """
 
     df: DataFrame
@@ -146,9 +146,8 @@ class Run:
 
 
 @contextmanager
-def open_run(df: DataFrame, plan: WritePlan, options: Options) -> Iterator[Run]:
+def open_run(df: DataFrame, plan: WritePlan, options: Options, began: float) -> Iterator[Run]:
     """Open a run. Raises `OptionError` where its datasets or its state cannot be used, before anything is sent."""
-    began = time.time()
     session.warn_caller(plan.warnings)
     session.choose_worker_python(session.context_of(df))
     spark = df.sparkSession

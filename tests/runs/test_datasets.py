@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import time
 import tracemalloc
 from pathlib import Path
 from threading import Thread
@@ -21,6 +22,7 @@ from spark_klaviyo import (
     write_klaviyo,
 )
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS
+from spark_klaviyo.runs import session_outputs
 from spark_klaviyo.runs.session_outputs import CHUNK_ROWS
 from spark_klaviyo.runs.tasks import OPEN_RECEIPTS
 from spark_klaviyo.simulator import KlaviyoSimulator
@@ -133,6 +135,38 @@ def test_repaired_rejects_are_written_again(spark: SparkSession, klaviyo: Klaviy
     assert held["p7@example.com"]["first_name"] == "N7"
     assert held["p7@example.com"]["properties"] == {"tier": "tier 1"}
     assert held["repaired@example.com"]["properties"]["tier"].startswith("tier")
+
+
+def test_a_write_with_datasets_is_one_job_of_sparks_and_its_seconds_are_the_callers(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    scheduler: Any = spark.sparkContext._jsc.sc().dagScheduler()
+    frame = spark.range(100).selectExpr("if(id = 3, 'bad', concat('p', id, '@example.com')) AS email")
+    with KlaviyoSimulator(latency=0.3) as klaviyo:
+        for _ in range(2):
+            jobs, start = scheduler.numTotalJobs(), time.monotonic()
+            options = {**dataset_paths(tmp_path), "list_id": "name:Newsletter", "wait_for_jobs": False}
+            report = write(frame, klaviyo, **options)
+            waited = time.monotonic() - start
+            assert scheduler.numTotalJobs() == jobs + 1
+            assert waited - 0.2 < report.seconds < waited + 0.1
+
+
+def test_files_that_spark_writes_hold_the_same_as_those_of_this_process(
+    spark: SparkSession, klaviyo: KlaviyoSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = {name: path for name, path in dataset_paths(tmp_path).items() if name != "runs_path"}
+    found = []
+    for most in (0, 100_000):
+        monkeypatch.setattr(session_outputs, "MOST_ROWS_HERE", most)
+        klaviyo.inject(Fault("job_cancelled", times=1))
+        report: Any = write(people(spark, 20).coalesce(1), klaviyo, max_rows=10, workers=1, **paths)
+        rejects = report.rejects.drop("run_id").collect()
+        receipts = report.receipts.drop("run_id", "started_at", "seconds", "job_id").collect()
+        assert report.receipts.where("started_at > current_timestamp() - INTERVAL 1 HOUR").count() == 2
+        found.append((rejects, sorted(receipts)))
+    assert found[0] == found[1]
+    assert {row["outcome"] for row in found[0][1]} == {"cancelled", "delivered"}
 
 
 def test_tables_of_the_catalog_are_written(spark: SparkSession, klaviyo: KlaviyoSimulator) -> None:

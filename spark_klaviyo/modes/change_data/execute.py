@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 FIRST_OF_DELETES = 1_000_000
 
 
-def write_changes(df: DataFrame, options: Options, run_id: str) -> WriteReport:
+def write_changes(df: DataFrame, options: Options, run_id: str, began: float) -> WriteReport:
     """Write change data; the report, or the error that the options ask for."""
     if options.state_path is not None:
         raise OptionError(
@@ -49,7 +49,7 @@ def write_changes(df: DataFrame, options: Options, run_id: str) -> WriteReport:
     changes = tag_changes(df, options, run_id)
     if changes.guarded:
         changes = changes.with_deletes(_confirmed(changes, options))
-    with open_run(changes.frame, changes.plan, options) as run:
+    with open_run(changes.frame, changes.plan, options, began) as run:
         deletion = changes.deletion and replace(changes.deletion, workers=run.plan.workers)
         names = {"change_column": options.change_column or "", "change_order": options.change_order}
         results = run.run_tasks(run.df, ChangeTask(run.send_task(), deletion, names), sort=KIND)

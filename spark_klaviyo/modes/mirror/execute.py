@@ -42,7 +42,7 @@ BLANK = (
 Reason = tuple[StopCode, str]
 
 
-def write_mirror(df: DataFrame, options: Options, run_id: str) -> WriteReport:
+def write_mirror(df: DataFrame, options: Options, run_id: str, began: float) -> WriteReport:
     """Make the list the DataFrame; the report, or the error that the options ask for.
 
     Raises `SchemaError` for a DataFrame without rows or without identifiers that members have, and `WriteStopped`
@@ -51,7 +51,7 @@ def write_mirror(df: DataFrame, options: Options, run_id: str) -> WriteReport:
     plan = comparable(make_plan(options, columns_of(df), run_id))
     with open_reader(options) as reader:
         facts = _read_list(reader, plan)
-        with open_run(df, plan, options) as run, held_rows(run) as held:
+        with open_run(df, plan, options, began) as run, held_rows(run) as held:
             total = _mirror(run, reader, facts, held)
     return conclude(run, total)
 
