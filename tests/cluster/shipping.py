@@ -1,9 +1,10 @@
-"""What has to be on a machine where a write runs, and archives of it."""
+"""What has to be on a machine where a write runs: archives of it, and environments of Python that have it."""
 
 from __future__ import annotations
 
 import re
 import socket
+import venv
 import zipfile
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -23,9 +24,12 @@ def is_installed(name: str) -> bool:
         return False
 
 
-def required_modules() -> list[Path]:
-    """What a write needs beside this package and Spark: top-level folders and files of the installed distributions."""
-    names, found = [*packages()[1:], "pandas"], dict[str, Path]()
+def required_modules(*more: str) -> list[Path]:
+    """What a write needs beside this package and Spark: top-level folders and files of the installed distributions.
+
+    `more` are distributions that are wanted, too.
+    """
+    names, found = [*packages()[1:], "pandas", *more], dict[str, Path]()
     seen = set(names)
     while names:
         installed = distribution(names.pop())
@@ -39,6 +43,22 @@ def required_modules() -> list[Path]:
                 seen.add(name)
                 names.append(name)
     return sorted(path for path in found.values() if path.exists())
+
+
+def linked(folder: Path, *more: str) -> Path:
+    """A folder with links to what a write needs, to import from."""
+    folder.mkdir()
+    for module in required_modules(*more):
+        (folder / module.name).symlink_to(module)
+    return folder
+
+
+def python_with(folder: Path, *paths: Path) -> Path:
+    """The Python of a new environment that has what is in these folders installed, and nothing else."""
+    venv.create(folder, with_pip=False)
+    [packages_of] = (folder / "lib").glob("python3*/site-packages")
+    (packages_of / "installed.pth").write_text("".join(f"{path}\n" for path in paths), encoding="utf-8")
+    return folder / "bin" / "python"
 
 
 def zipped(target: Path, *sources: Path) -> Path:

@@ -1,4 +1,4 @@
-"""A standalone cluster of two workers whose Python has nothing installed: packages are shipped, executors killed."""
+"""A standalone cluster of two workers whose Python has nothing installed: packages are shipped, machines fail."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-import venv
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -21,11 +20,12 @@ from typing import Any
 import pytest
 
 from spark_klaviyo.simulator import KlaviyoSimulator
-from tests.cluster.shipping import free_port, required_modules, zipped
+from tests.cluster.shipping import free_port, linked, python_with, required_modules, zipped
 from tests.connect.apart import environment
 
 pytestmark = pytest.mark.cluster
 REPOSITORY = Path(__file__).resolve().parents[2]
+WORKERS = ("127.0.0.1", "127.0.0.2")  # Spark runs no speculative copy of a task on the host of the first
 ROWS = 4_000
 OURS = ("spark_klaviyo", "pyspark_klaviyo.py")
 
@@ -34,13 +34,14 @@ OURS = ("spark_klaviyo", "pyspark_klaviyo.py")
 class Cluster:
     """A master with two workers of one core each, and the Python that they start.
 
-    `installed` holds what the package needs there, but not the package.
+    `installed` holds what the package needs there, but not the package. `workers` are their processes, by address.
     """
 
     master: str
     python: Path
     folder: Path
     installed: Path
+    workers: Mapping[str, subprocess.Popen[bytes]]
 
     def start(self, klaviyo: KlaviyoSimulator, options: dict[str, Any], conf: dict[str, str]) -> subprocess.Popen[str]:
         """The job under way, from a driver that has everything."""
@@ -55,14 +56,13 @@ class Cluster:
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("cluster")
-    venv.create(folder / "bare", with_pip=False)
     home = Path(str(find_spec("pyspark").origin)).parent  # type: ignore[union-attr]
     port = free_port()
     master = f"spark://127.0.0.1:{port}"
     deploy = "org.apache.spark.deploy"
     commands = [[f"{deploy}.master.Master", "--host", "127.0.0.1", "--port", str(port), "--webui-port", "0"]]
-    for number in range(2):
-        place = ["--work-dir", str(folder / f"worker{number}"), "--host", "127.0.0.1", "--webui-port", "0"]
+    for host in WORKERS:
+        place = ["--work-dir", str(folder / host), "--host", host, "--webui-port", "0"]
         commands.append([f"{deploy}.worker.Worker", *place, "--cores", "1", "--memory", "1g", master])
     given = {**environment(), "SPARK_HOME": str(home), "SPARK_DAEMON_MEMORY": "256m", "SPARK_LOG_DIR": str(folder)}
     given["SPARK_DAEMON_JAVA_OPTS"] = "-XX:TieredStopAtLevel=1"
@@ -73,11 +73,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
             subprocess.Popen([str(home / "bin" / "spark-class"), *command], env=given, stdout=log, stderr=log)
         )
         log.close()
-    installed = folder / "installed"
-    installed.mkdir()
-    for module in required_modules():
-        (installed / module.name).symlink_to(module)
-    yield Cluster(master, folder / "bare" / "bin" / "python", folder, installed)
+    workers = dict(zip(WORKERS, running[1:], strict=True))
+    yield Cluster(master, python_with(folder / "bare"), folder, linked(folder / "installed"), workers)
     for process in running:
         process.terminate()
     for process in running:
@@ -94,15 +91,13 @@ def result(job: subprocess.Popen[str]) -> tuple[dict[str, Any], list[str]]:
     return json.loads(reports[0]), [place for line in places for place in json.loads(line)]
 
 
-def executors() -> list[int]:
-    """The processes of all executors on this machine that belong to the cluster's user."""
-    found = []
+def kill_executor(host: str) -> None:
+    """Kill the executor of the worker that has this address."""
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             text = (process / "cmdline").read_bytes()
-            if b"CoarseGrainedExecutorBackend" in text and b"spark://" in text:
-                found.append(int(process.name))
-    return found
+            if b"CoarseGrainedExecutorBackend" in text and f"spark://Worker@{host}:".encode() in text:
+                os.kill(int(process.name), signal.SIGKILL)
 
 
 def arrivals(klaviyo: KlaviyoSimulator) -> Counter[str]:
@@ -149,18 +144,49 @@ def test_an_archive_with_the_package_and_what_it_needs_runs_two_hundred_partitio
     assert all("/packed/" in place for place in places), places
 
 
+def written_while(cluster: Cluster, conf: dict[str, str], strike: Callable[[], None]) -> list[str]:
+    """Where the workers had the package from, in a write during which something strikes; all rows arrive and count."""
+    with KlaviyoSimulator(latency=0.4) as klaviyo:
+        job = cluster.start(klaviyo, {"partitions": 2, "tasks": 2, "workers": 2, "max_rows": 100}, conf)
+        wait_for(job, lambda: sum(request.method == "POST" for request in klaviyo.requests) >= 8)
+        strike()
+        report, places = result(job)
+        assert_all_arrived(arrivals(klaviyo), report)
+    return places
+
+
 def test_a_wheel_as_py_file_needs_its_compiled_parts_on_the_workers_and_survives_a_killed_executor(
     cluster: Cluster,
 ) -> None:
     """`--py-files`: a wheel is a zip, and Spark takes it under that name. What was in flight counts as `resent`."""
     wheel = zipped(cluster.folder / "spark_klaviyo.zip", REPOSITORY / OURS[0])
     conf = {"spark.submit.pyFiles": str(wheel), "spark.executorEnv.PYTHONPATH": str(cluster.installed)}
-    with KlaviyoSimulator(latency=0.4) as klaviyo:
-        options = {"partitions": 2, "tasks": 2, "workers": 2, "max_rows": 100}
-        job = cluster.start(klaviyo, options, conf)
-        wait_for(job, lambda: sum(request.method == "POST" for request in klaviyo.requests) >= 8)
-        os.kill(executors()[0], signal.SIGKILL)
-        report, places = result(job)
-        arrived = arrivals(klaviyo)
-    assert_all_arrived(arrived, report)
+    places = written_while(cluster, conf, lambda: kill_executor(WORKERS[1]))
     assert any("spark_klaviyo.zip" in place for place in places), places
+
+
+def installed_with_the_package(cluster: Cluster) -> dict[str, str]:
+    """Settings of Spark's where every machine has all that is needed."""
+    return {"spark.executorEnv.PYTHONPATH": os.pathsep.join([str(cluster.installed), str(REPOSITORY)])}
+
+
+def test_a_speculative_copy_of_a_slow_task_sends_its_rows_again_and_they_count_once(cluster: Cluster) -> None:
+    """The first attempt of a task rests; Spark kills it once the second one, on the other worker, has ended."""
+    speculation = {"": "true", ".interval": "100ms", ".multiplier": "1.1", ".quantile": "0.5"}
+    conf = {f"spark.speculation{name}": value for name, value in speculation.items()}
+    conf |= {**installed_with_the_package(cluster), "spark.sql.execution.arrow.maxRecordsPerBatch": "500"}
+    with KlaviyoSimulator() as klaviyo:
+        options = {"partitions": 2, "tasks": 2, "max_rows": 100, "rest": 100}
+        report, _ = result(cluster.start(klaviyo, options, conf))
+        assert_all_arrived(arrivals(klaviyo), report)
+    assert report["seconds"] < 90
+
+
+def test_a_killed_worker_costs_no_row(cluster: Cluster) -> None:
+    """The daemon and its executor at once, as when a machine is lost. The last test: one worker remains."""
+
+    def lose_a_machine() -> None:
+        cluster.workers[WORKERS[1]].kill()
+        kill_executor(WORKERS[1])
+
+    written_while(cluster, installed_with_the_package(cluster), lose_a_machine)
