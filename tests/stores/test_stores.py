@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ctypes.util import find_library
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,16 @@ from spark_klaviyo.state.lock import Lease, locked_state
 from tests.connect.apart import environment
 
 REPOSITORY = Path(__file__).parents[2]
+JOB = Path(__file__).with_name("job.py")
+CAPTURED: Any = {"capture_output": True, "text": True, "timeout": 280}
+IN_A_VOLUME = """
+set -e
+"$0" "$1/volume.py" "$2" /Volumes
+trap 'umount --lazy /Volumes' EXIT
+mkdir -p /Volumes/main/crm/files
+"$0" "$1/job.py" /Volumes/main/crm/files
+if echo more >>/Volumes/main/crm/files/key; then echo APPENDED; fi
+"""
 AZURITE = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # documented
 
 
@@ -180,9 +191,37 @@ def test_a_folder_in_a_store_does_what_datasets_and_states_need(store: str, requ
 )
 def test_every_way_to_write_keeps_its_datasets_state_and_key_in_s3(s3: dict[str, str]) -> None:
     """Spark has no file system for `s3:` here, so its tasks use pyarrow's."""
-    command = [sys.executable, str(Path(__file__).with_name("job.py")), "s3://crm/klaviyo"]
-    given = environment(REPOSITORY, **s3)
-    done = subprocess.run(command, env=given, capture_output=True, text=True, timeout=280)
+    command = [sys.executable, str(JOB), "s3://crm/klaviyo"]
+    assert_all_kept(subprocess.run(command, env=environment(REPOSITORY, **s3), **CAPTURED))
+
+
+@pytest.mark.cluster
+@pytest.mark.proves(
+    "stores",
+    "Databricks volume",
+    "`/Volumes`",
+    "the operating system",
+    "every way to write with datasets, state and key, on a file system that refuses what volumes do",
+)
+def test_every_way_to_write_keeps_its_datasets_state_and_key_in_a_volume(tmp_path: Path) -> None:
+    """In a namespace of mounts that ends with the test."""
+    if find_library("fuse") is None or os.geteuid() != 0:
+        pytest.skip("a file system is mounted by root, with libfuse2")
+    place = Path("/Volumes")
+    is_new = not place.exists()
+    place.mkdir(exist_ok=True)
+    command = ["unshare", "--mount", "bash", "-c", IN_A_VOLUME, sys.executable, str(JOB.parent), str(tmp_path)]
+    try:
+        done = subprocess.run(command, env=environment(REPOSITORY), **CAPTURED)
+    finally:
+        if is_new:
+            place.rmdir()
+    assert_all_kept(done)
+    assert "APPENDED" not in done.stdout
+
+
+def assert_all_kept(done: subprocess.CompletedProcess[str]) -> None:
+    """What `job.py` has found: its datasets have every row, and its state keeps rows from being sent again."""
     results = [line.removeprefix("RESULT ") for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     assert results, done.stderr[-3000:]
     found: dict[str, Any] = json.loads(results[0])
