@@ -52,6 +52,7 @@ NOT_QUICK = (
     "report/test_browser.py",
     "secrets",
     "simulator/test_simulator_sdk.py",
+    "starts",
     "stores",
     "streams",
     "task/test_every_row.py",
@@ -72,6 +73,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Record what the tests prove for tables of README.md."""
     parser.addoption("--record", action="store_true", help="write the rows that passing tests prove; needs -n 0")
+    parser.addoption("--leg", help="write the versions that this leg of .ci/run ran with, if all tests pass")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -79,8 +81,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     item.user_properties += [("proves", list(mark.args)) for mark in item.iter_markers("proves")]
 
 
-def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """Record the rows whose tests have all passed."""
+def pytest_terminal_summary(terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
+    """Record the versions of a leg that has passed, and the rows whose tests have all passed."""
+    if config.getoption("--leg") and exitstatus == pytest.ExitCode.OK:
+        ran.record_versions(config.getoption("--leg"))
     if not config.getoption("--record"):
         return
     outcomes: dict[tuple[str, ...], set[str]] = {}

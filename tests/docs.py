@@ -181,6 +181,13 @@ def where_it_ran(name: str) -> str:
     return f"{table(ran.HEADS[name], found['rows'])}\n\nRecorded with {', '.join(found['with'])}."
 
 
+def version_table() -> str:
+    """What each leg of CI last ran with."""
+    legs = ran.versions()
+    rows = [[f"`{leg}`", *found.values()] for leg, found in legs.items()]
+    return table(["leg", *next(iter(legs.values()))], rows)
+
+
 SECTIONS: dict[str, Callable[[], str]] = {
     "ways": ways_to_write,
     "everyday": everyday_options,
@@ -193,7 +200,9 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "codes": codes,
     "sizing": sizing,
     "bench": stored,
+    "starts": partial(where_it_ran, "starts"),
     "stores": partial(where_it_ran, "stores"),
+    "versions": version_table,
     "engines": partial(where_it_ran, "engines"),
 }
 

@@ -1,27 +1,50 @@
-"""Tables of README.md that say where this runs: a row for each test that passed, recorded with `pytest -n 0 --record`.
+"""Tables of README.md that say where this runs, from tests that passed.
 
 A test marked `proves(TABLE, CELL, ...)` proves that row. `tests/TABLE/ran.json` holds the rows of the last recorded run
-and what they ran with.
+and what they ran with: `pytest -n 0 --record` writes it. `tests/versions.json` holds the versions that each leg of
+`.ci/run` last ran with: `pytest --leg NAME` writes it.
 """
 
 from __future__ import annotations
 
 import ast
 import json
+import os
+import platform
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from spark_klaviyo.cli.doctor import packages
+from spark_klaviyo.cli.local_spark import own_java, version_of
+
 TESTS = Path(__file__).resolve().parent
 HEADS = {
     "engines": ("way to write", "Sail", "why not"),
+    "starts": ("Spark is started by", '`format("klaviyo")`', "`write_klaviyo`"),
     "stores": ("store", "scheme", "opened by", "tested"),
 }
 PACKAGES = {
     "engines": ("pysail", "pyspark-client", "pyarrow"),
+    "starts": ("pyspark", "pyarrow"),
     "stores": ("pyspark", "pyarrow", "moto", "gcp-storage-emulator", "adlfs"),
 }
+VERSIONS = TESTS / "versions.json"
+
+
+def record_versions(leg: str) -> None:
+    """Store what a leg of `.ci/run` has run with."""
+    used = {"Python": platform.python_version(), "Java": str(version_of(own_java(os.environ)) or "")}
+    used |= {name.lower(): _version(name) for name in ("pyspark", *sorted(packages()[1:]))}
+    found = {**json.loads(VERSIONS.read_text(encoding="utf-8")), leg: used}
+    VERSIONS.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+
+
+def versions() -> dict[str, dict[str, str]]:
+    """What each leg of `.ci/run` last ran with."""
+    found: dict[str, dict[str, str]] = json.loads(VERSIONS.read_text(encoding="utf-8"))
+    return found
 
 
 def record(rows: dict[str, list[list[str]]]) -> None:

@@ -23,7 +23,6 @@ from tests.connect.apart import environment
 from tests.docs import README
 
 pytestmark = pytest.mark.cluster
-SUBMIT = Path(str(find_spec("pyspark").origin)).parent / "bin" / "spark-submit"  # type: ignore[union-attr]
 LINES = {
     line.partition("--master ")[2].split()[0].partition(":")[0]: line
     for line in re.findall(r"^ *spark-submit --master .*$", README.read_text().replace("\\\n", " "), re.M)
@@ -37,7 +36,8 @@ def submitted(master: str, folder: Path, *more: str, **replaced: str) -> str:
         line = line.replace(before, after)
     _, *arguments = shlex.split(line)
     given = environment(HADOOP_CONF_DIR=str(folder), YARN_CONF_DIR=str(folder))
-    command = [str(SUBMIT), "--verbose", *more, *arguments]
+    home = Path(str(find_spec("pyspark").origin)).parent  # type: ignore[union-attr]
+    command = [str(home / "bin" / "spark-submit"), "--verbose", *more, *arguments]
     done = subprocess.run(command, env=given, cwd=folder, capture_output=True, text=True, timeout=100)
     return done.stdout + done.stderr
 
