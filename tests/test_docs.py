@@ -64,6 +64,18 @@ def test_a_table_of_where_it_runs_has_the_rows_that_tests_prove(table: str) -> N
     assert sorted(ran.recorded(table)["rows"]) == sorted(ran.proven(table))
 
 
+def test_the_versions_are_those_of_the_legs_of_ci_and_the_oldest_is_what_the_wheel_allows() -> None:
+    """Each leg writes its own with `pytest --leg NAME`."""
+    root = docs.README.parent
+    legs = re.findall(r"--leg (\w+)", (root / ".ci" / "run").read_text(encoding="utf-8"))
+    assert set(ran.versions()) == set(legs)
+    settings = (root / "pyproject.toml").read_text(encoding="utf-8")
+    lowest = {"Python": re.findall(r'requires-python = ">=([\d.]+)"', settings)[0]}
+    lowest |= {name.lower(): version for name, version in re.findall(r'^  "([\w.-]+)>=([\d.]+)', settings, re.M)}
+    for name, version in ran.versions()["oldest"].items():
+        assert name == "Java" or f"{version}.".startswith(f"{lowest[name]}."), name
+
+
 def test_times_follow_from_the_rate_limits() -> None:
     # 10 million rows, 9,980 in a request of 5 MB: 1,003 requests at 150 a minute
     assert docs.rows_per_request(find_template("add_profiles_to_list")) == 9_980
