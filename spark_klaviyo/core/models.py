@@ -54,7 +54,8 @@ class StateLocation:
 
     `scope` is a hash that keeps accounts, templates and their settings apart. A holder that shows no sign of life for
     `stale_seconds` counts as dead. `continues`: the number of the last run, if it was cut off; 0 otherwise. `removals`:
-    the scope of removals from lists and erasures of the account; empty where the state can hold none.
+    the scope of removals from lists and erasures of the account; empty where the state can hold none. `known` and
+    `removed`: the names of the files in which tasks look up what was delivered and removed; empty where nothing was.
     """
 
     path: str = field(repr=False)  # a URI may hold the secrets of a store
@@ -64,6 +65,8 @@ class StateLocation:
     stale_seconds: float = 15.0
     continues: int = 0
     removals: bytes = b""
+    known: str = ""
+    removed: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from spark_klaviyo.account.target import in_account
 from spark_klaviyo.arrow.encoded import record_texts
@@ -26,9 +29,10 @@ from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.results import Results, judge_run, return_or_raise
 from spark_klaviyo.runs.run import INTERRUPTED, OPEN_JOBS, Run, open_run
-from spark_klaviyo.runs.tasks import encoded_in_tasks, sent_columns
+from spark_klaviyo.runs.session import current_task
+from spark_klaviyo.runs.tasks import encode_for_spark, sent_columns
 from spark_klaviyo.screen.merges import faulty_merges
-from spark_klaviyo.state.compare import compare_with_state
+from spark_klaviyo.state.compare import GROUP_OF_PLACE, PLACE, SHUFFLED_DDL, Comparison, pack, unpack
 from spark_klaviyo.state.lock import end_run
 from spark_klaviyo.task.rejected import count_rejected
 from spark_klaviyo.task.run import TaskContext, poll_jobs
@@ -56,21 +60,38 @@ def send(run: Run) -> Results:
         rows = _without_faulty_merges(run, plan, rows, refused) if plan.template.merges else rows
         frame = frame.sparkSession.createDataFrame(rows, frame.schema)
     if plan.state is not None:
-        results = send_encoded(run, encoded_in_tasks(frame, plan), plan)
+        results = send_compared(run, frame, partial(encode_for_spark, plan), plan)
     else:
         results = run.run_tasks(frame, replace(run.send_task(), plan=plan))
     results.reports += [refused] if refused.rows else []
     return results
 
 
-def send_encoded(run: Run, encoded: DataFrame, plan: WritePlan, sent_again: str = "") -> Results:
-    """Run the sending tasks on encoded rows, and evaluate them exactly once.
+def send_compared(
+    run: Run, frame: DataFrame, encode: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]], plan: WritePlan
+) -> Results:
+    """Compare rows with the state of the plan and run the sending tasks; evaluates the frame exactly once.
 
-    `sent_again`: a boolean column of rows that are sent whatever a state says of them.
+    `encode` makes encoded rows with their hashes of the frame's batches. A boolean column `SENT_AGAIN` of its own
+    names rows that are sent even where the state says that they were delivered.
     """
-    if plan.state is not None:
-        encoded = compare_with_state(encoded, plan, plan.state, sent_again)
-    return run.run_tasks(encoded, replace(run.send_task(), plan=plan, encode=False))
+    from pyspark.sql import functions as f
+
+    packed = frame.mapInArrow(partial(_packed, plan, encode), SHUFFLED_DDL).repartition(f.expr(GROUP_OF_PLACE))
+    return run.run_tasks(packed, replace(run.send_task(), plan=plan, encode=_unpacked), sort=PLACE)
+
+
+def _packed(
+    plan: WritePlan,
+    encode: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]],
+    batches: Iterator[pa.RecordBatch],
+) -> Iterator[pa.RecordBatch]:
+    task = current_task()
+    yield from pack(encode(batches), Comparison.open(plan, task.executor_folder), task.partition_id)
+
+
+def _unpacked(batches: Iterator[pa.RecordBatch], plan: WritePlan) -> Iterator[pa.RecordBatch]:
+    yield from unpack(batches, Comparison.open(plan, current_task().executor_folder))
 
 
 def _deletion_text(plan: WritePlan) -> str:

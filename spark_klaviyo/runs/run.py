@@ -9,11 +9,13 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from spark_klaviyo.account.reads import account_of, stopped_before_sending
 from spark_klaviyo.account.target import named_target
@@ -21,6 +23,7 @@ from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.datasets.spark_storage import spark_errors
+from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.deliver.jobs import OpenJob, job_events
 from spark_klaviyo.options.addresses import shown_place
 from spark_klaviyo.options.choices import SendFrom
@@ -38,9 +41,20 @@ from spark_klaviyo.runs.results import RESULT_DDL, ResultKind, Results
 from spark_klaviyo.runs.send_from_driver import MOST_IN_FLIGHT, Task, run_in_driver, sends_from_driver
 from spark_klaviyo.runs.session_outputs import SessionOutputs
 from spark_klaviyo.runs.tasks import SendTask
-from spark_klaviyo.state.compare import MANY_FILES, compact_locked, open_jobs
+from spark_klaviyo.state.compact import merge_small_files
+from spark_klaviyo.state.fingerprints import endpoint_of
 from spark_klaviyo.state.format import scope_of
-from spark_klaviyo.state.lock import begin_run, locked_state, naming_damaged_files, note_removals, notes_of
+from spark_klaviyo.state.known import KNOWN, adds_people, remove_known, write_known
+from spark_klaviyo.state.lock import (
+    LOCK,
+    begin_run,
+    locked_state,
+    naming_damaged_files,
+    note_removals,
+    notes_of,
+    owner_of,
+)
+from spark_klaviyo.state.rows import count_open
 from spark_klaviyo.task.resume import record_job_outcome
 from spark_klaviyo.task.run import SendContextFactory
 
@@ -79,10 +93,9 @@ class Run:
     began: float
 
     def send_task(self) -> SendTask:
-        """The task that sends rows of the plan's columns; with a state it gets them encoded."""
+        """The task that sends rows of the plan's columns."""
         outputs = self.outputs
-        encode = self.plan.state is None
-        return SendTask(self.plan, self.contexts, outputs.kinds, encode, outputs.crash_receipts, outputs.task_staging)
+        return SendTask(self.plan, self.contexts, outputs.kinds, outputs.crash_receipts, outputs.task_staging)
 
     def run_tasks(self, frame: DataFrame, task: Task, sort: str = "") -> Results:
         """What the task hands back over all rows of the frame, which is evaluated exactly once.
@@ -163,7 +176,7 @@ def open_run(df: DataFrame, plan: WritePlan, options: Options, began: float) -> 
         plan = replace(plan, workers=min(options.workers * options.tasks, MOST_IN_FLIGHT))
     with (
         rate_limit_session(df, plan, options, tasks, from_driver=from_driver) as (contexts, server),
-        open_state(spark, plan, options, contexts) as plan,
+        open_state(plan, options, contexts) as plan,
     ):
         yield Run(df, plan, options, outputs, contexts, tasks, from_driver, server, began)
 
@@ -183,7 +196,7 @@ def _sending_tasks(df: DataFrame, plan: WritePlan, options: Options) -> int:
 
 
 @contextmanager
-def open_state(spark: Any, plan: WritePlan, options: Options, contexts: SendContextFactory) -> Iterator[WritePlan]:
+def open_state(plan: WritePlan, options: Options, contexts: SendContextFactory) -> Iterator[WritePlan]:
     """The plan with its state, locked for this run; the plan as it is without `state_path`.
 
     Raises `OptionError` where the state cannot be used, `WriteStopped` where another run uses it or Klaviyo cannot be
@@ -196,44 +209,38 @@ def open_state(spark: Any, plan: WritePlan, options: Options, contexts: SendCont
     if warning:
         plan = replace(plan, warnings=(*plan.warnings, warning))
     state = StateLocation(options.state_path, scope_of(account, endpoint_of(plan)), plan.run_id)
-    in_use = partial(stopped_before_sending, plan, StopCode.STATE_IN_USE)
-    with locked_state(state, in_use) as folder, naming_damaged_files(folder, shown_place(options.state_path)):
-        cut_off, has_removals = notes_of(folder)
-        state = replace(state, run_number=begin_run(folder), continues=cut_off)
-        if plan.template.takes_away:
-            note_removals(folder)
-        if plan.template.takes_away or has_removals:
-            state = replace(state, removals=scope_of(account, {"removals": True}))
-        plan = replace(plan, state=state)
-        if len(folder.names()) > MANY_FILES:
-            compact_locked(spark, folder, state.path)
-        if plan.template.job is not None and folder.names():
-            poll_open_jobs(spark, plan, state, contexts)
-        yield plan
+    in_use, began = partial(stopped_before_sending, plan, StopCode.STATE_IN_USE), time.monotonic()
+    with locked_state(state, in_use) as folder:
+        with naming_damaged_files(folder, shown_place(options.state_path)):
+            state = _prepared(folder, plan, state, account, contexts)
+        try:
+            yield replace(plan, state=state)
+        finally:
+            remove_known(folder, filter(None, (state.known, state.removed)))
+        with suppress(OSError, pa.ArrowException):  # the next run does it
+            if owner_of(folder, LOCK) == state.run_id:
+                merge_small_files(folder, time.monotonic() - began)
 
 
-def endpoint_of(plan: WritePlan) -> Mapping[str, object]:
-    """What makes a delivery another one: the template and its settings; in manual mode the address."""
-    several = {setting.name for setting in plan.template.settings if setting.takes_several}
-    settings = {
-        name: sorted(part.strip() for part in value.split(",")) if name in several else value
-        for name, value in plan.settings.items()
-    }
-    manual = plan.template.is_manual
-    address = [plan.base_url, [list(pair) for pair in plan.query], plan.body_text, str(plan.content_format)]
-    return {
-        "template": plan.template.name,
-        "legacy": str(plan.template.api) if plan.template.is_retired else "",
-        "method": plan.template.method,
-        "path": plan.template.path,
-        "settings": settings,
-        "address": address if manual else [],
-    }
+def _prepared(
+    folder: Folder, plan: WritePlan, state: StateLocation, account: str, contexts: SendContextFactory
+) -> StateLocation:
+    """A state that this run has locked, as its tasks need it, once jobs that earlier runs left open were asked."""
+    cut_off, has_removals = notes_of(folder)
+    state = replace(state, run_number=begin_run(folder), continues=cut_off)
+    if plan.template.takes_away:
+        note_removals(folder)
+    if plan.template.takes_away or (has_removals and adds_people(plan)):
+        state = replace(state, removals=scope_of(account, {"removals": True}))
+    remove_known(folder, folder.names_with(KNOWN))  # of runs that were killed
+    if plan.template.job is not None:
+        poll_open_jobs(folder, replace(plan, state=state), state, contexts)
+    return write_known(folder, state, plan)
 
 
-def poll_open_jobs(spark: Any, plan: WritePlan, state: StateLocation, contexts: SendContextFactory) -> None:
+def poll_open_jobs(folder: Folder, plan: WritePlan, state: StateLocation, contexts: SendContextFactory) -> None:
     """Ask the jobs that earlier runs left open, and record what they say."""
-    jobs = [OpenJob(job_id, rows, -1) for job_id, rows in open_jobs(spark, state)]
+    jobs = [OpenJob(job_id, rows, -1) for job_id, rows in count_open(folder, state).items()]
     if not jobs:
         return
     seconds = plan.job_timeout_seconds if plan.wait_for_jobs else POLL_SECONDS

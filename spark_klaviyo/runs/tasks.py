@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import pyarrow as pa
 
-from spark_klaviyo.arrow.encoded import ENCODED_DDL, SPARK_ENCODED
+from spark_klaviyo.arrow.encoded import SPARK_ENCODED
 from spark_klaviyo.batching.screening import plan_warnings
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import StopCode
@@ -57,6 +57,8 @@ SMALL_PARTITIONS = "{} small partitions made {} requests where {} would do: df.c
 FEWEST_SAVED = 10  # requests that fewer partitions must save for a warning
 UNWRITTEN = "job ids could not be written to receipts_path at once: a run that was killed could not be followed"
 _ERRORS = (OSError, pa.ArrowException, OptionError)
+
+Encode: TypeAlias = Callable[[Iterator[pa.RecordBatch], WritePlan], Iterator[pa.RecordBatch]]
 
 
 class TaskWrite:
@@ -266,19 +268,19 @@ class CrashReceipts:
 class SendTask:
     """Sends the rows of one partition, and yields result rows; picklable.
 
-    `encode`: the batches hold the user's columns, and this task encodes them.
+    `encode`: what makes encoded rows of the task's batches, by the plan.
     """
 
     plan: WritePlan
     contexts: SendContextFactory
     kinds: frozenset[ResultKind]
-    encode: bool
     crash_receipts: CrashReceipts
     staging: TaskStaging
+    encode: Encode = encode_batches
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """What `mapInArrow` calls."""
-        yield from self.send(self.plan, encode_batches(batches, self.plan) if self.encode else iter(batches))
+        yield from self.send(self.plan, self.encode(batches, self.plan))
 
     def send(
         self, plan: WritePlan, encoded: Iterator[pa.RecordBatch], first_partition: int = 0, stop: Stop | None = None
@@ -316,11 +318,6 @@ class SendTask:
 def _stopped(report: str, why: str) -> str:
     found = TaskReport.from_json(report)
     return replace(found, stopped=found.stopped or (StopCode.NOT_WRITTEN, why)).to_json()
-
-
-def encoded_in_tasks(frame: DataFrame, plan: WritePlan) -> DataFrame:
-    """The encoded rows of a DataFrame of `sent_columns`; nothing is evaluated yet."""
-    return frame.mapInArrow(partial(encode_for_spark, plan), ENCODED_DDL)
 
 
 def encode_for_spark(plan: WritePlan, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

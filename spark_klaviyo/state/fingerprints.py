@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
@@ -17,6 +17,25 @@ from spark_klaviyo.core.exact_json import get
 from spark_klaviyo.core.identifiers import SEPARATOR, normalise_identifier
 from spark_klaviyo.plan.model import WritePlan, key_of, of_request
 from spark_klaviyo.state.format import HASH_BYTES, salted
+
+
+def endpoint_of(plan: WritePlan) -> Mapping[str, object]:
+    """What makes a delivery another one: the template and its settings; in manual mode the address."""
+    several = {setting.name for setting in plan.template.settings if setting.takes_several}
+    settings = {
+        name: sorted(part.strip() for part in value.split(",")) if name in several else value
+        for name, value in plan.settings.items()
+    }
+    manual = plan.template.is_manual
+    address = [plan.base_url, [list(pair) for pair in plan.query], plan.body_text, str(plan.content_format)]
+    return {
+        "template": plan.template.name,
+        "legacy": str(plan.template.api) if plan.template.is_retired else "",
+        "method": plan.template.method,
+        "path": plan.template.path,
+        "settings": settings,
+        "address": address if manual else [],
+    }
 
 
 def row_hashes(encoded: pa.RecordBatch, plan: WritePlan, scope: bytes) -> tuple[pa.Array, pa.Array]:

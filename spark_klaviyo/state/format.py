@@ -73,7 +73,7 @@ def scope_of(account: str, endpoint: Mapping[str, object]) -> bytes:
 
 
 def salted(scope: bytes, text: str) -> bytes:
-    """The hash of a key within its scope; `state.compare` computes the same in Spark."""
+    """The hash of a key within its scope."""
     return digest(scope.hex() + "\n" + text)
 
 
@@ -86,3 +86,10 @@ def fingerprints_of(column: pa.Array, width: int = FINGERPRINT_BYTES) -> Fingerp
     """A binary Arrow column without nulls, each value `width` bytes long, as a matrix of bytes; not copied."""
     content, _ = bytes_and_offsets(column)
     return content.reshape(-1, width)
+
+
+def binary_of(hashes: Fingerprints) -> pa.Array:
+    """A matrix of bytes as a binary Arrow column, each row of it a value."""
+    rows, width = hashes.shape
+    content = pa.py_buffer(np.ascontiguousarray(hashes))
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), rows, [None, content]).cast(pa.binary())

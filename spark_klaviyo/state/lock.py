@@ -25,7 +25,6 @@ from typing import Any
 import pyarrow.compute as pc
 
 from spark_klaviyo.core.models import StateLocation
-from spark_klaviyo.datasets.spark_storage import spark_errors
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.errors import KlaviyoError, OptionError
 from spark_klaviyo.options.addresses import shown_place
@@ -75,10 +74,6 @@ def locked_state(state: StateLocation, in_use: Refusal) -> Iterator[Folder]:
         yield folder
 
 
-def _read_errors() -> tuple[type[Exception], ...]:
-    return (*spark_errors(), ValueError)  # those of pyarrow are ValueErrors
-
-
 @contextmanager
 def naming_damaged_files(folder: Folder, shown: str) -> Iterator[None]:
     """Where the block fails and a file of the state cannot be read, `OptionError` that names it and says what to do.
@@ -90,11 +85,13 @@ def naming_damaged_files(folder: Folder, shown: str) -> Iterator[None]:
         yield
     except KlaviyoError:
         raise
-    except _read_errors() as error:
+    except (OSError, ValueError) as error:  # those of pyarrow are among them
         name = next((name for name in names if name in folder.names() and not folder.is_readable(name)), None)
-        if name is None:
+        if name is not None:
+            raise OptionError(DAMAGED.format(shown, name)) from error
+        if not isinstance(error, OSError):
             raise
-        raise OptionError(DAMAGED.format(shown, name)) from error
+        raise OptionError(f"state_path: {shown} cannot be used: {error.strerror or error}") from error
 
 
 def begin_run(folder: Folder) -> int:

@@ -28,6 +28,7 @@ from spark_klaviyo.state.format import (
     SCHEMA,
     Fingerprints,
     StateOutcome,
+    binary_of,
     fingerprints_of,
 )
 from spark_klaviyo.state.lock import LOCK, TAKEN_OVER, TASK_LEASE, Lease, active_leases, owner_of, unwritable
@@ -93,7 +94,7 @@ class Recorder:
         if not len(fingerprints):
             return
         with self._lock:
-            keys, contents = _binary(fingerprints[:, :HASH_BYTES]), _binary(fingerprints[:, HASH_BYTES:])
+            keys, contents = binary_of(fingerprints[:, :HASH_BYTES]), binary_of(fingerprints[:, HASH_BYTES:])
             self._rows.append(self._table(keys, contents, outcome, job_id))
             due = min(LONGEST_WAIT, DELAY_PER_FILE * max(self._files - UNDELAYED_FILES, 0))
             full = sum(map(len, self._rows)) >= FLUSH_ROWS
@@ -171,12 +172,6 @@ class Recorder:
 
     def _fail(self, code: StopCode, why: str) -> None:
         self._on_failure(code, f"the state at state_path can no longer be used: {why}")
-
-
-def _binary(hashes: Fingerprints) -> pa.Array:
-    rows, width = hashes.shape
-    content = pa.py_buffer(np.ascontiguousarray(hashes))
-    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), rows, [None, content]).cast(pa.binary())
 
 
 # --- earlier attempts -----------------------------------------------------------------------------

@@ -59,20 +59,22 @@ def cpu_seconds(root: int) -> float:
 
 
 class Peak(threading.Thread):
-    """Watches the largest Python worker of a tree until stopped; `worker` is its peak in bytes."""
+    """Watches the memory of a tree until stopped: the peaks of its largest Python worker and of all of it, in bytes."""
 
     def __init__(self, root: int) -> None:
         super().__init__(daemon=True)
-        self.root, self.worker, self._over = root, 0, threading.Event()
+        self.root, self.worker, self.tree, self._over = root, 0, 0, threading.Event()
 
     def run(self) -> None:
         """Read the memory ten times a second."""
         while not self._over.wait(0.1):
-            workers = [p.memory for p in tree(self.root) if p.pid != self.root and not p.name.startswith("java")]
+            found = tree(self.root)
+            workers = [p.memory for p in found if p.pid != self.root and not p.name.startswith("java")]
+            self.tree = max(self.tree, sum(p.memory for p in found))
             self.worker = max([self.worker, *workers])
 
     def stop(self) -> int:
-        """End the watch; the peak."""
+        """End the watch; the peak of the largest worker."""
         self._over.set()
         self.join()
         return self.worker

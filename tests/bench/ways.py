@@ -58,21 +58,21 @@ def function(df: Any, url: str) -> None:
     """`write_klaviyo` with its defaults."""
     from spark_klaviyo import write_klaviyo
 
-    write_klaviyo(df, **_options(url))
+    write_klaviyo(df, **sink_options(url))
 
 
 def without_checks(df: Any, url: str) -> None:
     """`write_klaviyo` with `validate=off`, which shows what the checks cost."""
     from spark_klaviyo import write_klaviyo
 
-    write_klaviyo(df, validate="off", **_options(url))
+    write_klaviyo(df, validate="off", **sink_options(url))
 
 
 def source(df: Any, url: str) -> None:
     """`df.write.format("klaviyo")`."""
     from spark_klaviyo import register
 
-    options = _options(url)
+    options = sink_options(url)
     register(df.sparkSession, api_key=options.pop("api_key"))
     df.write.format("klaviyo").mode("append").options(**options).save()
 
@@ -81,7 +81,7 @@ def unchanged(df: Any, url: str) -> None:
     """`write_klaviyo` with a state, of rows that it has delivered before."""
     from spark_klaviyo import write_klaviyo
 
-    options = _options(url) | {"state_path": f"{STATE.name}/state"}
+    options = sink_options(url) | {"state_path": f"{STATE.name}/state"}
     report = write_klaviyo(df, **options)
     if report.skipped < report.rows:
         report = write_klaviyo(df, **options)
@@ -92,7 +92,7 @@ def partition(df: Any, url: str) -> None:
     """`foreachPartition(klaviyo_partition_writer(...))`."""
     from spark_klaviyo import klaviyo_partition_writer
 
-    df.foreachPartition(klaviyo_partition_writer(schema=df.schema, **_options(url)))
+    df.foreachPartition(klaviyo_partition_writer(schema=df.schema, **sink_options(url)))
 
 
 WAYS: dict[str, Callable[[Any, str], None]] = {
@@ -107,8 +107,8 @@ WAYS: dict[str, Callable[[Any, str], None]] = {
 }
 
 
-def _options(url: str) -> dict[str, str]:
-    # The sink has no jobs, and the rate limits are measured by tests.bench.quota.
+def sink_options(url: str) -> dict[str, str]:
+    """Options of a write to the sink, which has no jobs; the rate limits are measured by tests.bench.quota."""
     return {
         "template": "bulk_import_profiles",
         "api_key": KEY,

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from spark_klaviyo.arrow.encoded import REPLACED
+from spark_klaviyo.arrow.encoded import ENCODED_DDL, REPLACED
 from spark_klaviyo.encode.encoder import encode, encode_batches
 from spark_klaviyo.encode.rows import arrow_batches
 from spark_klaviyo.plan.types import Field, Type, read_schema
-from spark_klaviyo.runs.tasks import encoded_in_tasks, sent_columns
+from spark_klaviyo.runs.tasks import encode_for_spark, sent_columns
 from tests.encode.encoded import spark_schema
 from tests.encode.plans import flat
 from tests.encode.values import Value, batch_of, flag_of, meaning, read, spark_value, tables
@@ -80,5 +81,5 @@ def test_spark_itself_means_the_same_json_in_every_way(
     plan = flat(fields)
     check_batches(fields, rows, list(encode_batches(arrow_batches(frame.collect(), fields), plan)))
     sent, plan = sent_columns(frame, plan)
-    made = encoded_in_tasks(sent, plan).collect()
+    made = sent.mapInArrow(partial(encode_for_spark, plan), ENCODED_DDL).collect()
     check(fields, rows, [row["record"] for row in made], [row["verdict"] for row in made])

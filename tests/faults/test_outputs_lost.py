@@ -167,7 +167,7 @@ def test_a_task_that_runs_again_after_it_had_sent_everything_sends_nothing() -> 
         plan = plan_for(klaviyo, ["email", "first_name"], max_rows=2)
         contexts = SendContextFactory(rate_limit_server=server.address)
         staging = TaskStaging(None, "rejects_path (there)")
-        task = SendTask(plan, contexts, frozenset(ResultKind), False, CrashReceipts(), staging)
+        task = SendTask(plan, contexts, frozenset(ResultKind), CrashReceipts(), staging)
         first, again = Results(), Results()
         for results in (first, again):
             for batch in task.send(plan, encode_batches(batches_of(rows, 10), plan)):

@@ -16,12 +16,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pyspark import cloudpickle
 
 from spark_klaviyo import klaviyo_batch_writer, klaviyo_partition_writer, preview_klaviyo, register, write_klaviyo
+from spark_klaviyo.arrow.encoded import ENCODED_DDL
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
@@ -146,11 +148,12 @@ def planned(df: DataFrame, one: dict[str, object]) -> None:
     options = options_at(EntryPoint.FUNCTION, one)
     plan = make_plan(options, read_schema(df.schema.jsonValue()), "run")
     say(repr(plan), str(options), repr(cloudpickle.loads(cloudpickle.dumps(plan))), repr(plan.credentials))
-    from spark_klaviyo.runs.tasks import encoded_in_tasks, sent_columns
+    from spark_klaviyo.runs.tasks import encode_for_spark, sent_columns
 
     printed = io.StringIO()
     with redirect_stdout(printed):
-        encoded_in_tasks(*sent_columns(df, plan)).explain("extended")
+        frame, sent = sent_columns(df, plan)
+        frame.mapInArrow(partial(encode_for_spark, sent), ENCODED_DDL).explain("extended")
     say(printed.getvalue())
 
 

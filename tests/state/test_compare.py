@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from spark_klaviyo.arrow.encoded import FINGERPRINT
+from spark_klaviyo.arrow.encoded import CONTENT, ENCODED_DDL, ROW_KEY
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.types import read_schema
-from spark_klaviyo.runs.tasks import encoded_in_tasks, sent_columns
-from spark_klaviyo.state.compare import compare_with_state, spark_path
+from spark_klaviyo.runs.tasks import encode_for_spark, sent_columns
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -46,22 +46,5 @@ def test_fingerprints_are_the_same_everywhere(spark: SparkSession, tmp_path: Pat
     options = options_at(EntryPoint.FUNCTION, {"template": "bulk_import_profiles", "api_key": "pk_x"})
     state = StateLocation(str(tmp_path), b"s" * 16, "r", 1)
     frame, plan = sent_columns(df, replace(make_plan(options, read_schema(df.schema.jsonValue()), "r"), state=state))
-    rows = compare_with_state(encoded_in_tasks(frame, plan), plan, state).select(FINGERPRINT).collect()
-    assert hashlib.sha256(b"".join(sorted(bytes(row[FINGERPRINT]) for row in rows))).hexdigest()[:20] == DIGEST
-
-
-@pytest.mark.parametrize(
-    ("path", "in_spark"),
-    [
-        ("/data/state", "file:///data/state"),
-        ("file:/data/state", "file:///data/state"),
-        ("/Volumes/main/x/state", "/Volumes/main/x/state"),
-        ("dbfs:/state", "dbfs:/state"),
-        ("/dbfs/state", "dbfs:/state"),
-        ("s3a://bucket/state", "s3a://bucket/state"),
-        ("abfss://c@a.dfs.core.windows.net/state", "abfss://c@a.dfs.core.windows.net/state"),
-        ("hdfs://name/state", "hdfs://name/state"),
-    ],
-)
-def test_a_path_is_given_to_spark_as_spark_takes_it(path: str, in_spark: str) -> None:
-    assert spark_path(path) == in_spark
+    rows = frame.mapInArrow(partial(encode_for_spark, plan), ENCODED_DDL).select(ROW_KEY, CONTENT).collect()
+    assert hashlib.sha256(b"".join(sorted(bytes(row[0]) + bytes(row[1]) for row in rows))).hexdigest()[:20] == DIGEST

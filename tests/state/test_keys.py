@@ -16,8 +16,7 @@ from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import Field, read_type
-from spark_klaviyo.runs.run import endpoint_of
-from spark_klaviyo.state.fingerprints import record_key
+from spark_klaviyo.state.fingerprints import endpoint_of, record_key
 from spark_klaviyo.state.format import salted, scope_of
 
 if TYPE_CHECKING:

@@ -161,7 +161,9 @@ def test_rejected_rows_are_sent_again(runs: StateRuns) -> None:
 def test_the_rows_of_an_open_job_wait_for_what_the_job_says(runs: StateRuns) -> None:
     rows = runs.people(*((f"p{n}@x.com", f"N{n}") for n in range(4)))
     options = {"template": "bulk_import_profiles", "max_rows": 2}
-    runs.klaviyo.inject(Fault("job_row_errors", identifiers=("p1@x.com",), times=1))
+    runs.klaviyo.inject(
+        Fault("job_row_errors", identifiers=("p1@x.com",), times=2)
+    )  # one of the run's two jobs has her
     report = runs.write(rows, wait_for_jobs=False, **options)
     assert report.accepted == 4
     assert {row["outcome"] for row in recorded(runs.state)} == {"pending"}
@@ -200,8 +202,8 @@ def test_a_compacted_state_says_the_same_in_fewer_files(runs: StateRuns) -> None
     before = len(recorded(runs.state))
     with locked(state_at(runs.state)), pytest.raises(KlaviyoError, match="another run"):
         compact_state(runs.spark, str(runs.state))
-    assert compact_state(runs.spark, str(runs.state)) > 6
-    assert len(Folder.at(str(runs.state)).names()) <= 2
+    assert compact_state(runs.spark, str(runs.state)) > 1
+    assert len(Folder.at(str(runs.state)).names()) == 1
     assert len(recorded(runs.state)) == 5 < before
     assert {row["outcome"] for row in recorded(runs.state)} == {"sent"}
     assert runs.sent(rows, **options) == 2  # the one refused, and the one that was other meanwhile

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
 
-from spark_klaviyo.arrow.encoded import SPARK_ENCODED
+from spark_klaviyo.arrow.encoded import ENCODED_DDL, SPARK_ENCODED
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.runs.tasks import encoded_in_tasks, sent_columns
+from spark_klaviyo.runs.tasks import encode_for_spark, sent_columns
 from tests.templates.examples import EXAMPLES, Example
 from tests.templates.made import batches_of, loaded, plan_of, types_of, with_made_up_ids
 
@@ -42,7 +43,7 @@ def test_columns_from_spark_make_the_same_requests(spark: SparkSession, name: st
 
     def by_spark(plan: WritePlan, example: Example) -> Iterator[pa.RecordBatch]:
         frame, sent = sent_columns(_frame(spark, example).coalesce(1), plan)
-        rows = encoded_in_tasks(frame, sent).collect()
+        rows = frame.mapInArrow(partial(encode_for_spark, sent), ENCODED_DDL).collect()
         yield pa.RecordBatch.from_pylist([row.asDict() for row in rows], schema=SPARK_ENCODED)
 
     made = [batches_of(plan, example, by_spark)[0], batches_of(plan, example)[0]]

@@ -8,9 +8,12 @@ those who joined after the run began; all members, where adding was stopped.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from spark_klaviyo.account.members import ListFacts, list_facts, members
 from spark_klaviyo.account.reads import AccountReader, ReadFailed, open_reader, stopped_before_sending
@@ -19,7 +22,7 @@ from spark_klaviyo.errors import OptionError, SchemaError
 from spark_klaviyo.modes.mirror.hold import HeldRows, held_rows
 from spark_klaviyo.modes.mirror.removals import Removals, ceiling, find_removals, read_pages
 from spark_klaviyo.modes.mirror.remove import remove_members
-from spark_klaviyo.modes.mirror.rows import IS_ABSENT, MARKED_DDL, RowPeople, comparable, mark_absent
+from spark_klaviyo.modes.mirror.rows import RowPeople, comparable, mark_absent
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
@@ -27,7 +30,7 @@ from spark_klaviyo.plan.types import columns_of
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.counts.text import counted
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.runs.execute import conclude, finish, send_encoded
+from spark_klaviyo.runs.execute import conclude, finish, send_compared
 from spark_klaviyo.runs.results import Results, judge_run
 from spark_klaviyo.runs.run import Run, open_run
 
@@ -122,6 +125,9 @@ def _unidentified(found: Removals) -> str:
 def _send(run: Run, held: HeldRows, found: Removals) -> Results:
     """Send the rows; of those that a state knows also the ones whose people are not on the list."""
     if held.plan.state is None:
-        return send_encoded(run, held.encoded, held.plan)
-    marked = held.frame.mapInArrow(partial(mark_absent, found.absent), MARKED_DDL)
-    return send_encoded(run, marked, held.plan, sent_again=IS_ABSENT)
+        return run.run_tasks(held.encoded, replace(run.send_task(), plan=held.plan, encode=_as_encoded))
+    return send_compared(run, held.frame, partial(mark_absent, found.absent), held.plan)
+
+
+def _as_encoded(batches: Iterator[pa.RecordBatch], _: WritePlan) -> Iterator[pa.RecordBatch]:
+    return batches

@@ -38,18 +38,18 @@ from spark_klaviyo.plan.shape import TEXT, Leaf
 from spark_klaviyo.plan.types import Field, Type
 from spark_klaviyo.runs.tasks import encode_for_spark, sent_columns
 from spark_klaviyo.screen.validate_row import validate_row
+from spark_klaviyo.state.compare import SENT_AGAIN
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 WIDTH = len(KINDS) + 1  # hashes of a row: of its identifiers, and of the email that was probably meant
-PEOPLE, IN_DOUBT, IS_ABSENT = "people", "in_doubt", "is_absent"  # columns beside those of encoded rows
+PEOPLE, IN_DOUBT = "people", "in_doubt"  # columns beside those of encoded rows
 HELD_DDL = f"{ENCODED_DDL}, {PEOPLE} binary, {IN_DOUBT} boolean"
 HELD = pa.schema([*SPARK_ENCODED, (PEOPLE, pa.binary()), (IN_DOUBT, pa.bool_())])
 PACKED_DDL = "count long, people binary, in_doubt binary"
 PACKED = pa.schema([("count", pa.int64()), ("people", pa.binary()), ("in_doubt", pa.binary())])
-MARKED_DDL = f"{ENCODED_DDL}, {IS_ABSENT} boolean"
-MARKED = pa.schema([*SPARK_ENCODED, (IS_ABSENT, pa.bool_())])
+MARKED = pa.schema([*SPARK_ENCODED, (SENT_AGAIN, pa.bool_())])
 
 
 def comparable(plan: WritePlan) -> WritePlan:

@@ -1,0 +1,144 @@
+"""Makes few files of the many that runs leave in a state.
+
+New files are complete before the old ones go, and a key that stands in both counts once: nothing is lost wherever this
+ends. Only who holds the lock of a state may do it.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spark_klaviyo.arrow.arrays import to_mask
+from spark_klaviyo.core.models import StateLocation
+from spark_klaviyo.datasets.storage import PARQUET, Folder
+from spark_klaviyo.errors import KlaviyoError
+from spark_klaviyo.options.addresses import shown_place
+from spark_klaviyo.state.format import COMPACT, JOBS, SCHEMA, StateOutcome
+from spark_klaviyo.state.lock import locked_state, naming_damaged_files
+from spark_klaviyo.state.rows import (
+    DELIVERED,
+    JobEnds,
+    KeyRange,
+    LastRows,
+    identities,
+    is_one_of,
+    job_files,
+    row_files,
+    whole,
+)
+
+FILE_ROWS = 2_000_000  # a file of half as many is left as it is when others are merged
+REPEATED = ("scope", "outcome", "job_id", "run_id")  # columns with few values, held as dictionaries
+SHARE_OF_RUN = 0.25  # of its time, in which files are read; writing them takes about twice as long as reading
+
+
+def compact_state(spark: Any, state_path: str) -> int:
+    """Replace the files of a state by few, keeping all that a next run needs.
+
+    A run merges the files of earlier runs by itself.
+
+    Args:
+        spark: The session.
+        state_path: Where the state is: the option of this name.
+
+    Returns:
+        How many files there were.
+
+    Raises:
+        KlaviyoError: A run uses the state.
+        OptionError: It cannot be written to, or it is no state of this version.
+    """
+    del spark  # the calling process does it
+    state = StateLocation(state_path, b"", f"compact_{uuid.uuid4().hex}")
+    with locked_state(state, KlaviyoError) as folder, naming_damaged_files(folder, shown_place(state_path)):
+        return compact_locked(folder)
+
+
+def compact_locked(folder: Folder) -> int:
+    """Compact a state whose lock the caller holds; how many files there were."""
+    rows, jobs = row_files(folder), job_files(folder)
+    ends = JobEnds.read(folder)
+    for part in list(KeyRange.all_of(folder)):
+        _write(folder, _last(pa.concat_tables(_read(folder, name, ends, part) for name in rows)) if rows else None)
+    for name in [*rows, *jobs]:  # without what jobs refused, their rows would count as delivered
+        folder.delete(name)
+    return len(rows) + len(jobs)
+
+
+def merge_small_files(folder: Folder, run_seconds: float) -> None:
+    """Merge the files that runs have left, but for the largest ones, in no more time than a run took.
+
+    Of all that are merged at once only the last rows are kept, and what jobs said of rows in other files stays.
+    """
+    until = time.monotonic() + SHARE_OF_RUN * run_seconds
+    sizes = {name: rows for name in row_files(folder) if (rows := _rows_of(name)) < FILE_ROWS // 2}
+    names = sorted(sizes, key=lambda name: (sizes[name], name))
+    merged = names[:-1] if names and sizes[names[-1]] else names
+    if len(names) > 2:
+        ends, held, read = JobEnds.read(folder), list[pa.Table](), list[str]()
+        for name in merged:
+            held.append(_read(folder, name, ends, KeyRange()))
+            read.append(name)
+            late = time.monotonic() > until and len(read) > 1
+            if late or name == merged[-1] or sum(map(len, held)) >= FILE_ROWS:
+                _replace(folder, read, _last(pa.concat_tables(held), whole_state=False))
+                held, read = [], []
+            if late:
+                break
+    jobs = job_files(folder)
+    if len(jobs) > 1:
+        tables = [folder.read(name, SCHEMA.names).select(SCHEMA.names) for name in jobs]
+        folder.write(f"{JOBS}{uuid.uuid4().hex}{PARQUET}", pa.concat_tables(tables))
+        for name in jobs:
+            folder.delete(name)
+
+
+def _rows_of(name: str) -> int:
+    """How many rows a compacted file holds, which its name says; 0 for files of tasks."""
+    count = name.removesuffix(PARQUET).rpartition("-")[2]
+    return int(count) if name.startswith(COMPACT) and count.isdecimal() else 0
+
+
+def _replace(folder: Folder, names: Sequence[str], rows: pa.Table) -> None:
+    _write(folder, rows)
+    for name in names:
+        folder.delete(name)
+
+
+def _write(folder: Folder, rows: pa.Table | None) -> None:
+    if rows is not None and len(rows):
+        folder.write(f"{COMPACT}{uuid.uuid4().hex[:12]}-{len(rows)}{PARQUET}", rows)
+
+
+def _read(folder: Folder, name: str, ends: JobEnds, part: KeyRange) -> pa.Table:
+    """The rows of a file that count, in this part of all keys; pending rows of a job that has taken them are sent."""
+    rows = ends.live(folder.read(name, SCHEMA.names).select(SCHEMA.names))
+    inside = part.holds(identities(rows))
+    rows = rows if inside.all() else rows.filter(pa.array(inside))
+    if len(ends.done):
+        taken = pc.and_(is_one_of(rows["outcome"], StateOutcome.PENDING), pc.is_in(rows["job_id"], ends.done))
+        outcome = pc.if_else(taken, StateOutcome.SENT.value, rows["outcome"])
+        rows = rows.set_column(rows.schema.get_field_index("outcome"), "outcome", outcome)
+    for column in REPEATED:
+        rows = rows.set_column(rows.schema.get_field_index(column), column, rows[column].dictionary_encode())
+    return rows
+
+
+def _last(rows: pa.Table, *, whole_state: bool = True) -> pa.Table:
+    """Of each key the row delivered last and what leaves it in doubt; with rows elsewhere also what resolves that."""
+    rows = rows.unify_dictionaries()
+    outcome = rows["outcome"].cast(pa.string())
+    is_delivered = to_mask(whole(is_one_of(outcome, *DELIVERED, StateOutcome.REMOVED)))
+    is_intent = to_mask(whole(is_one_of(outcome, StateOutcome.INTENT)))
+    times = [whole(rows[column].cast(pa.int64())).to_numpy() for column in ("run_number", "at")]
+    last = LastRows.of(identities(rows.set_column(3, "outcome", outcome)), times, is_delivered, is_intent)
+    kept = [last.delivered, last.intent[last.in_doubt]] + ([] if whole_state else [last.final])
+    places = np.unique(np.concatenate(kept))
+    return rows.take(pa.array(places[places >= 0]))

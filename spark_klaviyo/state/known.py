@@ -1,0 +1,190 @@
+"""What a state knows of the rows of a run, as one file that the tasks map into their memory: sorted hashes.
+
+The calling process writes it next to the files of the state, hidden, under a name of its own, and deletes it at the
+end. It opens files itself, as no other place needs files that are mapped.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spark_klaviyo.arrow.arrays import Ints, to_mask
+from spark_klaviyo.core.codes import OnDelete
+from spark_klaviyo.core.models import StateLocation
+from spark_klaviyo.datasets.storage import Folder
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.state.format import StateOutcome
+from spark_klaviyo.state.rows import (
+    DELIVERED,
+    Hashes,
+    JobEnds,
+    KeyRange,
+    LastRows,
+    hashes_of,
+    identities,
+    is_one_of,
+    row_files,
+    whole,
+)
+
+KNOWN = "_known-"
+READ = ["scope", "key", "fingerprint", "outcome", "job_id", "run_number", "at"]
+# A row of the file, behind which the first halves of all keys stand alone, as they are searched.
+KNOWN_ROW = np.dtype(
+    [("key_end", "<u8"), ("content", "<u8", 2), ("run_number", "<i8"), ("at", "<i8"), ("flags", "<i8")]
+)
+WAS_DELIVERED, IN_DOUBT = 1, 2  # flags
+KEY_BYTES = 8
+
+KnownRows = npt.NDArray[np.void]  # of `KNOWN_ROW`
+
+
+def write_known(folder: Folder, state: StateLocation, plan: WritePlan) -> StateLocation:
+    """The state of a run, with the files that its tasks look rows up in; where nothing is known there is none.
+
+    What takes people away is never skipped because it was done before: there only a run that was cut off counts.
+    """
+    jobs = JobEnds.read(folder)
+    name = f"{KNOWN}{uuid.uuid4().hex}"  # a micro-batch that is repeated has the id of the run before
+    known = ""
+    if state.continues or not plan.template.takes_away:
+        only_run = state.continues if plan.template.takes_away else None
+        known = _write(folder, f"{name}-rows", _last_delivered(folder, jobs, state.scope, only_run))
+    removed = ""
+    if state.removals and known and adds_people(plan):
+        removed = _write(folder, f"{name}-removed", _last_delivered(folder, jobs, state.removals, None))
+    return replace(state, known=known, removed=removed)
+
+
+def adds_people(plan: WritePlan) -> bool:
+    """Whether the rows are people who may have been removed since they were delivered."""
+    return OnDelete.SUPPRESS in plan.template.delete_templates and not plan.template.takes_away
+
+
+def remove_known(folder: Folder, names: Iterable[str]) -> None:
+    """Delete such files; what a task has mapped stays readable."""
+    with suppress(OSError):  # the next run does it
+        for name in names:
+            folder.delete(name)
+
+
+def _last_delivered(
+    folder: Folder, jobs: JobEnds, scope: bytes, only_run: int | None
+) -> Iterator[tuple[Hashes, KnownRows]]:
+    """For each key of the scope the content that was delivered last, when, and whether the key is in doubt; sorted."""
+    names = row_files(folder)
+    for part in KeyRange.all_of(folder):
+        held = [piece for name in names for piece in _read(folder, name, jobs, scope, only_run, part)]
+        keys, contents, runs, times, outcomes = map(np.concatenate, zip(*held, strict=True)) if held else _NOTHING
+        last = LastRows.of(keys, (runs, times), outcomes == WAS_DELIVERED, outcomes == IN_DOUBT)
+        found = np.zeros(len(last.delivered), KNOWN_ROW)
+        was_delivered = last.delivered >= 0
+        chosen = np.where(was_delivered, last.delivered, np.maximum(last.intent, last.final))
+        found["key_end"], found["content"] = keys[chosen, 1], contents[chosen]
+        found["run_number"], found["at"] = runs[chosen], times[chosen]
+        found["flags"] = was_delivered * WAS_DELIVERED + last.in_doubt * IN_DOUBT
+        yield keys[chosen], found
+
+
+_NO_INTS = np.empty(0, np.int64)
+_NO_HASHES: Hashes = np.empty((0, 2), np.uint64)
+_NOTHING = (_NO_HASHES, _NO_HASHES, _NO_INTS, _NO_INTS, _NO_INTS)
+
+
+def _read(
+    folder: Folder, name: str, jobs: JobEnds, scope: bytes, only_run: int | None, part: KeyRange
+) -> Iterator[tuple[Hashes, Hashes, Ints, Ints, Ints]]:
+    """Of the rows of a file, in this part of all keys: keys, contents, runs, times and flags of what they say."""
+    rows = folder.read(name, READ)
+    wanted = pc.equal(rows["scope"], pa.scalar(scope, pa.binary()))
+    if only_run is not None:
+        wanted = pc.and_(wanted, pc.equal(rows["run_number"], only_run))
+    rows = jobs.live(rows.filter(wanted))
+    keys = identities(rows)
+    inside = part.holds(keys)
+    if not inside.all():
+        rows, keys = rows.filter(pa.array(inside)), keys[inside]
+    if len(keys):
+        is_delivered = to_mask(whole(is_one_of(rows["outcome"], *DELIVERED, StateOutcome.REMOVED)))
+        is_intent = to_mask(whole(is_one_of(rows["outcome"], StateOutcome.INTENT)))
+        runs, times = (whole(rows[column].cast(pa.int64())).to_numpy() for column in ("run_number", "at"))
+        flags = is_delivered * WAS_DELIVERED + is_intent * IN_DOUBT
+        yield keys, hashes_of(rows, "fingerprint"), runs, times, flags
+
+
+def _write(folder: Folder, name: str, parts: Iterator[tuple[Hashes, KnownRows]]) -> str:
+    """The name of the file; empty, and no file, where there is no row."""
+    starts = []
+    with folder.system.open_output_stream(f"{folder.path}/{name}") as file:
+        for keys, rows in parts:
+            file.write(rows.tobytes())
+            starts.append(np.ascontiguousarray(keys[:, 0]))
+        for one in starts:
+            file.write(one.tobytes())
+    if any(map(len, starts)):
+        return name
+    folder.delete(name)
+    return ""
+
+
+# --- in tasks -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, repr=False)
+class KnownTable:
+    """Rows by their keys; nothing of it is in memory until it is searched."""
+
+    starts: npt.NDArray[np.uint64]
+    rows: KnownRows
+
+    @staticmethod
+    def open(state: StateLocation, name: str, cache: str) -> KnownTable:
+        """The file of this name; from a store it is fetched once into `cache`, a folder of this machine."""
+        if not name:
+            return KnownTable(np.empty(0, np.uint64), np.empty(0, KNOWN_ROW))
+        folder = Folder.at(state.path)
+        path = _fetched(folder, name, cache) if folder.is_object_store else Path(folder.path, name)
+        count = path.stat().st_size // (KNOWN_ROW.itemsize + KEY_BYTES)
+        rows = np.memmap(path, KNOWN_ROW, "r", 0, (count,))
+        return KnownTable(np.memmap(path, np.uint64, "r", count * KNOWN_ROW.itemsize, (count,)), rows)
+
+    def find(self, keys: Hashes) -> tuple[npt.NDArray[np.bool_], KnownRows]:
+        """Which of the keys are known, and a row for each key, meaningless where it is not.
+
+        Ten million keys hold two with one first half with a probability of 3 in a million; one of them is not found.
+        """
+        if not len(self.starts) or not len(keys):
+            return np.zeros(len(keys), np.bool_), np.zeros(len(keys), KNOWN_ROW)
+        order = np.argsort(keys[:, 0])  # neighbours are found in the same pages of memory
+        places = np.empty(len(keys), np.int64)
+        places[order] = self.starts.searchsorted(keys[order, 0])
+        places = np.minimum(places, len(self.starts) - 1)
+        rows = self.rows[places]
+        return (self.starts[places] == keys[:, 0]) & (rows["key_end"] == keys[:, 1]), rows
+
+
+def _fetched(folder: Folder, name: str, cache: str) -> Path:
+    """The path of a copy on this machine; copies of other runs are deleted."""
+    here = Path(cache or tempfile.gettempdir(), name)
+    if here.exists():
+        return here
+    run = name.rpartition("-")[0]
+    for old in here.parent.glob(f"{KNOWN}*"):
+        if not old.name.startswith(run):
+            with suppress(OSError):
+                old.unlink()
+    hidden = here.with_name(f"{name}.{uuid.uuid4().hex}")
+    with folder.system.open_input_stream(f"{folder.path}/{name}") as source, hidden.open("wb") as copy:
+        shutil.copyfileobj(source, copy)
+    return hidden.replace(here)
