@@ -34,7 +34,8 @@ from spark_klaviyo.state.rows import (
     whole,
 )
 
-FILE_ROWS = 2_000_000  # a file of half as many is left as it is when others are merged
+FILE_ROWS = 1_000_000  # a file of half as many is left as it is when others are merged
+ROWS_A_SECOND = 250_000  # of a run: a larger file would take too long to merge with another one
 REPEATED = ("scope", "outcome", "job_id", "run_id")  # columns with few values, held as dictionaries
 SHARE_OF_RUN = 0.25  # of its time, in which files are read; writing them takes about twice as long as reading
 
@@ -78,7 +79,8 @@ def merge_small_files(folder: Folder, run_seconds: float) -> None:
     Of all that are merged at once only the last rows are kept, and what jobs said of rows in other files stays.
     """
     until = time.monotonic() + SHARE_OF_RUN * run_seconds
-    sizes = {name: rows for name in row_files(folder) if (rows := _rows_of(name)) < FILE_ROWS // 2}
+    most = min(FILE_ROWS // 2, ROWS_A_SECOND * run_seconds)
+    sizes = {name: rows for name in row_files(folder) if (rows := _rows_of(name)) <= most}
     names = sorted(sizes, key=lambda name: (sizes[name], name))
     merged = names[:-1] if names and sizes[names[-1]] else names
     if len(names) > 2:
@@ -139,6 +141,7 @@ def _last(rows: pa.Table, *, whole_state: bool = True) -> pa.Table:
     is_intent = to_mask(whole(is_one_of(outcome, StateOutcome.INTENT)))
     times = [whole(rows[column].cast(pa.int64())).to_numpy() for column in ("run_number", "at")]
     last = LastRows.of(identities(rows.set_column(3, "outcome", outcome)), times, is_delivered, is_intent)
-    kept = [last.delivered, last.intent[last.in_doubt]] + ([] if whole_state else [last.final])
-    places = np.unique(np.concatenate(kept))
-    return rows.take(pa.array(places[places >= 0]))
+    kept = np.zeros(len(rows) + 1, np.bool_)  # -1, none, is the one behind the last
+    for places in (last.delivered, last.intent[last.in_doubt], *([] if whole_state else [last.final])):
+        kept[places] = True
+    return rows.filter(pa.array(kept[:-1]))

@@ -21,10 +21,10 @@ from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.state.compact import compact_locked, merge_small_files
 from spark_klaviyo.state.compare import PLACE, Comparison, pack, unpack
-from spark_klaviyo.state.format import JOBS, PART, SCHEMA, RowStatus, StateOutcome, salted
-from spark_klaviyo.state.known import KNOWN, KnownTable, write_known
-from spark_klaviyo.state.rows import KeyRange, count_open
-from tests.state.recorded import SCOPE
+from spark_klaviyo.state.format import COMPACT, JOBS, PART, SCHEMA, RowStatus, StateOutcome, salted
+from spark_klaviyo.state.known import KNOWN, KnownTable, remove_known, write_known
+from spark_klaviyo.state.rows import KeyRange, count_open, halves
+from tests.state.recorded import SCOPE, recorded
 from tests.state.test_keys import plan_of
 
 OTHER = b"o" * 16
@@ -187,3 +187,32 @@ def test_a_large_state_is_read_in_parts_and_found_as_a_whole(tmp_path: Path, mon
     assert len(folder.names()) > 2
     assert sum(pq.read_table(file).num_rows for file in tmp_path.glob("compact-*")) == 500
     assert len(folder.names_with(KNOWN)) == 2
+
+
+def test_merging_leaves_large_files_alone_and_ends_in_time(tmp_path: Path) -> None:
+    folder = Folder.at(str(tmp_path))
+    rows = [[Stored(f"k{n}", "c", Outcome.SENT, None, 1)] for n in range(6)]
+    write_files(folder, PART, rows[:5])
+    write_files(folder, "large-", rows[5:])
+    large = f"{COMPACT}0-700000.parquet"  # as many rows as its name says
+    (tmp_path / "large-0.parquet").rename(tmp_path / large)
+    merge_small_files(folder, 0.0)
+    assert (len(folder.names()), large in folder.names()) == (5, True)
+    merge_small_files(folder, 60.0)
+    assert (len(folder.names()), large in folder.names()) == (3, True)
+    assert len(recorded(tmp_path)) == 6
+
+
+def test_from_a_store_each_machine_fetches_what_is_known_once(tmp_path: Path) -> None:
+    folder = Folder.at("memory://shop/state")
+    write_files(folder, PART, [[Stored("a", "x", Outcome.SENT, None, 1)]])
+    state = write_known(
+        folder, StateLocation("memory://shop/state", SCOPE, "run", 9), plan_of(template="create_profile")
+    )
+    (tmp_path / f"{KNOWN}of-an-earlier-run-rows").write_bytes(b"")
+    for _ in range(2):
+        table = KnownTable.open(state, state.known, str(tmp_path))
+        assert [file.name for file in tmp_path.iterdir()] == [state.known]
+        found, _ = table.find(halves(np.frombuffer(hashed("a") + hashed("b"), np.uint8).reshape(2, 16)))
+        assert found.tolist() == [True, False]
+        remove_known(folder, [state.known])

@@ -17,6 +17,7 @@ from spark_klaviyo import KlaviyoError, OptionError, WriteReport, WriteStopped, 
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
+from spark_klaviyo.state.known import KNOWN
 from spark_klaviyo.state.lock import LOCK
 from tests.state.recorded import locked, recorded, state_at
 
@@ -66,6 +67,7 @@ def test_only_what_is_new_or_changed_is_sent(runs: StateRuns) -> None:
     report = runs.write(first)
     assert (report.skipped, report.requests) == (2, 0)
     assert "unchanged" in str(report)
+    assert Folder.at(str(runs.state)).names_with(KNOWN) == []
     assert runs.sent(runs.people(("ann@x.com", "Ann"), ("bob@x.com", "Rob"), ("eve@x.com", "Eve"))) == 2
     assert {profile["first_name"] for profile in runs.klaviyo.profiles} == {"Ann", "Rob", "Eve"}
 
