@@ -13,7 +13,7 @@ import sys
 
 ACCOUNT = b'{"data":[{"type":"account","id":"Bench1","attributes":{}}]}'
 REPLY = (
-    b'{"data":{"type":"profile-bulk-import-job","id":"01GSQPBF74KQ5YTDEPP41T1BZH","attributes":{"status":"complete"}}}'
+    b'{"data":{"type":"profile-bulk-import-job","id":"01GSQPBF74KQ5YTDEPP41T1BZH","attributes":{"status":"complete","failed_count":0}}}'
 )
 HEAD = (
     b"HTTP/1.1 %s\r\nContent-Type: application/vnd.api+json\r\nRateLimit-Limit: 10, 10;w=1, 150;w=60\r\n"
@@ -51,10 +51,10 @@ class Connection:
                 self.answer(totals)
 
     def answer(self, totals: list[int]) -> None:
-        """202; to a GET the account, or the counts."""
+        """202; to a GET the account, the job, or the counts."""
         totals[0] += not self.get
         body = json.dumps({"requests": totals[0], "bytes": totals[1]}).encode() if self.get else REPLY
-        body = ACCOUNT if self.get.startswith(b"/api/accounts") else body
+        body = ACCOUNT if self.get.startswith(b"/api/accounts") else REPLY if b"-jobs/" in self.get else body
         self.sock.sendall(HEAD % (b"200 OK" if self.get else b"202 Accepted", len(body), body))
 
 
