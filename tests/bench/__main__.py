@@ -1,7 +1,7 @@
 """`python -m tests.bench` runs every benchmark and stores the tables that `tests.docs` copies into README.md.
 
-`python -m tests.bench speed|shapes|quota [--help]` runs one of them, and stores its table only with `--store`.
-`consent` shows what it costs to read who has opted out, `state` what a state costs; both store nothing.
+`python -m tests.bench speed|wide|small|state|shapes|quota [--help]` runs one of them; with `--store` it stores its table.
+`consent` shows what it costs to read who has opted out, and stores nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 
 from tests.bench.stored import NAMES
 
-COMMANDS = (*NAMES, "consent", "state")
+COMMANDS = (*NAMES, "consent")
 if __name__ == "__main__":
     if len(sys.argv) > 1 and sys.argv[1] not in COMMANDS:
         sys.exit(f"usage: python -m tests.bench [{'|'.join(COMMANDS)}] [--help]")

@@ -1,4 +1,5 @@
-"""One measurement in a process of its own: warm up, wait for a line on standard input, run, print the time.
+"""One measurement in a process of its own: warm up, then for each size wait for a line on standard input, run, print
+the time.
 
 A JVM compiles what it runs often, which costs as much as sending a million rows. So each way warms up twice over half
 of the files before it is measured.
@@ -11,12 +12,17 @@ import os
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 WARM_UPS = 2
 
 
 def main() -> None:
-    """Arguments as JSON: way, path (a folder of Parquet files), url, partitions (0: as they lie), conf of Spark."""
+    """Arguments as JSON: way, path (a folder of Parquet files), sizes (how many of the files each run reads), url,
+    partitions (0: as they lie), conf of Spark."""
     os.environ["PYSPARK_PYTHON"] = sys.executable
     from spark_klaviyo.cli.local_spark import local_session
     from tests.bench.ways import UNCHANGED, WAYS
@@ -27,17 +33,22 @@ def main() -> None:
     spark = local_session("bench", "local[2]", **conf)
     spark.sparkContext.setLogLevel("ERROR")
     files = sorted(map(str, Path(asked["path"]).glob("*.parquet")))
-    frame = spark.read.parquet(*files)
-    frame = frame.coalesce(asked["partitions"]) if asked["partitions"] else frame
+    run = WAYS[asked["way"]]
+
+    def frame(size: int) -> DataFrame:
+        found = spark.read.parquet(*files[:size])
+        return found.coalesce(asked["partitions"]) if asked["partitions"] else found
+
+    frames = {size: frame(size) for size in asked["sizes"]}
     for _ in range(WARM_UPS):
-        WAYS[asked["way"]](spark.read.parquet(*files[: -(-len(files) // 2)]), asked["url"])
+        run(frame(-(-len(files) // 2)), asked["url"])
     if asked["way"] == UNCHANGED:
-        WAYS[UNCHANGED](frame, asked["url"])
-    for step in ("ready", "done"):
+        run(frame(len(files)), asked["url"])
+    for step in ("ready", *asked["sizes"]):
+        if step != "ready":
+            run(frames[step], asked["url"])
         print(json.dumps({"reached": step, "at": time.perf_counter()}), flush=True)
         sys.stdin.readline()
-        if step == "ready":
-            WAYS[asked["way"]](frame, asked["url"])
     spark.stop()
 
 

@@ -1,4 +1,4 @@
-"""How a worker's memory and CPU depend on the data: rows in one partition, size of Arrow batches, number of columns."""
+"""How a worker's memory and CPU depend on the data: rows in one partition, size of Arrow batches."""
 
 from __future__ import annotations
 
@@ -8,33 +8,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from tests.bench.profiles import write_profiles
 from tests.bench.speed import Measured, measure
 from tests.bench.stored import store
 
 ROWS = (100_000, 1_000_000, 4_000_000)
-COLUMNS = (10, 50, 200)
 BATCHES = (1_000, 100_000)  # rows of an Arrow batch of Spark's, whose default is 10,000
 OF_BATCHES = 1_000_000
-OF_COLUMNS = 200_000  # rows, where columns are varied
 WAYS = ("write_klaviyo", "df.write")
-
-
-def wide(folder: Path, columns: int) -> None:
-    """People with an email and so many more columns, one third each of texts, numbers and true or false."""
-    folder.mkdir()
-    rng = np.random.default_rng(7)
-    number = np.arange(OF_COLUMNS)
-    made = {"email": pa.array([f"person{n}@mail.example.com" for n in number])}
-    for place in range(columns - 1):
-        values = rng.integers(0, 10_000, OF_COLUMNS)
-        kinds = (pa.array(values).cast(pa.string()), pa.array(values / 8), pa.array(values % 2 == 0))
-        made[f"column_{place}"] = kinds[place % 3]
-    pq.write_table(pa.table(made), folder / "wide.parquet")
 
 
 @dataclass(frozen=True)
@@ -63,10 +44,6 @@ def shapes(place: Path, sizes: Sequence[int]) -> Iterator[Shape]:
     for batch in BATCHES:
         conf = {"spark.sql.execution.arrow.maxRecordsPerBatch": str(batch)}
         yield Shape(f"{OF_BATCHES:,} profiles, {batch:,} in an Arrow batch of Spark's", folder, OF_BATCHES, 18, conf)
-    for columns in COLUMNS:
-        folder = place / f"columns-{columns}"
-        wide(folder, columns)
-        yield Shape(f"{OF_COLUMNS:,} rows of {columns} columns", folder, OF_COLUMNS, columns)
 
 
 def main(arguments: Sequence[str]) -> int:
