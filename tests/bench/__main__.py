@@ -1,7 +1,7 @@
 """`python -m tests.bench` runs every benchmark and stores the tables that `tests.docs` copies into README.md.
 
-`python -m tests.bench speed|wide|small|state|shapes|quota [--help]` runs one of them; with `--store` it stores its table.
-`consent` shows what it costs to read who has opted out, and stores nothing.
+`python -m tests.bench speed|wide|small|state|shapes|quota [--help]` runs one of them, and stores its table with
+`--store`. `consent` shows what it costs to read who has opted out, and stores nothing.
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def test_a_lease_of_a_process_of_this_machine_that_has_ended_is_dead_at_once(tmp
     if not this_process()["machine"]:
         pytest.skip("this system has no process numbers of its own")
     folder = folder_at(tmp_path)
-    code = "import json; from spark_klaviyo.state.lock import this_process; print(json.dumps(this_process()), flush=True)"
+    code = "import json; from spark_klaviyo.state.lock import this_process; print(json.dumps(this_process()))"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         holder = json.loads(process.stdout.read())
