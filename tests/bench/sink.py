@@ -12,7 +12,9 @@ import socket
 import sys
 
 ACCOUNT = b'{"data":[{"type":"account","id":"Bench1","attributes":{}}]}'
-REPLY = b'{"data":{"type":"profile-bulk-import-job","id":"01GSQPBF74KQ5YTDEPP41T1BZH","attributes":{"status":"complete","failed_count":0}}}'
+JOB_ID = b"01GSQPBF74KQ5YTDEPP41T1BZH"
+ENDED = b'"attributes":{"status":"complete","failed_count":0}'
+REPLY = b'{"data":{"type":"profile-bulk-import-job","id":"%b",%b}}' % (JOB_ID, ENDED)
 HEAD = (
     b"HTTP/1.1 %s\r\nContent-Type: application/vnd.api+json\r\nRateLimit-Limit: 10, 10;w=1, 150;w=60\r\n"
     b"RateLimit-Remaining: 9\r\nRateLimit-Reset: 0\r\nContent-Length: %d\r\n\r\n%s"
