@@ -32,7 +32,7 @@ from spark_klaviyo.runs.run import INTERRUPTED, OPEN_JOBS, Run, open_run
 from spark_klaviyo.runs.session import current_task
 from spark_klaviyo.runs.tasks import encode_for_spark, sent_columns
 from spark_klaviyo.screen.merges import faulty_merges
-from spark_klaviyo.state.compare import GROUP_OF_PLACE, PLACE, SHUFFLED_DDL, Comparison, pack, unpack
+from spark_klaviyo.state.compare import GROUP, PLACE, SHUFFLED_DDL, Comparison, pack, unpack
 from spark_klaviyo.state.lock import end_run
 from spark_klaviyo.task.rejected import count_rejected
 from spark_klaviyo.task.run import TaskContext, poll_jobs
@@ -75,9 +75,7 @@ def send_compared(
     `encode` makes encoded rows with their hashes of the frame's batches. A boolean column `SENT_AGAIN` of its own
     names rows that are sent even where the state says that they were delivered.
     """
-    from pyspark.sql import functions as f
-
-    packed = frame.mapInArrow(partial(_packed, plan, encode), SHUFFLED_DDL).repartition(f.expr(GROUP_OF_PLACE))
+    packed = frame.mapInArrow(partial(_packed, plan, encode), SHUFFLED_DDL).repartition(GROUP)
     return run.run_tasks(packed, replace(run.send_task(), plan=plan, encode=_unpacked), sort=PLACE)
 
 

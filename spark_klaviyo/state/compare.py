@@ -48,11 +48,12 @@ from spark_klaviyo.state.format import (
 from spark_klaviyo.state.known import IN_DOUBT, WAS_DELIVERED, KnownRows, KnownTable
 from spark_klaviyo.state.rows import Hashes, bytes_of, halves
 
-PLACE, KEYS, POSITION, SENT_AGAIN = "place", "keys", "position", "sent_again"
+GROUP, PLACE, KEYS, POSITION, SENT_AGAIN = "group_number", "place", "keys", "position", "sent_again"
 # What Spark shuffles: rows that may have to be sent, and rows that hold the keys of many (`KEYS`) and nothing else.
 SHUFFLED = pa.schema(
     [
-        (PLACE, pa.int32()),
+        (GROUP, pa.int32()),  # rows of one group must come to one task
+        (PLACE, pa.int32()),  # sorted by it: twice the group of keys, one more of rows
         (KEYS, pa.binary()),
         *SPARK_ENCODED,
         (POSITION, pa.int64()),
@@ -60,8 +61,9 @@ SHUFFLED = pa.schema(
         (SENT_AGAIN, pa.bool_()),
     ]
 )
-SHUFFLED_DDL = f"{PLACE} int, {KEYS} binary, {ENCODED_DDL}, {POSITION} bigint, {ROW_STATUS} int, {SENT_AGAIN} boolean"
-GROUP_OF_PLACE = f"shiftright({PLACE}, 1)"  # rows of one group must come to one task, sorted by their place
+SHUFFLED_DDL = (
+    f"{GROUP} int, {PLACE} int, {KEYS} binary, {ENCODED_DDL}, {POSITION} bigint, {ROW_STATUS} int, {SENT_AGAIN} boolean"
+)
 GROUPS = 64  # into which keys are divided; the keys of one are held at once
 PARTITION_SHIFT = 33  # a row's position is its partition's number, shifted, and its number in the partition
 KEY_ROW = np.dtype([("key", "<u8", 2), ("position", "<i8"), ("ends_here", "?")])  # no row with a record follows it
@@ -152,7 +154,8 @@ def pack(encoded: Iterator[pa.RecordBatch], compared: Comparison, partition: int
         yield _packed_keys(rows, groups)
         if travels.any():
             chosen = pa.array(travels)
-            columns = [pa.array(groups[travels] * 2 + 1), pa.nulls(int(travels.sum()), pa.binary())]
+            of_groups = groups[travels]
+            columns = [pa.array(of_groups), pa.array(of_groups * 2 + 1), pa.nulls(len(of_groups), pa.binary())]
             columns += [batch.column(name).filter(chosen) for name in SPARK_ENCODED.names]
             columns += [pa.array(one[travels]) for one in (rows["position"], status, again)]
             yield pa.RecordBatch.from_arrays(columns, schema=SHUFFLED)
@@ -163,8 +166,9 @@ def _packed_keys(rows: KeyRows, groups: npt.NDArray[np.int32]) -> pa.RecordBatch
     order = np.argsort(groups, kind="stable")
     found, starts = np.unique(groups[order], return_index=True)
     held = [one.tobytes() for one in np.split(rows[order], starts[1:])] if len(found) else []
-    rest = [pa.nulls(len(found), field.type) for field in list(SHUFFLED)[2:]]
-    return pa.RecordBatch.from_arrays([pa.array(found * 2), pa.array(held, pa.binary()), *rest], schema=SHUFFLED)
+    rest = [pa.nulls(len(found), field.type) for field in list(SHUFFLED)[3:]]
+    columns = [pa.array(found), pa.array(found * 2), pa.array(held, pa.binary()), *rest]
+    return pa.RecordBatch.from_arrays(columns, schema=SHUFFLED)
 
 
 # --- behind the shuffle ---------------------------------------------------------------------------

@@ -144,6 +144,15 @@ def test_of_several_rows_with_one_identifier_the_last_counts_however_often_they_
     assert {profile["first_name"] for profile in runs.klaviyo.profiles} == {"B", "C"}
 
 
+def test_the_last_row_counts_also_where_the_rows_of_one_identifier_lie_in_several_partitions(runs: StateRuns) -> None:
+    df = runs.spark.range(0, 400, 1, 4).selectExpr(
+        "concat('p', id % 100, '@x.com') email", "concat('N', id) first_name"
+    )
+    report = runs.write(df, template="bulk_import_profiles")
+    assert (report.delivered, report.skipped) == (100, 300)
+    assert {profile["first_name"] for profile in runs.klaviyo.profiles} == {f"N{n}" for n in range(300, 400)}
+
+
 def test_equal_rows_without_an_identifier_are_counted_in_manual_mode(runs: StateRuns) -> None:
     options = {"template": None, "url": f"{runs.klaviyo.url}/__sink", "headers": "x:y"}
     line, other = ("a", "1"), ("b", "1")
