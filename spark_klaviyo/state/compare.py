@@ -270,7 +270,13 @@ def _joined(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         held.append(batch)
         rows, size = (sum(map(attrgetter(name), held)) for name in ("num_rows", "nbytes"))
         if rows >= FEWEST_ROWS or size >= FEWEST_BYTES:
-            yield pa.concat_batches(held)
+            yield from _in_one(held)
             held = []
     if held:
-        yield pa.concat_batches(held)
+        yield from _in_one(held)
+
+
+def _in_one(batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    """The rows of all of them in one batch; in none, where there are no rows."""
+    found: list[pa.RecordBatch] = pa.Table.from_batches(batches).combine_chunks().to_batches()
+    return found

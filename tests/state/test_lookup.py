@@ -204,6 +204,7 @@ def test_merging_leaves_large_files_alone_and_ends_in_time(tmp_path: Path) -> No
 
 
 def test_from_a_store_each_machine_fetches_what_is_known_once(tmp_path: Path) -> None:
+    pytest.importorskip("fsspec")
     folder = Folder.at("memory://shop/state")
     write_files(folder, PART, [[Stored("a", "x", Outcome.SENT, None, 1)]])
     state = write_known(
