@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 RESULTS = Path(__file__).with_name("results")
-NAMES = ("speed", "wide", "small", "state", "shapes", "quota")
+NAMES = ("speed", "wide", "small", "state", "stream", "shapes", "quota")
 
 
 def store(name: str, text: str) -> None:
