@@ -22,6 +22,8 @@ Mask: TypeAlias = "npt.NDArray[np.bool_]"
 Test: TypeAlias = Callable[[pa.Array], "Mask | None"]
 
 _BLANK = f"^[{BLANKS}]*\\z"
+_VIEW = getattr(pa, "string_view", pa.string)().id  # pyarrow 14 has no views
+_FLOATS = {16: np.float16, 32: np.float32, 64: np.float64}
 _LARGE = {pa.large_string().id, pa.large_binary().id, pa.large_list(pa.null()).id}
 
 
@@ -29,7 +31,7 @@ def plain(column: pa.Array) -> pa.Array:
     """The column without dictionaries and string views, which few functions of pyarrow take."""
     if pa.types.is_dictionary(column.type):
         return plain(column.dictionary_decode())
-    return column.cast(pa.string()) if str(column.type) == "string_view" else column
+    return column.cast(pa.string()) if column.type.id == _VIEW else column
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -57,6 +59,13 @@ def to_mask(column: pa.Array) -> Mask:
 def valid_rows(column: pa.Array) -> Mask:
     """Which rows are not null."""
     return to_mask(column.is_valid()) if column.null_count else np.ones(len(column), np.bool_)
+
+
+def all_finite(column: pa.Array) -> bool:
+    """Whether all numbers of a floating column are finite; what stands in the place of a null counts as well."""
+    held = column.buffers()[1]
+    numbers = np.frombuffer(held if held is not None else b"", _FLOATS[column.type.bit_width])
+    return bool(np.isfinite(numbers[column.offset : column.offset + len(column)]).all())
 
 
 def bytes_and_offsets(texts: pa.Array) -> tuple[Bytes, Ints]:

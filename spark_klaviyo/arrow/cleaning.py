@@ -118,7 +118,7 @@ def without_nan(column: pa.Array) -> pa.Array:
 
 
 def _is_nan(column: pa.Array) -> Mask | None:
-    if not pa.types.is_floating(column.type) or pc.any(pc.is_nan(column)).as_py() is not True:
+    if not pa.types.is_floating(column.type) or arrays.all_finite(column):
         return None
     return to_mask(pc.is_nan(column))
 

@@ -26,6 +26,8 @@ from spark_klaviyo.arrow.times import MICROSECONDS, time_texts
 from spark_klaviyo.plan.shape import Leaf, LeafForm
 
 LINE_FEED = 0x0A
+_BINARY = (pa.binary(), pa.large_binary(), pa.binary(1), getattr(pa, "binary_view", pa.binary)())
+_CHANGED = {kind.id for kind in (MICROSECONDS, *_BINARY)}  # without unit, zone and width
 _OPEN, _CLOSE = len('{"v":'), len("}")
 
 
@@ -55,7 +57,7 @@ def json_values(column: pa.Array) -> pa.Array:
 
 
 def _changes(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_timestamp(kind)) or "binary" in str(kind)
+    return kind.id in _CHANGED
 
 
 def _scalar(column: pa.Array) -> pa.Array:

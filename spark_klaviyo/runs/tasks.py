@@ -6,6 +6,7 @@ in the end, and a task that is killed leaves them for `follow_klaviyo`; with a s
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -56,6 +57,7 @@ OPEN_RECEIPTS = "_open"  # a folder inside the receipts; hidden from Spark's rea
 SMALL_PARTITIONS = "{} small partitions made {} requests where {} would do: df.coalesce(n) before the write saves {}"
 FEWEST_SAVED = 10  # requests that fewer partitions must save for a warning
 UNWRITTEN = "job ids could not be written to receipts_path at once: a run that was killed could not be followed"
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ERRORS = (OSError, pa.ArrowException, OptionError)
 
 Encode: TypeAlias = Callable[[Iterator[pa.RecordBatch], WritePlan], Iterator[pa.RecordBatch]]
@@ -332,8 +334,9 @@ def encode_for_spark(plan: WritePlan, batches: Iterator[pa.RecordBatch]) -> Iter
 def sent_columns(df: DataFrame, plan: WritePlan) -> tuple[DataFrame, WritePlan]:
     """The DataFrame with the columns that the plan uses, and the plan for these; others, of any type, stay in Spark.
 
-    They are called c0, c1, ..., as a name may hold anything, and two names may differ in case alone; `mapInArrow` fails
-    on a name with a dot. The encoder takes columns by their position.
+    They keep their names where those are plain and differ: a new name costs Spark a copy of every row where there are
+    more than a hundred columns. Else they are called c0, c1, ..., as a name may hold anything, and two names may differ
+    in case alone; `mapInArrow` fails on a name with a dot. The encoder takes columns by their position.
     """
     leaves = [param.leaf for param in plan.params] + [check.leaf for check in plan.checks.fields if check.leaf]
     leaves += leaves_of(plan.record) if plan.record is not None else ()
@@ -341,7 +344,9 @@ def sent_columns(df: DataFrame, plan: WritePlan) -> tuple[DataFrame, WritePlan]:
     if plan.body_text:  # the header of CSV, and the types of placeholders, come from all columns
         used |= {column.name for column in plan.columns}
     kept = [number for number, column in enumerate(plan.columns) if column.name in used] or [0]
-    numbered = df.toDF(*(f"c{number}" for number in range(len(plan.columns))))
-    columns = tuple(plan.columns[number] for number in kept)
-    sent = [with_json_text(f"c{n}", column.type, plan.json_mark) for n, column in zip(kept, columns, strict=True)]
-    return numbered.select(*sent), replace(plan, columns=columns)
+    columns, names = tuple(plan.columns[number] for number in kept), [column.name for column in plan.columns]
+    if len({name.lower() for name in names}) < len(names) or not all(map(_PLAIN_NAME.fullmatch, names)):
+        names = [f"c{number}" for number in range(len(names))]
+        df = df.toDF(*names)
+    sent = [with_json_text(names[n], column.type, plan.json_mark) for n, column in zip(kept, columns, strict=True)]
+    return df.select(*sent), replace(plan, columns=columns)

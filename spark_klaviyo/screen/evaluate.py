@@ -164,18 +164,15 @@ def _longer(column: pa.Array, limit: int) -> Mask | None:
 
 
 def _may_be_hash(column: pa.Array) -> Mask | None:
-    """Which texts begin like the hash of a password; most columns hold none, which their first bytes tell."""
-    if not arrays.is_text(column.type):
-        return None
-    content, offsets = bytes_and_offsets(column)
-    starts = offsets[:-1][offsets[1:] > offsets[:-1]]
-    if not (content[starts] == ord("$")).any():
+    """Which texts begin like the hash of a password; most columns hold no dollar sign at all."""
+    held = column.buffers()[-1] if arrays.is_text(column.type) else None
+    if held is None or not (np.frombuffer(held, np.uint8) == ord("$")).any():
         return None
     return to_mask(pc.match_substring_regex(column, "^" + CRYPT_TEXT))
 
 
 def _infinite(column: pa.Array) -> Mask | None:
-    if not pa.types.is_floating(column.type) or pc.all(pc.is_finite(column)).as_py() is not False:
+    if not pa.types.is_floating(column.type) or arrays.all_finite(column):
         return None
     return to_mask(pc.is_inf(column))
 
