@@ -5,7 +5,7 @@ Nothing here makes a Python object per row. Slices, dictionaries, views and larg
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from typing import Any, TypeAlias
 
@@ -49,13 +49,6 @@ def is_whole(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0))
 
 
-def to_mask(column: pa.Array) -> Mask:
-    """A boolean array as numpy has it; null is False."""
-    whole = column.fill_null(False) if column.null_count else column
-    mask: Mask = whole.to_numpy(zero_copy_only=False)
-    return mask
-
-
 def valid_rows(column: pa.Array) -> Mask:
     """Which rows are not null."""
     return to_mask(column.is_valid()) if column.null_count else np.ones(len(column), np.bool_)
@@ -92,8 +85,8 @@ def without_blanks(column: pa.Array) -> pa.Array:
         return column
     blank = ~filled
     odd = np.flatnonzero(filled & ((first <= ord(" ")) | (first >= 0x7F)))
-    blank[odd] = to_mask(pc.match_substring_regex(texts.take(pa.array(odd)), _BLANK))
-    return pc.if_else(pa.array(blank), pa.scalar(None, texts.type), texts)
+    blank[odd] = to_mask(pc.match_substring_regex(texts.take(from_numpy(odd)), _BLANK))
+    return pc.if_else(from_numpy(blank), null_scalar(texts.type), texts)
 
 
 def is_utf8(texts: pa.Array) -> bool:
@@ -125,7 +118,7 @@ def children(column: pa.Array) -> tuple[tuple[pa.Array, ...], Ints]:
 
 def grouped(valid: Mask, kind: pa.DataType, groups: npt.NDArray[np.integer[Any]], items: pa.Array) -> pa.Array:
     """A list or map array: row i holds the items from `groups[i]` to `groups[i + 1]`, or is null where not valid."""
-    validity = None if valid.all() else pa.array(valid).buffers()[1]
+    validity = None if valid.all() else from_numpy(valid).buffers()[1]
     buffers = [validity, pa.py_buffer(groups.astype(np.int32))]
     return pa.Array.from_buffers(kind, len(valid), buffers, children=[items])
 
@@ -150,3 +143,51 @@ def _inside(column: pa.Array, test: Test) -> Iterator[Mask | None]:
         held, groups = children(column)
         inner = anywhere(held[-1], test)
         yield None if inner is None else any_in_group(inner, groups)
+
+
+# --- from and to numpy and Python; `pa.array` and `pa.scalar` import pandas, 45 MB of a worker's memory ---
+
+
+def to_mask(column: pa.Array) -> Mask:
+    """A boolean array as numpy has it; null is False."""
+    validity, held = column.buffers()
+    mask = _bits(held, column)
+    return mask & _bits(validity, column) if column.null_count else mask
+
+
+def _bits(held: pa.Buffer | None, column: pa.Array) -> Mask:
+    stop = column.offset + len(column)
+    bits = np.frombuffer(held if held is not None else b"", np.uint8)
+    return np.unpackbits(bits, count=stop, bitorder="little")[column.offset :].view(np.bool_)
+
+
+def to_integers(column: pa.Array, missing: int = 0) -> Ints:
+    """An array of whole numbers as numpy has it, with `missing` for null."""
+    held = column.buffers()[1]
+    numbers = np.frombuffer(held if held is not None else b"", np.dtype(str(column.type)))
+    numbers = numbers[column.offset : column.offset + len(column)]
+    return np.where(valid_rows(column), numbers, missing) if column.null_count else numbers
+
+
+def from_numpy(values: npt.NDArray[Any], valid: Mask | None = None) -> pa.Array:
+    """Numbers or booleans as an Arrow array, null where not valid."""
+    held = np.packbits(values, bitorder="little") if values.dtype == np.bool_ else np.ascontiguousarray(values)
+    validity = None if valid is None or valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [validity, pa.py_buffer(held)])
+
+
+def from_texts(texts: Sequence[str]) -> pa.Array:
+    """A few texts as an Arrow array."""
+    held = [text.encode() for text in texts]
+    offsets = np.cumsum([0, *map(len, held)], dtype=np.int32)
+    return pa.StringArray.from_buffers(len(held), pa.py_buffer(offsets), pa.py_buffer(b"".join(held)))
+
+
+def text_scalar(text: str) -> pa.Scalar:
+    """A text for functions of pyarrow."""
+    return from_texts([text])[0]
+
+
+def null_scalar(kind: pa.DataType) -> pa.Scalar:
+    """Null of a type."""
+    return pa.nulls(1, kind)[0]

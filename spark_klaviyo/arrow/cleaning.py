@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_klaviyo.arrow import arrays
-from spark_klaviyo.arrow.arrays import Mask, bytes_and_offsets, is_text, plain, to_mask
+from spark_klaviyo.arrow.arrays import Mask, bytes_and_offsets, from_numpy, is_text, null_scalar, plain, to_mask
 from spark_klaviyo.arrow.nested import with_scalars
 from spark_klaviyo.arrow.times import in_zone, read_numbers, read_texts
 from spark_klaviyo.core.identifiers import BLANKS
@@ -63,7 +63,7 @@ def whole_texts(numbers: pa.Array) -> pa.Array:
         return pc.replace_substring_regex(text, r"\.0+\z", "")
     numbers = numbers.cast(pa.float64())
     whole = pc.and_(pc.equal(pc.floor(numbers), numbers), pc.less(pc.abs(numbers), LARGEST_WHOLE))
-    text = pc.if_else(whole, numbers, pa.scalar(None, pa.float64())).cast(pa.int64()).cast(pa.string())
+    text = pc.if_else(whole, numbers, null_scalar(pa.float64())).cast(pa.int64()).cast(pa.string())
     if text.null_count == numbers.null_count:
         return text
     shown = numbers.cast(pa.string())
@@ -99,8 +99,8 @@ def bare(texts: pa.Array, *, identifier: bool) -> pa.Array:
     lengths = np.diff(offsets)
     empty: Mask = lengths == 0
     short = np.flatnonzero(~empty & (lengths <= _SHORT) & _FIRSTS[first])
-    empty[short] = to_mask(pc.match_substring_regex(texts.take(pa.array(short)), _NO_VALUE))
-    return pc.if_else(pa.array(empty), pa.scalar(None, texts.type), texts) if empty.any() else texts
+    empty[short] = to_mask(pc.match_substring_regex(texts.take(from_numpy(short)), _NO_VALUE))
+    return pc.if_else(from_numpy(empty), null_scalar(texts.type), texts) if empty.any() else texts
 
 
 # --- NaN ------------------------------------------------------------------------------------------
@@ -124,4 +124,4 @@ def _is_nan(column: pa.Array) -> Mask | None:
 
 
 def _nan_as_null(column: pa.Array) -> pa.Array:
-    return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    return pc.if_else(pc.is_nan(column), null_scalar(column.type), column)

@@ -10,7 +10,18 @@ import re
 import numpy as np
 import pyarrow as pa
 
-from spark_klaviyo.arrow.arrays import Mask, any_in_group, children, grouped, is_list, is_text, plain, valid_rows
+from spark_klaviyo.arrow.arrays import (
+    Mask,
+    any_in_group,
+    children,
+    from_numpy,
+    grouped,
+    is_list,
+    is_text,
+    plain,
+    to_integers,
+    valid_rows,
+)
 from spark_klaviyo.plan.names import is_secret_name
 
 # What numbers of payment cards look like (ISO 7812); of 15 digits are those of American Express, and those of devices.
@@ -52,7 +63,7 @@ def _struct_without(column: pa.Array) -> tuple[pa.Array, Mask | None]:
         return column, None
     if not parts:
         return pa.nulls(len(column)), found & valid_rows(column)
-    whole = pa.StructArray.from_arrays(parts, fields=fields, mask=pa.array(~valid_rows(column)))
+    whole = pa.StructArray.from_arrays(parts, fields=fields, mask=from_numpy(~valid_rows(column)))
     return whole, found & valid_rows(column)
 
 
@@ -60,13 +71,13 @@ def _map_without(column: pa.Array) -> tuple[pa.Array, Mask | None]:
     (keys, items), groups = children(column)
     names = plain(keys).cast(pa.string()).dictionary_encode()
     secret = np.array([is_secret_name(name) for name in names.dictionary.to_pylist()], np.bool_)
-    taken: Mask = secret[names.indices.to_numpy(zero_copy_only=False)] if len(names) else np.zeros(0, np.bool_)
+    taken: Mask = secret[to_integers(names.indices)] if len(names) else np.zeros(0, np.bool_)
     items, inside = without_secrets(items)
     if inside is None and not taken.any():
         return column, None
     found = any_in_group(taken if inside is None else taken | inside, groups)
     counts = np.concatenate([np.zeros(1, np.int64), np.cumsum(~taken)])
-    kept = [array.filter(pa.array(~taken)) for array in (names.dictionary_decode(), items)]
+    kept = [array.filter(from_numpy(~taken)) for array in (names.dictionary_decode(), items)]
     fields = [pa.field("key", pa.string(), nullable=False), pa.field("value", items.type)]
     entries = pa.StructArray.from_arrays(kept, fields=fields)
     kind = pa.map_(pa.string(), items.type)

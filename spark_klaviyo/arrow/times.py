@@ -62,7 +62,7 @@ def _present(texts: pa.Array) -> int:
 def _read_some(texts: pa.Array, as_written: Mask, zone: str) -> pa.Array:
     """The texts whose form is known as moments; as text, where some are left that are not."""
     naive, offset = pc.match_substring_regex(texts, _NAIVE), pc.match_substring_regex(texts, _WITH_OFFSET)
-    offset = pc.and_(offset, pa.array(~as_written))
+    offset = pc.and_(offset, arrays.from_numpy(~as_written))
     nothing = pa.scalar(None, pa.string())
     moments = pc.coalesce(
         in_zone(pc.if_else(naive, texts, nothing).cast(MICROSECONDS), zone),
@@ -97,7 +97,7 @@ def read_numbers(numbers: pa.Array) -> pa.Array:
     sent = size < MOST_MICROSECONDS
     micros = np.where(sent, values, 0) * factor
     micros = np.where(sent, micros if whole else np.rint(micros).astype(np.int64), YEAR_10000)
-    return pa.array(micros, mask=~there).cast(MOMENT)
+    return arrays.from_numpy(micros, there).cast(MOMENT)
 
 
 def beyond_years(column: pa.Array) -> Mask | None:

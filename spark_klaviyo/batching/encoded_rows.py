@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow as pa
 
-from spark_klaviyo.arrow.arrays import Ints, offsets_of
+from spark_klaviyo.arrow.arrays import Ints, from_numpy, offsets_of, to_integers
 from spark_klaviyo.arrow.encoded import EXTERNAL_ID, FINGERPRINT, KEY, PARAMS, PHONE, RECORD
 from spark_klaviyo.core.models import EncodedRows
 from spark_klaviyo.plan.model import of_request
@@ -75,7 +75,7 @@ def _of_pieces(
     fingerprints = rows.fingerprints[positions] if rows.fingerprints is not None else None
     records = rows.records[positions] if rows.records is not None else None
     body = memoryview(b"".join(pieces))
-    chosen = pa.array(positions)
+    chosen = from_numpy(positions)
     keys = rows.keys.take(chosen)
     phones, ids = (None if held is None else held.take(chosen) for held in (rows.phones, rows.external_ids))
     return EncodedRows(body, offsets, rows.rows[positions], keys, fingerprints, records, phones, ids)
@@ -105,7 +105,7 @@ def groups(batch: pa.RecordBatch, rows: EncodedRows, first_row: int) -> Iterator
     keys = [_group_key(text) for text in held.dictionary.to_pylist()]
     distinct = list(dict.fromkeys(keys))
     number = np.array([distinct.index(key) for key in keys], np.int64)
-    of_row = number[held.indices.fill_null(0).to_numpy(zero_copy_only=False)][rows.rows - first_row]
+    of_row = number[to_integers(held.indices)][rows.rows - first_row]
     if len(distinct) == 1:
         yield distinct[0], rows
         return

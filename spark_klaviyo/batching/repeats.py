@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from spark_klaviyo.arrow.arrays import Mask
+from spark_klaviyo.arrow.arrays import Mask, to_integers
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.exact_json import Json, get
 from spark_klaviyo.core.models import Batch
@@ -82,7 +82,7 @@ def _repeated(texts: pa.Array) -> Mask:
     encoded = texts.dictionary_encode()
     if len(encoded.dictionary) + texts.null_count == len(texts):  # nearly always
         return np.zeros(len(texts), np.bool_)
-    number = encoded.indices.fill_null(-1).to_numpy() + 1  # 0: none
+    number = to_integers(encoded.indices, -1) + 1  # 0: none
     counts = np.bincount(number, minlength=1)
     counts[0] = 0
     repeated: Mask = counts[number] > 1

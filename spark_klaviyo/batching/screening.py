@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_klaviyo.arrow.arrays import Ints
+from spark_klaviyo.arrow.arrays import Ints, from_numpy, to_integers
 from spark_klaviyo.arrow.encoded import (
     LINE_ITEM,
     OLD,
@@ -82,7 +82,7 @@ def _decided(
     plan: WritePlan, batch: pa.RecordBatch, rows: EncodedRows, report: TaskReport, rejections: list[Rejection]
 ) -> EncodedRows:
     """Decide the rows that failed a rule; the rows that are left, rebuilt only where one changed or went."""
-    verdicts = batch.column(VERDICT).to_numpy(zero_copy_only=False)
+    verdicts = to_integers(batch.column(VERDICT))
     params = batch.column(PARAMS)
     replaced: dict[int, bytes | None] = {}
     named: dict[int, tuple[str | None, str | None, str | None]] = {}
@@ -112,7 +112,7 @@ def _decided(
         rejected = [position for position, sent in replaced.items() if sent is None]
         _warn(plan, np.delete(notes, rejected), report)
     if named:
-        changed = pa.array(np.isin(np.arange(len(rows)), list(named)))
+        changed = from_numpy(np.isin(np.arange(len(rows)), list(named)))
         texts = (pa.array(column, pa.string()) for column in zip(*named.values(), strict=True))
         held = zip((rows.keys, rows.phones, rows.external_ids), texts, strict=True)
         keys, phones, ids = (pc.replace_with_mask(column, changed, made) for column, made in held)

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_klaviyo.arrow import arrays
-from spark_klaviyo.arrow.arrays import Mask, children, grouped, is_list, plain, to_mask, valid_rows
+from spark_klaviyo.arrow.arrays import Mask, children, from_numpy, grouped, is_list, plain, to_mask, valid_rows
 from spark_klaviyo.arrow.columns import Columns
 from spark_klaviyo.arrow.encoded import ENCODED
 from spark_klaviyo.core.codes import ContentFormat
@@ -35,7 +35,7 @@ from spark_klaviyo.plan.types import Type
 from spark_klaviyo.screen.evaluate import verdicts
 from spark_klaviyo.screen.rules import ScreenRules, compile_screen, word_pattern
 
-VALUE_NAMES = ("value", "$value")  # of what an event is worth
+VALUE_NAMES = arrays.from_texts(["value", "$value"])  # of what an event is worth
 MAX_VALUES, MAX_ROWS = 400_000, 10_000  # encoded at once: a worker's memory stays flat however large the batches are
 
 
@@ -156,7 +156,7 @@ class RecordEncoder:
         ids = json_values.prefixed(items, node.leaf.prefix)
         some = valid_rows(ids)
         groups = np.concatenate([np.zeros(1, np.int64), np.cumsum(some)])[groups]
-        ids = ids.filter(pa.array(some))
+        ids = ids.filter(from_numpy(some))
         entries = pa.StructArray.from_arrays([_constant(node.kind, len(ids)), ids], names=["type", "id"])
         return grouped(valid_rows(column), pa.list_(entries.type), groups, entries)
 
@@ -188,7 +188,7 @@ class RecordEncoder:
 
     def _map_entries(self, node: Record, fields: Sequence[tuple[str, pa.Array]]) -> tuple[str, pa.Array]:
         """A mark in rows whose maps have entries to add: those whose name no field and no earlier map of a row has."""
-        rows, parts, taken = np.arange(self.columns.rows), list[list[bytes]](), pa.array([], pa.string())
+        rows, parts, taken = np.arange(self.columns.rows), list[list[bytes]](), arrays.from_texts([])
         nulls_sent = {name for name, child in node.fields if isinstance(child, Leaf) and child.keep_null}
         for leaf in node.spread:
             column = self.columns.column(leaf)
@@ -196,16 +196,16 @@ class RecordEncoder:
                 column = self._entries_of_objects(leaf, column)
             (keys, items), groups = children(column)
             names, owners = plain(keys).cast(pa.string()), np.repeat(rows, np.diff(groups))
-            self.columns.value_inside[owners[to_mask(pc.is_in(names, value_set=pa.array(VALUE_NAMES)))]] = True
+            self.columns.value_inside[owners[to_mask(pc.is_in(names, value_set=VALUE_NAMES))]] = True
             keep = valid_rows(column)[owners] & (valid_rows(items) | leaf.keep_null)
             for name, array in fields:
                 same = to_mask(pc.equal(names, name))
                 if array.null_count and name not in nulls_sent:
                     same &= valid_rows(array)[owners]
                 keep &= ~same
-            pairs = pc.binary_join_element_wise(pa.array(owners).cast(pa.string()), names, "\x00")
+            pairs = pc.binary_join_element_wise(from_numpy(owners).cast(pa.string()), names, "\x00")
             keep &= ~to_mask(pc.is_in(pairs, value_set=taken))
-            taken = pa.concat_arrays([taken, pairs.filter(pa.array(keep))])
+            taken = pa.concat_arrays([taken, pairs.filter(from_numpy(keep))])
             parts.append(_entry_texts(names, json_values.leaf_values(leaf, items), owners, keep, self.columns.rows))
         joined = [b",".join(filter(None, texts)) for texts in zip(*parts, strict=True)]
         mark = _new_mark()
@@ -230,8 +230,8 @@ def _entry_texts(names: pa.Array, items: pa.Array, owners: np.ndarray, keep: Mas
     """The entries of each row's map that are kept, as JSON without braces."""
     valid = keep & valid_rows(items)
     groups = np.searchsorted(owners[valid], np.arange(rows + 1)).astype(np.int32)
-    entries = [array.filter(pa.array(valid)) for array in (names, items)]
-    maps = pa.MapArray.from_arrays(pa.array(groups), *entries)
+    entries = [array.filter(from_numpy(valid)) for array in (names, items)]
+    maps = pa.MapArray.from_arrays(from_numpy(groups), *entries)
     texts = [text[1:-1] if text else b"" for text in json_values.json_texts(maps)]
     for entry in np.flatnonzero(keep & ~valid).tolist():  # nulls=send
         row = int(owners[entry])
@@ -250,12 +250,12 @@ def _field(name: str, value: object) -> bytes:
 
 def _flags(rows: Mask) -> pa.Array:
     """True in these rows, null in the others."""
-    return pa.array(np.ones(len(rows), np.bool_), mask=~rows)
+    return from_numpy(np.ones(len(rows), np.bool_), rows)
 
 
 def _constant(value: object, rows: int) -> pa.Array:
     if isinstance(value, str):
-        return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int8)), pa.array([value]))
+        return pa.DictionaryArray.from_arrays(from_numpy(np.zeros(rows, np.int8)), arrays.from_texts([value]))
     return pa.repeat(pa.scalar(value), rows)
 
 
@@ -267,13 +267,13 @@ def _struct(fields: Sequence[tuple[str, pa.Array]], rows: int, *, omit_empty: bo
     if not omit_empty or not all(array.null_count for array in parts):
         return pa.StructArray.from_arrays(parts, names=names)
     empty = ~reduce(np.logical_or, map(valid_rows, parts))
-    return pa.StructArray.from_arrays(parts, names=names, mask=pa.array(empty))
+    return pa.StructArray.from_arrays(parts, names=names, mask=from_numpy(empty))
 
 
 def _only(array: pa.Array, rows: Mask) -> pa.Array:
     """The values in these rows alone."""
     if not pa.types.is_struct(array.type):
-        return pc.if_else(pa.array(rows), array, pa.scalar(None, array.type))
+        return pc.if_else(from_numpy(rows), array, arrays.null_scalar(array.type))
     parts = [array.field(i) for i in range(array.type.num_fields)]
-    missing = pa.array(~(rows & valid_rows(array)))
+    missing = from_numpy(~(rows & valid_rows(array)))
     return pa.StructArray.from_arrays(parts, fields=list(array.type), mask=missing)

@@ -8,13 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import takewhile
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_klaviyo.arrow.arrays import bytes_and_offsets, is_text, is_whole, plain, valid_rows
+from spark_klaviyo.arrow.arrays import (
+    bytes_and_offsets,
+    from_numpy,
+    from_texts,
+    is_text,
+    is_whole,
+    null_scalar,
+    plain,
+    text_scalar,
+    valid_rows,
+)
 from spark_klaviyo.arrow.columns import Columns
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.exact_json import Path, get
@@ -25,8 +34,7 @@ from spark_klaviyo.plan.shape import Fixed, Leaf, Node, Record, leaf_at, node_at
 
 ASCII = 0x80  # bytes below are
 PHONE, EXTERNAL_ID = "phone_number", "external_id"
-# No Arrow value, which would import pandas where there is one: a fifth of a second in the driver.
-BLANK: Any = ""
+BLANK = text_scalar("")
 _OF_PHONES = np.zeros(256, np.bool_)
 _OF_PHONES[[ord(character) for character in PHONE_CHARACTERS]] = True
 
@@ -59,16 +67,16 @@ def _in_columns(columns: Columns, checks: Checks, record: Record) -> pa.Array:
     if not held:
         return pa.nulls(columns.rows, pa.string())
     names, texts = zip(*held, strict=True)
-    name, text = pa.scalar(names[0]), texts[0]
+    name, text = text_scalar(names[0]), texts[0]
     if len(held) > 1:
         first = np.argmax([valid_rows(text) for text in texts], axis=0)
-        name, text = pa.array(names).take(pa.array(first)), pc.coalesce(*texts)
+        name, text = from_texts(names).take(from_numpy(first)), pc.coalesce(*texts)
     beside = (_values(columns, record, path) for path in checks.key_with)
     return pc.binary_join_element_wise(
         name,
         text,
-        *(text if text is BLANK else text.fill_null("") for text in beside),
-        SEPARATOR,
+        *(text if text is BLANK else text.fill_null(BLANK) for text in beside),
+        text_scalar(SEPARATOR),
     )
 
 
@@ -79,7 +87,7 @@ def _values(columns: Columns, record: Record, path: Path) -> pa.Array:
         return BLANK
     if isinstance(node, Fixed):
         text = normalise_identifier(path[-1], node.value)
-        return pa.repeat(pa.scalar(text), columns.rows) if text else BLANK
+        return pa.repeat(text_scalar(text), columns.rows) if text else BLANK
     if not isinstance(node, Leaf):
         raise _NoColumnError
     values = plain(leaf_values(node, columns.column(node)))
@@ -89,7 +97,7 @@ def _values(columns: Columns, record: Record, path: Path) -> pa.Array:
         raise _NoColumnError
     texts = _normalised(path[-1], values.cast(pa.string()))
     empty = np.diff(bytes_and_offsets(texts)[1]) == 0
-    return pc.if_else(pa.array(empty), pa.scalar(None, pa.string()), texts) if empty.any() else texts
+    return pc.if_else(from_numpy(empty), null_scalar(pa.string()), texts) if empty.any() else texts
 
 
 def _node_at(record: Record, path: Path) -> Node | None:

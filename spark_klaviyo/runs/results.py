@@ -13,6 +13,7 @@ from enum import StrEnum
 
 import pyarrow as pa
 
+from spark_klaviyo.arrow.arrays import from_texts
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Receipt, RejectedRow
 from spark_klaviyo.deliver.jobs import OpenJob
@@ -79,7 +80,7 @@ def result_row(event: TaskEvent | StagedFile) -> tuple[str, str]:
 
 def result_batch(rows: list[tuple[str, str]]) -> pa.RecordBatch:
     """Result rows as one Arrow batch."""
-    columns = [pa.array([row[position] for row in rows], pa.string()) for position in range(2)]
+    columns = [from_texts([row[position] for row in rows]) for position in range(2)]
     return pa.RecordBatch.from_arrays(columns, schema=RESULT_SCHEMA)
 
 

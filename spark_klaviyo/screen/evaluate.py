@@ -38,7 +38,7 @@ def verdicts(columns: Columns, rules: ScreenRules, record: pa.Array) -> pa.Array
             if beyond is not None:
                 found[beyond] = verdict.of_column(index)
     _note(found, columns, rules, record)
-    return pa.array(found)
+    return arrays.from_numpy(found)
 
 
 def _note(found: Ints, columns: Columns, rules: ScreenRules, record: pa.Array) -> None:
@@ -246,7 +246,7 @@ def _begins_with_trunk_prefix(texts: pa.Array, rows: Ints, code: int) -> Mask:
     pattern = metadata.national_prefix_for_parsing if metadata is not None else ""
     if not pattern:
         return np.zeros(len(rows), np.bool_)
-    numbers, prefix = texts.take(pa.array(rows)), rf"^(\+{code})(?:{pattern})"
+    numbers, prefix = texts.take(arrays.from_numpy(rows)), rf"^(\+{code})(?:{pattern})"
     begins = to_mask(pc.match_substring_regex(numbers, prefix))
     if begins.any():  # the pattern may match nothing
         begins = to_mask(pc.not_equal(pc.replace_substring_regex(numbers, prefix, r"\1"), numbers))

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_klaviyo.arrow.arrays import Mask, is_text, plain, to_mask, valid_rows
+from spark_klaviyo.arrow.arrays import Mask, is_text, plain, text_scalar, to_integers, to_mask, valid_rows
 from spark_klaviyo.arrow.columns import Columns
 from spark_klaviyo.arrow.encoded import LINE_ITEM, OLD, VALUE_INSIDE
 from spark_klaviyo.plan.model import WritePlan
@@ -60,8 +60,10 @@ def notes(columns: Columns, rules: EventNotes) -> Iterator[tuple[int, Mask]]:
     if rules.order:
         texts = [plain(columns.column(leaf)).cast(pa.string()) for leaf in rules.order]
         there = valid_rows(texts[0])
-        same = pc.binary_join_element_wise(*(text.fill_null("") for text in texts), "\x1f").dictionary_encode()
-        index = same.indices.to_numpy(zero_copy_only=False)
+        same = pc.binary_join_element_wise(
+            *(text.fill_null(text_scalar("")) for text in texts), text_scalar("\x1f")
+        ).dictionary_encode()
+        index = to_integers(same.indices)
         repeated = np.bincount(index[there], minlength=len(same.dictionary)) > 1
         if repeated.any():
             yield LINE_ITEM, repeated[index] & there
