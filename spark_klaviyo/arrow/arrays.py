@@ -56,9 +56,14 @@ def valid_rows(column: pa.Array) -> Mask:
 
 def all_finite(column: pa.Array) -> bool:
     """Whether all numbers of a floating column are finite; what stands in the place of a null counts as well."""
-    held = column.buffers()[1]
-    numbers = np.frombuffer(held if held is not None else b"", _FLOATS[column.type.bit_width])
-    return bool(np.isfinite(numbers[column.offset : column.offset + len(column)]).all())
+    return bool(np.isfinite(_numbers(column, np.dtype(_FLOATS[column.type.bit_width]))).all())
+
+
+def _numbers(column: pa.Array, kind: np.dtype[Any]) -> npt.NDArray[Any]:
+    """What stands in the buffer of a column of numbers, also in the place of nulls."""
+    if not len(column):
+        return np.empty(0, kind)
+    return np.frombuffer(column.buffers()[1], kind, len(column), column.offset * kind.itemsize)
 
 
 def bytes_and_offsets(texts: pa.Array) -> tuple[Bytes, Ints]:
@@ -163,9 +168,7 @@ def _bits(held: pa.Buffer | None, column: pa.Array) -> Mask:
 
 def to_integers(column: pa.Array, missing: int = 0) -> Ints:
     """An array of whole numbers as numpy has it, with `missing` for null."""
-    held = column.buffers()[1]
-    numbers = np.frombuffer(held if held is not None else b"", np.dtype(str(column.type)))
-    numbers = numbers[column.offset : column.offset + len(column)]
+    numbers: Ints = _numbers(column, np.dtype(str(column.type)))
     return np.where(valid_rows(column), numbers, missing) if column.null_count else numbers
 
 

@@ -6,7 +6,6 @@ in the end, and a task that is killed leaves them for `follow_klaviyo`; with a s
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -57,7 +56,6 @@ OPEN_RECEIPTS = "_open"  # a folder inside the receipts; hidden from Spark's rea
 SMALL_PARTITIONS = "{} small partitions made {} requests where {} would do: df.coalesce(n) before the write saves {}"
 FEWEST_SAVED = 10  # requests that fewer partitions must save for a warning
 UNWRITTEN = "job ids could not be written to receipts_path at once: a run that was killed could not be followed"
-_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ERRORS = (OSError, pa.ArrowException, OptionError)
 
 Encode: TypeAlias = Callable[[Iterator[pa.RecordBatch], WritePlan], Iterator[pa.RecordBatch]]
@@ -94,8 +92,7 @@ class TaskWrite:
         """The report of a run, appended to the runs; raises `WriteStopped` or `RowsRejected` where that is due."""
         total = judge_run(merge(reports), self.plan)
         log_warnings(small_partitions(total))
-        report = append_run(self.report_of(total, run_id), self.options)
-        return return_or_raise(report, self.options.on_reject)
+        return return_or_raise(append_run(self.report_of(total, run_id), self.options), self.options.on_reject)
 
 
 def small_partitions(total: TaskReport) -> list[str]:
@@ -325,8 +322,7 @@ def _stopped(report: str, why: str) -> str:
 def encode_for_spark(plan: WritePlan, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """The encoded rows of one partition, with the types that Spark reads, and with a state their hashes."""
     for encoded in encode_batches(batches, plan):
-        none = (pa.nulls(encoded.num_rows),) * 2
-        hashes = none if plan.state is None else row_hashes(encoded, plan, plan.state.scope)
+        hashes = row_hashes(encoded, plan, plan.state.scope) if plan.state else [pa.nulls(encoded.num_rows)] * 2
         made = map(pa.Array.cast, [*encoded.columns, *hashes], SPARK_ENCODED.types)
         yield pa.RecordBatch.from_arrays(list(made), schema=SPARK_ENCODED)
 
@@ -334,9 +330,8 @@ def encode_for_spark(plan: WritePlan, batches: Iterator[pa.RecordBatch]) -> Iter
 def sent_columns(df: DataFrame, plan: WritePlan) -> tuple[DataFrame, WritePlan]:
     """The DataFrame with the columns that the plan uses, and the plan for these; others, of any type, stay in Spark.
 
-    They keep their names where those are plain and differ: a new name costs Spark a copy of every row where there are
-    more than a hundred columns. Else they are called c0, c1, ..., as a name may hold anything, and two names may differ
-    in case alone; `mapInArrow` fails on a name with a dot. The encoder takes columns by their position.
+    Plain, distinct names are kept, as new ones cost a copy of every row of a wide table. Others become c0, c1, ...: two
+    names may differ in case alone, and `mapInArrow` fails on a dot. The encoder goes by position.
     """
     leaves = [param.leaf for param in plan.params] + [check.leaf for check in plan.checks.fields if check.leaf]
     leaves += leaves_of(plan.record) if plan.record is not None else ()
@@ -345,7 +340,7 @@ def sent_columns(df: DataFrame, plan: WritePlan) -> tuple[DataFrame, WritePlan]:
         used |= {column.name for column in plan.columns}
     kept = [number for number, column in enumerate(plan.columns) if column.name in used] or [0]
     columns, names = tuple(plan.columns[number] for number in kept), [column.name for column in plan.columns]
-    if len({name.lower() for name in names}) < len(names) or not all(map(_PLAIN_NAME.fullmatch, names)):
+    if len({name.lower() for name in names if name.isascii() and name.isidentifier()}) < len(names):
         names = [f"c{number}" for number in range(len(names))]
         df = df.toDF(*names)
     sent = [with_json_text(names[n], column.type, plan.json_mark) for n, column in zip(kept, columns, strict=True)]
