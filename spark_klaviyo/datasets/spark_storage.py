@@ -1,4 +1,4 @@
-"""Datasets that Spark writes for entry points with a session: a path or a catalog table, and one run's staging data.
+"""Datasets of entry points with a session, at a path or in a catalog table, and one run's staging data.
 
 Knows nothing of what the rows mean; which columns a dataset has is in `datasets.schemas`.
 """

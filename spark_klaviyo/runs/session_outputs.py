@@ -1,8 +1,11 @@
-"""Rejects, receipts and the row of a run, written through Spark; this process never holds more than a chunk of them.
+"""Rejects, receipts and the row of a run; this process never holds more than a chunk of them.
 
-The result rows of the tasks are staged, and datasets are filled from there. On classic Spark the action that sends
-stages them: the driver has the counts of its tasks before. Under Connect a failed write would make a task send again,
-so executors hold the rows and Spark writes those; where it cannot hold any, they come through this process.
+The rows are staged, and datasets are filled from there. Where this process sees the folder that Spark sees, tasks write
+the staged files, and this process fills the datasets from them, without a job of Spark's unless they are many rows.
+
+Elsewhere Spark does both. On classic Spark the action that sends stages them: the driver has the counts of its tasks
+before. Under Connect a failed write would make a task send again, so executors hold the rows and Spark writes those;
+where it cannot hold any, they come through this process.
 
 Receipts of requests with a job are written when the job has ended, so that every request has one row. A run that is
 killed before leaves them in the staging location, or where its tasks wrote them at once (`CrashReceipts`), for
