@@ -116,7 +116,7 @@ def _replace(folder: Folder, names: Sequence[str], rows: pa.Table) -> None:
 
 def _write(folder: Folder, rows: pa.Table | None) -> None:
     if rows is not None and len(rows):
-        folder.write(f"{COMPACT}{uuid.uuid4().hex[:12]}-{len(rows)}{PARQUET}", rows)
+        folder.write(f"{COMPACT}{uuid.uuid4().hex[:12]}-{len(rows)}{PARQUET}", rows.cast(SCHEMA))
 
 
 def _read(folder: Folder, name: str, ends: JobEnds, part: KeyRange) -> pa.Table:

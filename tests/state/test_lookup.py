@@ -140,6 +140,7 @@ def compared(folder: Folder, plan: WritePlan, partitions: Sequence[Sequence[Row]
     return found
 
 
+@pytest.mark.oldest
 @settings(max_examples=60, deadline=None)
 @given(files=files, ends=st.lists(of_jobs, max_size=3), partitions=partitions, cautious=st.booleans())
 def test_lookup_merge_and_compaction_agree_with_a_loop(
