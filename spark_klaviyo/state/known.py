@@ -10,16 +10,17 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_klaviyo.arrow.arrays import Ints, to_mask
+from spark_klaviyo.arrow.arrays import to_mask
 from spark_klaviyo.core.codes import OnDelete
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.datasets.storage import Folder
@@ -27,6 +28,7 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.state.format import StateOutcome
 from spark_klaviyo.state.rows import (
     DELIVERED,
+    PART_BYTES,
     Hashes,
     JobEnds,
     KeyRange,
@@ -41,9 +43,7 @@ from spark_klaviyo.state.rows import (
 KNOWN = "_known-"
 READ = ["scope", "key", "fingerprint", "outcome", "job_id", "run_number", "at"]
 # A row of the file, behind which the first halves of all keys stand alone, as they are searched.
-KNOWN_ROW = np.dtype(
-    [("key_end", "<u8"), ("content", "<u8", 2), ("run_number", "<i8"), ("at", "<i8"), ("flags", "<i8")]
-)
+KNOWN_ROW = np.dtype([("key", "<u8", 2), ("content", "<u8", 2), ("run_number", "<i8"), ("at", "<i8"), ("flags", "<i8")])
 WAS_DELIVERED, IN_DOUBT = 1, 2  # flags
 KEY_BYTES = 8
 
@@ -79,60 +79,57 @@ def remove_known(folder: Folder, names: Iterable[str]) -> None:
             folder.delete(name)
 
 
-def _last_delivered(
-    folder: Folder, jobs: JobEnds, scope: bytes, only_run: int | None
-) -> Iterator[tuple[Hashes, KnownRows]]:
-    """For each key of the scope the content that was delivered last, when, and whether the key is in doubt; sorted."""
-    names = row_files(folder)
-    for part in KeyRange.all_of(folder):
-        held = [piece for name in names for piece in _read(folder, name, jobs, scope, only_run, part)]
-        keys, contents, runs, times, outcomes = map(np.concatenate, zip(*held, strict=True)) if held else _NOTHING
-        last = LastRows.of(keys, (runs, times), outcomes == WAS_DELIVERED, outcomes == IN_DOUBT)
-        found = np.zeros(len(last.delivered), KNOWN_ROW)
-        was_delivered = last.delivered >= 0
-        chosen = np.where(was_delivered, last.delivered, np.maximum(last.intent, last.final))
-        found["key_end"], found["content"] = keys[chosen, 1], contents[chosen]
-        found["run_number"], found["at"] = runs[chosen], times[chosen]
-        found["flags"] = was_delivered * WAS_DELIVERED + last.in_doubt * IN_DOUBT
-        yield keys[chosen], found
+def _last_delivered(folder: Folder, jobs: JobEnds, scope: bytes, only_run: int | None) -> Iterator[KnownRows]:
+    """For each key of the scope the content that was delivered last, when, and whether the key is in doubt; sorted.
+
+    Every file is read once; the rows of each part of all keys wait in a temporary file, where they are many.
+    """
+    parts = list(KeyRange.all_of(folder))
+    with ExitStack() as held:
+        spools = [held.enter_context(SpooledTemporaryFile(PART_BYTES // len(parts))) for _ in parts]
+        for name in row_files(folder):
+            rows = _read(folder, name, jobs, scope, only_run)
+            for part, spool in zip(parts, spools, strict=True):
+                spool.write(rows[part.holds(rows["key"])].tobytes())
+            del rows
+        for spool in spools:
+            spool.seek(0)
+            rows = np.frombuffer(spool.read(), KNOWN_ROW)
+            keys, *times = (np.ascontiguousarray(rows[column]) for column in ("key", "run_number", "at"))
+            last = LastRows.of(keys, times, rows["flags"] == WAS_DELIVERED, rows["flags"] == IN_DOUBT)
+            was_delivered = last.delivered >= 0
+            found = rows[np.where(was_delivered, last.delivered, np.maximum(last.intent, last.final))]
+            found["flags"] = was_delivered * WAS_DELIVERED + last.in_doubt * IN_DOUBT
+            yield found
 
 
-_NO_INTS = np.empty(0, np.int64)
-_NO_HASHES: Hashes = np.empty((0, 2), np.uint64)
-_NOTHING = (_NO_HASHES, _NO_HASHES, _NO_INTS, _NO_INTS, _NO_INTS)
-
-
-def _read(
-    folder: Folder, name: str, jobs: JobEnds, scope: bytes, only_run: int | None, part: KeyRange
-) -> Iterator[tuple[Hashes, Hashes, Ints, Ints, Ints]]:
-    """Of the rows of a file, in this part of all keys: keys, contents, runs, times and flags of what they say."""
+def _read(folder: Folder, name: str, jobs: JobEnds, scope: bytes, only_run: int | None) -> KnownRows:
+    """The rows of a file that count, with a flag for what each says: delivered, about to be sent, or neither."""
     rows = folder.read(name, READ)
     wanted = pc.equal(rows["scope"], pa.scalar(scope, pa.binary()))
     if only_run is not None:
         wanted = pc.and_(wanted, pc.equal(rows["run_number"], only_run))
-    rows = jobs.live(rows.filter(wanted))
-    keys = identities(rows)
-    inside = part.holds(keys)
-    if not inside.all():
-        rows, keys = rows.filter(pa.array(inside)), keys[inside]
-    if len(keys):
-        is_delivered = to_mask(whole(is_one_of(rows["outcome"], *DELIVERED, StateOutcome.REMOVED)))
-        is_intent = to_mask(whole(is_one_of(rows["outcome"], StateOutcome.INTENT)))
-        runs, times = (whole(rows[column].cast(pa.int64())).to_numpy() for column in ("run_number", "at"))
-        flags = is_delivered * WAS_DELIVERED + is_intent * IN_DOUBT
-        yield keys, hashes_of(rows, "fingerprint"), runs, times, flags
+    rows = jobs.live(rows if pc.all(wanted).as_py() else rows.filter(wanted))
+    is_delivered = to_mask(whole(is_one_of(rows["outcome"], *DELIVERED, StateOutcome.REMOVED)))
+    is_intent = to_mask(whole(is_one_of(rows["outcome"], StateOutcome.INTENT)))
+    found = np.empty(len(rows), KNOWN_ROW)
+    found["key"], found["content"] = identities(rows), hashes_of(rows, "fingerprint")
+    for column in ("run_number", "at"):
+        found[column] = whole(rows[column].cast(pa.int64())).to_numpy()
+    found["flags"] = is_delivered * WAS_DELIVERED + is_intent * IN_DOUBT
+    return found
 
 
-def _write(folder: Folder, name: str, parts: Iterator[tuple[Hashes, KnownRows]]) -> str:
+def _write(folder: Folder, name: str, parts: Iterator[KnownRows]) -> str:
     """The name of the file; empty, and no file, where there is no row."""
     starts = []
     with folder.system.open_output_stream(f"{folder.path}/{name}") as file:
-        for keys, rows in parts:
+        for rows in parts:
             file.write(rows.tobytes())
-            starts.append(np.ascontiguousarray(keys[:, 0]))
+            starts.append(rows["key"][:, 0].tobytes())
         for one in starts:
-            file.write(one.tobytes())
-    if any(map(len, starts)):
+            file.write(one)
+    if any(starts):
         return name
     folder.delete(name)
     return ""
@@ -171,7 +168,7 @@ class KnownTable:
         places[order] = self.starts.searchsorted(keys[order, 0])
         places = np.minimum(places, len(self.starts) - 1)
         rows = self.rows[places]
-        return (self.starts[places] == keys[:, 0]) & (rows["key_end"] == keys[:, 1]), rows
+        return (rows["key"] == keys).all(axis=1), rows
 
 
 def _fetched(folder: Folder, name: str, cache: str) -> Path:

@@ -18,7 +18,7 @@ from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.state.format import HASH_BYTES, JOBS, SCHEMA, Fingerprints, StateOutcome, fingerprints_of
 
-PART_BYTES = 80_000_000  # of files, about two million rows, that are held at once
+PART_BYTES = 40_000_000  # of files, about a million rows, that are held at once
 DELIVERED = (StateOutcome.SENT, StateOutcome.PENDING)
 OF_JOBS = (StateOutcome.REFUSED, StateOutcome.JOB_DONE, StateOutcome.JOB_LOST)
 OF_A_JOB = ["job_id", "key", "outcome"]

@@ -175,6 +175,7 @@ def test_every_key_is_in_one_range_and_ranges_follow_each_other(parts: int) -> N
 
 def test_a_large_state_is_read_in_parts_and_found_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("spark_klaviyo.state.rows.PART_BYTES", 5_000)
+    monkeypatch.setattr("spark_klaviyo.state.known.PART_BYTES", 5_000)
     folder = Folder.at(str(tmp_path))
     rows = [Stored(f"k{n}", f"c{n}", Outcome.SENT, None, 1) for n in range(500)]
     write_files(folder, PART, [rows[:250], rows[250:]])
