@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_klaviyo.arrow.arrays import to_mask
+from spark_klaviyo.arrow.arrays import Ints, to_mask
 from spark_klaviyo.core.codes import OnDelete
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.datasets.storage import Folder
@@ -90,7 +90,7 @@ def _last_delivered(folder: Folder, jobs: JobEnds, scope: bytes, only_run: int |
         for name in row_files(folder):
             rows = _read(folder, name, jobs, scope, only_run)
             for part, spool in zip(parts, spools, strict=True):
-                spool.write(rows[part.holds(rows["key"])].tobytes())
+                spool.write(_picked(rows, part.holds(rows["key"])).tobytes())
             del rows
         for spool in spools:
             spool.seek(0)
@@ -98,9 +98,14 @@ def _last_delivered(folder: Folder, jobs: JobEnds, scope: bytes, only_run: int |
             keys, *times = (np.ascontiguousarray(rows[column]) for column in ("key", "run_number", "at"))
             last = LastRows.of(keys, times, rows["flags"] == WAS_DELIVERED, rows["flags"] == IN_DOUBT)
             was_delivered = last.delivered >= 0
-            found = rows[np.where(was_delivered, last.delivered, np.maximum(last.intent, last.final))]
+            found = _picked(rows, np.where(was_delivered, last.delivered, np.maximum(last.intent, last.final)))
             found["flags"] = was_delivered * WAS_DELIVERED + last.in_doubt * IN_DOUBT
             yield found
+
+
+def _picked(rows: KnownRows, chosen: npt.NDArray[np.bool_] | Ints) -> KnownRows:
+    """These rows; numpy copies rows without fields as a whole, which is several times as fast."""
+    return rows.view(f"V{KNOWN_ROW.itemsize}")[chosen].view(KNOWN_ROW)
 
 
 def _read(folder: Folder, name: str, jobs: JobEnds, scope: bytes, only_run: int | None) -> KnownRows:
@@ -167,7 +172,7 @@ class KnownTable:
         places = np.empty(len(keys), np.int64)
         places[order] = self.starts.searchsorted(keys[order, 0])
         places = np.minimum(places, len(self.starts) - 1)
-        rows = self.rows[places]
+        rows = _picked(self.rows, places)
         return (rows["key"] == keys).all(axis=1), rows
 
 
