@@ -49,8 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--store", action="store_true", help="store the table for README.md")
     given = parser.parse_args(arguments)
     about = (
-        f"Wide tables of {given.values:,} values in one partition, warmed up and measured as above; medians of "
-        f"{given.rounds} rounds."
+        f"Wide tables of {given.values:,} values, warmed up and measured as above; medians of {given.rounds} rounds."
     )
     lines = [
         about,
@@ -63,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
             rows = given.values // columns
             folder = Path(place) / str(columns)
             write_wide(folder, columns, rows)
-            rounds = [{way: measure(way, folder, rows, 1) for way in WAYS} for _ in range(given.rounds)]
+            rounds = [{way: measure(way, folder, rows) for way in WAYS} for _ in range(given.rounds)]
             middle = {way: median_of([one[way] for one in rounds]) for way in WAYS}
             lines += [line(columns, rows, way, one, middle[ARROW_FLOOR]) for way, one in middle.items()]
             print("\n".join(lines[-len(WAYS) :]), flush=True)
