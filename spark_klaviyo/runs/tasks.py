@@ -339,7 +339,7 @@ def sent_columns(df: DataFrame, plan: WritePlan) -> tuple[DataFrame, WritePlan]:
     if plan.body_text:  # the header of CSV, and the types of placeholders, come from all columns
         used |= {column.name for column in plan.columns}
     kept = [number for number, column in enumerate(plan.columns) if column.name in used] or [0]
-    columns, names = tuple(plan.columns[number] for number in kept), [column.name for column in plan.columns]
+    columns, names = tuple(plan.columns[number] for number in kept), list(df.columns)
     if len({name.lower() for name in names if name.isascii() and name.isidentifier()}) < len(names):
         names = [f"c{number}" for number in range(len(names))]
         df = df.toDF(*names)

@@ -67,8 +67,8 @@ def mirrored_columns(df: DataFrame, plan: WritePlan) -> tuple[DataFrame, WritePl
     """What `sent_columns` gives, and whether a row has values in other columns: it is not blank throughout then."""
     from pyspark.sql import functions as f
 
-    frame, reduced = sent_columns(df, plan)
     numbered = df.toDF(*(f"c{number}" for number in range(len(plan.columns))))
+    frame, reduced = sent_columns(numbered, plan)
     others = [
         f.btrim(f.col(name)) != "" if column.type.name in TEXT else f.col(name).isNotNull()
         for name, column in zip(numbered.columns, plan.columns, strict=True)
