@@ -19,19 +19,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from spark_klaviyo import WriteReport, write_klaviyo
+from spark_klaviyo import write_klaviyo
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.state.format import COMPACT, SCHEMA, StateOutcome, binary_of
 from spark_klaviyo.state.rows import row_files
 from tests.bench.processes import Peak, cpu_seconds
 from tests.bench.profiles import write_profiles
 from tests.bench.speed import sink
+from tests.bench.stored import store
 from tests.bench.ways import sink_options
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 KEYS_OF_A_FILE = 2_000_000
+ABOUT = "{:,} profiles of 18 columns, one session; a write with a state against a full write without one."
 HEAD = "| write | rows sent | CPU-s per million rows | × the full write | seconds | MB | files of the state |"
 
 
@@ -58,24 +60,26 @@ def changed(df: DataFrame) -> DataFrame:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`python -m tests.bench state [--rows N] [--keys N] [--rounds N]`."""
+    """`python -m tests.bench state [--rows N] [--keys N] [--rounds N] [--store]`."""
     parser = argparse.ArgumentParser(prog="tests.bench state", description=__doc__)
-    parser.add_argument("--rows", type=int, default=300_000)
-    parser.add_argument("--keys", type=int, default=0, help="further keys in the state")
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rows", type=int, default=3_000_000)
+    parser.add_argument("--keys", type=int, default=7_000_000, help="further keys in the state; 0 for none")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--store", action="store_true", help="store the table for README.md")
     given = parser.parse_args(arguments)
+    lines = [ABOUT.format(given.rows), "", HEAD, f"{'|---' * 7}|"]
     os.environ["PYSPARK_PYTHON"] = sys.executable
     from spark_klaviyo.cli.local_spark import local_session
 
     conf = {"spark.ui.enabled": "false", "spark.driver.memory": "1g", "spark.sql.session.timeZone": "UTC"}
     spark = local_session("bench", "local[2]", **conf)
     spark.sparkContext.setLogLevel("ERROR")
-    print(f"{HEAD}\n{'|---' * 7}|", flush=True)
+    print("\n".join(lines), flush=True)
     with sink() as url, tempfile.TemporaryDirectory() as place:
         write_profiles(Path(place, "profiles"), given.rows)
         df, full = spark.read.parquet(f"{place}/profiles"), 0.0
 
-        def run(name: str, rows: DataFrame, *, shown: bool = True, **options: str) -> WriteReport:
+        def run(name: str, rows: DataFrame, *, shown: bool = True, **options: str) -> None:
             nonlocal full
             start, cpu, peak = time.perf_counter(), cpu_seconds(os.getpid()), Peak(os.getpid())
             peak.start()
@@ -85,9 +89,16 @@ def main(arguments: Sequence[str]) -> int:
             full = full or (spent if shown else 0.0)
             files = len(list(Path(options.get("state_path", place)).glob("*.parquet")))
             if shown:
-                print(f"| {name} | {report.delivered + report.accepted:,} | {spent:.1f} | {spent / full:.2f} "
-                      f"| {seconds:.1f} | {peak.tree / 1e6:,.0f} | {files} |", flush=True)  # fmt: skip
-            return report
+                sent = report.delivered + report.accepted
+                figures = (
+                    f"{sent:,}",
+                    f"{spent:.1f}",
+                    f"{spent / full:.2f}",
+                    f"{seconds:.1f}",
+                    f"{peak.tree / 1e6:,.0f}",
+                )
+                lines.append(f"| {name} | {' | '.join(figures)} | {files} |")
+                print(lines[-1], flush=True)
 
         half = df.where("pmod(hash(external_id), 2) = 0")
         for _ in range(2):
@@ -97,8 +108,14 @@ def main(arguments: Sequence[str]) -> int:
             full, state = 0.0, f"{place}/state-{number}"
             run("full write", df)
             run("first with a state", df, state_path=state)
-            add_keys(Path(state), given.keys)
             run("nothing changed", df, state_path=state)
             run("1 % changed", changed(df), state_path=state)
+            if given.keys:
+                add_keys(Path(state), given.keys)
+                held = f", {given.rows + given.keys:,} keys in the state"
+                run(f"nothing changed{held}", changed(df), state_path=state)
+                run(f"1 % changed{held}", df, state_path=state)
     spark.stop()
+    if given.store:
+        store("state", "\n".join(lines))
     return 0
