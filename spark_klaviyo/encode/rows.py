@@ -236,7 +236,7 @@ def _micros(value: datetime | None) -> int | None:
         return None
     try:
         moment, west = value.astimezone(timezone.utc), timedelta()
-    except OverflowError:
+    except (OverflowError, ValueError):  # which of them depends on the version of Python
         offset = value.utcoffset()
         moment, west = value, timedelta(seconds=time.timezone) if offset is None else -offset
     return (moment.replace(tzinfo=timezone.utc) - _EPOCH + west) // timedelta(microseconds=1)
