@@ -36,11 +36,11 @@ from spark_klaviyo.screen.evaluate import verdicts
 from spark_klaviyo.screen.rules import ScreenRules, compile_screen, word_pattern
 
 VALUE_NAMES = arrays.from_texts(["value", "$value"])  # of what an event is worth
-MAX_VALUES, MAX_ROWS = 400_000, 5_000  # encoded at once: a worker's memory stays flat however large the batches are
+MAX_VALUES, MAX_ROWS = 400_000, 10_000  # encoded at once: a worker's memory stays flat however large the batches are
 
 
 def encode_batches(batches: Iterable[pa.RecordBatch], plan: WritePlan) -> Iterator[pa.RecordBatch]:
-    """The encoded rows of all batches, in order, at most 5,000 rows and 400,000 values at a time."""
+    """The encoded rows of all batches, in order, at most 10,000 rows and 400,000 values at a time."""
     rules = compile_screen(plan)
     for batch in batches:
         rows = min(max(MAX_VALUES // max(batch.num_columns, 1), 1), MAX_ROWS)
