@@ -58,8 +58,19 @@ def cpu_seconds(root: int) -> float:
     return sum(p.own + (0.0 if p.name.startswith("java") else p.gone) for p in tree(root))
 
 
+def of_files(process: Process) -> int:
+    """Bytes of a process's memory that are pages of files, which it may share with others; 0 once it has ended."""
+    try:
+        return int(Path(f"/proc/{process.pid}/statm").read_text().split()[2]) * PAGE
+    except (OSError, IndexError):
+        return 0
+
+
 class Peak(threading.Thread):
-    """Watches the memory of a tree until stopped: the peaks of its largest Python worker and of all of it, in bytes."""
+    """Watches the memory of a tree until stopped: the peaks of its largest Python worker and of all of it, in bytes.
+
+    Of all of it the pages of files count once, as many as the process with most of them has.
+    """
 
     def __init__(self, root: int) -> None:
         super().__init__(daemon=True)
@@ -70,7 +81,8 @@ class Peak(threading.Thread):
         while not self._over.wait(0.1):
             found = tree(self.root)
             workers = [p.memory for p in found if p.pid != self.root and not p.name.startswith("java")]
-            self.tree = max(self.tree, sum(p.memory for p in found))
+            files = [of_files(p) for p in found]
+            self.tree = max(self.tree, sum(p.memory for p in found) - sum(files) + max(files, default=0))
             self.worker = max([self.worker, *workers])
 
     def stop(self) -> int:

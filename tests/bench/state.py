@@ -1,7 +1,7 @@
 """What a state costs: a full write without one, the first with one, then with nothing and with 1 % of the rows changed.
 
 One session runs all of them, after a warm-up over half of the files. CPU and memory are those of the whole process
-tree; pages of a file that several processes have mapped count in each. `--keys` adds keys that no row of the table has.
+tree. `--keys` adds keys that no row of the table has.
 """
 
 from __future__ import annotations
