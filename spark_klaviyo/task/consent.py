@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from enum import Enum
+from itertools import chain
 
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.exact_json import Json, get
@@ -139,10 +140,14 @@ class Consents:
         return next(filter(None, found), [])
 
     def found(self, record: Json) -> dict[Channel, list[Person]]:
-        """For each channel of the record the profiles that its identifier finds, and those that the row means."""
+        """For each channel of the record the profiles that its identifier finds, and those that the row means.
+
+        A channel without an identifier of its own goes with those of the others, so any of them may find its person.
+        """
         names, meant = self.identifiers(record), self.meant(record)
         given = [channel for channel in self.channels if get(record, channel.json_path) is not None]
-        return {one: [*self.people.get(names.get(one.identifier, ("", "")), []), *meant] for one in given}
+        finding = {one: [names[one.identifier]] if one.identifier in names else names.values() for one in given}
+        return {one: [*chain(*(self.people.get(name, []) for name in finding[one])), *meant] for one in given}
 
     def standings(self, record: Json, list_id: str) -> dict[Channel, Standing]:
         """Where the people of a record stand with each of its channels.

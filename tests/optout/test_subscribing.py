@@ -119,6 +119,14 @@ def test_the_person_that_the_row_means_counts_besides_the_one_that_the_phone_fin
     assert ran.codes == ["opted_out"]
 
 
+def test_push_goes_to_whom_the_identifier_of_another_channel_finds(klaviyo: KlaviyoSimulator) -> None:
+    klaviyo.set_consent(ANN, "push", "UNSUBSCRIBED")
+    before = consents(klaviyo)
+    rows: list[Row] = [{"email": BEN, "phone_number": PHONE}]  # sent with the phone alone, which is Ann's
+    assert subscribe(klaviyo, rows, channels="sms,push").codes == ["opted_out"]
+    assert consents(klaviyo) == before
+
+
 def test_rows_of_people_who_opted_out_are_no_fault(klaviyo: KlaviyoSimulator) -> None:
     leave(klaviyo, "unsubscribed")
     ran = subscribe(klaviyo, [{"email": ANN}, {"email": CYD}], max_rejects="0")
