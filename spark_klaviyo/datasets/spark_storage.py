@@ -77,22 +77,17 @@ class SparkLocation:
         """All rows; of files that lack a column of `schema` it is null."""
         if self.through_arrow:
             return self._read_in_tasks(Folder.at(self.location).names(), schema)
-        found: DataFrame = (
-            self.spark.table(self.table) if self.table else self.spark.read.schema(schema).parquet(self.location)
-        )
-        return found
+        return self.spark.table(self.table) if self.table else self.spark.read.schema(schema).parquet(self.location)
 
     def read_files(self, names: Sequence[str], schema: str) -> DataFrame:
         """The rows of some of its files."""
         if self.through_arrow or not names:
             return self._read_in_tasks(names, schema)
-        found: DataFrame = self.spark.read.schema(schema).parquet(*(f"{self.location}/{name}" for name in names))
-        return found
+        return self.spark.read.schema(schema).parquet(*(f"{self.location}/{name}" for name in names))
 
     def _read_in_tasks(self, names: Sequence[str], schema: str) -> DataFrame:
         if not names:
-            empty: DataFrame = self.spark.createDataFrame([], schema)
-            return empty
+            return self.spark.createDataFrame([], schema)
         columns = [Column(name, kind, "") for name, kind in (text.split(" ") for text in schema.split(", "))]
         return read_in_tasks(self.spark, self.location, names, schema, arrow_schema(columns))
 
@@ -110,12 +105,15 @@ class Dataset(SparkLocation):
 
     @property
     def folder(self) -> Folder | None:
-        """The directory, where this process and Spark's see the same one: rows are then written without a Spark job."""
-        if self.through_arrow:
-            return Folder.at(self.location)
+        """The directory, where this process fills it; under Connect Spark does, which may type times differently."""
+        return self.shared_folder if self.through_arrow or jvm_of(self.spark) is not None else None
+
+    @property
+    def shared_folder(self) -> Folder | None:
+        """The directory, where this process and Spark's see the same one."""
         # where Spark's default file system is another one, that directory may not even exist here
         is_here = not self.table and is_local(self.location) and Path(local_path(self.location)).is_dir()
-        return Folder.at(self.location) if is_here and self._is_shared else None
+        return Folder.at(self.location) if self.through_arrow or (is_here and self._is_shared) else None
 
     @cached_property
     def _is_shared(self) -> bool:
@@ -281,13 +279,12 @@ def checkpointed(frame: DataFrame) -> DataFrame | None:
     from pyspark.errors import PySparkException
 
     try:
-        held: DataFrame = frame.localCheckpoint(eager=True)
+        return frame.localCheckpoint(eager=True)
     except PySparkException as error:
         # of a Connect client before Spark 4, or of a server that holds no rows
         if isinstance(error, NotImplementedError) or any(sign in str(error) for sign in NO_CHECKPOINTS):
             return None
         raise
-    return held
 
 
 def plain_rows(rows: Iterable[Iterable[object]]) -> list[tuple[object, ...]]:

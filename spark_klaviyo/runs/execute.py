@@ -29,7 +29,7 @@ from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.results import Results, judge_run, return_or_raise
 from spark_klaviyo.runs.run import INTERRUPTED, OPEN_JOBS, Run, open_run
-from spark_klaviyo.runs.session import current_task
+from spark_klaviyo.runs.session import current_task, grouped
 from spark_klaviyo.runs.tasks import encode_for_spark, sent_columns
 from spark_klaviyo.screen.merges import faulty_merges
 from spark_klaviyo.state.compare import GROUP, PLACE, SHUFFLED_DDL, Comparison, pack, unpack
@@ -75,8 +75,9 @@ def send_compared(
     `encode` makes encoded rows with their hashes of the frame's batches. A boolean column `SENT_AGAIN` of its own
     names rows that are sent even where the state says that they were delivered.
     """
-    packed = frame.mapInArrow(partial(_packed, plan, encode), SHUFFLED_DDL).repartition(GROUP)
-    return run.run_tasks(packed, replace(run.send_task(), plan=plan, encode=_unpacked), sort=PLACE)
+    packed = frame.mapInArrow(partial(_packed, plan, encode), SHUFFLED_DDL)
+    shuffled = grouped(packed, GROUP, PLACE)
+    return run.run_tasks(shuffled, replace(run.send_task(), plan=plan, encode=_unpacked))
 
 
 def _packed(

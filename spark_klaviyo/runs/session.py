@@ -176,6 +176,20 @@ def _may_be_repartitioned(frame: DataFrame) -> bool:
     return plan is None or "Repartition" in str(plan) or "Rebalance" in str(plan)
 
 
+def grouped(frame: DataFrame, group: str, order: str) -> DataFrame:
+    """The frame with the rows of a group next to each other, in one partition and in order.
+
+    Other engines than Spark drop a sort that nothing asks for, so under Connect a number of each row asks for it.
+    """
+    from pyspark.sql import Window
+    from pyspark.sql import functions as f
+
+    frame = frame.repartition(group)
+    if context_of(frame) is not None:
+        return frame.sortWithinPartitions(group, order)
+    return frame.withColumn("number_in_group", f.row_number().over(Window.partitionBy(group).orderBy(order)))
+
+
 def known_row_count(df: DataFrame) -> int | None:
     """How many rows a DataFrame has, where Spark knows it without running anything: of cached and of local data."""
 

@@ -190,10 +190,10 @@ class SessionOutputs:
         kept = [dataset for dataset in (self.receipts, self.rejects) if dataset is not None]
         if not kept:
             return None, TaskStaging()
-        beside = min(kept, key=lambda dataset: (dataset.folder is None, dataset.table != ""))
+        beside = min(kept, key=lambda dataset: (dataset.shared_folder is None, dataset.table != ""))
         staging = Staging.beside(self._spark, beside.location, self.run_id)
         shown = f"{beside.option} ({beside.shown})"
-        return staging, TaskStaging(staging.location if beside.folder is not None else None, shown)
+        return staging, TaskStaging(staging.location if beside.shared_folder is not None else None, shown)
 
     def _append_staged(self, dataset: Dataset | None, kind: ResultKind, count: int, ends: Ends) -> None:
         """Append the staged rows of a kind, about so many: a few from this process, which needs no job of Spark's."""

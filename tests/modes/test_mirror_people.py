@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 
@@ -251,6 +251,15 @@ def test_members_whose_removal_is_refused_are_not_among_the_removed() -> None:
         assert (report.removed, len(report.removed_sample)) == (3, 3)
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let SIGINT interrupt, as it does in a terminal: shells have programs in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_removal_reports_who_was_removed_until_then() -> None:
     with KlaviyoSimulator() as klaviyo:
         klaviyo.add_profiles([{"email": f"gone{number}@x.com"} for number in range(2_500)], LIST)
