@@ -97,16 +97,14 @@ class Run:
         outputs = self.outputs
         return SendTask(self.plan, self.contexts, outputs.kinds, outputs.crash_receipts, outputs.task_staging)
 
-    def run_tasks(self, frame: DataFrame, task: Task, sort: str = "") -> Results:
+    def run_tasks(self, frame: DataFrame, task: Task) -> Results:
         """What the task hands back over all rows of the frame, which is evaluated exactly once.
 
-        `sort`: a column by which each task's rows come sorted. An interruption ends it with what was done until then.
+        An interruption ends it with what was done until then.
         """
         stopped = threading.Event()
-        if not self.from_driver or sort:
+        if not self.from_driver:
             frame = session.coalesce(frame, self.tasks)
-        if sort:
-            frame = frame.sortWithinPartitions(sort)
 
         def work() -> Results:
             if self.from_driver:

@@ -109,10 +109,12 @@ def test_change_data_and_mirrors(
         write(valid, list_mode="mirror", max_removals="1", **goal)
     receipts = str(tmp_path / "receipts")
     assert write(valid, list_mode="mirror", max_removals="1", receipts_path=receipts, **goal).delivered == PEOPLE
-    change = people.sparkSession.createDataFrame([("p1@example.com", "delete", 1)], "email string, op string, n int")
+    changed = [(f"p{n}@example.com", "delete" if n % 2 else "insert", n) for n in range(500)]
+    change = people.sparkSession.createDataFrame(changed, "email string, op string, n int")
     report = write(change, change_column="op", change_order="n", on_delete="remove", **goal)
-    assert report.delivered == 1
-    assert len(klaviyo.lists["Y6nRLr"]) == PEOPLE - 1
+    assert report.rows == 500
+    members = {one["email"] for one in klaviyo.profiles if one["id"] in klaviyo.lists["Y6nRLr"]}
+    assert members == {email for email, change, _ in changed if change == "insert"}
 
 
 @pytest.mark.proves("engines", "`preview_klaviyo`", "yes", "")

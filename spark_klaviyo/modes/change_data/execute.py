@@ -1,15 +1,17 @@
 """A run of change data: one evaluation of the DataFrame sends inserts and updates one way and deletes another.
 
-The tagged rows pass through each task once, sorted by kind: first those of the template, then those of its deletes,
-then those that are only counted. One report covers all of them.
+Each task reads its tagged rows once, and sends those of the template first, then those of its deletes; then it counts
+the others. One report covers all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import chain
-from typing import TYPE_CHECKING
+from tempfile import SpooledTemporaryFile
+from typing import IO, TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +30,7 @@ from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.execute import conclude, finish, require_confirmed
 from spark_klaviyo.runs.run import open_run
 from spark_klaviyo.runs.session import current_task
+from spark_klaviyo.runs.staged import MOST_HELD_BYTES
 from spark_klaviyo.runs.tasks import SendTask
 from spark_klaviyo.task.rejected import count_rejected
 from spark_klaviyo.task.run import TaskEvent
@@ -52,7 +55,7 @@ def write_changes(df: DataFrame, options: Options, run_id: str, began: float) ->
     with open_run(changes.frame, changes.plan, options, began) as run:
         deletion = changes.deletion and replace(changes.deletion, workers=run.plan.workers)
         names = {"change_column": options.change_column or "", "change_order": options.change_order}
-        results = run.run_tasks(run.df, ChangeTask(run.send_task(), deletion, names), sort=KIND)
+        results = run.run_tasks(run.df, ChangeTask(run.send_task(), deletion, names))
         upserts = [job for job in results.jobs if job.partition_id < FIRST_OF_DELETES]
         deletes = [job for job in results.jobs if job.partition_id >= FIRST_OF_DELETES]
         total = finish(run, results, (run.plan, upserts), (deletion or run.plan, deletes))
@@ -90,7 +93,12 @@ class ChangeTask:
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """What `mapInArrow` calls."""
-        own, rows, stop = self.task.plan, RowsByKind(batches), Stop()
+        with closing(RowsByKind(batches)) as rows:
+            yield from self._sent(rows)
+
+    def _sent(self, rows: RowsByKind) -> Iterator[pa.RecordBatch]:
+        """Send the rows of the template, then those of its deletes, and count the others; the result rows."""
+        own, stop = self.task.plan, Stop()
         sending: list[tuple[WritePlan, Sequence[ChangeKind], int, int]] = [(own, (ChangeKind.UPSERT,), 0, 0)]
         if self.deletion is not None:
             sending.append((self.deletion, DELETES, len(own.columns), FIRST_OF_DELETES))
@@ -128,25 +136,32 @@ class ChangeTask:
 
 
 class RowsByKind:
-    """Batches sorted by `KIND`, handed out a kind at a time; the kinds must be asked for in their order."""
+    """The rows of a partition, read once and kept by their kind, in files without a name where they are large.
 
-    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
-        self._batches = iter(batches)
-        self._rest: pa.RecordBatch | None = None
+    They come in any order: engines may drop a sort that stands before a function in Python.
+    """
+
+    def __init__(self, batches: Iterable[pa.RecordBatch]) -> None:
+        self._files: dict[int, IO[bytes]] = {}
+        self._open = ExitStack()
+        writers: dict[int, pa.RecordBatchStreamWriter] = {}
+        for batch in batches:
+            kinds = batch.column(batch.num_columns - 1).to_numpy(zero_copy_only=False)
+            for kind in np.unique(kinds).tolist():
+                if kind not in writers:
+                    file = self._open.enter_context(SpooledTemporaryFile(MOST_HELD_BYTES))  # noqa: SIM115  `close`
+                    self._files[kind] = file
+                    writers[kind] = pa.ipc.new_stream(self._files[kind], batch.schema)
+                writers[kind].write_batch(batch.filter(pa.array(kinds == kind)))
+        for writer in writers.values():
+            writer.close()
 
     def of(self, kind: ChangeKind) -> Iterator[pa.RecordBatch]:
         """The rows of this kind."""
-        while True:
-            batch = self._rest if self._rest is not None else next(self._batches, None)
-            self._rest = None
-            if batch is None:
-                return
-            kinds = batch.column(batch.num_columns - 1).to_numpy(zero_copy_only=False)
-            if len(kinds) and kinds[0] < kind:
-                raise AssertionError("the rows are not sorted by their kind")
-            count = int(np.searchsorted(kinds, kind, side="right"))
-            if count:
-                yield batch.slice(0, count)
-            if count < batch.num_rows:
-                self._rest = batch.slice(count)
-                return
+        if kind in self._files:
+            self._files[kind].seek(0)
+            yield from pa.ipc.open_stream(self._files[kind])
+
+    def close(self) -> None:
+        """Delete the rows."""
+        self._open.close()
