@@ -140,7 +140,8 @@ def _last(rows: pa.Table, *, whole_state: bool = True) -> pa.Table:
     is_delivered = to_mask(whole(is_one_of(outcome, *DELIVERED, StateOutcome.REMOVED)))
     is_intent = to_mask(whole(is_one_of(outcome, StateOutcome.INTENT)))
     times = [whole(rows[column].cast(pa.int64())).to_numpy() for column in ("run_number", "at")]
-    last = LastRows.of(identities(rows.set_column(3, "outcome", outcome)), times, is_delivered, is_intent)
+    plain = rows.set_column(rows.schema.get_field_index("outcome"), "outcome", outcome)
+    last = LastRows.of(identities(plain), times, is_delivered, is_intent)
     kept = np.zeros(len(rows) + 1, np.bool_)  # -1, none, is the one behind the last
     for places in (last.delivered, last.intent[last.in_doubt], *([] if whole_state else [last.final])):
         kept[places] = True

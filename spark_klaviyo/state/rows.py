@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_klaviyo.arrow.arrays import Ints, to_mask
+from spark_klaviyo.arrow.arrays import Ints, Mask, to_mask
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.state.format import HASH_BYTES, JOBS, SCHEMA, Fingerprints, StateOutcome, fingerprints_of
@@ -53,7 +53,7 @@ def job_files(folder: Folder) -> list[str]:
 
 @dataclass(frozen=True)
 class JobEnds:
-    """What the jobs of a state have said: who has ended, which lost their rows, and the rows that they refused."""
+    """What the jobs of a state have said: which have ended, which of them lost rows, and what they refused."""
 
     ended: pa.Array
     done: pa.Array
@@ -118,7 +118,7 @@ class KeyRange:
         parts = 1 + folder.size() // PART_BYTES
         return (KeyRange(number, parts) for number in range(parts))
 
-    def holds(self, hashes: Hashes) -> npt.NDArray[np.bool_]:
+    def holds(self, hashes: Hashes) -> Mask:
         """Which hashes are in it."""
         top = hashes[:, 0] >> np.uint64(32)
         return np.asarray((top * np.uint64(self.parts)) >> np.uint64(32) == self.number)
@@ -153,18 +153,17 @@ class LastRows:
     delivered: Ints
     intent: Ints
     final: Ints
-    in_doubt: npt.NDArray[np.bool_]  # the last intent has no final row after it
+    in_doubt: Mask  # the last intent has no final row after it
 
     @staticmethod
-    def of(hashes: Hashes, times: Sequence[Ints], is_delivered: npt.NDArray[np.bool_], is_intent: npt.NDArray[np.bool_]
-    ) -> LastRows:  # fmt: skip
+    def of(hashes: Hashes, times: Sequence[Ints], is_delivered: Mask, is_intent: Mask) -> LastRows:
         """Of rows with these identities; `times`: the number of the run and the time in it, by which rows follow."""
         order = np.lexsort((*reversed(times), hashes[:, 1], hashes[:, 0]))
         ordered = hashes[order]
         starts = np.flatnonzero(np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))[: len(ordered)])
         places = np.arange(len(order))
 
-        def last(mask: npt.NDArray[np.bool_]) -> Ints:
+        def last(mask: Mask) -> Ints:
             found = np.where(mask[order], places, -1)
             return np.maximum.reduceat(found, starts) if len(starts) else found
 

@@ -175,6 +175,13 @@ def connect_server(environments: Environments, programs: Path) -> Iterator[str]:
         server.wait(30)
 
 
+def run_against(server: Path, client: Path, environments: Environments) -> tuple[dict[str, str], int]:
+    """What the job says, and how many people have arrived, with a client and a server of these environments."""
+    with connect_server(environments, server) as address:
+        said, arrived, _ = environments.run([f"{client}/python", str(JOB)], client, SPARK_REMOTE=address)
+    return said, arrived
+
+
 @pytest.mark.proves(
     "starts",
     "a Connect client without the package, its server with it",
@@ -182,9 +189,7 @@ def connect_server(environments: Environments, programs: Path) -> Iterator[str]:
     "`No module named 'spark_klaviyo'`",
 )
 def test_a_connect_server_alone_has_the_package(environments: Environments) -> None:
-    with connect_server(environments, environments.full) as address:
-        command = [f"{environments.lacking}/python", str(JOB)]
-        said, arrived, _ = environments.run(command, environments.lacking, SPARK_REMOTE=address)
+    said, arrived = run_against(environments.full, environments.lacking, environments)
     assert (said, arrived) == ({"by_name": "sent", "by_function": NO_MODULE}, 1)
 
 
@@ -195,9 +200,7 @@ def test_a_connect_server_alone_has_the_package(environments: Environments) -> N
     "`… has no module 'spark_klaviyo': install spark-klaviyo, as here, on every worker …`",
 )
 def test_a_connect_client_alone_has_the_package(environments: Environments) -> None:
-    with connect_server(environments, environments.lacking) as address:
-        command = [f"{environments.full}/python", str(JOB)]
-        said, arrived, _ = environments.run(command, environments.full, SPARK_REMOTE=address)
+    said, arrived = run_against(environments.lacking, environments.full, environments)
     assert NOT_FOUND in said["by_name"]
     assert "has no module 'spark_klaviyo': install spark-klaviyo, as here, on every worker" in said["by_function"]
     assert NO_MODULE in said["registered"]
