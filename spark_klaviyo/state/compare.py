@@ -68,6 +68,7 @@ GROUPS = 64  # into which keys are divided; the keys of one are held at once
 PARTITION_SHIFT = 33  # a row's position is its partition's number, shifted, and its number in the partition
 KEY_ROW = np.dtype([("key", "<u8", 2), ("position", "<i8"), ("ends_here", "?")])  # no row with a record follows it
 FEWEST_ROWS, FEWEST_BYTES = 10_000, 16_000_000  # either of which a batch has that is passed on, but for the last one
+NOT_SORTED = "rows came in another order than the comparison with the state needs"
 
 KeyRows = npt.NDArray[np.void]  # of `KEY_ROW`
 
@@ -209,16 +210,22 @@ def unpack(shuffled: Iterator[pa.RecordBatch], compared: Comparison) -> Iterator
 
 
 def _with_status(shuffled: Iterator[pa.RecordBatch], compared: Comparison) -> Iterator[pa.RecordBatch]:
-    for _, pieces in groupby(_by_place(shuffled), lambda piece: piece[0] // 2):
+    seen = set[int]()
+    for number, pieces in groupby(_by_place(shuffled), lambda piece: piece[0] // 2):
+        if number in seen:
+            raise AssertionError(NOT_SORTED)
+        seen.add(number)
         held, group = list[bytes](), None
         for place, rows in pieces:
-            if place % 2 == 0:
+            if place % 2 == 0 and group is None:
                 held += rows.column(KEYS).to_pylist()
                 schema = rows.schema
                 continue
+            if place % 2 == 0 or not held:
+                raise AssertionError(NOT_SORTED)
             if group is None:
                 group = Group.of(held)
-                yield group.ended(schema)
+                yield group.ended(rows.schema)
             yield _compared(rows, group, compared)
         if group is None:
             yield Group.of(held).ended(schema)

@@ -191,6 +191,16 @@ def test_a_large_state_is_read_in_parts_and_found_as_a_whole(tmp_path: Path, mon
     assert len(folder.names_with(KNOWN)) == 2
 
 
+def test_rows_that_come_in_another_order_are_not_compared() -> None:
+    comparison = Comparison.open(plan_of(template="bulk_import_profiles"), "")
+    keys, rows = pack(iter([encoded([("a", "x")])]), comparison, 0)
+    statuses = [batch.column(ROW_STATUS).to_pylist() for batch in unpack(iter([keys, rows]), comparison)]
+    assert statuses == [[RowStatus.TO_SEND]]
+    for order in ([keys, rows, keys], [rows, keys]):
+        with pytest.raises(AssertionError, match="another order"):
+            list(unpack(iter(order), comparison))
+
+
 def test_merging_leaves_large_files_alone_and_ends_in_time(tmp_path: Path) -> None:
     folder = Folder.at(str(tmp_path))
     rows = [[Stored(f"k{n}", "c", Outcome.SENT, None, 1)] for n in range(6)]
