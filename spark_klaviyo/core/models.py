@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Replaced in a body's head and tail by the API key and the time of sending. JSON never contains NUL.
 KEY_PLACEHOLDER = b"\x00key\x00"
 NOW_PLACEHOLDER = b"\x00now\x00"
-BLOCK = 1 << 16  # bytes
+BLOCK = 256 * 1024  # bytes
 NOW_LENGTH = len("2026-01-01T00:00:00.000000Z")
 
 
