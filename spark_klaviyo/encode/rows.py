@@ -55,8 +55,8 @@ def arrow_batches(rows: Iterable[Row], columns: Sequence[Field] = ()) -> Iterato
             sum(one.num_rows for one in chunks) > MAX_ROWS - CHUNK_ROWS
             or sum(one.nbytes for one in chunks) >= BATCH_BYTES
         ):
-            yield from _joined(chunks)
-            chunks = []
+            joined, chunks = _joined(chunks), []  # what was joined is not held while the batch is encoded
+            yield from joined
     yield from _joined(chunks)
 
 
@@ -70,15 +70,15 @@ def _chunks(rows: Iterable[Row], columns: Sequence[Field]) -> Iterator[pa.Record
         size = max(min(CHUNK_ROWS, BATCH_BYTES * chunk.num_rows // max(chunk.nbytes, 1)), 1)
 
 
-def _joined(chunks: Sequence[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _joined(chunks: Sequence[pa.RecordBatch]) -> Sequence[pa.RecordBatch]:
     """One batch of all chunks. Without a schema their types may differ: then each is a batch of its own."""
     tables = [pa.Table.from_batches([chunk]) for chunk in chunks]
     try:
         whole = pa.concat_tables(tables, promote_options="default")  # null becomes the type of the other chunks
     except (pa.ArrowInvalid, pa.ArrowTypeError):
-        yield from chunks
-    else:
-        yield from whole.combine_chunks().to_batches()
+        return chunks
+    joined: list[pa.RecordBatch] = whole.combine_chunks().to_batches()
+    return joined
 
 
 # What values of several types in one column raise, here and in pyarrow: rows that are no DataFrame's may hold them.
