@@ -20,6 +20,7 @@ from spark_klaviyo.account.target import named_target, resolve
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.encode.rows import arrow_batches
 from spark_klaviyo.entrypoints.read import options_at
+from spark_klaviyo.entrypoints.shipped import RegisteredSource, Shipped, pickled
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import CREDENTIALS, Options, normalized
@@ -98,7 +99,7 @@ class Counts(WriterCommitMessage):  # type: ignore[misc]
     run_id: str
 
 
-class KlaviyoWriter(TaskWrite, DataSourceArrowWriter):  # type: ignore[misc]
+class KlaviyoWriter(Shipped, TaskWrite, DataSourceArrowWriter):  # type: ignore[misc]
     """Sends the partitions of a batch write."""
 
     def write(self, iterator: Iterator[pa.RecordBatch]) -> Counts:
@@ -124,7 +125,7 @@ def log_report(report: WriteReport, batch_id: int) -> None:
     log.log(level, "micro-batch %d, run %s: %s", batch_id, report.run_id, report)
 
 
-class StreamWrite(TaskWrite):
+class StreamWrite(Shipped, TaskWrite):
     """What both kinds of stream writer do."""
 
     def commit(self, messages: Sequence[Counts | None], batchId: int) -> None:  # noqa: N803  Spark's name
@@ -187,8 +188,8 @@ def register(spark: Any, **options: object) -> None:
 
     hidden = {name: _hide_key(name, value) for name, value in options.items()}
 
-    class Bound(KlaviyoDataSource):
-        bound = hidden
+    class Bound(RegisteredSource):
+        content = pickled((KlaviyoDataSource, hidden))
 
     choose_worker_python(getattr(spark, "_sc", None))
     spark.dataSource.register(Bound)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from spark_klaviyo.entrypoints.datasource import batch_run_id, log_report
 from spark_klaviyo.entrypoints.read import options_at
+from spark_klaviyo.entrypoints.shipped import Shipped
 from spark_klaviyo.modes.dispatch import write
 from spark_klaviyo.options.choices import Progress
 from spark_klaviyo.options.entrypoints import EntryPoint
@@ -40,7 +41,7 @@ def klaviyo_batch_writer(**options: object) -> BatchWriter:
     return BatchWriter(options)
 
 
-class BatchWriter:
+class BatchWriter(Shipped):
     """What `foreachBatch` calls with each micro-batch; `report` is that of the last one."""
 
     def __init__(self, given: dict[str, object]) -> None:

@@ -14,6 +14,7 @@ from spark_klaviyo.account.target import named_target, resolve
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.encode.rows import aligned, arrow_batches, columns_of, has_gaps, widened
 from spark_klaviyo.entrypoints.read import options_at
+from spark_klaviyo.entrypoints.shipped import Shipped
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan, with_columns
 from spark_klaviyo.plan.model import WritePlan
@@ -52,7 +53,7 @@ def klaviyo_partition_writer(schema: StructType | None = None, **options: object
     return PartitionWriter(schema, options)
 
 
-class PartitionWriter:
+class PartitionWriter(Shipped):
     """What `foreachPartition` calls with each partition's rows; `report` afterwards, on classic Spark."""
 
     def __init__(self, schema: StructType | None, given: dict[str, object]) -> None:

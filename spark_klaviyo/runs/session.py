@@ -38,7 +38,7 @@ PACKAGES = (
     "urllib3",
 )
 MISSING_PACKAGE = (
-    "the Python of {where} has no module {module!r}: install spark-klaviyo, as here, on every worker, or "
+    "the Python of {where} has no module {module!r}: install the driver's version of spark-klaviyo on every worker, or "
     "send it along (README, Where it runs); `spark-klaviyo doctor` shows what each worker has"
 )
 CHOOSE_PYTHON = "set PYSPARK_PYTHON, before Spark starts, to a Python {} that all workers have"

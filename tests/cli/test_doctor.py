@@ -69,7 +69,7 @@ def test_workers_that_lack_the_package_are_said_in_one_sentence(tmp_path: Path) 
     script = f"""
 import sys
 sys.path.insert(0, {str(REPOSITORY)!r})
-from spark_klaviyo import KlaviyoError, preview_klaviyo, write_klaviyo
+from spark_klaviyo import KlaviyoError, klaviyo_partition_writer, write_klaviyo
 from spark_klaviyo.cli.local_spark import local_session
 from spark_klaviyo.cli.main import main
 from spark_klaviyo.simulator import KlaviyoSimulator
@@ -82,16 +82,20 @@ with KlaviyoSimulator(job_polls=0) as klaviyo:
             write_klaviyo(people, send_from=way, **goal)
         except KlaviyoError as error:
             print("FAULT", error, error.__suppress_context__)
+    try:
+        people.foreachPartition(klaviyo_partition_writer(**goal))
+    except Exception as error:
+        print("FAULT", *[line for line in str(error).splitlines() if "has no module" in line][-1:], True)
     main(["doctor", "--option=base_url=" + klaviyo.url])
 """
     given = {**environment(PYSPARK_PYTHON=str(bare)), "KLAVIYO_API_KEY": "pk_test"}
     given.pop("PYTHONPATH")
     done = subprocess.run([sys.executable, "-c", script], env=given, capture_output=True, text=True, timeout=250)
     faults = [line for line in done.stdout.splitlines() if line.startswith("FAULT")]
-    assert len(faults) == 2, done.stdout + done.stderr
+    assert len(faults) == 3, done.stdout + done.stderr
     for line in faults:
         assert "has no module '" in line
-        assert "install spark-klaviyo, as here, on every worker" in line
+        assert "install the driver's version of spark-klaviyo on every worker" in line
         assert line.endswith("True")
     assert f"({bare}) lacks spark-klaviyo" in done.stdout
 

@@ -39,6 +39,7 @@ print(*(output.get("text", "") for output in cell.outputs))
 """
 NOT_FOUND = "[DATA_SOURCE_NOT_FOUND]"
 NO_MODULE = "ModuleNotFoundError: No module named 'spark_klaviyo'"
+TO_INSTALL = "has no module 'spark_klaviyo': install the driver's version of spark-klaviyo on every worker"
 
 
 @dataclass(frozen=True)
@@ -196,12 +197,29 @@ def test_a_connect_server_alone_has_the_package(environments: Environments) -> N
 @pytest.mark.proves(
     "starts",
     "a Connect client with the package, its server without it",
-    "`DATA_SOURCE_NOT_FOUND`; after `register(spark)` Spark's error ends with `No module named 'spark_klaviyo'`",
-    "`… has no module 'spark_klaviyo': install spark-klaviyo, as here, on every worker …`",
+    "`DATA_SOURCE_NOT_FOUND`; after `register(spark)` Spark's error ends with what to install where",
+    "`… has no module 'spark_klaviyo': install the driver's version of spark-klaviyo on every worker …`",
 )
 def test_a_connect_client_alone_has_the_package(environments: Environments) -> None:
     said, arrived = run_against(environments.lacking, environments.full, environments)
     assert NOT_FOUND in said["by_name"]
-    assert "has no module 'spark_klaviyo': install spark-klaviyo, as here, on every worker" in said["by_function"]
-    assert NO_MODULE in said["registered"]
+    assert TO_INSTALL in said["by_function"]
+    assert TO_INSTALL in said["registered"]
+    assert arrived == 0
+
+
+@pytest.mark.proves(
+    "starts",
+    "`python`, its workers' Python without the package",
+    "`DATA_SOURCE_NOT_FOUND`; after `register(spark)` Spark's error ends with what to install where",
+    "`… has no module 'spark_klaviyo': install the driver's version of spark-klaviyo on every worker …`",
+)
+def test_workers_without_the_package(environments: Environments) -> None:
+    python = f"{environments.lacking}/python"
+    said, arrived, _ = environments.run(
+        [f"{environments.full}/python", str(JOB)], environments.full, PYSPARK_PYTHON=python
+    )
+    assert NOT_FOUND in said["by_name"]
+    assert TO_INSTALL in said["by_function"]
+    assert TO_INSTALL in said["registered"]
     assert arrived == 0
