@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
@@ -57,6 +58,9 @@ INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 INVISIBLE_IN_EMAIL = "the email holds an invisible or control character, so it would mean another person"
+MIXED_DOMAIN = "the email's domain mixes Latin letters with others that look like them, so it would mean another person"
+# Whose letters look like Latin ones (Unicode UTS 39, "moderately restrictive"); domains may mix all others with Latin.
+_LOOK_LATIN = frozenset({"CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC"})
 
 
 def email(text: str) -> str | Problem:
@@ -64,11 +68,21 @@ def email(text: str) -> str | Problem:
     trimmed = text.strip()
     if not trimmed.isprintable() or INVISIBLE.search(trimmed):
         return Problem(RejectCode.BAD_EMAIL, INVISIBLE_IN_EMAIL, protects=True)
-    local = trimmed.partition("@")[0]
+    local, _, domain = trimmed.partition("@")
     dots = local.startswith(".") or local.endswith(".") or ".." in trimmed
     if dots or len(trimmed) > MAX_EMAIL or not EMAIL.fullmatch(trimmed):
         return Problem(RejectCode.BAD_EMAIL, "invalid email address (expected name@domain.tld)")
+    if not domain.isascii() and any(map(_looks_like_another, domain.split("."))):
+        return Problem(RejectCode.BAD_EMAIL, MIXED_DOMAIN, protects=True)
     return trimmed
+
+
+def _looks_like_another(label: str) -> bool:
+    """Whether a part of a domain mixes scripts that look alike, or writes letters in another form (full width)."""
+    composed = unicodedata.normalize("NFC", label)
+    scripts = {unicodedata.name(letter, "").partition(" ")[0] for letter in composed if letter.isalpha()}
+    mixed = "LATIN" in scripts and not scripts.isdisjoint(_LOOK_LATIN)
+    return mixed or unicodedata.normalize("NFKC", label) != composed
 
 
 def phone(text: str, country: str) -> str | Problem:

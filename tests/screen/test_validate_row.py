@@ -53,6 +53,21 @@ def test_what_is_no_address_is_rejected(email: str) -> None:
     assert judged.problem.detail == "email: invalid email address (expected name@domain.tld)"
 
 
+@pytest.mark.parametrize("email", ["a@gm\u0430il.com", "a@\uff45xample.com", "a@mail.example.c\u03bfm"])
+def test_a_domain_with_letters_that_look_latin_means_another_person(email: str) -> None:
+    judged = validate_row(plan(), profile(email=email), {})
+    assert judged.text is None
+    assert judged.problem is not None
+    assert "look like" in judged.problem.detail
+    leaves = plan_of(fields(email="string"), template="bulk_suppress_profiles", validate="off")
+    assert validate_row(leaves, profile(email=email), {}).text is None
+
+
+@pytest.mark.parametrize("email", ["a@\u043f\u0440\u0438\u043c\u0435\u0440.com", "a@jo\u0308rg.de", "a@\u65e5\u672cshop.jp"])
+def test_a_domain_of_another_script_is_one(email: str) -> None:
+    assert sent(plan(), profile(email=email))["email"] == email
+
+
 def test_a_number_written_for_people_becomes_e164() -> None:
     assert sent(plan(), profile(phone_number="+1 (617) 555-0123"))["phone_number"] == "+16175550123"
 
