@@ -58,8 +58,12 @@ def encode(batch: pa.RecordBatch, plan: WritePlan, rules: ScreenRules | None = N
     batch = json_values.without_offsets(batch)
     zone = plan.checks.time_zone
     columns = Columns(batch, plan.columns, zone)
-    record, params = _records(columns, plan), _params(columns, plan)
-    if not (arrays.is_utf8(record) and arrays.is_utf8(params)):  # one such text would make a whole request unreadable
+    try:
+        record, params = _records(columns, plan), _params(columns, plan)
+        is_text = arrays.is_utf8(record) and arrays.is_utf8(params)
+    except (UnicodeDecodeError, pa.ArrowInvalid):  # where texts are read before they are written
+        is_text = False
+    if not is_text:  # one text that is no UTF-8 would make a whole request unreadable
         columns = Columns(json_values.with_valid_text(batch), plan.columns, zone)
         record, params = _records(columns, plan), _params(columns, plan)
     held = [record, verdicts(columns, rules, record), keys(columns, plan, record), params]

@@ -23,6 +23,8 @@ from spark_klaviyo.plan.types import Field, read_type
 from spark_klaviyo.templates.model import RecordLimits
 from tests.encode.plans import TEMPLATE, columns, flat, plan_of
 from tests.encode.values import arrow_type
+from tests.plan.planning import fields
+from tests.plan.planning import plan_of as made_plan
 
 
 def records(batch: pa.RecordBatch) -> list[object]:
@@ -101,6 +103,22 @@ def test_what_is_no_utf8_does_not_spoil_the_request() -> None:
     broken = pa.array([b"ok", b"a\xffb", None], pa.binary())
     texts = pa.StringArray.from_buffers(3, broken.buffers()[1], broken.buffers()[2], broken.buffers()[0])
     assert encoded(texts, "string") == [{"v": "ok"}, {"v": "a\ufffdb"}, {}]
+
+
+@pytest.mark.parametrize("form", ["loose", "keys of a map", "JSON", "currency"])
+def test_what_is_no_utf8_is_met_wherever_texts_are_read_before_they_are_written(form: str) -> None:
+    rows = 12  # as many as a column of card numbers has at least
+    broken = pa.array([b"a\xffb"] * rows, pa.binary())
+    column: pa.Array = pa.StringArray.from_buffers(rows, broken.buffers()[1], broken.buffers()[2])
+    name = {"JSON": "properties", "currency": "value_currency"}.get(form, "p")
+    if form == "keys of a map":
+        column = pa.MapArray.from_arrays(range(rows + 1), column, pa.array(["x"] * rows))
+    map_type = {"type": "map", "keyType": "string", "valueType": "string"}
+    given = {"email": "string", "metric": "string", name: map_type if form == "keys of a map" else "string"}
+    plan = made_plan(fields(**given), template="bulk_create_events", event_time="now")
+    emails, metrics = (pa.array([text] * rows) for text in ("a@example.com", "Viewed"))
+    done = encode(pa.RecordBatch.from_arrays([emails, metrics, column], names=list(given)), plan)
+    assert ("\ufffd" in done.column(0)[0].as_py()) == (form != "JSON")  # what is no JSON is rejected
 
 
 def test_half_a_surrogate_pair_does_not_spoil_the_request() -> None:

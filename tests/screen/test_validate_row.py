@@ -63,7 +63,7 @@ def test_a_domain_with_letters_that_look_latin_means_another_person(email: str) 
     assert validate_row(leaves, profile(email=email), {}).text is None
 
 
-@pytest.mark.parametrize("email", ["a@\u043f\u0440\u0438\u043c\u0435\u0440.com", "a@jo\u0308rg.de", "a@\u65e5\u672cshop.jp"])
+@pytest.mark.parametrize("email", ["a@\u043f\u0440\u0438.com", "a@jo\u0308rg.de", "a@\u65e5\u672cshop.jp"])
 def test_a_domain_of_another_script_is_one(email: str) -> None:
     assert sent(plan(), profile(email=email))["email"] == email
 
