@@ -114,16 +114,21 @@ class Consents:
     unread: set[tuple[str, str]] = field(default_factory=set)
     why: str = ""
 
-    def add(self, kind: str, forms: Iterable[str], page: list[tuple[str, Person]] | NoDocument) -> None:
-        """Add the profiles that were read for these forms of a kind of identifier, or why there are none."""
+    def add(self, kind: str, forms: Sequence[str], page: list[tuple[str, Person]] | NoDocument) -> None:
+        """Add the profiles that were read for these forms of a kind of identifier, or why there are none.
+
+        A profile that shows none of them, as it may have several emails, is that of each.
+        """
         if isinstance(page, NoDocument):
             self.unread |= {(kind, form) for form in forms}
             self.why = page.detail
             return
-        for form, person in page:
-            self.people.setdefault((kind, form), []).append(person)
+        for shown, person in page:
+            names = [(kind, form) for form in ([shown] if shown in forms else forms)]
+            for name in names:
+                self.people.setdefault(name, []).append(person)
             if not isinstance(person.subscriptions, dict):  # what is not shown is not taken for no opting out
-                self.unread.add((kind, form))
+                self.unread.update(names)
                 self.why = NOT_SHOWN
 
     def identifiers(self, record: Json) -> dict[str, tuple[str, str]]:
@@ -189,7 +194,8 @@ class ConsentReader:
     def read(self, records: Iterable[Json]) -> Consents | NoDocument:
         """The profiles that these records name; why not, where no profile could be read.
 
-        A read that Klaviyo refuses, for one of its identifiers perhaps, is made again in halves.
+        A read that Klaviyo refuses, for one of its identifiers perhaps, is made again in halves, and so is one whose
+        reply holds a profile that shows none of them.
         """
         consents = Consents(self._channels, self._paths)
         names = [name for record in records for name in consents.identifiers(record).values()]
@@ -212,7 +218,7 @@ class ConsentReader:
                 kind, part, page = answer
                 if isinstance(page, NoDocument) and page.code.affects_every_request:
                     failed, parts = page, deque()
-                elif isinstance(page, NoDocument) and page.code is StopCode.REFUSED and len(part) > 1:
+                elif len(part) > 1 and _leaves_open(page, part):
                     half = len(part) // 2
                     parts.extend([(kind, part[:half]), (kind, part[half:])])
                 else:
@@ -227,6 +233,13 @@ class ConsentReader:
         target: ReadTarget = asking_for(PROFILES, kind, part, *SHOWN, more=CONSENT)
         for page in self._reader.pages(target, MOST_PAGES):
             emit((kind, part, page if isinstance(page, NoDocument) else list(_people(kind, page.resources))))
+
+
+def _leaves_open(page: list[tuple[str, Person]] | NoDocument, part: list[str]) -> bool:
+    """Whether smaller reads would tell more: of what was refused, and of a profile with another identifier."""
+    if isinstance(page, NoDocument):
+        return page.code is StopCode.REFUSED
+    return any(form not in part for form, _ in page)
 
 
 _Answer = tuple[str, list[str], "list[tuple[str, Person]] | NoDocument"]

@@ -107,6 +107,16 @@ def test_phones_find_people_too(klaviyo: KlaviyoSimulator, channel: str) -> None
     assert ran.codes == ["opted_out"]
 
 
+def test_a_profile_is_found_by_an_email_that_it_does_not_show(klaviyo: KlaviyoSimulator) -> None:
+    """Accounts may have several emails a profile (spec: patch_identifiers)."""
+    people = klaviyo.account.profiles.by_email
+    people["ann@work.example"] = people[ANN]
+    klaviyo.set_consent(ANN, "email", "UNSUBSCRIBED")
+    ran = subscribe(klaviyo, [{"email": "Ann@work.example"}, {"email": BEN}, {"email": CYD}])
+    assert (ran.codes, ran.report.accepted) == (["opted_out"], 2)
+    assert consents(klaviyo)[ANN, EMAIL] == "UNSUBSCRIBED"
+
+
 def test_tracking_of_opens_does_not_bring_email_back(klaviyo: KlaviyoSimulator) -> None:
     klaviyo.set_consent(ANN, "email", "UNSUBSCRIBED")
     assert subscribe(klaviyo, [{"email": ANN}], channels="email.open_tracking").codes == ["opted_out"]
