@@ -24,7 +24,7 @@ from spark_klaviyo.screen.denials import denials
 from spark_klaviyo.screen.ready_made import bare, leave_out, shape_problems
 from spark_klaviyo.screen.secrets import without_secrets
 from spark_klaviyo.screen.values import Problem
-from spark_klaviyo.templates.model import FieldForm, Template
+from spark_klaviyo.templates.model import Consent, FieldForm, Template
 
 Found = tuple[Problem, Path]
 
@@ -215,8 +215,8 @@ def _content_id(checks: Checks, record: dict[str, Json]) -> str:
 def _record_problems(plan: WritePlan, record: dict[str, Json]) -> Iterator[Found]:
     """What is wrong with the record as a whole, each with its path."""
     checks = plan.checks
-    if checks.channels:
-        yield from _channels(checks, record)
+    if plan.template.consent is not None:
+        yield from _channels(checks, plan.template.consent, record)
     for need in checks.requires:
         if get(record, need.if_present) is not None and get(record, need.json_path) in (None, ""):
             protects = need.json_path in checks.identifiers
@@ -225,16 +225,22 @@ def _record_problems(plan: WritePlan, record: dict[str, Json]) -> Iterator[Found
     yield from _limits(plan.template, record)
 
 
-def _channels(checks: Checks, record: dict[str, Json]) -> Iterator[Found]:
-    """Check the words of a column of channels, and take them out of the record."""
+def _channels(checks: Checks, consent: Consent, record: dict[str, Json]) -> Iterator[Found]:
+    """Check the channels of a record, and the words of a column of channels, which are taken out of it.
+
+    Who has opted out of a channel that is not known could not be read.
+    """
     held, expected = get(record, checks.channels_path), ", ".join(checks.channels)
     given = held.pop(MARK, None) if isinstance(held, dict) else None
     texts = given if isinstance(given, list) else [given]
     words = re.split(r"[,\s]+", ",".join(str(text) for text in texts if text is not None).lower())
-    if any(word and word not in checks.channels for word in words):
+    known = {channel.json_path[-2:] for channel in consent.channels}
+    media = {name: uses for name, uses in (held if isinstance(held, dict) else {}).items() if isinstance(uses, dict)}
+    found = {(medium, use) for medium, uses in media.items() for use in uses if isinstance(uses[use], dict)}
+    if found - known or any(word and word not in checks.channels for word in words):
         problem = Problem(RejectCode.BAD_VALUE, f"channels: expected some of {expected}", protects=True)
         yield problem, checks.channels_path
-    elif not held:
+    elif not found:
         problem = Problem(RejectCode.MISSING_FIELD, f"channels: the row names none of {expected}", protects=True)
         yield problem, checks.channels_path
 

@@ -424,6 +424,23 @@ def test_ready_made_records_are_judged_as_well(klaviyo: KlaviyoSimulator) -> Non
 
 
 @pytest.mark.parametrize("validate", ["strict", "off"])
+@pytest.mark.parametrize("email", [{}, None, {"marketing": "SUBSCRIBED"}, {"telepathy": {"consent": "SUBSCRIBED"}}])
+def test_a_ready_made_record_needs_channels_whose_consent_can_be_read(
+    klaviyo: KlaviyoSimulator, email: object, validate: str
+) -> None:
+    record = {"type": "profile", "attributes": {"email": ANN, "subscriptions": {"email": email}}}
+    rows: list[Row] = [{"record": json.dumps(record)}]
+    options: dict[str, Any] = {"record_column": "record", "validate": validate}
+    for call in (
+        {"template": "bulk_subscribe_profiles"},
+        {"template": "bulk_unsubscribe_profiles", "everywhere": True},
+    ):
+        ran = run(klaviyo, rows, **options, **call)
+        assert ran.codes in (["missing_field"], ["bad_value"])
+    assert klaviyo.requests == []
+
+
+@pytest.mark.parametrize("validate", ["strict", "off"])
 @pytest.mark.parametrize(("kind", "form"), [("timestamp", pa.timestamp("us", "UTC")), ("date", pa.date32())])
 def test_times_of_any_type_are_looked_at(
     klaviyo: KlaviyoSimulator, kind: str, form: pa.DataType, validate: str
