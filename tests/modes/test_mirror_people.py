@@ -8,16 +8,20 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.errors import SchemaError
+from spark_klaviyo.modes.mirror.identities import hash_identifier
+from spark_klaviyo.modes.mirror.rows import encode_and_identify, mark_absent
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.simulator import Fault, KlaviyoSimulator
+from spark_klaviyo.state.compare import SENT_AGAIN
 from tests.modes.mirroring import LIST, members_of, mirror
-from tests.task.running import Row
+from tests.task.running import Row, batches_of, plan_for
 
 EVERY = ("email", "phone_number", "external_id")
 
@@ -32,6 +36,17 @@ def emails(klaviyo: KlaviyoSimulator) -> set[str]:
 
 def stopped(report: TaskReport) -> str | None:
     return None if report.stopped is None else report.stopped[0]
+
+
+def test_a_phone_that_a_member_shares_puts_nobody_else_on_the_list() -> None:
+    rows = [row(email=f"{name}@example.com", phone_number="+16175550100") for name in "ab"]
+    rows += [row(phone_number="+16175550100"), row(phone_number="+16175550101")]
+    with KlaviyoSimulator() as klaviyo:
+        plan = plan_for(klaviyo, EVERY, template="add_profiles_to_list", list_id=LIST)
+    people = [("email", "b@example.com"), ("phone_number", "+16175550101")]
+    absent = np.array([hash_identifier(kind, value) for kind, value in people])
+    (marked,) = mark_absent(absent, encode_and_identify(plan, iter(batches_of(rows, 9))))
+    assert marked.column(SENT_AGAIN).to_pylist() == [False, True, False, True]
 
 
 # --- rejected rows --------------------------------------------------------------------------------

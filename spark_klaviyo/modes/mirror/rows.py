@@ -166,10 +166,16 @@ def pack_people(rows: Identified) -> dict[str, object]:
 
 
 def mark_absent(absent: Hashes, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The held rows with a mark on those whose people are not on the list: all their identifiers are `absent`."""
+    """The held rows with a mark on those whose people are not on the list: all their identifiers are `absent`.
+
+    A phone counts where a row has nothing else: another member may share it.
+    """
+    phone = KINDS.index("phone_number")
     for batch in batches:
         people = _held(batch).people
-        is_absent = (np.isin(people, absent) | (people == MISSING)).all(axis=1)
+        gone, others = np.isin(people, absent) | (people == MISSING), np.arange(WIDTH) != phone
+        has_others = (people[:, others] != MISSING).any(axis=1)
+        is_absent = gone[:, others].all(axis=1) & (has_others | gone[:, phone])
         columns = [batch.column(name) for name in SPARK_ENCODED.names]
         yield pa.RecordBatch.from_arrays([*columns, pa.array(is_absent)], schema=MARKED)
 
