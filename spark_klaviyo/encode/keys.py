@@ -6,6 +6,7 @@ row; only where a part is no column of texts or whole numbers are the records re
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from itertools import takewhile
 
@@ -22,15 +23,19 @@ from spark_klaviyo.arrow.arrays import (
     null_scalar,
     plain,
     text_scalar,
+    to_integers,
+    to_mask,
     valid_rows,
 )
 from spark_klaviyo.arrow.columns import Columns
+from spark_klaviyo.arrow.encoded import KEY, PARAMS, REPLACED, VERDICT, Verdict, record_texts
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.exact_json import Path, get
 from spark_klaviyo.core.identifiers import BLANKS, PHONE_CHARACTERS, SEPARATOR, normalise_identifier
 from spark_klaviyo.encode.json_values import leaf_values
-from spark_klaviyo.plan.model import Checks, WritePlan, key_of
+from spark_klaviyo.plan.model import Checks, WritePlan, identifier_of, key_of
 from spark_klaviyo.plan.shape import Fixed, Leaf, Node, Record, leaf_at, node_at
+from spark_klaviyo.screen.validate_row import repaired
 
 ASCII = 0x80  # bytes below are
 PHONE, EXTERNAL_ID = "phone_number", "external_id"
@@ -128,6 +133,26 @@ def _normalised(field: str, texts: pa.Array) -> pa.Array:
     if field == "phone_number" and not _OF_PHONES[content].all():
         return pc.replace_substring_regex(texts, f"[^{PHONE_CHARACTERS}]+", "")
     return texts
+
+
+def with_phones_as_sent(encoded: pa.RecordBatch, plan: WritePlan) -> pa.RecordBatch:
+    """The encoded rows; a key that is a phone is that of the phone as it is sent, whatever its notation.
+
+    As it is written, a national number of two countries would be one person, and a job names none of its rows by it.
+    """
+    held, verdicts = encoded.column(KEY), to_integers(encoded.column(VERDICT)) & (REPLACED - 1)
+    written = to_mask(pc.starts_with(held, f"{PHONE}{SEPARATOR}").fill_null(False)) & (verdicts == Verdict.CHECK)
+    if not written.any():
+        return encoded
+    some = encoded.filter(from_numpy(written))
+    rows = zip(record_texts(some), some.column(PARAMS).to_pylist(), some.column(KEY).to_pylist(), strict=True)
+    sent = []
+    for text, params, key in rows:
+        record = repaired(plan, text.encode("utf-8", "surrogatepass"), json.loads(params) if params else {})
+        sent.append(SEPARATOR.join(identifier_of(plan.checks, record) or [key]))
+    columns = dict(zip(encoded.schema.names, encoded.columns, strict=True))
+    columns[KEY] = pc.replace_with_mask(held, from_numpy(written), pa.array(sent, held.type))
+    return pa.RecordBatch.from_arrays(list(columns.values()), schema=encoded.schema)
 
 
 # --- identifiers beside the key -------------------------------------------------------------------

@@ -26,6 +26,7 @@ from spark_klaviyo.datasets.storage import Folder, PartWriter
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.jobs import JobEnded
 from spark_klaviyo.encode.encoder import encode_batches
+from spark_klaviyo.encode.keys import with_phones_as_sent
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import shown_place
 from spark_klaviyo.options.model import Options
@@ -321,7 +322,8 @@ def _stopped(report: str, why: str) -> str:
 
 def encode_for_spark(plan: WritePlan, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """The encoded rows of one partition, with the types that Spark reads, and with a state their hashes."""
-    for encoded in encode_batches(batches, plan):
+    for batch in encode_batches(batches, plan):
+        encoded = with_phones_as_sent(batch, plan) if plan.state else batch
         hashes = row_hashes(encoded, plan, plan.state.scope) if plan.state else [pa.nulls(encoded.num_rows)] * 2
         made = map(pa.Array.cast, [*encoded.columns, *hashes], SPARK_ENCODED.types)
         yield pa.RecordBatch.from_arrays(list(made), schema=SPARK_ENCODED)

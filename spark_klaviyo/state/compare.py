@@ -24,6 +24,7 @@ from spark_klaviyo.arrow.encoded import (
     ENCODED,
     ENCODED_DDL,
     FINGERPRINT,
+    KEY,
     PARAMS,
     ROW_KEY,
     ROW_STATUS,
@@ -107,8 +108,8 @@ class Comparison:
         A removal counts for the list of the row, an erasure for every row; people are known by any identifier of the
         row.
         """
-        pairs = zip(record_texts(encoded), encoded.column(PARAMS).to_pylist(), strict=True)
-        removals = [self._removals(record, params) for record, params in pairs]
+        keys, params = (encoded.column(name).to_pylist() for name in (KEY, PARAMS))
+        removals = list(map(self._removals, record_texts(encoded), params, keys))
         of_row = np.repeat(np.arange(len(removals)), [len(one) for one in removals])
         hashes = np.frombuffer(b"".join(map(b"".join, removals)), np.uint8).reshape(-1, HASH_BYTES)
         found, rows = self.removed.find(halves(hashes))
@@ -120,7 +121,7 @@ class Comparison:
         removed[of_row[found & later]] = True
         return removed
 
-    def _removals(self, record: str, params: str | None) -> list[bytes]:
+    def _removals(self, record: str, params: str | None, key: str) -> list[bytes]:
         """The identities of the removals that would take back a row (`state.rows.identities`)."""
         state, plan = self.plan.state, self.plan
         given = json.loads(params).get("list_id") if params and depends_on_params(plan) else None
@@ -128,7 +129,8 @@ class Comparison:
         of_lists = [digest(one) for one in dict.fromkeys([*(one.strip() for one in lists), ""])]
         values = json.loads(record)
         named = ((path[-1], normalise_identifier(path[-1], get(values, path))) for path in plan.checks.key)
-        people = [salted(state.removals, SEPARATOR.join(pair)) for pair in named if pair[1] and state is not None]
+        names = dict.fromkeys([*(SEPARATOR.join(pair) for pair in named if pair[1]), key])  # a phone as it is sent
+        people = [salted(state.removals, name) for name in names if name and state is not None]
         return [bytes(map(int.__xor__, person, one)) for person in people for one in of_lists]
 
 

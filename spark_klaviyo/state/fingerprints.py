@@ -113,6 +113,4 @@ def record_key(plan: WritePlan, record: str) -> bytes | None:
     if plan.state is None or depends_on_params(plan) or plan.template.takes_away or _has_channels_of_rows(plan):
         return None
     key = None if _adds(plan, record) else key_of(plan.checks, record)
-    if key is None or (key.startswith(f"phone_number{SEPARATOR}") and plan.checks.default_country):
-        return None  # with a default country the state has seen the number as it was written before
-    return salted(plan.state.scope, key)
+    return None if key is None else salted(plan.state.scope, key)

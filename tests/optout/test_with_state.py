@@ -153,6 +153,18 @@ def test_who_was_removed_can_be_added_again(runs: StateRuns, adding: dict[str, s
     assert runs.write(people, **adding).skipped == 3
 
 
+def test_a_phone_is_known_as_it_is_sent_however_it_is_written(runs: StateRuns) -> None:
+    written = [("030 1234567", "DE"), ("030 1234567", "NL")]  # two people
+    people = runs.people(*written, columns="phone_number string, land string")
+    country = {"default_country": "column:land"}
+    assert runs.write(people, **IMPORT, **country).delivered == 2
+    assert runs.write(people, **IMPORT, **country).skipped == 2
+    assert runs.write(people.where("land = 'NL'"), **REMOVE, **country).delivered == 1
+    again = runs.write(people, **IMPORT, **country)
+    assert (again.delivered, again.skipped) == (1, 1)
+    assert {one["phone_number"] for one in runs.klaviyo.lists[LIST]} >= {"+49301234567", "+31301234567"}
+
+
 def test_a_removal_is_about_its_own_list(runs: StateRuns) -> None:
     columns = "email string, list string"
     people = runs.people((ANN, LIST), (ANN, OTHER), columns=columns)

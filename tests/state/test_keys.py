@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from spark_klaviyo.arrow.encoded import ROW_KEY
 from spark_klaviyo.core.identifiers import BLANKS, normalise_identifier, normalised_column
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.entrypoints.read import options_at
@@ -16,6 +18,7 @@ from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import Field, read_type
+from spark_klaviyo.runs.tasks import encode_for_spark
 from spark_klaviyo.state.fingerprints import endpoint_of, record_key
 from spark_klaviyo.state.format import salted, scope_of
 
@@ -69,13 +72,23 @@ def test_the_keys_of_version_0_1_still_count(record: str, key: str) -> None:
     ("options", "record"),
     [
         ({"list_id": "column:metric"}, '{"attributes":{"email":"ann@x.com"}}'),  # another list is another key
-        ({"default_country": "US"}, '{"attributes":{"phone_number":"+16175551234"}}'),  # it was written otherwise
         ({}, '{"attributes":{"first_name":"Ann"}}'),
         ({}, "no JSON"),
     ],
 )
 def test_a_record_that_does_not_show_which_row_was_sent_has_no_key(options: dict[str, object], record: str) -> None:
     assert record_key(plan_of(template="add_profiles_to_list", **{"list_id": "A", **options}), record) is None
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [("0049 151 1234567", "+491511234567"), ("+49 (0)151 1234567", "+491511234567"), ("617-555-0123", "+16175550123")],
+)
+def test_a_job_names_a_row_by_the_phone_that_was_sent(written: str, sent: str) -> None:
+    plan = plan_of(template="bulk_import_profiles", default_country="US")
+    texts = [pa.array([written if name == "phone_number" else None], pa.string()) for name in COLUMNS]
+    (encoded,) = encode_for_spark(plan, iter([pa.RecordBatch.from_arrays(texts, names=COLUMNS)]))
+    assert encoded.column(ROW_KEY)[0].as_py() == record_key(plan, f'{{"attributes":{{"phone_number":"{sent}"}}}}')
 
 
 def test_accounts_templates_and_settings_have_scopes_of_their_own_whatever_their_order() -> None:
