@@ -8,8 +8,9 @@ alone are known here, not values.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
 
 from spark_klaviyo.core.exact_json import Json, get
 from spark_klaviyo.plan.mapping import DROPPED, ColumnMap
@@ -81,16 +82,26 @@ def consent_params(
         return [], []
     taken = set(used) | {name for known in template.fields for name in (known.name, *known.other_names)}
     params, complaints = list[RequestParam](), list[str]()
-    for column in columns:
-        if column.name in taken or consent_column(column.name) is None:
+    for leaf in chain.from_iterable(_said_in(Leaf((column.name,), column.type, LeafForm.TEXT)) for column in columns):
+        name = ".".join(leaf.source)
+        if taken.intersection((name, leaf.source[-1])):
             continue
-        if column.type.name in MANY_VALUED:
+        if leaf.type.name in MANY_VALUED:
             complaints.append(
-                f"column {column.name!r} says who consents, and a {column.type.name} cannot be read row by row; keep "
+                f"column {name!r} says who consents, and a {leaf.type.name} cannot be read row by row; keep "
                 "the rows of people who consent, then leave it out"
             )
-        params.append(RequestParam(SAYS + column.name, Leaf((column.name,), column.type, LeafForm.TEXT)))
+        params.append(RequestParam(SAYS + name, leaf))
     return params, complaints
+
+
+def _said_in(leaf: Leaf) -> Iterator[Leaf]:
+    """The column if it is about consent, else those of its fields that are, at any depth of structs."""
+    if consent_column(leaf.source[-1]) is not None:
+        yield leaf
+        return
+    for inner in leaf.type.fields:
+        yield from _said_in(replace(leaf, source=(*leaf.source, inner.name), type=inner.type))
 
 
 def unneeded_identifiers(template: Template, record: Json) -> list[JsonPath]:

@@ -171,7 +171,8 @@ def with_columns(plan: WritePlan, options: Options, columns: Sequence[Field]) ->
         warnings = plan.warnings + settings.warnings(())
         return replace(plan, columns=tuple(columns), params=tuple(params), warnings=warnings)
     # parameters are not part of the record; in manual mode rows are sent as they are
-    found = ColumnMap(columns, settings, [] if template.is_manual else [param.leaf.source[0] for param in params])
+    whole = [param.leaf.source[0] for param in params if len(param.leaf.source) == 1]
+    found = ColumnMap(columns, settings, [] if template.is_manual else whole)
     found.complaints[:0] = complaints
     found.complaints += _missing_fields(settings, found)
     drop_unneeded_identifiers(template, settings.fixed, found)

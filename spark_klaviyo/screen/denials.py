@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from spark_klaviyo.plan.consent_columns import ConsentColumn, consent_column
 from spark_klaviyo.plan.model import RESUBSCRIBE, SAYS, WritePlan
@@ -31,8 +32,9 @@ def denials(plan: WritePlan, params: Mapping[str, str]) -> Iterator[ConsentColum
     Who has signed up again since may have left before.
     """
     again = signed_up_again(plan, params)
-    for name, value in params.items():
-        column = consent_column(name.removeprefix(SAYS)) if name.startswith(SAYS) and value.strip() else None
+    for param in plan.params:
+        value = params.get(param.name, "") if param.name.startswith(SAYS) else ""
+        column = consent_column(param.leaf.source[-1]) if value.strip() else None
         word = re.sub("[^a-z0-9.]", "", value.lower().replace("\u00ed", "i"))
         if column is not None and (word not in _NO and not again if column.means_left else word not in _YES):
-            yield column
+            yield replace(column, name=param.name.removeprefix(SAYS))

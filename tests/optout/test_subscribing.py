@@ -23,6 +23,7 @@ from spark_klaviyo.simulator.faults import Fault
 from spark_klaviyo.task.lookups import Lookups
 from spark_klaviyo.task.run import SendContextFactory
 from tests.optout.people import consents, reads, suppressions, writes
+from tests.plan.planning import fields, struct
 from tests.task.running import KEY, Ran, Row, options_for, plan_for, run, run_plan
 
 LIST, OTHER = "Y6nRLr", "Lst1Aa"
@@ -334,6 +335,19 @@ def test_a_row_that_says_the_opposite_subscribes_nobody(
     assert repr(column) in ran.rejected[0].detail
     assert (ANN, EMAIL) not in consents(klaviyo)
     assert consents(klaviyo)[CYD, EMAIL] == "SUBSCRIBED"
+
+
+def test_a_struct_may_say_the_opposite_too(klaviyo: KlaviyoSimulator) -> None:
+    kinds = struct(mail="string", optin="boolean")
+    contacts = [{"mail": ANN, "optin": False}, {"mail": BEN, "optin": None}, {"mail": CYD, "optin": True}]
+    given: dict[str, Any] = {"template": "bulk_subscribe_profiles", "channels": "email", "list_id": LIST}
+    options = options_for(klaviyo, **given, fields={"email": "contact.mail"})
+    batch = pa.RecordBatch.from_pylist([{"contact": one} for one in contacts])
+    ran = run_plan(make_plan(options, fields(contact=kinds), "run"), [batch])
+    assert (ran.codes, "'contact.optin'" in ran.rejected[0].detail) == (["no_consent"], True)
+    assert consents(klaviyo) == {(BEN, EMAIL): "SUBSCRIBED", (CYD, EMAIL): "SUBSCRIBED"}
+    with pytest.raises(SchemaError, match="'contact' has no place"):
+        make_plan(options_for(klaviyo, **given), fields(email="string", contact=kinds), "run")
 
 
 def test_the_record_of_a_row_without_consent_subscribes_nobody_when_it_is_written_again(
