@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from spark_klaviyo.core import exact_json
-from spark_klaviyo.core.codes import RejectCode
+from spark_klaviyo.core.codes import RejectCode, StopCode
 from spark_klaviyo.core.exact_json import Json, Path, get, put, remove
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.deliver.batch_sender import NOBODY_ERASED
@@ -151,10 +151,11 @@ class Lookups:
             return batch
         members = ReadTarget.of("/api/lists/{id}/profiles", L, id=list_id)
         records, barred = parsed(batch), dict[int, tuple[RejectCode, str]]()
+        of_rows = StopCode.NOT_FOUND if "list_id" not in self.plan.settings else None  # a column gives the list
         for name in ("email", "phone_number"):
             values = values_at(records, self._path(name))
             found = find_profiles(reader, members, name, values.values())
-            if isinstance(found, NoDocument) and found.code.affects_every_request:
+            if isinstance(found, NoDocument) and found.code.affects_every_request and found.code is not of_rows:
                 return replace(found, detail=NEEDS.format(found.detail))
             if isinstance(found, NoDocument):
                 barred |= dict.fromkeys(values, (RejectCode.UNAVAILABLE, UNREAD.format(found.detail)))

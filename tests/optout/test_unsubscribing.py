@@ -61,6 +61,14 @@ def test_a_row_is_sent_twice_and_both_times_settled(klaviyo: KlaviyoSimulator) -
     assert (first.report.accepted, second.report.delivered) == (1, 1)
 
 
+def test_a_list_that_does_not_exist_holds_back_only_the_rows_that_name_it(klaviyo: KlaviyoSimulator) -> None:
+    rows: list[Row] = [{"email": BEN, "list": "Nowher"}, {"email": ANN, "list": LIST}]
+    ran = unsubscribe(klaviyo, rows, list_id="column:list")
+    assert (ran.report.stopped, ran.codes, ran.report.accepted) == (None, ["unavailable"], 1)
+    stopped = unsubscribe(klaviyo, rows, list_id="Nowher", other_columns="drop").report
+    assert (stopped.stopped is not None, stopped.unsent) == (True, 2)
+
+
 # --- several channels -----------------------------------------------------------------------------
 
 
