@@ -33,8 +33,8 @@ def shape_problems(template: Template, record: dict[str, Json]) -> Iterator[tupl
     for path in _unknown_paths(record, (), known):
         one_item = any(other[: len(path) + 1] == (*path, ONE_ITEM) for other in known)
         one_item = one_item and isinstance(get(record, path), list)
-        name = "/".join(path)
-        detail = f"{name} must hold exactly one item" if one_item else f"{template.name} has no field {name}"
+        # reports and logs repeat the sentence, and a key may be a person's; the pointer in the rejects names it
+        detail = f"{'/'.join(path)} must hold exactly one item" if one_item else f"{template.name} has no such field"
         yield Problem(RejectCode.BAD_RECORD, detail), path
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
-from tests.task.running import people, run
+from tests.task.running import Row, people, run
 
 LEFT_OUT = "Klaviyo left out phone_number of some of these rows (X-Klaviyo-Partial-Failure)"
 CONSENT = {"template": "bulk_subscribe_profiles", "channels": "email", "other_columns": "drop", "resubscribe": "true"}
@@ -53,3 +55,14 @@ def test_people_whom_klaviyo_names_beside_the_row_are_not_told_either(klaviyo: K
     assert "The phone belongs to" in text
     assert "elsewhere" not in text
     assert "Stone" not in text
+
+
+@pytest.mark.parametrize("validate", ["strict", "warn"])
+def test_a_key_that_no_field_has_is_not_told(klaviyo: KlaviyoSimulator, validate: str) -> None:
+    record = {"type": "profile", "attributes": {"email": "ann@example.com", "bob@nowhere.example": 1}}
+    rows: list[Row] = [{"record": json.dumps(record)}]
+    ran = run(klaviyo, rows, record_column="record", validate=validate)
+    report = ran.whole()
+    assert "no such field" in str(report) or validate == "warn"
+    assert "nowhere" not in str(report) + report.to_html() + str(report.to_dict())
+    assert "nowhere" in ran.rejected[0].pointer
