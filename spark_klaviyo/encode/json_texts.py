@@ -37,14 +37,14 @@ def json_objects(texts: pa.Array, mark: str, *, keep_null: bool) -> JsonObjects:
             continue
         try:
             value = exact_json.loads(text.removeprefix(mark) if mark else text)
+            if isinstance(value, dict):
+                found.secrets[row] = without_secret_names(value) > 0
+                filled = {k: _filled(v) for k, v in value.items() if v is not None}
+                found.values[row] = value if keep_null else filled
+            else:
+                found.wrong[row] = value is not None
         except (ValueError, RecursionError):
             found.wrong[row] = True
-            continue
-        if isinstance(value, dict):
-            found.secrets[row] = without_secret_names(value) > 0
-            found.values[row] = value if keep_null else {k: _filled(v) for k, v in value.items() if v is not None}
-        else:
-            found.wrong[row] = value is not None
     return found
 
 

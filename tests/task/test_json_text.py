@@ -53,7 +53,10 @@ def test_a_column_of_its_own_wins_over_an_entry_of_the_same_name() -> None:
     assert sent('{"tier": "text"}')[1] == {"tier": "text"}
 
 
-@pytest.mark.parametrize("text", ["house, garden", "[1]", '"text"', "7", '{"a": NaN}', '{"a": 1', "[" * 5000])
+DEEP = '{"a":' * 700 + "1" + "}" * 700  # Python reads it, and comes to its limits where it walks through it
+
+
+@pytest.mark.parametrize("text", ["house, garden", "[1]", '"text"', "7", '{"a": NaN}', '{"a": 1', "[" * 5000, DEEP])
 def test_text_that_is_no_object_rejects_the_row(text: str) -> None:
     ran, found = sent(text)
     assert found is None
