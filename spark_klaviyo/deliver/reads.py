@@ -118,7 +118,7 @@ class Reader:
         return NoDocument(StopCode.LATE, "the time for it was over")
 
     def pages(self, target: ReadTarget, most: int) -> Iterator[Document | NoDocument]:
-        """The pages of a collection, at most so many; a `NoDocument` is the last item."""
+        """The pages of a collection; a `NoDocument` is the last item, also where there are more than so many."""
         seen = {target.query}
         for _ in range(most):
             page = self.read(target)
@@ -127,6 +127,7 @@ class Reader:
                 return
             seen = {target.query, page.next_query}
             target = target.with_query(page.next_query)
+        yield NoDocument(StopCode.UNAVAILABLE, f"there are more than {most:,} pages of it")
 
     def _outcome(self, reply: Reply, state: RetryState) -> Document | NoDocument | Wait:
         verdict = judge(reply, state, self._policy, self._context.roll())
