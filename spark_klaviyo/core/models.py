@@ -69,7 +69,7 @@ class StateLocation:
     removed: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EncodedRows:
     """The encoded rows of one Arrow batch in one contiguous buffer; all arrays have one entry a row."""
 

@@ -97,3 +97,9 @@ def test_a_text_is_found_wherever_it_stands_in_the_body() -> None:
     batch = Batch(0, (Span(encoded_rows([filler, b"needle", b"end"], 0, b","), 0, 3),), Envelope("/", b"head", b"tail"))
     assert [batch.contains(text) for text in (b"head", b"needle", b"end", b"tail")] == [True] * 4
     assert not batch.contains(b"needles")
+
+
+def test_a_batch_shows_no_person() -> None:
+    keys = pa.array(["email\x1fann@example.com"])
+    rows = EncodedRows(memoryview(b"{},"), np.array([0, 3]), np.zeros(1, np.int64), keys, phones=keys)
+    assert "ann" not in repr(Batch(0, (Span(rows, 0, 1),), Envelope("/api/rows", b"[", b"]")))
