@@ -212,18 +212,13 @@ class ColumnMap:
             self._complain(f"column {_label(leaf)!r} is a {kind}; {prefix} must be {takes}")
         for inner in _inner(leaf):
             if is_loose:
-                known = self.names.known(inner.source[-1])
-                if (
-                    known is not None
-                    and known.sure in (Sure.CERTAIN, Sure.LIKELY)
-                    and known.fields[0] not in self.asked
-                ):
-                    self.known[_label(inner)] = known
+                self._note_inside(inner)
                 self._put_loose(self.template.properties_path, inner)
             else:
                 self._map_part(prefix, leaf, inner)
 
     def _note_inside(self, inner: Leaf) -> None:
+        """Note that a part of a struct column has the name of a field, which it is not taken as."""
         known = self.names.known(inner.source[-1])
         if known is not None and known.sure in (Sure.CERTAIN, Sure.LIKELY) and known.fields[0] not in self.asked:
             self.known[_label(inner)] = known

@@ -79,7 +79,7 @@ def _not_placed(column: str, found: Known, becomes: str, giver: Mapping[str, str
         why = f"means {found.fields[0]}, which is given otherwise or takes another type, and {sent}"
     return ColumnNote(
         column,
-        Sure.ASK if found.sure is Sure.ASK else found.sure,
+        found.sure,
         entries[0],
         f"column {column!r} {why}; {' or '.join(entries)} places it there",
     )

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from spark_klaviyo.arrow.arrays import bytes_and_offsets
-from spark_klaviyo.datasets.schemas import Column, arrow_schema, ddl
+from spark_klaviyo.datasets.schemas import Column, arrow_schema
 
 FORMAT = 1
 FORMAT_FILE = "_format.json"
@@ -38,7 +38,6 @@ COLUMNS = (
     Column("at", "timestamp", "when it was recorded"),
 )
 SCHEMA = arrow_schema(COLUMNS)
-DDL = ddl(COLUMNS)
 
 HASH_BYTES = 16  # of a scope, a key, a fingerprint
 FINGERPRINT_BYTES = 2 * HASH_BYTES  # while rows travel, the hashes of their key and their record stand side by side
