@@ -15,10 +15,9 @@ from spark_klaviyo.deliver.reads import Document, Reader, ReadTarget
 from spark_klaviyo.http.documents import Fault, json_object
 from spark_klaviyo.http.judge import RequestRefused
 from spark_klaviyo.plan.model import SendSpec
+from spark_klaviyo.templates.catalog import CATALOG_ID
 from spark_klaviyo.templates.limits import L
 
-# spec: the id of what is created in a catalog is its external_id behind this
-CATALOG_ID = "$custom:::$default:::"
 # 404 and 409 are about what a row names, never about the account.
 ABOUT_ROWS = frozenset({404, 409, 413})
 SHORTEST_VALUE = 3  # with the blanks around it: a single letter or digit in a sentence may come from anywhere
@@ -55,6 +54,7 @@ def _id_there(record: Mapping[str, object], faults: tuple[Fault, ...]) -> str:
         return f"{get(record, ('relationships', 'coupon', 'data', 'id'))}-{code}"
     if not isinstance(own, str) or record.get("type") == "profile":
         return ""
+    # spec: the id of what is created in a catalog is its external_id behind this
     return CATALOG_ID + own if str(record.get("type")).startswith("catalog-") else own
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from spark_klaviyo.core.identifiers import OF_PEOPLE
+
 MASKED = "…"
-IDENTIFIERS = frozenset({"id", "email", "phone_number", "external_id", "anonymous_id", "_kx"})
 LEAST_CHARACTERS, LEAST_DIGITS = 4, 5  # of other values: shorter ones are words and counts of any sentence
 
 
@@ -21,7 +22,7 @@ def values_of(record: object, name: str = "") -> Iterator[str]:
     elif isinstance(record, str | int | float) and not isinstance(record, bool):
         text = " ".join(str(record).split())
         least = LEAST_CHARACTERS if isinstance(record, str) else LEAST_DIGITS
-        if text and (name in IDENTIFIERS or sum(map(str.isalnum, text)) >= least):
+        if text and (name in OF_PEOPLE or sum(map(str.isalnum, text)) >= least):
             yield text
 
 

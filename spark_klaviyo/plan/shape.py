@@ -15,6 +15,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from spark_klaviyo.core.exact_json import ONE_ITEM, Json, Path
+from spark_klaviyo.core.identifiers import OF_PEOPLE
 from spark_klaviyo.plan.types import Type, unsendable
 from spark_klaviyo.templates.model import FieldForm, FieldSpec, Template
 
@@ -180,7 +181,6 @@ _CLEANED_BY_FORM = {
     FieldForm.IDS: Clean.NUMBER_AS_TEXT,
     FieldForm.OBJECT: Clean.SECRETS,
 }
-_IDENTIFIERS = frozenset({"id", "email", "phone_number", "external_id", "anonymous_id", "_kx", "unique_id"})
 
 
 def clean_of(known: FieldSpec) -> Clean:
@@ -188,7 +188,7 @@ def clean_of(known: FieldSpec) -> Clean:
     name = known.name.rpartition(".")[2]
     if name == "unappend":  # what Klaviyo is to forget may well be a secret
         return Clean.NOTHING
-    if name in _IDENTIFIERS:
+    if name in OF_PEOPLE or name == "unique_id":
         return Clean.IDENTIFIER
     return Clean.TEXT if name == "zip" else _CLEANED_BY_FORM.get(known.form, Clean.NOTHING)
 

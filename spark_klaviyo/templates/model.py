@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from spark_klaviyo.core.codes import Api, Choice, OnDelete
+from spark_klaviyo.core.identifiers import OF_PEOPLE
 from spark_klaviyo.core.policy import Limits, Quota
 from spark_klaviyo.templates.limits import ONE_ROW
 
@@ -128,10 +129,7 @@ class FieldSpec:
     @property
     def identifies_person(self) -> bool:
         """Whether a person is found by it; without it nobody could be reached again, so null is never sent for it."""
-        return self.name.rpartition(".")[2] in _OF_PEOPLE
-
-
-_OF_PEOPLE = frozenset({"id", "email", "phone_number", "external_id", "anonymous_id", "_kx"})
+        return self.name.rpartition(".")[2] in OF_PEOPLE
 
 
 @dataclass(frozen=True)
