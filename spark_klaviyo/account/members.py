@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import TypeAlias
 
 from spark_klaviyo.account.reads import READERS, AccountReader
+from spark_klaviyo.core.clock import time_of
 from spark_klaviyo.deliver.reads import Document, ReadTarget, attributes_of
 from spark_klaviyo.deliver.sender import DaemonPool
 from spark_klaviyo.templates.limits import XS, L
@@ -50,7 +51,7 @@ class ListFacts:
     def has_joined_since(self, member: Member) -> bool:
         """Whether a member joined, or came back, after the run began."""
         joined = member.get("joined_group_at")
-        time = _time(str(joined))
+        time = time_of(joined)
         return time is not None and time >= self.since and self.recent.get(str(member["id"])) != joined
 
 
@@ -99,7 +100,7 @@ def members_since(reader: AccountReader, facts: ListFacts, people: Iterable[Memb
     for kind, values in asked.items():
         for start in range(0, len(values), MOST_VALUES):
             listed = json.dumps(values[start : start + MOST_VALUES], ensure_ascii=False, separators=(",", ":"))
-            targets.append(_members(facts.list_id, PAGE_SIZE, f"any({kind},{listed})"))
+            targets.append(_members(facts, f"any({kind},{listed})"))
     pages = _read(reader, targets)
     return {str(member["id"]) for page in pages for member in page if facts.has_joined_since(member)}
 
@@ -123,12 +124,12 @@ def _read(reader: AccountReader, targets: list[ReadTarget]) -> Iterator[Page]:
 def slice_list(facts: ListFacts, now: datetime) -> list[ReadTarget]:
     """The slices of a list by time of joining, open at both ends, so that no member is missed if clocks differ."""
     wanted = min(facts.members // (PAGE_SIZE * PAGES_PER_SLICE), MOST_SLICES)
-    created = _time(facts.created)
+    created = time_of(facts.created)
     if wanted < 2 or created is None or created >= now:
-        return [_members(facts.list_id, PAGE_SIZE)]
+        return [_members(facts)]
     step = (now - created) / wanted
     edges = [(created + step * number).strftime(TIME_FORM) for number in range(1, wanted)]
-    return [_members(facts.list_id, PAGE_SIZE, _joined(*pair)) for pair in pairwise(["", *edges, ""])]
+    return [_members(facts, _joined(*pair)) for pair in pairwise(["", *edges, ""])]
 
 
 def _joined(since: str, before: str) -> str:
@@ -139,20 +140,12 @@ def _joined(since: str, before: str) -> str:
 
 def _recent(facts: ListFacts) -> ReadTarget:
     since = facts.since.astimezone(timezone.utc).strftime(TIME_FORM)
-    return _members(facts.list_id, PAGE_SIZE, _joined(since, ""))
+    return _members(facts, _joined(since, ""))
 
 
-def _members(list_id: str, size: int, condition: str = "") -> ReadTarget:
-    query = [FIELDS, ("page[size]", str(size))] + ([("filter", condition)] if condition else [])
-    return ReadTarget.of("/api/lists/{id}/profiles", L, query, id=list_id)
-
-
-def _time(text: str) -> datetime | None:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return time if time.tzinfo is not None else time.replace(tzinfo=timezone.utc)
+def _members(facts: ListFacts, condition: str = "") -> ReadTarget:
+    query = [FIELDS, ("page[size]", str(PAGE_SIZE))] + ([("filter", condition)] if condition else [])
+    return ReadTarget.of("/api/lists/{id}/profiles", L, query, id=facts.list_id)
 
 
 def _read_slice(reader: AccountReader) -> Callable[[ReadTarget, Callable[[Page], None]], None]:

@@ -1,4 +1,4 @@
-"""Time, so that tests can bring their own, and a stop signal that wakes every thread that waits on it."""
+"""Time, so that tests can bring their own, its texts, and a stop signal that wakes every thread that waits on it."""
 
 from __future__ import annotations
 
@@ -73,3 +73,12 @@ class Clock:
 def rfc3339(moment: datetime) -> str:
     """A UTC time as text with microseconds: 2026-10-15T08:30:54.120000Z."""
     return moment.astimezone(timezone.utc).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def time_of(text: object) -> datetime | None:
+    """A time in RFC 3339, in UTC where it has no offset; None for anything else."""
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return moment if moment is None or moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)

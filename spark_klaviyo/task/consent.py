@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from enum import Enum
 from itertools import chain
 
+from spark_klaviyo.core.clock import time_of
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.exact_json import Json, get
 from spark_klaviyo.deliver.delivery import SendContext
@@ -80,15 +81,6 @@ def _opted_out_of_email(marketing: Mapping[str, Json], list_id: str) -> Iterator
 def _object(value: Json, *path: str) -> Mapping[str, Json]:
     found = get(value, path)
     return found if isinstance(found, dict) else {}
-
-
-def time_of(text: object) -> datetime | None:
-    """A time in RFC 3339; None for anything else."""
-    try:
-        time = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        return None
-    return time if time is None or time.tzinfo is not None else time.replace(tzinfo=timezone.utc)
 
 
 # --- reading --------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 
-from spark_klaviyo.core.clock import rfc3339
+from spark_klaviyo.core.clock import rfc3339, time_of
 from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.exact_json import Json, get, put
 from spark_klaviyo.core.models import Batch, Rejection
@@ -19,7 +19,7 @@ from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.reads import NoDocument, Reader, ReadTarget
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.task.consent import ConsentReader, Consents, Person, Standing, judge_consent, time_of
+from spark_klaviyo.task.consent import ConsentReader, Consents, Person, Standing, judge_consent
 from spark_klaviyo.task.profiles import find_profiles, parsed, rejections_of, with_needed_identifiers
 from spark_klaviyo.templates.limits import L
 from spark_klaviyo.templates.model import Channel

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from spark_klaviyo.task.consent import Consents, Person, Standing, judge_consent, time_of
+from spark_klaviyo.core.clock import time_of
+from spark_klaviyo.task.consent import Consents, Person, Standing, judge_consent
 from spark_klaviyo.templates.consent import CHANNELS
 
 OPTED_OUT, SUBSCRIBED, OPEN = Standing.OPTED_OUT, Standing.SUBSCRIBED, Standing.OPEN
