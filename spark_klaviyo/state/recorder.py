@@ -32,6 +32,7 @@ from spark_klaviyo.state.format import (
     fingerprints_of,
 )
 from spark_klaviyo.state.lock import LOCK, TAKEN_OVER, TASK_LEASE, Lease, active_leases, owner_of, unwritable
+from spark_klaviyo.state.rows import whole
 
 NOT_HELD = "this run does not hold it: is it the same location for every task?"
 FLUSH_ROWS = 1_000  # rows that are written without waiting for more
@@ -186,7 +187,7 @@ class EarlierAttempts:
 
     def __init__(self, tables: Iterable[pa.Table]) -> None:
         rows = pa.concat_tables([READ_SCHEMA.empty_table(), *tables]).sort_by("at").combine_chunks()
-        hashes = [fingerprints_of(_array(rows, name), HASH_BYTES) for name in ("key", "fingerprint")]
+        hashes = [fingerprints_of(whole(rows[name]), HASH_BYTES) for name in ("key", "fingerprint")]
         fingerprints = _whole(np.concatenate(hashes, axis=1))
         outcomes = np.array(rows.column("outcome").to_pylist(), dtype=np.object_)
         self.last: int = pc.max(rows.column("at").cast(pa.int64())).as_py() or 0
@@ -197,7 +198,7 @@ class EarlierAttempts:
         sent = np.flatnonzero((outcomes == StateOutcome.SENT) | (outcomes == StateOutcome.PENDING))
         order = sent[np.argsort(fingerprints[sent])]
         self._fingerprints = fingerprints[order]
-        self._jobs = _array(rows, "job_id").take(pa.array(order))
+        self._jobs = whole(rows["job_id"]).take(pa.array(order))
 
     @staticmethod
     def read(folder: Folder, run_id: str, partition_id: int) -> EarlierAttempts:
@@ -219,8 +220,3 @@ class EarlierAttempts:
 def _whole(fingerprints: Fingerprints) -> npt.NDArray[np.void]:
     """Each row of the matrix as one value, which numpy compares byte by byte."""
     return np.ascontiguousarray(fingerprints).view(f"V{fingerprints.shape[1]}").ravel()
-
-
-def _array(rows: pa.Table, name: str) -> pa.Array:
-    column = rows.column(name)
-    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.nulls(0, column.type)])
