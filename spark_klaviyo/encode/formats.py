@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import ContentFormat
 from spark_klaviyo.core.exact_json import Json
+from spark_klaviyo.encode.json_texts import json_text
 from spark_klaviyo.plan.manual.body import csv_cell, xml_characters
 from spark_klaviyo.plan.model import WritePlan
 
@@ -53,7 +54,7 @@ def line(record: Object, names: Sequence[str]) -> str:
     Without `names` the record says itself what it has.
     """
     only = names[0] if len(names) == 1 else next(iter(record)) if not names and len(record) == 1 else None
-    return _json(record) if only is None else " ".join(_text(record.get(only)).splitlines())
+    return json_text(record) if only is None else " ".join(_text(record.get(only)).splitlines())
 
 
 # --- XML ------------------------------------------------------------------------------------------
@@ -97,16 +98,12 @@ def _text(value: Json) -> str:
         return ""
     if isinstance(value, str) and not exact_json.is_number(value):
         return value
-    return _json(value)
-
-
-def _json(value: Json) -> str:
-    return exact_json.dumps(value).decode("utf-8", "replace")
+    return json_text(value)
 
 
 _WRITERS: dict[ContentFormat, Callable[[Object, Sequence[str]], str]] = {
     ContentFormat.FORM: lambda record, _: form(record),
-    ContentFormat.FORM_DATA_PARAM: lambda record, _: quote(_json(record), safe=""),
+    ContentFormat.FORM_DATA_PARAM: lambda record, _: quote(json_text(record), safe=""),
     ContentFormat.XML: lambda record, _: element("row", record),
     ContentFormat.CSV: csv_row,
     ContentFormat.TEXT: line,
