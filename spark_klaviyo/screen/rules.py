@@ -13,6 +13,7 @@ from datetime import datetime, timedelta, timezone
 
 from spark_klaviyo.arrow.encoded import nan_columns
 from spark_klaviyo.arrow.times import DAY
+from spark_klaviyo.core.identifiers import BLANKS
 from spark_klaviyo.options.choices import Validate
 from spark_klaviyo.plan.model import Checks, FieldCheck, WritePlan
 from spark_klaviyo.plan.shape import (
@@ -36,9 +37,7 @@ from spark_klaviyo.templates.model import FieldForm
 
 # --- regular expressions of texts that are certainly valid, for pyarrow's matcher (RE2); `whole` adds the anchors ---
 
-# Blanks outside ASCII, which `\s` of RE2 does not mean.
-_BLANKS = "\u001c-\u001f\u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
-NOT_BLANK = f"[^\\s{_BLANKS}](?s:.*)"
+NOT_BLANK = f"[^{BLANKS}](?s:.*)"
 
 _ATOM, _LABEL = "[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+", "[A-Za-z0-9-]+"
 EMAIL = rf"{_ATOM}(?:\.{_ATOM}){{0,16}}@{_LABEL}(?:\.{_LABEL}){{1,8}}"
