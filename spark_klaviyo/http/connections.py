@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import http.client
 import io
-import ipaddress
 import socket
 import threading
 import time
@@ -22,6 +21,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from spark_klaviyo.core.hosts import is_loopback
 from spark_klaviyo.core.version import user_agent
 
 
@@ -149,13 +149,6 @@ def request_settings(session: requests.Session, base_url: str, proxy: str | None
     proxies = {"http": proxy, "https": proxy} if proxy else {}
     settings = dict(session.merge_environment_settings(base_url, proxies, True, True, None))
     parts = urlsplit(base_url)
-    if not proxy and parts.scheme == "http" and _is_loopback(parts.hostname or ""):
+    if not proxy and parts.scheme == "http" and is_loopback(parts.hostname or ""):
         settings["proxies"] = {}
     return settings
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name
-        return host == "localhost" or host.endswith(".localhost")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable
 from urllib.parse import SplitResult, unquote_plus, urlsplit, urlunsplit
+
+from spark_klaviyo.core.hosts import ip_address_of, is_loopback
 
 # A host that a key may go to is written in full, in ASCII, without a dot at the end: nothing is left to be read in two
 # ways by this check and by the resolver.
@@ -41,7 +42,7 @@ def hosts(given: object) -> tuple[str, ...]:
     if not isinstance(words, list | tuple) or not words:
         raise Unreadable(_HOSTS)
     found = tuple(word.strip().lower() if isinstance(word, str) else "" for word in words)
-    if not all(_HOST_NAME.fullmatch(host) or _is_address(host) for host in found):
+    if not all(_HOST_NAME.fullmatch(host) or ip_address_of(host) is not None for host in found):
         raise Unreadable(_HOSTS)
     return found
 
@@ -115,16 +116,6 @@ def host_of(url: str) -> str:
     return urlsplit(url).hostname or ""
 
 
-def is_loopback(host: str) -> bool:
-    """Whether requests to this host stay on the machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def is_klaviyo(host: str) -> bool:
     """Whether a host is one of Klaviyo's."""
     return f".{host}".endswith(".klaviyo.com") and _HOST_NAME.fullmatch(host) is not None
@@ -134,14 +125,6 @@ def may_receive_key(url: str, trusted: Iterable[str] = ()) -> bool:
     """Whether the key may travel to this address: to Klaviyo, this machine, or a host that the caller trusts."""
     host = host_of(url)
     return is_klaviyo(host) or is_loopback(host) or host in trusted
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def shown_place(place: str) -> str:

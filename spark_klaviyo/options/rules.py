@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from spark_klaviyo.core.codes import KeyIn, OnDelete
+from spark_klaviyo.core.hosts import is_loopback
 from spark_klaviyo.core.secrets import Secret
-from spark_klaviyo.options.addresses import host_of, is_loopback, is_table, may_receive_key
+from spark_klaviyo.options.addresses import host_of, is_table, may_receive_key
 from spark_klaviyo.options.choices import ListMode, OnReject, SendFrom
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.erasure import may_erase

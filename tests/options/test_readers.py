@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from spark_klaviyo.core.hosts import is_loopback
 from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.options import addresses, readers
 from spark_klaviyo.options.addresses import Unreadable
@@ -152,7 +153,7 @@ def test_a_header_that_would_break_the_request_is_refused(name: str, value: str)
     ],
 )
 def test_only_loopback_counts_as_staying_on_the_machine(host: str, expected: bool) -> None:
-    assert addresses.is_loopback(host) is expected
+    assert is_loopback(host) is expected
 
 
 @given(st.integers(), st.integers(-5, 5), st.integers(6, 50))
