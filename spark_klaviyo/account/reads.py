@@ -186,5 +186,4 @@ def stopped_before_sending(plan: WritePlan, code: StopCode, message: str) -> Wri
 
 def key_of(address: str, credentials: Credentials) -> bytes:
     """A hash of address and key."""
-    secret = credentials.api_key or credentials.access_token
-    return digest(f"{address}\n{secret.reveal() if secret is not None else ''}")
+    return digest(f"{address}\n{credentials.reveal()}")

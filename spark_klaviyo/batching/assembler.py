@@ -36,8 +36,7 @@ SHARED_PHONE = (
 
 def key_length(plan: WritePlan) -> int:
     """Bytes of the key that replaces its placeholder in a body; 0 without a key."""
-    key = plan.credentials.api_key or plan.credentials.access_token
-    return len(key.reveal().encode()) if key is not None else 0
+    return len(plan.credentials.reveal().encode())
 
 
 class Batcher:

@@ -49,6 +49,11 @@ class Credentials:
     api_key: Secret | None = None
     access_token: Secret | None = None
 
+    def reveal(self) -> str:
+        """The key, or the token; empty where there is neither."""
+        secret = self.api_key or self.access_token
+        return secret.reveal() if secret else ""
+
 
 def cover_of(secrets: Iterable[str]) -> Callable[[str], str]:
     """A function that masks these secrets wherever a text holds them, as they are or percent-encoded."""

@@ -134,17 +134,13 @@ class Transport:
     def _url(self, path: str, query: Query) -> str:
         pairs = list(query)
         if self._key_in is KeyIn.QUERY:
-            pairs.append(("api_key", self._key()))
+            pairs.append(("api_key", self._credentials.reveal()))
         joint = "&" if "?" in path else "?"
         return self._base_url + path + (joint + urlencode(pairs) if pairs else "")
 
     def _placeholders(self) -> dict[bytes, bytes]:
         now = {NOW_PLACEHOLDER: rfc3339(self._clock.wall()).encode()}
-        return now | {KEY_PLACEHOLDER: self._key().encode()} if self._key_in is KeyIn.BODY else now
-
-    def _key(self) -> str:
-        secret = self._credentials.api_key or self._credentials.access_token
-        return secret.reveal() if secret else ""
+        return now | {KEY_PLACEHOLDER: self._credentials.reveal().encode()} if self._key_in is KeyIn.BODY else now
 
     def _read(self, response: requests.Response, began: float) -> Reply:
         if response.status_code not in FINAL_STATUSES:
