@@ -19,13 +19,13 @@ NO_SCOPE = (
 _may_read: set[bytes] = set()  # hashes of address and key: a stream asks once
 
 
-def require_consent_scope(options: Options, run_id: str = "") -> None:
+def require_consent_scope(options: Options, run_id: str) -> None:
     """Refuse to subscribe people with a key that may not read who has opted out; nothing is read for other writes.
 
     Raises `OptionError`, which names the scope, and `WriteStopped` where the key is refused or nothing can be read.
     """
     key, template = key_of(options.base_url, options.credentials), options.template or ""
-    if not _reads_consent(options) or key in _may_read:
+    if key in _may_read or not subscribes(options) or options.settings.get("resubscribe") == "true":
         return
     try:
         with open_reader(options) as reader:
@@ -37,7 +37,6 @@ def require_consent_scope(options: Options, run_id: str = "") -> None:
     _may_read.add(key)
 
 
-def _reads_consent(options: Options) -> bool:
-    template = find_template(options.template, options.api) if options.template else None
-    subscribes = template is not None and template.consent is not None and not template.consent.withdraws
-    return subscribes and options.settings.get("resubscribe") != "true"
+def subscribes(options: Options) -> bool:
+    """Whether a write subscribes people."""
+    return options.template is not None and find_template(options.template, options.api).subscribes

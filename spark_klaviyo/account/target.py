@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from spark_klaviyo.account.consent_scope import require_consent_scope
+from spark_klaviyo.account.consent_scope import require_consent_scope, subscribes
 from spark_klaviyo.account.names import KINDS, Resource, resolve_names, setting_values
 from spark_klaviyo.account.reads import Account, AccountReader, ReadFailed, key_of, known_account, open_reader
 from spark_klaviyo.core.codes import Api, StopCode
@@ -138,12 +138,6 @@ def account_origin(options: Options) -> str:
     call = ManualCall(options)
     is_known = is_klaviyo(host_of(options.url)) or call.endpoint is not None
     return call.origin if is_known and call.carries_private_key else ""
-
-
-def subscribes(options: Options) -> bool:
-    """Whether a write subscribes people, so that the opt-in process of its list matters."""
-    consent = find_template(options.template, options.api).consent if options.template else None
-    return consent is not None and not consent.withdraws
 
 
 def _read_lists(options: Options) -> list[Resource]:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from urllib.parse import urlsplit
 
+from spark_klaviyo.account.consent_scope import subscribes
 from spark_klaviyo.account.names import Resource, ResourceKind, find_id, kind_of, setting_values
 from spark_klaviyo.account.reads import Account, AccountReader, ReadFailed, read_account
-from spark_klaviyo.account.target import subscribes
 from spark_klaviyo.core.codes import Failure, StopCode
 from spark_klaviyo.deliver.reads import ReadTarget
 from spark_klaviyo.errors import OptionError

@@ -247,7 +247,7 @@ def _trusted(call: Call) -> tuple[str, ...]:
 
 def _everywhere(call: Call) -> Iterator[str]:
     """Unsubscribing from everything has to be asked for, and a list is the opposite."""
-    if call.template is None or call.template.consent is None or not call.template.consent.withdraws:
+    if call.template is None or not call.template.unsubscribes:
         return
     asked, list_id = call.given.get("everywhere") == "true", str(call.given.get("list_id") or "")
     if not asked and not list_id:

@@ -78,7 +78,7 @@ def consent_params(
 
     `used`: columns that options name for something else.
     """
-    if template.consent is None or template.consent.withdraws:
+    if not template.subscribes:
         return [], []
     taken = set(used) | {name for known in template.fields for name in (known.name, *known.other_names)}
     params, complaints = list[RequestParam](), list[str]()
@@ -122,7 +122,7 @@ def unneeded_identifiers(template: Template, record: Json) -> list[JsonPath]:
 
 def drop_unneeded_identifiers(template: Template, settings: Mapping[str, str], found: ColumnMap) -> None:
     """Take columns of identifiers that no chosen channel needs out of the record, where people are unsubscribed."""
-    if template.consent is None or not template.consent.withdraws:
+    if template.consent is None or not template.unsubscribes:
         return
     words = settings.get("channels", "").split(",")
     needed = {channel.identifier for channel in template.consent.channels if channel.name in words} - {""}

@@ -129,11 +129,11 @@ def estimate(plan: WritePlan, sample: DryRun, sampled_rows: int, rows: int) -> E
 
 def looked_up(plan: WritePlan, sample: DryRun) -> Counter[str]:
     """How many identifiers of each kind are read before the sampled rows are sent."""
-    template, consent = plan.template, plan.template.consent
+    template = plan.template
     kinds = (
         [kind for kind in template.identifiers if kind not in template.sent_directly] if template.looked_up_as else []
     )
-    if consent is not None and not consent.withdraws:
+    if template.subscribes:
         kinds = list(template.identifiers)
     paths = {known.name: known.json_path for known in template.fields if known.name in kinds}
     records = (one for batch in sample.batches if not batch.envelope.resubscribes for one in batch.records())

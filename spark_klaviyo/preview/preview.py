@@ -155,7 +155,7 @@ class PreviewPart:
         if self.plan.template.looked_up_as and looked_up(self.plan, self.dry_run):
             wanted = f"{self.plan.template.looked_up_as}s"
             yield f"people are shown by their identifiers; the write asks Klaviyo for their {wanted} first"
-        if self.plan.template.consent is not None and not self.plan.template.consent.withdraws:
+        if self.plan.template.subscribes:
             yield "who has opted out is not known here; the write reads it, and rejects such rows as opted_out"
         if options.state_path is not None:
             yield "state_path: what was delivered before is not left out here; the write sends less"

@@ -108,7 +108,7 @@ def _problems(
     unneeded: list[Path] = []
     if plan.template.consent is not None:
         unneeded = unneeded_identifiers(plan.template, record)
-        for path in unneeded if plan.template.consent.withdraws else ():
+        for path in unneeded if plan.template.unsubscribes else ():
             remove(record, path)
         yield from _opposites(plan, record, params)
     for field in checks.fields:

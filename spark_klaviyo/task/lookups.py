@@ -47,9 +47,9 @@ class Lookups:
         template = self.plan.template
         if template.looked_up_as:
             batches = self._each(batches, self._as_sent)
-        if template.consent is not None and template.consent.withdraws:
+        if template.unsubscribes:
             batches = self._each(batches, self._only_list_members)
-        elif template.consent is not None:
+        elif template.subscribes:
             batches = SubscribeGuard(self.plan, self.context, self.reject, self.report).checked(batches)
         return batches
 

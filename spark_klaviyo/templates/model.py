@@ -153,11 +153,6 @@ class Consent:
     status: str
     channels: tuple[Channel, ...]
 
-    @property
-    def withdraws(self) -> bool:
-        """Whether people are unsubscribed."""
-        return self.status == "UNSUBSCRIBED"
-
 
 @dataclass(frozen=True)
 class Caution:
@@ -293,6 +288,16 @@ class Template:
     def is_retired(self) -> bool:
         """Whether it belongs to v1 or v2: the key travels in the body, rows are sent as they are."""
         return self.api is not Api.CURRENT
+
+    @property
+    def subscribes(self) -> bool:
+        """Whether people are subscribed."""
+        return self.consent is not None and self.consent.status == "SUBSCRIBED"
+
+    @property
+    def unsubscribes(self) -> bool:
+        """Whether people are unsubscribed."""
+        return self.consent is not None and self.consent.status == "UNSUBSCRIBED"
 
     @property
     def needs_care(self) -> bool:

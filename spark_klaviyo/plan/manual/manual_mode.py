@@ -165,11 +165,11 @@ class ManualCall:
 
     def warnings(self) -> Iterator[str]:
         """What protects people in a template of the same call, and not here."""
-        consent = self.endpoint.consent if self.endpoint is not None else None
-        subscribes = _SUBSCRIBES.fullmatch(self.url.path) is not None and self.options.method == "POST"
-        if consent is not None and consent.withdraws:
+        known = self.endpoint
+        if known is not None and known.unsubscribes:
             yield MEMBERS_UNREAD
-        elif consent is not None or subscribes:
+        is_v2 = _SUBSCRIBES.fullmatch(self.url.path) is not None and self.options.method == "POST"
+        if is_v2 or (known is not None and known.subscribes):
             yield OPT_OUTS_UNREAD
 
     def _body(self) -> object:
