@@ -7,6 +7,7 @@ from enum import IntEnum
 
 import pyarrow as pa
 
+from spark_klaviyo.core.arrow_types import ddl_of
 from spark_klaviyo.plan.types import Field, holds
 
 RECORD, VERDICT, KEY, PARAMS, PHONE, EXTERNAL_ID, ROW_KEY, CONTENT, FINGERPRINT, ROW_STATUS = (
@@ -30,8 +31,7 @@ ENCODED = pa.schema(
 )
 # The same for Spark, whose strings have 32-bit offsets, and with hashes.
 SPARK_ENCODED = pa.schema([(RECORD, pa.string()), *list(ENCODED)[1:], (ROW_KEY, pa.binary()), (CONTENT, pa.binary())])
-_SPARK_TYPES = {"string": "string", "int64": "bigint", "binary": "binary"}
-ENCODED_DDL = ", ".join(f"{field.name} {_SPARK_TYPES[str(field.type)]}" for field in SPARK_ENCODED)
+ENCODED_DDL = ddl_of(SPARK_ENCODED)
 
 
 class Verdict(IntEnum):

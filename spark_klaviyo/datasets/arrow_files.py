@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from spark_klaviyo.core.arrow_types import ddl_of
 from spark_klaviyo.datasets.storage import MOST_BYTES, MOST_ROWS, PARQUET, Folder
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-def read_in_tasks(spark: Any, location: str, names: Sequence[str], ddl: str, schema: pa.Schema) -> DataFrame:
-    """The rows of these files, whose columns are `ddl` to Spark, `schema` to Arrow; one that a file lacks is null."""
+def read_in_tasks(spark: Any, location: str, names: Sequence[str], schema: pa.Schema) -> DataFrame:
+    """The rows of these files; a column of the schema that a file lacks is null."""
     files: DataFrame = spark.createDataFrame([(name,) for name in names], "name string")
-    return files.mapInArrow(partial(_read, location, schema), ddl)
+    return files.mapInArrow(partial(_read, location, schema), ddl_of(schema))
 
 
 def write_in_tasks(frame: DataFrame, location: str) -> None:

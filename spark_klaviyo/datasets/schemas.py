@@ -12,6 +12,7 @@ from typing import get_type_hints
 
 import pyarrow as pa
 
+from spark_klaviyo.core.arrow_types import ARROW_TYPES
 from spark_klaviyo.core.models import Receipt, RejectedRow, RemovedMember
 from spark_klaviyo.report.counts.summary import COUNTERS
 
@@ -27,17 +28,6 @@ class Column:
     type: str
     help: str
     key: bool = False
-
-
-_ARROW = {
-    "binary": pa.binary(),
-    "string": pa.string(),
-    "int": pa.int32(),
-    "bigint": pa.int64(),
-    "double": pa.float64(),
-    "timestamp": pa.timestamp("us", "UTC"),
-    "map<string,string>": pa.map_(pa.string(), pa.string()),
-}
 
 
 def _columns_of(row: type) -> tuple[Column, ...]:
@@ -70,7 +60,7 @@ def ddl(columns: Iterable[Column]) -> str:
 
 def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
     """The columns as an Arrow schema; Spark reads such Parquet as the types of `ddl`."""
-    return pa.schema([(column.name, _ARROW[column.type]) for column in columns])
+    return pa.schema([(column.name, ARROW_TYPES[column.type]) for column in columns])
 
 
 def missing_keys(columns: Iterable[Column], names: Iterable[str]) -> list[str]:

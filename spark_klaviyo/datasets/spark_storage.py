@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 
+from spark_klaviyo.core.arrow_types import ddl_of
 from spark_klaviyo.datasets.arrow_files import read_in_tasks, write_in_tasks
 from spark_klaviyo.datasets.schemas import Column, arrow_schema, ddl, missing_keys
 from spark_klaviyo.datasets.storage import PARQUET, Folder, is_local, local_path, record_batch, restrict_files
@@ -73,23 +74,24 @@ class SparkLocation:
         """Whether tasks read and write it with pyarrow, as Spark has no file system of its kind."""
         return not self.table and not is_local(self.location) and not has_file_system(self.spark, self.location)
 
-    def read(self, schema: str) -> DataFrame:
+    def read(self, schema: pa.Schema) -> DataFrame:
         """All rows; of files that lack a column of `schema` it is null."""
         if self.through_arrow:
             return self._read_in_tasks(Folder.at(self.location).names(), schema)
-        return self.spark.table(self.table) if self.table else self.spark.read.schema(schema).parquet(self.location)
+        if self.table:
+            return self.spark.table(self.table)
+        return self.spark.read.schema(ddl_of(schema)).parquet(self.location)
 
-    def read_files(self, names: Sequence[str], schema: str) -> DataFrame:
+    def read_files(self, names: Sequence[str], schema: pa.Schema) -> DataFrame:
         """The rows of some of its files."""
         if self.through_arrow or not names:
             return self._read_in_tasks(names, schema)
-        return self.spark.read.schema(schema).parquet(*(f"{self.location}/{name}" for name in names))
+        return self.spark.read.schema(ddl_of(schema)).parquet(*(f"{self.location}/{name}" for name in names))
 
-    def _read_in_tasks(self, names: Sequence[str], schema: str) -> DataFrame:
+    def _read_in_tasks(self, names: Sequence[str], schema: pa.Schema) -> DataFrame:
         if not names:
-            return self.spark.createDataFrame([], schema)
-        columns = [Column(name, kind, "") for name, kind in (text.split(" ") for text in schema.split(", "))]
-        return read_in_tasks(self.spark, self.location, names, schema, arrow_schema(columns))
+            return self.spark.createDataFrame([], ddl_of(schema))
+        return read_in_tasks(self.spark, self.location, names, schema)
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Dataset(SparkLocation):
 
     def rows(self) -> DataFrame:
         """All of it, whatever run wrote it."""
-        return self.read(ddl(self.columns))
+        return self.read(arrow_schema(self.columns))
 
     @property
     def folder(self) -> Folder | None:

@@ -14,6 +14,7 @@ from enum import StrEnum
 import pyarrow as pa
 
 from spark_klaviyo.arrow.arrays import from_texts
+from spark_klaviyo.core.arrow_types import ddl_of
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Receipt, RejectedRow
 from spark_klaviyo.deliver.jobs import OpenJob
@@ -39,8 +40,8 @@ class ResultKind(StrEnum):
     STAGED = "staged"  # the name of a file with rejected rows and receipts
 
 
-RESULT_DDL = "kind string, body string"
 RESULT_SCHEMA = pa.schema([("kind", pa.string()), ("body", pa.string())])
+RESULT_DDL = ddl_of(RESULT_SCHEMA)
 
 
 @dataclass(frozen=True)

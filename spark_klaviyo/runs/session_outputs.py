@@ -32,7 +32,7 @@ from spark_klaviyo.options.choices import ListMode
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.ratelimit.server import ResultRow
 from spark_klaviyo.report.report import Reader, WriteReport
-from spark_klaviyo.runs.results import RESULT_DDL, ResultKind, run_row
+from spark_klaviyo.runs.results import RESULT_DDL, RESULT_SCHEMA, ResultKind, run_row
 from spark_klaviyo.runs.staged import Ends, TaskStaging, read_staged, staged_rows
 from spark_klaviyo.runs.tasks import CrashReceipts
 
@@ -210,8 +210,8 @@ class SessionOutputs:
         if self.staging is None:
             raise AssertionError("nothing was staged")
         if self.task_staging.location is None:
-            return self.staging.read(RESULT_DDL)
-        return self.staging.read_files(self._staged_files, RESULT_DDL)
+            return self.staging.read(RESULT_SCHEMA)
+        return self.staging.read_files(self._staged_files, RESULT_SCHEMA)
 
     def _flush(self) -> None:
         if self._chunk:

@@ -22,7 +22,6 @@ from spark_klaviyo.arrow.arrays import Ints, Mask, to_mask
 from spark_klaviyo.arrow.encoded import (
     CONTENT,
     ENCODED,
-    ENCODED_DDL,
     FINGERPRINT,
     KEY,
     PARAMS,
@@ -31,6 +30,7 @@ from spark_klaviyo.arrow.encoded import (
     SPARK_ENCODED,
     record_texts,
 )
+from spark_klaviyo.core.arrow_types import ddl_of
 from spark_klaviyo.core.exact_json import get
 from spark_klaviyo.core.identifiers import SEPARATOR, normalise_identifier
 from spark_klaviyo.core.models import StateLocation
@@ -62,9 +62,7 @@ SHUFFLED = pa.schema(
         (SENT_AGAIN, pa.bool_()),
     ]
 )
-SHUFFLED_DDL = (
-    f"{GROUP} int, {PLACE} int, {KEYS} binary, {ENCODED_DDL}, {POSITION} bigint, {ROW_STATUS} int, {SENT_AGAIN} boolean"
-)
+SHUFFLED_DDL = ddl_of(SHUFFLED)
 GROUPS = 64  # into which keys are divided; the keys of one are held at once
 PARTITION_SHIFT = 33  # a row's position is its partition's number, shifted, and its number in the partition
 KEY_ROW = np.dtype([("key", "<u8", 2), ("position", "<i8"), ("ends_here", "?")])  # no row with a record follows it

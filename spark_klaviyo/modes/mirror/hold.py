@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING
 
 from spark_klaviyo.account.reads import stopped_before_sending
 from spark_klaviyo.arrow.encoded import SPARK_ENCODED
+from spark_klaviyo.core.arrow_types import ddl_of
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.datasets.spark_storage import Staging, checkpointed, spark_errors
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.modes.mirror.rows import HELD_DDL, PACKED_DDL, RowPeople, encode_and_identify, mirrored_columns, pack
+from spark_klaviyo.modes.mirror.rows import HELD, PACKED, RowPeople, encode_and_identify, mirrored_columns, pack
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.runs import session
 from spark_klaviyo.runs.interrupt import run_interruptibly
@@ -44,7 +45,7 @@ NOT_DELETED = "the rows of this run could not be deleted from {}; delete it your
 
 @dataclass(frozen=True)
 class HeldRows:
-    """Encoded rows with the columns of `HELD_DDL`, evaluated; `plan` is the plan that they were encoded by."""
+    """Encoded rows with the columns of `HELD`, evaluated; `plan` is the plan that they were encoded by."""
 
     frame: DataFrame
     plan: WritePlan
@@ -56,7 +57,7 @@ class HeldRows:
 
     def read_people(self) -> RowPeople:
         """Who the rows are."""
-        return RowPeople.unpack(self.frame.mapInArrow(pack, PACKED_DDL).collect())
+        return RowPeople.unpack(self.frame.mapInArrow(pack, ddl_of(PACKED)).collect())
 
 
 @contextmanager
@@ -66,7 +67,7 @@ def held_rows(run: Run) -> Iterator[HeldRows]:
     Raises `OptionError` where they cannot be held, and `WriteStopped` when this is interrupted.
     """
     frame, plan = mirrored_columns(run.df, run.plan)
-    encoded = frame.mapInArrow(partial(encode_and_identify, plan), HELD_DDL)
+    encoded = frame.mapInArrow(partial(encode_and_identify, plan), ddl_of(HELD))
     staging = run.outputs.staging
     if session.context_of(frame) is None and staging is not None:
         staging = replace(staging, location=f"{staging.location}_rows")
@@ -101,7 +102,7 @@ def _interruptibly(run: Run, evaluate: Callable[[], DataFrame]) -> DataFrame:
 
 def _stage(encoded: DataFrame, staging: Staging) -> DataFrame:
     staging.write(encoded)
-    return staging.read(HELD_DDL)
+    return staging.read(HELD)
 
 
 def _delete(run: Run, staging: Staging) -> None:

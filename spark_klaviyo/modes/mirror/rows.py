@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from spark_klaviyo.arrow.encoded import ENCODED_DDL, PARAMS, SPARK_ENCODED, VERDICT, Verdict, record_texts
+from spark_klaviyo.arrow.encoded import PARAMS, SPARK_ENCODED, VERDICT, Verdict, record_texts
 from spark_klaviyo.batching.encoded_rows import params_of
 from spark_klaviyo.core.exact_json import Json, get
 from spark_klaviyo.errors import SchemaError
@@ -45,9 +45,7 @@ if TYPE_CHECKING:
 
 WIDTH = len(KINDS) + 1  # hashes of a row: of its identifiers, and of the email that was probably meant
 PEOPLE, IN_DOUBT = "people", "in_doubt"  # columns beside those of encoded rows
-HELD_DDL = f"{ENCODED_DDL}, {PEOPLE} binary, {IN_DOUBT} boolean"
 HELD = pa.schema([*SPARK_ENCODED, (PEOPLE, pa.binary()), (IN_DOUBT, pa.bool_())])
-PACKED_DDL = "count long, people binary, in_doubt binary"
 PACKED = pa.schema([("count", pa.int64()), ("people", pa.binary()), ("in_doubt", pa.binary())])
 MARKED = pa.schema([*SPARK_ENCODED, (SENT_AGAIN, pa.bool_())])
 
