@@ -20,7 +20,6 @@ from spark_klaviyo.arrow.encoded import record_texts
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.encode.encoder import encode, encode_batches
-from spark_klaviyo.errors import OptionError
 from spark_klaviyo.modes.change_data.change_feed import TaggedChanges, tag_changes
 from spark_klaviyo.modes.change_data.kinds import DELETES, KIND, ChangeKind
 from spark_klaviyo.options.model import Options
@@ -44,11 +43,6 @@ FIRST_OF_DELETES = 1_000_000
 
 def write_changes(df: DataFrame, options: Options, run_id: str, began: float) -> WriteReport:
     """Write change data; the report, or the error that the options ask for."""
-    if options.state_path is not None:
-        raise OptionError(
-            "state_path: change data says itself what is new, and a delete would not be remembered; leave state_path "
-            "or change_column out"
-        )
     changes = tag_changes(df, options, run_id)
     if changes.guarded:
         changes = changes.with_deletes(_confirmed(changes, options))
