@@ -11,6 +11,11 @@ KIND = "klaviyo_change"  # the column that holds the kind of a row
 INSERTS = ("insert", "i", "create", "c")  # words of the change column; besides a delete, they are a replacement
 
 
+def _rejected(value: int, text: str, code: RejectCode, detail: str) -> tuple[object, ...]:
+    """A member whose rows are rejected."""
+    return value, text, (), "", False, code, detail
+
+
 class ChangeKind(IntEnum):
     """What becomes of a row, in the order in which tasks read the kinds.
 
@@ -34,39 +39,27 @@ class ChangeKind(IntEnum):
     DELETE = 1, "deletes", ("delete", "d", "remove")
     FURTHER = 2, "other emails that deleted people had"
     FORMER = 3, "pre-images of people who have other identifiers, or another list, now"
-    UNKNOWN = (
+    UNKNOWN = _rejected(
         4,
         "changes of no known kind, to be rejected",
-        (),
-        "",
-        False,
         RejectCode.BAD_VALUE,
-        "the column {change_column!r} says none of insert, update, delete, nor a word of Delta's change feed",
+        "the column {change_column!r} holds neither insert, update or delete nor a change type of Delta's change feed",
     )
-    NO_KEY = (
+    NO_KEY = _rejected(
         5,
         "changes without a key, to be rejected",
-        (),
-        "",
-        False,
         RejectCode.MISSING_FIELD,
-        "change_key: its columns are empty in this row, so that nothing says what it changes",
+        "change_key: its columns are empty in this row, so it is unknown which row was changed",
     )
-    TIED = (
+    TIED = _rejected(
         6,
         "changes of which none is the last, to be rejected",
-        (),
-        "",
-        False,
         RejectCode.AMBIGUOUS_CHANGE,
         "several changes of this row differ, and the column {change_order!r} does not say which is the last",
     )
-    CLAIMED = (
+    CLAIMED = _rejected(
         7,
         "deletes of people whom another row inserts or updates, to be rejected",
-        (),
-        "",
-        False,
         RejectCode.AMBIGUOUS_CHANGE,
         "another row inserts or updates a person with the same email or external_id, so this delete was not sent",
     )
