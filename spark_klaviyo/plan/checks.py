@@ -45,6 +45,7 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None) -
     # what an event is: all that a row tells of it, but not how it is sent
     content = [(name, path) for name, path in places.items() if name not in (template.unique_id_field, HOW)]
     content.append(("properties", template.properties_path))
+    adding = [known.json_path for known in template.fields if f".{PATCH}" in known.name]
     likely = _likely_fields(found) if found is not None else frozenset()
     asked = [name.partition(".")[2] for name in options.fields if name.startswith("properties.")]
     sizes = [known.max_bytes for known in checked] + [template.record_limits.max_string_bytes]
@@ -63,7 +64,7 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None) -
         identifiers=tuple(places[path] for path in template.identifiers),
         key=tuple(places[path] for path in template.key or template.identifiers),
         key_with=tuple(places[path] for path in template.key_with),
-        adds=tuple(at for at in _adding(template) if found is None or any(p[: len(at)] == at for p in found.nodes)),
+        adds=tuple(at for at in adding if found is None or any(path[: len(at)] == at for path in found.nodes)),
         default_country=options.default_country or "",
         on_bad_phone=options.on_bad_phone,
         time_zone=options.time_zone,
@@ -76,10 +77,6 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None) -
         asked_properties=frozenset(asked),
     )
     return _with_channels(checks, template, template.consent, options.settings, found) if template.consent else checks
-
-
-def _adding(template: Template) -> list[JsonPath]:
-    return [known.json_path for known in template.fields if f".{PATCH}" in known.name]
 
 
 def _likely_fields(found: ColumnMap) -> frozenset[str]:

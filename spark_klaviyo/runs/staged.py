@@ -25,6 +25,7 @@ from spark_klaviyo.datasets.schemas import Column
 from spark_klaviyo.datasets.storage import Folder, PartWriter, record_batch
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.runs.results import RESULT_KINDS, RESULT_SCHEMA, ResultKind, StagedFile
+from spark_klaviyo.task.denied import MOST_HELD_BYTES
 from spark_klaviyo.task.run import TaskEvent
 
 RESULTS = (Column("kind", "string", "a `ResultKind`"), Column("body", "string", "the row as JSON"))
@@ -33,7 +34,6 @@ NOT_TAKEN = "{} could not be written by Spark: rows of a task that had sent ever
 # A text that no file can hold is a ValueError, as are the errors of pyarrow that are none of the file system.
 WRITE_ERRORS = (OSError, ValueError)
 STAGED_ROWS = 2_000  # result rows held at a time
-MOST_HELD_BYTES = 16_000_000  # in memory; more is held in a file without a name
 
 Kept: TypeAlias = "TaskEvent | StagedFile"
 HandOver: TypeAlias = Callable[[Sequence[Kept]], None]

@@ -29,8 +29,8 @@ from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.execute import conclude, finish, require_confirmed
 from spark_klaviyo.runs.run import open_run
 from spark_klaviyo.runs.session import current_task
-from spark_klaviyo.runs.staged import MOST_HELD_BYTES
 from spark_klaviyo.runs.tasks import SendTask
+from spark_klaviyo.task.denied import MOST_HELD_BYTES
 from spark_klaviyo.task.rejected import count_rejected
 from spark_klaviyo.task.run import TaskEvent
 
