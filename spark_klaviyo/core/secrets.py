@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 MASK = "********"
-MIN_SECRET_CHARACTERS = 6  # a shorter text is covered nowhere: it may be part of an ordinary word
 
 
 class Secret:
@@ -55,9 +54,12 @@ class Credentials:
         return secret.reveal() if secret else ""
 
 
-def cover_of(secrets: Iterable[str]) -> Callable[[str], str]:
-    """A function that masks these secrets wherever a text holds them, as they are or percent-encoded."""
-    known = {form for secret in secrets if len(secret) >= MIN_SECRET_CHARACTERS for form in (secret, quote(secret, ""))}
+def cover_of(secrets: Iterable[str], least: int = 6) -> Callable[[str], str]:
+    """A function that masks these secrets wherever a text holds them, as they are or percent-encoded.
+
+    One of fewer than `least` characters is masked nowhere: it may be part of an ordinary word.
+    """
+    known = {form for secret in secrets if len(secret) >= least for form in (secret, quote(secret, ""))}
     if not known:
         return str
     pattern = re.compile("|".join(re.escape(form) for form in sorted(known, key=len, reverse=True)), re.IGNORECASE)

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from spark_klaviyo.core.codes import Api, KeyIn
-from spark_klaviyo.core.secrets import MASK, Credentials, Secret
+from spark_klaviyo.core.secrets import Credentials, Secret, cover_of
 from spark_klaviyo.errors import OptionError, complain
 from spark_klaviyo.options import readers, secrets
 from spark_klaviyo.options.addresses import KEY_PLACE, Unreadable, split_key
@@ -28,7 +28,6 @@ from spark_klaviyo.templates.model import Template
 
 _HEADER = re.compile(r"header[._-](?P<name>.+)", re.IGNORECASE | re.DOTALL)
 _PATH = "path: rows go to Klaviyo, not to a path; call save() or start() without one"
-MIN_SECRET_CHARACTERS = 8  # a shorter text is covered in no message: it may be part of an ordinary word
 
 
 def read_options(given: Mapping[str, object], entry_point: EntryPoint, *, recorded: bool = False) -> Options:
@@ -187,11 +186,9 @@ class _Reading:
         texts = [key.reveal() if isinstance(key, Secret) else key for key in keys]
         texts += [*self.headers.values(), *self.values.get("headers", {}).values(), self.key_of_url]
         texts.append(os.environ.get(secrets.KEY_VARIABLE))
-        complaints = self.complaints
-        for text in texts:
-            if isinstance(text, str) and len(text) >= MIN_SECRET_CHARACTERS and not is_reference(text):
-                complaints = [complaint.replace(text, MASK) for complaint in complaints]
-        return [secrets.masked_tokens(complaint) for complaint in complaints]
+        known = (text for text in texts if isinstance(text, str) and not is_reference(text))
+        cover = cover_of(known, least=8)
+        return [secrets.masked_tokens(cover(complaint)) for complaint in self.complaints]
 
     def result(self, credentials: Credentials) -> Options:
         """The options, with defaults for what was not given."""
