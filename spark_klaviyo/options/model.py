@@ -44,7 +44,7 @@ class EverydayOptions:
         hidden=True,
     )
     fields: Mapping[str, str] = template_option(
-        readers.mapping, None, "JSON object of Klaviyo field and column name", per_template=True, if_unset={}
+        readers.mapping, None, "JSON object with the column name of each Klaviyo field", per_template=True, if_unset={}
     )
     default_country: str | None = template_option(
         readers.country, None, "country of national phone numbers: two letters (ISO 3166), or `column:NAME`"
@@ -75,9 +75,7 @@ class EverydayOptions:
 class MappingOptions:
     """Map columns to fields."""
 
-    record_column: str | None = option(
-        text, None, "text column that holds each record ready made, as JSON", per_template=True
-    )
+    record_column: str | None = option(text, None, "text column that holds complete records as JSON", per_template=True)
     other_columns: choices.OtherColumns = template_option(
         choices.OtherColumns,
         "properties",
@@ -98,7 +96,7 @@ class MappingOptions:
     unique_id_columns: tuple[str, ...] = template_option(
         readers.columns,
         None,
-        "columns that an event's unique_id is derived from; all where none is named",
+        "columns that an event's unique_id is derived from; by default all",
         per_template=True,
         if_unset=(),
     )
@@ -110,14 +108,14 @@ class SizeOptions:
 
     batch_mode: bool = option(yes_no, "true", "`false`: one row per request")
     max_rows: int | None = option(
-        whole(1), None, "rows per request; the endpoint's limit (100 where none is published)", per_template=True
+        whole(1), None, "most rows per request; by default the endpoint's limit, else 100", per_template=True
     )
-    max_bytes: int | None = option(whole(1), None, "bytes per request; the endpoint's limit", per_template=True)
+    max_bytes: int | None = option(whole(1), None, "most bytes per request; the endpoint's limit", per_template=True)
     rate_limit: Quota | None = option(
         readers.rate, "auto", "`auto`: the account's limits; `10/s,150/m` sets them; `none`"
     )
-    tasks: int = option(whole(1, 10_000), "8", "tasks that send at once, where there is a session")
-    workers: int = option(whole(1, 256), "4", "requests in flight per task")
+    tasks: int = option(whole(1, 10_000), "8", "most tasks that send at once, where there is a session")
+    workers: int = option(whole(1, 256), "4", "most requests in flight per task")
     send_from: choices.SendFrom = option(
         choices.SendFrom,
         "auto",
@@ -174,7 +172,7 @@ class ChangeOptions:
     change_key: tuple[str, ...] = session_option(
         readers.columns,
         None,
-        "columns that identify a row of the source table; that of external_id, else email, else phone_number",
+        "columns that identify a row of the source table; by default external_id, else email, else phone_number",
         if_unset=(),
     )
     change_order: str = session_option(

@@ -107,7 +107,7 @@ class _Reading:
         self.options["url"] = bare
         key_in = str(self.options.setdefault("key_in", str(KeyIn.QUERY))).strip().lower()
         if key_in != str(KeyIn.QUERY):
-            self.complaints.append("url: holds api_key in its query, and key_in says otherwise; leave one of them out")
+            self.complaints.append("url: holds api_key in its query, which key_in contradicts; leave one of them out")
         if found == KEY_PLACE:
             return
         if any(name in self.options for name in CREDENTIALS):

@@ -272,7 +272,7 @@ def _one_value(setting: Setting, word: str) -> str:
     if not word.strip():
         raise Unreadable("free of empty entries")
     if word.strip().lower().startswith(COLUMN):
-        raise Unreadable("one column:NAME for all of it, or none")
+        raise Unreadable("either values or a single column:NAME")
     if not setting.choices:
         return word.strip()
     for name in setting.choices:

@@ -145,13 +145,13 @@ def _token(call: Call) -> Iterator[str]:
     if "access_token" in call.given and retired:
         yield "access_token: the retired v1 and v2 calls take api_key only"
     if "access_token" in call.given and where in (KeyIn.QUERY, KeyIn.BODY):
-        yield f"access_token: travels as a Bearer header alone, and key_in={where} says otherwise; leave key_in out"
+        yield f"access_token: is sent in the header only, which key_in={where} contradicts; leave key_in out"
 
 
 def _rows(call: Call) -> Iterator[str]:
     if "record_column" in call.given:
         for name in call.has("fields", "unique_id_columns", "other_columns"):
-            yield f"{name}: has no meaning besides record_column, whose records are ready made; leave one of them out"
+            yield f"{name}: cannot be combined with record_column, whose records are complete; leave one of them out"
     if call.given.get("batch_mode") is False and call.given.get("max_rows", 1) != 1:
         yield "max_rows: contradicts batch_mode=false, which sends one row a request; leave one of them out"
     if call.template and not call.template.unique_id_field and "unique_id_columns" in call.given:
@@ -167,16 +167,16 @@ def _changes(call: Call) -> Iterator[str]:
         yield "list_mode: mirror needs the whole list, and change_column brings changes only; give one of them"
     if "state_path" in call.given:
         yield (
-            "state_path: change data says itself what is new, and a delete would not be remembered; leave state_path "
-            "or change_column out"
+            "state_path: cannot be combined with change_column: change data says itself what is new, and a state "
+            "records no deletes; leave one of them out"
         )
     means = call.given.get("on_delete")
     if not isinstance(means, OnDelete):
         takes = "remove (from the list), suppress, delete or ignore"
-        yield f"on_delete: is required with change_column: what a delete means: {takes}"
+        yield f"on_delete: is required with change_column; give what a delete means: {takes}"
     elif means is not OnDelete.IGNORE and call.template and means not in call.template.delete_templates:
         choices = " or ".join(map(str, [*call.template.delete_templates, OnDelete.IGNORE]))
-        yield f"on_delete: {means} has no meaning for template {call.template.name}; give {choices}"
+        yield f"on_delete: {means} is not possible with template {call.template.name}; give {choices}"
     else:
         yield from _deletes(call, means)
 
@@ -227,10 +227,10 @@ def _deletion(call: Call) -> Iterator[str]:
             yield f"confirm_deletion: {named} deletes nothing; leave it out"
         return
     if "change_column" in call.given:
-        yield f"change_column: {what} {does}, so inserts and updates would, too; change data cannot be written with it"
+        yield f"change_column: {what} {does} for inserts and updates, too; change data cannot be written with it"
     if not call.entry_point.has_session:
         yield (
-            f"{option}: {what} {does}, and {call.entry_point.text} has no session to count the rows before; "
+            f"{option}: {what} {does}, and {call.entry_point.text} has no session to count the rows first; "
             f"use {call.entry_point.with_session.text}"
         )
     if call.entry_point is EntryPoint.BATCH and not given:  # elsewhere the refusal says how many rows there are

@@ -134,7 +134,7 @@ def _from_databricks(place: str) -> str:
     try:
         return get(scope, key)
     except Exception:  # dbutils raises Py4J's, Spark's or the SDK's own errors, none of which may be imported here
-        raise _Lost("Databricks did not hand it out: look at the names of scope and key, and who may read it") from None
+        raise _Lost("Databricks refused it: check the names of scope and key, and who may read them") from None
 
 
 def _secret_getter() -> Callable[[str, str], str] | None:

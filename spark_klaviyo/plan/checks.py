@@ -187,7 +187,7 @@ def _complaints(
     words = [channel.name for channel in consent.channels]
     chosen = [word for word in settings.get(CHANNELS, "").split(",") if word]
     if not chosen and CHANNELS not in found.leaves:
-        yield f"channels: is required by {template}: some of {', '.join(words)}, or column:NAME"
+        yield f"channels: is required by {template}; give some of {', '.join(words)}, or column:NAME"
     for word in sorted(set(chosen) - set(words)):
         yield f"channels: {word} belongs to a newer revision; leave revision out"
     for channel in _chosen(consent, settings):
@@ -199,8 +199,8 @@ def _complaints(
     dated, has_time = settings.get("historical_import") == "true", CONSENTED_AT in found.leaves
     if has_time and not dated:
         yield (
-            "consented_at belongs to consent that was given before (historical_import=true), and has no meaning for "
-            "people who sign up now; drop the column"
+            "consented_at is for consent that was given before (historical_import=true), and people who sign up now "
+            "have no such date; drop the column"
         )
     if dated and not has_time:
         yield "no column for consented_at, which historical_import=true requires; rename one, or use fields"

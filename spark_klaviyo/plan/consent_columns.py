@@ -88,8 +88,8 @@ def consent_params(
             continue
         if leaf.type.name in MANY_VALUED:
             complaints.append(
-                f"column {name!r} says who consents, and a {leaf.type.name} cannot be read row by row; keep "
-                "the rows of people who consent, then leave it out"
+                f"column {name!r} says who consents, but is a {leaf.type.name}, which cannot be read; keep "
+                "the rows of people who consent, then drop the column"
             )
         params.append(RequestParam(SAYS + name, leaf))
     return params, complaints

@@ -255,8 +255,8 @@ class ColumnMap:
             self.mapped.append((name, DROPPED))
         elif (own := self._only_in_fields(name)) is not None:
             self._complain(
-                f"column {name!r} may hold ids of your own, and {self.template.name} would mean Klaviyo's {own.name}; "
-                f"leave it out, or say so with {entry_of(own.name, name)} if they are Klaviyo's"
+                f"column {name!r} may hold ids of your own, and {self.template.name} takes Klaviyo's {own.name}; "
+                f"drop the column, or give {entry_of(own.name, name)} if its ids are Klaviyo's"
             )
         elif self.other_columns is OtherColumns.ERROR or not takes_any:
             is_field = known is not None and known.fields and not self.template.needs_care
@@ -299,8 +299,8 @@ class ColumnMap:
 
     @property
     def _or_leave_out(self) -> str:
-        """How to go on without a column; where the endpoint asks for care, not before it was looked at once more."""
-        care = "or take it out of the DataFrame once you know that nothing it says speaks against sending these rows"
+        """How to go on without a column; where the endpoint asks for care, only after a look at the column."""
+        care = "or drop it from the DataFrame, once you have checked that it gives no reason against sending these rows"
         return care if self.template.needs_care else "or give other_columns=drop"
 
     # --- placing --------------------------------------------------------------------------------

@@ -119,12 +119,12 @@ def test_a_number_that_json_cannot_hold_rejects_its_row_alone(klaviyo: KlaviyoSi
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"body": '{"a":{rows}'}, "body: is no JSON once its placeholders are filled"),
-        ({"body": '{"a":{rows},"b":{rows}}'}, "body: {rows} or {row} stands in it more than once"),
+        ({"body": '{"a":{rows}'}, "body: is not JSON once its placeholders are filled"),
+        ({"body": '{"a":{rows},"b":{rows}}'}, "body: holds {rows} or {row} more than once"),
         ({"body": '{"a":"{rows}"}'}, "body: {rows} stands inside quotes"),
         ({"body": '{"k":"{api_key}","a":{rows}}', "key_in": "header"}, "body: holds {api_key}, and key_in=header"),
-        ({"body": '{"a":{rows}}', "key_in": "body"}, "key_in: body needs a body that says where"),
-        ({"content_format": "ndjson", "key_in": "body"}, "key_in: body needs a body that says where"),
+        ({"body": '{"a":{rows}}', "key_in": "body"}, "key_in: body needs {api_key} in the option body"),
+        ({"content_format": "ndjson", "key_in": "body"}, "key_in: body needs {api_key} in the option body"),
         ({"url": "https://a.klaviyo.com/x/{api_key}"}, "url: {api_key} has its place in body"),
         ({"content_format": "csv", "record_column": "email"}, "record_column: csv needs columns"),
         ({"template": "bulk_import_profiles"}, "template: is given besides url"),
@@ -139,7 +139,7 @@ def test_a_number_that_json_cannot_hold_rejects_its_row_alone(klaviyo: KlaviyoSi
         ),
         (
             {"api_key": None, "access_token": "token-of-oauth", "key_in": "query"},
-            "access_token: travels as a Bearer header alone, and key_in=query says otherwise",
+            "access_token: is sent in the header only, which key_in=query contradicts",
         ),
         (
             {"url": "https://a.klaviyo.com/api/track", "content_format": "form-data-param", "token": True},

@@ -162,7 +162,7 @@ def test_a_key_in_the_url_beside_another_one_is_refused_and_neither_is_shown() -
         plan_for(columns_of([ANN]), url=f"https://a.klaviyo.com/x?api_key={KEY}", api_key="pk_another_one_entirely")
     assert KEY not in str(caught.value)
     assert "entirely" not in str(caught.value)
-    with pytest.raises(OptionError, match="url: holds api_key in its query, and key_in says otherwise"):
+    with pytest.raises(OptionError, match="url: holds api_key in its query, which key_in contradicts"):
         plan_for(columns_of([ANN]), url=f"https://a.klaviyo.com/x?api_key={KEY}", key_in="body")
 
 

@@ -72,7 +72,7 @@ def test_a_databricks_secret_is_asked_of_dbutils(monkeypatch: pytest.MonkeyPatch
     secrets = SimpleNamespace(get=lambda scope, key: held[scope, key])
     monkeypatch.setattr(sys.modules["__main__"], "dbutils", SimpleNamespace(secrets=secrets), raising=False)
     assert read_secret("api_key", "secret:klaviyo/key").reveal() == "pk_from_databricks"
-    with pytest.raises(OptionError, match=r"secret:klaviyo/other: Databricks did not hand it out"):
+    with pytest.raises(OptionError, match=r"secret:klaviyo/other: Databricks refused it"):
         read_secret("api_key", "secret:klaviyo/other")
 
 

@@ -199,11 +199,11 @@ def _encoded(text: str) -> str:
 def complaints(text: str, content_format: ContentFormat) -> Iterator[str]:
     """What is wrong with a body template; never its text, which may hold a key."""
     if text.count(ROWS) + text.count(ROW) > 1:
-        yield "body: {rows} or {row} stands in it more than once; rows have one place"
+        yield "body: holds {rows} or {row} more than once; keep one of them"
     elif content_format is ContentFormat.JSON and not is_json(text):
         yield (
-            "body: is no JSON once its placeholders are filled; "
-            "correct it, or give the content_format that it is (ndjson, form, xml, csv, text)"
+            "body: is not JSON once its placeholders are filled; "
+            "correct it, or give its content_format (ndjson, form, xml, csv, text)"
         )
     elif content_format is ContentFormat.JSON and (ROWS in text or ROW in text):
         made = parsed(text)

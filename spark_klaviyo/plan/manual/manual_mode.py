@@ -203,6 +203,6 @@ class ManualCall:
         if self.key_in is KeyIn.BODY and options.api_key is not None and unsafe & set(options.api_key.reveal()):
             yield f"api_key: has characters that end a value in {options.content_format}; send it with key_in=header"
         if self.key_in is KeyIn.BODY and KEY not in text and not self.is_token_form:
-            yield "key_in: body needs a body that says where: put {api_key} into it"
+            yield "key_in: body needs {api_key} in the option body, where the key goes"
         if options.record_column is not None and options.content_format is ContentFormat.CSV:
             yield "record_column: csv needs columns for its header; use another content_format, or columns"
