@@ -113,6 +113,12 @@ def get(record: object, path: Path) -> Json:
     return value
 
 
+def get_object(record: object, path: Path) -> dict[str, Json]:
+    """The object at a path; empty where there is none."""
+    value = get(record, path)
+    return value if isinstance(value, dict) else {}
+
+
 def put(record: dict[str, Json], path: Path, value: Json) -> None:
     """Set the value at a path, creating the objects that lead there."""
     inner: Json = record

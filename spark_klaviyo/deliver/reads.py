@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from spark_klaviyo.core.codes import StopCode
-from spark_klaviyo.core.exact_json import get
+from spark_klaviyo.core.exact_json import get, get_object
 from spark_klaviyo.core.models import Reply
 from spark_klaviyo.core.policy import Policy, Quota
 from spark_klaviyo.deliver.delivery import SendContext
@@ -83,8 +83,7 @@ class NoDocument:
 
 def attributes_of(resource: Mapping[str, object]) -> Mapping[str, object]:
     """The attributes of a JSON:API resource; empty where it has none."""
-    attributes = resource.get("attributes")
-    return attributes if isinstance(attributes, dict) else {}
+    return get_object(resource, ("attributes",))
 
 
 class Reader:

@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 
-from spark_klaviyo.core.exact_json import get
+from spark_klaviyo.core.exact_json import get, get_object
 from spark_klaviyo.core.identifiers import normalise_identifier
 from spark_klaviyo.core.models import Batch
 from spark_klaviyo.deliver.delivery import SendContext
@@ -34,13 +34,14 @@ def stored_equal(spec: SendSpec, context: SendContext, batch: Batch, refusal: Re
     """
     record = json_object(next(batch.records()))
     own_id = _id_there(record, refusal.faults)
-    if spec.template.is_manual or not own_id or set(_object(record, "relationships")) - {"coupon"}:
+    if spec.template.is_manual or not own_id or set(get_object(record, ("relationships",))) - {"coupon"}:
         return False  # a read does not show what is linked
     target = ReadTarget.of(spec.template.path + "/{id}", L, id=own_id)
     found = Reader(spec.policy, context).read(target)
     if not isinstance(found, Document):
         return False
-    return any(holds(get(there, ("attributes",)), _object(record, "attributes")) for there in found.resources)
+    sent = get_object(record, ("attributes",))
+    return any(holds(get(there, ("attributes",)), sent) for there in found.resources)
 
 
 def _id_there(record: Mapping[str, object], faults: tuple[Fault, ...]) -> str:
@@ -74,11 +75,6 @@ def holds(there: object, sent: object, name: str = "") -> bool:
     if sent is None or isinstance(sent, bool) or isinstance(there, bool):
         return there is sent
     return there == sent or normalise_identifier(name, there) == normalise_identifier(name, sent) != ""
-
-
-def _object(record: Mapping[str, object], name: str) -> Mapping[str, object]:
-    found = record.get(name)
-    return found if isinstance(found, dict) else {}
 
 
 # --- whether it is the account --------------------------------------------------------------------

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import quote, quote_plus
 
 from spark_klaviyo.core import exact_json
-from spark_klaviyo.core.exact_json import Json, get, put
+from spark_klaviyo.core.exact_json import Json, get, get_object, put
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Arrangement, Envelope
 from spark_klaviyo.plan.manual import body
 from spark_klaviyo.plan.model import RESUBSCRIBE, WritePlan
@@ -59,9 +59,8 @@ def _groups(loaded: Sequence[Json]) -> list[list[int]]:
     """Positions of the rows of each group, by everything but the events."""
     groups: dict[bytes, list[int]] = {}
     for position, record in enumerate(loaded):
-        attributes = get(record, ("attributes",))
-        held = attributes.items() if isinstance(attributes, dict) else ()
-        person = exact_json.dumps({name: value for name, value in held if name != "events"}, sort_keys=True)
+        held = get_object(record, ("attributes",))
+        person = exact_json.dumps({name: held[name] for name in held if name != "events"}, sort_keys=True)
         groups.setdefault(person, []).append(position)
     return list(groups.values())
 

@@ -16,7 +16,7 @@ from itertools import chain
 
 from spark_klaviyo.core.clock import time_of
 from spark_klaviyo.core.codes import StopCode
-from spark_klaviyo.core.exact_json import Json, get
+from spark_klaviyo.core.exact_json import Json, get, get_object
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.reads import NoDocument, Reader, ReadTarget, attributes_of
 from spark_klaviyo.deliver.sender import JOIN_SECONDS, DaemonPool
@@ -50,10 +50,10 @@ def judge_consent(
     marketing.
     """
     medium, use = channel.json_path[-2:]
-    consent = _object(subscriptions, "mobile_push" if medium == "push" else medium, use)
+    consent = get_object(subscriptions, ("mobile_push" if medium == "push" else medium, use))
     opted_out = list(_unsubscribed(consent))
     if medium == "email":
-        opted_out += _opted_out_of_email(_object(subscriptions, "email", "marketing"), list_id)
+        opted_out += _opted_out_of_email(get_object(subscriptions, ("email", "marketing")), list_id)
     if any(consented_at is None or time >= consented_at for time in opted_out):
         return Standing.OPTED_OUT
     return Standing.SUBSCRIBED if consent.get("consent") == "SUBSCRIBED" and not opted_out else Standing.OPEN
@@ -76,11 +76,6 @@ def _opted_out_of_email(marketing: Mapping[str, Json], list_id: str) -> Iterator
     for one in of_lists if isinstance(of_lists, list) else []:
         if list_id and get(one, ("list_id",)) == list_id and get(one, ("reason",)) not in BOUNCES:
             yield time_of(get(one, ("timestamp",))) or LATEST
-
-
-def _object(value: Json, *path: str) -> Mapping[str, Json]:
-    found = get(value, path)
-    return found if isinstance(found, dict) else {}
 
 
 # --- reading --------------------------------------------------------------------------------------
