@@ -14,8 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from spark_klaviyo.arrow.arrays import Mask, to_integers
-from spark_klaviyo.core import exact_json
-from spark_klaviyo.core.exact_json import Json, get
+from spark_klaviyo.core.exact_json import Json, get, try_loads
 from spark_klaviyo.core.models import Batch
 from spark_klaviyo.plan.model import Checks, identifiers_of
 
@@ -47,7 +46,7 @@ def repeats_in(checks: Checks, batch: Batch, *, each_key_is_known: bool = False)
     candidates = np.flatnonzero(named | sharing)
     if not len(candidates):
         return Repeats()
-    records = dict(zip(candidates.tolist(), map(_loaded, batch.pick(candidates).records()), strict=True))
+    records = dict(zip(candidates.tolist(), map(try_loads, batch.pick(candidates).records()), strict=True))
     names = {at: found for at, record in records.items() if named[at] and (found := _names(checks, record))}
     adding = {name for at in names if _adds(checks, records[at]) for name in names[at]}
     if each_key_is_known:
@@ -91,13 +90,6 @@ def _repeated(texts: pa.Array) -> Mask:
 
 def _texts(column: pa.Array | None, where: slice) -> pa.Array:
     return pa.nulls(where.stop - where.start, pa.string()) if column is None else column[where]
-
-
-def _loaded(text: bytes) -> Json:
-    try:
-        return exact_json.loads(text)
-    except (ValueError, RecursionError):
-        return None
 
 
 def _adds(checks: Checks, record: Json) -> bool:

@@ -29,6 +29,14 @@ def loads(text: bytes | str) -> Json:
     return value
 
 
+def try_loads(text: bytes | str) -> Json:
+    """The same; None for what is not JSON, or is nested too deeply to be read."""
+    try:
+        return loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
 class AmbiguousJsonError(ValueError):
     """A JSON text that readers understand differently."""
 

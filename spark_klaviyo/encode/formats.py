@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import ContentFormat
-from spark_klaviyo.core.exact_json import Json
+from spark_klaviyo.core.exact_json import Json, try_loads
 from spark_klaviyo.encode.json_texts import json_text
 from spark_klaviyo.plan.manual.body import csv_cell, xml_characters
 from spark_klaviyo.plan.model import WritePlan
@@ -30,10 +30,7 @@ def written(records: Sequence[bytes], plan: WritePlan) -> list[bytes]:
 
 
 def _rewritten(record: bytes, content_format: ContentFormat, names: Sequence[str]) -> bytes:
-    try:
-        fields = exact_json.loads(record)
-    except ValueError:
-        return record
+    fields = try_loads(record)
     return _WRITERS[content_format](fields, names).encode() if isinstance(fields, dict) else record
 
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import RejectCode
-from spark_klaviyo.core.exact_json import get
+from spark_klaviyo.core.exact_json import get, try_loads
 from spark_klaviyo.templates.model import Template
 
 SOURCE, DESTINATION = "profiles", "id"  # the fields of merge_profiles
@@ -43,10 +42,7 @@ def faulty_merges(template: Template, records: Sequence[str]) -> dict[int, Rejec
 
 def _id_at(record: str, path: tuple[str, ...]) -> str:
     """The id as it is compared: without blanks and case, so that two spellings of one profile are one."""
-    try:
-        value = get(exact_json.loads(record), path)
-    except (ValueError, RecursionError):
-        return ""
+    value = get(try_loads(record), path)
     return value.strip().casefold() if isinstance(value, str) else ""
 
 

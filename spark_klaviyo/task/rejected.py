@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from spark_klaviyo.core import exact_json
-from spark_klaviyo.core.exact_json import get
+from spark_klaviyo.core.exact_json import get, try_loads
 from spark_klaviyo.core.models import RejectedRow, Rejection
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
@@ -24,10 +23,7 @@ def count_rejected(plan: WritePlan, rejection: Rejection, report: TaskReport, pa
 
 def identifiers_of(template: Template, record: str) -> dict[str, Any]:
     """The email, phone number, external id and id of a record (JSON text); None for those that it lacks."""
-    try:
-        value = exact_json.loads(record)
-    except (ValueError, RecursionError):
-        return dict.fromkeys(IDENTIFIERS)
+    value = try_loads(record)
     found: dict[str, Any] = {}
     for name in IDENTIFIERS:
         paths = [known.json_path for known in template.fields if known.name.rpartition(".")[2] == name]
