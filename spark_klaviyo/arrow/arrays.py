@@ -121,8 +121,19 @@ def children(column: pa.Array) -> tuple[tuple[pa.Array, ...], Ints]:
     return tuple(child.slice(offsets[0], offsets[-1] - offsets[0]) for child in held), offsets - offsets[0]
 
 
-def grouped(valid: Mask, kind: pa.DataType, groups: npt.NDArray[np.integer[Any]], items: pa.Array) -> pa.Array:
-    """A list or map array: row i holds the items from `groups[i]` to `groups[i + 1]`, or is null where not valid."""
+def list_array(valid: Mask, groups: npt.NDArray[np.integer[Any]], items: pa.Array) -> pa.Array:
+    """A list array: row i holds the items from `groups[i]` to `groups[i + 1]`, or is null where not valid."""
+    return _grouped(valid, pa.list_(items.type), groups, items)
+
+
+def map_array(valid: Mask, groups: npt.NDArray[np.integer[Any]], keys: pa.Array, items: pa.Array) -> pa.Array:
+    """A map array: row i holds the entries from `groups[i]` to `groups[i + 1]`, or is null where not valid."""
+    fields = [pa.field("key", keys.type, nullable=False), pa.field("value", items.type)]
+    entries = pa.StructArray.from_arrays([keys, items], fields=fields)
+    return _grouped(valid, pa.map_(keys.type, items.type), groups, entries)
+
+
+def _grouped(valid: Mask, kind: pa.DataType, groups: npt.NDArray[np.integer[Any]], items: pa.Array) -> pa.Array:
     validity = None if valid.all() else from_numpy(valid).buffers()[1]
     buffers = [validity, pa.py_buffer(groups.astype(np.int32))]
     return pa.Array.from_buffers(kind, len(valid), buffers, children=[items])

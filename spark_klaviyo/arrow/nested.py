@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
-from spark_klaviyo.arrow.arrays import children, grouped, is_list, is_text, plain, valid_rows
+from spark_klaviyo.arrow.arrays import children, is_list, is_text, list_array, map_array, plain, valid_rows
 
 Change: TypeAlias = Callable[[pa.Array], pa.Array]
 
@@ -24,15 +24,12 @@ def with_scalars(column: pa.Array, changes: Callable[[pa.DataType], bool], chang
     if is_list(kind):
         (items,), groups = children(column)
         values = with_scalars(items, changes, change)
-        return grouped(valid_rows(column), pa.list_(values.type), groups, values)
+        return list_array(valid_rows(column), groups, values)
     if pa.types.is_map(kind):
         (keys, items), groups = children(column)
         names, values = plain(keys).cast(pa.string()), with_scalars(items, changes, change)
         names = change(names) if changes(names.type) else names
-        entries = pa.StructArray.from_arrays(
-            [names, values], fields=[pa.field("key", pa.string(), nullable=False), pa.field("value", values.type)]
-        )
-        return grouped(valid_rows(column), pa.map_(pa.string(), values.type), groups, entries)
+        return map_array(valid_rows(column), groups, names, values)
     return change(plain(column))
 
 

@@ -15,9 +15,10 @@ from spark_klaviyo.arrow.arrays import (
     any_in_group,
     children,
     from_numpy,
-    grouped,
     is_list,
     is_text,
+    list_array,
+    map_array,
     plain,
     to_integers,
     valid_rows,
@@ -44,7 +45,7 @@ def without_secrets(column: pa.Array) -> tuple[pa.Array, Mask | None]:
         kept, found = without_secrets(items)
         if found is None:
             return column, None
-        return grouped(valid_rows(column), pa.list_(kept.type), groups, kept), any_in_group(found, groups)
+        return list_array(valid_rows(column), groups, kept), any_in_group(found, groups)
     return _map_without(column) if pa.types.is_map(column.type) else (column, None)
 
 
@@ -78,10 +79,7 @@ def _map_without(column: pa.Array) -> tuple[pa.Array, Mask | None]:
     found = any_in_group(taken if inside is None else taken | inside, groups)
     counts = np.concatenate([np.zeros(1, np.int64), np.cumsum(~taken)])
     kept = [array.filter(from_numpy(~taken)) for array in (names.dictionary_decode(), items)]
-    fields = [pa.field("key", pa.string(), nullable=False), pa.field("value", items.type)]
-    entries = pa.StructArray.from_arrays(kept, fields=fields)
-    kind = pa.map_(pa.string(), items.type)
-    return grouped(valid_rows(column), kind, counts[groups], entries), found & valid_rows(column)
+    return map_array(valid_rows(column), counts[groups], *kept), found & valid_rows(column)
 
 
 # --- card numbers ---------------------------------------------------------------------------------

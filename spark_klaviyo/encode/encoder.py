@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_klaviyo.arrow import arrays
-from spark_klaviyo.arrow.arrays import Mask, children, from_numpy, grouped, is_list, plain, to_mask, valid_rows
+from spark_klaviyo.arrow.arrays import Mask, children, from_numpy, is_list, list_array, plain, to_mask, valid_rows
 from spark_klaviyo.arrow.columns import Columns
 from spark_klaviyo.arrow.encoded import ENCODED
 from spark_klaviyo.core.codes import ContentFormat
@@ -144,7 +144,7 @@ class RecordEncoder:
         fields = [field for name, child in node.fields for field in self._fields(name, child)]
         if [name for name, _ in fields] == [ONE_ITEM]:
             held = fields[0][1]  # a list that holds the value, null where there is none
-            return grouped(valid_rows(held), pa.list_(held.type), np.arange(len(held) + 1), held)
+            return list_array(valid_rows(held), np.arange(len(held) + 1), held)
         if node.spread:
             fields.append(self._map_entries(node, fields))
         return _struct(fields, self.columns.rows, omit_empty=node.omit_empty)
@@ -162,7 +162,7 @@ class RecordEncoder:
         groups = np.concatenate([np.zeros(1, np.int64), np.cumsum(some)])[groups]
         ids = ids.filter(from_numpy(some))
         entries = pa.StructArray.from_arrays([_constant(node.kind, len(ids)), ids], names=["type", "id"])
-        return grouped(valid_rows(column), pa.list_(entries.type), groups, entries)
+        return list_array(valid_rows(column), groups, entries)
 
     def _holds(self, node: When) -> Mask:
         """In which rows the column of a condition holds its word."""

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from spark_klaviyo.arrow.arrays import grouped
+from spark_klaviyo.arrow.arrays import list_array, map_array
 from spark_klaviyo.errors import SchemaError
 from spark_klaviyo.plan.types import Field, Type
 
@@ -159,7 +159,7 @@ def to_arrow(values: Sequence[Any], given: Type | None = None) -> pa.Array:
     if isinstance(sample, list | tuple):
         items = list(chain.from_iterable(value for value in values if value is not None))
         held = to_arrow(items, kind.element)
-        return grouped(_present(values), pa.list_(held.type), _groups(values), held)
+        return list_array(_present(values), _groups(values), held)
     if not isinstance(sample, SCALARS):
         raise _UnsendableError(f"Python's {type(sample).__name__} has no JSON form")
     return _scalars(values, sample, kind)
@@ -199,9 +199,7 @@ def _map(values: Sequence[Any], kind: Type) -> pa.Array:
     if keys.null_count:  # pyarrow aborts the process at such a map
         raise _UnsendableError("a map with a null key has no JSON form")
     keys = keys.cast(pa.string()) if pa.types.is_null(keys.type) else keys
-    fields = [pa.field("key", keys.type, nullable=False), pa.field("value", items.type)]
-    entries = pa.StructArray.from_arrays([keys, items], fields=fields)
-    return grouped(_present(values), pa.map_(keys.type, items.type), _groups(values), entries)
+    return map_array(_present(values), _groups(values), keys, items)
 
 
 def _present(values: Sequence[Any]) -> np.ndarray:
