@@ -32,7 +32,7 @@ from spark_klaviyo.state.format import (
     fingerprints_of,
 )
 from spark_klaviyo.state.lock import LOCK, TAKEN_OVER, TASK_LEASE, Lease, active_leases, owner_of, unwritable
-from spark_klaviyo.state.rows import whole
+from spark_klaviyo.state.rows import DELIVERED, is_one_of, whole
 
 NOT_HELD = "this run does not hold it: is it the same location for every task?"
 FLUSH_ROWS = 1_000  # rows that are written without waiting for more
@@ -58,9 +58,7 @@ class Recorder:
         owner = uuid.uuid4().hex
         self._stem = f"{state.run_id}-{max(partition_id, 0):05d}-{attempt}-{owner[:8]}"
         self._lock = threading.Lock()
-        self._rows: list[pa.Table] = []
-        self._jobs: list[pa.Table] = []
-        self._removed: list[pa.Table] = []
+        self._held: dict[str, list[pa.Table]] = {PART: [], JOBS: [], REMOVED: []}
         self._files, self._written, self._last = 0, float("-inf"), 0
         self.unrecorded = 0
         self.earlier = EarlierAttempts([])
@@ -96,9 +94,9 @@ class Recorder:
             return
         with self._lock:
             keys, contents = binary_of(fingerprints[:, :HASH_BYTES]), binary_of(fingerprints[:, HASH_BYTES:])
-            self._rows.append(self._table(keys, contents, outcome, job_id))
+            self._held[PART].append(self._table(keys, contents, outcome, job_id))
             due = min(LONGEST_WAIT, DELAY_PER_FILE * max(self._files - UNDELAYED_FILES, 0))
-            full = sum(map(len, self._rows)) >= FLUSH_ROWS
+            full = sum(map(len, self._held[PART])) >= FLUSH_ROWS
             if at_once or full or time.monotonic() - self._written >= due:
                 self._flush()
 
@@ -106,16 +104,16 @@ class Recorder:
         """Record people, by their keys among removals, as taken off lists (hashed; empty: erased)."""
         keys, lists = (pa.array(column, pa.binary()) for column in zip(*pairs, strict=True))
         with self._lock:
-            self._removed.append(self._table(keys, lists, StateOutcome.REMOVED, None, self._state.removals))
-            if sum(map(len, self._removed)) >= FLUSH_ROWS:
+            self._held[REMOVED].append(self._table(keys, lists, StateOutcome.REMOVED, None, self._state.removals))
+            if sum(map(len, self._held[REMOVED])) >= FLUSH_ROWS:
                 self._flush()
 
     def record_job(self, job_id: str, outcome: StateOutcome, keys: Iterable[bytes | None] = (None,)) -> None:
         """Record how a job ended, or what became of its rows with these keys."""
         with self._lock:
             described = pa.array(keys, pa.binary())
-            self._jobs.append(self._table(described, pa.nulls(len(described), pa.binary()), outcome, job_id))
-            if len(self._jobs) >= FLUSH_ROWS:
+            self._held[JOBS].append(self._table(described, pa.nulls(len(described), pa.binary()), outcome, job_id))
+            if len(self._held[JOBS]) >= FLUSH_ROWS:
                 self._flush()
 
     def flush(self) -> None:
@@ -129,21 +127,19 @@ class Recorder:
         self._lease.release()
 
     def _flush(self) -> None:
-        rows, self._rows = self._rows, []
-        if rows and not self._write(PART, rows):
-            sent = pa.array([StateOutcome.SENT, StateOutcome.PENDING], pa.string())
-            self.unrecorded += pc.sum(pc.is_in(pa.concat_tables(rows)["outcome"], sent)).as_py()
-        jobs, self._jobs = self._jobs, []  # the next run asks again for what cannot be written
-        if jobs:
-            self._write(JOBS, jobs)
-        removed, self._removed = self._removed, []
-        if removed:
-            self._write(REMOVED, removed)
+        for kind, held in self._held.items():
+            if not held:
+                continue
+            rows = pa.concat_tables(held)
+            held.clear()
+            # the next run asks again for ends of jobs that cannot be written
+            if not self._write(kind, rows) and kind == PART:
+                self.unrecorded += pc.sum(is_one_of(rows["outcome"], *DELIVERED)).as_py()
 
-    def _write(self, kind: str, tables: list[pa.Table]) -> bool:
+    def _write(self, kind: str, rows: pa.Table) -> bool:
         try:
             name = f"{kind}{self._stem}-{self._files:05d}{PARQUET}"
-            self._folder.write(name, pa.concat_tables(tables).combine_chunks())
+            self._folder.write(name, rows.combine_chunks())
         except OSError as error:
             self._fail(StopCode.STATE_UNWRITABLE, unwritable(error))
             return False
