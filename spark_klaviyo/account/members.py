@@ -6,6 +6,7 @@ Who joined after a moment is decided by Klaviyo's own times alone: this machine'
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
@@ -108,15 +109,11 @@ def members_since(reader: AccountReader, facts: ListFacts, people: Iterable[Memb
 def _read(reader: AccountReader, targets: list[ReadTarget]) -> Iterator[Page]:
     """The pages of several collections, read side by side."""
     pool: DaemonPool[ReadTarget, Page] = DaemonPool(_read_slice(reader), READERS)
+    todo = deque(targets)
     try:
-        while targets or pool.busy:
-            while targets and pool.busy < READERS:
-                pool.submit(targets.pop())
-            page = pool.next_result()
-            if page is not None:
-                yield page
+        yield from pool.run(todo)
     finally:
-        if targets or pool.busy:
+        if todo or pool.busy:
             reader.stop()
         pool.shutdown(JOIN_SECONDS)
 

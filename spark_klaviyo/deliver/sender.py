@@ -8,6 +8,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
@@ -104,6 +105,15 @@ class DaemonPool(Generic[Work, Result]):
             result.reraise()
             return None
         return result
+
+    def run(self, todo: deque[Work]) -> Iterator[Result]:
+        """The results of all work, to which the caller may add meanwhile."""
+        while todo or self.busy:
+            while todo and self.busy < self._most:
+                self.submit(todo.popleft())
+            result = self.next_result()
+            if result is not None:
+                yield result
 
     def shutdown(self, seconds: float) -> None:
         """Let the threads end, and wait for at most so many real seconds."""

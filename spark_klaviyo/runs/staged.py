@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any, Protocol, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import pyarrow as pa
 
@@ -37,16 +37,6 @@ STAGED_ROWS = 2_000  # result rows held at a time
 
 Kept: TypeAlias = "TaskEvent | StagedFile"
 HandOver: TypeAlias = Callable[[Sequence[Kept]], None]
-
-
-class _Store(Protocol):
-    """Keeps rejected rows and receipts; `events` is what Spark is to have of them."""
-
-    def add(self, event: RejectedRow | Receipt) -> None: ...
-
-    def flush(self) -> None: ...
-
-    def events(self) -> Iterator[Kept]: ...
 
 
 @dataclass(frozen=True)
@@ -75,7 +65,7 @@ class TaskStaging:
         row cannot be kept, `stop` is set; the task's report, which comes last, says so.
         """
         with SpooledTemporaryFile(MOST_HELD_BYTES) as file:
-            store: _Store = _Held(file) if self.location is None else _Written(self.location, stem)
+            store = _Held(file) if self.location is None else _Written(self.location, stem)
             rest: list[Kept] = []
             failure = ""
             for event in events:
@@ -107,7 +97,7 @@ class TaskStaging:
 
 
 class _Held:
-    """Keeps them for Spark, in order."""
+    """Keeps rejected rows and receipts for Spark, in order."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file, self._count = file, 0
@@ -127,7 +117,7 @@ class _Held:
 
 
 class _Written:
-    """Writes them to files whose names begin with `stem`."""
+    """Writes rejected rows and receipts to files whose names begin with `stem`; Spark gets the names alone."""
 
     def __init__(self, location: str, stem: str) -> None:
         self._writer = PartWriter(Folder.at(location), RESULTS, stem)

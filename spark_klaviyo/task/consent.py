@@ -195,16 +195,11 @@ class ConsentReader:
         failed: NoDocument | None = None
         reads, began = 0, self._clock.now()
         try:
-            while parts or pool.busy:
-                while parts and pool.busy < self._most:
-                    pool.submit(parts.popleft())
-                answer = pool.next_result()
-                if answer is None:
-                    continue
+            for kind, part, page in pool.run(parts):
                 reads += 1
-                kind, part, page = answer
                 if isinstance(page, NoDocument) and page.code.affects_every_request:
-                    failed, parts = page, deque()
+                    failed = page
+                    parts.clear()
                 elif len(part) > 1 and _leaves_open(page, part):
                     half = len(part) // 2
                     parts.extend([(kind, part[:half]), (kind, part[half:])])
