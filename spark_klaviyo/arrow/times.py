@@ -6,6 +6,9 @@ decided there.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -112,6 +115,17 @@ def beyond_years(column: pa.Array) -> Mask | None:
     if not low.is_valid or (low.as_py() >= FIRST_YEAR and high.as_py() < YEAR_10000):
         return None
     return to_mask(pc.or_(pc.less(micros, FIRST_YEAR), pc.greater_equal(micros, YEAR_10000)))
+
+
+def compare(column: pa.Array, moment: datetime, comparison: Callable[[pa.Array, pa.Scalar], pa.Array]) -> Mask:
+    """Which times compare so with a moment: of texts their first 19 characters, whatever offset they have."""
+    kind = column.type
+    if arrays.is_text(kind):
+        text = moment.strftime("%Y-%m-%dT%H:%M:%S")
+        return to_mask(comparison(pc.utf8_slice_codeunits(column, 0, len(text)), pa.scalar(text, kind)))
+    if pa.types.is_date(kind):
+        return to_mask(comparison(column, pa.scalar(moment.date(), kind)))
+    return to_mask(comparison(column.cast(MICROSECONDS, safe=False), pa.scalar(moment.replace(tzinfo=None))))
 
 
 def time_texts(moments: pa.Array, zone: str) -> pa.Array:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 
 import numpy as np
 import phonenumbers
@@ -15,7 +14,7 @@ from spark_klaviyo.arrow import arrays
 from spark_klaviyo.arrow.arrays import Bytes, Ints, Mask, bytes_and_offsets, children, plain, to_mask, valid_rows
 from spark_klaviyo.arrow.columns import Columns
 from spark_klaviyo.arrow.encoded import REPLACED, SECRETS, Verdict, card_note, nan_note
-from spark_klaviyo.arrow.times import beyond_years
+from spark_klaviyo.arrow.times import beyond_years, compare
 from spark_klaviyo.screen.event_notes import notes
 from spark_klaviyo.screen.rules import NOT_BLANK, ScreenRule, ScreenRules, whole
 from spark_klaviyo.screen.secrets import CRYPT_TEXT
@@ -92,10 +91,9 @@ def _value_failures(rule: ScreenRule, column: pa.Array) -> Iterator[Mask]:
         yield valid_rows(column)
     if arrays.is_text(column.type):
         yield from _text_failures(rule, column)
-    times = _comparable(column) if rule.earliest or rule.latest else column
     for bound, is_beyond in ((rule.earliest, pc.less), (rule.latest, pc.greater)):
         if bound is not None:
-            yield to_mask(is_beyond(times, _bound(bound, times.type)))
+            yield compare(column, bound, is_beyond)
 
 
 def _text_failures(rule: ScreenRule, column: pa.Array) -> Iterator[Mask]:
@@ -129,19 +127,6 @@ def _object_failures(texts: pa.Array, rules: ScreenRules) -> Iterator[Mask]:
         opening = pc.add(pc.count_substring(texts, "{"), pc.count_substring(texts, "["))
         yield to_mask(pc.greater(opening, rules.max_depth))
     yield to_mask(pc.match_substring_regex(texts, r'"(?:\$|\\u0024)'))
-
-
-def _comparable(column: pa.Array) -> pa.Array:
-    """Times as naive UTC, or the text of a time without its fraction and offset."""
-    if arrays.is_text(column.type):
-        return pc.utf8_slice_codeunits(column, 0, 19)
-    return column if pa.types.is_date(column.type) else column.cast(pa.timestamp("us"), safe=False)
-
-
-def _bound(time: datetime, kind: pa.DataType) -> pa.Scalar:
-    if arrays.is_text(kind):
-        return pa.scalar(time.strftime("%Y-%m-%dT%H:%M:%S"), kind)
-    return pa.scalar(time.date(), kind) if pa.types.is_date(kind) else pa.scalar(time.replace(tzinfo=None), kind)
 
 
 def _count(columns: Iterable[pa.Array], rows: int) -> Ints:

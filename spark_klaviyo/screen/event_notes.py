@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_klaviyo.arrow.arrays import Mask, is_text, plain, text_scalar, to_integers, to_mask, valid_rows
+from spark_klaviyo.arrow.arrays import Mask, plain, text_scalar, to_integers, valid_rows
 from spark_klaviyo.arrow.columns import Columns
 from spark_klaviyo.arrow.encoded import LINE_ITEM, OLD, VALUE_INSIDE
+from spark_klaviyo.arrow.times import compare
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import TEXT, WHOLE, Leaf, Record, leaf_at, node_at
 
@@ -54,7 +55,7 @@ def event_notes_of(plan: WritePlan) -> EventNotes:
 def notes(columns: Columns, rules: EventNotes) -> Iterator[tuple[int, Mask]]:
     """Notes and the rows that they are about."""
     if rules.time is not None:
-        yield OLD, _before(columns.column(rules.time), datetime.now(timezone.utc) - OLDER_THAN)
+        yield OLD, compare(columns.column(rules.time), datetime.now(timezone.utc) - OLDER_THAN, pc.less)
     if rules.without_value and columns.value_inside.any():
         yield VALUE_INSIDE, columns.value_inside
     if rules.order:
@@ -67,12 +68,3 @@ def notes(columns: Columns, rules: EventNotes) -> Iterator[tuple[int, Mask]]:
         repeated = np.bincount(index[there], minlength=len(same.dictionary)) > 1
         if repeated.any():
             yield LINE_ITEM, repeated[index] & there
-
-
-def _before(times: pa.Array, moment: datetime) -> Mask:
-    if is_text(times.type):
-        text = moment.strftime("%Y-%m-%dT%H:%M:%S")
-        return to_mask(pc.less(times, text))
-    if pa.types.is_null(times.type):
-        return np.zeros(len(times), np.bool_)
-    return to_mask(pc.less(times.cast(pa.timestamp("us"), safe=False), pa.scalar(moment.replace(tzinfo=None))))
