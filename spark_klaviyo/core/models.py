@@ -141,7 +141,7 @@ class Envelope:
     resubscribes: bool = False
 
     def length_around(self, key_length: int) -> int:
-        """Bytes of head and tail once their marks are filled with a key of `key_length` bytes and the time."""
+        """Bytes of head and tail once their placeholders hold a key of `key_length` bytes and the time."""
         around = self.head + self.tail
         longer = around.count(KEY_PLACEHOLDER) * (key_length - len(KEY_PLACEHOLDER))
         return len(around) + longer + around.count(NOW_PLACEHOLDER) * (NOW_LENGTH - len(NOW_PLACEHOLDER))

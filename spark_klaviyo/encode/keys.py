@@ -1,7 +1,7 @@
 """The key of each row: what makes it the same profile, event or item as another, as one text.
 
-It is `plan.model.key_of` the row's record. Columns give it without a Python object per
-row; only where a part is no column of texts or whole numbers are the records read.
+It is `plan.model.key_of` the row's record. Columns give it without a Python object per row; only where a part is no
+column of texts or whole numbers are the records read.
 """
 
 from __future__ import annotations

@@ -72,9 +72,9 @@ class Checks:
     # Where consents stand, and the channels there are; the text of a column of channels stands there too until the
     # exact check.
     channels_path: JsonPath = ()
+    channels: tuple[str, ...] = ()
     # Custom properties that `fields` names, which may hold anything.
     asked_properties: frozenset[str] = frozenset()
-    channels: tuple[str, ...] = ()
 
 
 def identifier_of(checks: Checks, record: Json) -> tuple[str, ...] | None:

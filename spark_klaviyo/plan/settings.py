@@ -38,9 +38,9 @@ def fields_of_settings(template: Template) -> dict[str, str]:
 class SettingValues:
     """What the options say of a template's settings.
 
-    `given` are those that have a value; `fixed` those of them with one value for all rows, and
-    `fixed_fields` the fields that these give. Columns give the others: `columns_of_fields` those that stand for a field
-    of the record, by its name, as in the option `fields`; `columns_of_requests` the rest.
+    `given` are those that have a value; `fixed` those of them with one value for all rows, and `fixed_fields` the
+    fields that these give. Columns give the others: `columns_of_fields` those that stand for a field of the record, by
+    its name, as in the option `fields`; `columns_of_requests` the rest.
     """
 
     def __init__(self, template: Template, options: Options) -> None:

@@ -211,12 +211,12 @@ class Summary(Counters):
     """Counters and what explains them; all collections are bounded, so that it stays a few kilobytes.
 
     `reasons` are rejected rows by code, `details` the first sentence of each code without values of rows, `examples`
-    (partition, row) pairs by code, `statuses` replies by HTTP status
-    (0: no answer came), `job_states` jobs by state, `warnings` texts without a value of a row. `stopped` is (code,
-    message) when sending was stopped. Times are epoch seconds. `last_requests` are those that tasks made of what was
-    left at the end of their partitions, `last_requests_fill` how full they were, 1 each at most, added up.
-    `consent_seconds` are those that a task waited for its `consent_reads`, of the task that waited longest.
-    `rejects_sample` and `removed_sample` alone hold people's data.
+    (partition, row) pairs by code, `statuses` replies by HTTP status (0: no answer came), `job_states` jobs by state,
+    `warnings` texts without a value of a row. `stopped` is (code, message) when sending was stopped. Times are epoch
+    seconds. `last_requests` are those that tasks made of what was left at the end of their partitions,
+    `last_requests_fill` how full they were, 1 each at most, added up. `consent_seconds` are those that a task waited
+    for its `consent_reads`, of the task that waited longest. `rejects_sample` and `removed_sample` alone hold people's
+    data.
     """
 
     reasons: dict[str, int] = field(default_factory=dict)
