@@ -32,8 +32,8 @@ READERS = 8  # most reads in flight at once
 MOST_PAGES = 1_000_000  # no collection has more; bounds a collection whose pages point at each other
 ACCOUNTS = ReadTarget.of("/api/accounts", XS)  # spec: get_accounts, scope accounts:read
 TIED_TO_KEY = (
-    "state_path: the key may not read the account's id (scope accounts:read), so what was delivered is remembered for "
-    "this very key: with another key everything is sent again"
+    "state_path: the key may not read the account's id (scope accounts:read), so the state belongs to "
+    "this key: with another key all rows are sent again"
 )
 NO_SCOPE = (
     "state_path: the access token may not read the account's id, and tokens change, so they cannot stand for the "

@@ -80,12 +80,12 @@ class Halt:
 
 Verdict = Done | Wait | RequestRefused | Reject | Halt
 ANY_ENDPOINT = ReplyRules()
-PAGE = "a page came instead of an answer of Klaviyo's API: something in between answers for it"
+PAGE = "a page came instead of an answer of Klaviyo's API: a proxy, firewall or login page answered"
 IN_FRONT = "a network in front of Klaviyo answered with a page (HTTP 403)"
-EMPTY = "the answer was empty, where Klaviyo promises what it stored"
-UNREADABLE = "the answer was not the document that Klaviyo promises"
-UNPUBLISHED = "the answer was HTTP {}, a success that Klaviyo does not publish"
-NO_JOB = "the answer names no job, where Klaviyo promises one"
+EMPTY = "the answer was empty, but Klaviyo documents that it holds the stored resource"
+UNREADABLE = "the answer was not the document that Klaviyo documents"
+UNPUBLISHED = "the answer was HTTP {}, a success that Klaviyo does not document"
+NO_JOB = "the answer names no job, but Klaviyo documents that it names one"
 
 
 @dataclass(frozen=True)
@@ -254,8 +254,8 @@ def _halt(status: int, found: tuple[Fault, ...], rules: ReplyRules) -> Halt | No
     if status == 410:
         return Halt(StopCode.RETIRED, f"Klaviyo has retired this endpoint (HTTP 410); {rules.retired_advice}")
     if 300 <= status < 400:
-        text = f"HTTP {status} points elsewhere, and a key is never sent after it; give the final address"
-        return Halt(StopCode.REDIRECTED, text)
+        text = f"HTTP {status} redirects to another address, and redirects are not followed: the key would go there"
+        return Halt(StopCode.REDIRECTED, f"{text}; give the final address")
     if status == 404 and not rules.not_found_is_a_row:
         text = f"Klaviyo knows no such address ({reason}); check the ids, the path and the revision"
         return Halt(StopCode.NOT_FOUND, text)

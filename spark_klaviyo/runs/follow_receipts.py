@@ -108,7 +108,7 @@ class _Follower:
             return list(_open_rows(self._given, self._given, {}).values())
         names = folder.names()
         if not names and not folder.folders():
-            raise OptionError(f"receipts: there are none at {folder.path}")
+            raise OptionError(f"receipts: none were found at {folder.path}: give the receipts_path of the write")
         hidden = {key_of(row): row for row in self._hidden_rows(folder)}
         visible = _open_rows(_read(folder, names), _read(folder, names), hidden)
         self._hidden = set(hidden)
@@ -207,7 +207,8 @@ def _read(folder: Folder, names: Iterable[str]) -> Iterator[Row]:
         try:
             table = folder.read(name, NAMES)
         except (pa.ArrowException, OSError, KeyError) as error:
-            raise OptionError(f"receipts: {name} cannot be read as receipts: is this their folder?") from error
+            wanted = "give the receipts_path of the write"
+            raise OptionError(f"receipts: {name} cannot be read as receipts: {wanted}") from error
         missing = missing_keys(RECEIPTS, table.column_names)
         if missing:
             raise OptionError(f"receipts: {name} holds something else: it has no column {', '.join(missing)}")

@@ -133,7 +133,9 @@ def runs_of(folder: Folder, shown: str) -> int:
         )
     runs = found.get("runs")
     if "format" not in found or not isinstance(runs, int):
-        raise OptionError(f"state_path: {shown}: its {FORMAT_FILE} cannot be read: is this a state_path?")
+        raise OptionError(
+            f"state_path: {shown}: its {FORMAT_FILE} cannot be read: give the folder of a state, or a new one"
+        )
     return runs
 
 
@@ -156,8 +158,8 @@ def _tasks_have_ended(folder: Folder, stale_seconds: float) -> bool:
 def _in_use(shown: str, owner: str, at: object = None) -> str:
     seen = f", seen {max(time.time() - at, 0):,.0f} s ago" if isinstance(at, int | float) else ""
     return (
-        f"state_path: another run ({owner}{seen}) is writing with the state at {shown}: wait for it, or use another "
-        f"state; if no run is at work there, remove {LOCK} in it"
+        f"state_path: another run ({owner}{seen}) is using the state at {shown}: wait until it ends, or use another "
+        f"state; if no run is using it, remove the file {LOCK} there"
     )
 
 

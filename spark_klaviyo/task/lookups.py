@@ -29,7 +29,7 @@ from spark_klaviyo.templates.limits import L
 
 NOBODY_TO_REMOVE = "deletes of people whom Klaviyo does not know counted as delivered: there was nothing to remove"
 NO_EMAIL = "the profile has no email, and people are suppressed by email alone"
-UNREAD = "it could not be read whether the profile is on the list: {}"
+UNREAD = "whether the profile is on the list could not be read: {}"
 NEEDS = "{} (list members are read before any is unsubscribed from the list: that needs lists:read and profiles:read)"
 
 

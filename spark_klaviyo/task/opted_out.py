@@ -29,7 +29,7 @@ OPTED_OUT = (
     "people who had opted out were not subscribed (opted_out); resubscribe=true, or column:NAME row by row, says who "
     "has signed up again since, and would subscribe them"
 )
-UNREAD = "it could not be read whether the person has opted out: {}"
+UNREAD = "whether the person has opted out could not be read: {}"
 NEEDS = "{} (who has opted out is read before anybody is subscribed: that needs profiles:read)"
 MEMBERS_NEED = "{} (who is on the list is read for historical_import: that needs lists:read and profiles:read)"
 

@@ -73,7 +73,7 @@ def test_more_removals_than_allowed_stop_the_run_before_anybody_is_added(spark: 
     with KlaviyoSimulator(job_polls=0) as klaviyo:
         klaviyo.add_profiles([{"email": email} for email in emails(0, 20)], "Y6nRLr")
         places = {name: str(tmp_path / name) for name in ("receipts_path", "rejects_path", "runs_path")}
-        with pytest.raises(WriteStopped, match=r"3 of the list's 20 members .*=10% lets 2 of 20 go") as raised:
+        with pytest.raises(WriteStopped, match=r"3 of the list's 20 members .*=10% allows to remove 2 of 20") as raised:
             mirrored(frame(spark, 3, 22), klaviyo, **places)
         assert on_list(klaviyo) == set(emails(0, 20))
         assert {request.method for request in klaviyo.requests} == {"GET"}

@@ -57,7 +57,7 @@ def test_a_duration_has_its_two_largest_units(seconds: float, text: str) -> None
     [
         (1, "1 byte"),
         (999, "999 bytes"),
-        (1000, "1.0 kB"),
+        (1000, "1.0 KB"),
         (999_600, "1.0 MB"),
         (4_930_000, "4.9 MB"),
         (8.2e12, "8,200 GB"),

@@ -209,7 +209,7 @@ def test_a_key_is_sent_only_to_the_address_that_the_caller_gives(klaviyo: Klaviy
 @pytest.mark.parametrize(
     ("receipts", "options", "said"),
     [
-        ("nowhere", {}, "there are none at"),
+        ("nowhere", {}, "none were found at"),
         ("table:main.crm.receipts", {}, "give the DataFrame"),
         (7, {}, "must be the path"),
         ("here", {"receipts_path": "elsewhere"}, "leave it out"),

@@ -16,10 +16,10 @@ from spark_klaviyo.state.lock import begin_run, end_run, note_removals, notes_of
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is this a state_path"),
-        (b"{}", "is this a state_path"),
-        (b"[1]", "is this a state_path"),
-        (b'{"format": 1}', "is this a state_path"),
+        (b"", "give the folder of a state"),
+        (b"{}", "give the folder of a state"),
+        (b"[1]", "give the folder of a state"),
+        (b'{"format": 1}', "give the folder of a state"),
         (b'{"format": 2, "runs": 3}', "its format is 2 and this version reads 1"),
         (b'{"format": "x"}', "its format is 'x' and this version reads 1"),
     ],

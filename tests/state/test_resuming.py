@@ -247,7 +247,7 @@ def test_messages_and_plans_hide_the_secrets_in_the_uri_of_a_state(runs: StateRu
     assert "hidden-word" not in repr(StateLocation(uri, b"", "run"))
     runs.state.mkdir()
     (runs.state / "_format.json").write_text("{}")
-    with pytest.raises(OptionError, match="is this a state_path") as caught:
+    with pytest.raises(OptionError, match="give the folder of a state") as caught:
         runs.write(runs.people(("ann@x.com", "A")), state_path=uri)
     assert "hidden-word" not in str(caught.value)
 

@@ -110,7 +110,8 @@ def _forbidden(options: Options, facts: ListFacts, found: Removals) -> Reason | 
         return None
     return StopCode.TOO_MANY_REMOVALS, (
         f"{found.count:,} of the list's {found.members:,} members are not in the DataFrame, and "
-        f"max_removals={options.max_removals} lets {found.most:,} of {facts.members:,} go: nobody was added or removed"
+        f"max_removals={options.max_removals} allows to remove {found.most:,} of {facts.members:,}: "
+        "nobody was added or removed"
     )
 
 

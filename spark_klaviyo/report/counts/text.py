@@ -23,7 +23,7 @@ def size(number: float) -> str:
     """Bytes in decimal units, as Klaviyo counts them: `512 bytes`, `4.9 MB`."""
     if number < 1000:
         return counted(int(number), "byte")
-    units = ((1e3, "kB"), (1e6, "MB"), (1e9, "GB"))
+    units = ((1e3, "KB"), (1e6, "MB"), (1e9, "GB"))
     scale, unit = next((pair for pair in units if number < 999.5 * pair[0]), units[-1])
     scaled = number / scale
     return f"{scaled:,.1f} {unit}" if scaled < 99.95 else f"{scaled:,.0f} {unit}"
@@ -180,7 +180,7 @@ def _rows_to_send_again(summary: Summary, has_all_rejects: bool) -> Iterator[str
     if summary.reasons.get(RejectCode.UNAVAILABLE):
         yield "Some requests used up their attempts: write the rows marked unavailable again later."
     if summary.reasons.get(RejectCode.IN_DOUBT):
-        yield 'Rows in doubt may have arrived: write them again only where twice is harmless (`resend="always"`).'
+        yield 'Rows in doubt may have arrived: write them again where sending twice does no harm (`resend="always"`).'
 
 
 def _requests(summary: Summary) -> Iterator[str]:
