@@ -26,59 +26,57 @@ def parser() -> argparse.ArgumentParser:
 
     def add(name: str, text: str, run: Command) -> argparse.ArgumentParser:
         command = added.add_parser(name, help=text, description=text)
-        command.add_argument("--json", action="store_true", help="print the result as JSON on standard output, alone")
+        command.add_argument("--json", action="store_true", help="print only JSON on standard output")
         command.set_defaults(run=run)
         return command
 
-    demo = add("demo", "the main job on the embedded simulator: real Spark, real HTTP", commands.run_demo)
-    demo.add_argument("--rows", type=int, default=100_000, help="number of made-up people (100,000)")
+    demo = add("demo", "write made-up people to a simulated Klaviyo on this machine", commands.run_demo)
+    demo.add_argument("--rows", type=int, default=100_000, help="number of people (default: 100,000)")
 
-    templates = add("templates", "list the endpoint templates, or one with its settings", commands.run_templates)
-    templates.add_argument("name", nargs="?", help="one template, described in full")
+    templates = add("templates", "list the endpoint templates, or show one with its settings", commands.run_templates)
+    templates.add_argument("name", nargs="?", help="the template to show")
 
-    _add_options(add("lists", "print ids and names of the account's lists", commands.run_lists))
+    _add_options(add("lists", "print the ids and names of the account's lists", commands.run_lists))
 
-    check = add("check", "the Test button: try key, account and ids, and write nothing", commands.run_check)
-    check.add_argument("--send-sample", metavar="JSON", help="really send this one row, a JSON object")
+    check = add("check", "try the key, its scopes, the account and the ids; write nothing", commands.run_check)
+    check.add_argument("--send-sample", metavar="JSON", help="also send this row, a JSON object, for real")
     _add_options(check)
 
-    doctor = add(
-        "doctor", "look at Python, Java, Spark, packages, network and key, and say what to do", commands.run_doctor
-    )
-    _add_options(doctor)
+    diagnosis = "check Python, Java, Spark, packages, network and key, and say what to fix"
+    _add_options(add("doctor", diagnosis, commands.run_doctor))
 
-    preview = add("preview", "show what a write would send, and send nothing", commands.run_preview)
-    preview.add_argument("--rows", type=int, default=5, help="number of rows whose requests are shown (5)")
-    bodies = "show bodies, filled URLs and details, which hold people's data (default)"
+    preview = add("preview", "show the requests of a write without sending them", commands.run_preview)
+    preview.add_argument("--rows", type=int, default=5, help="number of rows to show requests of (default: 5)")
+    bodies = "show bodies, filled URLs and details; they hold people's data"
     preview.add_argument("--bodies", action=argparse.BooleanOptionalAction, default=True, help=bodies)
-    preview.add_argument("--html", metavar="PATH", help="write the page that a notebook shows to this file")
+    preview.add_argument("--html", metavar="PATH", help="also write the preview as an HTML page to this file")
     _add_input(preview)
 
     _add_input(add("write", "write a dataset to Klaviyo", commands.run_write))
 
-    follow = add("follow", "follow the jobs that a write left open; needs no cluster", commands.run_follow)
-    follow.add_argument("--receipts", required=True, help="path or URI of the receipts dataset")
+    follow = add("follow", "follow the jobs that a write left open; needs no Spark", commands.run_follow)
+    follow.add_argument("--receipts", required=True, help="path or URI of the write's receipts (its receipts_path)")
     _add_options(follow)
 
-    simulate = add("simulate", "run a local Klaviyo until Ctrl-C", commands.run_simulate)
-    simulate.add_argument("--port", type=int, default=0, help="port to listen on (any free one)")
-    simulate.add_argument("--latency", type=float, default=0.0, help="seconds added to each reply")
-    simulate.add_argument("--burst", type=int, help="requests a second of every endpoint")
-    simulate.add_argument("--steady", type=int, help="requests a minute of every endpoint")
-    simulate.add_argument("--faults", help="a JSON file of faults")
+    simulate = add("simulate", "run a simulated Klaviyo on this machine until Ctrl-C", commands.run_simulate)
+    simulate.add_argument("--port", type=int, default=0, help="port to listen on (default: any free one)")
+    simulate.add_argument("--latency", type=float, default=0.0, help="seconds to wait before each reply (default: 0)")
+    simulate.add_argument("--burst", type=int, help="requests per second to each endpoint (default: no limit)")
+    simulate.add_argument("--steady", type=int, help="requests per minute to each endpoint (default: no limit)")
+    simulate.add_argument("--faults", help="a JSON file with a list of faults to inject")
     return top
 
 
 def _add_input(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--input", required=True, help="path of the dataset, anything that Spark reads")
-    command.add_argument("--format", choices=FORMATS, default="parquet")
-    reading = "an option of Spark's reader; CSV is read as RFC 4180, all columns as text"
+    command.add_argument("--input", required=True, help="path of the dataset to read, as Spark takes it")
+    command.add_argument("--format", choices=FORMATS, default="parquet", help="its format (default: parquet)")
+    reading = "an option of Spark's reader, can be repeated; CSV is read as RFC 4180 says, with all columns as text"
     command.add_argument("--read-option", action="append", default=[], metavar="NAME=VALUE", help=reading)
     _add_options(command)
 
 
 def _add_options(command: argparse.ArgumentParser) -> None:
-    help_text = "an option of the write"
+    help_text = "an option, such as list_id=Y6nRLr; can be repeated"
     command.add_argument("--option", "-o", action="append", default=[], metavar="NAME=VALUE", help=help_text)
 
 

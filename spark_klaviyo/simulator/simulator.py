@@ -33,13 +33,27 @@ MOST_JOBS_REMEMBERED = 500
 
 
 class KlaviyoSimulator(AccountViews):
-    """A local Klaviyo over real HTTP on loopback.
+    """A simulated Klaviyo that answers HTTP requests on 127.0.0.1; use it in a `with` statement.
 
-    `api_keys`: None takes any key that begins with `pk_`, with all scopes; a mapping gives each its scopes.
-    `limits`: "off" or "published"; `burst` and `steady` override every quota and turn the limiter on.
-    `phase`: where the minute windows begin, in simulated seconds; None is random by account and endpoint.
-    `speed`: simulated seconds per real second; `clock`: the source of real seconds.
-    `faults`: what goes wrong, as objects or as a JSON file. Everything else is a field of `Switches`.
+    Args:
+        port: The port to listen on; 0 is any free one.
+        api_keys: The keys that are good, or a mapping of each to its scopes, where None is all. Without it every key
+            that begins with `pk_` and every token is good, with all scopes.
+        lists: Ids and names of the account's lists. Without it there are two, `Y6nRLr` and `Lst1Aa`.
+        latency: Seconds to wait before each reply.
+        limits: "published" limits requests as Klaviyo documents for each endpoint; "off" does not.
+        burst: The requests per second to each endpoint, in place of the documented ones; limits requests.
+        steady: The same per minute.
+        phase: Where the minute windows begin, in simulated seconds; None is random by account and endpoint.
+        speed: Simulated seconds per real second.
+        seed: What is random repeats with the same seed.
+        faults: What goes wrong: `Fault` objects, or the path of a JSON file with a list of their fields.
+        keep_bodies: Whether `requests` holds every request; otherwise they are only counted, in `request_counts`.
+        clock: A function that returns real seconds.
+        **switches: Fields of `Switches`: what is not known of Klaviyo, and what a test may want otherwise.
+
+    Raises:
+        ValueError: If `limits`, a switch or a fault is none of its choices.
     """
 
     def __init__(
@@ -109,7 +123,7 @@ class KlaviyoSimulator(AccountViews):
         self.stop()
 
     def reset(self) -> None:
-        """A new account: no profiles, no requests, the faults and lists of the beginning."""
+        """Begin anew: no profiles and no requests, and the lists and faults that were given at first."""
         self.account = Account(self.switches, self.clock, self._lists)
         self.keep_bodies(self._keep_bodies)
         self.requests: list[RecordedRequest] = []
@@ -129,24 +143,24 @@ class KlaviyoSimulator(AccountViews):
         self._gate = Gate(ROUTER, self._keys, limiter, self._faults, self.account, self.url)
 
     def inject(self, *faults: Fault) -> None:
-        """Put more faults in force."""
+        """Add faults to those that are in force."""
         self._faults.add(faults)
 
     def clear_faults(self) -> None:
-        """No fault any more."""
+        """Remove all faults."""
         self._faults.clear()
 
     def revoke(self, key: str) -> None:
-        """From now on a key is answered 401."""
+        """Answer requests with this key with 401 from now on."""
         self._keys.revoke(key)
 
     def keep_bodies(self, on: bool) -> None:
-        """False: requests are only counted (`request_counts`) and old jobs forgotten, so that memory stays flat."""
+        """Whether to hold every request; otherwise they are only counted, and old jobs forgotten, to save memory."""
         self._keep_bodies = on
         self.account.jobs.remember = None if on else MOST_JOBS_REMEMBERED
 
     def add_profiles(self, profiles: int | Iterable[JsonObject], list_id: str | None = None) -> None:
-        """Put profiles (attributes, or so many made-up ones) into the account, and into a list."""
+        """Add profiles, given as their attributes or as a number of made-up ones, to the account and to a list."""
         if isinstance(profiles, int):
             first = len(self.account.profiles.by_id)
             profiles = [{"email": f"person{first + number}@example.com"} for number in range(profiles)]
