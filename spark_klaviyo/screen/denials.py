@@ -32,9 +32,9 @@ def denials(plan: WritePlan, params: Mapping[str, str]) -> Iterator[ConsentColum
     Who has signed up again since may have left before.
     """
     again = signed_up_again(plan, params)
-    for param in plan.params:
-        value = params.get(param.name, "") if param.name.startswith(SAYS) else ""
-        column = consent_column(param.leaf.source[-1]) if value.strip() else None
+    for name, value in params.items():
+        given = name.removeprefix(SAYS) if name.startswith(SAYS) and value.strip() else ""
+        column = consent_column(given) or consent_column(given.rpartition(".")[2])  # a field of a struct
         word = re.sub("[^a-z0-9.]", "", value.lower().replace("\u00ed", "i"))
         if column is not None and (word not in _NO and not again if column.means_left else word not in _YES):
-            yield replace(column, name=param.name.removeprefix(SAYS))
+            yield replace(column, name=given)
