@@ -352,6 +352,30 @@ def test_rows_without_a_key_are_rejected(spark: SparkSession, klaviyo: KlaviyoSi
     assert report.reasons == {"missing_field": 2}
 
 
+@pytest.mark.parametrize("key", [None, "email"])
+def test_an_email_that_nobody_has_makes_no_one_person_of_several(
+    spark: SparkSession, klaviyo: KlaviyoSimulator, key: str | None
+) -> None:
+    klaviyo.add_profiles([{"phone_number": "+12025550100"}, {"phone_number": "+12025550101"}], LIST)
+    rows = [("u", 1, "no email", "+12025550100"), ("d", 2, "no email", "+12025550101")]
+    given = {"change_key": key} if key else {}
+    frame = feed(spark, "op at email phone_number", *rows)
+    report = written(frame, klaviyo, on_delete="delete", confirm_deletion=0 if key else 1, on_reject="keep", **given)
+    assert [one["phone_number"] for one in klaviyo.deleted] == ([] if key else ["+12025550101"])
+    assert report.reasons == ({"missing_field": 2} if key else {"bad_email": 1})
+
+
+@pytest.mark.parametrize("key", ["first_name", "list,first_name", "number"])
+def test_rows_whose_key_is_blank_are_no_one_person(spark: SparkSession, klaviyo: KlaviyoSimulator, key: str) -> None:
+    rows = [("", 1, "u", "a@example.com"), ("7", 1, "u", "b@example.com"), (" N/A", 2, "d", "eve@example.com")]
+    frame = feed(spark, "first_name at op email", *rows, ("", 2, "d", "a@example.com"))
+    frame = frame.selectExpr("*", "'x' list", "if(first_name = '7', 7D, double('NaN')) number")
+    given = {"on_delete": "delete", "confirm_deletion": 0, "on_reject": "keep", "other_columns": "drop"}
+    report = written(frame, klaviyo, change_key=key, **given)
+    assert (klaviyo.deleted, report.reasons) == ([], {"missing_field": 3})
+    assert on_list(klaviyo) == {"b@example.com", "eve@example.com"}
+
+
 def test_columns_of_a_key_that_do_not_exist_are_refused(spark: SparkSession, klaviyo: KlaviyoSimulator) -> None:
     frame = feed(spark, "op at email", ("u", 1, "a@example.com"))
     with pytest.raises(SchemaError, match="change_key: the DataFrame has no column 'pk', 'no'"):

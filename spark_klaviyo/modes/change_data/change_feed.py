@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from operator import and_
 from typing import TYPE_CHECKING
 
+from spark_klaviyo.arrow.cleaning import NOTHING
 from spark_klaviyo.core.codes import OnDelete
-from spark_klaviyo.core.identifiers import SEPARATOR, normalised_column
+from spark_klaviyo.core.identifiers import BLANKS, SEPARATOR, normalised_column
 from spark_klaviyo.errors import SchemaError
 from spark_klaviyo.modes.change_data import decide
 from spark_klaviyo.modes.change_data.delete_plan import DeletePlan, delete_plan, identifiers_of
@@ -220,8 +222,8 @@ class _Tagger:
         f = self.f
         if self.options.change_key:
             texts = [self._key_text(name) for name in self.options.change_key]
-            some = f.coalesce(*texts).isNotNull()
-            return f.when(some, f.concat_ws(SEPARATOR, *(f.coalesce(text, f.lit("\x00")) for text in texts)))
+            whole = reduce(and_, (text.isNotNull() for text in texts))
+            return f.when(whole, f.concat_ws(SEPARATOR, *texts))
         paths = sorted(self.plan.checks.key, key=lambda path: KEYS.index(path[-1]) if path[-1] in KEYS else len(KEYS))
         parts = [self._form(path) for path in paths]
         found = [f.concat(f.lit(f"{number}{SEPARATOR}"), text) for number, text in enumerate(parts)]
@@ -232,17 +234,21 @@ class _Tagger:
         return f.when(first.isNotNull(), f.concat_ws(SEPARATOR, first, *belonging))
 
     def _key_text(self, name: str) -> Column:
-        """A column of `change_key`; an identifier as it is sent."""
+        """A column of `change_key`, null where it says nothing; an identifier as it is sent.
+
+        Rows that share nothing but a blank are no one row of the source: a delete of one would be of all their people.
+        """
         for check in self.identifiers.values():
             if check.leaf is not None and check.leaf.source == (name,):
                 return self._form(check.json_path)
-        return self._text(name)
+        text = self._text(name)
+        return self.f.when(~self.f.lower(self.f.btrim(text, self.f.lit(BLANKS))).isin("", *NOTHING), text)
 
     def _form(self, path: tuple[str, ...]) -> Column:
         """The identifier at a path, as it compares; null where a row has none."""
         for name, check in self.identifiers.items():
             if check.json_path == path:
-                return self.f.col(f"read.form_{name}")
+                return self.f.col(f"read.{name}")
         text = normalised_column(path[-1], self._text_at(path))
         return self.f.when(text != "", text)
 

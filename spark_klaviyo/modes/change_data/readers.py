@@ -32,16 +32,18 @@ class IdentifierReader:
 
     @property
     def ddl(self) -> str:
-        """The type of what is returned: each identifier as it compares, then each that Klaviyo can know."""
-        return ", ".join([*(f"form_{name} string" for name in self.names), *(f"{name} string" for name in self.names)])
+        """The type of what is returned."""
+        return ", ".join(f"{name} string" for name in self.names)
 
     def __call__(self, *texts: str | None) -> Sequence[str | None]:
-        """The identifiers of a row, given in the order of `names` and followed by its country; None for none."""
+        """The identifiers of a row as they compare, given in the order of `names` and followed by its country.
+
+        None where there is none, or one that Klaviyo cannot know, such as words that many rows have in place of one.
+        """
         country = self.country or texts[len(self.names)] or ""
         cleaned = map(_cleaned, texts[: len(self.names)])
         forms = [comparable_form(name, text, country) for name, text in zip(self.names, cleaned, strict=True)]
-        known = [form if _is_known(name, form) else None for name, form in zip(self.names, forms, strict=True)]
-        return [*(form or None for form in forms), *known]
+        return [form if _is_known(name, form) else None for name, form in zip(self.names, forms, strict=True)]
 
 
 def _cleaned(text: str | None) -> str | None:
