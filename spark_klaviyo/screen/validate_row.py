@@ -201,8 +201,9 @@ def _content_id(checks: Checks, record: dict[str, Json]) -> str:
 
     Fields go by their paths, so that the same event has the same id in every layout and revision of a record.
     """
-    chosen: Json = [get(record, path) for path in checks.unique_id_sources]
-    if not checks.unique_id_sources:
+    values = [get(record, path) for path in checks.unique_id_sources]
+    chosen: Json = values
+    if all(map(_is_blank, values)):  # without the chosen columns an event is told from others by all that it holds
         content = {name: get(record, path) for name, path in checks.unique_id_content}
         chosen = {name: value for name, value in content.items() if value not in (None, {}, [])}
     text = exact_json.dumps(exact_json.canonical(chosen), sort_keys=True)

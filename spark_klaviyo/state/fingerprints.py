@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import pyarrow as pa
 
@@ -95,12 +95,17 @@ def _adds(plan: WritePlan, record: str | bytes) -> bool:
 
 
 def _without_identifier(plan: WritePlan, record: bytes, content: bytes) -> bytes:
-    """The key of a row without an identifier: its content, or where an event's id is made from some columns, those."""
-    parts: Iterable[str] = [content.hex().upper()]
-    if plan.checks.unique_id_sources:
-        values = json.loads(record[:-1])
-        parts = (normalise_identifier(path[-1], get(values, path)) for path in plan.checks.unique_id_sources)
-    return SEPARATOR.join(["", *parts]).encode()
+    """The key of a row without an identifier: its content, or where an event's id is made from some columns, those.
+
+    One id may stand for events of several people and metrics.
+    """
+    checks = plan.checks
+    values = json.loads(record[:-1]) if checks.unique_id_sources else None
+    chosen, beside = (
+        [normalise_identifier(path[-1], get(values, path)) for path in paths]
+        for paths in (checks.unique_id_sources, checks.key_with)
+    )
+    return SEPARATOR.join(["", *(chosen + beside if any(chosen) else [content.hex().upper()])]).encode()
 
 
 def depends_on_params(plan: WritePlan) -> bool:

@@ -91,6 +91,33 @@ def test_a_job_names_a_row_by_the_phone_that_was_sent(written: str, sent: str) -
     assert encoded.column(ROW_KEY)[0].as_py() == record_key(plan, f'{{"attributes":{{"phone_number":"{sent}"}}}}')
 
 
+def test_events_whose_id_is_made_of_a_column_are_told_apart_by_person_and_metric_too() -> None:
+    rows = [
+        ("ann@x.com", "Placed", "7"),
+        ("ann@x.com", "Shipped", "7"),
+        ("ben@x.com", "Placed", "7"),
+        ("ann@x.com", "Placed", None),
+        ("ann@x.com", "Placed", " "),
+        ("Ann@x.com", "Placed", "7"),
+    ]
+    names = ("email", "metric", "order_id")
+    options = {
+        "template": "bulk_create_events",
+        "unique_id_columns": "order_id",
+        "event_time": "now",
+        "api_key": "pk_x",
+    }
+    columns = [Field(name, read_type("string")) for name in names]
+    plan = replace(
+        make_plan(options_at(EntryPoint.FUNCTION, options), columns, "run"), state=StateLocation("", b"s" * 16, "run")
+    )
+    batch = pa.RecordBatch.from_arrays([pa.array(one, pa.string()) for one in zip(*rows, strict=True)], names=names)
+    (encoded,) = encode_for_spark(plan, iter([batch]))
+    keys = encoded.column(ROW_KEY).to_pylist()
+    assert keys[0] == keys[5]
+    assert len(set(keys)) == 5
+
+
 def test_accounts_templates_and_settings_have_scopes_of_their_own_whatever_their_order() -> None:
     one = {"template": "t", "settings": {"list_id": "A", "x": "1"}}
     assert scope_of("acc", one) == scope_of("acc", dict(reversed(one.items())))

@@ -88,3 +88,12 @@ def test_rows_that_add_to_the_same_external_id_all_arrive() -> None:
         report = run_plan(make_plan(given, columns, "run"), [pa.RecordBatch.from_pydict(values)]).report
         assert [len(request) for request in imports(klaviyo)] == [1, 1]
     assert (report.delivered, report.skipped) == (2, 0)
+
+
+def test_events_without_the_columns_of_their_id_are_told_apart_by_what_they_hold() -> None:
+    order = {"email": "ann@example.com", "metric": "Ordered", "time": "2026-10-01T00:00:00Z"}
+    pairs = [("1", "a"), (None, "b"), (None, "c"), (" ", "d"), (" ", "e"), ("1", "f")]
+    rows: list[dict[str, object]] = [{**order, "order_id": number, "v": value} for number, value in pairs]
+    with KlaviyoSimulator() as klaviyo:
+        report = run(klaviyo, rows, template="bulk_create_events", unique_id_columns="order_id").report
+    assert (report.accepted, report.skipped_because) == (5, {SUPERSEDED: 1})
