@@ -185,10 +185,8 @@ class RecordLimits:
 
     max_properties: int | None = None
     max_depth: int | None = None
-    # Most items of one array.
-    max_items: int | None = None
-    # Of any single text.
-    max_string_bytes: int | None = None
+    max_items: int | None = None  # of one array
+    max_string_bytes: int | None = None  # of one text
 
 
 NO_LIMITS = RecordLimits()
@@ -314,11 +312,9 @@ class Template:
         Any other blank text is left out, so that it does not wipe what Klaviyo holds.
         """
         is_text = known.form is FieldForm.TEXT and not (known.choices or known.pattern or known.prefix)
-        names_nothing = known.name not in (*self.identifiers, *self.key) and known.json_path == (
-            "attributes",
-            known.name,
-        )
-        return known.required and is_text and names_nothing
+        is_attribute = known.json_path == ("attributes", known.name)
+        names_resource = known.name in (*self.identifiers, *self.key)
+        return known.required and is_text and is_attribute and not names_resource
 
     @property
     def promises_resource(self) -> bool:
