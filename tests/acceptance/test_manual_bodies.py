@@ -161,7 +161,7 @@ def test_contradictory_manual_options_are_refused_before_anything_is_sent(option
 
 def test_every_way_to_write_refuses_it_before_there_are_rows() -> None:
     for writer in (klaviyo_batch_writer, klaviyo_partition_writer):
-        with pytest.raises(OptionError, match="body: is no JSON"):
+        with pytest.raises(OptionError, match="body: is not JSON"):
             writer(url="https://a.klaviyo.com/api/x", api_key=KEY, body='{"a":{rows}')
 
 

@@ -324,7 +324,7 @@ def shares(one: Row | dict[str, Any], other: Row | dict[str, Any]) -> bool:
     """Whether two people have an identifier in common, as Klaviyo compares them."""
 
     def form(person: Row | dict[str, Any], kind: str) -> str:
-        return str(person.get(kind) or "").strip().lower()
+        return str(person.get(kind) or "").strip().removeprefix("'").lower()  # without that of a spreadsheet
 
     return any(form(one, kind) and form(one, kind) == form(other, kind) for kind in EVERY)
 
@@ -368,6 +368,6 @@ def test_nobody_in_the_dataframe_is_removed_and_nobody_else_is_touched(
 
 def accepted(given_row: Row) -> bool:
     """Whether all identifiers of a row are as Klaviyo takes them."""
-    email, phone = str(given_row["email"] or "").strip(), given_row["phone_number"]
+    email, phone = str(given_row["email"] or "").strip().removeprefix("'"), given_row["phone_number"]
     known = not email or (email.lower().startswith("p") and email.isascii() and email.lower().endswith("@x.com"))
     return known and email.count("@") <= 1 and (phone is None or str(phone).startswith("+"))
