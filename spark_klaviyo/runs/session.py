@@ -38,8 +38,8 @@ PACKAGES = (
     "urllib3",
 )
 MISSING_PACKAGE = (
-    "the Python of {where} has no module {module!r}: install the driver's version of spark-klaviyo on every worker, or "
-    "send it along (README, Where it runs); `spark-klaviyo doctor` shows what each worker has"
+    "the Python of {where} has no module {module!r}: install spark-klaviyo, in the driver's version, on every worker, "
+    "or send it along (README, Where it runs); `spark-klaviyo doctor` shows what each worker has"
 )
 CHOOSE_PYTHON = "set PYSPARK_PYTHON, before Spark starts, to a Python {} that all workers have"
 _HOST = re.compile(r"\(TID \d+\) \(([\w.:-]+) executor")

@@ -95,7 +95,7 @@ with KlaviyoSimulator(job_polls=0) as klaviyo:
     assert len(faults) == 3, done.stdout + done.stderr
     for line in faults:
         assert "has no module '" in line
-        assert "install the driver's version of spark-klaviyo on every worker" in line
+        assert "install spark-klaviyo, in the driver's version, on every worker" in line
         assert line.endswith("True")
     assert f"({bare}) lacks spark-klaviyo" in done.stdout
 

@@ -39,7 +39,7 @@ print(*(output.get("text", "") for output in cell.outputs))
 """
 NOT_FOUND = "[DATA_SOURCE_NOT_FOUND]"
 NO_MODULE = "ModuleNotFoundError: No module named 'spark_klaviyo'"
-TO_INSTALL = "has no module 'spark_klaviyo': install the driver's version of spark-klaviyo on every worker"
+TO_INSTALL = "has no module 'spark_klaviyo': install spark-klaviyo, in the driver's version, on every worker"
 
 
 @dataclass(frozen=True)
@@ -198,7 +198,7 @@ def test_a_connect_server_alone_has_the_package(environments: Environments) -> N
     "starts",
     "a Connect client with the package, its server without it",
     "`DATA_SOURCE_NOT_FOUND`; after `register(spark)` Spark's error ends with what to install where",
-    "`… has no module 'spark_klaviyo': install the driver's version of spark-klaviyo on every worker …`",
+    "`… has no module 'spark_klaviyo': install spark-klaviyo, in the driver's version, on every worker …`",
 )
 def test_a_connect_client_alone_has_the_package(environments: Environments) -> None:
     said, arrived = run_against(environments.lacking, environments.full, environments)
@@ -212,7 +212,7 @@ def test_a_connect_client_alone_has_the_package(environments: Environments) -> N
     "starts",
     "`python`, its workers' Python without the package",
     "`DATA_SOURCE_NOT_FOUND`; after `register(spark)` Spark's error ends with what to install where",
-    "`… has no module 'spark_klaviyo': install the driver's version of spark-klaviyo on every worker …`",
+    "`… has no module 'spark_klaviyo': install spark-klaviyo, in the driver's version, on every worker …`",
 )
 def test_workers_without_the_package(environments: Environments) -> None:
     python = f"{environments.lacking}/python"
