@@ -53,13 +53,16 @@ KnownRows = npt.NDArray[np.void]  # of `KNOWN_ROW`
 def write_known(folder: Folder, state: StateLocation, plan: WritePlan) -> StateLocation:
     """The state of a run, with the files that its tasks look rows up in; where nothing is known there is none.
 
-    What takes people away is never skipped because it was done before: there only a run that was cut off counts.
+    What takes people away, or deletes, is never skipped because it was done before: there only a run that was cut off
+    counts. A merge leaves nothing that could be merged again.
     """
+    template = plan.template
+    is_repeated = template.takes_away or (template.deletes and not template.merges)
     jobs = JobEnds.read(folder)
     name = f"{KNOWN}{uuid.uuid4().hex}"  # a micro-batch that is repeated has the id of the run before
     known = ""
-    if state.continues or not plan.template.takes_away:
-        only_run = state.continues if plan.template.takes_away else None
+    if state.continues or not is_repeated:
+        only_run = state.continues if is_repeated else None
         known = _write(folder, f"{name}-rows", _last_delivered(folder, jobs, state.scope, only_run))
     removed = ""
     if state.removals and known and adds_people(plan):

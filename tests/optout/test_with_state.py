@@ -153,6 +153,12 @@ def test_who_was_removed_can_be_added_again(runs: StateRuns, adding: dict[str, s
     assert runs.write(people, **adding).skipped == 3
 
 
+def test_what_is_there_again_is_deleted_again(runs: StateRuns) -> None:
+    tokens = runs.people(("token of a device",), columns="token string")
+    for _ in range(2):
+        assert runs.write(tokens, template="delete_push_token", confirm_deletion=1).delivered == 1
+
+
 def test_a_phone_is_known_as_it_is_sent_however_it_is_written(runs: StateRuns) -> None:
     written = [("030 1234567", "DE"), ("030 1234567", "NL")]  # two people
     people = runs.people(*written, columns="phone_number string, land string")
