@@ -66,10 +66,14 @@ def screen(
         separator = FORMATS[plan.content_format].separator
         rows = encoded_rows.rewritten(rows, records, written(records, plan), separator)
     for key, group in encoded_rows.groups(batch, rows, first_row):
-        empty = [setting for setting in _required(plan) if setting.name not in encoded_rows.params_of(key)]
+        given = encoded_rows.params_of(key)
+        # "," names none of several lists
+        empty = [
+            one for one in _required(plan) if not given.get(one.name, "").strip(", " if one.takes_several else None)
+        ]
         if empty:
             rejections += _without_setting(group, empty[0])
-        elif plan.template.is_manual and _would_erase(plan, encoded_rows.params_of(key)):
+        elif plan.template.is_manual and _would_erase(plan, given):
             rejections += _erasing(group)
         else:
             yield from _by_path(plan, key, group)

@@ -199,7 +199,10 @@ def _repeated(item: object, values: Values, settings: Mapping[str, Setting]) -> 
     """The values once for each of several that a setting in the item has, each with one of them."""
     for name, setting in settings.items():
         if setting.takes_several and name in values and pointer_to(item, "{" + name + "}") is not None:
-            return [{**values, name: part.strip()} for part in values[name].split(",") if part.strip()]
+            parts = [part.strip() for part in values[name].split(",") if part.strip()]
+            if not parts:
+                raise _MissingError(name)
+            return [{**values, name: part} for part in parts]
     return [values]
 
 

@@ -37,7 +37,7 @@ def test_rows_of_one_list_share_requests_whatever_their_order() -> None:
     assert sizes == {NEWSLETTER: 2, "Lst1Aa": 1}
 
 
-@pytest.mark.parametrize("empty", [None, " "])
+@pytest.mark.parametrize("empty", [None, " ", " ,"])
 def test_a_row_without_its_required_setting_is_refused_and_without_an_optional_one_goes_without(
     empty: str | None,
 ) -> None:
