@@ -232,7 +232,8 @@ class _JobPoller:
             return
         route, query = f"{self._kind.path}/import-errors", (("page[size]", "100"),)
         target = ReadTarget.of(route, self._kind.quota, query, job_id=job.job_id)
-        for page in self._reader.pages(target, job.rows + 10):
+        most = job.rows + 10  # errors beyond name no further row
+        for page in islice(self._reader.pages(target, most + 1), most):
             if isinstance(page, Document):
                 yield [{"id": _id(error), **attributes_of(error)} for error in page.resources]
             else:
