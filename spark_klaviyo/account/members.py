@@ -5,7 +5,6 @@ Who joined after a moment is decided by Klaviyo's own times alone: this machine'
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,14 +15,13 @@ from typing import TypeAlias
 
 from spark_klaviyo.account.reads import READERS, AccountReader
 from spark_klaviyo.core.clock import time_of
-from spark_klaviyo.deliver.reads import Document, ReadTarget, attributes_of
+from spark_klaviyo.deliver.reads import MOST_VALUES, Document, ReadTarget, any_of, attributes_of
 from spark_klaviyo.deliver.sender import DaemonPool
 from spark_klaviyo.templates.limits import XS, L
 
 PAGE_SIZE = 100  # spec: get_profiles_for_list, largest page
 PAGES_PER_SLICE = 5  # a list is cut into slices of about so many pages ...
 MOST_SLICES = 64  # ... and no more than this
-MOST_VALUES = 100  # of one `any()`: how many it takes is not published, and these are safe for the length of the URL
 JOIN_SECONDS = 5.0
 TIME_FORM = "%Y-%m-%dT%H:%M:%SZ"
 IDENTIFIERS = ("email", "phone_number", "external_id")
@@ -100,8 +98,7 @@ def members_since(reader: AccountReader, facts: ListFacts, people: Iterable[Memb
     targets = [] if is_whole else [_recent(facts)]
     for kind, values in asked.items():
         for start in range(0, len(values), MOST_VALUES):
-            listed = json.dumps(values[start : start + MOST_VALUES], ensure_ascii=False, separators=(",", ":"))
-            targets.append(_members(facts, f"any({kind},{listed})"))
+            targets.append(_members(facts, any_of(kind, values[start : start + MOST_VALUES])))
     pages = _read(reader, targets)
     return {str(member["id"]) for page in pages for member in page if facts.has_joined_since(member)}
 

@@ -5,6 +5,7 @@ Raises nothing for the network. Of a page's `links.next` only the query is used:
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from spark_klaviyo.http.judge import Done, Halt, Reject, RequestRefused, RetrySt
 from spark_klaviyo.http.masking import without_values
 
 MOST_ATTEMPTS = 4  # of one read; callers that repeat reads have bounds of their own
+MOST_VALUES = 100  # of one `any_of`: how many it takes is not published, and these are safe for the length of the URL
 _QUOTED = re.compile(r'"([^"]+)"')  # the values that a filter asks for
 Query = tuple[tuple[str, str], ...]
 
@@ -44,6 +46,11 @@ class ReadTarget:
     def with_query(self, query: Query) -> ReadTarget:
         """The same address with another query."""
         return replace(self, query=query)
+
+
+def any_of(name: str, values: Sequence[object]) -> str:
+    """The filter for resources whose attribute is one of these values, of which there are at most `MOST_VALUES`."""
+    return f"any({name},{json.dumps(values, ensure_ascii=False, separators=(',', ':'))})"
 
 
 @dataclass(frozen=True)

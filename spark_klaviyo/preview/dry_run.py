@@ -20,6 +20,7 @@ from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.exact_json import get
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.core.policy import Quota
+from spark_klaviyo.deliver.reads import MOST_VALUES
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
@@ -29,7 +30,7 @@ from spark_klaviyo.runs.tasks import sent_columns
 from spark_klaviyo.screen.merges import faulty_merges
 from spark_klaviyo.screen.rules import card_columns
 from spark_klaviyo.task.denied import Denials
-from spark_klaviyo.task.profiles import MOST_VALUES, parsed, with_needed_identifiers
+from spark_klaviyo.task.profiles import parsed, with_needed_identifiers
 from spark_klaviyo.templates.limits import L as LOOKUPS
 
 if TYPE_CHECKING:

@@ -1,13 +1,11 @@
 """Reads profiles by the identifiers of a batch's rows, and gives rows other texts by what was found.
 
 spec: the filters `any(email,[...])`, `any(phone_number,[...])`, `any(external_id,[...])` and `any(id,[...])` of
-`/api/profiles`, the first two also of `/api/lists/{id}/profiles`; page size 100. How many values one `any()` takes is
-not published: 100 is safe for the length of the URL.
+`/api/profiles`, the first two also of `/api/lists/{id}/profiles`; page size 100.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
@@ -20,12 +18,11 @@ from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.exact_json import Json, Path, dumps, get, remove
 from spark_klaviyo.core.identifiers import normalise_identifier
 from spark_klaviyo.core.models import Batch, EncodedRows, Rejection, Span
-from spark_klaviyo.deliver.reads import NoDocument, Query, Reader, ReadTarget, attributes_of
+from spark_klaviyo.deliver.reads import MOST_VALUES, NoDocument, Query, Reader, ReadTarget, any_of, attributes_of
 from spark_klaviyo.plan.consent_columns import unneeded_identifiers
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.templates.limits import L
 
-MOST_VALUES = 100
 MOST_PAGES = 50  # of one look-up: far more than profiles that share 100 identifiers
 PROFILES = ReadTarget.of("/api/profiles", L)
 
@@ -48,9 +45,9 @@ def in_parts(identifier: str, values: Iterable[str]) -> Iterator[list[str]]:
 
 def asking_for(target: ReadTarget, identifier: str, values: list[str], *shown: str, more: Query = ()) -> ReadTarget:
     """The read of the profiles with these values of an identifier, and of their attributes in `shown`."""
-    condition = f"any({identifier},{json.dumps(values, ensure_ascii=False, separators=(',', ':'))})"
     attributes = ",".join(name for name in dict.fromkeys((identifier, *shown)) if name != "id")
-    return target.with_query((("fields[profile]", attributes), ("filter", condition), ("page[size]", "100"), *more))
+    asked = ("filter", any_of(identifier, values))
+    return target.with_query((("fields[profile]", attributes), asked, ("page[size]", "100"), *more))
 
 
 def find_profiles(
