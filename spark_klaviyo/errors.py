@@ -21,11 +21,11 @@ class KlaviyoError(Exception):
 
 
 class KlaviyoWarning(UserWarning):
-    """Something that the rules of a write cannot settle: a column that may mean another field, a secret held back."""
+    """A notice that does not stop a write: of a column that may mean another field, or a secret that is not sent."""
 
 
 class _ComplaintsError(KlaviyoError, ValueError):
-    """A call refused before anything was sent, with every complaint at once."""
+    """A call that was refused before anything was sent; the message lists everything that is wrong with it."""
 
     opening = "cannot write to Klaviyo"
 

@@ -25,8 +25,7 @@ class WriteReport(Summary, Targeted, Page):
     """What became of every row; `rows == delivered + accepted + rejected + skipped + unsent`, always.
 
     `print` shows one sentence, then a line for each warning and each reason of rejection; a notebook shows a page.
-    Neither they nor `to_dict` ever show a value of a row. It is made of the members of its tasks' merged report:
-    `WriteReport(run_id, template, **vars(report))`.
+    Neither they nor `to_dict` ever show a value of a row.
 
     Attributes:
         run_id: Names the run in the datasets of rejects, receipts and runs.
@@ -57,17 +56,17 @@ class WriteReport(Summary, Targeted, Page):
 
     @property
     def rejects(self) -> object:
-        """The DataFrame at `rejects_path`; without that option a bounded tuple of `RejectedRow`."""
+        """The DataFrame at `rejects_path`; without that option a sample, as a tuple of `RejectedRow`."""
         return self.rejects_reader() if self.rejects_reader else tuple(self.rejects_sample)
 
     @property
     def receipts(self) -> object:
-        """The DataFrame at `receipts_path`; without that option a bounded tuple of `Receipt`."""
+        """The DataFrame at `receipts_path`; without that option a sample, as a tuple of `Receipt`."""
         return self.receipts_reader() if self.receipts_reader else tuple(self.receipts_sample)
 
     @property
     def removed_people(self) -> object:
-        """The members that a mirror removed, as a DataFrame; without `receipts_path` a bounded tuple of
+        """The members that a mirror removed, as a DataFrame; without `receipts_path` the first ones, as a tuple of
         `RemovedMember`. `removed` counts all of them.
         """
         return self.removed_reader() if self.removed_reader else tuple(self.removed_sample)
