@@ -42,8 +42,8 @@ def check_klaviyo(*, send_sample: object = None, **options: object) -> CheckResu
     """Check address, key, account, revision, ids and scopes without writing anything.
 
     Args:
-        send_sample: One row, as a dict of column and value or a Spark Row. It is really sent, through the pipeline
-            that every write uses. Without it nothing is ever written.
+        send_sample: One row, as a dict of column and value or a Spark Row. It is sent for real, as a write would
+            send it. Without it nothing is written.
         **options: The options of the write. Neither `template` nor `url` is needed to check a key.
 
     Returns:

@@ -41,20 +41,18 @@ SHARE_OF_RUN = 0.25  # of its time, in which files are read; writing them takes 
 
 
 def compact_state(spark: Any, state_path: str) -> int:
-    """Replace the files of a state by few, keeping all that a next run needs.
-
-    A run merges the files of earlier runs by itself.
+    """Merge the files of a state into as few as possible. A run merges small files of earlier runs by itself.
 
     Args:
         spark: The session.
-        state_path: Where the state is: the option of this name.
+        state_path: The option `state_path` of the writes.
 
     Returns:
-        How many files there were.
+        The number of files that there were before.
 
     Raises:
         KlaviyoError: A run uses the state.
-        OptionError: It cannot be written to, or it is no state of this version.
+        OptionError: It cannot be written to, or is no state that this version reads.
     """
     del spark  # the calling process does it
     state = StateLocation(state_path, b"", f"compact_{uuid.uuid4().hex}")
