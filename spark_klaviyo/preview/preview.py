@@ -50,7 +50,8 @@ def preview_klaviyo(df: DataFrame, rows: int = 5, **options: object) -> Preview:
     Args:
         df: The rows to write. Its first 200 rows are computed, and all of them counted.
         rows: How many of the first rows to show as requests, 0 to 1,000.
-        **options: The options of the write. A key is not needed; with one, the ids behind `name:TEXT` are looked up.
+        **options: The options of the write. A key is not needed; with one, the names of account and list and the ids
+            behind `name:TEXT` are looked up.
 
     Returns:
         A `Preview`: the requests of the first rows with the key hidden, the field that each column becomes, rows that
