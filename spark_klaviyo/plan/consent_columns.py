@@ -8,7 +8,7 @@ alone are known here, not values.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -72,7 +72,7 @@ def has_consent_columns(params: Iterable[RequestParam]) -> bool:
 
 
 def consent_params(
-    template: Template, columns: Sequence[Field], used: Iterable[str]
+    template: Template, columns: Sequence[Field], used: Collection[str]
 ) -> tuple[list[RequestParam], list[str]]:
     """The columns about consent as parameters of rows, where people are subscribed; and complaints about them.
 
@@ -80,11 +80,11 @@ def consent_params(
     """
     if not template.subscribes:
         return [], []
-    taken = set(used) | {name for known in template.fields for name in (known.name, *known.other_names)}
+    of_fields = {name for known in template.fields for name in (known.name, *known.other_names)}
     params, complaints = list[RequestParam](), list[str]()
     for leaf in chain.from_iterable(_said_in(Leaf((column.name,), column.type, LeafForm.TEXT)) for column in columns):
         name = ".".join(leaf.source)
-        if taken.intersection((name, leaf.source[-1])):
+        if name in used or of_fields.intersection((name, leaf.source[-1])):
             continue
         if leaf.type.name in MANY_VALUED:
             complaints.append(

@@ -350,6 +350,17 @@ def test_a_struct_may_say_the_opposite_too(klaviyo: KlaviyoSimulator) -> None:
         make_plan(options_for(klaviyo, **given), fields(email="string", contact=kinds), "run")
 
 
+def test_a_field_of_a_struct_counts_beside_a_column_of_its_name_that_an_option_names(klaviyo: KlaviyoSimulator) -> None:
+    given: dict[str, Any] = {"template": "bulk_subscribe_profiles", "channels": "email", "list_id": LIST}
+    options = options_for(klaviyo, **given, resubscribe="column:optin", fields={"email": "contact.mail"})
+    columns = fields(optin="boolean", contact=struct(mail="string", optin="boolean"))
+    said = ((ANN, False), (CYD, True))
+    rows = [{"optin": True, "contact": {"mail": email, "optin": yes}} for email, yes in said]
+    ran = run_plan(make_plan(options, columns, "run"), [pa.RecordBatch.from_pylist(rows)])
+    assert ran.codes == ["no_consent"]
+    assert consents(klaviyo) == {(CYD, EMAIL): "SUBSCRIBED"}
+
+
 def test_the_record_of_a_row_without_consent_subscribes_nobody_when_it_is_written_again(
     klaviyo: KlaviyoSimulator,
 ) -> None:
