@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-OF_PEOPLE = frozenset(
-    {"id", "email", "phone_number", "external_id", "anonymous_id", "_kx"}
-)  # fields that find a person
+# Fields that find a person.
+OF_PEOPLE = frozenset({"id", "email", "phone_number", "external_id", "anonymous_id", "_kx"})
 SEPARATOR = "\x1f"  # between the parts of an identifier, in hashes and keys
 # What `str.strip` takes off, so that Spark, whose `trim` knows the blank alone, can take off the same.
 BLANKS = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
