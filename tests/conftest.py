@@ -46,6 +46,7 @@ NOT_QUICK = (
     "cluster",
     "connect",
     "engines",
+    "entrypoints/test_shipped.py",
     "faults",
     "http/test_interruptible.py",
     "ratelimit/test_quota.py",
