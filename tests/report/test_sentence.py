@@ -29,7 +29,7 @@ CASES = [
         "9 rows: 9 accepted (5 an open job, 4 no job) in 2 requests",
     ),
     ({"rows": 4, "rejected": 4, "requests": 2, "reasons": {"x": 4}},
-     "4 of 4 rows rejected for one reason, x; 4 rows: 4 rejected (4 x) in 2 requests"),
+     "4 of 4 rows rejected with the code x; 4 rows: 4 rejected (4 x) in 2 requests"),
     ({"rows": 4, "skipped": 4, "skipped_because": {"delivered before": 4}}, "4 rows: 4 skipped (delivered before)"),
     (
         {"rows": 5, "delivered": 2, "unsent": 3, "requests": 1, "resent": 2, "started": 100.0, "ended": 302.0,
@@ -81,7 +81,9 @@ def test_refusals_are_explained_below_the_sentence() -> None:
     details = {"invalid": "Klaviyo's own sentence", "bad_email": ""}
     counts = {"rows": 9, "delivered": 2, "rejected": 7, "reasons": {"bad_email": 1, "invalid": 6}, "details": details}
     first, *others = str(report(**counts, examples={"invalid": [(3, 14)]}, warnings={"w": 2})).splitlines()
-    assert first.startswith("6 of 9 rows rejected for one reason, invalid: Klaviyo's own sentence; 9 rows: 2 delivered")
+    assert first.startswith(
+        "6 of 9 rows rejected with the code invalid, for example: Klaviyo's own sentence; 9 rows: 2 delivered"
+    )
     assert others == [
         "warning: w (2)",
         "rejected: 6 rows, such as row 14 of partition 3; invalid: Klaviyo's own sentence",

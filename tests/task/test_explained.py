@@ -27,7 +27,7 @@ def test_klaviyo_s_sentence_is_told_without_a_value(klaviyo: KlaviyoSimulator) -
     assert "is not valid" in text
     assert "nowhere" not in text + report.to_html()
     assert "is not valid" in report.to_html()
-    assert text.startswith("1 of 1 row rejected for one reason")
+    assert text.startswith("1 of 1 row rejected with the code invalid")
 
 
 def test_ids_that_are_not_klaviyo_s_are_explained(klaviyo: KlaviyoSimulator) -> None:

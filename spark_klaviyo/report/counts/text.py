@@ -102,16 +102,23 @@ def sentence(summary: Summary, target: str = "", *, reasons: bool = True) -> str
 
 
 def headline(summary: Summary) -> str:
-    """The reason for which more than half of the rows were rejected, as a sentence; "" where there is none."""
+    """The code with which more than half of the rows were rejected, as a sentence; "" where there is none."""
     code, rows = next(iter(ranked(summary.reasons)), ("", 0))
     if 2 * rows <= summary.rows:
         return ""
-    return f"{rows:,} of {counted(summary.rows, 'row')} rejected for one reason, {meaning(summary, str(code))}"
+    detail = explanation(summary, str(code))  # that of one row: others may have another one
+    example = f", for example: {detail}" if detail else ""
+    return f"{rows:,} of {counted(summary.rows, 'row')} rejected with the code {code}{example}"
+
+
+def explanation(summary: Summary, code: str) -> str:
+    """What was wrong with a row that was rejected with this code, else what the code means; may be empty."""
+    return summary.details.get(code) or RejectCode.text_of(code)
 
 
 def meaning(summary: Summary, code: str) -> str:
     """A code of rejected rows with its explanation."""
-    text = summary.details.get(code) or RejectCode.text_of(code)
+    text = explanation(summary, code)
     return f"{code}: {text}" if text else code
 
 
