@@ -21,7 +21,8 @@ from spark_klaviyo.errors import SchemaError
 from spark_klaviyo.plan.types import Field, Type
 
 Row: TypeAlias = "tuple[Any, ...] | Mapping[str, Any]"
-MAX_ROWS, BATCH_BYTES = 10_000, 8_000_000  # of a batch
+# Of a batch. Reading rows costs so much more than encoding them that small batches cost nothing, and they save memory.
+MAX_ROWS, BATCH_BYTES = 2_500, 4_000_000
 # Rows that are Python objects at once: the garbage collector visits those that live on again and again.
 CHUNK_ROWS = 500
 MOST_DIGITS = 38  # of a decimal of Spark's
@@ -43,7 +44,7 @@ ARROW_TYPES: dict[str, pa.DataType] = {
 
 
 def arrow_batches(rows: Iterable[Row], columns: Sequence[Field] = ()) -> Iterator[pa.RecordBatch]:
-    """The rows as Arrow batches of at most 10,000 rows and about 8 MB.
+    """The rows as Arrow batches of at most 2,500 rows and about 4 MB.
 
     `columns` are the DataFrame's, where its schema is known; else names and types come from the rows. Raises
     `SchemaError` for values that cannot be sent.
