@@ -10,17 +10,24 @@ from uuid import uuid4
 
 from spark_klaviyo.simulator.errors import Refused, forbidden, missing_scopes, not_found, throttled, wrong_method
 from spark_klaviyo.simulator.faults import ENDPOINT, ERRORS, FRONT, JOB, STATUS, Fault, FaultBook
-from spark_klaviyo.simulator.keys import Caller, KeyRing
-from spark_klaviyo.simulator.legacy import Legacy
-from spark_klaviyo.simulator.limits import Limiter
-from spark_klaviyo.simulator.operation import TIERS, Call, Operation
-from spark_klaviyo.simulator.queries import read_query
-from spark_klaviyo.simulator.reading import read_body
-from spark_klaviyo.simulator.revisions import OPT_OUT, Revision, read_revision
+from spark_klaviyo.simulator.http.keys import Caller, KeyRing
+from spark_klaviyo.simulator.http.limits import Limiter
+from spark_klaviyo.simulator.http.operation import TIERS, Call, Operation
+from spark_klaviyo.simulator.http.queries import read_query
+from spark_klaviyo.simulator.http.reading import read_body
+from spark_klaviyo.simulator.http.revisions import OPT_OUT, Revision, read_revision
+from spark_klaviyo.simulator.http.wire import JSON_API, Reply, Request, json_reply
+from spark_klaviyo.simulator.legacy.endpoints import Legacy
 from spark_klaviyo.simulator.routing import Route, Router
-from spark_klaviyo.simulator.sabotage import Sabotaged, after_commit, at_endpoint, at_status, in_front, sabotaged_reply
+from spark_klaviyo.simulator.sabotage import (
+    Sabotaged,
+    after_commit,
+    at_endpoint,
+    at_status,
+    in_front,
+    sabotaged_reply,
+)
 from spark_klaviyo.simulator.state.account import Account
-from spark_klaviyo.simulator.wire import JSON_API, Reply, Request, json_reply
 
 NEEDS_CUSTOM_OBJECTS = "custom-objects:write"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
-from spark_klaviyo.simulator.queries import read_query
+from spark_klaviyo.simulator.http.queries import read_query
+from spark_klaviyo.simulator.http.wire import Reply, Request, json_reply
 from spark_klaviyo.simulator.recorded import RecordedRequest
 from spark_klaviyo.simulator.state.account import Account
-from spark_klaviyo.simulator.wire import Reply, Request, json_reply
 
 JSON = "application/json"
 PREFIX = "/__"

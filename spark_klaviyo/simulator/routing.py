@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from spark_klaviyo.simulator.operation import Operation
+from spark_klaviyo.simulator.http.operation import Operation
 
 
 class Route(NamedTuple):

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from spark_klaviyo.simulator.errors import Refused, conflict, error, missing_scopes, not_found, server_error
 from spark_klaviyo.simulator.faults import Fault
-from spark_klaviyo.simulator.operation import Operation
-from spark_klaviyo.simulator.wire import Reply
+from spark_klaviyo.simulator.http.operation import Operation
+from spark_klaviyo.simulator.http.wire import Reply
 
 CHALLENGE = (
     b"<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>Checking your browser.</body></html>"

@@ -16,17 +16,17 @@ from spark_klaviyo.simulator.clock import SimulatedClock, iso
 from spark_klaviyo.simulator.errors import JsonObject
 from spark_klaviyo.simulator.faults import Fault, FaultBook, read_faults
 from spark_klaviyo.simulator.gate import Gate
-from spark_klaviyo.simulator.keys import KeyRing
-from spark_klaviyo.simulator.limits import Limiter
-from spark_klaviyo.simulator.queries import read_query
+from spark_klaviyo.simulator.http.keys import KeyRing
+from spark_klaviyo.simulator.http.limits import Limiter
+from spark_klaviyo.simulator.http.queries import read_query
+from spark_klaviyo.simulator.http.server import SimulatorServer
+from spark_klaviyo.simulator.http.wire import Reply, Request, json_reply
 from spark_klaviyo.simulator.recorded import RecordedRequest
 from spark_klaviyo.simulator.routing import Router
-from spark_klaviyo.simulator.server import SimulatorServer
 from spark_klaviyo.simulator.state import consent as consents
 from spark_klaviyo.simulator.state.account import Account
 from spark_klaviyo.simulator.switches import Switches
 from spark_klaviyo.simulator.views import AccountViews
-from spark_klaviyo.simulator.wire import Reply, Request, json_reply
 
 ROUTER = Router(OPERATIONS)
 MOST_JOBS_REMEMBERED = 500

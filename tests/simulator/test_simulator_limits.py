@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_klaviyo.simulator import KlaviyoSimulator
-from spark_klaviyo.simulator.limits import Limiter
+from spark_klaviyo.simulator.http.limits import Limiter
 from tests.simulator.wire_client import Got, ManualClock, call
 
 M = ((10, 1), (150, 60))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from spark_klaviyo.simulator.clock import iso
-from spark_klaviyo.simulator.documents import collection, profile_resource, relation, resource, single
 from spark_klaviyo.simulator.errors import JsonObject, not_found
-from spark_klaviyo.simulator.operation import Answer, Call, Operation, always
-from spark_klaviyo.simulator.queries import EQUALS, page, page_size, read_filter
+from spark_klaviyo.simulator.http.documents import collection, profile_resource, relation, resource, single
+from spark_klaviyo.simulator.http.operation import Answer, Call, Operation, always
+from spark_klaviyo.simulator.http.queries import EQUALS, page, page_size, read_filter
 from spark_klaviyo.simulator.rules.build import one
 from spark_klaviyo.simulator.rules.build import resource as shape
 from spark_klaviyo.simulator.rules.schema import Free, Thing

@@ -6,10 +6,10 @@ from functools import partial
 from typing import Any
 
 from spark_klaviyo.simulator.api.catalog_jobs import ROWS
-from spark_klaviyo.simulator.documents import collection, collection_of, identifiers, relation, resource, single
 from spark_klaviyo.simulator.errors import JsonObject, Refused, bad_request, conflict, error, not_found
-from spark_klaviyo.simulator.operation import Answer, Call, Operation, always
-from spark_klaviyo.simulator.queries import Condition, page, page_size, read_filter
+from spark_klaviyo.simulator.http.documents import collection, collection_of, identifiers, relation, resource, single
+from spark_klaviyo.simulator.http.operation import Answer, Call, Operation, always
+from spark_klaviyo.simulator.http.queries import Condition, page, page_size, read_filter
 from spark_klaviyo.simulator.rules import catalog as shapes
 from spark_klaviyo.simulator.rules.build import link, one, relations
 from spark_klaviyo.simulator.rules.build import resource as shape

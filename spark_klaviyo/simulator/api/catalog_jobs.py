@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from uuid import uuid4
 
-from spark_klaviyo.simulator.api.imports import plan_job
 from spark_klaviyo.simulator.api.job_reads import reads_of
-from spark_klaviyo.simulator.documents import job_resource, single
+from spark_klaviyo.simulator.api.people.imports import plan_job
 from spark_klaviyo.simulator.errors import JsonObject, Refused, error
-from spark_klaviyo.simulator.operation import Answer, Call, Operation, always
+from spark_klaviyo.simulator.http.documents import job_resource, single
+from spark_klaviyo.simulator.http.operation import Answer, Call, Operation, always
 from spark_klaviyo.simulator.rules import catalog as shapes
 from spark_klaviyo.simulator.state.catalog import Catalog, CatalogError
 from spark_klaviyo.simulator.state.jobs import Job, JobFamily

@@ -8,10 +8,10 @@ from functools import partial
 from spark_klaviyo.simulator.api.catalog_jobs import fail_row, injected, start_job
 from spark_klaviyo.simulator.api.job_reads import reads_of
 from spark_klaviyo.simulator.clock import iso, read_time
-from spark_klaviyo.simulator.documents import collection, relation, resource, single
 from spark_klaviyo.simulator.errors import JsonObject, bad_request, conflict, not_found
-from spark_klaviyo.simulator.operation import Answer, Call, Operation, always, since
-from spark_klaviyo.simulator.queries import page, page_size
+from spark_klaviyo.simulator.http.documents import collection, relation, resource, single
+from spark_klaviyo.simulator.http.operation import Answer, Call, Operation, always, since
+from spark_klaviyo.simulator.http.queries import page, page_size
 from spark_klaviyo.simulator.rules.build import job, link, one, relations
 from spark_klaviyo.simulator.rules.build import resource as shape
 from spark_klaviyo.simulator.rules.schema import Free, Spec, Text, Thing

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from spark_klaviyo.simulator.clock import iso, read_time
-from spark_klaviyo.simulator.documents import collection, relation, resource, single
 from spark_klaviyo.simulator.errors import JsonObject, bad_request, not_found
-from spark_klaviyo.simulator.operation import Answer, Call, Operation, always, since
-from spark_klaviyo.simulator.queries import page, page_size, read_filter
-from spark_klaviyo.simulator.reading import refuse
+from spark_klaviyo.simulator.http.documents import collection, relation, resource, single
+from spark_klaviyo.simulator.http.operation import Answer, Call, Operation, always, since
+from spark_klaviyo.simulator.http.queries import page, page_size, read_filter
+from spark_klaviyo.simulator.http.reading import refuse
 from spark_klaviyo.simulator.rules import events as shapes
 from spark_klaviyo.simulator.rules.schema import Problem
 from spark_klaviyo.simulator.state.events import add_event, event_key

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from spark_klaviyo.simulator.api.imports import IMPORT
-from spark_klaviyo.simulator.api.lists import list_resource
-from spark_klaviyo.simulator.documents import (
+from spark_klaviyo.simulator.api.people.imports import IMPORT
+from spark_klaviyo.simulator.api.people.lists import list_resource
+from spark_klaviyo.simulator.errors import not_found
+from spark_klaviyo.simulator.http.documents import (
     collection,
     identifiers,
     job_resource,
@@ -14,9 +15,8 @@ from spark_klaviyo.simulator.documents import (
     profile_resource,
     single,
 )
-from spark_klaviyo.simulator.errors import not_found
-from spark_klaviyo.simulator.operation import Answer, Call, Operation
-from spark_klaviyo.simulator.queries import EQUALS, page, page_size, read_filter
+from spark_klaviyo.simulator.http.operation import Answer, Call, Operation
+from spark_klaviyo.simulator.http.queries import EQUALS, page, page_size, read_filter
 from spark_klaviyo.simulator.state.jobs import Job, JobFamily
 
 

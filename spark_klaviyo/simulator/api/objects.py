@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from spark_klaviyo.simulator.documents import collection, resource, single
 from spark_klaviyo.simulator.errors import JsonObject, bad_request, not_found
-from spark_klaviyo.simulator.operation import Answer, Call, Operation, always, since
-from spark_klaviyo.simulator.queries import page, page_size
+from spark_klaviyo.simulator.http.documents import collection, resource, single
+from spark_klaviyo.simulator.http.operation import Answer, Call, Operation, always, since
+from spark_klaviyo.simulator.http.queries import page, page_size
+from spark_klaviyo.simulator.http.wire import encode
 from spark_klaviyo.simulator.rules.build import link, many, one, relations
 from spark_klaviyo.simulator.rules.build import resource as shape
 from spark_klaviyo.simulator.rules.schema import Free, Many, Spec, Text, Thing
 from spark_klaviyo.simulator.state.account import Account
-from spark_klaviyo.simulator.wire import encode
 
 RECORDS = "data-source-records"
 DEFAULTS = {"visibility": "private", "description": "", "namespace": "custom-objects"}  # recorded 2026-09

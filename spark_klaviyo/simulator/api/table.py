@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-from spark_klaviyo.simulator.api import (
-    accounts,
-    catalog,
-    catalog_jobs,
-    consent,
-    coupons,
-    events,
-    imports,
-    job_reads,
-    lists,
-    objects,
-    profiles,
-    push,
-    suppression,
-    tags,
-)
-from spark_klaviyo.simulator.operation import Operation
+from spark_klaviyo.simulator.api import accounts, catalog, catalog_jobs, coupons, events, job_reads, objects, tags
+from spark_klaviyo.simulator.api.people import consent, imports, lists, profiles, push, suppression
+from spark_klaviyo.simulator.http.operation import Operation
 
 OPERATIONS: tuple[Operation, ...] = (
     *imports.OPERATIONS,

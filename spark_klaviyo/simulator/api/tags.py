@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from uuid import uuid4
 
-from spark_klaviyo.simulator.documents import collection, identifiers, relation, resource, single
 from spark_klaviyo.simulator.errors import JsonObject, bad_request, not_found
-from spark_klaviyo.simulator.operation import Answer, Call, Operation, always
-from spark_klaviyo.simulator.queries import page, page_size, read_filter
+from spark_klaviyo.simulator.http.documents import collection, identifiers, relation, resource, single
+from spark_klaviyo.simulator.http.operation import Answer, Call, Operation, always
+from spark_klaviyo.simulator.http.queries import page, page_size, read_filter
 from spark_klaviyo.simulator.rules.build import link, one, relations
 from spark_klaviyo.simulator.rules.build import resource as shape
 from spark_klaviyo.simulator.rules.schema import Flag, Many, Text, Thing

@@ -5,9 +5,9 @@ from __future__ import annotations
 import marshal
 from typing import Any
 
+from spark_klaviyo.simulator.http.wire import encode
 from spark_klaviyo.simulator.rules.build import job, link, one, relations, resource
 from spark_klaviyo.simulator.rules.schema import NONE, Flag, Free, Many, Number, Problem, Problems, Spec, Text, Thing
-from spark_klaviyo.simulator.wire import encode
 
 NEEDED = Text(nullable=False)
 MOST_METADATA = 100_000  # docs: custom_metadata of at most 100 KB

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from spark_klaviyo.simulator.clock import iso
-from spark_klaviyo.simulator.documents import collection, identifiers, profile_resource, relation, resource, single
 from spark_klaviyo.simulator.errors import JsonObject, Refused, bad_request, error, not_found
-from spark_klaviyo.simulator.operation import Answer, Call, Operation, always
-from spark_klaviyo.simulator.queries import AROUND, EQUALS, Condition, cursor, next_link, page, page_size, read_filter
+from spark_klaviyo.simulator.http.documents import collection, identifiers, profile_resource, relation, resource, single
+from spark_klaviyo.simulator.http.operation import Answer, Call, Operation, always
+from spark_klaviyo.simulator.http.queries import (
+    AROUND,
+    EQUALS,
+    Condition,
+    cursor,
+    next_link,
+    page,
+    page_size,
+    read_filter,
+)
 from spark_klaviyo.simulator.rules import profiles as shapes
 from spark_klaviyo.simulator.rules.build import one
 from spark_klaviyo.simulator.rules.build import resource as shape

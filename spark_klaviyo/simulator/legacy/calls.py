@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from spark_klaviyo.simulator.clock import iso
 from spark_klaviyo.simulator.errors import JsonObject
-from spark_klaviyo.simulator.legacy_track import to_attributes
+from spark_klaviyo.simulator.legacy.track import to_attributes
 from spark_klaviyo.simulator.state import consent
 from spark_klaviyo.simulator.state.account import Account
 from spark_klaviyo.simulator.state.lists import SimulatedList

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from spark_klaviyo.simulator.documents import collection, profile_resource, self_link, single
 from spark_klaviyo.simulator.errors import JsonObject, bad_request, conflict, not_found
-from spark_klaviyo.simulator.operation import Answer, Call, Operation, always, since
-from spark_klaviyo.simulator.queries import EQUALS, page, page_size, read_filter
+from spark_klaviyo.simulator.http.documents import collection, profile_resource, self_link, single
+from spark_klaviyo.simulator.http.operation import Answer, Call, Operation, always, since
+from spark_klaviyo.simulator.http.queries import EQUALS, page, page_size, read_filter
 from spark_klaviyo.simulator.rules import profiles as shapes
 from spark_klaviyo.simulator.state import consent
 from spark_klaviyo.simulator.state.profiles import IdentifierClash, UnknownProfile, patch_properties

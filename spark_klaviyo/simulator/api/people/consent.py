@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from spark_klaviyo.simulator.api.lists import checked_list
-from spark_klaviyo.simulator.api.push import keep_token
+from spark_klaviyo.simulator.api.people.lists import checked_list
+from spark_klaviyo.simulator.api.people.push import keep_token
 from spark_klaviyo.simulator.clock import read_time
 from spark_klaviyo.simulator.errors import JsonObject
-from spark_klaviyo.simulator.operation import Answer, Call, Operation, since
-from spark_klaviyo.simulator.reading import refuse
+from spark_klaviyo.simulator.http.operation import Answer, Call, Operation, since
+from spark_klaviyo.simulator.http.reading import refuse
 from spark_klaviyo.simulator.rules import consent as shapes
 from spark_klaviyo.simulator.rules.schema import Problem
 from spark_klaviyo.simulator.state import consent

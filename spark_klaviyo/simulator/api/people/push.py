@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spark_klaviyo.simulator.errors import JsonObject, forbidden, not_found
-from spark_klaviyo.simulator.operation import Answer, Call, Operation, since
+from spark_klaviyo.simulator.http.operation import Answer, Call, Operation, since
 from spark_klaviyo.simulator.rules import profiles as shapes
 
 

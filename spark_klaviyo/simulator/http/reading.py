@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 from spark_klaviyo.simulator.errors import JsonObject, Refused, bad_request, invalid, too_large, wrong_media_type
-from spark_klaviyo.simulator.operation import Operation
+from spark_klaviyo.simulator.http.operation import Operation
+from spark_klaviyo.simulator.http.wire import JSON_API, Request, encode
 from spark_klaviyo.simulator.rules.schema import Problem
 from spark_klaviyo.simulator.switches import Switches
-from spark_klaviyo.simulator.wire import JSON_API, Request, encode
 
 MEDIA_TYPES = (JSON_API, "application/json")  # spec and SDK; application/json is accepted in production too
 ESCAPES = 6  # a marshalled string may be up to six times shorter than its JSON: \u00e9

@@ -10,8 +10,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
+from spark_klaviyo.simulator.http.wire import Reply, Request
 from spark_klaviyo.simulator.recorded import Headers
-from spark_klaviyo.simulator.wire import Reply, Request
 
 MOST_BYTES = 256 * 1024 * 1024
 GARBAGE = b"\x00\xff\xfe{]<html>\r\n\x80garbage\r\n\r\n"

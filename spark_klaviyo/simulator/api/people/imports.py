@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import uuid4
 
-from spark_klaviyo.simulator.documents import job_resource, single
 from spark_klaviyo.simulator.errors import JsonObject, bad_request
-from spark_klaviyo.simulator.operation import Answer, Call, Operation, since
-from spark_klaviyo.simulator.reading import refuse
+from spark_klaviyo.simulator.http.documents import job_resource, single
+from spark_klaviyo.simulator.http.operation import Answer, Call, Operation, since
+from spark_klaviyo.simulator.http.reading import refuse
 from spark_klaviyo.simulator.rules import profiles as shapes
 from spark_klaviyo.simulator.state.jobs import Job, JobFamily
 from spark_klaviyo.simulator.state.lists import SimulatedList

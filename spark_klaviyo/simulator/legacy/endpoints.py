@@ -9,12 +9,12 @@ from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
 from spark_klaviyo.simulator.errors import JsonObject
-from spark_klaviyo.simulator.keys import KeyRing
-from spark_klaviyo.simulator.legacy_calls import CALLS, LegacyRefused
-from spark_klaviyo.simulator.legacy_track import TRACKS
-from spark_klaviyo.simulator.queries import read_query
+from spark_klaviyo.simulator.http.keys import KeyRing
+from spark_klaviyo.simulator.http.queries import read_query
+from spark_klaviyo.simulator.http.wire import Reply, Request, encode, json_reply
+from spark_klaviyo.simulator.legacy.calls import CALLS, LegacyRefused
+from spark_klaviyo.simulator.legacy.track import TRACKS
 from spark_klaviyo.simulator.state.account import Account
-from spark_klaviyo.simulator.wire import Reply, Request, encode, json_reply
 
 PATHS = re.compile(r"/api/(v1|v2|track|identify)(/|$)")
 # production reports 2024-07: plain object, no `errors`

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from spark_klaviyo.simulator.api.imports import plan_job
 from spark_klaviyo.simulator.api.job_reads import reads_of
-from spark_klaviyo.simulator.api.lists import checked_list
-from spark_klaviyo.simulator.documents import job_resource, single
+from spark_klaviyo.simulator.api.people.imports import plan_job
+from spark_klaviyo.simulator.api.people.lists import checked_list
 from spark_klaviyo.simulator.errors import JsonObject, bad_request
-from spark_klaviyo.simulator.operation import Answer, Call, Operation, always
+from spark_klaviyo.simulator.http.documents import job_resource, single
+from spark_klaviyo.simulator.http.operation import Answer, Call, Operation, always
 from spark_klaviyo.simulator.rules import profiles as shapes
 from spark_klaviyo.simulator.state import consent
 from spark_klaviyo.simulator.state.jobs import Job, JobFamily

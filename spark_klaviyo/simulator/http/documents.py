@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from spark_klaviyo.simulator.clock import iso
 from spark_klaviyo.simulator.errors import JsonObject
-from spark_klaviyo.simulator.operation import Answer, Call
+from spark_klaviyo.simulator.http.operation import Answer, Call
 from spark_klaviyo.simulator.state.jobs import Job
 
 LOCATION = ("address1", "address2", "city", "country", "latitude", "longitude", "region", "zip", "timezone", "ip")

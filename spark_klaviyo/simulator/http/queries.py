@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from spark_klaviyo.simulator.clock import read_time
 from spark_klaviyo.simulator.errors import bad_parameter, bad_request
-from spark_klaviyo.simulator.operation import Call
+from spark_klaviyo.simulator.http.operation import Call
 
 T = TypeVar("T")
 

@@ -1,0 +1,1 @@
+"""Profiles, their lists and their consent."""
