@@ -202,10 +202,10 @@ class BatchSender:
         refuses_repeats = template.method == "POST" and (template.is_manual or not template.idempotent)
         if verdict.status != 409 or request.batch.rows > 1 or not refuses_repeats:
             return False
-        return request.in_doubt or request.may_repeat or self._context.overtaken()
+        return request.in_doubt or request.may_repeat or self._context.driver.overtaken()
 
     def _stop_if_account_is_refused(self, request: Request, verdict: RequestRefused) -> None:
-        if self._alike.add(request.batch, verdict) and not self._context.others_delivered():
+        if self._alike.add(request.batch, verdict) and not self._context.driver.others_delivered():
             said = first_detail(verdict.faults) or f"HTTP {verdict.status}"
             self._context.stop.set(
                 StopCode.ACCOUNT_REFUSED,

@@ -9,6 +9,7 @@ from spark_klaviyo.core.clock import Clock, Stop
 from spark_klaviyo.core.models import Batch, Receipt, Rejection, Reply
 from spark_klaviyo.http.transport import SupportsSend
 from spark_klaviyo.ratelimit.limiter import RateLimiter
+from spark_klaviyo.ratelimit.server import RateLimitClient
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,8 @@ class SendContext:
     counts: dict[str, int] = field(default_factory=dict)
     # Whether an earlier attempt of the task may have sent the same rows, with nothing on record that says which.
     repeats: bool = False
-    # Whether other tasks of the write have delivered anything, as far as that can be known.
-    others_delivered: Callable[[], bool] = lambda: False
-    # Whether Spark has begun another attempt of the task meanwhile, which may send the same rows.
-    overtaken: Callable[[], bool] = lambda: False
+    # The task's connection to the driver, which knows of other tasks and attempts; lost where there is none.
+    driver: RateLimitClient = field(default_factory=RateLimitClient)
 
 
 @dataclass(frozen=True)

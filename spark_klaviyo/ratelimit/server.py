@@ -17,8 +17,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, cast
+from io import BufferedRWPair
+from typing import Any, TypeAlias, cast
 
 from spark_klaviyo.core.clock import Clock, Stop
 from spark_klaviyo.core.codes import StopCode
@@ -33,7 +35,7 @@ ANSWER_SECONDS = 3.0
 HEARTBEAT_SECONDS = 1.0
 REPLY_HEADERS = ("retry-after", "date", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset")
 POLL_SECONDS = 0.1
-Message = Mapping[str, Any]
+Reason: TypeAlias = tuple[StopCode, str] | None  # why the run was stopped, if it was
 ResultRow = tuple[str, str]  # kind and JSON body; only tasks and runs know what they mean
 
 
@@ -72,11 +74,21 @@ class RateLimitServer(socketserver.ThreadingTCPServer):
         self.stop = Stop()
         name, number = self.server_address[:2]
         self.address = RateLimitAddress(str(name), int(number), secrets.token_bytes(32))
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._counts: dict[str, Mapping[str, int]] = {}
         self._begun: Counter[int] = Counter()  # attempts by partition
         self._results: dict[int, list[ResultRow]] = {}  # by partition, of the attempt that was the first to end
         self.connections = 0
+        self._calls: Mapping[str, Callable[..., object]] = {
+            "acquire": self._acquire,
+            "observe": self._observe,
+            "report": self._report,
+            "attempts": self._attempts,
+            "hand_over": self._hand_over,
+            "handed_over": lambda partition: self._results.get(partition, []),
+            "has_delivered": self._has_delivered,
+            "stop": lambda code, message: self.stop.set(StopCode(code), message),
+        }
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), name="klaviyo-rate-limit", daemon=True)
         self._thread.start()
 
@@ -103,39 +115,33 @@ class RateLimitServer(socketserver.ThreadingTCPServer):
             partitions = {int(task.partition(".")[0]) for task in self._counts} - self._results.keys()
             return [row for rows in self._results.values() for row in rows], sum(one >= 0 for one in partitions)
 
-    def answer(self, message: Message) -> Message | None:
-        """The answer to one message; None where none is expected. Raises for messages of an unknown form."""
-        if "acquire" in message:
-            quota = Quota(tuple((int(requests), float(seconds)) for requests, seconds in message["quota"]))
-            wait_seconds = self.limiter.try_acquire(str(message["acquire"]), quota, self.stop)
-            return {"wait_seconds": wait_seconds, "stop": self.stop.reason}
-        if "observe" in message:
-            reply = Reply(message["status"], dict(message["headers"]), seconds=float(message["seconds"]))
-            self.limiter.observe(str(message["observe"]), reply)
-            return None
-        if "progress" in message:
-            counts = {str(name): int(count) for name, count in message["progress"].items()}
-            with self._lock:
-                self._counts[str(message["task"])] = counts
-            return {"stop": self.stop.reason}
-        if "attempts" in message:
-            partition = int(message["attempts"])
-            with self._lock:
-                self._begun[partition] += bool(message["begins"])
-                return {"attempts": self._begun[partition]}
-        if "results" in message:
-            partition = int(message["results"])
-            with self._lock:
-                if "rows" in message:
-                    self._results.setdefault(partition, [(str(kind), str(body)) for kind, body in message["rows"]])
-                    return {"taken": True}
-                return {"rows": self._results.get(partition, [])}
-        if "delivered" in message:
-            counts = self.counts()
-            return {"delivered": counts.get("delivered", 0) + counts.get("accepted", 0)}
-        code, text = message["stop"]
-        self.stop.set(StopCode(code), str(text))
-        return None
+    def answer(self, call: Sequence[Any]) -> object:
+        """What a call returns, given its name and arguments. Raises for a call of an unknown form."""
+        name, *arguments = call
+        with self._lock:
+            return self._calls[name](*arguments)
+
+    def _acquire(self, route: str, windows: Sequence[tuple[int, float]]) -> tuple[float, Reason]:
+        quota = Quota(tuple((requests, seconds) for requests, seconds in windows))
+        return self.limiter.try_acquire(route, quota, self.stop), self.stop.reason
+
+    def _observe(self, route: str, status: int | None, headers: Mapping[str, str], seconds: float) -> None:
+        self.limiter.observe(route, Reply(status, dict(headers), seconds=seconds))
+
+    def _report(self, task: str, counts: Mapping[str, int]) -> Reason:
+        self._counts[task] = dict(counts)
+        return self.stop.reason
+
+    def _attempts(self, partition: int, begins: bool) -> int:
+        self._begun[partition] += begins
+        return self._begun[partition]
+
+    def _hand_over(self, partition: int, rows: Sequence[ResultRow]) -> None:
+        self._results.setdefault(partition, [(kind, body) for kind, body in rows])
+
+    def _has_delivered(self) -> bool:
+        counts = self.counts()
+        return counts.get("delivered", 0) + counts.get("accepted", 0) > 0
 
     def count_connections(self, change: int) -> None:
         """A task has connected, or has gone."""
@@ -165,108 +171,88 @@ class _Connection(socketserver.StreamRequestHandler):
 
     def _answer_all(self, server: RateLimitServer) -> None:
         while (line := self.rfile.readline(MOST_LINE_BYTES)).endswith(b"\n"):
-            answer = server.answer(json.loads(line))
-            if answer is not None:
-                self.wfile.write(json.dumps(answer).encode() + b"\n")
+            self.wfile.write(json.dumps(server.answer(json.loads(line))).encode() + b"\n")
 
 
 # --- in a task ------------------------------------------------------------------------------------
 
 
 class RateLimitClient:
-    """One connection, shared by a task's threads. It is `lost` once it fails, and is never made again."""
+    """A task's connection, shared by its threads. It is `lost` once it fails, and is never made again.
 
-    def __init__(self, address: RateLimitAddress) -> None:
-        self._address = address
+    Without an address, where tasks cannot reach the driver, it is lost from the start.
+    """
+
+    def __init__(self, address: RateLimitAddress | None = None, partition_id: int = -1) -> None:
+        self._address, self._partition_id = address, partition_id
         self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
-        self._unread = b""
-        self.lost = False
+        self._stream: BufferedRWPair | None = None
+        self._own_attempt = 0
 
-    def request(self, message: Message) -> Message | None:
-        """Send a message and wait for its answer; None when the connection is lost."""
+    @property
+    def lost(self) -> bool:
+        """Whether the server can no longer be asked."""
+        return self._address is None
+
+    def call(self, name: str, *arguments: object) -> Any:
+        """What the server returns for a call; None once the connection is lost."""
         with self._lock:
-            line = self._read_line() if self._write(message) else None
-        if line is None:
-            return None
-        answer: Message = json.loads(line)
-        return answer
+            if self._address is None:
+                return None
+            try:
+                stream = self._stream or self._connect(self._address)
+                stream.write(json.dumps([name, *arguments]).encode() + b"\n")
+                stream.flush()
+                answer = stream.readline()
+            except OSError:
+                answer = b""
+            if not answer.endswith(b"\n"):
+                self._drop()
+            return json.loads(answer or "null")
 
-    def notify(self, message: Message) -> None:
-        """Send a message that has no answer."""
-        with self._lock:
-            self._write(message)
-
-    def begin(self, partition_id: int) -> tuple[bool, Callable[[], bool]]:
-        """Whether the run has seen an attempt at a partition before, and what says later whether another has begun."""
-        own_number = self.attempts(partition_id, begins=True)
-        return own_number > 1, lambda: self.attempts(partition_id) > own_number
-
-    def attempts(self, partition_id: int, *, begins: bool = False) -> int:
-        """How many attempts at a partition the run has seen; 0 once the connection is lost. `begins`: one more.
+    def begin(self) -> bool:
+        """Count an attempt at the partition; whether the run has seen one before.
 
         Spark counts the attempts of a task within one attempt of its stage, whose own number Python is not shown.
         """
-        answer = self.request({"attempts": partition_id, "begins": begins})
-        return int(answer["attempts"]) if answer is not None else 0
+        self._own_attempt = self.call("attempts", self._partition_id, True) or 0
+        return self._own_attempt > 1
 
-    def hand_over(self, partition_id: int, rows: Sequence[ResultRow]) -> None:
-        """Give the driver the results of a partition, before Spark takes them."""
-        self.request({"results": partition_id, "rows": rows})
+    def overtaken(self) -> bool:
+        """Whether another attempt has begun since; False once the connection is lost."""
+        return 0 < self._own_attempt < (self.call("attempts", self._partition_id, False) or 0)
 
-    def handed_over(self, partition_id: int) -> list[ResultRow]:
+    def hand_over(self, rows: Sequence[ResultRow]) -> None:
+        """Give the driver the results of the partition, before Spark takes them."""
+        self.call("hand_over", self._partition_id, rows)
+
+    def handed_over(self) -> list[ResultRow]:
         """The results that an attempt at the partition has handed over; empty where none has come to its end."""
-        answer = self.request({"results": partition_id})
-        return [(str(kind), str(body)) for kind, body in answer["rows"]] if answer is not None else []
+        return [(kind, body) for kind, body in self.call("handed_over", self._partition_id) or ()]
 
     def others_delivered(self) -> bool:
         """Whether any task of the run has reported rows that were delivered or accepted; False once it is lost."""
-        answer = self.request({"delivered": True})
-        return answer is not None and bool(answer["delivered"])
+        return bool(self.call("has_delivered"))
 
     def close(self) -> None:
         """Close the connection."""
         with self._lock:
             self._drop()
 
-    def _write(self, message: Message) -> bool:
-        if self.lost:
-            return False
-        try:
-            connection = self._socket or self._connect()
-            connection.sendall(json.dumps(message).encode() + b"\n")
-        except OSError:
-            self._drop()
-        return not self.lost
-
-    def _connect(self) -> socket.socket:
-        connection = socket.create_connection((self._address.host, self._address.port), CONNECT_SECONDS)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket = connection
-        nonce = self._read_line()
-        if nonce is not None:
-            connection.sendall(self._address.proof(nonce).encode() + b"\n")
+    def _connect(self, address: RateLimitAddress) -> BufferedRWPair:
+        # closing the socket leaves it open until its stream is closed
+        with socket.create_connection((address.host, address.port), CONNECT_SECONDS) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            stream = self._stream = connection.makefile("rwb")
+            stream.write(address.proof(stream.readline().strip()).encode() + b"\n")
             connection.settimeout(ANSWER_SECONDS)
-        return connection
-
-    def _read_line(self) -> bytes | None:
-        while b"\n" not in self._unread:
-            try:
-                block = self._socket.recv(65536) if self._socket else b""
-            except OSError:
-                block = b""
-            if not block:
-                self._drop()
-                return None
-            self._unread += block
-        line, _, self._unread = self._unread.partition(b"\n")
-        return line
+            return stream
 
     def _drop(self) -> None:
-        self.lost = True
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        self._address = None
+        if self._stream is not None:
+            with suppress(OSError):
+                self._stream.close()
 
 
 class RemoteRateLimiter(RateLimiter):
@@ -278,18 +264,18 @@ class RemoteRateLimiter(RateLimiter):
 
     def try_acquire(self, route: str, quota: Quota, stop: Stop) -> float:
         """0.0 when a permit is given, or when the server stops the task; else the seconds to wait."""
-        answer = self._client.request({"acquire": route, "quota": quota.windows})
+        answer = self._client.call("acquire", route, quota.windows)
         if answer is None:
             return self._fallback.try_acquire(route, quota, stop)
-        apply_stop(answer, stop)
-        return float(answer["wait_seconds"])
+        wait_seconds, reason = answer
+        apply_stop(reason, stop)
+        return float(wait_seconds)
 
     def observe(self, route: str, reply: Reply) -> None:
         """Report the reply to the server; the fallback learns too, in case the permit was its own."""
         self._fallback.observe(route, reply)
         headers = {name: reply.headers[name] for name in REPLY_HEADERS if name in reply.headers}
-        message = {"observe": route, "status": reply.status, "headers": headers, "seconds": reply.seconds}
-        self._client.notify(message)
+        self._client.call("observe", route, reply.status, headers, reply.seconds)
 
 
 class Heartbeat:
@@ -305,8 +291,8 @@ class Heartbeat:
         """Report a last time, and why the task stopped, if it did."""
         self._closed.set()
         self._thread.join(2 * ANSWER_SECONDS)
-        if self._stop.is_set():
-            self._client.notify({"stop": self._stop.reason})
+        if self._stop.reason is not None:
+            self._client.call("stop", *self._stop.reason)
 
     def _run(self) -> None:
         while not self._client.lost:
@@ -316,13 +302,11 @@ class Heartbeat:
                 return
 
     def _report(self) -> None:
-        answer = self._client.request({"progress": dict(self._counts), "task": self._task})
-        if answer is not None:
-            apply_stop(answer, self._stop)
+        apply_stop(self._client.call("report", self._task, dict(self._counts)), self._stop)
 
 
-def apply_stop(answer: Message, stop: Stop) -> None:
-    """Set `stop` where the server's answer says so."""
-    if answer["stop"] is not None:
-        code, text = answer["stop"]
-        stop.set(StopCode(code), text)
+def apply_stop(reason: Reason, stop: Stop) -> None:
+    """Set `stop` where the server says that the run was stopped."""
+    if reason is not None:
+        code, message = reason
+        stop.set(StopCode(code), message)

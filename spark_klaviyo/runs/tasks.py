@@ -48,7 +48,7 @@ from spark_klaviyo.runs.results import (
 from spark_klaviyo.runs.session import current_task, log_warnings, with_json_text
 from spark_klaviyo.runs.staged import WRITE_ERRORS, Kept, TaskStaging, not_written
 from spark_klaviyo.state.fingerprints import row_hashes
-from spark_klaviyo.task.run import SendContextFactory, TaskContext, TaskEvent, run_task
+from spark_klaviyo.task.run import SendContextFactory, TaskEvent, run_task
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -288,7 +288,7 @@ class SendTask:
         """Send encoded rows. Receipts and jobs have the task's partition number after `first_partition`."""
         task = current_task()
         with self.contexts.open(plan, first_partition + task.partition_id, task.attempt, stop) as context:
-            earlier = context.handed_over()
+            earlier = context.driver.handed_over()
             if earlier:
                 deque(encoded, 0)
                 yield result_batch(self._again(earlier, context.stop))
@@ -302,9 +302,9 @@ class SendTask:
         """Events as result rows; rejected rows and receipts go to files whose names begin with `stem`, if they can."""
         yield from result_batches(self.staging.keep(events, self.kinds, stop, stem), self.kinds)
 
-    def _hand_over(self, context: TaskContext, events: Sequence[Kept]) -> None:
+    def _hand_over(self, context: SendContext, events: Sequence[Kept]) -> None:
         bare = (event.without_rows() if isinstance(event, TaskReport) else event for event in events)
-        context.hand_over([result_row(event) for event in bare if RESULT_KINDS.get(type(event)) in self.kinds])
+        context.driver.hand_over([result_row(event) for event in bare if RESULT_KINDS.get(type(event)) in self.kinds])
 
     def _again(self, rows: list[tuple[str, str]], stop: Stop) -> list[tuple[str, str]]:
         """The result rows of an attempt that had sent everything before Spark ran the task again: nothing is sent."""

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TypeAlias
 
 import pyarrow as pa
@@ -28,13 +27,7 @@ from spark_klaviyo.http.interruptible import Interruptible
 from spark_klaviyo.http.transport import Transport
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.ratelimit.limiter import LocalRateLimiter, RateLimiter
-from spark_klaviyo.ratelimit.server import (
-    Heartbeat,
-    RateLimitAddress,
-    RateLimitClient,
-    RemoteRateLimiter,
-    ResultRow,
-)
+from spark_klaviyo.ratelimit.server import Heartbeat, RateLimitAddress, RateLimitClient, RemoteRateLimiter
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.state.recorder import Recorder
 from spark_klaviyo.task.denied import Denials
@@ -110,7 +103,7 @@ class _Task:
             yield from self._open_jobs_of_earlier_attempts(resume)
         if self.follows:
             yield from self._follow()
-        if context.overtaken():
+        if context.driver.overtaken():
             report.resent = max(report.resent, report.delivered + report.accepted)
         report.stopped = context.stop.reason
         report.ended = context.clock.wall().timestamp()
@@ -252,15 +245,9 @@ def _count_end(end: JobEnded, report: TaskReport) -> None:
 
 @dataclass(frozen=True)
 class TaskContext(SendContext):
-    """What a task sends through, and where it records what it delivered (None without a state).
-
-    `hand_over` gives the driver the task's result rows, `handed_over` returns those of an earlier attempt that had come
-    to its end: both without effect where tasks cannot reach the driver.
-    """
+    """What a task sends through, and where it records what it delivered (None without a state)."""
 
     recorder: Recorder | None = None
-    hand_over: Callable[[Sequence[ResultRow]], None] = lambda _: None
-    handed_over: Callable[[], list[ResultRow]] = list
 
 
 @dataclass(frozen=True)
@@ -281,32 +268,25 @@ class SendContextFactory:
         """The context of one task, closed when the block ends."""
         stop = stop or Stop()
         with ExitStack() as held:
+            connections = Transport(
+                plan.base_url,
+                plan.headers,
+                plan.credentials,
+                key_in=plan.key_in,
+                timeout_seconds=plan.policy.timeout_seconds,
+                workers=plan.workers,
+                proxy=plan.proxy,
+            )
             # only the driver is ever interrupted, and only its server can say so
-            connections = _connections(plan)
             transport = Interruptible(connections, stop) if self.rate_limit_server is not None else connections
             held.callback(transport.close)
+            driver = RateLimitClient(self.rate_limit_server, partition_id)
+            held.callback(driver.close)
+            # a state knows what earlier attempts have sent, and lets one attempt work at a time
+            repeats = plan.state is None and (driver.begin() or attempt > 0)
             counts: dict[str, int] = {}
-            repeats, others_delivered, overtaken = attempt > 0, _no, _no
-            hand_over, handed_over = TaskContext.hand_over, TaskContext.handed_over
-            limiter = RateLimiter(self.clock)
-            if plan.quota.windows:
-                longest = plan.policy.longest_wait_seconds
-                limiter = LocalRateLimiter(
-                    self.clock, share=self.share, learns=plan.learns_quota, longest_wait_seconds=longest
-                )
-            if self.rate_limit_server is not None:
-                client = RateLimitClient(self.rate_limit_server)
-                held.callback(client.close)
-                if plan.quota.windows:
-                    limiter = RemoteRateLimiter(client, limiter, self.clock)
-                others_delivered = client.others_delivered
-                hand_over = partial(client.hand_over, partition_id)
-                handed_over = partial(client.handed_over, partition_id)
-                if partition_id >= 0 and plan.state is None:  # a state lets one attempt work at a time
-                    seen_before, overtaken = client.begin(partition_id)
-                    repeats = repeats or seen_before
-                heartbeat = Heartbeat(client, f"{partition_id}.{attempt}", counts, stop)
-                held.callback(heartbeat.close)
+            heartbeat = Heartbeat(driver, f"{partition_id}.{attempt}", counts, stop)
+            held.callback(heartbeat.close)
             recorder = None
             if plan.state is not None:
                 recorder = Recorder(plan.state, partition_id, attempt, stop.set)
@@ -314,33 +294,21 @@ class SendContextFactory:
                 recorder.open(stop.wait)
             yield TaskContext(
                 transport,
-                limiter,
+                self._limiter(plan, driver),
                 self.clock,
                 stop,
                 random.random,
                 partition_id,
                 attempt,
                 counts,
-                repeats and recorder is None,  # a state knows what earlier attempts have sent
-                others_delivered,
-                overtaken,
+                repeats,
+                driver,
                 recorder,
-                hand_over,
-                handed_over,
             )
 
-
-def _connections(plan: WritePlan) -> Transport:
-    return Transport(
-        plan.base_url,
-        plan.headers,
-        plan.credentials,
-        key_in=plan.key_in,
-        timeout_seconds=plan.policy.timeout_seconds,
-        workers=plan.workers,
-        proxy=plan.proxy,
-    )
-
-
-def _no() -> bool:
-    return False
+    def _limiter(self, plan: WritePlan, driver: RateLimitClient) -> RateLimiter:
+        if not plan.quota.windows:
+            return RateLimiter(self.clock)
+        longest = plan.policy.longest_wait_seconds
+        own = LocalRateLimiter(self.clock, share=self.share, learns=plan.learns_quota, longest_wait_seconds=longest)
+        return RemoteRateLimiter(driver, own, self.clock)

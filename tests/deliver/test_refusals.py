@@ -15,6 +15,7 @@ from spark_klaviyo.core.policy import Policy
 from spark_klaviyo.deliver.refusals import AlikeRefusals, holds
 from spark_klaviyo.http.documents import faults
 from spark_klaviyo.http.judge import RequestRefused
+from spark_klaviyo.ratelimit.server import RateLimitClient
 from tests.deliver.scripted import POINTER, Account, at_row, batches, context_of, delivered, refusal, send_spec
 
 ACCOUNT = {"detail": "SMS is not set up in this account", "source": {"pointer": "/data"}}
@@ -33,6 +34,13 @@ class Refusing(Account):
             return self.success
         own = {name: value.replace("ROW", str(rows[0])) for name, value in self.fault.items() if isinstance(value, str)}
         return Reply(self.status, body=refusal(self.status, {**self.fault, **own}))
+
+
+class OthersDelivered(RateLimitClient):
+    """A driver that another task has told of rows it delivered."""
+
+    def others_delivered(self) -> bool:
+        return True
 
 
 def test_a_refused_account_stops_the_write_after_a_hundred_single_rows() -> None:
@@ -72,8 +80,8 @@ def test_anything_else_is_about_rows_and_every_row_is_tried(account: Refusing) -
 
 
 def test_it_is_no_refused_account_in_streams_nor_where_another_task_delivered() -> None:
-    for policy, others in ((Policy(account_refused_after=0), lambda: False), (Policy(), lambda: True)):
-        context = replace(context_of(Refusing(ACCOUNT)), others_delivered=others)
+    for policy, driver in ((Policy(account_refused_after=0), RateLimitClient()), (Policy(), OthersDelivered())):
+        context = replace(context_of(Refusing(ACCOUNT)), driver=driver)
         out = delivered(send_spec(policy, workers=1), batches(*[1] * 150), context)
         assert sum(len(one.rejections) for one in out) == 150
 

@@ -24,6 +24,7 @@ from spark_klaviyo.core.models import Receipt, RejectedRow, Reply
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.ratelimit.limiter import RateLimiter
+from spark_klaviyo.ratelimit.server import RateLimitClient
 from spark_klaviyo.runs.results import ResultKind, StagedFile
 from spark_klaviyo.runs.staged import TaskStaging
 from spark_klaviyo.task.run import SendContextFactory, TaskContext, TaskEvent, run_task
@@ -207,6 +208,17 @@ class _Killed(BaseException):
     """The process is gone."""
 
 
+class Driver(RateLimitClient):
+    """Counts attempts as the driver of the run does, for the attempt that was the last to begin."""
+
+    def __init__(self, processes: _Processes) -> None:
+        super().__init__()
+        self.processes, self.own = processes, processes.begun
+
+    def overtaken(self) -> bool:
+        return self.processes.begun > self.own
+
+
 @dataclass
 class _Processes:
     """Plays a fault of processes, of Spark or of the disk; `strike` is what happens at the moment."""
@@ -279,9 +291,8 @@ class _Processes:
 
     def _attempt(self, number: int) -> Ran:
         self.begun += 1  # as the rate-limit server of the run counts
-        begun = self.begun
-        context = self._context(Stop(), number, repeats=begun > 1 or number > 0)
-        context = replace(context, overtaken=lambda: self.begun > begun)
+        context = self._context(Stop(), number, repeats=self.begun > 1 or number > 0)
+        context = replace(context, driver=Driver(self))
         plan = _plan(self.case, "http://127.0.0.1:9")
         return _ran(self._recorded(_events(plan, self.case, context)))
 

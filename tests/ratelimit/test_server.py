@@ -125,9 +125,9 @@ def test_endpoints_have_quotas_of_their_own(clients: Clients) -> None:
 def test_progress_is_the_sum_of_what_tasks_reported_last(clients: Clients) -> None:
     with closing(RateLimitServer()) as server:
         client = clients.client(server.address)
-        client.request({"progress": {"rows": 5, "requests": 1}, "task": "0"})
-        client.request({"progress": {"rows": 9, "requests": 2}, "task": "0"})
-        client.request({"progress": {"rows": 1}, "task": "1"})
+        client.call("report", "0", {"rows": 5, "requests": 1})
+        client.call("report", "0", {"rows": 9, "requests": 2})
+        client.call("report", "1", {"rows": 1})
         assert server.counts() == {"rows": 10, "requests": 2}
 
 
@@ -156,7 +156,7 @@ def test_a_client_without_the_secret_gets_no_answer_and_the_secret_is_never_sent
     with closing(RateLimitServer()) as server:
         address = server.address
         stranger = clients.client(RateLimitAddress(address.host, address.port, b"guessed"))
-        assert stranger.request({"acquire": "POST /x", "quota": []}) is None
+        assert stranger.call("acquire", "POST /x", []) is None
         assert stranger.lost
         assert repr(address.secret) not in repr(address)
         assert len(address.secret) >= 16
@@ -165,13 +165,10 @@ def test_a_client_without_the_secret_gets_no_answer_and_the_secret_is_never_sent
 
 def test_an_unreadable_message_ends_its_own_connection_only(clients: Clients) -> None:
     with closing(RateLimitServer()) as server:
-        for nonsense in (
-            {"acquire": "x"},
-            {"unknown": "x"},
-            {"observe": "x", "headers": {}},
-            {"progress": 3, "task": "0"},
-        ):
-            assert clients.client(server.address).request(nonsense) is None
+        for name, *arguments in (("acquire", "x"), ("unknown", "x"), ("observe", "x", {}), ("report", "0", 3)):
+            client = clients.client(server.address)
+            assert client.call(str(name), *arguments) is None
+            assert client.lost
         assert clients.limiter(server.address).acquire("POST /x", QUOTA, Stop())
 
 
@@ -234,20 +231,24 @@ def test_threads_of_one_task_share_its_connection(clients: Clients) -> None:
 
 def test_attempts_at_a_partition_are_counted_whatever_number_spark_gives_them() -> None:
     server = RateLimitServer()
-    one, other = RateLimitClient(server.address), RateLimitClient(server.address)
-    assert [one.attempts(3, begins=True), other.attempts(3, begins=True), one.attempts(4, begins=True)] == [1, 2, 1]
-    assert one.attempts(3) == 2
-    one.close()
-    other.close()
+    one, other, elsewhere = (RateLimitClient(server.address, partition) for partition in (3, 3, 4))
+    assert not one.begin()
+    assert not elsewhere.begin()
+    assert not one.overtaken()
+    assert other.begin()
+    assert [client.overtaken() for client in (one, other, elsewhere)] == [True, False, False]
+    for client in (one, other, elsewhere):
+        client.close()
     server.close()
-    assert one.attempts(3, begins=True) == 0  # lost: the number that Spark gives has to do
+    assert not other.begin()  # lost: the number that Spark gives has to do
+    assert not one.overtaken()
 
 
 def test_a_client_knows_whether_any_task_has_delivered() -> None:
     server = RateLimitServer()
     client = RateLimitClient(server.address)
     assert not client.others_delivered()
-    client.request({"progress": {"rows": 5, "accepted": 2}, "task": "1.0"})
+    client.call("report", "1.0", {"rows": 5, "accepted": 2})
     assert client.others_delivered()
     client.close()
     server.close()
