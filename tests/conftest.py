@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
-from spark_klaviyo.account import consent_scope, reads, target
+from spark_klaviyo.account import names, reads, target
 from spark_klaviyo.simulator import KlaviyoSimulator
 from tests import ran
 
@@ -131,7 +131,7 @@ def listed(path: Path) -> bool:
 @pytest.fixture(autouse=True)
 def unknown_account() -> None:
     """Forget what was read of accounts: servers of different tests may get the same port, one after the other."""
-    for known in (reads._accounts, consent_scope._may_read, target._lists, target._named):
+    for known in (reads._accounts, names._lists, target._may_read):
         known.clear()
 
 

@@ -13,9 +13,9 @@ from email.utils import parsedate_to_datetime
 from itertools import pairwise
 from typing import TypeAlias
 
-from spark_klaviyo.account.reads import READERS, AccountReader
+from spark_klaviyo.account.reads import READERS
 from spark_klaviyo.core.clock import time_of
-from spark_klaviyo.deliver.reads import MOST_VALUES, Document, ReadTarget, any_of, attributes_of
+from spark_klaviyo.deliver.reads import MOST_VALUES, Document, Reader, ReadTarget, Resource, any_of
 from spark_klaviyo.deliver.sender import DaemonPool
 from spark_klaviyo.templates.limits import XS, L
 
@@ -29,8 +29,7 @@ NEVER = datetime.max.replace(tzinfo=timezone.utc)
 FIELDS = ("fields[profile]", ",".join((*IDENTIFIERS, "joined_group_at")))  # spec: get_profiles_for_list
 CLOCKS_DIFFER = timedelta(seconds=10)  # at most, among Klaviyo's own machines
 UNKNOWN_TIME = timedelta(days=1)  # by which this machine's clock may be wrong where a reply has no header Date
-Member: TypeAlias = Mapping[str, object]  # a profile's id, its identifiers where it has them, when it joined the list
-Page: TypeAlias = list[Member]
+Page: TypeAlias = list[Resource]  # members: their ids, their identifiers where they have them, when they joined
 
 
 @dataclass(frozen=True)
@@ -47,26 +46,24 @@ class ListFacts:
     since: datetime = NEVER
     recent: Mapping[str, object] = field(default_factory=dict)
 
-    def has_joined_since(self, member: Member) -> bool:
+    def has_joined_since(self, member: Resource) -> bool:
         """Whether a member joined, or came back, after the run began."""
         joined = member.get("joined_group_at")
         time = time_of(joined)
         return time is not None and time >= self.since and self.recent.get(str(member["id"])) != joined
 
 
-def list_facts(reader: AccountReader, list_id: str) -> ListFacts:
+def list_facts(reader: Reader, list_id: str) -> ListFacts:
     """Read a list with the number of its members, and make sure that members may be read. Raises `ReadFailed`.
 
     Recorded: asking for `profile_count` is a call of the XS tier.
     """
     query = [("additional-fields[list]", "profile_count")]
     document = reader.read(ReadTarget.of("/api/lists/{id}", XS, query, id=list_id))
-    attributes = next((attributes_of(resource) for resource in document.resources), {})
-    count = attributes.get("profile_count")
-    facts = ListFacts(
-        list_id, count if isinstance(count, int) else 0, str(attributes.get("created") or ""), _now(document)
-    )
-    recent = [member for document in reader.pages(_recent(facts)) for member in _page(document)]
+    found: Resource = next(iter(document.resources), {})
+    count = found.get("profile_count")
+    facts = ListFacts(list_id, count if isinstance(count, int) else 0, str(found.get("created") or ""), _now(document))
+    recent = [member for document in reader.pages(_recent(facts)) for member in document.resources]
     return replace(facts, recent={str(member["id"]): member.get("joined_group_at") for member in recent})
 
 
@@ -78,12 +75,12 @@ def _now(document: Document) -> datetime:
         return datetime.now(timezone.utc) - UNKNOWN_TIME
 
 
-def members(reader: AccountReader, facts: ListFacts, now: datetime | None = None) -> Iterator[Page]:
+def members(reader: Reader, facts: ListFacts, now: datetime | None = None) -> Iterator[Page]:
     """All members, a page at a time, in no order. Raises `ReadFailed`; closing the generator reads no further."""
     return _read(reader, slice_list(facts, now or datetime.now(timezone.utc)))
 
 
-def members_since(reader: AccountReader, facts: ListFacts, people: Iterable[Member]) -> set[str]:
+def members_since(reader: Reader, facts: ListFacts, people: Iterable[Resource]) -> set[str]:
     """The ids of the given members who joined, or came back, after the run began. Raises `ReadFailed`.
 
     Members are asked for by email or phone, 100 at a time; if some have neither, all who joined since are read.
@@ -103,7 +100,7 @@ def members_since(reader: AccountReader, facts: ListFacts, people: Iterable[Memb
     return {str(member["id"]) for page in pages for member in page if facts.has_joined_since(member)}
 
 
-def _read(reader: AccountReader, targets: list[ReadTarget]) -> Iterator[Page]:
+def _read(reader: Reader, targets: list[ReadTarget]) -> Iterator[Page]:
     """The pages of several collections, read side by side."""
     pool: DaemonPool[ReadTarget, Page] = DaemonPool(_read_slice(reader), READERS)
     todo = deque(targets)
@@ -142,13 +139,9 @@ def _members(facts: ListFacts, condition: str = "") -> ReadTarget:
     return ReadTarget.of("/api/lists/{id}/profiles", L, query, id=facts.list_id)
 
 
-def _read_slice(reader: AccountReader) -> Callable[[ReadTarget, Callable[[Page], None]], None]:
+def _read_slice(reader: Reader) -> Callable[[ReadTarget, Callable[[Page], None]], None]:
     def read(target: ReadTarget, hand_over: Callable[[Page], None]) -> None:
         for document in reader.pages(target):
-            hand_over(_page(document))
+            hand_over(document.resources)
 
     return read
-
-
-def _page(document: Document) -> Page:
-    return [{**attributes_of(one), "id": one.get("id")} for one in document.resources]

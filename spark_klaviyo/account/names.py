@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from spark_klaviyo.account.reads import AccountReader, ReadFailed, open_reader
+from spark_klaviyo.account.reads import key_of, open_reader
+from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.policy import Quota
-from spark_klaviyo.deliver.reads import ReadTarget, attributes_of
+from spark_klaviyo.deliver.reads import Reader, ReadFailed, ReadTarget
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.model import Options
-from spark_klaviyo.options.readers import NAME, is_name, parts_of
+from spark_klaviyo.options.readers import COLUMN, NAME, is_name, parts_of
 from spark_klaviyo.report.report import WriteStopped
 from spark_klaviyo.templates import find_template
 from spark_klaviyo.templates.limits import L, S
@@ -24,6 +25,7 @@ from spark_klaviyo.templates.model import Setting
 IDS_FIRST = "; a name reaches to the end or to the next name:, so put ids before names"
 MOST_SHOWN = 10  # candidates that a message lists
 MOST_NEAR = 3  # ... or similar names
+MOST_LISTS = 5  # that a write names
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,11 @@ class Resource:
     is_double_opt_in: bool = False  # of a list: people are on it once they have confirmed
 
     @staticmethod
-    def of(resource: Mapping[str, object], kind: ResourceKind) -> Resource:
+    def of(found: Mapping[str, object], kind: ResourceKind) -> Resource:
         """From a JSON:API resource of this kind."""
-        attributes = attributes_of(resource)
-        name, created = attributes.get(kind.name_attribute), attributes.get("created")
-        double = attributes.get("opt_in_process") == "double_opt_in"
-        return Resource(str(resource.get("id", "")), str(name or ""), str(created or ""), double)
+        name, created = found.get(kind.name_attribute), found.get("created")
+        double = found.get("opt_in_process") == "double_opt_in"
+        return Resource(str(found["id"]), str(name or ""), str(created or ""), double)
 
     @property
     def details(self) -> str:
@@ -86,12 +87,15 @@ class Resource:
         return f"{self.name!r} ({self.details})"
 
 
+_lists: dict[tuple[bytes, str], Resource] = {}  # by address and key, and id: read once in a process
+
+
 def kind_of(setting: Setting) -> ResourceKind:
     """The kind of resource that a setting names."""
     return KINDS[setting.lookup_kind]
 
 
-def list_resources(reader: AccountReader, kind: ResourceKind, *query: tuple[str, str]) -> Iterator[Resource]:
+def list_resources(reader: Reader, kind: ResourceKind, *query: tuple[str, str]) -> Iterator[Resource]:
     """All of a kind, or those that a filter leaves, over all pages. Raises `ReadFailed`."""
     for page in reader.pages(kind.listing(*query)):
         for resource in page.resources:
@@ -141,12 +145,14 @@ def resolve_names(options: Options, run_id: str = "") -> Options:
     named = named_settings(options)
     if not named:
         return options
+    ids: dict[str, str] = {}
     try:
         with open_reader(options) as reader:
-            ids = {
-                setting.name: ",".join(find_id(reader, setting, part) if is_name(part) else part for part in parts)
-                for setting, parts in named.items()
-            }
+            for setting, parts in named.items():
+                found = {part: find_named(reader, setting, part) for part in parts if is_name(part)}
+                ids[setting.name] = ",".join(found[part].id if part in found else part for part in parts)
+                if setting.lookup_kind == "list":
+                    _lists.update({_key_of(options, one.id): one for one in found.values()})
     except ReadFailed as failed:
         raise WriteStopped.before_sending(
             failed.code, failed.message, run_id=run_id, template=options.template or ""
@@ -154,8 +160,8 @@ def resolve_names(options: Options, run_id: str = "") -> Options:
     return replace(options, settings={**options.settings, **ids})
 
 
-def find_id(reader: AccountReader, setting: Setting, named: str) -> str:
-    """The id of the one resource that `name:TEXT` names.
+def find_named(reader: Reader, setting: Setting, named: str) -> Resource:
+    """The one resource that `name:TEXT` names.
 
     Raises `OptionError` with the candidates where there is not exactly one, and `ReadFailed` for what would end any
     write: a refused key, an endpoint that cannot be reached.
@@ -164,7 +170,7 @@ def find_id(reader: AccountReader, setting: Setting, named: str) -> str:
     try:
         candidates = _with_name(reader, kind, text)
         if len(candidates) == 1:
-            return candidates[0].id
+            return candidates[0]
         hint = IDS_FIRST if setting.takes_several and "," in text else ""
         raise OptionError(f"{setting.name}: {_not_one(reader, kind, text, candidates)}{hint}")
     except ReadFailed as failed:
@@ -174,14 +180,14 @@ def find_id(reader: AccountReader, setting: Setting, named: str) -> str:
         raise OptionError(f"{message}; give the id itself, or the key the scope {kind.scope}") from failed
 
 
-def _with_name(reader: AccountReader, kind: ResourceKind, text: str) -> list[Resource]:
+def _with_name(reader: Reader, kind: ResourceKind, text: str) -> list[Resource]:
     """Resources of exactly this name; compared here too, as Klaviyo's filter may ignore case."""
     name = json.dumps(text, ensure_ascii=False)
     query = [("filter", f"equals({kind.name_attribute},{name})")] if kind.filters else []
     return [one for one in list_resources(reader, kind, *query) if one.name == text]
 
 
-def _not_one(reader: AccountReader, kind: ResourceKind, text: str, candidates: Sequence[Resource]) -> str:
+def _not_one(reader: Reader, kind: ResourceKind, text: str, candidates: Sequence[Resource]) -> str:
     if candidates:
         shown = "; ".join(one.details for one in candidates[:MOST_SHOWN])
         return f"{len(candidates)} {kind.label}s are called {text!r}: {shown}; give the id of the one you mean"
@@ -194,3 +200,39 @@ def _not_one(reader: AccountReader, kind: ResourceKind, text: str, candidates: S
         return f"no {kind.label} is called {text!r}; did you mean {' or '.join(map(str, near[:MOST_NEAR]))}?"
     more = f" and {len(existing) - MOST_SHOWN:,} more" if len(existing) > MOST_SHOWN else ""
     return f"no {kind.label} is called {text!r}; there are: {', '.join(map(str, existing[:MOST_SHOWN]))}{more}"
+
+
+# --- the lists that ids name ----------------------------------------------------------------------
+
+
+def named_lists(options: Options, seconds: float) -> list[Resource]:
+    """The lists that the options name by id, each read once; without a name where there is none, or it is not shown.
+
+    Raises `ReadFailed` where no answer came in so many seconds.
+    """
+    ids = _list_ids(options)
+    missing = [list_id for list_id in ids if _key_of(options, list_id) not in _lists]
+    if missing:
+        with open_reader(options, seconds=seconds) as reader:
+            _lists.update({_key_of(options, list_id): _read_list(reader, list_id) for list_id in missing})
+    return [_lists[_key_of(options, list_id)] for list_id in ids]
+
+
+def _read_list(reader: Reader, list_id: str) -> Resource:
+    try:
+        document = reader.read(KINDS["list"].by_id(list_id))
+    except ReadFailed as failed:
+        if failed.code in (StopCode.FORBIDDEN, StopCode.NOT_FOUND, StopCode.REFUSED):
+            return Resource(list_id, "")
+        raise
+    return next((Resource.of(one, KINDS["list"]) for one in document.resources), Resource(list_id, ""))
+
+
+def _list_ids(options: Options) -> list[str]:
+    settings = find_template(options.template, options.api).settings if options.template else ()
+    ids = [value for one in settings if one.lookup_kind == "list" for value in setting_values(options, one)]
+    return [one for one in ids if not one.startswith(COLUMN) and not is_name(one)][:MOST_LISTS]
+
+
+def _key_of(options: Options, list_id: str) -> tuple[bytes, str]:
+    return key_of(options.base_url, options.credentials), list_id

@@ -1,7 +1,6 @@
 """Reads from the account in the calling process, with the options' address, key and retry settings.
 
-The account itself is read here, too: a state keeps accounts apart, and reports name it. A read that brings no document
-raises `ReadFailed`.
+The account itself is read here, too: a state keeps accounts apart, and reports name it.
 """
 
 from __future__ import annotations
@@ -13,11 +12,12 @@ from dataclasses import dataclass, field
 
 from spark_klaviyo.core.clock import Clock, Stop
 from spark_klaviyo.core.codes import StopCode
+from spark_klaviyo.core.exact_json import get
 from spark_klaviyo.core.models import Target
 from spark_klaviyo.core.policy import Policy, Quota
 from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.deliver.delivery import SendContext
-from spark_klaviyo.deliver.reads import Document, NoDocument, Reader, ReadTarget, attributes_of
+from spark_klaviyo.deliver.reads import Reader, ReadFailed, ReadTarget
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.http.transport import Transport
 from spark_klaviyo.options.model import Options
@@ -29,7 +29,6 @@ from spark_klaviyo.state.format import digest
 from spark_klaviyo.templates.limits import XS
 
 READERS = 8  # most reads in flight at once
-MOST_PAGES = 1_000_000  # no collection has more; bounds a collection whose pages point at each other
 ACCOUNTS = ReadTarget.of("/api/accounts", XS)  # spec: get_accounts, scope accounts:read
 TIED_TO_KEY = (
     "state_path: the key may not read the account's id (scope accounts:read), so the state belongs to "
@@ -41,46 +40,10 @@ NO_SCOPE = (
 )
 
 
-class ReadFailed(Exception):
-    """A read brought no document; the message is safe to show."""
-
-    def __init__(self, code: StopCode, message: str) -> None:
-        super().__init__(code, message)
-        self.code, self.message = code, message
-
-    def __str__(self) -> str:
-        return self.message
-
-
-class AccountReader:
-    """Reads documents and whole collections; may be used by several threads at once."""
-
-    def __init__(self, reader: Reader, stop: Stop) -> None:
-        self._reader, self._stop = reader, stop
-
-    def read(self, target: ReadTarget) -> Document:
-        """One document. Raises `ReadFailed`."""
-        return _document(self._reader.read(target))
-
-    def pages(self, target: ReadTarget) -> Iterator[Document]:
-        """Every page of a collection, in order. Raises `ReadFailed`."""
-        return map(_document, self._reader.pages(target, MOST_PAGES))
-
-    def stop(self) -> None:
-        """Read nothing more; reads under way in other threads end with `ReadFailed`."""
-        self._stop.set(StopCode.CLOSED, "the reading was ended")
-
-
-def _document(answer: Document | NoDocument) -> Document:
-    if isinstance(answer, NoDocument):
-        raise ReadFailed(answer.code, answer.detail)
-    return answer
-
-
 @contextmanager
 def open_reader(
     options: Options, *, attempts: int | None = None, base_url: str = "", seconds: float | None = None
-) -> Iterator[AccountReader]:
+) -> Iterator[Reader]:
     """Open a reader, and close its connections at the end.
 
     Args:
@@ -99,13 +62,13 @@ def open_reader(
         workers=READERS,
         proxy=options.proxy,
     )
-    clock, stop = Clock(), Stop()
+    clock = Clock()
     limiter, longest_wait_seconds = RateLimiter(clock), seconds or options.longest_wait_seconds
     if options.rate_limit != Quota(()):
         limiter = LocalRateLimiter(clock, longest_wait_seconds=longest_wait_seconds)
     policy = Policy(attempts=attempts, longest_wait_seconds=longest_wait_seconds)
     until = float("inf") if seconds is None else clock.now() + seconds
-    reader = AccountReader(Reader(policy, SendContext(transport, limiter, clock, stop, random.random), until), stop)
+    reader = Reader(policy, SendContext(transport, limiter, clock, Stop(), random.random), until)
     try:
         yield reader
     finally:
@@ -131,13 +94,11 @@ class Account:
 _accounts: dict[bytes, Account] = {}  # by a hash of address and key: a stream reads it once
 
 
-def read_account(reader: AccountReader) -> Account:
+def read_account(reader: Reader) -> Account:
     """The account of the reader's key; its id stands for a missing name. Raises `ReadFailed`."""
     document = reader.read(ACCOUNTS)
     for resource in document.resources:
-        contact = attributes_of(resource).get("contact_information")
-        name = contact.get("organization_name") if isinstance(contact, Mapping) else None
-        account_id = str(resource.get("id") or "")
+        name, account_id = get(resource, ("contact_information", "organization_name")), str(resource["id"])
         return Account(account_id, str(name or account_id), document.headers)
     return Account(headers=document.headers)
 

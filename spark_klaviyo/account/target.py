@@ -6,28 +6,33 @@ or fails because they cannot be read.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
-from spark_klaviyo.account.consent_scope import require_consent_scope, subscribes
-from spark_klaviyo.account.names import KINDS, Resource, resolve_names, setting_values
-from spark_klaviyo.account.reads import Account, AccountReader, ReadFailed, key_of, known_account, open_reader
+from spark_klaviyo.account.names import named_lists, resolve_names
+from spark_klaviyo.account.reads import key_of, known_account, open_reader
 from spark_klaviyo.core.codes import Api, StopCode
 from spark_klaviyo.core.models import Target
 from spark_klaviyo.core.secrets import Credentials
+from spark_klaviyo.deliver.reads import ReadFailed, ReadTarget
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import host_of, is_klaviyo
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
-from spark_klaviyo.options.readers import COLUMN, NAME, is_name
 from spark_klaviyo.plan.manual.manual_mode import ManualCall
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.report import WriteStopped
 from spark_klaviyo.templates import find_template
+from spark_klaviyo.templates.limits import L
 
 QUICK_SECONDS = 5.0  # for reading names
-MOST_LISTS, MOST_CHARACTERS = 5, 100  # of lists that are named, and of a name
-_lists: dict[tuple[bytes, str], Resource] = {}  # by address, key and id
-_named: dict[tuple[bytes, str], Resource] = {}  # the same, of lists whose name alone is known
+MOST_CHARACTERS = 100  # of a name
+ONE_PROFILE = ReadTarget.of("/api/profiles", L, (("page[size]", "1"),))
+NO_SCOPE = (
+    "api_key: {template} would bring back people who have opted out, so their consent is read before anybody is "
+    "subscribed, which this key may not; give it the scope profiles:read"
+)
+_may_read: set[bytes] = set()  # hashes of address and key: a stream asks once
 DOUBLE_OPT_IN = "{} asks people to confirm (double opt-in): whom the write subscribes is on the list once they have"
 
 
@@ -38,14 +43,30 @@ def resolve(options: Options, run_id: str = "") -> Options:
     """
     require_account(options, run_id)
     require_consent_scope(options, run_id)
-    resolved = resolve_names(options, run_id)
-    key = key_of(options.base_url, options.credentials)
-    for setting in find_template(options.template, options.api).settings if options.template else ():
-        if setting.lookup_kind == "list":
-            pairs = zip(setting_values(options, setting), setting_values(resolved, setting), strict=True)
-            names = {found: given[len(NAME) :].strip() for given, found in pairs if is_name(given)}
-            _named.update({(key, found): Resource(found, name) for found, name in names.items()})
-    return resolved
+    return resolve_names(options, run_id)
+
+
+def require_consent_scope(options: Options, run_id: str) -> None:
+    """Refuse to subscribe people with a key that may not read who has opted out; nothing is read for other writes.
+
+    Raises `OptionError`, which names the scope, and `WriteStopped` where the key is refused or nothing can be read.
+    """
+    key, template = key_of(options.base_url, options.credentials), options.template or ""
+    if key in _may_read or not subscribes(options) or options.settings.get("resubscribe") == "true":
+        return
+    try:
+        with open_reader(options) as reader:
+            reader.read(ONE_PROFILE)
+    except ReadFailed as failed:
+        if failed.code is StopCode.FORBIDDEN:
+            raise OptionError(NO_SCOPE.format(template=template)) from failed
+        raise WriteStopped.before_sending(failed.code, failed.message, run_id=run_id, template=template) from failed
+    _may_read.add(key)
+
+
+def subscribes(options: Options) -> bool:
+    """Whether a write subscribes people."""
+    return options.template is not None and find_template(options.template, options.api).subscribes
 
 
 def require_account(options: Options, run_id: str = "") -> None:
@@ -103,17 +124,16 @@ def read_target(options: Options) -> Target:
     origin, in_stream = account_origin(options), options.entry_point is EntryPoint.STREAM
     if not origin or (in_stream and options.account_id is None):
         return Target()
-    account = Account()
-    try:
+    target = Target()
+    with suppress(ReadFailed):
         account = known_account(options, origin, seconds=QUICK_SECONDS)
-        if in_stream:
-            return Target(_shown(account.name), _shown(account.id))
-        lists = _read_lists(options)
-        names = ", ".join(one.name for one in lists if one.name)
-        double = subscribes(options) and any(one.is_double_opt_in for one in lists)
-        return Target(_shown(account.name), _shown(account.id), _shown(names), double)
-    except ReadFailed:
-        return Target(_shown(account.name), _shown(account.id))
+        target = Target(_shown(account.name), _shown(account.id))
+        if not in_stream:
+            lists = named_lists(options, QUICK_SECONDS)
+            names = ", ".join(one.name for one in lists if one.name)
+            double = subscribes(options) and any(one.is_double_opt_in for one in lists)
+            target = replace(target, list_name=_shown(names), double_opt_in=double)
+    return target
 
 
 def _shown(name: str) -> str:
@@ -138,36 +158,3 @@ def account_origin(options: Options) -> str:
     call = ManualCall(options)
     is_known = is_klaviyo(host_of(options.url)) or call.endpoint is not None
     return call.origin if is_known and call.carries_private_key else ""
-
-
-def _read_lists(options: Options) -> list[Resource]:
-    """The lists that the options name by id. Raises `ReadFailed` where no answer came.
-
-    A list that was looked up by its name is read once more only for its opt-in process.
-    """
-    key = key_of(options.base_url, options.credentials)
-    keys = [(key, list_id) for list_id in _list_ids(options)]
-    missing = [one for one in keys if one not in _lists and (subscribes(options) or one not in _named)]
-    if missing:
-        with open_reader(options, seconds=QUICK_SECONDS) as reader:
-            _lists.update({one: _read_list(reader, one[1]) for one in missing})
-    return [_lists.get(one) or _named[one] for one in keys]
-
-
-def _read_list(reader: AccountReader, list_id: str) -> Resource:
-    """A list; without a name where there is none, or the key may not read it."""
-    try:
-        document = reader.read(KINDS["list"].by_id(list_id))
-    except ReadFailed as failed:
-        if failed.code in (StopCode.FORBIDDEN, StopCode.NOT_FOUND, StopCode.REFUSED):
-            return Resource(list_id, "")
-        raise
-    return next((Resource.of(one, KINDS["list"]) for one in document.resources), Resource(list_id, ""))
-
-
-def _list_ids(options: Options) -> list[str]:
-    if not options.template:
-        return []
-    settings = find_template(options.template, options.api).settings
-    ids = [value for one in settings if one.lookup_kind == "list" for value in setting_values(options, one)]
-    return [one for one in ids if not one.startswith(COLUMN) and not is_name(one)][:MOST_LISTS]

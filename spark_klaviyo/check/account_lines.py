@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from urllib.parse import urlsplit
 
-from spark_klaviyo.account.consent_scope import subscribes
-from spark_klaviyo.account.names import Resource, ResourceKind, find_id, kind_of, setting_values
-from spark_klaviyo.account.reads import Account, AccountReader, ReadFailed, read_account
+from spark_klaviyo.account.names import Resource, ResourceKind, find_named, kind_of, setting_values
+from spark_klaviyo.account.reads import Account, read_account
+from spark_klaviyo.account.target import subscribes
 from spark_klaviyo.core.codes import Failure, StopCode
-from spark_klaviyo.deliver.reads import ReadTarget
+from spark_klaviyo.deliver.reads import Reader, ReadFailed, ReadTarget
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.choices import ListMode
 from spark_klaviyo.options.model import Options
-from spark_klaviyo.options.readers import COLUMN, NAME, is_name
+from spark_klaviyo.options.readers import COLUMN, is_name
 from spark_klaviyo.report.pages.check import CheckLine
 from spark_klaviyo.templates import find_template
 from spark_klaviyo.templates.limits import L, S
@@ -47,7 +47,7 @@ class AccountCheck:
     usable: bool = False
 
 
-def check_account(reader: AccountReader, options: Options, origin: str) -> AccountCheck:
+def check_account(reader: Reader, options: Options, origin: str) -> AccountCheck:
     """Read the account once, and say what that shows."""
     host = urlsplit(origin).hostname or origin
     reachable = CheckLine("address", True, f"{host} answers")
@@ -105,7 +105,7 @@ def _failed_lines(failed: ReadFailed, options: Options, usable: bool) -> tuple[C
 # --- the ids and names that options give ----------------------------------------------------------
 
 
-def setting_lines(reader: AccountReader, options: Options, template: Template) -> Iterator[CheckLine]:
+def setting_lines(reader: Reader, options: Options, template: Template) -> Iterator[CheckLine]:
     """A line for each id or name; several for a setting with several."""
     for setting in template.settings:
         for value in setting_values(options, setting) if setting.lookup_kind else ():
@@ -118,21 +118,19 @@ def setting_lines(reader: AccountReader, options: Options, template: Template) -
                 yield _id_line(reader, kind_of(setting), value)
 
 
-def _name_line(reader: AccountReader, setting: Setting, named: str, *, whole: bool) -> CheckLine:
+def _name_line(reader: Reader, setting: Setting, named: str, *, whole: bool) -> CheckLine:
     """`whole`: the list's opt-in process matters, too."""
     try:
-        found_id = find_id(reader, setting, named)
-        if whole and setting.lookup_kind == "list":
-            return _id_line(reader, kind_of(setting), found_id)
-        found = f"{named[len(NAME) :].strip()!r} is {found_id}"
+        found = find_named(reader, setting, named)
     except OptionError as error:
         return CheckLine(setting.lookup_kind, False, "; ".join(error.complaints))
     except ReadFailed as failed:
         return CheckLine(setting.lookup_kind, False, failed.message)
-    return CheckLine(setting.lookup_kind, True, found)
+    is_shown = whole and setting.lookup_kind == "list"
+    return CheckLine(setting.lookup_kind, True, str(found) if is_shown else f"{found.name!r} is {found.id}")
 
 
-def _id_line(reader: AccountReader, kind: ResourceKind, resource_id: str) -> CheckLine:
+def _id_line(reader: Reader, kind: ResourceKind, resource_id: str) -> CheckLine:
     try:
         document = reader.read(kind.by_id(resource_id))
     except ReadFailed as failed:
@@ -163,7 +161,7 @@ PROBES: Mapping[str, ReadTarget] = {
 }
 
 
-def scope_lines(reader: AccountReader, options: Options, template: Template) -> Iterator[CheckLine]:
+def scope_lines(reader: Reader, options: Options, template: Template) -> Iterator[CheckLine]:
     """The scopes needed for writing, for the reads that go with it, and for following jobs."""
     called = _templates_called(options, template)
     scopes = list(dict.fromkeys(scope for one in called for scope in one.scopes))
@@ -194,7 +192,7 @@ def _templates_called(options: Options, template: Template) -> list[Template]:
     return [template, *(find_template(name) for name in names if name)]
 
 
-def _probe(reader: AccountReader, name: str, probes: list[ReadTarget], needed: list[str], advice: str) -> CheckLine:
+def _probe(reader: Reader, name: str, probes: list[ReadTarget], needed: list[str], advice: str) -> CheckLine:
     for probe in probes:
         try:
             reader.read(probe)

@@ -116,7 +116,7 @@ class BatchSender:
         )
         self._constants = frozenset(values_of([template.record, template.body]))  # "profile" is no value of a row
         self._address_is_right = False  # set once, after the first success
-        self._alike = AlikeRefusals(spec.policy.account_refused_after, template.rows_pointer)
+        self._alike = AlikeRefusals(spec.policy.account_refused_after, template.rows_pointer, self._constants)
 
     def send(self, batch: Batch, emit: Callable[[Delivery], None]) -> None:
         """Send a batch until each of its rows has an outcome, and emit a delivery for every request."""

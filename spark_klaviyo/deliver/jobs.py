@@ -15,8 +15,7 @@ from spark_klaviyo.core.codes import ReceiptOutcome, StopCode
 from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.isolate import UNCOUNTED, FailedRows, count_of, why_unconfirmed
-from spark_klaviyo.deliver.reads import Document, NoDocument, Query, Reader, ReadTarget, attributes_of
-from spark_klaviyo.http.documents import id_text
+from spark_klaviyo.deliver.reads import Query, Reader, ReadFailed, ReadTarget, Resource
 from spark_klaviyo.plan.model import SendSpec
 from spark_klaviyo.templates.model import Job, JobErrors
 
@@ -103,7 +102,7 @@ class _JobPoller:
                 clock.wait(min(wait, max(self._until - clock.now(), 0.0)), self._context.stop)
                 wait = min(wait * 2, LONGEST_WAIT)
         for job in list(self._open.values()):
-            yield self._unconfirmed(job, self._states[job.job_id], ReceiptOutcome.ACCEPTED, self._given_up or LATE)
+            yield self._ended(job, self._states[job.job_id], ReceiptOutcome.ACCEPTED, self._given_up or LATE)
 
     def _is_over(self) -> bool:
         if self._context.stop.is_set():
@@ -137,44 +136,48 @@ class _JobPoller:
         return since is None or self._context.clock.now() - since >= self._gone_after
 
     def _single(self, job: OpenJob) -> Iterator[JobEvent]:
-        answer = self._reader.read(ReadTarget.of(self._kind.path, self._kind.quota, job_id=job.job_id))
-        if isinstance(answer, NoDocument):
-            yield from self._not_read(job, answer)
-            return
-        found = next((one for one in answer.resources if _id(one) == job.job_id), None)
-        if found is None:
-            yield from self._not_read(job, NoDocument(StopCode.UNAVAILABLE, "the answer was about another job"))
+        try:
+            found = self._resource(job)
+        except ReadFailed as failed:
+            yield from self._not_read(job, failed)
             return
         self._failed_reads = 0
         self._unknown_since.pop(job.job_id, None)
-        yield from self._read_state(job, attributes_of(found))
+        yield from self._read_state(job, found)
 
-    def _not_read(self, job: OpenJob, answer: NoDocument) -> Iterator[JobEvent]:
-        if answer.code is StopCode.NOT_FOUND and answer.error_code == "not_found":
+    def _resource(self, job: OpenJob) -> Resource:
+        answer = self._reader.read(ReadTarget.of(self._kind.path, self._kind.quota, job_id=job.job_id))
+        for found in answer.resources:
+            if found["id"] == job.job_id:
+                return found
+        raise ReadFailed(StopCode.UNAVAILABLE, "the answer was about another job")
+
+    def _not_read(self, job: OpenJob, failed: ReadFailed) -> Iterator[JobEvent]:
+        if failed.code is StopCode.NOT_FOUND and failed.error_code == "not_found":
             self._failed_reads = 0
             since = self._unknown_since.setdefault(job.job_id, self._context.clock.now())
             if self._context.clock.now() - since >= self._gone_after:
-                yield self._unconfirmed(job, "gone", ReceiptOutcome.GONE, GONE)
+                yield self._ended(job, "gone", ReceiptOutcome.GONE, GONE)
             return
         self._failed_reads += 1
         self._open[job.job_id] = self._open.pop(job.job_id)  # the others come first, next time
-        ends_all = answer.code.affects_every_request and answer.code is not StopCode.NOT_FOUND
-        if ends_all or (self._failed_reads >= MOST_FAILED_ROUNDS and answer.code is not StopCode.LATE):
-            self._given_up = f"their job's status could not be read: {answer.detail}"
+        ends_all = failed.code.affects_every_request and failed.code is not StopCode.NOT_FOUND
+        if ends_all or (self._failed_reads >= MOST_FAILED_ROUNDS and failed.code is not StopCode.LATE):
+            self._given_up = f"their job's status could not be read: {failed}"
 
-    def _list(self, states: Sequence[str], wanted: frozenset[str]) -> dict[str, Mapping[str, object]]:
+    def _list(self, states: Sequence[str], wanted: frozenset[str]) -> dict[str, Resource]:
         """Attributes of wanted jobs in one of these states, by id; reads as many pages as that should take."""
-        found: dict[str, Mapping[str, object]] = {}
-        for query in _list_queries(self._kind, states):
-            target, most = ReadTarget.of(self._kind.list_path, self._kind.quota, query), 5
-            for number, page in enumerate(self._reader.pages(target, 10**6), 1):
-                if isinstance(page, NoDocument):
-                    self._lists_work = False  # single reads show whether it is the key or the list
-                    return found
-                most = max(most, 5 + 3 * len(wanted) // max(len(page.resources), 1))
-                found |= {_id(job): attributes_of(job) for job in page.resources if _id(job) in wanted}
-                if len(found) == len(wanted) or number >= most:
-                    break
+        found: dict[str, Resource] = {}
+        try:
+            for query in _list_queries(self._kind, states):
+                target, most = ReadTarget.of(self._kind.list_path, self._kind.quota, query), 5
+                for number, page in enumerate(self._reader.pages(target), 1):
+                    most = max(most, 5 + 3 * len(wanted) // max(len(page.resources), 1))
+                    found |= {str(job["id"]): job for job in page.resources if job["id"] in wanted}
+                    if len(found) == len(wanted) or number >= most:
+                        break
+        except ReadFailed:
+            self._lists_work = False  # single reads show whether it is the key or the list
         return found
 
     # --- one job ------------------------------------------------------------------------------
@@ -188,41 +191,42 @@ class _JobPoller:
         failed_count = count_of(attributes, "failed")
         failed = FailedRows(self._template, job.rows if failed_count is None else min(job.rows, failed_count))
         read_error = ""
-        for page in self._error_pages(job, attributes, failed_count):
-            if isinstance(page, NoDocument):
-                read_error = f"their job's errors could not be read: {page.detail}"
-                continue
-            rejections = tuple(failed.add(page))
-            if rejections:
-                yield RowsFailed(job, rejections)
+        try:
+            for page in self._error_pages(job, attributes, failed_count):
+                rejections = tuple(failed.add(page))
+                if rejections:
+                    yield RowsFailed(job, rejections)
+        except ReadFailed as broken:
+            read_error = f"their job's errors could not be read: {broken}"
         inline = self._kind.errors is JobErrors.INLINE
         if inline and failed_count is None and not isinstance(attributes.get("errors"), list):
             reason = UNCOUNTED
         else:
             counts_rows = self._kind.errors is not JobErrors.NONE
             reason = why_unconfirmed(attributes, job.rows, failed, counts_rows=counts_rows)
-        yield self._ended(job, state, failed.named, reason, read_error)
+        outcome = ReceiptOutcome.DELIVERED
+        if job.rows <= failed.named:
+            outcome, reason = ReceiptOutcome.REJECTED, ""
+        elif state == "cancelled":
+            outcome, reason = ReceiptOutcome.CANCELLED, CANCELLED
+        elif read_error:
+            outcome, reason = ReceiptOutcome.ACCEPTED, read_error
+        elif reason:
+            outcome = ReceiptOutcome.UNNAMED
+        yield self._ended(job, state, outcome, reason, failed.named)
 
-    def _ended(self, job: OpenJob, state: str, failed: int, reason: str, read_error: str) -> JobEnded:
-        if job.rows > failed and state == "cancelled":
-            return self._unconfirmed(job, state, ReceiptOutcome.CANCELLED, CANCELLED, failed)
-        if job.rows > failed and read_error:
-            return self._unconfirmed(job, state, ReceiptOutcome.ACCEPTED, read_error, failed)
-        if job.rows > failed and reason:
-            return self._unconfirmed(job, state, ReceiptOutcome.UNNAMED, reason, failed)
+    def _ended(self, job: OpenJob, state: str, outcome: ReceiptOutcome, reason: str, failed: int = 0) -> JobEnded:
+        """The end of polling a job, whose rows are delivered where there is no reason against it."""
         del self._open[job.job_id]
-        outcome = ReceiptOutcome.DELIVERED if job.rows > failed else ReceiptOutcome.REJECTED
+        left = job.rows - failed
+        if reason:
+            return JobEnded(job, state, 0, left, outcome, reason)
         detail = f"{failed} of {job.rows} rows failed in the job" if failed else ""
-        return JobEnded(job, state, job.rows - failed, 0, outcome, detail)
-
-    def _unconfirmed(self, job: OpenJob, state: str, outcome: ReceiptOutcome, reason: str, failed: int = 0) -> JobEnded:
-        """The end of polling a job whose rows stay accepted."""
-        del self._open[job.job_id]
-        return JobEnded(job, state, 0, job.rows - failed, outcome, reason)
+        return JobEnded(job, state, left, 0, outcome, detail)
 
     def _error_pages(
         self, job: OpenJob, attributes: Mapping[str, object], failed: int | None
-    ) -> Iterator[list[Mapping[str, object]] | NoDocument]:
+    ) -> Iterator[Sequence[Mapping[str, object]]]:
         inline = attributes.get("errors")
         if failed == 0 and not inline:
             return
@@ -232,12 +236,8 @@ class _JobPoller:
             return
         route, query = f"{self._kind.path}/import-errors", (("page[size]", "100"),)
         target = ReadTarget.of(route, self._kind.quota, query, job_id=job.job_id)
-        most = job.rows + 10  # errors beyond name no further row
-        for page in islice(self._reader.pages(target, most + 1), most):
-            if isinstance(page, Document):
-                yield [{"id": _id(error), **attributes_of(error)} for error in page.resources]
-            else:
-                yield page
+        for page in islice(self._reader.pages(target), job.rows + 10):  # errors beyond name no further row
+            yield page.resources
 
 
 def _by_id(jobs: Iterable[OpenJob]) -> dict[str, OpenJob]:
@@ -257,7 +257,3 @@ def _list_queries(kind: Job, states: Sequence[str]) -> Iterator[Query]:
     else:
         for state in states:
             yield (("filter", f'equals(status,"{state}")'),)
-
-
-def _id(resource: Mapping[str, object]) -> str:
-    return id_text(resource.get("id"))

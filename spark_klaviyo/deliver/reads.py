@@ -1,29 +1,34 @@
-"""Reads JSON:API documents with GET: within the endpoint's quota, retried, as a document or the reason for none.
+"""Reads JSON:API documents with GET: within the endpoint's quota, and retried. Raises `ReadFailed` alone.
 
-Raises nothing for the network. Of a page's `links.next` only the query is used: a key is never sent to a linked host.
+Of a page's `links.next` only the query is used: a key is never sent to a linked host.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from spark_klaviyo.core.codes import StopCode
-from spark_klaviyo.core.exact_json import get, get_object
+from spark_klaviyo.core.exact_json import Json, get, get_object
 from spark_klaviyo.core.models import Reply
 from spark_klaviyo.core.policy import Policy, Quota
 from spark_klaviyo.deliver.delivery import SendContext
-from spark_klaviyo.http.documents import faults, first_detail, json_object
-from spark_klaviyo.http.judge import Done, Halt, Reject, RequestRefused, RetryState, Verdict, Wait, judge
+from spark_klaviyo.http.documents import faults, first_detail, id_text, json_object
+from spark_klaviyo.http.judge import Done, Halt, Reject, ReplyRules, RequestRefused, RetryState, Verdict, Wait, judge
 from spark_klaviyo.http.masking import without_values
 
 MOST_ATTEMPTS = 4  # of one read; callers that repeat reads have bounds of their own
+MOST_PAGES = 1_000_000  # no collection has more; bounds a collection whose pages point at each other
 MOST_VALUES = 100  # of one `any_of`: how many it takes is not published, and these are safe for the length of the URL
 _QUOTED = re.compile(r'"([^"]+)"')  # the values that a filter asks for
-Query = tuple[tuple[str, str], ...]
+A_DOCUMENT = ReplyRules(needs_data=True)
+Query: TypeAlias = tuple[tuple[str, str], ...]
+Resource: TypeAlias = Mapping[str, Json]  # the attributes of a JSON:API resource, and its id: "" for what cannot be one
 
 
 @dataclass(frozen=True)
@@ -61,10 +66,11 @@ class Document:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def resources(self) -> list[Mapping[str, object]]:
+    def resources(self) -> list[Resource]:
         """The resources of `data`, one or many."""
         data = self.content.get("data")
-        return [entry for entry in (data if isinstance(data, list) else [data]) if isinstance(entry, dict)]
+        entries = [entry for entry in (data if isinstance(data, list) else [data]) if isinstance(entry, dict)]
+        return [{**get_object(entry, ("attributes",)), "id": id_text(entry.get("id"))} for entry in entries]
 
     @property
     def next_query(self) -> Query:
@@ -76,83 +82,77 @@ class Document:
             return ()
 
 
-@dataclass(frozen=True)
-class NoDocument:
-    """Why there is no document; `detail` is safe to repeat.
+class ReadFailed(Exception):
+    """Why a read brought no document; the message is safe to show.
 
     `error_code` is that of Klaviyo's own error document; empty where none came, as from a gateway.
     """
 
-    code: StopCode
-    detail: str
-    error_code: str = ""
+    def __init__(self, code: StopCode, message: str, error_code: str = "") -> None:
+        super().__init__(code, message, error_code)
+        self.code, self.message, self.error_code = code, message, error_code
 
-
-def attributes_of(resource: Mapping[str, object]) -> Mapping[str, object]:
-    """The attributes of a JSON:API resource; empty where it has none."""
-    return get_object(resource, ("attributes",))
+    def __str__(self) -> str:
+        return self.message
 
 
 class Reader:
-    """Reads through a task's context, until `until` on its clock."""
+    """Reads documents and whole collections through a task's context, until `until` on its clock.
 
-    def __init__(self, policy: Policy, context: SendContext, until: float = float("inf")) -> None:
+    May be used by several threads at once.
+    """
+
+    def __init__(self, policy: Policy, context: SendContext, until: float = math.inf) -> None:
         self._policy = replace(policy, attempts=min(policy.attempts, MOST_ATTEMPTS))
         self._context, self._until = context, until
 
-    def read(self, target: ReadTarget) -> Document | NoDocument:
-        """One document, after as many attempts as that takes."""
-        route, clock = f"GET {target.route}", self._context.clock
-        state = RetryState()
+    def read(self, target: ReadTarget) -> Document:
+        """One document, after as many attempts as that takes. Raises `ReadFailed`."""
+        route, context, state = f"GET {target.route}", self._context, RetryState()
+        clock, stop = context.clock, context.stop
         while clock.now() < self._until:
-            if not self._context.limiter.acquire(route, target.quota, self._context.stop):
-                stopped = self._context.stop
-                why = stopped.message if stopped.code is StopCode.THROTTLED else "the write was stopped"
-                return NoDocument(StopCode.STOPPED, why)
-            reply = self._context.transport.send("GET", target.path, query=target.query)
-            self._context.limiter.observe(route, reply)
+            if not context.limiter.acquire(route, target.quota, stop):
+                why = stop.message if stop.code is StopCode.THROTTLED else "the write was stopped"
+                raise ReadFailed(StopCode.STOPPED, why)
+            reply = context.transport.send("GET", target.path, query=target.query)
+            context.limiter.observe(route, reply)
             state = state.after(reply)
-            outcome = self._outcome(reply, state)
-            if isinstance(outcome, NoDocument):
-                asked = [value for _, text in target.query for value in _QUOTED.findall(text)]
-                return replace(outcome, detail=without_values(outcome.detail, asked))
-            if isinstance(outcome, Document):
-                return outcome
+            verdict = judge(reply, state, self._policy, context.roll(), A_DOCUMENT)
+            if isinstance(verdict, Done):
+                return Document(json_object(reply.body), reply.headers)
+            if not isinstance(verdict, Wait):
+                raise _failure(verdict, reply, target)
             began = clock.now()
-            clock.wait(min(outcome.seconds, max(self._until - began, 0.0)), self._context.stop)
-            state = state.waited(outcome, clock.now() - began)
-        return NoDocument(StopCode.LATE, "the time for it was over")
+            clock.wait(min(verdict.seconds, max(self._until - began, 0.0)), stop)
+            state = state.waited(verdict, clock.now() - began)
+        raise ReadFailed(StopCode.LATE, "the time for it was over")
 
-    def pages(self, target: ReadTarget, most: int) -> Iterator[Document | NoDocument]:
-        """The pages of a collection; a `NoDocument` is the last item, also where there are more than so many."""
+    def pages(self, target: ReadTarget, most: int = MOST_PAGES) -> Iterator[Document]:
+        """Every page of a collection, in order. Raises `ReadFailed`, also where there are more than so many."""
         seen = {target.query}
         for _ in range(most):
             page = self.read(target)
             yield page
-            if isinstance(page, NoDocument) or not page.next_query or page.next_query in seen:
+            if not page.next_query or page.next_query in seen:
                 return
             seen = {target.query, page.next_query}
             target = target.with_query(page.next_query)
-        yield NoDocument(StopCode.UNAVAILABLE, f"there are more than {most:,} pages of it")
+        raise ReadFailed(StopCode.UNAVAILABLE, f"there are more than {most:,} pages of it")
 
-    def _outcome(self, reply: Reply, state: RetryState) -> Document | NoDocument | Wait:
-        verdict = judge(reply, state, self._policy, self._context.roll())
-        if isinstance(verdict, Wait):
-            return verdict
-        if not isinstance(verdict, Done):
-            return _failed(verdict, next((fault.code for fault in faults(reply.body)), ""))
-        content = json_object(reply.body)
-        if "data" in content:
-            return Document(content, reply.headers)
-        if state.attempts >= self._policy.attempts:
-            return NoDocument(StopCode.UNAVAILABLE, "the answer was no JSON document")
-        return Wait(self._policy.first_wait_seconds * 2.0**state.attempts)
+    def stop(self) -> None:
+        """Read nothing more; reads under way in other threads end with `ReadFailed`."""
+        self._context.stop.set(StopCode.CLOSED, "the reading was ended")
 
 
-def _failed(verdict: Verdict, error_code: str) -> NoDocument:
+def _failure(verdict: Verdict, reply: Reply, target: ReadTarget) -> ReadFailed:
+    """Why a read failed, without the values that its filter asked for."""
+    code, text = StopCode.REFUSED, "Klaviyo refused the read"
     if isinstance(verdict, Halt):
-        return NoDocument(verdict.code, verdict.message, error_code)
-    if isinstance(verdict, Reject):
-        return NoDocument(StopCode(verdict.code), verdict.detail, error_code)
-    detail = first_detail(verdict.faults) if isinstance(verdict, RequestRefused) else ""
-    return NoDocument(StopCode.REFUSED, detail or "Klaviyo refused the read", error_code)
+        code, text = verdict.code, verdict.message
+    elif isinstance(verdict, Reject):
+        code, text = StopCode(verdict.code), verdict.detail
+    elif isinstance(verdict, RequestRefused):
+        text = first_detail(verdict.faults) or text
+    asked = [value for _, part in target.query for value in _QUOTED.findall(part)]
+    error_code = next((fault.code for fault in faults(reply.body)), "")
+    return ReadFailed(code, without_values(text, asked), error_code)

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from spark_klaviyo.core.exact_json import get, get_object
 from spark_klaviyo.core.identifiers import normalise_identifier
 from spark_klaviyo.core.models import Batch
 from spark_klaviyo.deliver.delivery import SendContext
-from spark_klaviyo.deliver.reads import Document, Reader, ReadTarget
+from spark_klaviyo.deliver.reads import Reader, ReadFailed, ReadTarget
 from spark_klaviyo.http.documents import Fault, json_object
 from spark_klaviyo.http.judge import RequestRefused
+from spark_klaviyo.http.masking import values_of, without_values
 from spark_klaviyo.plan.model import SendSpec
 from spark_klaviyo.templates.catalog import CATALOG_ID
 from spark_klaviyo.templates.limits import L
 
 # 404 and 409 are about what a row names, never about the account.
 ABOUT_ROWS = frozenset({404, 409, 413})
-SHORTEST_VALUE = 3  # with the blanks around it: a single letter or digit in a sentence may come from anywhere
-_NO_WORD = re.compile(r"[^\w@.+-]+|\.(?=\s|$)")
+SHORTEST_VALUE = 2  # a single letter or digit in a sentence may come from anywhere
 
 
 # --- whether what is there is what was sent -------------------------------------------------------
@@ -37,11 +36,12 @@ def stored_equal(spec: SendSpec, context: SendContext, batch: Batch, refusal: Re
     if spec.template.is_manual or not own_id or set(get_object(record, ("relationships",))) - {"coupon"}:
         return False  # a read does not show what is linked
     target = ReadTarget.of(spec.template.path + "/{id}", L, id=own_id)
-    found = Reader(spec.policy, context).read(target)
-    if not isinstance(found, Document):
-        return False
     sent = get_object(record, ("attributes",))
-    return any(holds(get(there, ("attributes",)), sent) for there in found.resources)
+    try:
+        found = Reader(spec.policy, context).read(target).resources
+    except ReadFailed:
+        return False
+    return any(holds(there, sent) for there in found)
 
 
 def _id_there(record: Mapping[str, object], faults: tuple[Fault, ...]) -> str:
@@ -85,10 +85,11 @@ class AlikeRefusals:
 
     `most` of them, with nothing ever taken in between or before, mean that the account is refused. A refusal that
     points at the row, holds a value of it, or differs from the others ends the count for good. `most` 0: never.
+    `constants`: what all records hold, which is no value of one.
     """
 
-    def __init__(self, most: int, rows_pointer: str) -> None:
-        self.most = most
+    def __init__(self, most: int, rows_pointer: str, constants: frozenset[str] = frozenset()) -> None:
+        self.most, self._constants = most, constants
         row = re.escape(rows_pointer) + r"/\d" if rows_pointer else "/data/(?:attributes|relationships|meta)"
         self._points_at_row = re.compile(row)
         self._lock = threading.Lock()
@@ -113,25 +114,8 @@ class AlikeRefusals:
     def _is_about_the_row(self, batch: Batch, refusal: RequestRefused) -> bool:
         if refusal.status in ABOUT_ROWS or not refusal.faults:
             return True
-        said = [_spaced(f"{fault.title} {fault.detail}") for fault in refusal.faults]
-        values = {_spaced(value) for value in _values(json_object(next(batch.records())))}
+        values = list(values_of(json_object(next(batch.records())), least=(SHORTEST_VALUE, SHORTEST_VALUE)))
+        said = [f"{fault.title} {fault.detail}" for fault in refusal.faults]
         return any(self._points_at_row.match(fault.pointer) for fault in refusal.faults) or any(
-            value in sentence for value in values for sentence in said if len(value) > SHORTEST_VALUE
+            without_values(sentence, values, self._constants) != sentence for sentence in said
         )
-
-
-def _spaced(text: str) -> str:
-    """Its words in lower case, with a blank around each, so that whole words are found."""
-    return f" {' '.join(_NO_WORD.split(text.lower())).strip()} "
-
-
-def _values(value: object) -> Iterator[str]:
-    """All texts and numbers in a record, but for the types of resources."""
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield from _values(inner) if name != "type" else ()
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _values(inner)
-    elif value is not None and not isinstance(value, bool):
-        yield value if isinstance(value, str) else json.dumps(value)

@@ -32,6 +32,8 @@ class ReplyRules:
     # What a success is published and recorded to hold: a resource, or the resource of a job.
     promises_resource: bool = False
     promises_job: bool = False
+    # Whether a success without a document is no answer, as of reads.
+    needs_data: bool = False
     # Whether the body of a success is the text 1, and 0 is a refusal (v1's track and identify).
     zero_is_a_refusal: bool = False
     # Whether the request may be sent again although it may have arrived (`core.policy.ResendRule`).
@@ -82,6 +84,7 @@ Verdict = Done | Wait | RequestRefused | Reject | Halt
 ANY_ENDPOINT = ReplyRules()
 PAGE = "a page came instead of an answer of Klaviyo's API: a proxy, firewall or login page answered"
 IN_FRONT = "a network in front of Klaviyo answered with a page (HTTP 403)"
+NO_DOCUMENT = "the answer was no JSON document"
 EMPTY = "the answer was empty, but Klaviyo documents that it holds the stored resource"
 UNREADABLE = "the answer was not the document that Klaviyo documents"
 UNPUBLISHED = "the answer was HTTP {}, a success that Klaviyo does not document"
@@ -177,6 +180,8 @@ def _success(reply: Reply, status: int, state: RetryState, policy: Policy, roll:
     document = json_object(reply.body)
     if document.get("errors"):
         return RequestRefused(status, faults(reply.body))
+    if rules.needs_data:
+        return Done() if "data" in document else _retry(NO_DOCUMENT, state, policy, roll)
     if rules.promises_job and job_id(reply.body) is None:
         return Done(NO_JOB)
     if not rules.promises_job and status not in PUBLISHED_SUCCESS:

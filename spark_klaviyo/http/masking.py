@@ -11,18 +11,22 @@ MASKED = "…"
 LEAST_CHARACTERS, LEAST_DIGITS = 4, 5  # of other values: shorter ones are words and counts of any sentence
 
 
-def values_of(record: object, name: str = "") -> Iterator[str]:
-    """The values in a record (loaded JSON) that no receipt, report or error may repeat: identifiers of any length."""
+def values_of(
+    record: object, name: str = "", least: tuple[int, int] = (LEAST_CHARACTERS, LEAST_DIGITS)
+) -> Iterator[str]:
+    """The values in a record (loaded JSON) that no receipt, report or error may repeat: identifiers of any length.
+
+    `least`: of other texts and numbers, the letters and digits that they have at least.
+    """
     if isinstance(record, dict):
         for key, inner in record.items():
-            yield from values_of(inner, key)
+            yield from values_of(inner, key, least)
     elif isinstance(record, list):
         for inner in record:
-            yield from values_of(inner, name)
+            yield from values_of(inner, name, least)
     elif isinstance(record, str | int | float) and not isinstance(record, bool):
         text = " ".join(str(record).split())
-        least = LEAST_CHARACTERS if isinstance(record, str) else LEAST_DIGITS
-        if text and (name in OF_PEOPLE or sum(map(str.isalnum, text)) >= least):
+        if text and (name in OF_PEOPLE or sum(map(str.isalnum, text)) >= least[not isinstance(record, str)]):
             yield text
 
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from spark_klaviyo.account.names import named_settings
-from spark_klaviyo.account.reads import ReadFailed
 from spark_klaviyo.account.target import opt_in_warnings, read_target, resolve
 from spark_klaviyo.batching.screening import plan_warnings
 from spark_klaviyo.core.secrets import Credentials
+from spark_klaviyo.deliver.reads import ReadFailed
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.modes.change_data.change_feed import tag_changes
 from spark_klaviyo.modes.change_data.kinds import DELETES, ChangeKind

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from enum import Enum
 from itertools import chain
+from typing import TypeAlias
 
 from spark_klaviyo.core.clock import time_of
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.exact_json import Json, get, get_object
 from spark_klaviyo.deliver.delivery import SendContext
-from spark_klaviyo.deliver.reads import NoDocument, Reader, ReadTarget, attributes_of
+from spark_klaviyo.deliver.reads import Reader, ReadFailed, Resource
 from spark_klaviyo.deliver.sender import JOIN_SECONDS, DaemonPool
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
@@ -81,14 +82,8 @@ def _opted_out_of_email(marketing: Mapping[str, Json], list_id: str) -> Iterator
 # --- reading --------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, repr=False)
-class Person:
-    """A profile as it was read."""
-
-    profile_id: str
-    email: str
-    phone_number: str
-    subscriptions: Json
+Page: TypeAlias = list[tuple[str, Resource]]  # each profile with the form of the identifier that it was asked for by
+_Answer: TypeAlias = tuple[str, list[str], Page | ReadFailed]
 
 
 @dataclass(repr=False)
@@ -97,24 +92,24 @@ class Consents:
 
     channels: Sequence[Channel]
     paths: Mapping[str, tuple[str, ...]]
-    people: dict[tuple[str, str], list[Person]] = field(default_factory=dict)
+    people: dict[tuple[str, str], list[Resource]] = field(default_factory=dict)
     unread: set[tuple[str, str]] = field(default_factory=set)
     why: str = ""
 
-    def add(self, kind: str, forms: Sequence[str], page: list[tuple[str, Person]] | NoDocument) -> None:
+    def add(self, kind: str, forms: Sequence[str], page: Page | ReadFailed) -> None:
         """Add the profiles that were read for these forms of a kind of identifier, or why there are none.
 
         A profile that shows none of them, as it may have several emails, is that of each.
         """
-        if isinstance(page, NoDocument):
+        if isinstance(page, ReadFailed):
             self.unread |= {(kind, form) for form in forms}
-            self.why = page.detail
+            self.why = page.message
             return
         for shown, person in page:
             names = [(kind, form) for form in ([shown] if shown in forms else forms)]
             for name in names:
                 self.people.setdefault(name, []).append(person)
-            if not isinstance(person.subscriptions, dict):  # what is not shown is not taken for no opting out
+            if not isinstance(person.get("subscriptions"), dict):  # what is not shown is not taken for no opting out
                 self.unread.update(names)
                 self.why = NOT_SHOWN
 
@@ -126,12 +121,12 @@ class Consents:
         """Whether the profile of some identifier of the record could not be read."""
         return any(name in self.unread for name in self.identifiers(record).values())
 
-    def meant(self, record: Json) -> list[Person]:
+    def meant(self, record: Json) -> list[Resource]:
         """The profiles of the first identifier of the record that finds any."""
         found = (self.people.get(name, []) for name in self.identifiers(record).values())
         return next(filter(None, found), [])
 
-    def found(self, record: Json) -> dict[Channel, list[Person]]:
+    def found(self, record: Json) -> dict[Channel, list[Resource]]:
         """For each channel of the record the profiles that its identifier finds, and those that the row means.
 
         A channel without an identifier of its own goes with those of the others, so any of them may find its person.
@@ -150,7 +145,7 @@ class Consents:
         standings = {}
         for channel, people in self.found(record).items():
             consented_at = time_of(get(record, (*channel.json_path, "consented_at")))
-            judged = {judge_consent(person.subscriptions, channel, list_id, consented_at) for person in people}
+            judged = {judge_consent(person.get("subscriptions"), channel, list_id, consented_at) for person in people}
             same = next(iter(judged)) if len(judged) == 1 else Standing.OPEN
             standings[channel] = Standing.OPTED_OUT if Standing.OPTED_OUT in judged else same
         return standings
@@ -158,8 +153,7 @@ class Consents:
 
 def identifier_paths(plan: WritePlan) -> dict[str, tuple[str, ...]]:
     """Where records hold each kind of identifier."""
-    places = {known.name: known.json_path for known in plan.template.fields}
-    return {kind: places[kind] for kind in KINDS if kind in places}
+    return {kind: plan.template.paths[kind] for kind in KINDS if kind in plan.template.paths}
 
 
 def identifiers_of(record: Json, paths: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, str]]:
@@ -178,8 +172,8 @@ class ConsentReader:
         self._channels = plan.template.consent.channels if plan.template.consent is not None else ()
         self._paths = identifier_paths(plan)
 
-    def read(self, records: Iterable[Json]) -> Consents | NoDocument:
-        """The profiles that these records name; why not, where no profile could be read.
+    def read(self, records: Iterable[Json]) -> Consents:
+        """The profiles that these records name. Raises `ReadFailed` where no profile could be read.
 
         A read that Klaviyo refuses, for one of its identifiers perhaps, is made again in halves, and so is one whose
         reply holds a profile that shows none of them.
@@ -192,15 +186,13 @@ class ConsentReader:
             for part in in_parts(kind, (form for named, form in names if named == kind))
         )
         pool: DaemonPool[tuple[str, list[str]], _Answer] = DaemonPool(self._read_part, self._most)
-        failed: NoDocument | None = None
         reads, began = 0, self._clock.now()
         try:
             for kind, part, page in pool.run(parts):
                 reads += 1
-                if isinstance(page, NoDocument) and page.code.affects_every_request:
-                    failed = page
-                    parts.clear()
-                elif len(part) > 1 and _leaves_open(page, part):
+                if isinstance(page, ReadFailed) and page.code.affects_every_request:
+                    raise page
+                if len(part) > 1 and _leaves_open(page, part):
                     half = len(part) // 2
                     parts.extend([(kind, part[:half]), (kind, part[half:])])
                 else:
@@ -208,31 +200,19 @@ class ConsentReader:
         finally:
             pool.shutdown(JOIN_SECONDS)
             self._report.record_consent_reads(reads, self._clock.now() - began)
-        return failed or consents
+        return consents
 
     def _read_part(self, work: tuple[str, list[str]], emit: Callable[[_Answer], None]) -> None:
         kind, part = work
-        target: ReadTarget = asking_for(PROFILES, kind, part, *SHOWN, more=CONSENT)
-        for page in self._reader.pages(target, MOST_PAGES):
-            emit((kind, part, page if isinstance(page, NoDocument) else list(_people(kind, page.resources))))
+        try:
+            for page in self._reader.pages(asking_for(PROFILES, kind, part, *SHOWN, more=CONSENT), MOST_PAGES):
+                emit((kind, part, [(wanted_form(kind, str(one.get(kind) or "")), one) for one in page.resources]))
+        except ReadFailed as failed:
+            emit((kind, part, failed))
 
 
-def _leaves_open(page: list[tuple[str, Person]] | NoDocument, part: list[str]) -> bool:
+def _leaves_open(page: Page | ReadFailed, part: list[str]) -> bool:
     """Whether smaller reads would tell more: of what was refused, and of a profile with another identifier."""
-    if isinstance(page, NoDocument):
+    if isinstance(page, ReadFailed):
         return page.code is StopCode.REFUSED
     return any(form not in part for form, _ in page)
-
-
-_Answer = tuple[str, list[str], "list[tuple[str, Person]] | NoDocument"]
-
-
-def _people(kind: str, resources: Iterable[Mapping[str, object]]) -> Iterator[tuple[str, Person]]:
-    """Each profile with the form of the identifier that it was asked for by."""
-    for resource in resources:
-        held = attributes_of(resource)
-        email, phone = (str(held.get(name) or "") for name in SHOWN[:2])
-        subscriptions: Json = held.get("subscriptions")  # type: ignore[assignment]
-        person = Person(str(resource.get("id") or ""), email, phone, subscriptions)
-        form = wanted_form(kind, person.profile_id if kind == "id" else str(held.get(kind) or ""))
-        yield form, person

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import RejectCode, StopCode
-from spark_klaviyo.core.exact_json import Json, Path, get, put, remove
+from spark_klaviyo.core.exact_json import Json, get, put, remove
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.deliver.batch_sender import NOBODY_ERASED
 from spark_klaviyo.deliver.delivery import SendContext
-from spark_klaviyo.deliver.reads import NoDocument, Reader, ReadTarget
+from spark_klaviyo.deliver.reads import Reader, ReadFailed, ReadTarget
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.task.consent import ConsentReader, Standing
@@ -48,13 +48,13 @@ class Lookups:
         if template.looked_up_as:
             batches = self._each(batches, self._as_sent)
         if template.unsubscribes:
-            batches = self._each(batches, self._only_list_members)
+            batches = self._each(batches, self._only_list_members, NEEDS)
         elif template.subscribes:
             batches = SubscribeGuard(self.plan, self.context, self.reject, self.report).checked(batches)
         return batches
 
     def _each(
-        self, batches: Iterator[Batch | None], check: Callable[[Reader, Batch], Batch | NoDocument | None]
+        self, batches: Iterator[Batch | None], check: Callable[[Reader, Batch], Batch | None], needs: str = "{}"
     ) -> Iterator[Batch | None]:
         """The batches as `check` leaves them; None: nothing is left to send.
 
@@ -63,40 +63,40 @@ class Lookups:
         """
         reader, stop = Reader(self.plan.policy, self.context), self.context.stop
         for batch in batches:
-            checked = batch if batch is None or stop.is_set() else check(reader, batch)
-            if isinstance(checked, NoDocument):
-                stop.set(checked.code, checked.detail)
+            try:
+                checked = batch if batch is None or stop.is_set() else check(reader, batch)
+            except ReadFailed as failed:
+                stop.set(failed.code, needs.format(failed))
                 checked = batch
             if batch is None or checked is not None:
                 yield checked
 
     # --- the identifier that requests take ----------------------------------------------------
 
-    def _as_sent(self, reader: Reader, batch: Batch) -> Batch | NoDocument | None:
+    def _as_sent(self, reader: Reader, batch: Batch) -> Batch | None:
         """The batch with each row named as requests name people, found by the row's first identifier and no other.
 
         Where several profiles have it, as families share a phone, the row is rejected: any of them would be a guess.
         """
-        records, found = parsed(batch), dict[str, dict[str, list[str]] | NoDocument]()
+        template, records = self.plan.template, parsed(batch)
         named = [self._first_identifier(record) for record in records]
-        for kind in self.plan.template.identifiers:
+        found: dict[str, tuple[dict[str, list[str]], str]] = {}
+        for kind in template.identifiers:
             values = [value for name, value in named if name == kind]
-            if values and kind not in self.plan.template.sent_directly:
-                found[kind] = find_profiles(reader, PROFILES, kind, values, self.plan.template.looked_up_as)
-        failed = next((one for one in found.values() if isinstance(one, NoDocument)), None)
-        if failed is not None and failed.code.affects_every_request:
-            return failed
+            if values and kind not in template.sent_directly:
+                found[kind] = find_profiles(reader, PROFILES, kind, values, template.looked_up_as)
         if not found:
             return batch
         texts: dict[int, bytes] = {}
         for position, (record, rejection) in enumerate(zip(records, rejections_of(batch), strict=True)):
             kind, value = named[position]
-            known = found.get(kind, {})
+            known, unread = found.get(kind, ({}, ""))
+            names = known.get(wanted_form(kind, value), [])
             if kind not in found:
                 texts[position] = exact_json.dumps(record)
-            elif isinstance(known, NoDocument):
-                self.reject(replace(rejection, code=RejectCode.UNAVAILABLE, detail=known.detail))
-            elif len(names := known.get(wanted_form(kind, value), [])) > 1:
+            elif unread:
+                self.reject(replace(rejection, code=RejectCode.UNAVAILABLE, detail=unread))
+            elif len(names) > 1:
                 code = RejectCode.AMBIGUOUS_PROFILE
                 self.reject(replace(rejection, code=code, detail=f"{kind}: {code.text}"))
             elif any(names):
@@ -106,21 +106,20 @@ class Lookups:
         return with_texts(batch, texts) if texts else None
 
     def _first_identifier(self, record: Json) -> tuple[str, str]:
-        values = ((name, get(record, self._path(name))) for name in self.plan.template.identifiers)
+        paths = self.plan.template.paths
+        values = ((name, get(record, paths[name])) for name in self.plan.template.identifiers)
         return next(((name, value) for name, value in values if isinstance(value, str) and value.strip()), ("", ""))
 
     def _renamed(self, record: Json, kind: str, name: str) -> bytes:
         """The record with the identifier that requests take in place of the row's own."""
-        template, path = self.plan.template, self._path(kind)
+        template, paths = self.plan.template, self.plan.template.paths
         if isinstance(record, dict):
-            remove(record, path)
-            if get(record, path[:-1]) == {} and path[:-1] not in template.keep_empty:
-                remove(record, path[:-1])
-            put(record, self._path(template.looked_up_as), name)
+            remove(record, paths[kind])
+            around = paths[kind][:-1]
+            if get(record, around) == {} and around not in template.keep_empty:
+                remove(record, around)
+            put(record, paths[template.looked_up_as], name)
         return exact_json.dumps(record)
-
-    def _path(self, name: str) -> Path:
-        return next(known.json_path for known in self.plan.template.fields if known.name == name)
 
     def _count_unknown(self, rejection: Rejection, *, has_profile: bool) -> None:
         """Count a row whose identifier finds no profile, or none with the identifier that requests take.
@@ -140,7 +139,7 @@ class Lookups:
 
     # --- members of a list --------------------------------------------------------------------
 
-    def _only_list_members(self, reader: Reader, batch: Batch) -> Batch | NoDocument | None:
+    def _only_list_members(self, reader: Reader, batch: Batch) -> Batch | None:
         """The batch without people who are not on the request's list: Klaviyo would unsubscribe them from everything.
 
         Who has opted out already counts as delivered, anybody else is rejected as not_on_list. A row with both
@@ -153,21 +152,17 @@ class Lookups:
         records, barred = parsed(batch), dict[int, tuple[RejectCode, str]]()
         of_rows = StopCode.NOT_FOUND if "list_id" not in self.plan.settings else None  # a column gives the list
         for name in ("email", "phone_number"):
-            values = values_at(records, self._path(name))
-            found = find_profiles(reader, members, name, values.values())
-            if isinstance(found, NoDocument) and found.code.affects_every_request and found.code is not of_rows:
-                return replace(found, detail=NEEDS.format(found.detail))
-            if isinstance(found, NoDocument):
-                barred |= dict.fromkeys(values, (RejectCode.UNAVAILABLE, UNREAD.format(found.detail)))
-            else:
-                absent = [row for row, value in values.items() if wanted_form(name, value) not in found]
-                barred |= dict.fromkeys(absent, (RejectCode.NOT_ON_LIST, RejectCode.NOT_ON_LIST.text))
+            values = values_at(records, self.plan.template.paths[name])
+            found, unread = find_profiles(reader, members, name, values.values(), of_rows=of_rows)
+            why = RejectCode.NOT_ON_LIST, RejectCode.NOT_ON_LIST.text
+            if unread:
+                why = RejectCode.UNAVAILABLE, UNREAD.format(unread)
+            absent = [row for row, value in values.items() if wanted_form(name, value) not in found]
+            barred |= dict.fromkeys(absent, why)
         off = [row for row, (code, _) in barred.items() if code is RejectCode.NOT_ON_LIST]
         consents = ConsentReader(self.plan, self.context, self.report).read([records[row] for row in off])
-        if isinstance(consents, NoDocument):
-            return replace(consents, detail=NEEDS.format(consents.detail))
         standings = {row: consents.standings(records[row], list_id) for row in off}
-        opted_out = {row for row, found in standings.items() if set(found.values()) == {Standing.OPTED_OUT}}
+        opted_out = {row for row, each in standings.items() if set(each.values()) == {Standing.OPTED_OUT}}
         for position, rejection in enumerate(rejections_of(batch)):
             if position in opted_out:
                 self.report.delivered += 1

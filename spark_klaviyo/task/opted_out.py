@@ -16,10 +16,10 @@ from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.exact_json import Json, get, put
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.deliver.delivery import SendContext
-from spark_klaviyo.deliver.reads import NoDocument, Reader, ReadTarget
+from spark_klaviyo.deliver.reads import Reader, ReadFailed, ReadTarget, Resource
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.task.consent import ConsentReader, Consents, Person, Standing, judge_consent
+from spark_klaviyo.task.consent import ConsentReader, Consents, Standing, judge_consent
 from spark_klaviyo.task.profiles import find_profiles, parsed, rejections_of, with_needed_identifiers
 from spark_klaviyo.templates.limits import L
 from spark_klaviyo.templates.model import Channel
@@ -69,11 +69,14 @@ class SubscribeGuard:
             yield from batches
             return
         reader = ConsentReader(self.plan, self.context, self.report)
-        consents = reader.read(record for one in batches for record in parsed(one))
-        if isinstance(consents, NoDocument):
-            self.context.stop.set(consents.code, NEEDS.format(consents.detail))
+        try:
+            consents = reader.read(record for one in batches for record in parsed(one))
+        except ReadFailed as failed:
+            self.context.stop.set(failed.code, NEEDS.format(failed))
+            yield from batches
+            return
         for batch in batches:
-            left = batch if isinstance(consents, NoDocument) else self._without_opted_out(batch, consents)
+            left = self._without_opted_out(batch, consents)
             if left is not None:
                 yield left
 
@@ -108,14 +111,15 @@ class SubscribeGuard:
             for position, record in records.items()
             if set(consents.standings(record, list_id).values()) == {Standing.SUBSCRIBED}
         }
-        settled = self._on_list(standing, list_id)
-        if isinstance(settled, NoDocument):
-            self.context.stop.set(settled.code, MEMBERS_NEED.format(settled.detail))
+        try:
+            settled = self._on_list(standing, list_id)
+        except ReadFailed as failed:
+            self.context.stop.set(failed.code, MEMBERS_NEED.format(failed))
             return records
         self.report.delivered += len(settled)
         return {position: record for position, record in records.items() if position not in settled}
 
-    def _on_list(self, people: Mapping[int, list[Person]], list_id: str) -> set[int] | NoDocument:
+    def _on_list(self, people: Mapping[int, list[Resource]], list_id: str) -> set[int]:
         """Those of these rows whose people are all on the list; all rows without a list."""
         if not list_id or not people:
             return set(people)
@@ -123,12 +127,10 @@ class SubscribeGuard:
         members = ReadTarget.of("/api/lists/{id}/profiles", L, id=list_id)
         ids: set[str] = set()
         for kind in ("email", "phone_number"):
-            values = {getattr(person, kind) for persons in people.values() for person in persons}
-            found = find_profiles(reader, members, kind, sorted(values))
-            if isinstance(found, NoDocument) and found.code.affects_every_request:
-                return found
-            ids |= set() if isinstance(found, NoDocument) else set(chain.from_iterable(found.values()))
-        return {at for at, persons in people.items() if all(person.profile_id in ids for person in persons)}
+            values = {str(person.get(kind) or "") for persons in people.values() for person in persons}
+            found, _ = find_profiles(reader, members, kind, sorted(values))
+            ids.update(chain.from_iterable(found.values()))
+        return {at for at, persons in people.items() if all(person["id"] in ids for person in persons)}
 
 
 def _date_no_later(record: Json, consents: Consents) -> bool:
@@ -147,7 +149,7 @@ def _date_no_later(record: Json, consents: Consents) -> bool:
     return changed
 
 
-def _subscribed_since(person: Person, channel: Channel) -> datetime | None:
+def _subscribed_since(person: Resource, channel: Channel) -> datetime | None:
     medium, use = channel.json_path[-2:]
-    stands = judge_consent(person.subscriptions, channel) is Standing.SUBSCRIBED
-    return time_of(get(person.subscriptions, (medium, use, "consent_timestamp"))) if stands else None
+    stands = judge_consent(person.get("subscriptions"), channel) is Standing.SUBSCRIBED
+    return time_of(get(person, ("subscriptions", medium, use, "consent_timestamp"))) if stands else None

@@ -14,11 +14,11 @@ import numpy as np
 import pyarrow as pa
 
 from spark_klaviyo.core import exact_json
-from spark_klaviyo.core.codes import RejectCode
+from spark_klaviyo.core.codes import RejectCode, StopCode
 from spark_klaviyo.core.exact_json import Json, Path, dumps, get, remove
 from spark_klaviyo.core.identifiers import normalise_identifier
 from spark_klaviyo.core.models import Batch, EncodedRows, Rejection, Span
-from spark_klaviyo.deliver.reads import MOST_VALUES, NoDocument, Query, Reader, ReadTarget, any_of, attributes_of
+from spark_klaviyo.deliver.reads import MOST_VALUES, Query, Reader, ReadFailed, ReadTarget, any_of
 from spark_klaviyo.plan.consent_columns import unneeded_identifiers
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.templates.limits import L
@@ -51,23 +51,31 @@ def asking_for(target: ReadTarget, identifier: str, values: list[str], *shown: s
 
 
 def find_profiles(
-    reader: Reader, target: ReadTarget, identifier: str, values: Iterable[str], wanted: str = "id"
-) -> dict[str, list[str]] | NoDocument:
+    reader: Reader,
+    target: ReadTarget,
+    identifier: str,
+    values: Iterable[str],
+    wanted: str = "id",
+    of_rows: StopCode | None = None,
+) -> tuple[dict[str, list[str]], str]:
     """The ids of the profiles that have these values of an identifier, by `wanted_form`; a family shares a phone.
 
-    `wanted`: another identifier in place of the id; empty for a profile that lacks it.
+    And why they could not be read, empty where they were. `wanted`: another identifier in place of the id; empty for a
+    profile that lacks it. Raises `ReadFailed` for what any rows would meet, and `of_rows` only these.
     """
     found: dict[str, list[str]] = {}
     targets = (asking_for(target, identifier, part, wanted) for part in in_parts(identifier, values))
-    for page in chain.from_iterable(reader.pages(one, MOST_PAGES) for one in targets):
-        if isinstance(page, NoDocument):
-            return page
-        for profile in page.resources:
-            value, profile_id = attributes_of(profile).get(identifier), profile.get("id")
-            name = profile_id if wanted == "id" else attributes_of(profile).get(wanted) or ""
-            if isinstance(value, str) and isinstance(name, str):
-                found.setdefault(wanted_form(identifier, value), []).append(name)
-    return found
+    try:
+        for page in chain.from_iterable(reader.pages(one, MOST_PAGES) for one in targets):
+            for profile in page.resources:
+                value, name = profile.get(identifier), profile.get(wanted) or ""
+                if isinstance(value, str) and isinstance(name, str):
+                    found.setdefault(wanted_form(identifier, value), []).append(name)
+    except ReadFailed as failed:
+        if failed.code.affects_every_request and failed.code is not of_rows:
+            raise
+        return {}, failed.message
+    return found, ""
 
 
 # --- rows of a batch ------------------------------------------------------------------------------

@@ -134,7 +134,7 @@ def removals_of(plan: WritePlan, batch: Batch) -> Iterator[tuple[bytes, bytes]]:
     if not template.identifiers:  # manual mode: nothing says where rows name people
         return
     of_list = digest("" if template.deletes else batch.envelope.list_id)
-    paths = [known.json_path for name in template.identifiers for known in template.fields if known.name == name]
+    paths = [template.paths[name] for name in template.identifiers]
     for record in map(exact_json.loads, batch.records()):
         values = ((path[-1], normalise_identifier(path[-1], get(record, path))) for path in paths)
         named = next((SEPARATOR.join(pair) for pair in values if pair[1]), None)

@@ -278,6 +278,11 @@ class Template:
     notes: tuple[str, ...] = ()
 
     @property
+    def paths(self) -> dict[str, JsonPath]:
+        """Where records have each field, by its name."""
+        return {known.name: known.json_path for known in self.fields}
+
+    @property
     def rows_pointer(self) -> str:
         """JSON pointer of the list of rows in the body, as errors name it ("/data/attributes/profiles/data")."""
         return pointer_to(self.body, "{rows}") or ""

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from spark_klaviyo.account.members import ListFacts, list_facts, members, members_since, slice_list
-from spark_klaviyo.account.reads import ReadFailed, open_reader
+from spark_klaviyo.account.reads import open_reader
+from spark_klaviyo.deliver.reads import ReadFailed
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.parse import read_options

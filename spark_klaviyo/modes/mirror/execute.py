@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from spark_klaviyo.account.members import ListFacts, list_facts, members
-from spark_klaviyo.account.reads import AccountReader, ReadFailed, open_reader, stopped_before_sending
+from spark_klaviyo.account.reads import open_reader, stopped_before_sending
 from spark_klaviyo.core.codes import StopCode
+from spark_klaviyo.deliver.reads import Reader, ReadFailed
 from spark_klaviyo.errors import OptionError, SchemaError
 from spark_klaviyo.modes.mirror.hold import HeldRows, held_rows
 from spark_klaviyo.modes.mirror.removals import Removals, ceiling, find_removals, read_pages
@@ -59,7 +60,7 @@ def write_mirror(df: DataFrame, options: Options, run_id: str, began: float) -> 
     return conclude(run, total)
 
 
-def _read_list(reader: AccountReader, plan: WritePlan) -> ListFacts:
+def _read_list(reader: Reader, plan: WritePlan) -> ListFacts:
     """The list before anything is sent: it exists, and its members may be read."""
     list_id = plan.settings["list_id"]
     try:
@@ -73,7 +74,7 @@ def _read_list(reader: AccountReader, plan: WritePlan) -> ListFacts:
         raise stopped_before_sending(plan, failed.code, message) from failed
 
 
-def _mirror(run: Run, reader: AccountReader, facts: ListFacts, held: HeldRows) -> TaskReport:
+def _mirror(run: Run, reader: Reader, facts: ListFacts, held: HeldRows) -> TaskReport:
     """Compare, add and remove; the counts of all of it."""
     rows = held.read_people()
     if not rows.count or not (len(rows.people) or len(rows.in_doubt)):
@@ -92,7 +93,7 @@ def _mirror(run: Run, reader: AccountReader, facts: ListFacts, held: HeldRows) -
     return merge([total, remove_members(run, reader, facts, found)]) if found.count else total
 
 
-def _compare(run: Run, reader: AccountReader, facts: ListFacts, rows: RowPeople) -> Removals | Reason:
+def _compare(run: Run, reader: Reader, facts: ListFacts, rows: RowPeople) -> Removals | Reason:
     """Read the members and find those that no row is about; the reason where that is not possible."""
     if len(rows.people) > MOST_IDENTIFIERS:
         most = f"the {MOST_IDENTIFIERS:,} that a mirror can compare"

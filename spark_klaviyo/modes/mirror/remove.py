@@ -8,10 +8,10 @@ from datetime import datetime, timezone
 import pyarrow as pa
 
 from spark_klaviyo.account.members import ListFacts, members_since
-from spark_klaviyo.account.reads import AccountReader, ReadFailed
 from spark_klaviyo.core.clock import rfc3339
 from spark_klaviyo.core.codes import RejectCode, StopCode
 from spark_klaviyo.core.models import Batch, Receipt, RemovedMember
+from spark_klaviyo.deliver.reads import Reader, ReadFailed
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.modes.mirror.removals import Removals
 from spark_klaviyo.plan.make import make_plan
@@ -29,7 +29,7 @@ _OF_REQUESTS = ("requests", "retries", "throttled", "bytes", "statuses", "warnin
                 "receipts_sample", "stopped", "started", "ended")  # fmt: skip
 
 
-def remove_members(run: Run, reader: AccountReader, facts: ListFacts, found: Removals) -> TaskReport:
+def remove_members(run: Run, reader: Reader, facts: ListFacts, found: Removals) -> TaskReport:
     """Remove the members that were found, but for those who have left and joined again meanwhile.
 
     The report counts them as `removed`. Where it cannot be read who has joined, nobody is removed, and it is stopped.
