@@ -102,7 +102,12 @@ def members_since(reader: Reader, facts: ListFacts, people: Iterable[Resource]) 
 
 def _read(reader: Reader, targets: list[ReadTarget]) -> Iterator[Page]:
     """The pages of several collections, read side by side."""
-    pool: DaemonPool[ReadTarget, Page] = DaemonPool(_read_slice(reader), READERS)
+
+    def read_slice(target: ReadTarget, emit: Callable[[Page], None]) -> None:
+        for document in reader.pages(target):
+            emit(document.resources)
+
+    pool: DaemonPool[ReadTarget, Page] = DaemonPool(read_slice, READERS)
     todo = deque(targets)
     try:
         yield from pool.run(todo)
@@ -137,11 +142,3 @@ def _recent(facts: ListFacts) -> ReadTarget:
 def _members(facts: ListFacts, condition: str = "") -> ReadTarget:
     query = [FIELDS, ("page[size]", str(PAGE_SIZE))] + ([("filter", condition)] if condition else [])
     return ReadTarget.of("/api/lists/{id}/profiles", L, query, id=facts.list_id)
-
-
-def _read_slice(reader: Reader) -> Callable[[ReadTarget, Callable[[Page], None]], None]:
-    def read(target: ReadTarget, hand_over: Callable[[Page], None]) -> None:
-        for document in reader.pages(target):
-            hand_over(document.resources)
-
-    return read

@@ -39,7 +39,7 @@ from spark_klaviyo.templates.model import Confirmation, Template
 ANSWER_ZERO_OR_ONE = ("/api/track", "/api/identify")  # v1
 PART_STEP = 1_000_000  # further requests of batch 7 are numbered 1,000,007, 2,000,007 and so on
 
-KLAVIYO_CODES = frozenset(  # recorded
+KLAVIYO_CODES = frozenset(  # recorded, of refusals of rows
     [
         "invalid",
         "duplicate_profile",
@@ -47,11 +47,6 @@ KLAVIYO_CODES = frozenset(  # recorded
         "variant_not_found",
         "tag_service_error",
         "not_found",
-        "permission_denied",
-        "forbidden",
-        "not_authenticated",
-        "authentication_failed",
-        "throttled",
         "error",
     ]
 ) | {""}

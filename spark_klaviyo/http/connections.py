@@ -25,13 +25,14 @@ from spark_klaviyo.core.hosts import is_loopback
 from spark_klaviyo.core.version import user_agent
 
 
-class Departure(threading.local):
-    """Whether this thread has begun to send its request; connecting, and a proxy's CONNECT, do not count."""
+class ThisThread(threading.local):
+    """Whether this thread has a request of ours, and has begun to send it; connecting does not count."""
 
-    begun = False
+    has_request = False
+    has_begun = False
 
 
-DEPARTURE = Departure()
+THIS_THREAD = ThisThread()
 
 
 class _UntilDeadline(io.RawIOBase):
@@ -79,7 +80,7 @@ class _Own:
         """Connect first, so that what fails from here on may have reached the server."""
         if self.sock is None:
             self.connect()
-        DEPARTURE.begun = True
+        THIS_THREAD.has_begun = True
         super().endheaders(*args, **settings)  # type: ignore[misc]
 
 
@@ -125,6 +126,7 @@ class _Session(requests.Session):
 def session_with(headers: Mapping[str, str], workers: int) -> requests.Session:
     """A session that sends these headers beside its own three, over at most `workers` kept connections."""
     session = _Session()
+    session.auth = lambda request: request  # else the library would take a login from .netrc in place of the key
     session.headers.clear()
     own = {"Accept-Encoding": "gzip, deflate", "Connection": "keep-alive", "User-Agent": user_agent()}
     session.headers.update({**own, **headers})

@@ -23,13 +23,11 @@ class Interruptible:
 
     def __init__(self, transport: Transport, stop: Stop) -> None:
         self._transport, self._stop = transport, stop
-        self._unanswered: set[queue.SimpleQueue[Reply]] = set()
 
     def send(self, method: str, path: str, *, query: Query = (), parts: Sequence[Part] = ()) -> Reply:
         """Send one request; the reply, or the reason why none came."""
         answers: queue.SimpleQueue[Reply] = queue.SimpleQueue()
         began, until = time.monotonic(), float("inf")
-        self._unanswered.add(answers)
 
         def send() -> None:
             answers.put(self._transport.send(method, path, query=query, parts=parts))
@@ -37,14 +35,11 @@ class Interruptible:
         threading.Thread(target=send, name="klaviyo-request", daemon=True).start()
         while time.monotonic() < until:
             with suppress(queue.Empty):
-                reply = answers.get(timeout=POLL_SECONDS)
-                self._unanswered.discard(answers)
-                return reply
+                return answers.get(timeout=POLL_SECONDS)
             if self._stop.code is StopCode.INTERRUPTED:
                 until = min(until, time.monotonic() + ABANDON_SECONDS)
         return Reply(None, seconds=time.monotonic() - began, failure=Failure.ABANDONED)
 
     def close(self) -> None:
-        """Close all connections, unless requests were abandoned: they end within their own time limits."""
-        if not self._unanswered:
-            self._transport.close()
+        """Close all connections but those of abandoned requests, which end within their own time limits."""
+        self._transport.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from spark_klaviyo.core.codes import Failure, RejectCode, StopCode
@@ -13,8 +14,20 @@ from spark_klaviyo.http.headers import retry_after_seconds
 MOST_THROTTLING = 5  # times `longest_wait_seconds`: what one request waits for 429s in all before the write stops
 PUBLISHED_SUCCESS = frozenset({200, 201, 202, 204})
 NOT_TAKEN = frozenset({501, 503, 505})  # the server errors after which the request was certainly not carried out
-# They say the same of every row: the method, the media type, the reply's media type.
-ENDPOINT_REFUSALS = frozenset({405, 406, 415})
+REDIRECTS = (
+    "HTTP {status} redirects to another address, and redirects are not followed: the key would go there; give the "
+    "final address"
+)
+# The statuses that say the same of every row; 405, 406 and 415 are about the method and the media types.
+HALTS: Mapping[int, tuple[StopCode, str]] = {
+    **dict.fromkeys(range(300, 400), (StopCode.REDIRECTED, REDIRECTS)),
+    401: (StopCode.UNAUTHORIZED, "Klaviyo refuses this key ({reason}); check api_key, or access_token"),
+    403: (StopCode.FORBIDDEN, "Klaviyo forbids this to the key or the account ({reason})"),
+    404: (StopCode.NOT_FOUND, "Klaviyo knows no such address ({reason}); check the ids, the path and the revision"),
+    407: (StopCode.UNREACHABLE, "the endpoint cannot be reached: a proxy asks for credentials (HTTP 407)"),
+    410: (StopCode.RETIRED, "Klaviyo has retired this endpoint (HTTP 410); {retired_advice}"),
+    **dict.fromkeys((405, 406, 415), (StopCode.REFUSED, "Klaviyo refuses such requests at this address ({reason})")),
+}
 
 
 @dataclass(frozen=True)
@@ -250,23 +263,10 @@ def _throttled(reply: Reply, state: RetryState, policy: Policy, roll: float) -> 
 def _halt(status: int, found: tuple[Fault, ...], rules: ReplyRules) -> Halt | None:
     detail = first_detail(found)
     reason = f"HTTP {status}" + (f": {detail}" if detail else "")
-    if status == 401:
-        return Halt(StopCode.UNAUTHORIZED, f"Klaviyo refuses this key ({reason}); check api_key, or access_token")
-    if status == 403:
-        return Halt(StopCode.FORBIDDEN, f"Klaviyo forbids this to the key or the account ({reason})")
-    if status == 407:
-        return Halt(StopCode.UNREACHABLE, "the endpoint cannot be reached: a proxy asks for credentials (HTTP 407)")
-    if status == 410:
-        return Halt(StopCode.RETIRED, f"Klaviyo has retired this endpoint (HTTP 410); {rules.retired_advice}")
-    if 300 <= status < 400:
-        text = f"HTTP {status} redirects to another address, and redirects are not followed: the key would go there"
-        return Halt(StopCode.REDIRECTED, f"{text}; give the final address")
-    if status == 404 and not rules.not_found_is_a_row:
-        text = f"Klaviyo knows no such address ({reason}); check the ids, the path and the revision"
-        return Halt(StopCode.NOT_FOUND, text)
-    if status in ENDPOINT_REFUSALS:
-        return Halt(StopCode.REFUSED, f"Klaviyo refuses such requests at this address ({reason})")
-    return None
+    if status not in HALTS or (status == 404 and rules.not_found_is_a_row):
+        return None
+    code, text = HALTS[status]
+    return Halt(code, text.format(reason=reason, status=status, retired_advice=rules.retired_advice))
 
 
 def _refusal(status: int, found: tuple[Fault, ...]) -> Verdict:

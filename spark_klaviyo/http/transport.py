@@ -9,14 +9,12 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http.client import HTTPException
 from typing import Protocol, TypeAlias
 from urllib.parse import unquote, urlencode, urlsplit
 
 import requests
-from requests.auth import AuthBase
 
 from spark_klaviyo.core.capture import Capture
 from spark_klaviyo.core.clock import Clock, rfc3339
@@ -25,7 +23,7 @@ from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Reply
 from spark_klaviyo.core.policy import Policy
 from spark_klaviyo.core.secrets import Credentials, cover_of
 from spark_klaviyo.http.body import Body, Part, fill_placeholders
-from spark_klaviyo.http.connections import DEPARTURE, request_settings, session_with
+from spark_klaviyo.http.connections import THIS_THREAD, request_settings, session_with
 from spark_klaviyo.http.plain import MAX_REPLY_BYTES, plain_reply
 
 FINAL_STATUSES = range(200, 600)  # any other is no answer to the request
@@ -42,32 +40,9 @@ class SupportsSend(Protocol):
         """Send one request; the reply, or the reason why none came."""
 
 
-class _Authorization(AuthBase):
-    """Adds the key when a request is prepared; as an `auth` it also keeps the library from reading .netrc."""
-
-    def __init__(self, credentials: Credentials, key_in: KeyIn) -> None:
-        self._key, self._token, self._key_in = credentials.api_key, credentials.access_token, key_in
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._key_in is KeyIn.API_KEY_HEADER and self._key is not None:
-            request.headers["api-key"] = self._key.reveal()
-        elif self._key_in in (KeyIn.HEADER, KeyIn.API_KEY_HEADER):
-            if self._token is not None:
-                request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
-            elif self._key is not None:
-                request.headers["Authorization"] = f"Klaviyo-API-Key {self._key.reveal()}"
-        return request
-
-
-class _OwnRequestFilter(logging.Filter):
+def _is_of_others(record: logging.LogRecord) -> bool:  # noqa: ARG001
     """Drops what the HTTP library logs about our own requests: a URL can hold a key or an email."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.local = threading.local()
-
-    def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002
-        return not getattr(self.local, "sending", False)
+    return not THIS_THREAD.has_request
 
 
 class Transport:
@@ -95,12 +70,10 @@ class Transport:
         self._timeout = (min(timeout_seconds, CONNECT_SECONDS), timeout_seconds)
         self._clock = clock or Clock()
         self._session = session_with(headers, workers)
-        self._auth = _Authorization(credentials, key_in)
         self._settings = request_settings(self._session, self._base_url, proxy)
         self._cover = cover_of(_secrets(credentials, headers, proxy))
-        self._log_filter = _OwnRequestFilter()
         for name in HTTP_LOGGERS:
-            logging.getLogger(name).addFilter(self._log_filter)
+            logging.getLogger(name).addFilter(_is_of_others)  # once, however often it is added
 
     def __repr__(self) -> str:
         return f"Transport({self._host})"
@@ -111,25 +84,34 @@ class Transport:
             return Reply(None, failure=Failure.PATH, sent=False)
         began = self._clock.now()
         body = Body(fill_placeholders(parts, self._placeholders()))
-        self._log_filter.local.sending, DEPARTURE.begun = True, False
+        THIS_THREAD.has_request, THIS_THREAD.has_begun = True, False
         # whatever class the library gives a failure: once a byte has left, the answer is lost
         with Capture(Exception) as failed, self._open(method, self._url(path, query), body) as response:
             reply = self._read(response, began)
-        self._log_filter.local.sending = False
+        THIS_THREAD.has_request = False
         if failed.error is None:
             return reply
-        failure, sent = failure_of(failed.take(), self._host, begun=DEPARTURE.begun)
+        failure, sent = failure_of(failed.take(), self._host, begun=THIS_THREAD.has_begun)
         return Reply(None, seconds=self._clock.now() - began, failure=failure, sent=sent)
 
     def close(self) -> None:
-        """Close all connections."""
-        for name in HTTP_LOGGERS:
-            logging.getLogger(name).removeFilter(self._log_filter)
+        """Close all connections that no request uses."""
         self._session.close()
 
     def _open(self, method: str, url: str, body: Body) -> requests.Response:
-        prepared = self._session.prepare_request(requests.Request(method, url, auth=self._auth, data=body or None))
+        request = requests.Request(method, url, headers=self._key_header(), data=body or None)
+        prepared = self._session.prepare_request(request)
         return self._session.send(prepared, allow_redirects=False, timeout=self._timeout, **self._settings)
+
+    def _key_header(self) -> dict[str, str]:
+        key, token = self._credentials.api_key, self._credentials.access_token
+        if self._key_in is KeyIn.API_KEY_HEADER and key is not None:
+            return {"api-key": key.reveal()}
+        if self._key_in not in (KeyIn.HEADER, KeyIn.API_KEY_HEADER):
+            return {}
+        if token is not None:
+            return {"Authorization": f"Bearer {token.reveal()}"}
+        return {"Authorization": f"Klaviyo-API-Key {key.reveal()}"} if key is not None else {}
 
     def _url(self, path: str, query: Query) -> str:
         pairs = list(query)

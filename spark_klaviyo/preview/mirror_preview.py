@@ -24,7 +24,7 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.pages.preview import MirrorSets
 from spark_klaviyo.runs.send_from_driver import arrow_batches
-from spark_klaviyo.task.rejected import identifiers_of
+from spark_klaviyo.task.run import identifiers_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

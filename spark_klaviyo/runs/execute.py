@@ -34,8 +34,7 @@ from spark_klaviyo.runs.tasks import encode_for_spark, sent_columns
 from spark_klaviyo.screen.merges import faulty_merges
 from spark_klaviyo.state.compare import GROUP, PLACE, SHUFFLED_DDL, Comparison, pack, unpack
 from spark_klaviyo.state.lock import end_run
-from spark_klaviyo.task.rejected import count_rejected
-from spark_klaviyo.task.run import TaskContext, poll_jobs
+from spark_klaviyo.task.run import TaskContext, count_rejected, poll_jobs
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row

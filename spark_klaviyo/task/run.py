@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -18,6 +18,7 @@ from spark_klaviyo.batching.assembler import BatchAssembler
 from spark_klaviyo.core.capture import Capture
 from spark_klaviyo.core.clock import Clock, Stop
 from spark_klaviyo.core.codes import ReceiptOutcome, StopCode, jobs_can_be_followed
+from spark_klaviyo.core.exact_json import get, try_loads
 from spark_klaviyo.core.models import Batch, Receipt, RejectedRow, Rejection
 from spark_klaviyo.deliver.delivery import Delivery, SendContext
 from spark_klaviyo.deliver.jobs import JobEnded, OpenJob, RowsFailed, job_events
@@ -32,14 +33,15 @@ from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.state.recorder import Recorder
 from spark_klaviyo.task.denied import Denials
 from spark_klaviyo.task.lookups import Lookups
-from spark_klaviyo.task.rejected import count_rejected
 from spark_klaviyo.task.resume import ResumeFilter, record_job_outcome
+from spark_klaviyo.templates.model import Template
 
 NO_JOB = "Klaviyo took it and offers no way to confirm"
 SHARE_AFTER_ROWS = 1_000  # before which a share of rejects is not judged
 NOTHING_TO_DELETE = "deletes of what Klaviyo does not know counted as delivered: there was nothing to delete"
 # recorded: "An item with the id … does not exist.", the error of a catalog job
 DOES_NOT_EXIST = re.compile(r"\bdoes not exist\b", re.IGNORECASE)
+IDENTIFIERS = ("email", "phone_number", "external_id", "id")  # by which rejected rows are joined with the source
 OPEN_JOB = "its job was not followed to the end"
 ISOLATION = "requests were refused without naming a row, and were sent again in halves to find the bad rows"
 
@@ -197,6 +199,28 @@ def too_many(most: str, rejected: int, rows: int, *, final: bool) -> bool:
     if most.endswith("%"):
         return (final or rows >= SHARE_AFTER_ROWS) and rejected * 100 > float(most[:-1]) * rows
     return rejected > int(most)
+
+
+# --- rejected rows --------------------------------------------------------------------------------
+
+
+def count_rejected(plan: WritePlan, rejection: Rejection, report: TaskReport, partition_id: int) -> RejectedRow:
+    """Count a rejected row, and find the identifiers in its record."""
+    identifiers = identifiers_of(plan.template, rejection.record)
+    row = RejectedRow(run_id=plan.run_id, partition_id=partition_id, **identifiers, **vars(rejection))
+    report.reject(row)
+    return row
+
+
+def identifiers_of(template: Template, record: str) -> dict[str, Any]:
+    """The email, phone number, external id and id of a record (JSON text); None for those that it lacks."""
+    value = try_loads(record)
+    found: dict[str, Any] = {}
+    for name in IDENTIFIERS:
+        paths = [known.json_path for known in template.fields if known.name.rpartition(".")[2] == name]
+        text = get(value, paths[0] if paths else (name,))
+        found[name] = None if text in (None, "") else str(text)
+    return found
 
 
 # --- jobs -----------------------------------------------------------------------------------------

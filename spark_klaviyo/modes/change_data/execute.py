@@ -31,8 +31,7 @@ from spark_klaviyo.runs.run import open_run
 from spark_klaviyo.runs.session import current_task
 from spark_klaviyo.runs.tasks import SendTask
 from spark_klaviyo.task.denied import MOST_HELD_BYTES
-from spark_klaviyo.task.rejected import count_rejected
-from spark_klaviyo.task.run import TaskEvent
+from spark_klaviyo.task.run import TaskEvent, count_rejected
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, Row
