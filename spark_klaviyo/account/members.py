@@ -15,21 +15,20 @@ from typing import TypeAlias
 
 from spark_klaviyo.account.reads import READERS
 from spark_klaviyo.core.clock import time_of
-from spark_klaviyo.deliver.reads import MOST_VALUES, Document, Reader, ReadTarget, Resource, any_of
+from spark_klaviyo.deliver.reads import MOST_VALUES, Document, Reader, ReadTarget, ResourceFields, any_of
 from spark_klaviyo.deliver.sender import DaemonPool
 from spark_klaviyo.templates.limits import XS, L
 
 PAGE_SIZE = 100  # spec: get_profiles_for_list, largest page
 PAGES_PER_SLICE = 5  # a list is cut into slices of about so many pages ...
 MOST_SLICES = 64  # ... and no more than this
-JOIN_SECONDS = 5.0
 TIME_FORM = "%Y-%m-%dT%H:%M:%SZ"
 IDENTIFIERS = ("email", "phone_number", "external_id")
 NEVER = datetime.max.replace(tzinfo=timezone.utc)
 FIELDS = ("fields[profile]", ",".join((*IDENTIFIERS, "joined_group_at")))  # spec: get_profiles_for_list
 CLOCKS_DIFFER = timedelta(seconds=10)  # at most, among Klaviyo's own machines
 UNKNOWN_TIME = timedelta(days=1)  # by which this machine's clock may be wrong where a reply has no header Date
-Page: TypeAlias = list[Resource]  # members: their ids, their identifiers where they have them, when they joined
+Page: TypeAlias = list[ResourceFields]  # members: ids, identifiers where they have them, times of joining
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class ListFacts:
     since: datetime = NEVER
     recent: Mapping[str, object] = field(default_factory=dict)
 
-    def has_joined_since(self, member: Resource) -> bool:
+    def has_joined_since(self, member: ResourceFields) -> bool:
         """Whether a member joined, or came back, after the run began."""
         joined = member.get("joined_group_at")
         time = time_of(joined)
@@ -58,9 +57,9 @@ def list_facts(reader: Reader, list_id: str) -> ListFacts:
 
     Recorded: asking for `profile_count` is a call of the XS tier.
     """
-    query = [("additional-fields[list]", "profile_count")]
-    document = reader.read(ReadTarget.of("/api/lists/{id}", XS, query, id=list_id))
-    found: Resource = next(iter(document.resources), {})
+    query = (("additional-fields[list]", "profile_count"),)
+    document = reader.read(ReadTarget("/api/lists/{id}", XS, query, id=list_id))
+    found: ResourceFields = next(iter(document.resources), {})
     count = found.get("profile_count")
     facts = ListFacts(list_id, count if isinstance(count, int) else 0, str(found.get("created") or ""), _now(document))
     recent = [member for document in reader.pages(_recent(facts)) for member in document.resources]
@@ -80,7 +79,7 @@ def members(reader: Reader, facts: ListFacts, now: datetime | None = None) -> It
     return _read(reader, slice_list(facts, now or datetime.now(timezone.utc)))
 
 
-def members_since(reader: Reader, facts: ListFacts, people: Iterable[Resource]) -> set[str]:
+def members_since(reader: Reader, facts: ListFacts, people: Iterable[ResourceFields]) -> set[str]:
     """The ids of the given members who joined, or came back, after the run began. Raises `ReadFailed`.
 
     Members are asked for by email or phone, 100 at a time; if some have neither, all who joined since are read.
@@ -114,7 +113,7 @@ def _read(reader: Reader, targets: list[ReadTarget]) -> Iterator[Page]:
     finally:
         if todo or pool.busy:
             reader.stop()
-        pool.shutdown(JOIN_SECONDS)
+        pool.shutdown()
 
 
 def slice_list(facts: ListFacts, now: datetime) -> list[ReadTarget]:
@@ -140,5 +139,5 @@ def _recent(facts: ListFacts) -> ReadTarget:
 
 
 def _members(facts: ListFacts, condition: str = "") -> ReadTarget:
-    query = [FIELDS, ("page[size]", str(PAGE_SIZE))] + ([("filter", condition)] if condition else [])
-    return ReadTarget.of("/api/lists/{id}/profiles", L, query, id=facts.list_id)
+    query = (FIELDS, ("page[size]", str(PAGE_SIZE)), *((("filter", condition),) if condition else ()))
+    return ReadTarget("/api/lists/{id}/profiles", L, query, id=facts.list_id)

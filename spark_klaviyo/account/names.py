@@ -42,11 +42,11 @@ class ResourceKind:
 
     def listing(self, *query: tuple[str, str]) -> ReadTarget:
         """All of them, in the largest pages."""
-        return ReadTarget.of(self.path, self.quota, [*query, ("page[size]", str(self.page_size))])
+        return ReadTarget(self.path, self.quota, (*query, ("page[size]", str(self.page_size))))
 
     def by_id(self, resource_id: str) -> ReadTarget:
         """A single one."""
-        return ReadTarget.of(self.path + "/{id}", self.quota, id=resource_id)
+        return ReadTarget(self.path + "/{id}", self.quota, id=resource_id)
 
 
 # spec: get_lists, get_coupons, get_data_sources, get_tags, with their quotas, largest pages and filters.

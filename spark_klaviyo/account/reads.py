@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from spark_klaviyo.core.clock import Clock, Stop
 from spark_klaviyo.core.codes import StopCode
@@ -17,7 +16,7 @@ from spark_klaviyo.core.models import Target
 from spark_klaviyo.core.policy import Policy, Quota
 from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.deliver.delivery import SendContext
-from spark_klaviyo.deliver.reads import Reader, ReadFailed, ReadTarget
+from spark_klaviyo.deliver.reads import Reader, ReadFailed, ReadTarget, ResourceFields
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.http.transport import Transport
 from spark_klaviyo.options.model import Options
@@ -29,7 +28,7 @@ from spark_klaviyo.state.format import digest
 from spark_klaviyo.templates.limits import XS
 
 READERS = 8  # most reads in flight at once
-ACCOUNTS = ReadTarget.of("/api/accounts", XS)  # spec: get_accounts, scope accounts:read
+ACCOUNTS = ReadTarget("/api/accounts", XS)  # spec: get_accounts, scope accounts:read
 TIED_TO_KEY = (
     "state_path: the key may not read the account's id (scope accounts:read), so the state belongs to "
     "this key: with another key all rows are sent again"
@@ -79,31 +78,21 @@ def open_reader(
 # --- whose account it is ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Account:
-    """An account. `headers`: those of the reply, lower case."""
-
-    id: str = ""
-    name: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return Target(self.name, self.id).account_text
+_accounts: dict[bytes, Target] = {}  # by a hash of address and key: a stream reads it once
 
 
-_accounts: dict[bytes, Account] = {}  # by a hash of address and key: a stream reads it once
+def read_account(reader: Reader) -> tuple[Target, Mapping[str, str]]:
+    """The account of the reader's key, whose id stands for a missing name; and the headers of the reply, lower case.
 
-
-def read_account(reader: Reader) -> Account:
-    """The account of the reader's key; its id stands for a missing name. Raises `ReadFailed`."""
+    Raises `ReadFailed`.
+    """
     document = reader.read(ACCOUNTS)
-    for resource in document.resources:
-        name, account_id = get(resource, ("contact_information", "organization_name")), str(resource["id"])
-        return Account(account_id, str(name or account_id), document.headers)
-    return Account(headers=document.headers)
+    found: ResourceFields = next(iter(document.resources), {})
+    name, account_id = get(found, ("contact_information", "organization_name")), str(found.get("id") or "")
+    return Target(str(name or account_id), account_id), document.headers
 
 
-def known_account(options: Options, origin: str, *, seconds: float | None = None) -> Account:
+def known_account(options: Options, origin: str, *, seconds: float | None = None) -> Target:
     """The account of the options' key at this address, read once; an empty one where the key may not read it.
 
     `seconds`: for one quick attempt. Raises `ReadFailed` where no answer came.
@@ -112,11 +101,11 @@ def known_account(options: Options, origin: str, *, seconds: float | None = None
     if key not in _accounts:
         try:
             with open_reader(options, base_url=origin, seconds=seconds) as reader:
-                _accounts[key] = read_account(reader)
+                _accounts[key], _ = read_account(reader)
         except ReadFailed as failed:
             if failed.code is not StopCode.FORBIDDEN:
                 raise
-            _accounts[key] = Account()
+            _accounts[key] = Target()
     return _accounts[key]
 
 
@@ -130,7 +119,7 @@ def account_of(plan: WritePlan, options: Options) -> tuple[str, str]:
     if plan.template.is_manual:
         return key_of(plan.base_url, plan.credentials).hex(), ""
     try:
-        account_id = known_account(options, plan.base_url).id
+        account_id = known_account(options, plan.base_url).account_id
     except ReadFailed as failed:
         if failed.code.ends_every_write:
             raise stopped_before_sending(plan, failed.code, failed.message) from failed

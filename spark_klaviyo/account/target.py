@@ -27,7 +27,7 @@ from spark_klaviyo.templates.limits import L
 
 QUICK_SECONDS = 5.0  # for reading names
 MOST_CHARACTERS = 100  # of a name
-ONE_PROFILE = ReadTarget.of("/api/profiles", L, (("page[size]", "1"),))
+ONE_PROFILE = ReadTarget("/api/profiles", L, (("page[size]", "1"),))
 NO_SCOPE = (
     "api_key: {template} would bring back people who have opted out, so their consent is read before anybody is "
     "subscribed, which this key may not; give it the scope profiles:read"
@@ -91,12 +91,12 @@ def require_account(options: Options, run_id: str = "") -> None:
             template = options.template or ""
             raise WriteStopped.before_sending(failed.code, reason, run_id=run_id, template=template) from failed
         raise OptionError(f"{reason}; nothing was sent") from failed
-    if not account.id:
+    if not account.account_id:
         raise OptionError(
             "account_id: the key may not read which account it belongs to, so nothing was sent; give it the scope "
             "accounts:read"
         )
-    if account.id != options.account_id:
+    if account.account_id != options.account_id:
         raise OptionError(
             f"account_id: the key belongs to the account {account}, and {options.account_id} is expected; nothing was "
             "sent. Give the key of the account that is meant"
@@ -127,7 +127,7 @@ def read_target(options: Options) -> Target:
     target = Target()
     with suppress(ReadFailed):
         account = known_account(options, origin, seconds=QUICK_SECONDS)
-        target = Target(_shown(account.name), _shown(account.id))
+        target = Target(_shown(account.account), _shown(account.account_id))
         if not in_stream:
             lists = named_lists(options, QUICK_SECONDS)
             names = ", ".join(one.name for one in lists if one.name)

@@ -11,9 +11,10 @@ from datetime import date, datetime, timezone
 from urllib.parse import urlsplit
 
 from spark_klaviyo.account.names import Resource, ResourceKind, find_named, kind_of, setting_values
-from spark_klaviyo.account.reads import Account, read_account
+from spark_klaviyo.account.reads import read_account
 from spark_klaviyo.account.target import subscribes
 from spark_klaviyo.core.codes import Failure, StopCode
+from spark_klaviyo.core.models import Target
 from spark_klaviyo.deliver.reads import Reader, ReadFailed, ReadTarget
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.choices import ListMode
@@ -52,19 +53,19 @@ def check_account(reader: Reader, options: Options, origin: str) -> AccountCheck
     host = urlsplit(origin).hostname or origin
     reachable = CheckLine("address", True, f"{host} answers")
     try:
-        account = read_account(reader)
+        account, headers = read_account(reader)
     except ReadFailed as failed:
         if failed.code in _NO_ANSWER:
             return AccountCheck(lines=(unreachable_line(host, failed.message),))
         usable = failed.code is StopCode.FORBIDDEN and "scope" in failed.message
         return AccountCheck("", (reachable, *_failed_lines(failed, options, usable)), usable)
-    revision = revision_line(options.revision, account.headers)
+    revision = revision_line(options.revision, headers)
     lines = (reachable, _KEY_KNOWN, _account_line(account, options), revision)
-    return AccountCheck(account.name, lines, usable=True)
+    return AccountCheck(account.account, lines, usable=True)
 
 
-def _account_line(account: Account, options: Options) -> CheckLine:
-    if options.account_id in (None, account.id):
+def _account_line(account: Target, options: Options) -> CheckLine:
+    if options.account_id in (None, account.account_id):
         return CheckLine("account", True, str(account))
     found = f"{account}, and account_id={options.account_id} is expected"
     return CheckLine("account", False, found, "Give the key of the account that is meant.")
@@ -155,9 +156,9 @@ REMOVING = "remove_profile_ids_from_list"  # the template with which a mirror re
 ONE = (("page[size]", "1"),)
 # spec: a cheap read that needs this scope and no other.
 PROBES: Mapping[str, ReadTarget] = {
-    "lists:read": ReadTarget.of("/api/lists", L, ONE),
-    "profiles:read": ReadTarget.of("/api/profiles", L, ONE),
-    "tags:read": ReadTarget.of("/api/tags", S, ONE),
+    "lists:read": ReadTarget("/api/lists", L, ONE),
+    "profiles:read": ReadTarget("/api/profiles", L, ONE),
+    "tags:read": ReadTarget("/api/tags", S, ONE),
 }
 
 
@@ -177,9 +178,7 @@ def scope_lines(reader: Reader, options: Options, template: Template) -> Iterato
     jobs = [one.job for one in called if one.job is not None and one.job.list_path and options.wait_for_jobs]
     if jobs:
         # recorded: job listings take no page size, those of imports excepted
-        listings = [
-            ReadTarget.of(job.list_path, job.quota, ONE if job.errors is JobErrors.PAGES else ()) for job in jobs
-        ]
+        listings = [ReadTarget(job.list_path, job.quota, ONE if job.errors is JobErrors.PAGES else ()) for job in jobs]
         advice = "Without them rows end as accepted; give the key the scopes, or `wait_for_jobs=false`."
         needed_scopes = [scope for job in jobs for scope in job.scopes]
         yield _probe(reader, "scopes for following jobs", listings, needed_scopes, advice)

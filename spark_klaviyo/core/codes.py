@@ -101,16 +101,6 @@ class Failure(Code):
     ABANDONED = "abandoned", "the write was interrupted before an answer came"
     PATH = "path", "the path of the request has a segment that would change the endpoint, such as `..`"
 
-    @property
-    def is_unreachable(self) -> bool:
-        """Whether no connection to the endpoint came about, so that the request never left."""
-        return self in _UNREACHABLE
-
-
-_UNREACHABLE = frozenset(
-    {Failure.DNS, Failure.BLOCKED, Failure.CONNECT, Failure.CONNECT_TIMEOUT, Failure.PROXY, Failure.TLS}
-)
-
 
 class StopCode(Code):
     """Why a write was stopped, or why a read brought no document."""

@@ -192,11 +192,11 @@ class Batch:
             return np.empty(0, np.int64)
         return np.concatenate([span.encoded_rows.rows[span.start : span.stop] for span in self.spans])
 
-    def fingerprints(self) -> npt.NDArray[np.uint8] | None:
-        """The rows' fingerprints, in order; None without a state."""
+    def fingerprints(self) -> npt.NDArray[np.uint8]:
+        """The rows' fingerprints, in order; empty without a state."""
         held = [(span.encoded_rows.fingerprints, span) for span in self.spans]
         found = [fingerprints[span.start : span.stop] for fingerprints, span in held if fingerprints is not None]
-        return np.concatenate(found) if found else None
+        return np.concatenate(found) if found else np.empty(0, np.uint8)
 
     def pick(self, positions: npt.NDArray[np.int64]) -> Batch:
         """A batch of only the rows at these positions (ascending, counted in this batch)."""

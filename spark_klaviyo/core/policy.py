@@ -58,6 +58,4 @@ class ResendRule:
 
     def allows(self, batch: Batch) -> bool:
         """Whether the request of this batch may be sent again."""
-        if self.allows_every_request:
-            return True
-        return self.allowed and not batch.contains(self.unless_contains)
+        return self.allows_every_request or (self.allowed and not batch.contains(self.unless_contains))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
+from typing import Any
 from urllib.parse import unquote
 
 import numpy as np
@@ -143,29 +144,25 @@ class BatchSender:
 
     def _until_final(self, request: Request) -> Verdict | None:
         """Attempt and wait until a verdict is final; None when stopped first."""
-        clock = self._context.clock
-        while self._context.limiter.acquire(self._route, self._spec.quota, self._stop):
-            self._attempt(request)
-            roll, rules = self._context.roll(), self._rules_for(request)
-            verdict = judge(request.reply, request.state, self._spec.policy, roll, rules)
+        context, template, envelope = self._context, self._spec.template, request.batch.envelope
+        clock = context.clock
+        while context.limiter.acquire(self._route, self._spec.quota, self._stop):
+            parts = request.batch.parts()
+            reply = context.transport.send(template.method, envelope.path, query=envelope.query, parts=parts)
+            context.limiter.observe(self._route, reply)
+            request.reply, request.state = reply, request.state.after(reply)
+            ended, in_doubt = clock.wall().timestamp(), may_have_committed(reply, self._rules)
+            request.attempts.append(Attempt(replace(reply, body=b""), ended, in_doubt))
+            verdict = judge(reply, request.state, self._spec.policy, context.roll(), self._rules_for(request))
+            if isinstance(verdict, Done):
+                self._address_is_right = True
+                self._alike.end()
             if not isinstance(verdict, Wait):
-                if isinstance(verdict, Done):
-                    self._address_is_right = True
-                    self._alike.end()
                 return verdict
             began = clock.now()
             clock.wait(verdict.seconds, self._stop)
             request.state = request.state.waited(verdict, clock.now() - began)
         return None
-
-    def _attempt(self, request: Request) -> None:
-        envelope, context = request.batch.envelope, self._context
-        method, parts = self._spec.template.method, request.batch.parts()
-        reply = context.transport.send(method, envelope.path, query=envelope.query, parts=parts)
-        context.limiter.observe(self._route, reply)
-        request.reply, request.state = reply, request.state.after(reply)
-        ended = context.clock.wall().timestamp()
-        request.attempts.append(Attempt(replace(reply, body=b""), ended, may_have_committed(reply, self._rules)))
 
     def _rules_for(self, request: Request) -> ReplyRules:
         template = self._spec.template
@@ -218,35 +215,35 @@ class BatchSender:
     def _refused(self, request: Request, isolated: Isolated, verdict: RequestRefused) -> Delivery:
         detail = self._masked(first_detail(verdict.faults), request.batch)
         rejected = rejections(request.batch, isolated.rejected, request.reply.status)
-        delivery = replace(self._delivery(request, ReceiptOutcome.REFUSED, detail), rejections=rejected)
+        delivery = self._delivery(request, ReceiptOutcome.REFUSED, detail, rejections=rejected)
         if not isolated.already_stored:
             return delivery
         stored = request.batch.pick(np.array(sorted(isolated.already_stored), dtype=np.int64))
-        if self._spec.template.confirmation is Confirmation.REPLY:
-            return replace(delivery, batch=stored, delivered=stored.rows)
-        return replace(delivery, batch=stored, accepted=stored.rows)
+        is_confirmed = self._spec.template.confirmation is Confirmation.REPLY
+        delivered = stored.rows if is_confirmed else 0
+        return replace(delivery, batch=stored, delivered=delivered, accepted=stored.rows - delivered)
 
     def _final(self, request: Request, verdict: Verdict) -> Delivery:
         if isinstance(verdict, Reject):
             fault = Fault(verdict.code, detail=verdict.detail)
-            delivery = self._delivery(request, ReceiptOutcome(verdict.code), verdict.detail)
-            return replace(delivery, rejections=reject_all(request.batch, fault, request.reply.status))
+            rejected = reject_all(request.batch, fault, request.reply.status)
+            return self._delivery(request, ReceiptOutcome(verdict.code), verdict.detail, rejections=rejected)
         confirmation, status = self._spec.template.confirmation, request.reply.status
-        reason = verdict.unconfirmed if isinstance(verdict, Done) else ""
-        reason = left_out(request.reply) or reason
+        batch, reason = request.batch, left_out(request.reply)
+        if isinstance(verdict, Done):
+            reason = reason or verdict.unconfirmed
         if confirmation is Confirmation.REPLY and (status == 202 or reason):
             confirmation = Confirmation.NONE  # a 202 never says more than that the request was taken
         nobody_erased = self._spec.template.confirmation is Confirmation.NONE and status == 404
         reason = NOBODY_ERASED if nobody_erased else reason
         if confirmation is Confirmation.REPLY or not (is_success(status) or nobody_erased):
-            delivery = self._delivery(request, ReceiptOutcome.DELIVERED)
-            return replace(delivery, delivered=request.batch.rows, batch=request.batch)
+            return self._delivery(request, ReceiptOutcome.DELIVERED, delivered=batch.rows, batch=batch)
         job = job_id(request.reply.body) if confirmation is Confirmation.JOB else None
-        if job is not None and request.batch.contains(job.encode()):
+        if job is not None and batch.contains(job.encode()):
             job, reason = None, NO_JOB  # a text of the request's own, which no receipt may repeat
-        detail = f"{reason}: row {int(request.batch.numbers()[0])}" if reason and request.batch.rows == 1 else reason
-        delivery = self._delivery(request, ReceiptOutcome.ACCEPTED, detail, job)
-        return replace(delivery, accepted=request.batch.rows, batch=request.batch, reason=reason)
+        detail = f"{reason}: row {int(batch.numbers()[0])}" if reason and batch.rows == 1 else reason
+        outcome = ReceiptOutcome.ACCEPTED
+        return self._delivery(request, outcome, detail, job, accepted=batch.rows, batch=batch, reason=reason)
 
     def _stopped(self, request: Request, verdict: Halt | None, rest: int) -> Delivery:
         """The write was stopped: rows that may have arrived are in doubt, others (and `rest` more) are unsent."""
@@ -257,12 +254,12 @@ class BatchSender:
             self._context.stop.set(*reason)  # also where only the rate-limit server said so
         message = self._context.stop.message
         if request.in_doubt:
-            delivery = self._delivery(request, ReceiptOutcome.IN_DOUBT, message)
             rejected = reject_all(request.batch, IN_DOUBT, request.reply.status)
-            return replace(delivery, rejections=rejected, unsent=rest)
-        delivery = self._delivery(request, ReceiptOutcome.UNSENT, message)
-        receipt = delivery.receipt if request.attempts else None
-        return replace(delivery, receipt=receipt, unsent=request.batch.rows + rest)
+            return self._delivery(request, ReceiptOutcome.IN_DOUBT, message, rejections=rejected, unsent=rest)
+        unsent = request.batch.rows + rest
+        if not request.attempts:
+            return Delivery(None, unsent=unsent)
+        return self._delivery(request, ReceiptOutcome.UNSENT, message, unsent=unsent)
 
     def _with_safe_codes(self, found: tuple[Fault, ...], batch: Batch) -> tuple[Fault, ...]:
         """The faults without a code that is a value of the batch's rows: reports count rejected rows by code."""
@@ -285,7 +282,7 @@ class BatchSender:
         return without_values(text, chain(values, filter(None, filled)), self._constants)
 
     def _delivery(
-        self, request: Request, outcome: ReceiptOutcome, detail: str = "", job: str | None = None
+        self, request: Request, outcome: ReceiptOutcome, detail: str = "", job: str | None = None, **settled: Any
     ) -> Delivery:
         template = self._spec.template
         receipt = Receipt(
@@ -306,7 +303,7 @@ class BatchSender:
             detail=detail,
         )
         resent = request.batch.rows if request.may_have_arrived_twice else 0
-        return Delivery(receipt, tuple(request.attempts), resent=resent)
+        return Delivery(receipt, tuple(request.attempts), resent=resent, **settled)
 
 
 def _retired_advice(template: Template) -> str:

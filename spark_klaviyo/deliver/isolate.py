@@ -62,26 +62,23 @@ def isolate(batch: Batch, faults: Sequence[Fault], pointer: str, unique_field: s
 
 def _pointed_at(batch: Batch, faults: Sequence[Fault], pointer: str) -> dict[int, Fault]:
     """The rows that pointers name, wherever the body's arrangement put them."""
-    arrangement = batch.envelope.arrangement
-    if arrangement is None:
-        return rows_named(faults, pointer, batch.rows)
     inside = [fault for fault in faults if pointer and fault.pointer.startswith(pointer)]
-    rows = arrangement.named(list(batch.records()), [fault.pointer[len(pointer) :] for fault in inside])
+    rests = [fault.pointer[len(pointer) :] for fault in inside]
+    arrangement = batch.envelope.arrangement
+    if arrangement is not None:
+        rows = arrangement.named(list(batch.records()), rests)
+    else:
+        rows = [[at for at in position_in(rest) if at < batch.rows] for rest in rests]
     named: dict[int, Fault] = {}
     for fault, positions in zip(inside, rows, strict=True):
-        named |= {row: fault for row in positions if row not in named}
+        named = dict.fromkeys(positions, fault) | named  # the first fault of each counts
     return named
 
 
-def rows_named(faults: Sequence[Fault], pointer: str, rows: int) -> dict[int, Fault]:
-    """The rows that pointers name by position; the first fault of each counts."""
-    place = re.compile(re.escape(pointer.rstrip("/")) + r"/(\d{1,9})(?:/|$)")
-    named: dict[int, Fault] = {}
-    for fault in faults if pointer else ():
-        found = place.match(fault.pointer)
-        if found and int(found[1]) < rows:
-            named.setdefault(int(found[1]), fault)
-    return named
+def position_in(rest: str) -> list[int]:
+    """The position of the row that a pointer names behind the rows' own; empty where it names none."""
+    found = re.match(r"/(\d{1,9})(?:/|$)", rest)
+    return [int(found[1])] if found else []
 
 
 def _named_by_id(batch: Batch, faults: Sequence[Fault]) -> dict[int, Fault]:

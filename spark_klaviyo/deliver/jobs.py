@@ -15,7 +15,7 @@ from spark_klaviyo.core.codes import ReceiptOutcome, StopCode
 from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.isolate import UNCOUNTED, FailedRows, count_of, why_unconfirmed
-from spark_klaviyo.deliver.reads import Query, Reader, ReadFailed, ReadTarget, Resource
+from spark_klaviyo.deliver.reads import Query, Reader, ReadFailed, ReadTarget, ResourceFields
 from spark_klaviyo.plan.model import SendSpec
 from spark_klaviyo.templates.model import Job, JobErrors
 
@@ -145,8 +145,8 @@ class _JobPoller:
         self._unknown_since.pop(job.job_id, None)
         yield from self._read_state(job, found)
 
-    def _resource(self, job: OpenJob) -> Resource:
-        answer = self._reader.read(ReadTarget.of(self._kind.path, self._kind.quota, job_id=job.job_id))
+    def _resource(self, job: OpenJob) -> ResourceFields:
+        answer = self._reader.read(ReadTarget(self._kind.path, self._kind.quota, id=job.job_id))
         for found in answer.resources:
             if found["id"] == job.job_id:
                 return found
@@ -165,12 +165,12 @@ class _JobPoller:
         if ends_all or (self._failed_reads >= MOST_FAILED_ROUNDS and failed.code is not StopCode.LATE):
             self._given_up = f"their job's status could not be read: {failed}"
 
-    def _list(self, states: Sequence[str], wanted: frozenset[str]) -> dict[str, Resource]:
+    def _list(self, states: Sequence[str], wanted: frozenset[str]) -> dict[str, ResourceFields]:
         """Attributes of wanted jobs in one of these states, by id; reads as many pages as that should take."""
-        found: dict[str, Resource] = {}
+        found: dict[str, ResourceFields] = {}
         try:
             for query in _list_queries(self._kind, states):
-                target, most = ReadTarget.of(self._kind.list_path, self._kind.quota, query), 5
+                target, most = ReadTarget(self._kind.list_path, self._kind.quota, query), 5
                 for number, page in enumerate(self._reader.pages(target), 1):
                     most = max(most, 5 + 3 * len(wanted) // max(len(page.resources), 1))
                     found |= {str(job["id"]): job for job in page.resources if job["id"] in wanted}
@@ -235,7 +235,7 @@ class _JobPoller:
         if self._kind.errors is not JobErrors.PAGES:
             return
         route, query = f"{self._kind.path}/import-errors", (("page[size]", "100"),)
-        target = ReadTarget.of(route, self._kind.quota, query, job_id=job.job_id)
+        target = ReadTarget(route, self._kind.quota, query, id=job.job_id)
         for page in islice(self._reader.pages(target), job.rows + 10):  # errors beyond name no further row
             yield page.resources
 

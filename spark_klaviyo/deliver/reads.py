@@ -28,25 +28,23 @@ MOST_VALUES = 100  # of one `any_of`: how many it takes is not published, and th
 _QUOTED = re.compile(r'"([^"]+)"')  # the values that a filter asks for
 A_DOCUMENT = ReplyRules(needs_data=True)
 Query: TypeAlias = tuple[tuple[str, str], ...]
-Resource: TypeAlias = Mapping[str, Json]  # the attributes of a JSON:API resource, and its id: "" for what cannot be one
+# The attributes of a JSON:API resource, and its id: "" for what cannot be one.
+ResourceFields: TypeAlias = Mapping[str, Json]
 
 
 @dataclass(frozen=True)
 class ReadTarget:
-    """What is read. `route` is the path with its placeholders, by which requests are limited."""
+    """What is read. `route`, by which requests are limited, is the path with `{id}` where the id goes."""
 
     route: str
-    path: str
     quota: Quota
     query: Query = ()
+    id: str = ""
 
-    @staticmethod
-    def of(route: str, quota: Quota, query: Sequence[tuple[str, str]] = (), **values: str) -> ReadTarget:
-        """The target whose path is `route` with each `{name}` replaced by its value, percent-encoded."""
-        path = route
-        for name, value in values.items():
-            path = path.replace("{" + name + "}", quote(value, safe=""))
-        return ReadTarget(route, path, quota, tuple(query))
+    @property
+    def path(self) -> str:
+        """The path, percent-encoded."""
+        return self.route.replace("{id}", quote(self.id, safe=""))
 
     def with_query(self, query: Query) -> ReadTarget:
         """The same address with another query."""
@@ -66,7 +64,7 @@ class Document:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
-    def resources(self) -> list[Resource]:
+    def resources(self) -> list[ResourceFields]:
         """The resources of `data`, one or many."""
         data = self.content.get("data")
         entries = [entry for entry in (data if isinstance(data, list) else [data]) if isinstance(entry, dict)]

@@ -35,7 +35,7 @@ def stored_equal(spec: SendSpec, context: SendContext, batch: Batch, refusal: Re
     own_id = _id_there(record, refusal.faults)
     if spec.template.is_manual or not own_id or set(get_object(record, ("relationships",))) - {"coupon"}:
         return False  # a read does not show what is linked
-    target = ReadTarget.of(spec.template.path + "/{id}", L, id=own_id)
+    target = ReadTarget(spec.template.path + "/{id}", L, id=own_id)
     sent = get_object(record, ("attributes",))
     try:
         found = Reader(spec.policy, context).read(target).resources

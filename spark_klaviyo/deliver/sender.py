@@ -50,7 +50,7 @@ def deliver(spec: SendSpec, batches: Iterator[Batch | None], context: SendContex
         failure.reraise()
     finally:
         stop.set(StopCode.CLOSED, "the write was ended")
-        pool.shutdown(JOIN_SECONDS)
+        pool.shutdown()
 
 
 def _results(pool: DaemonPool[Batch, Delivery], in_flight: int) -> Iterator[Delivery]:
@@ -115,11 +115,11 @@ class DaemonPool(Generic[Work, Result]):
             if result is not None:
                 yield result
 
-    def shutdown(self, seconds: float) -> None:
-        """Let the threads end, and wait for at most so many real seconds."""
+    def shutdown(self) -> None:
+        """Let the threads end, and wait for them for at most `JOIN_SECONDS` of real time."""
         for _ in self._threads:
             self._todo.put(None)
-        until = time.monotonic() + seconds
+        until = time.monotonic() + JOIN_SECONDS
         for thread in self._threads:
             thread.join(max(until - time.monotonic(), 0.0))
 

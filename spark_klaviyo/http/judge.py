@@ -12,6 +12,8 @@ from spark_klaviyo.http.documents import Fault, faults, first_detail, is_page, j
 from spark_klaviyo.http.headers import retry_after_seconds
 
 MOST_THROTTLING = 5  # times `longest_wait_seconds`: what one request waits for 429s in all before the write stops
+# No connection to the endpoint came about, so that the request never left.
+NO_CONNECTION = (Failure.DNS, Failure.BLOCKED, Failure.CONNECT, Failure.CONNECT_TIMEOUT, Failure.PROXY, Failure.TLS)
 PUBLISHED_SUCCESS = frozenset({200, 201, 202, 204})
 NOT_TAKEN = frozenset({501, 503, 505})  # the server errors after which the request was certainly not carried out
 REDIRECTS = (
@@ -140,7 +142,7 @@ def never_arrived(reply: Reply) -> bool:
     """
     if reply.status == 403:
         return is_page(reply)
-    return reply.status is None and not reply.sent and reply.failure is not None and reply.failure.is_unreachable
+    return reply.status is None and not reply.sent and reply.failure in NO_CONNECTION
 
 
 def may_have_committed(reply: Reply, rules: ReplyRules = ANY_ENDPOINT) -> bool:

@@ -7,9 +7,13 @@ honoured. The key is revealed only where the header, the query or the body is ma
 from __future__ import annotations
 
 import logging
+import queue
 import socket
 import ssl
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import threading
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from http.client import HTTPException
 from typing import Protocol, TypeAlias
 from urllib.parse import unquote, urlencode, urlsplit
@@ -17,8 +21,8 @@ from urllib.parse import unquote, urlencode, urlsplit
 import requests
 
 from spark_klaviyo.core.capture import Capture
-from spark_klaviyo.core.clock import Clock, rfc3339
-from spark_klaviyo.core.codes import Failure, KeyIn
+from spark_klaviyo.core.clock import Clock, Stop, rfc3339
+from spark_klaviyo.core.codes import Failure, KeyIn, StopCode
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Reply
 from spark_klaviyo.core.policy import Policy
 from spark_klaviyo.core.secrets import Credentials, cover_of
@@ -28,6 +32,8 @@ from spark_klaviyo.http.plain import MAX_REPLY_BYTES, plain_reply
 
 FINAL_STATUSES = range(200, 600)  # any other is no answer to the request
 CONNECT_SECONDS = 15.0  # longest wait for a connection, and for one block of a body to leave
+POLL_SECONDS = 0.2
+ABANDON_SECONDS = 1.0  # that requests in flight get for their answers once the write is interrupted
 Query: TypeAlias = Sequence[tuple[str, str]]
 PUBLIC_HEADERS = ("accept", "content-type", "revision", "user-agent")  # all others may hold a secret
 HTTP_LOGGERS = ("urllib3.connectionpool", "urllib3.connection", "urllib3.util.retry")
@@ -49,7 +55,8 @@ class Transport:
     """Pooled connections to one host, shared by the threads of a task.
 
     `key_in` says where the key goes; in a body it replaces KEY_PLACEHOLDER. Times are seconds; `timeout_seconds` is for
-    a whole answer, from the last byte of the request on. Where a server repeats a secret, the reply holds a mask.
+    a whole answer, from the last byte of the request on. Where a server repeats a secret, the reply holds a mask. Once
+    `interrupted_by` says that the write is interrupted, answers in flight soon count as lost, so that it can report.
     """
 
     def __init__(
@@ -63,7 +70,9 @@ class Transport:
         workers: int = 4,
         proxy: str | None = None,
         clock: Clock | None = None,
+        interrupted_by: Stop | None = None,
     ) -> None:
+        self._stop = interrupted_by
         self._base_url = base_url.rstrip("/")
         self._host = urlsplit(base_url).hostname or ""
         self._credentials, self._key_in = credentials, key_in
@@ -80,6 +89,23 @@ class Transport:
 
     def send(self, method: str, path: str, *, query: Query = (), parts: Sequence[Part] = ()) -> Reply:
         """Send one request and read its whole reply; `path` begins with a slash and is percent-encoded."""
+        if self._stop is None:
+            return self._send(method, path, query, parts)
+        answers: queue.SimpleQueue[Reply] = queue.SimpleQueue()
+        began, until = time.monotonic(), float("inf")
+        # a thread of its own, which may hang without harm
+        send = threading.Thread(
+            target=lambda: answers.put(self._send(method, path, query, parts)), name="klaviyo-request", daemon=True
+        )
+        send.start()
+        while time.monotonic() < until:
+            with suppress(queue.Empty):
+                return answers.get(timeout=POLL_SECONDS)
+            if self._stop.code is StopCode.INTERRUPTED:
+                until = min(until, time.monotonic() + ABANDON_SECONDS)
+        return Reply(None, seconds=time.monotonic() - began, failure=Failure.ABANDONED)
+
+    def _send(self, method: str, path: str, query: Query, parts: Sequence[Part]) -> Reply:
         if any(unquote(segment) in (".", "..") for segment in path.split("/")):
             return Reply(None, failure=Failure.PATH, sent=False)
         began = self._clock.now()
@@ -155,7 +181,7 @@ def _secrets(credentials: Credentials, headers: Mapping[str, str], proxy: str | 
 
 def failure_of(error: BaseException | None, host: str, *, begun: bool) -> tuple[Failure, bool]:
     """Why no reply came, and whether the request may have reached the server: it had `begun` to leave."""
-    found = list(causes(error))
+    found = causes(error)
     timed_out = any(isinstance(one, TimeoutError) for one in found)
     if begun:
         garbled = any(isinstance(one, (HTTPException, ValueError)) for one in found) and not _broke_off(found)
@@ -173,18 +199,16 @@ def failure_of(error: BaseException | None, host: str, *, begun: bool) -> tuple[
     return (Failure.TIMEOUT if timed_out else Failure.RESET), False
 
 
-def causes(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> list[BaseException]:
     """The error and everything it was raised from or wraps, without repeats."""
-    todo = [] if error is None else [error]
-    seen: set[int] = set()
+    todo: list[object] = [error]
+    found: list[BaseException] = []
     while todo:
         one = todo.pop()
-        if id(one) in seen:
-            continue
-        seen.add(id(one))
-        yield one
-        wrapped = (one.__cause__, one.__context__, getattr(one, "reason", None), *one.args)
-        todo += [other for other in wrapped if isinstance(other, BaseException)]
+        if isinstance(one, BaseException) and one not in found:
+            found.append(one)
+            todo += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
+    return found
 
 
 def _broke_off(found: list[BaseException]) -> bool:

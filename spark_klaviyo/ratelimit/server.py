@@ -16,7 +16,7 @@ import socketserver
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BufferedRWPair
@@ -79,16 +79,6 @@ class RateLimitServer(socketserver.ThreadingTCPServer):
         self._begun: Counter[int] = Counter()  # attempts by partition
         self._results: dict[int, list[ResultRow]] = {}  # by partition, of the attempt that was the first to end
         self.connections = 0
-        self._calls: Mapping[str, Callable[..., object]] = {
-            "acquire": self._acquire,
-            "observe": self._observe,
-            "report": self._report,
-            "attempts": self._attempts,
-            "hand_over": self._hand_over,
-            "handed_over": lambda partition: self._results.get(partition, []),
-            "has_delivered": self._has_delivered,
-            "stop": lambda code, message: self.stop.set(StopCode(code), message),
-        }
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), name="klaviyo-rate-limit", daemon=True)
         self._thread.start()
 
@@ -116,30 +106,37 @@ class RateLimitServer(socketserver.ThreadingTCPServer):
             return [row for rows in self._results.values() for row in rows], sum(one >= 0 for one in partitions)
 
     def answer(self, call: Sequence[Any]) -> object:
-        """What a call returns, given its name and arguments. Raises for a call of an unknown form."""
+        """What a call returns: the name of a method `_on_...`, and its arguments. Raises for one of an unknown form."""
         name, *arguments = call
         with self._lock:
-            return self._calls[name](*arguments)
+            result: object = getattr(self, f"_on_{name}")(*arguments)
+            return result
 
-    def _acquire(self, route: str, windows: Sequence[tuple[int, float]]) -> tuple[float, Reason]:
+    def _on_acquire(self, route: str, windows: Sequence[tuple[int, float]]) -> tuple[float, Reason]:
         quota = Quota(tuple((requests, seconds) for requests, seconds in windows))
         return self.limiter.try_acquire(route, quota, self.stop), self.stop.reason
 
-    def _observe(self, route: str, status: int | None, headers: Mapping[str, str], seconds: float) -> None:
+    def _on_observe(self, route: str, status: int | None, headers: Mapping[str, str], seconds: float) -> None:
         self.limiter.observe(route, Reply(status, dict(headers), seconds=seconds))
 
-    def _report(self, task: str, counts: Mapping[str, int]) -> Reason:
+    def _on_report(self, task: str, counts: Mapping[str, int]) -> Reason:
         self._counts[task] = dict(counts)
         return self.stop.reason
 
-    def _attempts(self, partition: int, begins: bool) -> int:
+    def _on_attempts(self, partition: int, begins: bool) -> int:
         self._begun[partition] += begins
         return self._begun[partition]
 
-    def _hand_over(self, partition: int, rows: Sequence[ResultRow]) -> None:
+    def _on_hand_over(self, partition: int, rows: Sequence[ResultRow]) -> None:
         self._results.setdefault(partition, [(kind, body) for kind, body in rows])
 
-    def _has_delivered(self) -> bool:
+    def _on_handed_over(self, partition: int) -> list[ResultRow]:
+        return self._results.get(partition, [])
+
+    def _on_stop(self, code: str, message: str) -> None:
+        self.stop.set(StopCode(code), message)
+
+    def _on_has_delivered(self) -> bool:
         counts = self.counts()
         return counts.get("delivered", 0) + counts.get("accepted", 0) > 0
 
@@ -188,6 +185,8 @@ class RateLimitClient:
         self._lock = threading.Lock()
         self._stream: BufferedRWPair | None = None
         self._own_attempt = 0
+        self._closed = threading.Event()
+        self._heart: threading.Thread | None = None
 
     @property
     def lost(self) -> bool:
@@ -234,8 +233,31 @@ class RateLimitClient:
         """Whether any task of the run has reported rows that were delivered or accepted; False once it is lost."""
         return bool(self.call("has_delivered"))
 
+    def start_heartbeat(self, task: str, counts: Mapping[str, int], stop: Stop) -> None:
+        """Report a task's counts every second in a thread, until it is closed; stop it when the server says so.
+
+        Closing reports a last time, and why the task stopped, if it did.
+        """
+
+        def report() -> None:
+            apply_stop(self.call("report", task, dict(counts)), stop)
+
+        def beat() -> None:
+            report()
+            while not self.lost and not self._closed.wait(HEARTBEAT_SECONDS):
+                report()
+            report()
+            if stop.reason is not None:
+                self.call("stop", *stop.reason)
+
+        self._heart = threading.Thread(target=beat, name="klaviyo-heartbeat", daemon=True)
+        self._heart.start()
+
     def close(self) -> None:
         """Close the connection."""
+        self._closed.set()
+        if self._heart is not None:
+            self._heart.join(2 * ANSWER_SECONDS)
         with self._lock:
             self._drop()
 
@@ -276,33 +298,6 @@ class RemoteRateLimiter(RateLimiter):
         self._fallback.observe(route, reply)
         headers = {name: reply.headers[name] for name in REPLY_HEADERS if name in reply.headers}
         self._client.call("observe", route, reply.status, headers, reply.seconds)
-
-
-class Heartbeat:
-    """A daemon thread that reports a task's counts every second, and stops the task when the server says so."""
-
-    def __init__(self, client: RateLimitClient, task: str, counts: Mapping[str, int], stop: Stop) -> None:
-        self._client, self._task, self._counts, self._stop = client, task, counts, stop
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="klaviyo-heartbeat", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Report a last time, and why the task stopped, if it did."""
-        self._closed.set()
-        self._thread.join(2 * ANSWER_SECONDS)
-        if self._stop.reason is not None:
-            self._client.call("stop", *self._stop.reason)
-
-    def _run(self) -> None:
-        while not self._client.lost:
-            self._report()
-            if self._closed.wait(HEARTBEAT_SECONDS):
-                self._report()
-                return
-
-    def _report(self) -> None:
-        apply_stop(self._client.call("report", self._task, dict(self._counts)), self._stop)
 
 
 def apply_stop(reason: Reason, stop: Stop) -> None:

@@ -19,12 +19,12 @@ from spark_klaviyo.core.clock import time_of
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.exact_json import Json, get, get_object
 from spark_klaviyo.deliver.delivery import SendContext
-from spark_klaviyo.deliver.reads import Reader, ReadFailed, Resource
-from spark_klaviyo.deliver.sender import JOIN_SECONDS, DaemonPool
+from spark_klaviyo.deliver.reads import Reader, ReadFailed, ResourceFields
+from spark_klaviyo.deliver.sender import DaemonPool
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.task.profiles import MOST_PAGES, PROFILES, asking_for, in_parts, wanted_form
-from spark_klaviyo.templates.model import Channel
+from spark_klaviyo.templates.model import Channel, Template
 
 BOUNCES = ("HARD_BOUNCE", "INVALID_EMAIL")  # the reasons of a suppression that are no opting out
 KINDS = ("id", "email", "phone_number")  # in the order in which they decide whom a row is about
@@ -71,18 +71,19 @@ def _opted_out_of_email(marketing: Mapping[str, Json], list_id: str) -> Iterator
     """When a person opted out of email, of all or of this list's."""
     yield from _unsubscribed(marketing)
     everywhere, of_lists = marketing.get("suppression"), marketing.get("list_suppressions")
-    for one in everywhere if isinstance(everywhere, list) else []:
+    held = list(everywhere) if isinstance(everywhere, list) else []
+    if list_id and isinstance(of_lists, list):
+        held += [one for one in of_lists if get(one, ("list_id",)) == list_id]
+    for one in held:
         if get(one, ("reason",)) not in BOUNCES:
-            yield time_of(get(one, ("timestamp",))) or LATEST
-    for one in of_lists if isinstance(of_lists, list) else []:
-        if list_id and get(one, ("list_id",)) == list_id and get(one, ("reason",)) not in BOUNCES:
             yield time_of(get(one, ("timestamp",))) or LATEST
 
 
 # --- reading --------------------------------------------------------------------------------------
 
 
-Page: TypeAlias = list[tuple[str, Resource]]  # each profile with the form of the identifier that it was asked for by
+# Profiles, each with the form of the identifier that it was asked for by.
+Page: TypeAlias = list[tuple[str, ResourceFields]]
 _Answer: TypeAlias = tuple[str, list[str], Page | ReadFailed]
 
 
@@ -90,9 +91,8 @@ _Answer: TypeAlias = tuple[str, list[str], Page | ReadFailed]
 class Consents:
     """The profiles that some rows name, by kind and form of identifier; `unread` could not be read, and `why`."""
 
-    channels: Sequence[Channel]
-    paths: Mapping[str, tuple[str, ...]]
-    people: dict[tuple[str, str], list[Resource]] = field(default_factory=dict)
+    template: Template
+    people: dict[tuple[str, str], list[ResourceFields]] = field(default_factory=dict)
     unread: set[tuple[str, str]] = field(default_factory=set)
     why: str = ""
 
@@ -113,26 +113,23 @@ class Consents:
                 self.unread.update(names)
                 self.why = NOT_SHOWN
 
-    def identifiers(self, record: Json) -> dict[str, tuple[str, str]]:
-        """The identifiers of a record, by kind."""
-        return identifiers_of(record, self.paths)
-
     def is_unread(self, record: Json) -> bool:
         """Whether the profile of some identifier of the record could not be read."""
-        return any(name in self.unread for name in self.identifiers(record).values())
+        return any(name in self.unread for name in identifiers_of(record, self.template).values())
 
-    def meant(self, record: Json) -> list[Resource]:
+    def meant(self, record: Json) -> list[ResourceFields]:
         """The profiles of the first identifier of the record that finds any."""
-        found = (self.people.get(name, []) for name in self.identifiers(record).values())
+        found = (self.people.get(name, []) for name in identifiers_of(record, self.template).values())
         return next(filter(None, found), [])
 
-    def found(self, record: Json) -> dict[Channel, list[Resource]]:
+    def found(self, record: Json) -> dict[Channel, list[ResourceFields]]:
         """For each channel of the record the profiles that its identifier finds, and those that the row means.
 
         A channel without an identifier of its own goes with those of the others, so any of them may find its person.
         """
-        names, meant = self.identifiers(record), self.meant(record)
-        given = [channel for channel in self.channels if get(record, channel.json_path) is not None]
+        names, meant = identifiers_of(record, self.template), self.meant(record)
+        channels = self.template.consent.channels if self.template.consent is not None else ()
+        given = [channel for channel in channels if get(record, channel.json_path) is not None]
         finding = {one: [names[one.identifier]] if one.identifier in names else names.values() for one in given}
         return {one: [*chain(*(self.people.get(name, []) for name in finding[one])), *meant] for one in given}
 
@@ -151,14 +148,9 @@ class Consents:
         return standings
 
 
-def identifier_paths(plan: WritePlan) -> dict[str, tuple[str, ...]]:
-    """Where records hold each kind of identifier."""
-    return {kind: plan.template.paths[kind] for kind in KINDS if kind in plan.template.paths}
-
-
-def identifiers_of(record: Json, paths: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, str]]:
+def identifiers_of(record: Json, template: Template) -> dict[str, tuple[str, str]]:
     """The identifiers of a record as they are compared: by kind, each with its kind."""
-    values = ((kind, get(record, path)) for kind, path in paths.items())
+    values = ((kind, get(record, template.paths[kind])) for kind in KINDS if kind in template.paths)
     forms = ((kind, wanted_form(kind, value)) for kind, value in values if isinstance(value, str))
     return {kind: (kind, form) for kind, form in forms if form}
 
@@ -169,8 +161,7 @@ class ConsentReader:
     def __init__(self, plan: WritePlan, context: SendContext, report: TaskReport) -> None:
         self._reader, self._most = Reader(plan.policy, context), max(plan.workers, 1)
         self._clock, self._report = context.clock, report
-        self._channels = plan.template.consent.channels if plan.template.consent is not None else ()
-        self._paths = identifier_paths(plan)
+        self._template = plan.template
 
     def read(self, records: Iterable[Json]) -> Consents:
         """The profiles that these records name. Raises `ReadFailed` where no profile could be read.
@@ -178,12 +169,10 @@ class ConsentReader:
         A read that Klaviyo refuses, for one of its identifiers perhaps, is made again in halves, and so is one whose
         reply holds a profile that shows none of them.
         """
-        consents = Consents(self._channels, self._paths)
-        names = [name for record in records for name in consents.identifiers(record).values()]
+        consents = Consents(self._template)
+        names = [name for record in records for name in identifiers_of(record, consents.template).values()]
         parts = deque(
-            (kind, part)
-            for kind in self._paths
-            for part in in_parts(kind, (form for named, form in names if named == kind))
+            (kind, part) for kind in KINDS for part in in_parts(kind, (form for named, form in names if named == kind))
         )
         pool: DaemonPool[tuple[str, list[str]], _Answer] = DaemonPool(self._read_part, self._most)
         reads, began = 0, self._clock.now()
@@ -198,7 +187,7 @@ class ConsentReader:
                 else:
                     consents.add(kind, part, page)
         finally:
-            pool.shutdown(JOIN_SECONDS)
+            pool.shutdown()
             self._report.record_consent_reads(reads, self._clock.now() - began)
         return consents
 

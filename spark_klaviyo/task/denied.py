@@ -22,8 +22,8 @@ from spark_klaviyo.plan.consent_columns import has_consent_columns, medium_of
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.screen.denials import denials
 from spark_klaviyo.screen.validate_row import repaired
-from spark_klaviyo.task.consent import identifier_paths, identifiers_of
-from spark_klaviyo.task.profiles import parsed, rejections_of
+from spark_klaviyo.task.consent import identifiers_of
+from spark_klaviyo.task.profiles import barred_rows, parsed, without
 
 OTHER_ROW = "another row of the person says that they do not consent"
 MOST_HELD_BYTES = 16_000_000  # in memory; more is held in a file without a name
@@ -48,10 +48,6 @@ class Denials:
     plan: WritePlan
     _said: dict[Denial, set[int]] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        """Find where records hold identifiers."""
-        self._paths = identifier_paths(self.plan)
-
     def read_first(self, encoded: Iterator[pa.RecordBatch], stop: Stop) -> Iterator[pa.RecordBatch]:
         """The encoded batches, after all of them were read for rows that say no."""
         first = next(encoded, None) if has_consent_columns(self.plan.params) else None
@@ -73,7 +69,7 @@ class Denials:
         for text, held in zip(record_texts(batch), map(params_of, params), strict=True):
             said = list(denials(self.plan, held))
             record = repaired(self.plan, text.encode("utf-8", "surrogatepass"), held) if said else None
-            for number, name in enumerate(identifiers_of(record, self._paths).values()):
+            for number, name in enumerate(identifiers_of(record, self.plan.template).values()):
                 for column in said:
                     denial = Denial(column.medium, column.means_left, number == 0)
                     self._said.setdefault(denial, set()).add(hash(name))
@@ -81,24 +77,18 @@ class Denials:
     def without_denied(
         self, batches: Iterator[Batch | None], reject: Callable[[Rejection], None]
     ) -> Iterator[Batch | None]:
-        """The batches without the rows of people for whom another row says no."""
+        """The batches without the rows of people for whom another row says no, which are rejected without consent."""
         for batch in batches:
-            gone = set[int]() if batch is None or not self._said else self._denied(batch, reject)
-            if batch is None or not gone:
-                yield batch
-            elif len(gone) < batch.rows:
-                yield batch.without(gone)
-
-    def _denied(self, batch: Batch, reject: Callable[[Rejection], None]) -> set[int]:
-        """The rows that are denied, which are rejected; their records hold no consent any more."""
-        again = batch.envelope.resubscribes
-        gone = {at for at, record in enumerate(parsed(batch)) if self._is_denied(record, again=again)}
-        for at, rejection in enumerate(rejections_of(batch) if gone else ()):
-            if at in gone:
-                text = without_consent(self.plan, rejection.record.encode("utf-8", "surrogatepass"))
-                record = text.decode("utf-8", "replace")
-                reject(replace(rejection, code=RejectCode.NO_CONSENT, detail=OTHER_ROW, record=record))
-        return gone
+            left = batch
+            if batch is not None and self._said:
+                again = batch.envelope.resubscribes
+                gone = {at for at, record in enumerate(parsed(batch)) if self._is_denied(record, again=again)}
+                for one in barred_rows(batch, dict.fromkeys(gone, (RejectCode.NO_CONSENT, OTHER_ROW))):
+                    text = without_consent(self.plan, one.record.encode("utf-8", "surrogatepass"))
+                    reject(replace(one, record=text.decode("utf-8", "replace")))
+                left = without(batch, gone)
+            if batch is None or left is not None:
+                yield left
 
     def _is_denied(self, record: Json, *, again: bool) -> bool:
         """Whether another row of this person says no to a channel of the record.
@@ -107,7 +97,7 @@ class Denials:
         channel needs that was said no to.
         """
         consent = self.plan.template.consent
-        names = list(identifiers_of(record, self._paths).values())
+        names = list(identifiers_of(record, self.plan.template).values())
         channels = consent.channels if consent is not None else ()
         given = [(medium_of(one.json_path[-2]), one.identifier) for one in channels if get(record, one.json_path)]
         for denial, people in self._said.items():

@@ -1,35 +1,54 @@
-"""Looks people up before a batch is sent: by the identifier that requests take, on a list, and by their consent."""
+"""Looks people up before a batch is sent: by the identifier that requests take, on a list, and by their consent.
+
+Subscribing brings nobody back who opted out: consent is read before it is written, and such rows are rejected.
+Klaviyo's subscribe call lifts unsubscribes, spam reports and manual suppressions (spec: bulk_subscribe_profiles). Rows
+of `resubscribe=true` say that the person has signed up again: nothing is read for them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
 
 from spark_klaviyo.core import exact_json
+from spark_klaviyo.core.clock import rfc3339, time_of
 from spark_klaviyo.core.codes import RejectCode, StopCode
 from spark_klaviyo.core.exact_json import Json, get, put, remove
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.deliver.batch_sender import NOBODY_ERASED
 from spark_klaviyo.deliver.delivery import SendContext
-from spark_klaviyo.deliver.reads import Reader, ReadFailed, ReadTarget
+from spark_klaviyo.deliver.reads import Reader, ReadFailed, ReadTarget, ResourceFields
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.task.consent import ConsentReader, Standing
-from spark_klaviyo.task.opted_out import SubscribeGuard
+from spark_klaviyo.task.consent import ConsentReader, Consents, Standing, judge_consent
 from spark_klaviyo.task.profiles import (
     PROFILES,
+    Why,
+    barred_rows,
     find_profiles,
     parsed,
-    rejections_of,
     values_at,
     wanted_form,
+    with_needed_identifiers,
     with_texts,
+    without,
 )
 from spark_klaviyo.templates.limits import L
+from spark_klaviyo.templates.model import Channel
 
 NOBODY_TO_REMOVE = "deletes of people whom Klaviyo does not know counted as delivered: there was nothing to remove"
 NO_EMAIL = "the profile has no email, and people are suppressed by email alone"
+OPTED_OUT = (
+    "people who had opted out were not subscribed (opted_out); resubscribe=true, or column:NAME row by row, says who "
+    "has signed up again since, and would subscribe them"
+)
+LOOK_AHEAD = 1_000  # rows whose consents are read at once, so that reads are full also where requests are small
 UNREAD = "whether the profile is on the list could not be read: {}"
+CONSENT_UNREAD = "whether the person has opted out could not be read: {}"
+READS_CONSENT = "{} (who has opted out is read before anybody is subscribed: that needs profiles:read)"
+READS_MEMBERS = "{} (who is on the list is read for historical_import: that needs lists:read and profiles:read)"
 NEEDS = "{} (list members are read before any is unsubscribed from the list: that needs lists:read and profiles:read)"
 
 
@@ -50,7 +69,7 @@ class Lookups:
         if template.unsubscribes:
             batches = self._each(batches, self._only_list_members, NEEDS)
         elif template.subscribes:
-            batches = SubscribeGuard(self.plan, self.context, self.reject, self.report).checked(batches)
+            batches = self._without_opted_out(batches)
         return batches
 
     def _each(
@@ -88,22 +107,26 @@ class Lookups:
         if not found:
             return batch
         texts: dict[int, bytes] = {}
-        for position, (record, rejection) in enumerate(zip(records, rejections_of(batch), strict=True)):
-            kind, value = named[position]
+        barred: dict[int, Why] = {}
+        for position, (record, (kind, value)) in enumerate(zip(records, named, strict=True)):
             known, unread = found.get(kind, ({}, ""))
             names = known.get(wanted_form(kind, value), [])
             if kind not in found:
                 texts[position] = exact_json.dumps(record)
             elif unread:
-                self.reject(replace(rejection, code=RejectCode.UNAVAILABLE, detail=unread))
+                barred[position] = RejectCode.UNAVAILABLE, unread
             elif len(names) > 1:
-                code = RejectCode.AMBIGUOUS_PROFILE
-                self.reject(replace(rejection, code=code, detail=f"{kind}: {code.text}"))
+                barred[position] = RejectCode.AMBIGUOUS_PROFILE, f"{kind}: {RejectCode.AMBIGUOUS_PROFILE.text}"
             elif any(names):
                 texts[position] = self._renamed(record, kind, names[0])
-            else:
-                self._count_unknown(rejection, has_profile=bool(names))
+            elif not self._counts_as_done(has_profile=bool(names)):
+                barred[position] = RejectCode.NOT_FOUND, NO_EMAIL if names else RejectCode.NOT_FOUND.text
+        self._reject(batch, barred)
         return with_texts(batch, texts) if texts else None
+
+    def _reject(self, batch: Batch, barred: Mapping[int, Why]) -> None:
+        for one in barred_rows(batch, barred):
+            self.reject(one)
 
     def _first_identifier(self, record: Json) -> tuple[str, str]:
         paths = self.plan.template.paths
@@ -121,21 +144,20 @@ class Lookups:
             put(record, paths[template.looked_up_as], name)
         return exact_json.dumps(record)
 
-    def _count_unknown(self, rejection: Rejection, *, has_profile: bool) -> None:
-        """Count a row whose identifier finds no profile, or none with the identifier that requests take.
+    def _counts_as_done(self, *, has_profile: bool) -> bool:
+        """Count a row whose identifier finds no profile, or none with the identifier that requests take, if it is done.
 
-        No profile is erased or suppressed then; in change data a removal from the list counts as done.
+        No profile is erased then; in change data a removal from the list counts as done.
         """
         template = self.plan.template
         if template.deletes:
             self.report.accept(1, NOBODY_ERASED)
-        elif has_profile:
-            self.reject(replace(rejection, detail=NO_EMAIL))
-        elif self.plan.missing_counts_as_deleted and template.looked_up_as == "id":
+            return True
+        is_removed = not has_profile and self.plan.missing_counts_as_deleted and template.looked_up_as == "id"
+        if is_removed:
             self.report.delivered += 1
             self.report.warn(NOBODY_TO_REMOVE)
-        else:
-            self.reject(rejection)
+        return is_removed
 
     # --- members of a list --------------------------------------------------------------------
 
@@ -148,8 +170,8 @@ class Lookups:
         list_id = batch.envelope.list_id
         if not list_id:
             return batch
-        members = ReadTarget.of("/api/lists/{id}/profiles", L, id=list_id)
-        records, barred = parsed(batch), dict[int, tuple[RejectCode, str]]()
+        members = ReadTarget("/api/lists/{id}/profiles", L, id=list_id)
+        records, barred = parsed(batch), dict[int, Why]()
         of_rows = StopCode.NOT_FOUND if "list_id" not in self.plan.settings else None  # a column gives the list
         for name in ("email", "phone_number"):
             values = values_at(records, self.plan.template.paths[name])
@@ -163,12 +185,119 @@ class Lookups:
         consents = ConsentReader(self.plan, self.context, self.report).read([records[row] for row in off])
         standings = {row: consents.standings(records[row], list_id) for row in off}
         opted_out = {row for row, each in standings.items() if set(each.values()) == {Standing.OPTED_OUT}}
-        for position, rejection in enumerate(rejections_of(batch)):
-            if position in opted_out:
-                self.report.delivered += 1
-            elif position in barred:
-                code, detail = barred[position]
-                self.reject(replace(rejection, code=code, detail=detail))
-        if not barred:
-            return batch
-        return batch.without(set(barred)) if len(barred) < batch.rows else None
+        self.report.delivered += len(opted_out)
+        self._reject(batch, {row: why for row, why in barred.items() if row not in opted_out})
+        return without(batch, barred)
+
+    # --- nobody who opted out is brought back -------------------------------------------------
+
+    def _without_opted_out(self, batches: Iterator[Batch | None]) -> Iterator[Batch | None]:
+        """The batches without rows of people who opted out of a channel of the row; others stay in their own batch.
+
+        With `historical_import` only an opt-out that is newer than the consent counts, and a subscription that stands
+        already is delivered: Klaviyo would refuse a later date of it.
+        """
+        held: list[Batch] = []
+        for batch in batches:
+            if batch is None or self.context.stop.is_set():
+                yield batch
+                continue
+            if batch.envelope.resubscribes:
+                yield with_needed_identifiers(self.plan, batch, dict(enumerate(parsed(batch))), set())
+                continue
+            if sum(one.rows for one in held) + batch.rows > LOOK_AHEAD:
+                yield from self._decided(held)
+                held = []
+            held.append(batch)
+        yield from self._decided(held)
+
+    def _decided(self, batches: list[Batch]) -> Iterator[Batch]:
+        """The batches as they may be sent; as they are where reading had to stop, to be counted as unsent."""
+        if not batches or self.context.stop.is_set():
+            yield from batches
+            return
+        reader = ConsentReader(self.plan, self.context, self.report)
+        try:
+            consents = reader.read(record for one in batches for record in parsed(one))
+        except ReadFailed as failed:
+            self.context.stop.set(failed.code, READS_CONSENT.format(failed))
+            yield from batches
+            return
+        for batch in batches:
+            left = self._only_open(batch, consents)
+            if left is not None:
+                yield left
+
+    def _only_open(self, batch: Batch, consents: Consents) -> Batch | None:
+        """The batch without the rows that must not be sent, or need not be; None where nothing is left."""
+        list_id = batch.envelope.list_id
+        open_rows: dict[int, Json] = {}
+        barred: dict[int, Why] = {}
+        for position, record in enumerate(parsed(batch)):
+            standings = consents.standings(record, list_id)
+            closed = [channel.name for channel, standing in standings.items() if standing is Standing.OPTED_OUT]
+            if consents.is_unread(record):
+                barred[position] = RejectCode.UNAVAILABLE, CONSENT_UNREAD.format(consents.why)
+            elif closed:
+                self.report.warn(OPTED_OUT)
+                barred[position] = RejectCode.OPTED_OUT, f"{RejectCode.OPTED_OUT.text} ({', '.join(closed)})"
+            else:
+                open_rows[position] = record
+        self._reject(batch, barred)
+        changed: set[int] = set()
+        if self.plan.settings.get("historical_import") == "true":
+            open_rows = self._without_standing(consents, list_id, open_rows)
+            changed = {position for position, record in open_rows.items() if _date_no_later(record, consents)}
+        return with_needed_identifiers(self.plan, batch, open_rows, changed)
+
+    # --- consent that was given before --------------------------------------------------------
+
+    def _without_standing(self, consents: Consents, list_id: str, records: dict[int, Json]) -> dict[int, Json]:
+        """The rows to send; who is subscribed already, and on the list where there is one, is delivered."""
+        standing = {
+            position: consents.meant(record)
+            for position, record in records.items()
+            if set(consents.standings(record, list_id).values()) == {Standing.SUBSCRIBED}
+        }
+        try:
+            settled = self._on_list(standing, list_id)
+        except ReadFailed as failed:
+            self.context.stop.set(failed.code, READS_MEMBERS.format(failed))
+            return records
+        self.report.delivered += len(settled)
+        return {position: record for position, record in records.items() if position not in settled}
+
+    def _on_list(self, people: Mapping[int, list[ResourceFields]], list_id: str) -> set[int]:
+        """Those of these rows whose people are all on the list; all rows without a list."""
+        if not list_id or not people:
+            return set(people)
+        reader = Reader(self.plan.policy, self.context)
+        members = ReadTarget("/api/lists/{id}/profiles", L, id=list_id)
+        ids: set[str] = set()
+        for kind in ("email", "phone_number"):
+            values = {str(person.get(kind) or "") for persons in people.values() for person in persons}
+            found, _ = find_profiles(reader, members, kind, sorted(values))
+            ids.update(chain.from_iterable(found.values()))
+        return {at for at, persons in people.items() if all(person["id"] in ids for person in persons)}
+
+
+def _date_no_later(record: Json, consents: Consents) -> bool:
+    """Put no date of consent after that of a subscription that stands; whether the record changed.
+
+    Klaviyo refuses a later date. Recorded 2026-09: an earlier or equal one is taken, and the standing date stays.
+    """
+    changed = False
+    for channel, people in consents.found(record).items():
+        path = (*channel.json_path, "consented_at")
+        given, times = time_of(get(record, path)), [_subscribed_since(person, channel) for person in people]
+        since = min(filter(None, times), default=None)
+        if given is not None and since is not None and since < given and isinstance(record, dict):
+            put(record, path, rfc3339(since))
+            changed = True
+    return changed
+
+
+def _subscribed_since(person: ResourceFields, channel: Channel) -> datetime | None:
+    medium, use = channel.json_path[-2:]
+    stands = judge_consent(person.get("subscriptions"), channel) is Standing.SUBSCRIBED
+    return time_of(get(person, ("subscriptions", medium, use, "consent_timestamp"))) if stands else None

@@ -6,9 +6,10 @@ spec: the filters `any(email,[...])`, `any(phone_number,[...])`, `any(external_i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -18,13 +19,16 @@ from spark_klaviyo.core.codes import RejectCode, StopCode
 from spark_klaviyo.core.exact_json import Json, Path, dumps, get, remove
 from spark_klaviyo.core.identifiers import normalise_identifier
 from spark_klaviyo.core.models import Batch, EncodedRows, Rejection, Span
+from spark_klaviyo.deliver.isolate import rejections
 from spark_klaviyo.deliver.reads import MOST_VALUES, Query, Reader, ReadFailed, ReadTarget, any_of
+from spark_klaviyo.http.documents import Fault
 from spark_klaviyo.plan.consent_columns import unneeded_identifiers
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.templates.limits import L
 
 MOST_PAGES = 50  # of one look-up: far more than profiles that share 100 identifiers
-PROFILES = ReadTarget.of("/api/profiles", L)
+PROFILES = ReadTarget("/api/profiles", L)
+Why: TypeAlias = tuple[RejectCode, str]  # a row is rejected: the code, and the reason in words
 
 # --- reads ----------------------------------------------------------------------------------------
 
@@ -92,11 +96,14 @@ def values_at(records: list[Json], path: Path) -> dict[int, str]:
     return {row: value for row, value in found if isinstance(value, str) and value}
 
 
-def rejections_of(batch: Batch) -> Iterator[Rejection]:
-    """Each row as rejected because no profile has its identifier."""
-    code = RejectCode.NOT_FOUND
-    for row, record in zip(batch.numbers(), batch.records(), strict=True):
-        yield Rejection(int(row), record.decode("utf-8", "replace"), code, code.text)
+def barred_rows(batch: Batch, barred: Mapping[int, Why]) -> tuple[Rejection, ...]:
+    """The rows at these positions as rejected, each for its reason."""
+    return rejections(batch, {at: Fault(code, detail=detail) for at, (code, detail) in barred.items()}, None)
+
+
+def without(batch: Batch, gone: Collection[int]) -> Batch | None:
+    """The batch without the rows at these positions; None where no row is left."""
+    return None if len(gone) == batch.rows else batch.without(set(gone)) if gone else batch
 
 
 def with_needed_identifiers(plan: WritePlan, batch: Batch, rows: dict[int, Json], changed: set[int]) -> Batch | None:
@@ -113,8 +120,7 @@ def with_needed_identifiers(plan: WritePlan, batch: Batch, rows: dict[int, Json]
     if changed:
         given = list(batch.records())
         return with_texts(batch, {at: dumps(record) if at in changed else given[at] for at, record in rows.items()})
-    gone = {position for position in range(batch.rows) if position not in rows}
-    return None if len(gone) == batch.rows else batch.without(gone) if gone else batch
+    return without(batch, set(range(batch.rows)) - rows.keys())
 
 
 def with_texts(batch: Batch, texts: Mapping[int, bytes]) -> Batch:
@@ -127,7 +133,7 @@ def with_texts(batch: Batch, texts: Mapping[int, bytes]) -> Batch:
         np.cumsum([0, *map(len, pieces)], dtype=np.int64),
         batch.numbers()[chosen],
         pa.nulls(len(chosen), pa.string()),
-        fingerprints[chosen] if fingerprints is not None else None,
+        fingerprints[chosen] if len(fingerprints) else None,
         np.array(list(batch.records()), dtype=np.object_)[chosen],
     )
     return replace(batch, spans=(Span(encoded_rows, 0, len(encoded_rows)),))

@@ -69,22 +69,22 @@ class ResumeFilter:
     def record_intent(self, batches: Iterator[Batch | None]) -> Iterator[Batch | None]:
         """The batches; where a second delivery could do harm, their rows are recorded before they are sent."""
         for batch in batches:
-            fingerprints = None if batch is None or self.plan.resend.allows_every_request else batch.fingerprints()
-            if batch is not None and fingerprints is not None:
+            if batch is not None and not self.plan.resend.allows_every_request:
+                fingerprints = batch.fingerprints()
                 self.recorder.record(fingerprints, StateOutcome.INTENT, at_once=True)
                 self._intents.update(zip(batch.numbers().tolist(), fingerprints, strict=True))
             yield batch
 
     def record(self, delivery: Delivery) -> None:
         """Record the rows that a request delivered, or that its job accepted."""
-        fingerprints = None if delivery.batch is None else delivery.batch.fingerprints()
-        if delivery.batch is not None and fingerprints is not None:
-            removed = list(removals_of(self.plan, delivery.batch))
+        batch = delivery.batch
+        if batch is not None:
+            removed = list(removals_of(self.plan, batch))
             if removed:  # first, so that both are written to disk at once
                 self.recorder.record_removed(removed)
             outcome = StateOutcome.PENDING if delivery.job_id else StateOutcome.SENT
-            self.recorder.record(fingerprints, outcome, delivery.job_id)
-            for row in delivery.batch.numbers().tolist():
+            self.recorder.record(batch.fingerprints(), outcome, delivery.job_id)
+            for row in batch.numbers().tolist():
                 self._intents.pop(row, None)
         rejected = [(one.code, self._intents.pop(one.row, None)) for one in delivery.rejections]
         self._resolve([held for code, held in rejected if held is not None and code != RejectCode.IN_DOUBT])

@@ -24,11 +24,10 @@ from spark_klaviyo.deliver.delivery import Delivery, SendContext
 from spark_klaviyo.deliver.jobs import JobEnded, OpenJob, RowsFailed, job_events
 from spark_klaviyo.deliver.sender import deliver
 from spark_klaviyo.http.headers import left_out
-from spark_klaviyo.http.interruptible import Interruptible
 from spark_klaviyo.http.transport import Transport
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.ratelimit.limiter import LocalRateLimiter, RateLimiter
-from spark_klaviyo.ratelimit.server import Heartbeat, RateLimitAddress, RateLimitClient, RemoteRateLimiter
+from spark_klaviyo.ratelimit.server import RateLimitAddress, RateLimitClient, RemoteRateLimiter
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.state.recorder import Recorder
 from spark_klaviyo.task.denied import Denials
@@ -38,6 +37,7 @@ from spark_klaviyo.templates.model import Template
 
 NO_JOB = "Klaviyo took it and offers no way to confirm"
 SHARE_AFTER_ROWS = 1_000  # before which a share of rejects is not judged
+SHOWN_COUNTS = ("delivered", "accepted", "requests", "bytes", "throttled")  # of a report, while it counts
 NOTHING_TO_DELETE = "deletes of what Klaviyo does not know counted as delivered: there was nothing to delete"
 # recorded: "An item with the id … does not exist.", the error of a catalog job
 DOES_NOT_EXIST = re.compile(r"\bdoes not exist\b", re.IGNORECASE)
@@ -89,11 +89,11 @@ class _Task:
         made = denials.without_denied(assembler.batches(self._until_failure(encoded)), reject)
         batches = self._noted(lookups.checked(made))
         for delivery in deliver(plan, batches if resume is None else resume.record_intent(batches), context):
-            if delivery is not None and resume is not None:
-                resume.record(delivery)
-            if delivery is not None and delivery.batch is not None:
-                self.on_taken(delivery.batch)
             if delivery is not None:
+                if resume is not None:
+                    resume.record(delivery)
+                if delivery.batch is not None:
+                    self.on_taken(delivery.batch)
                 yield from self._count(delivery)
             yield from self._reject(assembler.taken_rejections())
             self._checkpoint()
@@ -137,23 +137,23 @@ class _Task:
         report.delivered += delivery.delivered
         report.unsent += delivery.unsent
         report.resent += delivery.resent
+        if receipt is None:
+            return
         if delivery.accepted:
-            report.accept(delivery.accepted, OPEN_JOB if delivery.job_id else delivery.reason or NO_JOB)
-        if receipt is not None and receipt.outcome is ReceiptOutcome.REFUSED and not delivery.rejections:
+            report.accept(delivery.accepted, OPEN_JOB if receipt.job_id else delivery.reason or NO_JOB)
+        if receipt.outcome is ReceiptOutcome.REFUSED and not delivery.rejections:
             report.warn(ISOLATION)
         taken = delivery.delivered + delivery.accepted
-        partly = left_out(delivery.attempts[-1].reply) if delivery.attempts else ""
+        partly = left_out(delivery.attempts[-1].reply)
         if partly:
             report.warn(partly, taken)
         for number, attempt in enumerate(delivery.attempts, 1):
-            last = number == len(delivery.attempts)
-            size = receipt.bytes if receipt is not None else 0
-            report.record_reply(attempt.reply, at=attempt.at, rows=taken if last else 0, size=size)
-        if receipt is not None:
-            report.record_receipt(receipt)
-            yield receipt
-        if receipt is not None and delivery.job_id:
-            job = OpenJob(delivery.job_id, delivery.accepted, receipt.sequence, self.context.partition_id)
+            rows = taken if number == len(delivery.attempts) else 0
+            report.record_reply(attempt.reply, at=attempt.at, rows=rows, size=receipt.bytes)
+        report.record_receipt(receipt)
+        yield receipt
+        if receipt.job_id:
+            job = OpenJob(receipt.job_id, delivery.accepted, receipt.sequence, self.context.partition_id)
             self.jobs.append(job)
             yield job
         yield from self._reject(delivery.rejections)
@@ -166,14 +166,7 @@ class _Task:
         """Show the progress, and stop sending once more rows are rejected than `max_rejects` allows."""
         report, most = self.report, self.plan.max_rejects
         settled = report.delivered + report.accepted + report.rejected + report.skipped
-        self.context.counts.update(
-            rows=settled,
-            delivered=report.delivered,
-            accepted=report.accepted,
-            requests=report.requests,
-            bytes=report.bytes,
-            throttled=report.throttled,
-        )
+        self.context.counts.update({name: getattr(report, name) for name in SHOWN_COUNTS}, rows=settled)
         if most and too_many(most, report.faults, report.rows, final=False):
             message = f"more than {most} of the rows were rejected (max_rejects)"
             self.context.stop.set(StopCode.TOO_MANY_REJECTS, message)
@@ -292,7 +285,7 @@ class SendContextFactory:
         """The context of one task, closed when the block ends."""
         stop = stop or Stop()
         with ExitStack() as held:
-            connections = Transport(
+            transport = Transport(
                 plan.base_url,
                 plan.headers,
                 plan.credentials,
@@ -300,17 +293,16 @@ class SendContextFactory:
                 timeout_seconds=plan.policy.timeout_seconds,
                 workers=plan.workers,
                 proxy=plan.proxy,
+                # only the driver is ever interrupted, and only its server can say so
+                interrupted_by=stop if self.rate_limit_server is not None else None,
             )
-            # only the driver is ever interrupted, and only its server can say so
-            transport = Interruptible(connections, stop) if self.rate_limit_server is not None else connections
             held.callback(transport.close)
             driver = RateLimitClient(self.rate_limit_server, partition_id)
             held.callback(driver.close)
             # a state knows what earlier attempts have sent, and lets one attempt work at a time
             repeats = plan.state is None and (driver.begin() or attempt > 0)
             counts: dict[str, int] = {}
-            heartbeat = Heartbeat(driver, f"{partition_id}.{attempt}", counts, stop)
-            held.callback(heartbeat.close)
+            driver.start_heartbeat(f"{partition_id}.{attempt}", counts, stop)
             recorder = None
             if plan.state is not None:
                 recorder = Recorder(plan.state, partition_id, attempt, stop.set)

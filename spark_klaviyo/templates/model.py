@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
 
 from spark_klaviyo.core.codes import Api, Choice, OnDelete
@@ -175,8 +176,8 @@ class Job:
 
     @property
     def path(self) -> str:
-        """The path of one job, with `{job_id}`."""
-        return self.list_path + "/{job_id}"
+        """The path of one job, with `{id}`."""
+        return self.list_path + "/{id}"
 
 
 @dataclass(frozen=True)
@@ -277,7 +278,7 @@ class Template:
     cautions: tuple[Caution, ...] = ()
     notes: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def paths(self) -> dict[str, JsonPath]:
         """Where records have each field, by its name."""
         return {known.name: known.json_path for known in self.fields}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from spark_klaviyo.deliver.isolate import isolate, refuses_any_rows, rejections, rows_named
+from spark_klaviyo.deliver.isolate import isolate, position_in, refuses_any_rows, rejections
 from spark_klaviyo.deliver.sender import DaemonPool
 from spark_klaviyo.http.documents import Fault
 from tests.deliver.scripted import POINTER, batches
@@ -61,7 +61,7 @@ def test_a_refusal_of_the_request_itself_rejects_all_rows_at_once(fault: Fault) 
 
 
 def test_rows_at_data_itself_are_distinguished_from_its_settings() -> None:
-    assert rows_named([at("/data/2/id")], "/data", 5) == {2: at("/data/2/id")}
+    assert [position_in(rest) for rest in ("/2/id", "/2", "/", "", "2/id")] == [[2], [2], [], [], []]
     assert not refuses_any_rows([at("/data/", "Invalid profile IDs: 01A")], "/data")
 
 
@@ -83,4 +83,4 @@ def test_an_exception_in_a_thread_is_raised_by_next_result() -> None:
     pool.submit(7)
     with pytest.raises(LookupError, match="work 7"):
         pool.next_result()
-    pool.shutdown(1.0)
+    pool.shutdown()

@@ -37,6 +37,6 @@ def test_a_collection_of_too_many_pages_counts_as_not_read(count: int) -> None:
     context = SendContext(Pages(count), RateLimiter(clock), clock, Stop(), lambda: 0.5)
     pages = list[Document]()
     with pytest.raises(ReadFailed) if count > 3 else nullcontext() as failed:
-        pages += Reader(Policy(), context).pages(ReadTarget.of("/api/profiles", L), 3)
+        pages += Reader(Policy(), context).pages(ReadTarget("/api/profiles", L), 3)
     assert len(pages) == min(count, 3)
     assert failed is None or failed.value.code is StopCode.UNAVAILABLE

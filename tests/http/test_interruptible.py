@@ -11,14 +11,13 @@ from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import Failure, StopCode
 from spark_klaviyo.core.models import Reply
 from spark_klaviyo.core.secrets import Credentials, Secret
-from spark_klaviyo.http.interruptible import ABANDON_SECONDS, Interruptible
-from spark_klaviyo.http.transport import Transport
+from spark_klaviyo.http.transport import ABANDON_SECONDS, Transport
 from tests.http.loopback_server import Loopback, drip, reply, silent_after
 
 
-def interruptible(server: Loopback, stop: Stop) -> Interruptible:
+def interruptible(server: Loopback, stop: Stop) -> Transport:
     credentials = Credentials(Secret("pk_recognisable_key"))
-    return Interruptible(Transport(server.url, {}, credentials, timeout_seconds=60.0), stop)
+    return Transport(server.url, {}, credentials, timeout_seconds=60.0, interrupted_by=stop)
 
 
 def test_replies_come_as_from_the_transport_itself() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from spark_klaviyo.core.clock import time_of
 from spark_klaviyo.task.consent import Consents, Standing, judge_consent
+from spark_klaviyo.templates import find_template
 from spark_klaviyo.templates.consent import CHANNELS
 
 OPTED_OUT, SUBSCRIBED, OPEN = Standing.OPTED_OUT, Standing.SUBSCRIBED, Standing.OPEN
@@ -74,6 +75,6 @@ def test_what_is_no_time_is_none(text: object) -> None:
 
 @pytest.mark.parametrize(("subscriptions", "unread"), [(None, True), ({}, False)])
 def test_consent_that_a_reply_does_not_show_is_unread(subscriptions: Any, unread: bool) -> None:
-    consents = Consents(CHANNELS, {"email": ("attributes", "email")})
+    consents = Consents(find_template("bulk_subscribe_profiles"))
     consents.add("email", ["a@x.com"], [("a@x.com", {"id": "1", "email": "a@x.com", "subscriptions": subscriptions})])
     assert consents.is_unread({"attributes": {"email": " A@x.com"}}) is unread

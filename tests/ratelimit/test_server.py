@@ -17,7 +17,6 @@ from spark_klaviyo.core.models import Reply
 from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.ratelimit.limiter import LocalRateLimiter, RateLimiter
 from spark_klaviyo.ratelimit.server import (
-    Heartbeat,
     RateLimitAddress,
     RateLimitClient,
     RateLimitServer,
@@ -134,19 +133,21 @@ def test_progress_is_the_sum_of_what_tasks_reported_last(clients: Clients) -> No
 def test_a_stop_reaches_tasks_with_their_next_heartbeat(clients: Clients) -> None:
     with closing(RateLimitServer()) as server:
         stop = Stop()
-        heartbeat = Heartbeat(clients.client(server.address), "0", {"rows": 1}, stop)
+        client = clients.client(server.address)
+        client.start_heartbeat("0", {"rows": 1}, stop)
         server.stop.set(StopCode.INTERRUPTED, "the call was cancelled")
         assert stop.wait(5.0)
-        heartbeat.close()
+        client.close()
     assert (stop.code, stop.message) == ("interrupted", "the call was cancelled")
 
 
 def test_a_refused_key_in_one_task_stops_the_others(clients: Clients) -> None:
     with closing(RateLimitServer()) as server:
         refused, other = Stop(), Stop()
-        heartbeat = Heartbeat(clients.client(server.address), "0", {}, refused)
+        client = clients.client(server.address)
+        client.start_heartbeat("0", {}, refused)
         refused.set(StopCode.UNAUTHORIZED, "Klaviyo refuses this key")
-        heartbeat.close()
+        client.close()
         assert server.stop.wait(5.0)
         assert not clients.limiter(server.address).acquire("POST /x", QUOTA, other)
     assert other.code == "unauthorized"
