@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING
 
 from spark_klaviyo.entrypoints.read import options_at
-from spark_klaviyo.modes.dispatch import write
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.follow_receipts import follow_receipts
@@ -39,6 +38,8 @@ def write_klaviyo(df: DataFrame, **options: object) -> WriteReport:
         RowsRejected: Rows were rejected, after everything sendable was sent; `on_reject="keep"` only reports them.
             Carries the report.
     """
+    from spark_klaviyo.modes.dispatch import write  # late: following jobs needs no Spark, nor waits for its start-up
+
     began = time.time()
     return write(df, options_at(EntryPoint.FUNCTION, options), began)
 

@@ -5,8 +5,9 @@ Every way to write that has a Spark session calls `write`. Options were read bef
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from uuid import uuid4
+
+from pyspark.sql import DataFrame
 
 from spark_klaviyo.account.target import resolve
 from spark_klaviyo.modes.change_data.execute import write_changes
@@ -16,9 +17,6 @@ from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.execute import write_rows
 from spark_klaviyo.runs.session import naming_worker_faults
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 
 def write(df: DataFrame, options: Options, began: float, run_id: str = "") -> WriteReport:

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from spark_klaviyo.modes.change_data.readers import IdentifierReader, read_order
+from spark_klaviyo.modes.change_data.readers import read_identifiers, read_order
 
-READER = IdentifierReader(("email", "external_id", "phone_number"), "US")
+NAMES = ("email", "external_id", "phone_number")
 
 
 @pytest.mark.parametrize(
@@ -22,11 +22,11 @@ READER = IdentifierReader(("email", "external_id", "phone_number"), "US")
     ],
 )
 def test_an_identifier_compares_as_it_is_sent(texts: tuple[str | None, ...], forms: list[str | None]) -> None:
-    assert READER(*texts, None) == forms
+    assert read_identifiers(NAMES, "US", *texts, None) == forms
 
 
 def test_a_country_of_the_row_reads_its_phone() -> None:
-    assert IdentifierReader(("phone_number",))("015112345678", "DE") == ["+4915112345678"]
+    assert read_identifiers(["phone_number"], "", "015112345678", "DE") == ["+4915112345678"]
 
 
 @pytest.mark.parametrize(

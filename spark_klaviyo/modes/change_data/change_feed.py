@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import partial, reduce
 from operator import and_
-from typing import TYPE_CHECKING
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as f
+from pyspark.sql.types import StructField, StructType
 
 from spark_klaviyo.arrow.cleaning import NOTHING
 from spark_klaviyo.core.codes import OnDelete
@@ -18,8 +21,8 @@ from spark_klaviyo.core.identifiers import BLANKS, SEPARATOR, normalised_column
 from spark_klaviyo.errors import SchemaError
 from spark_klaviyo.modes.change_data import decide
 from spark_klaviyo.modes.change_data.delete_plan import DeletePlan, delete_plan, identifiers_of
-from spark_klaviyo.modes.change_data.kinds import DELETES, INSERTS, KIND, ChangeKind
-from spark_klaviyo.modes.change_data.readers import ORDER_DDL, IdentifierReader, read_order
+from spark_klaviyo.modes.change_data.kinds import DELETES, INSERTS, KIND, WORDS, ChangeKind
+from spark_klaviyo.modes.change_data.readers import ORDER_DDL, read_identifiers, read_order
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.readers import COLUMN
 from spark_klaviyo.plan.make import make_plan
@@ -27,9 +30,6 @@ from spark_klaviyo.plan.model import FieldCheck, WritePlan
 from spark_klaviyo.plan.shape import Leaf, leaf_at, leaves_of
 from spark_klaviyo.plan.types import Field, Type, columns_of, holds
 from spark_klaviyo.runs.session import choose_worker_python, context_of
-
-if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
 
 KEYS = ("external_id", "email", "phone_number")  # in the order in which a row's key is one, if none is named
 DELTA_COLUMNS = ("_change_type", "_commit_version", "_commit_timestamp")  # Delta's own columns; never sent
@@ -45,7 +45,7 @@ class TaggedChanges:
     frame: DataFrame
     plan: WritePlan
     deletion: WritePlan | None
-    guarded: bool = False
+    guarded: bool
 
     @property
     def width(self) -> int:
@@ -66,8 +66,6 @@ class TaggedChanges:
 
     def with_deletes(self, rows: Sequence[Sequence[object]]) -> TaggedChanges:
         """The same with these rows, as `tagged_deletes` gave them, in place of those of `deletion`."""
-        from pyspark.sql.types import StructField, StructType
-
         own = [None] * self.width
         schema = StructType([StructField(field.name, field.dataType) for field in self.frame.schema.fields])
         deletes = self.frame.sparkSession.createDataFrame([(*own, *row) for row in rows], schema)
@@ -99,7 +97,8 @@ def tag_changes(df: DataFrame, options: Options, run_id: str) -> TaggedChanges:
         fields += [column for column in columns if column.name in deletes.columns]
         deletion = replace(make_plan(deletes.options, fields, run_id), missing_counts_as_deleted=True)
     frame = _Tagger(df, columns, options, plan).tag(deletes)
-    return TaggedChanges(frame, plan, deletion, guarded=deletes is not None and deletes.irreversible)
+    guarded = deletes is not None and options.on_delete is OnDelete.DELETE
+    return TaggedChanges(frame, plan, deletion, guarded)
 
 
 def _require_columns(options: Options, columns: tuple[Field, ...]) -> None:
@@ -122,9 +121,7 @@ class _Tagger:
     """Tags a DataFrame whose columns are referred to by number, as their names may hold any character."""
 
     def __init__(self, df: DataFrame, columns: tuple[Field, ...], options: Options, plan: WritePlan) -> None:
-        from pyspark.sql import functions
-
-        self.f, self.options, self.plan = functions, options, plan
+        self.options, self.plan = options, plan
         self.numbers = {column.name: number for number, column in reversed(list(enumerate(columns)))}
         self.types = {column.name: column.type for column in reversed(columns)}
         self.rows = df.toDF(*(f"c{number}" for number in range(len(columns))))
@@ -134,7 +131,6 @@ class _Tagger:
 
     def tag(self, deletes: DeletePlan | None) -> DataFrame:
         """The plan's columns, those of the deletes, `KIND`; rows that are skipped come without their values."""
-        f = self.f
         columns = [self._column(column.name) for column in self.plan.columns]
         if deletes is not None:
             columns += [self._deleted_by(check) for check in deletes.identifiers]
@@ -159,22 +155,23 @@ class _Tagger:
 
     def _deleted_by(self, check: FieldCheck) -> Column:
         """The identifier of a delete; as it was given where the row has none that Klaviyo could know."""
-        given = self.f.when(self.f.col(decide.BY).isNull(), self._text_at(check.json_path))
-        return self.f.coalesce(self.f.col(decide.deleted_by(check.name)), given)
+        given = f.when(f.col(decide.BY).isNull(), self._text_at(check.json_path))
+        return f.coalesce(f.col(decide.deleted_by(check.name)), given)
 
     # --- what decisions are made from ---------------------------------------------------------
 
     def _read(self) -> DataFrame:
         """The rows with the columns that `decide` asks for."""
-        f, names = self.f, tuple(self.identifiers)
+        names = tuple(self.identifiers)
         country = self.plan.checks.default_country
         from_column = country.startswith(COLUMN)
-        reader = IdentifierReader(names, "" if from_column else country)
+        reader = partial(read_identifiers, names, "" if from_column else country)
         texts = [self._text_at(check.json_path) for check in self.identifiers.values()]
         texts.append(self._text(country.removeprefix(COLUMN)) if from_column else f.lit(None).cast("string"))
         rows = self.rows
         if names:
-            rows = rows.withColumn("read", f.udf(reader, reader.ddl, useArrow=False)(*texts))
+            ddl = ", ".join(f"{name} string" for name in names)
+            rows = rows.withColumn("read", f.udf(reader, ddl, useArrow=False)(*texts))
             rows = rows.withColumns({name: f.col(f"read.{name}") for name in names})
         order, is_time = self._order()
         listed = self._text(self.list_column) if self.list_column else f.lit(None).cast("string")
@@ -196,19 +193,18 @@ class _Tagger:
         )
 
     def _word(self) -> Column:
-        return self.f.lower(self.f.trim(self._column(self.options.change_column or "").cast("string")))
+        return f.lower(f.trim(self._column(self.options.change_column or "").cast("string")))
 
     def _said(self) -> Column:
         """The kind that the change column says."""
-        kind: Column = self.f.lit(int(ChangeKind.UNKNOWN))
-        for known in ChangeKind:
-            if known.words:
-                kind = self.f.when(self._word().isin(*known.words), int(known)).otherwise(kind)
+        kind: Column = f.lit(int(ChangeKind.UNKNOWN))
+        for known, words in WORDS.items():
+            kind = f.when(self._word().isin(*words), int(known)).otherwise(kind)
         return kind
 
     def _order(self) -> tuple[Column, Column]:
         """What orders changes, null where it cannot be read; and of text, whether it is a time."""
-        f, name = self.f, self.options.change_order
+        name = self.options.change_order
         column = self._column(name)
         if self.types[name].name in ("string", "char", "varchar"):
             read = f.udf(read_order, ORDER_DDL, useArrow=False)(column)
@@ -219,7 +215,6 @@ class _Tagger:
 
     def _key(self) -> Column:
         """What identifies the row that a change is about; null where nothing does."""
-        f = self.f
         if self.options.change_key:
             texts = [self._key_text(name) for name in self.options.change_key]
             whole = reduce(and_, (text.isNotNull() for text in texts))
@@ -242,15 +237,15 @@ class _Tagger:
             if check.leaf is not None and check.leaf.source == (name,):
                 return self._form(check.json_path)
         text = self._text(name)
-        return self.f.when(~self.f.lower(self.f.btrim(text, self.f.lit(BLANKS))).isin("", *NOTHING), text)
+        return f.when(~f.lower(f.btrim(text, f.lit(BLANKS))).isin("", *NOTHING), text)
 
     def _form(self, path: tuple[str, ...]) -> Column:
         """The identifier at a path, as it compares; null where a row has none."""
         for name, check in self.identifiers.items():
             if check.json_path == path:
-                return self.f.col(f"read.{name}")
+                return f.col(f"read.{name}")
         text = normalised_column(path[-1], self._text_at(path))
-        return self.f.when(text != "", text)
+        return f.when(text != "", text)
 
     def _sent(self) -> list[str]:
         """The columns that an upsert is made of."""
@@ -262,13 +257,12 @@ class _Tagger:
 
     def _hashable(self, name: str) -> Column:
         column = self._column(name)
-        return self.f.to_json(self.f.struct(column)) if holds(self.types[name], "map", "variant") else column
+        return f.to_json(f.struct(column)) if holds(self.types[name], "map", "variant") else column
 
     # --- columns ------------------------------------------------------------------------------
 
     def _text_at(self, path: tuple[str, ...]) -> Column:
         """The text that a record has at a path; null where it has none."""
-        f = self.f
         if self.plan.record_column is not None:
             json_path = "$" + "".join("[0]" if part == "[]" else f"['{part}']" for part in path)
             return f.get_json_object(self._column(self.plan.record_column), json_path)
@@ -280,7 +274,6 @@ class _Tagger:
 
     def _text_of(self, leaf: Leaf) -> Column:
         """A column as text without blanks around it, whole numbers without a fraction."""
-        f = self.f
         column = reduce(lambda column, name: column.getField(name), leaf.source[1:], self._column(leaf.source[0]))
         text = f.trim(column.cast("string"))
         if leaf.type.name in ("float", "double"):
@@ -290,4 +283,4 @@ class _Tagger:
         return text
 
     def _column(self, name: str) -> Column:
-        return self.f.col(f"c{self.numbers[name]}")
+        return f.col(f"c{self.numbers[name]}")

@@ -7,16 +7,16 @@ and nothing is evaluated here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING
+from operator import or_
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as f
 
 from spark_klaviyo.core.identifiers import SEPARATOR
 from spark_klaviyo.modes.change_data.kinds import KIND, ChangeKind
-
-if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
 
 # What rows bring, beside each identifier by its name (null where there is none):
 SAID, IS_INSERT = "said", "is_insert"  # what the change column says, as a `ChangeKind`; whether it is an insert
@@ -52,8 +52,6 @@ class Decider:
 
     def decide(self, rows: DataFrame, values: Callable[[Column], list[Column]]) -> DataFrame:
         """`values` and `KIND` of each row; `values` are made from the condition that says which rows are whole."""
-        from pyspark.sql import functions as f
-
         rows = self._with_targets(_with_chosen(_with_verdicts(rows)))
         rows = rows.withColumn(KIND, self._kind().cast("int"))
         if self.sends_deletes and self.may_clash:
@@ -69,9 +67,7 @@ class Decider:
         chosen row takes the value of another row where it has none. For a pre-image it is its first identifier, or on
         another list the first that it shares with what its row became.
         """
-        from pyspark.sql import functions as f
-
-        counts = f.col(SAID).isin(*map(int, (ChangeKind.UPSERT, ChangeKind.DELETE, ChangeKind.PREIMAGE)))
+        counts = _is(SAID, ChangeKind.UPSERT, ChangeKind.DELETE, ChangeKind.PREIMAGE)
         upserted = f.col(CHOSEN) & _is(VERDICT, ChangeKind.UPSERT)
         rows = rows.withColumns(
             {
@@ -87,7 +83,7 @@ class Decider:
         rows = rows.withColumns(
             {
                 "is_somebody": own.isNotNull(),
-                "is_same": _any_of(is_shared.values()),
+                "is_same": reduce(or_, is_shared.values(), f.lit(False)),
                 "has_moved": _sure(f.col(LIST) != f.col(f"now_{LIST}")),
                 BY: f.when(deleted, first).otherwise(f.coalesce(_first(is_shared), own)),
             }
@@ -100,9 +96,6 @@ class Decider:
 
     def _with_firsts(self, rows: DataFrame, deleted: Column) -> DataFrame:
         """The rows with whether they are the first of their key about that person (and list)."""
-        from pyspark.sql import Window
-        from pyspark.sql import functions as f
-
         target = f.coalesce(*map(deleted_by, self.names), f.lit(None).cast("string"))
         matters = f.col("counts") & target.isNotNull() & (deleted | _is(SAID, ChangeKind.PREIMAGE))
         if self.by_list:
@@ -116,17 +109,14 @@ class Decider:
     # --- what becomes of a row ----------------------------------------------------------------
 
     def _kind(self) -> Column:
-        from pyspark.sql import functions as f
-
-        said, first = f.col(SAID), f.col("is_first")
-        preimage = said == int(ChangeKind.PREIMAGE)
+        preimage = _is(SAID, ChangeKind.PREIMAGE)
         other = ~f.col("is_same") & f.col("is_somebody")
-        kind = f.when(said.isin(int(ChangeKind.UNKNOWN), int(ChangeKind.NO_KEY)), said)
+        kind = f.when(_is(SAID, ChangeKind.UNKNOWN, ChangeKind.NO_KEY), f.col(SAID))
         kind = kind.when(_is(VERDICT, ChangeKind.TIED) & ~preimage, int(ChangeKind.TIED))
         kind = kind.when(f.col(CHOSEN) & _is(VERDICT, ChangeKind.UPSERT), int(ChangeKind.UPSERT))
         kind = kind.when(f.col(CHOSEN), int(ChangeKind.DELETE if self.sends_deletes else ChangeKind.IGNORED))
         if self.sends_deletes:
-            kind = kind.when(first & _is(VERDICT, ChangeKind.DELETE), int(ChangeKind.FURTHER))
+            kind = kind.when(f.col("is_first") & _is(VERDICT, ChangeKind.DELETE), int(ChangeKind.FURTHER))
         former = ChangeKind.FORMER if self.sends_former else ChangeKind.LEFT_BEHIND
         moved = ChangeKind.FORMER if self.sends_moved else ChangeKind.STAYS_ON_LIST
         placed = preimage & f.col(PLACE).isNotNull()
@@ -134,9 +124,8 @@ class Decider:
         kind = kind.when(update & other, int(former)).when(update & f.col("has_moved"), int(moved))
         kind = kind.when(placed & f.col(VERDICT).isNull(), int(ChangeKind.LEFT_BEHIND))
         kind = kind.when(preimage, int(ChangeKind.PREIMAGE))
-        kind = kind.when(
-            _is(SAID, ChangeKind.DELETE) & _is(VERDICT, ChangeKind.UPSERT) & other, int(ChangeKind.NOT_DELETED)
-        )
+        replaced = _is(SAID, ChangeKind.DELETE) & _is(VERDICT, ChangeKind.UPSERT)
+        kind = kind.when(replaced & other, int(ChangeKind.NOT_DELETED))
         return kind.otherwise(int(ChangeKind.OLDER))
 
     # --- people whom rows of other keys insert or update --------------------------------------
@@ -147,11 +136,7 @@ class Decider:
         Each row is joined by small ones, a claim for each identifier that it upserts or takes away; those with the same
         identifier meet, and what they find goes back to the key.
         """
-        from pyspark.sql import Window
-        from pyspark.sql import functions as f
-
-        placed = f.col(KIND).isin(*map(int, _PLACED))
-        back = f.when(placed, f.concat_ws(SEPARATOR, KEY, PLACE)).otherwise(f.col(KEY))
+        back = f.when(_is(KIND, *_PLACED), f.concat_ws(SEPARATOR, KEY, PLACE)).otherwise(f.col(KEY))
         row = f.struct(f.lit(True).alias(ROW), back.alias(BUCKET), f.lit(False).alias(CLAIMS))
         rows = rows.withColumn("back", back)
         rows = rows.withColumn("claim", f.explode(f.concat(f.array(row), self._claims())))
@@ -167,10 +152,8 @@ class Decider:
 
     def _claims(self) -> Column:
         """An array of (False, identifier, whether the row upserts it) for each identifier that matters."""
-        from pyspark.sql import functions as f
-
         upserts = _is(KIND, ChangeKind.UPSERT)
-        tells = f.col(KIND).isin(int(ChangeKind.LEFT_BEHIND), int(ChangeKind.STAYS_ON_LIST))
+        tells = _is(KIND, ChangeKind.LEFT_BEHIND, ChangeKind.STAYS_ON_LIST)
         takes = _is(KIND, ChangeKind.FORMER) | (_is(VERDICT, ChangeKind.DELETE) & f.col("counts"))
         found = []
         for name in self.names:
@@ -187,9 +170,7 @@ _PLACED = (ChangeKind.FORMER, ChangeKind.LEFT_BEHIND, ChangeKind.STAYS_ON_LIST)
 
 def _once(is_claimed: Column) -> Column:
     """What becomes of a row, now that it is known who is claimed; of equal pre-images one counts."""
-    from pyspark.sql import functions as f
-
-    kind = f.when(f.col(KIND).isin(*map(int, _PLACED)) & (is_claimed | ~f.col("is_first")), int(ChangeKind.PREIMAGE))
+    kind = f.when(_is(KIND, *_PLACED) & (is_claimed | ~f.col("is_first")), int(ChangeKind.PREIMAGE))
     further = is_claimed & _is(KIND, ChangeKind.FURTHER)
     kind = kind.when(further & _is(SAID, ChangeKind.PREIMAGE), int(ChangeKind.PREIMAGE))
     kind = kind.when(further, int(ChangeKind.OLDER))
@@ -201,9 +182,7 @@ def _once(is_claimed: Column) -> Column:
 
 def _with_verdicts(rows: DataFrame) -> DataFrame:
     """The rows with what the last change of their key is: UPSERT, DELETE or TIED; null where there is none."""
-    from pyspark.sql import functions as f
-
-    change, order = f.col(SAID).isin(int(ChangeKind.UPSERT), int(ChangeKind.DELETE)), f.col(ORDER)
+    change, order = _is(SAID, ChangeKind.UPSERT, ChangeKind.DELETE), f.col(ORDER)
     rows = rows.withColumns(
         {
             "latest": _of_key(f.max(f.when(change, order))),
@@ -211,7 +190,7 @@ def _with_verdicts(rows: DataFrame) -> DataFrame:
         }
     )
     rows = rows.withColumn("is_last", change & (f.col("is_unordered") | _sure(order == f.col("latest"))))
-    upsert, delete = (f.col("is_last") & (f.col(SAID) == int(kind)) for kind in (ChangeKind.UPSERT, ChangeKind.DELETE))
+    upsert, delete = (f.col("is_last") & _is(SAID, kind) for kind in (ChangeKind.UPSERT, ChangeKind.DELETE))
     rows = rows.withColumns(
         {
             "is_unequal": _sure(_differ(f.when(upsert, f.col(CONTENT))) | _differ(f.when(delete, f.col(TARGET)))),
@@ -222,17 +201,12 @@ def _with_verdicts(rows: DataFrame) -> DataFrame:
     )
     both = f.col("has_upsert") & f.col("has_delete")
     verdict = f.when(f.col("is_unequal") | (both & ~f.col("is_replaced")), int(ChangeKind.TIED))
-    verdict = verdict.when(f.col("has_upsert"), int(ChangeKind.UPSERT)).when(
-        f.col("has_delete"), int(ChangeKind.DELETE)
-    )
-    return rows.withColumn(VERDICT, verdict)
+    verdict = verdict.when(f.col("has_upsert"), int(ChangeKind.UPSERT))
+    return rows.withColumn(VERDICT, verdict.when(f.col("has_delete"), int(ChangeKind.DELETE)))
 
 
 def _with_chosen(rows: DataFrame) -> DataFrame:
     """The rows with which one of each key is sent: one of the last changes, which are equal."""
-    from pyspark.sql import Window
-    from pyspark.sql import functions as f
-
     counts = f.col("is_last") & _sure(f.col(SAID) == f.col(VERDICT))
     first = f.row_number().over(Window.partitionBy(KEY).orderBy(counts.desc())) == 1
     return rows.withColumn(CHOSEN, counts & first)
@@ -242,47 +216,30 @@ def _with_chosen(rows: DataFrame) -> DataFrame:
 
 
 def _of_key(aggregate: Column) -> Column:
-    from pyspark.sql import Window
 
     return aggregate.over(Window.partitionBy(KEY))
 
 
 def _any(condition: Column) -> Column:
     """Whether it holds for any row of the key."""
-    from pyspark.sql import functions as f
-
     return _sure(_of_key(f.max(condition)))
 
 
 def _differ(value: Column) -> Column:
     """Whether the key has several values; null where it has none."""
-    from pyspark.sql import functions as f
-
     return _of_key(f.min(value)) != _of_key(f.max(value))
 
 
 def _sure(condition: Column) -> Column:
     """The condition, false where it is null."""
-    from pyspark.sql import functions as f
-
     return f.coalesce(condition, f.lit(False))
 
 
-def _is(column: str, kind: ChangeKind) -> Column:
-    from pyspark.sql import functions as f
-
-    return _sure(f.col(column) == int(kind))
-
-
-def _any_of(conditions: Iterable[Column]) -> Column:
-    from pyspark.sql import functions as f
-
-    return reduce(lambda one, other: one | other, conditions, f.lit(False))
+def _is(column: str, *kinds: ChangeKind) -> Column:
+    return _sure(f.col(column).isin(*map(int, kinds)))
 
 
 def _first(conditions: dict[str, Column]) -> Column:
     """The first of these names whose condition holds; null where none does."""
-    from pyspark.sql import functions as f
-
     none = f.lit(None).cast("string")
     return f.coalesce(*(f.when(condition, f.lit(name)) for name, condition in conditions.items()), none)

@@ -18,15 +18,11 @@ CATALOG = ("id", "external_id")
 
 @dataclass(frozen=True)
 class DeletePlan:
-    """Where deletes go. `identifiers`: the fields of the main template that identify a row there; each row has one.
-
-    `irreversible`: deletes for good, so it is guarded.
-    """
+    """Where deletes go. `identifiers`: the fields of the main template that identify a row there; each row has one."""
 
     options: Options
     identifiers: tuple[FieldCheck, ...]
     is_about_people: bool
-    irreversible: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -67,7 +63,6 @@ def delete_plan(options: Options, plan: WritePlan) -> DeletePlan | None:
         ),
         identifiers,
         is_about_people=people,
-        irreversible=options.on_delete is OnDelete.DELETE,
     )
 
 

@@ -11,14 +11,16 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import chain
 from tempfile import SpooledTemporaryFile
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
+from pyspark.sql import DataFrame, Row
 
 from spark_klaviyo.arrow.encoded import record_texts
 from spark_klaviyo.core.clock import Stop
-from spark_klaviyo.core.models import Rejection
+from spark_klaviyo.core.codes import RejectCode
+from spark_klaviyo.core.models import RejectedRow, Rejection
 from spark_klaviyo.encode.encoder import encode, encode_batches
 from spark_klaviyo.modes.change_data.change_feed import TaggedChanges, tag_changes
 from spark_klaviyo.modes.change_data.kinds import DELETES, KIND, ChangeKind
@@ -32,9 +34,6 @@ from spark_klaviyo.runs.session import current_task
 from spark_klaviyo.runs.tasks import SendTask
 from spark_klaviyo.task.denied import MOST_HELD_BYTES
 from spark_klaviyo.task.run import TaskEvent, count_rejected
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, Row
 
 # Receipts and jobs of deletes have partition 1,000,003 where the task is partition 3.
 FIRST_OF_DELETES = 1_000_000
@@ -102,30 +101,29 @@ class ChangeTask:
             if stop.is_set():
                 return
         counted = f"part-{own.run_id}-{current_task().partition_id:05d}-counted"
-        yield from self.task.results(self._count(rows, own), stop, counted)
+        yield from self.task.results(self._count(rows), stop, counted)
 
-    def _count(self, rows: RowsByKind, plan: WritePlan) -> Iterator[TaskEvent]:
+    def _count(self, rows: RowsByKind) -> Iterator[TaskEvent]:
         """The rows that are not sent are rejected or skipped, as their kind says."""
         report = TaskReport()
-        for kind in (kind for kind in ChangeKind if kind.code or kind.skipped_because):
+        for kind in (kind for kind in ChangeKind if kind.reason):
             for batch in rows.of(kind):
-                yield from self._reject(kind, batch, plan, report)
-                if kind.skipped_because:
-                    report.skip(batch.num_rows, kind.skipped_because)
+                if kind.code is not None:
+                    yield from self._reject(kind.code, kind.reason.format(**self.names), batch, report)
+                else:
+                    report.skip(batch.num_rows, kind.reason)
                 if kind.warns:
-                    report.warn(kind.skipped_because, batch.num_rows)
+                    report.warn(kind.reason, batch.num_rows)
                 report.rows += batch.num_rows
         yield report
 
     def _reject(
-        self, kind: ChangeKind, batch: pa.RecordBatch, plan: WritePlan, report: TaskReport
-    ) -> Iterator[TaskEvent]:
-        if kind.code is None:
-            return
-        detail, partition = kind.detail.format(**self.names), current_task().partition_id
+        self, code: RejectCode, detail: str, batch: pa.RecordBatch, report: TaskReport
+    ) -> Iterator[RejectedRow]:
+        plan, partition = self.task.plan, current_task().partition_id
         records = record_texts(encode(batch.select(list(range(len(plan.columns)))), plan))
         for number, record in enumerate(records, report.rows):
-            yield count_rejected(plan, Rejection(number, record, kind.code, detail), report, partition)
+            yield count_rejected(plan, Rejection(number, record, code, detail), report, partition)
 
 
 class RowsByKind:

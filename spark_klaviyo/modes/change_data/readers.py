@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 
@@ -20,30 +19,16 @@ PLAIN = re.compile(r"[0-9A-Za-z+][!-9;-~]*")  # nothing is taken off such a text
 MOST = Decimal(10) ** 29  # beyond it a number has too many digits for the type
 
 
-@dataclass(frozen=True)
-class IdentifierReader:
-    """Reads the identifiers of a row; picklable.
+def read_identifiers(names: Sequence[str], country: str, *texts: str | None) -> list[str | None]:
+    """The identifiers of a row as they compare, given in the order of `names` and followed by its own country.
 
-    `country`: that of national phone numbers, empty where a column gives it.
+    `country`: that of all national phone numbers, empty where each row gives it. None where there is no identifier, or
+    one that Klaviyo cannot know, such as words that many rows have in place of one.
     """
-
-    names: tuple[str, ...]
-    country: str = ""
-
-    @property
-    def ddl(self) -> str:
-        """The type of what is returned."""
-        return ", ".join(f"{name} string" for name in self.names)
-
-    def __call__(self, *texts: str | None) -> Sequence[str | None]:
-        """The identifiers of a row as they compare, given in the order of `names` and followed by its country.
-
-        None where there is none, or one that Klaviyo cannot know, such as words that many rows have in place of one.
-        """
-        country = self.country or texts[len(self.names)] or ""
-        cleaned = map(_cleaned, texts[: len(self.names)])
-        forms = [comparable_form(name, text, country) for name, text in zip(self.names, cleaned, strict=True)]
-        return [form if _is_known(name, form) else None for name, form in zip(self.names, forms, strict=True)]
+    country = country or texts[len(names)] or ""
+    cleaned = map(_cleaned, texts[: len(names)])
+    forms = [comparable_form(name, text, country) for name, text in zip(names, cleaned, strict=True)]
+    return [form if _is_known(name, form) else None for name, form in zip(names, forms, strict=True)]
 
 
 def _cleaned(text: str | None) -> str | None:

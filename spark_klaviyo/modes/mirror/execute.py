@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
+from pyspark.sql import DataFrame
 
 from spark_klaviyo.account.members import ListFacts, list_facts, members
 from spark_klaviyo.account.reads import open_reader, stopped_before_sending
@@ -34,9 +34,6 @@ from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.execute import conclude, finish, send_compared
 from spark_klaviyo.runs.results import Results, judge_run
 from spark_klaviyo.runs.run import Run, open_run
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 MOST_IDENTIFIERS = 30_000_000  # that the calling process holds at once: 240 MB
 EMPTY = "it has no row, and list_mode=mirror would remove every member of the list; nothing was sent"

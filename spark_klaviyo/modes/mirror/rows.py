@@ -12,11 +12,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as f
 
 from spark_klaviyo.arrow.encoded import PARAMS, SPARK_ENCODED, VERDICT, Verdict, record_texts
 from spark_klaviyo.batching.encoded_rows import params_of
@@ -40,9 +42,6 @@ from spark_klaviyo.runs.tasks import encode_for_spark, sent_columns
 from spark_klaviyo.screen.validate_row import validate_row
 from spark_klaviyo.state.compare import SENT_AGAIN
 
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
 WIDTH = len(KINDS) + 1  # hashes of a row: of its identifiers, and of the email that was probably meant
 PEOPLE, IN_DOUBT = "people", "in_doubt"  # columns beside those of encoded rows
 HELD = pa.schema([*SPARK_ENCODED, (PEOPLE, pa.binary()), (IN_DOUBT, pa.bool_())])
@@ -63,8 +62,6 @@ def comparable(plan: WritePlan) -> WritePlan:
 
 def mirrored_columns(df: DataFrame, plan: WritePlan) -> tuple[DataFrame, WritePlan]:
     """What `sent_columns` gives, and whether a row has values in other columns: it is not blank throughout then."""
-    from pyspark.sql import functions as f
-
     numbered = df.toDF(*(f"c{number}" for number in range(len(plan.columns))))
     frame, reduced = sent_columns(numbered, plan)
     others = [
