@@ -7,21 +7,30 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
+import pyarrow.dataset
 
 from spark_klaviyo.core.arrow_types import ddl_of
-from spark_klaviyo.datasets.arrow_files import read_in_tasks, write_in_tasks
 from spark_klaviyo.datasets.schemas import Column, arrow_schema, ddl, missing_keys
-from spark_klaviyo.datasets.storage import PARQUET, Folder, is_local, local_path, record_batch, restrict_files
+from spark_klaviyo.datasets.storage import (
+    MOST_ROWS,
+    PARQUET,
+    Folder,
+    as_time,
+    is_local,
+    local_path,
+    record_batch,
+    restrict_files,
+)
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import is_table, shown_place
 
@@ -33,7 +42,7 @@ NO_FILE_SYSTEM = ("No FileSystem for scheme", "UnsupportedFileSystemException", 
 STAGING = "_staging"  # hidden from Spark's readers, like all names that begin so
 OWNER_ONLY = 0o700
 # Rows of this process, a bounded number of them; or batches of them, where a dataset has a `folder`; or Spark's.
-NewRows: TypeAlias = "list[tuple[object, ...]] | Iterator[pa.RecordBatch] | DataFrame"
+NewRows: TypeAlias = "Sequence[Mapping[str, object]] | Iterator[pa.RecordBatch] | DataFrame"
 
 
 def spark_errors() -> tuple[type[Exception], ...]:
@@ -74,24 +83,60 @@ class SparkLocation:
         """Whether tasks read and write it with pyarrow, as Spark has no file system of its kind."""
         return not self.table and not is_local(self.location) and not has_file_system(self.spark, self.location)
 
-    def read(self, schema: pa.Schema) -> DataFrame:
-        """All rows; of files that lack a column of `schema` it is null."""
-        if self.through_arrow:
-            return self._read_in_tasks(Folder.at(self.location).names(), schema)
+    def read(self, schema: pa.Schema, names: Sequence[str] | None = None) -> DataFrame:
+        """All rows, or those of some of its files; of files that lack a column of `schema` it is null."""
         if self.table:
             return self.spark.table(self.table)
-        return self.spark.read.schema(ddl_of(schema)).parquet(self.location)
+        if self.through_arrow or (names is not None and not names):
+            found = Folder.at(self.location).names() if names is None else names
+            files = self.spark.createDataFrame([(name,) for name in found], "name string")
+            return files.mapInArrow(partial(_read_in_task, self.location, schema), ddl_of(schema))
+        paths = [self.location] if names is None else [f"{self.location}/{name}" for name in names]
+        return self.spark.read.schema(ddl_of(schema)).parquet(*paths)
 
-    def read_files(self, names: Sequence[str], schema: pa.Schema) -> DataFrame:
-        """The rows of some of its files."""
-        if self.through_arrow or not names:
-            return self._read_in_tasks(names, schema)
-        return self.spark.read.schema(ddl_of(schema)).parquet(*(f"{self.location}/{name}" for name in names))
+    def append_frame(self, frame: DataFrame) -> None:
+        """Run the frame, once, and add its rows; what is written with Arrow takes batches alone."""
+        if not self.table:
+            self._append_files(frame)
+        elif self.spark.catalog.tableExists(self.table):
+            frame.select(self.spark.table(self.table).columns).write.insertInto(self.table)
+        else:
+            frame.write.mode("append").saveAsTable(self.table)
 
-    def _read_in_tasks(self, names: Sequence[str], schema: pa.Schema) -> DataFrame:
-        if not names:
-            return self.spark.createDataFrame([], ddl_of(schema))
-        return read_in_tasks(self.spark, self.location, names, schema)
+    def _append_files(self, rows: DataFrame) -> None:
+        """Append Parquet files, while other runs may append to the same directory.
+
+        Hadoop's committer puts the files of every job into `_temporary/0` and clears `_temporary` at the end, which
+        would delete another run's files. A random number, cleared here, keeps the runs apart.
+        """
+        writer = rows.write.mode("append")
+        if jvm_of(self.spark) is None:
+            writer.parquet(self.location)
+        else:
+            number = 1 + secrets.randbelow(2**31 - 2)
+            apart = {
+                "mapreduce.job.application.attempt.id": str(number),
+                "mapreduce.fileoutputcommitter.cleanup.skipped": "true",
+            }
+            writer.options(**apart).parquet(self.location)
+            remove_directory(self.spark, f"{self.location}/_temporary/{number}")
+        folder = Path(local_path(self.location))
+        if is_local(self.location) and folder.is_dir():
+            restrict_files(folder)  # Spark lets everybody read them
+
+    def staging(self, run_id: str) -> SparkLocation:
+        """Where the result rows of a run that writes here are kept between the tasks and the datasets."""
+        name = f"{self.location}_staging_{run_id}" if self.table else f"{self.location}/{STAGING}/{run_id}"
+        return SparkLocation(self.spark, name)
+
+    def remove(self) -> None:
+        """Delete it. Raises one of `spark_errors`."""
+        if self.through_arrow:
+            remove_folder(self.location)
+        elif self.table:
+            self.spark.sql(f"DROP TABLE IF EXISTS {self.quoted_table}")
+        else:
+            remove_directory(self.spark, self.location)
 
 
 @dataclass(frozen=True)
@@ -140,14 +185,12 @@ class Dataset(SparkLocation):
         a dataset now; if not, an empty one has to be appended should no row follow.
         """
         try:
-            if is_local(self.location):
-                self._make_directory()  # before this process can see it
+            self._make_directory()
             found = self._found_columns()
             if found is None and (self.table or (jvm_of(self.spark) is None and self.folder is None)):
                 self.append([])
                 return True
             if found is None:
-                self._make_directory()
                 return False
             missing = missing_keys(self.columns, found)
             newer = [column for column in self.columns if column.name not in found]
@@ -167,26 +210,15 @@ class Dataset(SparkLocation):
         return True
 
     def append(self, rows: NewRows) -> None:
-        """Add rows; columns of a DataFrame are matched by name."""
+        """Add rows; columns are matched by name."""
         if isinstance(rows, Iterator):
             self._append_batches(rows)
-            return
-        if isinstance(rows, list) and self.folder is not None:
-            names = [column.name for column in self.columns]
-            dicts = (dict(zip(names, row, strict=True)) for row in plain_rows(rows))
-            self._append_batches(iter([record_batch(dicts, self.columns)]))
-            return
-        if isinstance(rows, list):
-            rows = self.spark.createDataFrame(plain_rows(rows), ddl(self.columns))
-        frame = rows.select([column.name for column in self.columns])
-        if self.through_arrow:
-            write_in_tasks(frame, self.location)
-        elif not self.table:
-            self._append_files(frame)
-        elif self.spark.catalog.tableExists(self.table):
-            frame.select(self.spark.table(self.table).columns).write.insertInto(self.table)
+        elif not isinstance(rows, Sequence):
+            self.append_frame(rows.select([column.name for column in self.columns]))
+        elif self.folder is not None:
+            self._append_batches(iter([record_batch(rows, self.columns)]))
         else:
-            frame.write.mode("append").saveAsTable(self.table)
+            self.append_frame(self.spark.createDataFrame(plain_rows(rows, self.columns), ddl(self.columns)))
 
     def _append_batches(self, batches: Iterator[pa.RecordBatch]) -> None:
         """Append a file from this process; without rows one that holds the schema, where there is no file."""
@@ -195,27 +227,6 @@ class Dataset(SparkLocation):
         if first or not folder.names():
             name = f"part-{uuid.uuid4().hex}{PARQUET}"
             folder.write_batches(name, arrow_schema(self.columns), chain(first, filled))
-
-    def _append_files(self, rows: DataFrame) -> None:
-        """Append Parquet files, while other runs may append to the same directory.
-
-        Hadoop's committer puts the files of every job into `_temporary/0` and clears `_temporary` at the end, which
-        would delete another run's files. A random number, cleared here, keeps the runs apart.
-        """
-        writer = rows.write.mode("append")
-        if jvm_of(self.spark) is None:
-            writer.parquet(self.location)
-        else:
-            number = 1 + secrets.randbelow(2**31 - 2)
-            apart = {
-                "mapreduce.job.application.attempt.id": str(number),
-                "mapreduce.fileoutputcommitter.cleanup.skipped": "true",
-            }
-            writer.options(**apart).parquet(self.location)
-            remove_directory(self.spark, f"{self.location}/_temporary/{number}")
-        folder = Path(local_path(self.location))
-        if is_local(self.location) and folder.is_dir():
-            restrict_files(folder)  # Spark lets everybody read them
 
     def _make_directory(self) -> None:
         """Create the directory of a path; under Connect Spark does so with the first rows."""
@@ -239,38 +250,13 @@ class Dataset(SparkLocation):
             return None
 
 
-@dataclass(frozen=True)
-class Staging(SparkLocation):
-    """Where one run's result rows are kept between the tasks and the datasets."""
-
-    @staticmethod
-    def beside(spark: Any, location: str, run_id: str) -> Staging:
-        """The staging table or directory of a run that writes a dataset there."""
-        name = f"{location}_staging_{run_id}" if is_table(location) else f"{location}/{STAGING}/{run_id}"
-        return Staging(spark, name)
-
-    def write(self, frame: DataFrame, mode: str = "error") -> None:
-        """Run the frame, once, and keep its rows."""
-        writer = frame.write.mode(mode)
-        if self.through_arrow:
-            write_in_tasks(frame, self.location)
-        elif self.table:
-            writer.saveAsTable(self.table)
-        else:
-            writer.parquet(self.location)
-
-    def add(self, rows: list[tuple[str, str]], schema: str) -> None:
-        """Keep a bounded number of rows of this process, besides those already kept."""
-        self.write(self.spark.createDataFrame(plain_rows(rows), schema), "append")
-
-    def remove(self) -> None:
-        """Delete it. Raises one of `spark_errors`."""
-        if self.through_arrow:
-            remove_folder(self.location)
-        elif self.table:
-            self.spark.sql(f"DROP TABLE IF EXISTS {self.quoted_table}")
-        else:
-            remove_directory(self.spark, self.location)
+def _read_in_task(location: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The rows of some files, for stores that Spark has no file system for."""
+    folder = Folder.at(location)
+    for batch in batches:
+        paths = [f"{folder.path}/{name}" for name in batch.column(0).to_pylist()]
+        files = pyarrow.dataset.dataset(paths, schema, "parquet", folder.system)
+        yield from files.to_batches(batch_size=MOST_ROWS)
 
 
 def checkpointed(frame: DataFrame) -> DataFrame | None:
@@ -289,9 +275,15 @@ def checkpointed(frame: DataFrame) -> DataFrame | None:
         raise
 
 
-def plain_rows(rows: Iterable[Iterable[object]]) -> list[tuple[object, ...]]:
+def plain_rows(rows: Iterable[Mapping[str, object]], columns: Sequence[Column]) -> list[tuple[object, ...]]:
     """Rows for `createDataFrame`, with the text of enums in their place: the JVM of Spark 3.5 cannot read an enum."""
-    return [tuple(value.value if isinstance(value, Enum) else value for value in row) for row in rows]
+    return [tuple(_plain(row[column.name], column) for column in columns) for row in rows]
+
+
+def _plain(value: object, column: Column) -> object:
+    if isinstance(value, Enum):
+        return value.value
+    return as_time(value) if column.type == "timestamp" else value
 
 
 def jvm_of(spark: Any) -> Any:

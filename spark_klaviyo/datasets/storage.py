@@ -287,9 +287,10 @@ class PartWriter:
 def record_batch(rows: Iterable[Mapping[str, object]], columns: tuple[Column, ...]) -> pa.RecordBatch:
     """Rows of a dataset, in which columns may be missing and times may be text."""
     times = [column.name for column in columns if column.type == "timestamp"]
-    typed = [{**row, **{name: _time(row.get(name)) for name in times}} for row in rows] if times else list(rows)
+    typed = [{**row, **{name: as_time(row.get(name)) for name in times}} for row in rows] if times else list(rows)
     return pa.RecordBatch.from_pylist(typed, arrow_schema(columns))
 
 
-def _time(value: object) -> object:
+def as_time(value: object) -> object:
+    """A time that is text as a time; anything else as it is."""
     return datetime.fromisoformat(value) if isinstance(value, str) else value

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
-from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ import pyarrow as pa
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Receipt, RejectedRow, RemovedMember
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, REMOVED, RUNS, Column, ddl
-from spark_klaviyo.datasets.spark_storage import Dataset, NewRows, Staging, checkpointed, jvm_of, spark_errors
+from spark_klaviyo.datasets.spark_storage import Dataset, NewRows, SparkLocation, checkpointed, jvm_of, spark_errors
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.deliver.jobs import JobEnded
 from spark_klaviyo.options.choices import ListMode
@@ -64,7 +63,7 @@ class SessionOutputs:
             self.removed = _dataset(spark, "receipts_path", f"{self.receipts.location}{BESIDE}", REMOVED)
         self.failures: list[str] = []
         self.left_behind: list[str] = []
-        self._chunk: list[tuple[object, ...]] = []
+        self._chunk: list[dict[str, object]] = []
         self._chunk_bytes = 0
         datasets = filter(None, (self.rejects, self.receipts, self.removed, self.runs))
         self._empty = {dataset.location for dataset in datasets if not dataset.prepare()}  # those without a file
@@ -92,14 +91,14 @@ class SessionOutputs:
         """Evaluate a frame of result rows, once, and stage them: those that the driver keeps."""
         staging = self.staging if self.stages_through_spark else None
         if staging is not None and jvm_of(self._spark) is not None:
-            staging.write(frame)
+            staging.append_frame(frame)
             frame = self._staged()
         elif staging is not None and checkpointed(self._spark.range(1)) is None:
             yield from self.stage_rows((row["kind"], row["body"]) for row in frame.toLocalIterator())
             return
         elif staging is not None:
             frame = frame.localCheckpoint(eager=True)
-            self._attempt(self.task_staging.shown, partial(staging.write, frame))
+            self._attempt(self.task_staging.shown, partial(staging.append_frame, frame))
         yield from ((row["kind"], row["body"]) for row in frame.where(OTHER_KINDS).collect())
 
     def stage_rows(self, rows: Iterable[ResultRow]) -> Iterator[ResultRow]:
@@ -129,18 +128,18 @@ class SessionOutputs:
     def append_receipts(self, receipts: Sequence[Receipt]) -> None:
         """Append receipts of requests that this process made."""
         if receipts:
-            self._append(self.receipts, lambda: [_row(receipt, "started_at", RECEIPTS) for receipt in receipts])
+            self._append(self.receipts, lambda: list(map(asdict, receipts)))
 
     def append_removed(self, members: Sequence[RemovedMember]) -> None:
         """Append members that a mirror removed from its list."""
         if members:
-            self._append(self.removed, lambda: [_row(member, "removed_at", REMOVED) for member in members])
+            self._append(self.removed, lambda: list(map(asdict, members)))
 
     def add_reject(self, rejected: RejectedRow) -> None:
         """Add a row that its job refused; rows are appended in chunks."""
         if self.rejects is None:
             return
-        self._chunk.append(tuple(getattr(rejected, column.name) for column in REJECTS))
+        self._chunk.append(asdict(rejected))
         self._chunk_bytes += len(rejected.record)
         if len(self._chunk) >= CHUNK_ROWS or self._chunk_bytes >= CHUNK_BYTES:
             self._flush()
@@ -156,8 +155,7 @@ class SessionOutputs:
 
     def append_run(self, report: WriteReport, options: Options) -> None:
         """Append the row of this run."""
-        row = run_row(report, options)
-        self._append(self.runs, lambda: [tuple(row[column.name] for column in RUNS)])
+        self._append(self.runs, lambda: [run_row(report, options)])
 
     def remove_staging(self) -> str:
         """Delete staged rows and crash receipts; a warning where that failed."""
@@ -182,16 +180,18 @@ class SessionOutputs:
     # --- inside -------------------------------------------------------------------------------
 
     def _stage(self, rows: list[ResultRow]) -> None:
-        if self.staging is not None and self.stages_through_spark and rows and not self.failures:
-            self._attempt(self.task_staging.shown, partial(self.staging.add, rows, RESULT_DDL))
+        staging = self.staging if self.stages_through_spark else None
+        if staging is not None and rows and not self.failures:
+            frame = partial(self._spark.createDataFrame, rows, RESULT_DDL)
+            self._attempt(self.task_staging.shown, lambda: staging.append_frame(frame()))
 
-    def _stagings(self) -> tuple[Staging | None, TaskStaging]:
+    def _stagings(self) -> tuple[SparkLocation | None, TaskStaging]:
         """Where Spark finds staged rows, and where tasks write them: beside a dataset that this process sees, too."""
         kept = [dataset for dataset in (self.receipts, self.rejects) if dataset is not None]
         if not kept:
             return None, TaskStaging()
         beside = min(kept, key=lambda dataset: (dataset.shared_folder is None, dataset.table != ""))
-        staging = Staging.beside(self._spark, beside.location, self.run_id)
+        staging = beside.staging(self.run_id)
         shown = f"{beside.option} ({beside.shown})"
         return staging, TaskStaging(staging.location if beside.shared_folder is not None else None, shown)
 
@@ -201,7 +201,7 @@ class SessionOutputs:
             return
         typed = partial(staged_rows, kind, dataset.columns, ends)
         location = self.task_staging.location
-        if location is not None and dataset.folder is not None and count <= MOST_ROWS_HERE:
+        if location is not None and dataset.folder is not None and (count <= MOST_ROWS_HERE or dataset.through_arrow):
             self._append(dataset, lambda: typed(read_staged(Folder.at(location), self._staged_files)))
         else:
             self._append(dataset, lambda: self._staged().mapInArrow(typed, ddl(dataset.columns)))
@@ -209,9 +209,8 @@ class SessionOutputs:
     def _staged(self) -> DataFrame:
         if self.staging is None:
             raise AssertionError("nothing was staged")
-        if self.task_staging.location is None:
-            return self.staging.read(RESULT_SCHEMA)
-        return self.staging.read_files(self._staged_files, RESULT_SCHEMA)
+        files = self._staged_files if self.task_staging.location is not None else None
+        return self.staging.read(RESULT_SCHEMA, files)
 
     def _flush(self) -> None:
         if self._chunk:
@@ -234,13 +233,6 @@ class SessionOutputs:
         except (*spark_errors(), pa.ArrowException):
             failure = f"{shown} could not be written after sending"
             self.failures += [failure] if failure not in self.failures else []
-
-
-def _row(entry: Receipt | RemovedMember, time: str, columns: tuple[Column, ...]) -> tuple[object, ...]:
-    """A row of a dataset; `time` is its column of that type."""
-    row = asdict(entry)
-    row[time] = datetime.fromisoformat(row[time])
-    return tuple(row[column.name] for column in columns)
 
 
 def _dataset(spark: Any, option: str, location: str | None, columns: tuple[Column, ...]) -> Dataset | None:

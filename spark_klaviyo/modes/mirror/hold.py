@@ -17,13 +17,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+
+from pyspark.sql import DataFrame
 
 from spark_klaviyo.account.reads import stopped_before_sending
 from spark_klaviyo.arrow.encoded import SPARK_ENCODED
 from spark_klaviyo.core.arrow_types import ddl_of
 from spark_klaviyo.core.codes import StopCode
-from spark_klaviyo.datasets.spark_storage import Staging, checkpointed, spark_errors
+from spark_klaviyo.datasets.spark_storage import SparkLocation, checkpointed, spark_errors
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.modes.mirror.rows import HELD, PACKED, RowPeople, encode_and_identify, mirrored_columns, pack
 from spark_klaviyo.plan.model import WritePlan
@@ -31,9 +32,6 @@ from spark_klaviyo.runs import session
 from spark_klaviyo.runs.interrupt import run_interruptibly
 from spark_klaviyo.runs.run import Run
 from spark_klaviyo.runs.send_from_driver import STOP_SECONDS
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 CANNOT_HOLD = (
     "list_mode: mirror reads the DataFrame once and holds its rows until the list is read, and this Spark cannot hold "
@@ -69,7 +67,7 @@ def held_rows(run: Run) -> Iterator[HeldRows]:
     frame, plan = mirrored_columns(run.df, run.plan)
     encoded = frame.mapInArrow(partial(encode_and_identify, plan), ddl_of(HELD))
     staging = run.outputs.staging
-    if session.context_of(frame) is None and staging is not None:
+    if session.context_of(frame) is None and staging is not None and not staging.through_arrow:
         staging = replace(staging, location=f"{staging.location}_rows")
         try:
             yield HeldRows(_interruptibly(run, lambda: _stage(encoded, staging)), plan)
@@ -100,12 +98,12 @@ def _interruptibly(run: Run, evaluate: Callable[[], DataFrame]) -> DataFrame:
     return held
 
 
-def _stage(encoded: DataFrame, staging: Staging) -> DataFrame:
-    staging.write(encoded)
+def _stage(encoded: DataFrame, staging: SparkLocation) -> DataFrame:
+    staging.append_frame(encoded)
     return staging.read(HELD)
 
 
-def _delete(run: Run, staging: Staging) -> None:
+def _delete(run: Run, staging: SparkLocation) -> None:
     try:
         staging.remove()
     except spark_errors():
