@@ -21,8 +21,7 @@ from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.deliver.reads import Reader, ReadFailed
 from spark_klaviyo.errors import OptionError, SchemaError
 from spark_klaviyo.modes.mirror.hold import HeldRows, held_rows
-from spark_klaviyo.modes.mirror.removals import Removals, ceiling, find_removals, read_pages
-from spark_klaviyo.modes.mirror.remove import remove_members
+from spark_klaviyo.modes.mirror.removals import Removals, ceiling, find_removals, read_pages, remove_members
 from spark_klaviyo.modes.mirror.rows import RowPeople, comparable, mark_absent
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.make import make_plan
@@ -39,6 +38,10 @@ MOST_IDENTIFIERS = 30_000_000  # that the calling process holds at once: 240 MB
 EMPTY = "it has no row, and list_mode=mirror would remove every member of the list; nothing was sent"
 BLANK = (
     "none of its rows has an identifier, so list_mode=mirror would remove every member of the list; nothing was sent"
+)
+UNIDENTIFIED = (
+    "{} may mean any member of the list, as they hold values and no id, external id, email or phone number "
+    "that can be compared: rows were added, and nobody was removed; repair these rows, or leave them out"
 )
 Reason = tuple[StopCode, str]
 
@@ -78,46 +81,33 @@ def _mirror(run: Run, reader: Reader, facts: ListFacts, held: HeldRows) -> TaskR
         run.outputs.remove_staging()
         raise SchemaError(BLANK if rows.count else EMPTY)
     found = _compare(run, reader, facts, rows)
-    reason = found if isinstance(found, tuple) else _forbidden(run.options, facts, found)
-    if reason is not None or isinstance(found, tuple):
-        total = finish(run, Results())
-        return replace(total, rows=rows.count, unsent=rows.count, stopped=reason)
+    if not isinstance(found, Removals):
+        return replace(finish(run, Results()), rows=rows.count, unsent=rows.count, stopped=found)
     total = finish(run, _send(run, held, found))
     if judge_run(total, run.plan, run.outputs.failures).stopped is not None:
         return total
     if found.unplaced:
-        return replace(total, stopped=(StopCode.UNIDENTIFIED_ROWS, _unidentified(found)))
+        reason = UNIDENTIFIED.format(counted(found.unplaced, "row"))
+        return replace(total, stopped=(StopCode.UNIDENTIFIED_ROWS, reason))
     return merge([total, remove_members(run, reader, facts, found)]) if found.count else total
 
 
 def _compare(run: Run, reader: Reader, facts: ListFacts, rows: RowPeople) -> Removals | Reason:
-    """Read the members and find those that no row is about; the reason where that is not possible."""
+    """Read the members and find those that no row is about; the reason where they cannot, or may not, be removed."""
     if len(rows.people) > MOST_IDENTIFIERS:
         most = f"the {MOST_IDENTIFIERS:,} that a mirror can compare"
         return StopCode.TOO_MANY_ROWS, f"{len(rows.people):,} identifiers are more than {most}: nothing was sent"
-    most_removed = ceiling(run.options.max_removals, facts.members)
+    allowed = run.options.max_removals
     try:
-        return find_removals(read_pages(members(reader, facts), facts), rows, most_removed)
+        found = find_removals(read_pages(members(reader, facts), facts), rows, ceiling(allowed, facts.members))
     except ReadFailed as failed:
         return failed.code, f"the list's members could not be read to the end: {failed}; nobody was added or removed"
-
-
-def _forbidden(options: Options, facts: ListFacts, found: Removals) -> Reason | None:
-    """Why so many members may not be removed; None where they may."""
     if not found.too_many:
-        return None
+        return found
     return StopCode.TOO_MANY_REMOVALS, (
         f"{found.count:,} of the list's {found.members:,} members are not in the DataFrame, and "
-        f"max_removals={options.max_removals} allows to remove {found.most:,} of {facts.members:,}: "
+        f"max_removals={allowed} allows to remove {found.most:,} of {facts.members:,}: "
         "nobody was added or removed"
-    )
-
-
-def _unidentified(found: Removals) -> str:
-    rows = counted(found.unplaced, "row")
-    return (
-        f"{rows} may mean any member of the list, as they hold values and no id, external id, email or phone number "
-        "that can be compared: rows were added, and nobody was removed; repair these rows, or leave them out"
     )
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -28,6 +28,7 @@ from spark_klaviyo.datasets.spark_storage import SparkLocation, checkpointed, sp
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.modes.mirror.rows import HELD, PACKED, RowPeople, encode_and_identify, mirrored_columns, pack
 from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.report.report import WriteStopped
 from spark_klaviyo.runs import session
 from spark_klaviyo.runs.interrupt import run_interruptibly
 from spark_klaviyo.runs.run import Run
@@ -66,36 +67,34 @@ def held_rows(run: Run) -> Iterator[HeldRows]:
     """
     frame, plan = mirrored_columns(run.df, run.plan)
     encoded = frame.mapInArrow(partial(encode_and_identify, plan), ddl_of(HELD))
-    staging = run.outputs.staging
-    if session.context_of(frame) is None and staging is not None and not staging.through_arrow:
-        staging = replace(staging, location=f"{staging.location}_rows")
-        try:
-            yield HeldRows(_interruptibly(run, lambda: _stage(encoded, staging)), plan)
-        finally:
-            _delete(run, staging)
-        return
-    held = _interruptibly(run, lambda: _checkpoint(encoded))
-    try:
-        yield HeldRows(held, plan)
-    finally:
-        _release(held)
+    staging, is_classic = run.outputs.staging, session.context_of(frame) is not None
+    with ExitStack() as held:
+        evaluate = partial(_checkpoint, encoded)
+        if not is_classic and staging is not None and not staging.through_arrow:
+            beside = replace(staging, location=f"{staging.location}_rows")
+            held.callback(_delete, run, beside)
+            evaluate = partial(_stage, encoded, beside)
+        rows = _interruptibly(run, evaluate)
+        if is_classic:  # a Connect server does it when the DataFrame is gone
+            held.callback(_release, rows)
+        yield HeldRows(rows, plan)
 
 
 def _interruptibly(run: Run, evaluate: Callable[[], DataFrame]) -> DataFrame:
     stopped = threading.Event()
 
-    def work() -> DataFrame | None:
+    def work() -> DataFrame:
         try:
             return evaluate()
         except spark_errors():
-            if stopped.wait(STOP_SECONDS):  # its jobs were cancelled
-                return None
+            stopped.wait(STOP_SECONDS)  # its jobs may have been cancelled
             raise
 
-    held = run_interruptibly(run.df, run.plan.run_id, work, stopped.set, 0.0)
-    if held is None or stopped.is_set():
-        raise stopped_before_sending(run.plan, StopCode.INTERRUPTED, StopCode.INTERRUPTED.text)
-    return held
+    with suppress(WriteStopped):  # what is said of rows that were abandoned while they were sent
+        held = run_interruptibly(run.df, run.plan.run_id, work, stopped.set, 0.0)
+        if not stopped.is_set():
+            return held
+    raise stopped_before_sending(run.plan, StopCode.INTERRUPTED, StopCode.INTERRUPTED.text)
 
 
 def _stage(encoded: DataFrame, staging: SparkLocation) -> DataFrame:
@@ -118,7 +117,6 @@ def _checkpoint(encoded: DataFrame) -> DataFrame:
 
 
 def _release(held: DataFrame) -> None:
-    """Free the executors' memory at once; a Connect server does it when the DataFrame is gone."""
-    if session.context_of(held) is not None:
-        with suppress(*spark_errors()):  # a cluster that allows few methods of the JVM: Spark's cleaner does it later
-            held._jdf.queryExecution().logical().rdd().unpersist(False)
+    """Free the executors' memory at once."""
+    with suppress(*spark_errors()):  # a cluster that allows few methods of the JVM: Spark's cleaner does it later
+        held._jdf.queryExecution().logical().rdd().unpersist(False)

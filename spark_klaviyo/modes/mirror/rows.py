@@ -41,8 +41,10 @@ from spark_klaviyo.plan.types import Field, Type
 from spark_klaviyo.runs.tasks import encode_for_spark, sent_columns
 from spark_klaviyo.screen.validate_row import validate_row
 from spark_klaviyo.state.compare import SENT_AGAIN
+from spark_klaviyo.state.format import binary_of, fingerprints_of
 
 WIDTH = len(KINDS) + 1  # hashes of a row: of its identifiers, and of the email that was probably meant
+HASH_BYTES = 8
 PEOPLE, IN_DOUBT = "people", "in_doubt"  # columns beside those of encoded rows
 HELD = pa.schema([*SPARK_ENCODED, (PEOPLE, pa.binary()), (IN_DOUBT, pa.bool_())])
 PACKED = pa.schema([("count", pa.int64()), ("people", pa.binary()), ("in_doubt", pa.binary())])
@@ -140,7 +142,7 @@ def encode_and_identify(plan: WritePlan, batches: Iterator[pa.RecordBatch]) -> I
     """The encoded rows of one partition, and who they are."""
     for encoded in encode_for_spark(plan, batches):
         rows = identify(encoded, plan)
-        columns = [*encoded.columns, _as_binary(rows.people), pa.array(rows.in_doubt)]
+        columns = [*encoded.columns, binary_of(rows.people.view(np.uint8)), pa.array(rows.in_doubt)]
         yield pa.RecordBatch.from_arrays(columns, schema=HELD)
 
 
@@ -152,11 +154,10 @@ def pack(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 def pack_people(rows: Identified) -> dict[str, object]:
     """The number of rows, each hash once, and the hashes of rows in doubt."""
-    in_doubt = rows.people[rows.in_doubt]
     return {
         "count": len(rows.in_doubt),
-        "people": distinct([rows.people]).astype("<i8").tobytes(),
-        "in_doubt": in_doubt.astype("<i8").tobytes(),
+        "people": distinct([rows.people]).tobytes(),
+        "in_doubt": rows.people[rows.in_doubt].tobytes(),
     }
 
 
@@ -175,20 +176,9 @@ def mark_absent(absent: Hashes, batches: Iterator[pa.RecordBatch]) -> Iterator[p
         yield pa.RecordBatch.from_arrays([*columns, pa.array(is_absent)], schema=MARKED)
 
 
-def _as_binary(people: Hashes) -> pa.Array:
-    """The hashes of each row as the bytes of one value."""
-    ends = np.arange(len(people) + 1, dtype=np.int32) * (WIDTH * 8)
-    buffers = [None, pa.py_buffer(ends.tobytes()), pa.py_buffer(people.astype("<i8").tobytes())]
-    return pa.Array.from_buffers(pa.binary(), len(people), buffers)
-
-
 def _held(batch: pa.RecordBatch) -> Identified:
-    in_doubt = batch.column(IN_DOUBT).to_numpy(zero_copy_only=False)
-    return Identified(_from_bytes(b"".join(batch.column(PEOPLE).to_pylist())), in_doubt)
-
-
-def _from_bytes(content: bytes) -> Hashes:
-    return np.frombuffer(content, dtype="<i8").reshape(-1, WIDTH)
+    people = fingerprints_of(batch.column(PEOPLE), WIDTH * HASH_BYTES).view("<i8")
+    return Identified(people, batch.column(IN_DOUBT).to_numpy(zero_copy_only=False))
 
 
 # --- in the calling process -----------------------------------------------------------------------
@@ -205,20 +195,15 @@ class RowPeople:
     @staticmethod
     def unpack(rows: Iterable[Any]) -> RowPeople:
         """From what `pack` made of all rows."""
-        packed = [(row["count"], bytes(row["people"]), bytes(row["in_doubt"])) for row in rows]
-        return RowPeople(
-            sum(count for count, _, _ in packed),
-            IdentitySet(np.frombuffer(people, dtype="<i8") for _, people, _ in packed),
-            _from_bytes(b"".join(in_doubt for _, _, in_doubt in packed)),
-        )
+        packed = list(rows)
+        in_doubt = np.frombuffer(b"".join(row["in_doubt"] for row in packed), np.int64).reshape(-1, WIDTH)
+        people = IdentitySet(np.frombuffer(row["people"], np.int64) for row in packed)
+        return RowPeople(sum(row["count"] for row in packed), people, in_doubt)
 
     @staticmethod
     def of(rows: Iterable[Identified]) -> RowPeople:
         """Of rows that this process has identified itself."""
-        parts = list(rows)
-        in_doubt = [np.empty((0, WIDTH), np.int64), *(part.people[part.in_doubt] for part in parts)]
-        count = sum(len(part.in_doubt) for part in parts)
-        return RowPeople(count, IdentitySet(part.people for part in parts), np.concatenate(in_doubt))
+        return RowPeople.unpack(map(pack_people, rows))
 
     def count_unplaced(self) -> int:
         """How many rows may mean any member: those in doubt that have no identifier of a member that was compared."""
