@@ -148,9 +148,7 @@ class Folder:
 
     def write(self, name: str, table: pa.Table) -> None:
         """Write a new Parquet file."""
-        self.make()
-        with self._new_file(name, _RENAMING) as file:
-            pq.write_table(table, file)
+        self.write_batches(name, table.schema, table.to_batches())
 
     def write_batches(self, name: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
         """Write a new Parquet file, a batch at a time; where that fails, there is none."""
@@ -175,10 +173,11 @@ class Folder:
         with self._new_file(name, _REPLACING) as file:
             file.write(json.dumps(content).encode())
 
-    def delete(self, name: str) -> None:
-        """Delete a file, if it is still there."""
-        with suppress(FileNotFoundError):
-            self.system.delete_file(f"{self.path}/{name}")
+    def delete(self, *names: str) -> None:
+        """Delete files, those that are still there."""
+        for name in names:
+            with suppress(FileNotFoundError):
+                self.system.delete_file(f"{self.path}/{name}")
 
     def remove(self) -> None:
         """Delete the directory and everything in it, if it is there."""
@@ -279,8 +278,7 @@ class PartWriter:
     def undo(self) -> None:
         """Drop the rows that are held, and delete the files written."""
         self._rows = []
-        for name in self.names:
-            self._folder.delete(name)
+        self._folder.delete(*self.names)
         self.names = []
 
 

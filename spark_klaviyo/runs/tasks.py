@@ -246,8 +246,9 @@ class CrashReceipts:
 
     def remove(self) -> None:
         """Delete them: the run has written its receipts. Raises OSError."""
-        for name in self._names():
-            self._folder().delete(name)
+        names = self._names()
+        if names:
+            self._folder().delete(*names)
 
     def _names(self) -> list[str]:
         names = [] if self.location is None else self._folder().names()

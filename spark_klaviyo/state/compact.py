@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_klaviyo.arrow.arrays import to_mask
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.datasets.storage import PARQUET, Folder
 from spark_klaviyo.errors import KlaviyoError
@@ -25,18 +24,18 @@ from spark_klaviyo.state.lock import locked_state, naming_damaged_files
 from spark_klaviyo.state.rows import (
     DELIVERED,
     JobEnds,
-    KeyRange,
     LastRows,
     identities,
-    is_one_of,
     job_files,
+    part_of,
+    parts_of,
     row_files,
     whole,
+    with_outcome,
 )
 
 FILE_ROWS = 1_000_000  # a file of half as many is left as it is when others are merged
 ROWS_A_SECOND = 250_000  # of a run: a larger file would take too long to merge with another one
-REPEATED = ("scope", "outcome", "job_id", "run_id")  # columns with few values, held as dictionaries
 SHARE_OF_RUN = 0.25  # of its time, in which files are read; writing them takes about twice as long as reading
 
 
@@ -62,12 +61,12 @@ def compact_state(spark: Any, state_path: str) -> int:
 
 def compact_locked(folder: Folder) -> int:
     """Compact a state whose lock the caller holds; how many files there were."""
-    rows, jobs = row_files(folder), job_files(folder)
+    rows, jobs, parts = row_files(folder), job_files(folder), parts_of(folder)
     ends = JobEnds.read(folder)
-    for part in list(KeyRange.all_of(folder)):
-        _write(folder, _last(pa.concat_tables(_read(folder, name, ends, part) for name in rows)) if rows else None)
-    for name in [*rows, *jobs]:  # without what jobs refused, their rows would count as delivered
-        folder.delete(name)
+    for number in range(parts) if rows else ():
+        tables = (_read(folder, name, ends) for name in rows)
+        _write(folder, [table.filter(pa.array(part_of(identities(table), parts) == number)) for table in tables])
+    folder.delete(*rows, *jobs)  # without what jobs refused, their rows would count as delivered
     return len(rows) + len(jobs)
 
 
@@ -81,23 +80,22 @@ def merge_small_files(folder: Folder, run_seconds: float) -> None:
     sizes = {name: rows for name in row_files(folder) if (rows := _rows_of(name)) <= most}
     names = sorted(sizes, key=lambda name: (sizes[name], name))
     merged = names[:-1] if names and sizes[names[-1]] else names
-    if len(names) > 2:
-        ends, held, read = JobEnds.read(folder), list[pa.Table](), list[str]()
-        for name in merged:
-            held.append(_read(folder, name, ends, KeyRange()))
-            read.append(name)
-            late = time.monotonic() > until and len(read) > 1
-            if late or name == merged[-1] or sum(map(len, held)) >= FILE_ROWS:
-                _replace(folder, read, _last(pa.concat_tables(held), whole_state=False))
-                held, read = [], []
-            if late:
-                break
+    ends, held, read = JobEnds.read(folder), list[pa.Table](), list[str]()
+    for name in merged if len(names) > 2 else ():
+        held.append(_read(folder, name, ends))
+        read.append(name)
+        late = time.monotonic() > until and len(read) > 1
+        if late or name == merged[-1] or sum(map(len, held)) >= FILE_ROWS:
+            _write(folder, held, whole_state=False)
+            folder.delete(*read)
+            held, read = [], []
+        if late:
+            break
     jobs = job_files(folder)
     if len(jobs) > 1:
         tables = [folder.read(name, SCHEMA.names).select(SCHEMA.names) for name in jobs]
         folder.write(f"{JOBS}{uuid.uuid4().hex}{PARQUET}", pa.concat_tables(tables))
-        for name in jobs:
-            folder.delete(name)
+        folder.delete(*jobs)
 
 
 def _rows_of(name: str) -> int:
@@ -106,41 +104,29 @@ def _rows_of(name: str) -> int:
     return int(count) if name.startswith(COMPACT) and count.isdecimal() else 0
 
 
-def _replace(folder: Folder, names: Sequence[str], rows: pa.Table) -> None:
-    _write(folder, rows)
-    for name in names:
-        folder.delete(name)
-
-
-def _write(folder: Folder, rows: pa.Table | None) -> None:
-    if rows is not None and len(rows):
-        folder.write(f"{COMPACT}{uuid.uuid4().hex[:12]}-{len(rows)}{PARQUET}", rows.cast(SCHEMA))
-
-
-def _read(folder: Folder, name: str, ends: JobEnds, part: KeyRange) -> pa.Table:
-    """The rows of a file that count, in this part of all keys; pending rows of a job that has taken them are sent."""
+def _read(folder: Folder, name: str, ends: JobEnds) -> pa.Table:
+    """The rows of a file that count; pending rows of a job that has taken them are sent."""
     rows = ends.live(folder.read(name, SCHEMA.names).select(SCHEMA.names))
-    inside = part.holds(identities(rows))
-    rows = rows if inside.all() else rows.filter(pa.array(inside))
     if len(ends.done):
-        taken = pc.and_(is_one_of(rows["outcome"], StateOutcome.PENDING), pc.is_in(rows["job_id"], ends.done))
+        is_pending = pa.array(with_outcome(rows, StateOutcome.PENDING))
+        taken = pc.and_(is_pending, pc.is_in(rows["job_id"], ends.done))
         outcome = pc.if_else(taken, StateOutcome.SENT.value, rows["outcome"])
         rows = rows.set_column(rows.schema.get_field_index("outcome"), "outcome", outcome)
-    for column in REPEATED:
-        rows = rows.set_column(rows.schema.get_field_index(column), column, rows[column].dictionary_encode())
     return rows
 
 
-def _last(rows: pa.Table, *, whole_state: bool = True) -> pa.Table:
-    """Of each key the row delivered last and what leaves it in doubt; with rows elsewhere also what resolves that."""
-    rows = rows.unify_dictionaries()
-    outcome = rows["outcome"].cast(pa.string())
-    is_delivered = to_mask(whole(is_one_of(outcome, *DELIVERED, StateOutcome.REMOVED)))
-    is_intent = to_mask(whole(is_one_of(outcome, StateOutcome.INTENT)))
+def _write(folder: Folder, tables: Sequence[pa.Table], *, whole_state: bool = True) -> None:
+    """Write of each key the row delivered last and what leaves it in doubt.
+
+    With rows of the state in other files also what resolves that.
+    """
+    rows = pa.concat_tables(tables)
     times = [whole(rows[column].cast(pa.int64())).to_numpy() for column in ("run_number", "at")]
-    plain = rows.set_column(rows.schema.get_field_index("outcome"), "outcome", outcome)
-    last = LastRows.of(identities(plain), times, is_delivered, is_intent)
+    is_delivered, is_intent = with_outcome(rows, *DELIVERED), with_outcome(rows, StateOutcome.INTENT)
+    last = LastRows.of(identities(rows), times, is_delivered, is_intent)
     kept = np.zeros(len(rows) + 1, np.bool_)  # -1, none, is the one behind the last
     for places in (last.delivered, last.intent[last.in_doubt], *([] if whole_state else [last.final])):
         kept[places] = True
-    return rows.filter(pa.array(kept[:-1]))
+    rows = rows.filter(pa.array(kept[:-1]))
+    if len(rows):
+        folder.write(f"{COMPACT}{uuid.uuid4().hex[:12]}-{len(rows)}{PARQUET}", rows)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_klaviyo.arrow.arrays import Ints, to_mask
+from spark_klaviyo.arrow.arrays import Ints
 from spark_klaviyo.core.codes import OnDelete
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.datasets.storage import Folder
@@ -31,13 +31,14 @@ from spark_klaviyo.state.rows import (
     PART_BYTES,
     Hashes,
     JobEnds,
-    KeyRange,
     LastRows,
     hashes_of,
     identities,
-    is_one_of,
+    part_of,
+    parts_of,
     row_files,
     whole,
+    with_outcome,
 )
 
 KNOWN = "_known-"
@@ -78,8 +79,7 @@ def adds_people(plan: WritePlan) -> bool:
 def remove_known(folder: Folder, names: Iterable[str]) -> None:
     """Delete such files; what a task has mapped stays readable."""
     with suppress(OSError):  # the next run does it
-        for name in names:
-            folder.delete(name)
+        folder.delete(*names)
 
 
 def _last_delivered(folder: Folder, jobs: JobEnds, scope: bytes, only_run: int | None) -> Iterator[KnownRows]:
@@ -87,13 +87,14 @@ def _last_delivered(folder: Folder, jobs: JobEnds, scope: bytes, only_run: int |
 
     Every file is read once; the rows of each part of all keys wait in a temporary file, where they are many.
     """
-    parts = list(KeyRange.all_of(folder))
+    parts = parts_of(folder)
     with ExitStack() as held:
-        spools = [held.enter_context(SpooledTemporaryFile(PART_BYTES // len(parts))) for _ in parts]
+        spools = [held.enter_context(SpooledTemporaryFile(PART_BYTES // parts)) for _ in range(parts)]
         for name in row_files(folder):
             rows = _read(folder, name, jobs, scope, only_run)
-            for part, spool in zip(parts, spools, strict=True):
-                spool.write(_picked(rows, part.holds(rows["key"])).tobytes())
+            part = part_of(rows["key"], parts)
+            for number, spool in enumerate(spools):
+                spool.write(_picked(rows, part == number).tobytes())
             del rows
         for spool in spools:
             spool.seek(0)
@@ -118,8 +119,7 @@ def _read(folder: Folder, name: str, jobs: JobEnds, scope: bytes, only_run: int 
     if only_run is not None:
         wanted = pc.and_(wanted, pc.equal(rows["run_number"], only_run))
     rows = jobs.live(rows if pc.all(wanted).as_py() else rows.filter(wanted))
-    is_delivered = to_mask(whole(is_one_of(rows["outcome"], *DELIVERED, StateOutcome.REMOVED)))
-    is_intent = to_mask(whole(is_one_of(rows["outcome"], StateOutcome.INTENT)))
+    is_delivered, is_intent = with_outcome(rows, *DELIVERED), with_outcome(rows, StateOutcome.INTENT)
     found = np.empty(len(rows), KNOWN_ROW)
     found["key"], found["content"] = identities(rows), hashes_of(rows, "fingerprint")
     for column in ("run_number", "at"):

@@ -150,8 +150,7 @@ def _tasks_have_ended(folder: Folder, stale_seconds: float) -> bool:
     while active_leases(folder, folder.names_with(TASK_LEASE), stale_seconds):
         if time.monotonic() > until:
             return False
-    for name in folder.names_with(TASK_LEASE):
-        folder.delete(name)
+    folder.delete(*folder.names_with(TASK_LEASE))
     return True
 
 

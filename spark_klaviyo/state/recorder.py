@@ -32,7 +32,7 @@ from spark_klaviyo.state.format import (
     fingerprints_of,
 )
 from spark_klaviyo.state.lock import LOCK, TAKEN_OVER, TASK_LEASE, Lease, active_leases, owner_of, unwritable
-from spark_klaviyo.state.rows import DELIVERED, is_one_of, whole
+from spark_klaviyo.state.rows import DELIVERED, whole, with_outcome
 
 NOT_HELD = "this run does not hold it: is it the same location for every task?"
 FLUSH_ROWS = 1_000  # rows that are written without waiting for more
@@ -94,27 +94,22 @@ class Recorder:
             return
         with self._lock:
             keys, contents = binary_of(fingerprints[:, :HASH_BYTES]), binary_of(fingerprints[:, HASH_BYTES:])
-            self._held[PART].append(self._table(keys, contents, outcome, job_id))
+            self._hold(PART, keys, contents, outcome, job_id)
             due = min(LONGEST_WAIT, DELAY_PER_FILE * max(self._files - UNDELAYED_FILES, 0))
-            full = sum(map(len, self._held[PART])) >= FLUSH_ROWS
-            if at_once or full or time.monotonic() - self._written >= due:
+            if at_once or time.monotonic() - self._written >= due:
                 self._flush()
 
     def record_removed(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
         """Record people, by their keys among removals, as taken off lists (hashed; empty: erased)."""
         keys, lists = (pa.array(column, pa.binary()) for column in zip(*pairs, strict=True))
         with self._lock:
-            self._held[REMOVED].append(self._table(keys, lists, StateOutcome.REMOVED, None, self._state.removals))
-            if sum(map(len, self._held[REMOVED])) >= FLUSH_ROWS:
-                self._flush()
+            self._hold(REMOVED, keys, lists, StateOutcome.REMOVED, None, self._state.removals)
 
     def record_job(self, job_id: str, outcome: StateOutcome, keys: Iterable[bytes | None] = (None,)) -> None:
         """Record how a job ended, or what became of its rows with these keys."""
         with self._lock:
             described = pa.array(keys, pa.binary())
-            self._held[JOBS].append(self._table(described, pa.nulls(len(described), pa.binary()), outcome, job_id))
-            if len(self._held[JOBS]) >= FLUSH_ROWS:
-                self._flush()
+            self._hold(JOBS, described, pa.nulls(len(described), pa.binary()), outcome, job_id)
 
     def flush(self) -> None:
         """Write what is held."""
@@ -126,37 +121,40 @@ class Recorder:
         self.flush()
         self._lease.release()
 
-    def _flush(self) -> None:
-        for kind, held in self._held.items():
-            if not held:
-                continue
-            rows = pa.concat_tables(held)
-            held.clear()
-            # the next run asks again for ends of jobs that cannot be written
-            if not self._write(kind, rows) and kind == PART:
-                self.unrecorded += pc.sum(is_one_of(rows["outcome"], *DELIVERED)).as_py()
-
-    def _write(self, kind: str, rows: pa.Table) -> bool:
-        try:
-            name = f"{kind}{self._stem}-{self._files:05d}{PARQUET}"
-            self._folder.write(name, rows.combine_chunks())
-        except OSError as error:
-            self._fail(StopCode.STATE_UNWRITABLE, unwritable(error))
-            return False
-        self._files += 1
-        self._written = time.monotonic()
-        return True
-
-    def _table(
-        self, keys: pa.Array, fingerprints: pa.Array, outcome: StateOutcome, job_id: str | None, scope: bytes = b""
-    ) -> pa.Table:
-        """Rows of the state that differ in key and fingerprint only."""
+    def _hold(
+        self,
+        kind: str,
+        keys: pa.Array,
+        fingerprints: pa.Array,
+        outcome: StateOutcome,
+        job_id: str | None,
+        scope: bytes = b"",
+    ) -> None:
+        """Hold rows of the state that differ in key and fingerprint only; many are written."""
         self._last = max(self._last + 1, time.time_ns() // 1000)  # grows with every call, whatever the clock does
         state = self._state
         same = [outcome, job_id, state.run_id, self._partition_id, state.run_number, self._last]
         scalars = [pa.scalar(value, field.type) for value, field in zip(same, list(SCHEMA)[3:], strict=True)]
         columns = [pa.repeat(pa.scalar(scope or state.scope, pa.binary()), len(keys)), keys, fingerprints]
-        return pa.Table.from_arrays([*columns, *(pa.repeat(one, len(keys)) for one in scalars)], schema=SCHEMA)
+        columns += [pa.repeat(one, len(keys)) for one in scalars]
+        self._held[kind].append(pa.Table.from_arrays(columns, schema=SCHEMA))
+        if sum(map(len, self._held[kind])) >= FLUSH_ROWS:
+            self._flush()
+
+    def _flush(self) -> None:
+        for kind, held in self._held.items():
+            if not held:
+                continue
+            rows = pa.concat_tables(held).combine_chunks()
+            held.clear()
+            try:
+                self._folder.write(f"{kind}{self._stem}-{self._files:05d}{PARQUET}", rows)
+                self._files += 1
+                self._written = time.monotonic()
+            except OSError as error:
+                self._fail(StopCode.STATE_UNWRITABLE, unwritable(error))
+                if kind == PART:  # the next run asks again for ends of jobs that cannot be written
+                    self.unrecorded += int(with_outcome(rows, *DELIVERED).sum())
 
     def _check_lock(self) -> None:
         self.flush()

@@ -5,7 +5,8 @@ The rows of a state are read in parts by their keys, so that memory stays bounde
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.state.format import HASH_BYTES, JOBS, SCHEMA, Fingerprints, StateOutcome, fingerprints_of
 
 PART_BYTES = 40_000_000  # of files, about a million rows, that are held at once
-DELIVERED = (StateOutcome.SENT, StateOutcome.PENDING)
+DELIVERED = (StateOutcome.SENT, StateOutcome.PENDING, StateOutcome.REMOVED)
 OF_JOBS = (StateOutcome.REFUSED, StateOutcome.JOB_DONE, StateOutcome.JOB_LOST)
 OF_A_JOB = ["job_id", "key", "outcome"]
 
@@ -36,9 +37,9 @@ def bytes_of(hashes: Hashes) -> Fingerprints:
     return hashes.astype(">u8").view(np.uint8).reshape(len(hashes), HASH_BYTES)
 
 
-def is_one_of(column: pa.ChunkedArray, *values: str) -> pa.ChunkedArray:
-    """Which texts of a column are one of these."""
-    return pc.is_in(column, pa.array(list(values), pa.string()))
+def with_outcome(rows: pa.Table, *outcomes: StateOutcome) -> Mask:
+    """Which rows have one of these outcomes."""
+    return to_mask(whole(pc.is_in(rows["outcome"], pa.array(outcomes, pa.string()))))
 
 
 def row_files(folder: Folder) -> list[str]:
@@ -53,81 +54,63 @@ def job_files(folder: Folder) -> list[str]:
 
 @dataclass(frozen=True)
 class JobEnds:
-    """What the jobs of a state have said: which have ended, which of them lost rows, and what they refused."""
+    """What the jobs of a state have said: which took their rows, which of them lost rows, and what they refused."""
 
-    ended: pa.Array
     done: pa.Array
     lost: pa.Array
-    refused: pa.Table  # job_id, key
+    refused: pa.Array  # as `_of_job` names rows
 
     @staticmethod
     def read(folder: Folder) -> JobEnds:
         """Of all scopes and runs, as a job's id is unique."""
         tables = [folder.read(name, OF_A_JOB) for name in job_files(folder)]
         found = pa.concat_tables([pa.schema([SCHEMA.field(name) for name in OF_A_JOB]).empty_table(), *tables])
-
-        def jobs(*outcomes: StateOutcome) -> pa.Array:
-            return found.filter(is_one_of(found["outcome"], *outcomes))["job_id"].unique()
-
-        refused = found.filter(is_one_of(found["outcome"], StateOutcome.REFUSED)).select(["job_id", "key"])
-        done, lost = jobs(StateOutcome.JOB_DONE), jobs(StateOutcome.JOB_LOST)
-        return JobEnds(pa.concat_arrays([done, lost]), done, lost, refused)
+        outcomes = (StateOutcome.JOB_DONE, StateOutcome.JOB_LOST, StateOutcome.REFUSED)
+        done, lost, refused = (found.filter(pa.array(with_outcome(found, outcome))) for outcome in outcomes)
+        return JobEnds(done["job_id"].unique(), lost["job_id"].unique(), _of_job(refused).unique())
 
     def live(self, rows: pa.Table) -> pa.Table:
         """Those of the rows that are about rows, without what their job has refused or lost."""
-        gone = pc.or_(pc.is_null(rows["key"]), is_one_of(rows["outcome"], *OF_JOBS))
+        gone = pc.or_(pc.is_null(rows["key"]), pa.array(with_outcome(rows, *OF_JOBS)))
         if len(self.lost):
             gone = pc.or_(gone, pc.is_in(rows["job_id"], self.lost))
         if len(self.refused):
-            gone = pc.or_(gone, self._refused(rows))
+            gone = pc.or_(gone, pc.is_in(_of_job(rows), self.refused))
         return rows.filter(pc.invert(gone)) if pc.any(gone).as_py() else rows
 
-    def _refused(self, rows: pa.Table) -> pa.Array:
-        """Which rows their job has refused; few, so only those that it may be are compared one by one."""
-        maybe = pc.and_(pc.is_in(rows["key"], self.refused["key"]), pc.is_in(rows["job_id"], self.refused["job_id"]))
-        refused = set(zip(*(column.to_pylist() for column in self.refused.columns), strict=True))
-        mask = to_mask(whole(maybe))
-        found = rows.select(["job_id", "key"]).filter(pa.array(mask))
-        mask[mask] = [pair in refused for pair in zip(*(one.to_pylist() for one in found.columns), strict=True)]
-        return pa.array(mask)
+
+def _of_job(rows: pa.Table) -> pa.ChunkedArray:
+    """Job and key of each row as one value."""
+    return pc.binary_join_element_wise(rows["job_id"].cast(pa.binary()), rows["key"], b"/")
 
 
 def count_open(folder: Folder, state: StateLocation) -> dict[str, int]:
     """How many rows each job of the scope has that is not known to have ended; few, as a job is a request."""
     jobs, scope = JobEnds.read(folder), pa.scalar(state.scope, pa.binary())
-    open_jobs: dict[str, int] = {}
+    open_jobs = Counter[str]()
     for name in row_files(folder):
         rows = folder.read(name, ["scope", "key", "outcome", "job_id"])
-        is_open = pc.and_(is_one_of(rows["outcome"], StateOutcome.PENDING), pc.equal(rows["scope"], scope))
-        rows = jobs.live(rows.filter(pc.and_(is_open, pc.invert(pc.is_in(rows["job_id"], jobs.ended)))))
-        for one in rows["job_id"].value_counts().to_pylist():
-            open_jobs[one["values"]] = open_jobs.get(one["values"], 0) + one["counts"]
+        is_open = pc.and_(pa.array(with_outcome(rows, StateOutcome.PENDING)), pc.equal(rows["scope"], scope))
+        rows = jobs.live(rows.filter(pc.and_(is_open, pc.invert(pc.is_in(rows["job_id"], jobs.done)))))
+        open_jobs.update(rows["job_id"].to_pylist())
     return open_jobs
 
 
-@dataclass(frozen=True)
-class KeyRange:
-    """One of several equal parts of all keys, in the order of the keys."""
+def parts_of(folder: Folder) -> int:
+    """Into how many parts of all keys a state is divided, each with so few rows that they can be held."""
+    return 1 + int(folder.size()) // PART_BYTES
 
-    number: int = 0
-    parts: int = 1
 
-    @staticmethod
-    def all_of(folder: Folder) -> Iterator[KeyRange]:
-        """Ranges with so few rows of a state that they can be held."""
-        parts = 1 + folder.size() // PART_BYTES
-        return (KeyRange(number, parts) for number in range(parts))
-
-    def holds(self, hashes: Hashes) -> Mask:
-        """Which hashes are in it."""
-        top = hashes[:, 0] >> np.uint64(32)
-        return np.asarray((top * np.uint64(self.parts)) >> np.uint64(32) == self.number)
+def part_of(hashes: Hashes, parts: int) -> Ints:
+    """The number of the part that each hash is in; the parts are equal, and in the order of the keys."""
+    top = hashes[:, 0] >> np.uint64(32)
+    return ((top * np.uint64(parts)) >> np.uint64(32)).astype(np.int64)
 
 
 def identities(rows: pa.Table) -> Hashes:
     """What of each row only the last one counts: its key, of a removal the person and the list together."""
     keys = hashes_of(rows, "key")
-    is_removal = to_mask(whole(is_one_of(rows["outcome"], StateOutcome.REMOVED)))
+    is_removal = with_outcome(rows, StateOutcome.REMOVED)
     if is_removal.any():
         keys[is_removal] ^= hashes_of(rows.filter(pa.array(is_removal)), "fingerprint")
     return keys

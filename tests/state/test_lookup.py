@@ -23,7 +23,7 @@ from spark_klaviyo.state.compact import compact_locked, merge_small_files
 from spark_klaviyo.state.compare import PLACE, Comparison, pack, unpack
 from spark_klaviyo.state.format import COMPACT, JOBS, PART, SCHEMA, RowStatus, StateOutcome, salted
 from spark_klaviyo.state.known import KNOWN, KnownTable, remove_known, write_known
-from spark_klaviyo.state.rows import KeyRange, count_open, halves
+from spark_klaviyo.state.rows import count_open, halves
 from tests.state.recorded import SCOPE, recorded
 from tests.state.test_keys import plan_of
 
@@ -164,13 +164,12 @@ def test_lookup_merge_and_compaction_agree_with_a_loop(
 
 
 @pytest.mark.parametrize("parts", [1, 3, 7])
-def test_every_key_is_in_one_range_and_ranges_follow_each_other(parts: int) -> None:
+def test_every_key_is_in_one_part_and_parts_follow_each_other(parts: int) -> None:
     hashes = np.random.default_rng(1).integers(0, 2**64, (1_000, 2), np.uint64)
     hashes[0, 0], hashes[1, 0] = 0, 2**64 - 1
-    inside = np.array([KeyRange(number, parts).holds(hashes) for number in range(parts)])
-    assert (inside.sum(axis=0) == 1).all()
-    order = np.argsort(hashes[:, 0])
-    assert (np.diff(inside.argmax(axis=0)[order]) >= 0).all()
+    part = part_of(hashes, parts)
+    assert set(part.tolist()) == set(range(parts))
+    assert (np.diff(part[np.argsort(hashes[:, 0])]) >= 0).all()
 
 
 def test_a_large_state_is_read_in_parts_and_found_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
