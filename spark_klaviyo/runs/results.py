@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from enum import StrEnum
+from itertools import islice
 
 import pyarrow as pa
 
@@ -21,6 +22,7 @@ from spark_klaviyo.deliver.jobs import OpenJob
 from spark_klaviyo.options.choices import OnReject
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.ratelimit.server import ResultRow
 from spark_klaviyo.report.counts.summary import COUNTERS
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.counts.text import lines
@@ -44,45 +46,27 @@ RESULT_SCHEMA = pa.schema([("kind", pa.string()), ("body", pa.string())])
 RESULT_DDL = ddl_of(RESULT_SCHEMA)
 
 
-@dataclass(frozen=True)
-class StagedFile:
-    """A file with rejected rows and receipts, which the task has written itself."""
-
-    name: str
-
-
+STAGED_KINDS = frozenset({ResultKind.REJECT, ResultKind.RECEIPT})  # kept until everything is sent
 # A JobEnded has no kind: entry points with a session follow jobs after the tasks.
 RESULT_KINDS: dict[type, ResultKind] = {
     TaskReport: ResultKind.REPORT,
     RejectedRow: ResultKind.REJECT,
     Receipt: ResultKind.RECEIPT,
     OpenJob: ResultKind.JOB,
-    StagedFile: ResultKind.STAGED,
 }
 
 
-def result_batches(events: Iterable[TaskEvent | StagedFile], kinds: frozenset[ResultKind]) -> Iterator[pa.RecordBatch]:
-    """Arrow batches of result rows, of the given kinds only, handed over as the events occur."""
-    rows: list[tuple[str, str]] = []
-    for event in events:
-        if RESULT_KINDS.get(type(event)) in kinds:
-            rows.append(result_row(event))
-        if len(rows) >= MOST_ROWS:
-            yield result_batch(rows)
-            rows = []
-    yield result_batch(rows)
-
-
-def result_row(event: TaskEvent | StagedFile) -> tuple[str, str]:
+def result_row(event: TaskEvent) -> ResultRow:
     """An event that has a kind as a result row."""
     text = event.to_json() if isinstance(event, TaskReport) else json.dumps(asdict(event), ensure_ascii=False)
     return RESULT_KINDS[type(event)], text
 
 
-def result_batch(rows: list[tuple[str, str]]) -> pa.RecordBatch:
-    """Result rows as one Arrow batch."""
-    columns = [from_texts([row[position] for row in rows]) for position in range(2)]
-    return pa.RecordBatch.from_arrays(columns, schema=RESULT_SCHEMA)
+def result_batches(rows: Iterable[ResultRow]) -> Iterator[pa.RecordBatch]:
+    """Result rows as Arrow batches, handed over as the rows come."""
+    left = iter(rows)
+    while some := list(islice(left, MOST_ROWS)):
+        yield pa.RecordBatch.from_arrays(list(map(from_texts, zip(*some, strict=True))), schema=RESULT_SCHEMA)
 
 
 @dataclass
@@ -100,7 +84,7 @@ class Results:
         elif kind == ResultKind.JOB:
             self.jobs.append(OpenJob(**json.loads(body)))
         elif kind == ResultKind.STAGED:
-            self.staged.append(str(json.loads(body)["name"]))
+            self.staged.append(body)
 
 
 # --- rows of datasets -----------------------------------------------------------------------------

@@ -94,8 +94,7 @@ class Run:
 
     def send_task(self) -> SendTask:
         """The task that sends rows of the plan's columns."""
-        outputs = self.outputs
-        return SendTask(self.plan, self.contexts, outputs.kinds, outputs.crash_receipts, outputs.task_staging)
+        return SendTask(self.plan, self.contexts, self.outputs.crash_receipts, self.outputs.task_staging)
 
     def run_tasks(self, frame: DataFrame, task: Task) -> Results:
         """What the task hands back over all rows of the frame, which is evaluated exactly once.

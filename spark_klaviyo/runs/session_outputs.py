@@ -31,7 +31,7 @@ from spark_klaviyo.options.choices import ListMode
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.ratelimit.server import ResultRow
 from spark_klaviyo.report.report import Reader, WriteReport
-from spark_klaviyo.runs.results import RESULT_DDL, RESULT_SCHEMA, ResultKind, run_row
+from spark_klaviyo.runs.results import RESULT_DDL, RESULT_SCHEMA, STAGED_KINDS, ResultKind, run_row
 from spark_klaviyo.runs.staged import Ends, TaskStaging, read_staged, staged_rows
 from spark_klaviyo.runs.tasks import CrashReceipts
 
@@ -40,8 +40,7 @@ if TYPE_CHECKING:
 
 CHUNK_ROWS, CHUNK_BYTES = 5_000, 16_000_000
 MOST_ROWS_HERE = 100_000  # staged rows that this process appends itself, in a second; for more Spark starts tasks
-STAGED_KINDS = (ResultKind.REJECT, ResultKind.RECEIPT)
-OTHER_KINDS = f"kind NOT IN {tuple(map(str, STAGED_KINDS))}"
+OTHER_KINDS = f"kind NOT IN {tuple(sorted(STAGED_KINDS))}"
 BESIDE = "_removed"  # behind the location of the receipts: the members that a mirror removed
 NOT_REMOVED = "the staging location of this run could not be removed and holds rejected rows; delete it yourself: {}"
 
@@ -76,16 +75,6 @@ class SessionOutputs:
     def stages_through_spark(self) -> bool:
         """Whether Spark keeps rejected rows and receipts until the datasets are filled."""
         return self.staging is not None and self.task_staging.location is None
-
-    @property
-    def kinds(self) -> frozenset[ResultKind]:
-        """The result rows that the tasks have to hand back."""
-        kinds = {ResultKind.REPORT, ResultKind.JOB, ResultKind.STAGED}
-        if self.rejects is not None:
-            kinds.add(ResultKind.REJECT)
-        if self.receipts is not None:
-            kinds.add(ResultKind.RECEIPT)
-        return frozenset(kinds)
 
     def results(self, frame: DataFrame) -> Iterator[ResultRow]:
         """Evaluate a frame of result rows, once, and stage them: those that the driver keeps."""
@@ -187,13 +176,14 @@ class SessionOutputs:
 
     def _stagings(self) -> tuple[SparkLocation | None, TaskStaging]:
         """Where Spark finds staged rows, and where tasks write them: beside a dataset that this process sees, too."""
-        kept = [dataset for dataset in (self.receipts, self.rejects) if dataset is not None]
+        datasets = {ResultKind.RECEIPT: self.receipts, ResultKind.REJECT: self.rejects}
+        kept = {kind: dataset for kind, dataset in datasets.items() if dataset is not None}
         if not kept:
-            return None, TaskStaging()
-        beside = min(kept, key=lambda dataset: (dataset.shared_folder is None, dataset.table != ""))
+            return None, TaskStaging(kinds=frozenset())
+        beside = min(kept.values(), key=lambda dataset: (dataset.shared_folder is None, dataset.table != ""))
         staging = beside.staging(self.run_id)
-        shown = f"{beside.option} ({beside.shown})"
-        return staging, TaskStaging(staging.location if beside.shared_folder is not None else None, shown)
+        location = staging.location if beside.shared_folder is not None else None
+        return staging, TaskStaging(location, f"{beside.option} ({beside.shown})", frozenset(kept))
 
     def _append_staged(self, dataset: Dataset | None, kind: ResultKind, count: int, ends: Ends) -> None:
         """Append the staged rows of a kind, about so many: a few from this process, which needs no job of Spark's."""

@@ -8,10 +8,9 @@ cannot write itself stops its sending, and its report comes back all the same.
 from __future__ import annotations
 
 import json
-import pickle
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, TypeAlias
@@ -23,8 +22,9 @@ from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Receipt, RejectedRow
 from spark_klaviyo.datasets.schemas import Column
 from spark_klaviyo.datasets.storage import Folder, PartWriter, record_batch
+from spark_klaviyo.ratelimit.server import ResultRow
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.runs.results import RESULT_KINDS, RESULT_SCHEMA, ResultKind, StagedFile
+from spark_klaviyo.runs.results import RESULT_KINDS, RESULT_SCHEMA, STAGED_KINDS, ResultKind, result_row
 from spark_klaviyo.task.denied import MOST_HELD_BYTES
 from spark_klaviyo.task.run import TaskEvent
 
@@ -35,13 +35,10 @@ NOT_TAKEN = "{} could not be written by Spark: rows of a task that had sent ever
 WRITE_ERRORS = (OSError, ValueError)
 STAGED_ROWS = 2_000  # result rows held at a time
 
-Kept: TypeAlias = "TaskEvent | StagedFile"
-HandOver: TypeAlias = Callable[[Sequence[Kept]], None]
-
 
 @dataclass(frozen=True)
 class TaskStaging:
-    """Where the tasks of a run keep their rejected rows and receipts; picklable.
+    """Where the tasks of a run keep their rejected rows and receipts, those of `kinds`; picklable.
 
     `location` is a folder of a file system that all tasks and the driver see as a directory of theirs; None: Spark
     writes these rows with the other results. `shown` names the option and its path in messages; empty where no dataset
@@ -50,40 +47,45 @@ class TaskStaging:
 
     location: str | None = None
     shown: str = ""
+    kinds: frozenset[ResultKind] = STAGED_KINDS
 
     def keep(
         self,
         events: Iterator[TaskEvent],
-        kinds: frozenset[ResultKind],
         stop: Stop,
         stem: str,
-        hand_over: HandOver = lambda _: None,
-    ) -> Iterator[Kept]:
-        """The events of a task, all of them after the last one: rejected rows and receipts, or the files of these.
+        hand_over: Callable[[list[ResultRow]], None] = lambda _: None,
+    ) -> Iterator[ResultRow]:
+        """The result rows of a task, all of them after its last event: rejected rows and receipts, or their files.
 
-        Until then nothing that Spark does can fail the task. `hand_over` gets what is no row before Spark does. Once a
-        row cannot be kept, `stop` is set; the task's report, which comes last, says so.
+        Until then nothing that Spark does can fail the task. `hand_over` gets what is no value of a row before Spark
+        does. Once a row cannot be kept, `stop` is set; the task's report, which comes last, says so.
         """
         with SpooledTemporaryFile(MOST_HELD_BYTES) as file:
             store = _Held(file) if self.location is None else _Written(self.location, stem)
-            rest: list[Kept] = []
-            failure = ""
+            rows: list[ResultRow] = []
+            failure, report = "", TaskReport()
             for event in events:
                 if isinstance(event, TaskReport):
-                    failure = failure or self._attempt(store.flush, stop)
-                    event.stopped = event.stopped or ((StopCode.NOT_WRITTEN, failure) if failure else None)
-                if not isinstance(event, RejectedRow | Receipt):
-                    rest.append(event)
-                elif RESULT_KINDS[type(event)] in kinds and not failure:
-                    failure = self._attempt(partial(store.add, event), stop)
-            hand_over([*(store.events() if self.location is not None else ()), *rest])
-            yield from rest[:-1]
-            yield from store.events()
-            yield from rest[-1:]
+                    failure, report = failure or self._attempt(store.flush, stop), event
+                elif not isinstance(event, RejectedRow | Receipt):
+                    rows.append(result_row(event))
+                elif RESULT_KINDS[type(event)] in self.kinds and not failure:
+                    failure = self._attempt(partial(store.add, *result_row(event)), stop)
+            report.stopped = report.stopped or ((StopCode.NOT_WRITTEN, failure) if failure else None)
+            rows += store.files
+            hand_over([*rows, result_row(report.without_rows())])
+            yield from rows
+            yield from store.rows()
+            yield result_row(report)
 
-    def lacks_rows(self) -> str:
-        """What to say of rows that an earlier attempt kept, and that Spark did not write; empty where nothing lacks."""
-        return NOT_TAKEN.format(self.shown) if self.location is None and self.shown else ""
+    def again(self, rows: list[ResultRow], stop: Stop) -> list[ResultRow]:
+        """What a task yields that had sent everything, and handed over these rows, before Spark ran it again."""
+        if self.location is not None or not self.shown:
+            return rows
+        lacks = NOT_TAKEN.format(self.shown)
+        stop.set(StopCode.NOT_WRITTEN, lacks)  # the other tasks, too: what they keep would be lost as well
+        return [*rows, result_row(TaskReport(stopped=(StopCode.NOT_WRITTEN, lacks)))]
 
     def _attempt(self, write: Callable[[], None], stop: Stop) -> str:
         """Why it could not be written; empty where it was."""
@@ -97,23 +99,26 @@ class TaskStaging:
 
 
 class _Held:
-    """Keeps rejected rows and receipts for Spark, in order."""
+    """Keeps rejected rows and receipts for Spark, in order, a line each."""
+
+    files: tuple[ResultRow, ...] = ()
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._file, self._count = file, 0
+        self._file = file
 
-    def add(self, event: RejectedRow | Receipt) -> None:
-        pickle.dump(event, self._file)
-        self._count += 1
+    def add(self, kind: str, body: str) -> None:
+        self._file.write(f"{kind} {body}\n".encode("utf-8", "surrogatepass"))
 
     def flush(self) -> None:
         self._file.flush()
 
-    def events(self) -> Iterator[Kept]:
-        with suppress(OSError, EOFError, pickle.UnpicklingError):  # of a full disk, which the report names
+    def rows(self) -> Iterator[ResultRow]:
+        with suppress(OSError):  # of a full disk, which the report names
             self._file.seek(0)
-            for _ in range(self._count):
-                yield pickle.load(self._file)  # noqa: S301  written above
+            for line in self._file:
+                kind, _, body = line.decode("utf-8", "surrogatepass").partition(" ")
+                if body.endswith("\n"):
+                    yield kind, body[:-1]
 
 
 class _Written:
@@ -121,16 +126,17 @@ class _Written:
 
     def __init__(self, location: str, stem: str) -> None:
         self._writer = PartWriter(Folder.at(location), RESULTS, stem)
+        self.flush = self._writer.flush
 
-    def add(self, event: RejectedRow | Receipt) -> None:
-        body = json.dumps(asdict(event), ensure_ascii=False)
-        self._writer.add({"kind": RESULT_KINDS[type(event)], "body": body}, 0.0)
+    def add(self, kind: str, body: str) -> None:
+        self._writer.add({"kind": kind, "body": body}, 0.0)
 
-    def flush(self) -> None:
-        self._writer.flush()
+    @property
+    def files(self) -> Iterator[ResultRow]:
+        return ((ResultKind.STAGED, name) for name in self._writer.names)
 
-    def events(self) -> Iterator[Kept]:
-        yield from map(StagedFile, self._writer.names)
+    def rows(self) -> Iterator[ResultRow]:
+        return iter(())
 
 
 Ends: TypeAlias = "Mapping[str, Mapping[str, str]]"  # what the end of a job replaces in its receipts, by job id

@@ -7,9 +7,8 @@ in the end, and a task that is killed leaves them for `follow_klaviyo`; with a s
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -35,18 +34,9 @@ from spark_klaviyo.plan.shape import leaves_of
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.executor_stop import ExecutorStop
-from spark_klaviyo.runs.results import (
-    RESULT_KINDS,
-    ResultKind,
-    judge_run,
-    result_batch,
-    result_batches,
-    result_row,
-    return_or_raise,
-    run_row,
-)
+from spark_klaviyo.runs.results import judge_run, result_batches, return_or_raise, run_row
 from spark_klaviyo.runs.session import current_task, log_warnings, with_json_text
-from spark_klaviyo.runs.staged import WRITE_ERRORS, Kept, TaskStaging, not_written
+from spark_klaviyo.runs.staged import WRITE_ERRORS, TaskStaging, not_written
 from spark_klaviyo.state.fingerprints import row_hashes
 from spark_klaviyo.task.run import SendContextFactory, TaskEvent, run_task
 
@@ -274,7 +264,6 @@ class SendTask:
 
     plan: WritePlan
     contexts: SendContextFactory
-    kinds: frozenset[ResultKind]
     crash_receipts: CrashReceipts
     staging: TaskStaging
     encode: Encode = encode_batches
@@ -292,33 +281,11 @@ class SendTask:
             earlier = context.driver.handed_over()
             if earlier:
                 deque(encoded, 0)
-                yield result_batch(self._again(earlier, context.stop))
+                yield from result_batches(self.staging.again(earlier, context.stop))
                 return
             events = self.crash_receipts.record(run_task(plan, encoded, context), context)
-            hand_over = partial(self._hand_over, context)
-            kept = self.staging.keep(events, self.kinds, context.stop, part_stem(plan.run_id, context), hand_over)
-            yield from result_batches(kept, self.kinds)
-
-    def results(self, events: Iterator[TaskEvent], stop: Stop, stem: str) -> Iterator[pa.RecordBatch]:
-        """Events as result rows; rejected rows and receipts go to files whose names begin with `stem`, if they can."""
-        yield from result_batches(self.staging.keep(events, self.kinds, stop, stem), self.kinds)
-
-    def _hand_over(self, context: SendContext, events: Sequence[Kept]) -> None:
-        bare = (event.without_rows() if isinstance(event, TaskReport) else event for event in events)
-        context.driver.hand_over([result_row(event) for event in bare if RESULT_KINDS.get(type(event)) in self.kinds])
-
-    def _again(self, rows: list[tuple[str, str]], stop: Stop) -> list[tuple[str, str]]:
-        """The result rows of an attempt that had sent everything before Spark ran the task again: nothing is sent."""
-        lacks = self.staging.lacks_rows()
-        if not lacks:
-            return rows
-        stop.set(StopCode.NOT_WRITTEN, lacks)  # the other tasks, too: what they keep would be lost as well
-        return [(kind, _stopped(body, lacks) if kind == ResultKind.REPORT else body) for kind, body in rows]
-
-
-def _stopped(report: str, why: str) -> str:
-    found = TaskReport.from_json(report)
-    return replace(found, stopped=found.stopped or (StopCode.NOT_WRITTEN, why)).to_json()
+            stem = part_stem(plan.run_id, context)
+            yield from result_batches(self.staging.keep(events, context.stop, stem, context.driver.hand_over))
 
 
 def encode_for_spark(plan: WritePlan, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

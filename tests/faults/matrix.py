@@ -25,7 +25,7 @@ from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.ratelimit.limiter import RateLimiter
 from spark_klaviyo.ratelimit.server import RateLimitClient
-from spark_klaviyo.runs.results import ResultKind, StagedFile
+from spark_klaviyo.runs.results import Results
 from spark_klaviyo.runs.staged import TaskStaging
 from spark_klaviyo.task.run import SendContextFactory, TaskContext, TaskEvent, run_task
 from tests.core.virtual_clock import VirtualClock
@@ -282,10 +282,10 @@ class _Processes:
                     rejected.append(event)
                 yield event
 
-        for event in staging.keep(noted(), frozenset(ResultKind), stop, "part"):
-            if not isinstance(event, StagedFile):
-                ran.add(event)
-        for event in rejected:
+        results = Results()
+        for row in staging.keep(noted(), stop, "part"):
+            results.add(*row)
+        for event in [*results.jobs, *results.reports, *rejected]:
             ran.add(event)
         return Played(ran, self.account)
 

@@ -15,8 +15,8 @@ from spark_klaviyo import OptionError, WriteReport, WriteStopped, klaviyo_partit
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.ratelimit.server import RateLimitServer
-from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.runs.results import ResultKind, Results, StagedFile
+from spark_klaviyo.report.counts.task_report import merge
+from spark_klaviyo.runs.results import ResultKind, Results
 from spark_klaviyo.runs.run import LOST_TASKS
 from spark_klaviyo.runs.staged import TaskStaging
 from spark_klaviyo.runs.tasks import CrashReceipts, SendTask
@@ -49,7 +49,7 @@ def assert_told(report: WriteReport | None, klaviyo: KlaviyoSimulator, place: st
 
 
 def test_a_staging_file_that_cannot_be_written_stops_the_task_and_loses_no_count(tmp_path: Path) -> None:
-    ran, stop = Ran(), Stop()
+    results, stop = Results(), Stop()
     (tmp_path / "file").write_text("no folder")
     staging = TaskStaging(str(tmp_path / "file" / "staging"), "rejects_path (there)")
     with KlaviyoSimulator(latency=0.01) as klaviyo:
@@ -58,26 +58,27 @@ def test_a_staging_file_that_cannot_be_written_stops_the_task_and_loses_no_count
             bad: Row = {"email": "bad", "first_name": "x"}
             encoded = encode_batches(batches_of([bad] * 5_000 + people(300), 6_000), plan)
             events = run_task(plan, encoded, context)
-            for event in staging.keep(events, frozenset(ResultKind), stop, "part"):
-                assert not isinstance(event, StagedFile)
-                ran.add(event)
-        assert ran.report.accepted == len(klaviyo.profiles) < 300
-    assert ran.report.adds_up()
-    assert ran.report.stopped is not None
-    assert "rejects_path (there)" in ran.report.stopped[1]
-    assert ran.report.rejects_sample[0].code == "bad_email"
+            for row in staging.keep(events, stop, "part"):
+                results.add(*row)
+        (report,) = results.reports
+        assert report.accepted == len(klaviyo.profiles) < 300
+    assert results.staged == []
+    assert report.adds_up()
+    assert report.stopped is not None
+    assert "rejects_path (there)" in report.stopped[1]
+    assert report.rejects_sample[0].code == "bad_email"
 
 
 def test_rejected_rows_and_receipts_are_kept_in_the_files_that_are_named(tmp_path: Path) -> None:
-    staging = TaskStaging(str(tmp_path), "rejects_path")
+    staging, results = TaskStaging(str(tmp_path), "receipts_path", frozenset({ResultKind.RECEIPT})), Results()
     with KlaviyoSimulator() as klaviyo:
         plan = plan_for(klaviyo, ["email", "first_name"])
         with SendContextFactory(ScaledClock(60.0)).open(plan, 0, 0) as context:
             events = run_task(plan, encode_batches(batches_of(people(3), 10), plan), context)
-            *_, name, report = staging.keep(events, frozenset({ResultKind.RECEIPT}), context.stop, "part-run")
-    assert isinstance(name, StagedFile)
-    assert isinstance(report, TaskReport)
-    rows = pa.parquet.read_table(tmp_path / name.name).to_pylist()
+            for row in staging.keep(events, context.stop, "part-run"):
+                results.add(*row)
+    assert len(results.reports) == 1
+    rows = pa.parquet.read_table(tmp_path / results.staged[0]).to_pylist()
     assert [row["kind"] for row in rows] == ["receipt"]
 
 
@@ -167,7 +168,7 @@ def test_a_task_that_runs_again_after_it_had_sent_everything_sends_nothing() -> 
         plan = plan_for(klaviyo, ["email", "first_name"], max_rows=2)
         contexts = SendContextFactory(rate_limit_server=server.address)
         staging = TaskStaging(None, "rejects_path (there)")
-        task = SendTask(plan, contexts, frozenset(ResultKind), CrashReceipts(), staging)
+        task = SendTask(plan, contexts, CrashReceipts(), staging)
         first, again = Results(), Results()
         for results in (first, again):
             for batch in task.send(plan, encode_batches(batches_of(rows, 10), plan)):
@@ -178,7 +179,7 @@ def test_a_task_that_runs_again_after_it_had_sent_everything_sends_nothing() -> 
         handed, lost = server.results(0.0)
     assert "bad" not in str(handed).replace("bad_email", "")
     assert lost == 0
-    assert again.reports[0].stopped == (
+    assert merge(again.reports).stopped == (
         "not_written",
         "rejects_path (there) could not be written by Spark: rows of a task that had sent everything are missing there",
     )

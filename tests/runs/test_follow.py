@@ -22,7 +22,7 @@ from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.follow_receipts import WAITING, follow_receipts
-from spark_klaviyo.runs.results import ResultKind, result_batches
+from spark_klaviyo.runs.results import ResultKind, result_batches, result_row
 from spark_klaviyo.runs.tasks import OPEN_RECEIPTS, TaskWriter
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
@@ -96,7 +96,8 @@ def test_a_run_killed_while_it_followed_its_jobs_is_found_in_its_staging_locatio
     rows = pa.Table.from_pylist(people(100)).to_batches()
     with FAST.open(plan, 0, 0) as context:
         happened = run_task(plan, encode_batches(rows, plan), context)
-        results = list(result_batches(happened, frozenset(ResultKind) - {ResultKind.REJECT}))
+        made = map(result_row, happened)
+        results = list(result_batches(row for row in made if row[0] != ResultKind.REJECT))
     (tmp_path / STAGING / "run").mkdir(parents=True)
     pq.write_table(pa.Table.from_batches(results), tmp_path / STAGING / "run" / "part-0.parquet")
     assert follow(klaviyo, tmp_path).delivered == 100
@@ -112,7 +113,7 @@ def test_rejected_rows_of_a_killed_run_are_recovered_from_its_staging_location_o
     rows = pa.Table.from_pylist([*people(20), {"email": "bad", "first_name": "B"}]).to_batches()
     with FAST.open(plan, 0, 0) as context:
         happened = run_task(plan, encode_batches(rows, plan), context)
-        results = list(result_batches(happened, frozenset(ResultKind)))
+        results = list(result_batches(map(result_row, happened)))
     (receipts / STAGING / "run").mkdir(parents=True)
     pq.write_table(pa.Table.from_batches(results), receipts / STAGING / "run" / "part-0.parquet")
 

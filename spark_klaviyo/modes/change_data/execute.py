@@ -29,6 +29,7 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.execute import conclude, finish, require_confirmed
+from spark_klaviyo.runs.results import result_batches
 from spark_klaviyo.runs.run import open_run
 from spark_klaviyo.runs.session import current_task
 from spark_klaviyo.runs.tasks import SendTask
@@ -101,7 +102,7 @@ class ChangeTask:
             if stop.is_set():
                 return
         counted = f"part-{own.run_id}-{current_task().partition_id:05d}-counted"
-        yield from self.task.results(self._count(rows), stop, counted)
+        yield from result_batches(self.task.staging.keep(self._count(rows), stop, counted))
 
     def _count(self, rows: RowsByKind) -> Iterator[TaskEvent]:
         """The rows that are not sent are rejected or skipped, as their kind says."""

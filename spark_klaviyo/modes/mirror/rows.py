@@ -41,6 +41,7 @@ from spark_klaviyo.plan.types import Field, Type
 from spark_klaviyo.runs.tasks import encode_for_spark, sent_columns
 from spark_klaviyo.screen.validate_row import validate_row
 from spark_klaviyo.state.compare import SENT_AGAIN
+from spark_klaviyo.state.format import binary_of, fingerprints_of
 
 WIDTH = len(KINDS) + 1  # hashes of a row: of its identifiers, and of the email that was probably meant
 HASH_BYTES = 8
