@@ -37,7 +37,7 @@ from spark_klaviyo.report.progress import ProgressDisplay, open_progress
 from spark_klaviyo.report.report import WriteStopped
 from spark_klaviyo.runs import session
 from spark_klaviyo.runs.interrupt import run_interruptibly
-from spark_klaviyo.runs.results import RESULT_DDL, ResultKind, Results
+from spark_klaviyo.runs.results import RESULT_DDL, ResultKind, Results, result_row
 from spark_klaviyo.runs.send_from_driver import MOST_IN_FLIGHT, Task, run_in_driver, sends_from_driver
 from spark_klaviyo.runs.session_outputs import SessionOutputs
 from spark_klaviyo.runs.tasks import SendTask
@@ -105,17 +105,13 @@ class Run:
         if not self.from_driver:
             frame = session.coalesce(frame, self.tasks)
 
-        def work() -> Results:
+        def work() -> list[ResultRow]:
             if self.from_driver:
-                return run_in_driver(frame, task, self.outputs, stopped)
-            results = Results()
+                return list(self.outputs.stage_rows(run_in_driver(frame, task, stopped)))
             try:
-                rows = list(self.outputs.results(frame.mapInArrow(task, RESULT_DDL)))
+                return list(self.outputs.results(frame.mapInArrow(task, RESULT_DDL)))
             except spark_errors() as error:
-                rows = self._handed_over(error, results)
-            for kind, body in rows:
-                results.add(kind, body)
-            return results
+                return self._handed_over(error)
 
         def stop() -> None:
             stopped.set()
@@ -123,8 +119,10 @@ class Run:
                 self.server.stop.set(*INTERRUPTED)
 
         grace_seconds = 0.0 if self.server is None else GRACE_SECONDS
+        results = Results()
         try:
-            results = run_interruptibly(frame, self.plan.run_id, work, stop, grace_seconds)
+            for kind, body in run_interruptibly(frame, self.plan.run_id, work, stop, grace_seconds):
+                results.add(kind, body)
         finally:
             session.remove_large_functions(frame, self.plan.run_id)
         if stopped.is_set() and all(report.stopped is None for report in results.reports):
@@ -134,25 +132,24 @@ class Run:
             results.reports[0].warn(SENT_FROM_DRIVER)
         return results
 
-    def _handed_over(self, error: Exception, results: Results) -> list[ResultRow]:
-        """The result rows of the tasks that had come to their end when Spark's job failed.
+    def _handed_over(self, error: Exception) -> list[ResultRow]:
+        """The result rows of the tasks that had come to their end when Spark's job failed, and one that says so.
 
         Raises the error itself where they sent nothing, `WriteStopped` under Connect, where that is not known.
         """
         shown = self.outputs.task_staging.shown
-        message = f"Spark's job failed ({type(error).__name__})" + (
-            f"; rows may be missing in {shown}" if shown else ""
-        )
+        missing = f"; rows may be missing in {shown}" if shown else ""
+        message = f"Spark's job failed ({type(error).__name__}){missing}"
         if self.server is None:
             raise WriteStopped(f"{message}; {UNKNOWN} (run {self.plan.run_id})") from error
         self.server.stop.set(StopCode.JOB_FAILED, message)
         rows, lost = self.server.results(GRACE_SECONDS)
         if not any(TaskReport.from_json(body).requests for kind, body in rows if kind == ResultKind.REPORT):
             raise error
-        results.reports.append(TaskReport(stopped=(StopCode.JOB_FAILED, message)))
+        failed = TaskReport(stopped=(StopCode.JOB_FAILED, message))
         if lost:
-            results.reports[0].warn(LOST_TASKS, lost)
-        return rows
+            failed.warn(LOST_TASKS, lost)
+        return [result_row(failed), *rows]
 
 
 @contextmanager
@@ -265,22 +262,26 @@ def rate_limit_session(
         yield SendContextFactory(share=share), None
         return
     display = open_progress(options.progress, lambda: session.known_row_count(df), str(plan.target))
-    progress = _ProgressThread(server, display, plan.quota) if display is not None else None
-    ended = False
+    ended, is_whole = threading.Event(), False
+    if display is not None:
+        showing = (server, display, plan.quota, ended)
+        progress = threading.Thread(target=_show_progress, args=showing, name="klaviyo-progress", daemon=True)
+        progress.start()
     try:
         address = server.address
         if not from_driver:
             host = df.sparkSession.conf.get("spark.driver.host", address.host)
             address = replace(address, host=str(host))
         yield SendContextFactory(rate_limit_server=address, share=share), server
-        ended = True
+        is_whole = True
     finally:
-        if not ended:
-            server.stop.set(StopCode.INTERRUPTED, StopCode.INTERRUPTED.text)
+        if not is_whole:
+            server.stop.set(*INTERRUPTED)
             if server.connections:  # every task sees it with its next heartbeat, before the server is gone
                 time.sleep(HEARTBEAT_GRACE_SECONDS)
-        if progress is not None:
-            progress.close()
+        ended.set()
+        if display is not None:
+            progress.join()
         server.close()
 
 
@@ -299,36 +300,20 @@ def _start_server(df: DataFrame, plan: WritePlan, *, from_driver: bool) -> RateL
         return None
 
 
-class _ProgressThread(threading.Thread):
-    """Shows once a second what the tasks have reported to the server."""
-
-    def __init__(self, server: RateLimitServer, display: ProgressDisplay, quota: Quota) -> None:
-        super().__init__(name="klaviyo-progress", daemon=True)
-        self._server, self._display, self._ended = server, display, threading.Event()
-        self._minute_limit = next((count for count, seconds in quota.windows if seconds == MINUTE), None)
-        self._sent: deque[tuple[float, int]] = deque()
-        self.start()
-
-    def run(self) -> None:
-        """Until closed."""
-        while not self._ended.wait(UPDATE_SECONDS):
-            self._update()
-
-    def close(self) -> None:
-        """Show the last counters, and end."""
-        self._ended.set()
-        self.join()
-        self._update()
-        self._display.close()
-
-    def _update(self) -> None:
-        counts = self._server.counts()
+def _show_progress(server: RateLimitServer, display: ProgressDisplay, quota: Quota, ended: threading.Event) -> None:
+    """Show once a second what the tasks have reported to the server, and a last time once it has ended."""
+    minute_limit = next((count for count, seconds in quota.windows if seconds == MINUTE), None)
+    sent = deque[tuple[float, int]]()
+    is_last = False
+    while not is_last:
+        is_last = ended.wait(UPDATE_SECONDS)
+        counts = server.counts()
         open_jobs = counts.pop(OPEN_JOBS, 0)
         counters = Counters(**counts)
         now = time.monotonic()
-        self._sent.append((now, counters.requests))
-        while len(self._sent) > 1 and self._sent[0][0] < now - MINUTE:
-            self._sent.popleft()
-        sent_in_minute = counters.requests - self._sent[0][1]
-        quota_used = sent_in_minute / self._minute_limit if self._minute_limit else None
-        self._display.update(counters, quota_used, open_jobs)
+        sent.append((now, counters.requests))
+        while len(sent) > 1 and sent[0][0] < now - MINUTE:
+            sent.popleft()
+        sent_in_minute = counters.requests - sent[0][1]
+        display.update(counters, sent_in_minute / minute_limit if minute_limit else None, open_jobs)
+    display.close()

@@ -19,9 +19,8 @@ from spark_klaviyo.http.reachable import can_connect
 from spark_klaviyo.options.choices import SendFrom
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.ratelimit.server import ResultRow
 from spark_klaviyo.runs import session
-from spark_klaviyo.runs.results import Results
-from spark_klaviyo.runs.session_outputs import SessionOutputs
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -40,18 +39,13 @@ def sends_from_driver(df: DataFrame, plan: WritePlan, options: Options) -> bool:
     return session.context_of(df) is None and not tasks_can_connect(df.sparkSession, plan)
 
 
-def run_in_driver(frame: DataFrame, task: Task, outputs: SessionOutputs, stopped: threading.Event) -> Results:
-    """Run the task in this process over all rows of the frame, which is evaluated exactly once.
+def run_in_driver(frame: DataFrame, task: Task, stopped: threading.Event) -> Iterator[ResultRow]:
+    """The result rows of the task, run in this process over all rows of the frame, which is evaluated exactly once.
 
-    Result rows are staged where datasets were asked for. `stopped` is set when the run is interrupted: an error of
-    Spark's then ends the rows.
+    `stopped` is set when the run is interrupted: an error of Spark's then ends the rows.
     """
-    results = Results()
-    batches = task(_until_stopped(arrow_batches(frame), stopped))
-    rows = (row for batch in batches for row in zip(*(column.to_pylist() for column in batch.columns), strict=True))
-    for kind, body in outputs.stage_rows(rows):
-        results.add(kind, body)
-    return results
+    for batch in task(_until_stopped(arrow_batches(frame), stopped)):
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
 def arrow_batches(frame: DataFrame) -> Iterator[pa.RecordBatch]:

@@ -24,26 +24,14 @@ if TYPE_CHECKING:
 log = logging.getLogger("spark_klaviyo")
 QUERY_ID = "sql.streaming.queryId"  # Spark's local property; the same for a checkpoint's whole life
 BATCH_ID = "streaming.sql.batchId"
-PACKAGES = (
-    "spark_klaviyo",
-    "arro3",
-    "jinja2",
-    "numpy",
-    "orjson",
-    "pandas",
-    "phonenumbers",
-    "pyarrow",
-    "requests",
-    "tqdm",
-    "urllib3",
-)
+PACKAGES = "spark_klaviyo|arro3|jinja2|numpy|orjson|pandas|phonenumbers|pyarrow|requests|tqdm|urllib3"  # a pattern
 MISSING_PACKAGE = (
     "the Python of {where} has no module {module!r}: install spark-klaviyo, in the driver's version, on every worker, "
     "or send it along (README, Where it runs); `spark-klaviyo doctor` shows what each worker has"
 )
 CHOOSE_PYTHON = "set PYSPARK_PYTHON, before Spark starts, to a Python {} that all workers have"
 _HOST = re.compile(r"\(TID \d+\) \(([\w.:-]+) executor")
-_MISSING = re.compile(rf"ModuleNotFoundError: No module named '((?:{'|'.join(PACKAGES)})[\w.]*)'")
+_MISSING = re.compile(rf"ModuleNotFoundError: No module named '((?:{PACKAGES})[\w.]*)'")
 _OTHER_PYTHON = re.compile(r"Python in worker has different version:? (\d[\d.]*\d) than that in driver:? (\d[\d.]*\d)")
 _NO_PYTHON = re.compile(r'Cannot run program "([^"]{1,200})"')
 
