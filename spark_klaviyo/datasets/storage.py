@@ -237,11 +237,12 @@ def restrict_files(folder: Path) -> None:
 class PartWriter:
     """Appends rows of one dataset to a folder as they come, in files of bounded size whose names no other writer uses.
 
-    `stem` begins the names of the files; `before` is a writer whose rows have to be on disk before any of these is.
+    `folder`: None where nobody asked for the dataset; its rows are dropped. `stem` begins the names of the files;
+    `before` is a writer whose rows have to be on disk before any of these is.
     """
 
     def __init__(
-        self, folder: Folder, columns: tuple[Column, ...], stem: str, before: PartWriter | None = None
+        self, folder: Folder | None, columns: tuple[Column, ...], stem: str, before: PartWriter | None = None
     ) -> None:
         self._folder, self._columns, self._before = folder, columns, before
         self._stem = f"{stem}-{uuid.uuid4().hex[:8]}"
@@ -251,6 +252,8 @@ class PartWriter:
 
     def add(self, row: Mapping[str, object], now: float) -> None:
         """Add a row, in which columns may be missing; `now` is any clock's seconds."""
+        if self._folder is None:
+            return
         if not self._rows:
             self._since = now
         self._rows.append(row)
@@ -260,7 +263,7 @@ class PartWriter:
 
     def flush(self) -> None:
         """Write the rows that are held."""
-        if not self._rows:
+        if self._folder is None or not self._rows:
             return
         if self._before is not None:
             self._before.flush()
@@ -272,13 +275,14 @@ class PartWriter:
     def write_schema(self) -> None:
         """Write an empty file where the folder holds none: Spark cannot read a schema from an empty folder."""
         self.flush()
-        if not self.names and not self._folder.names():
+        if self._folder is not None and not self.names and not self._folder.names():
             self._folder.write(f"{self._stem}-none{PARQUET}", arrow_schema(self._columns).empty_table())
 
     def undo(self) -> None:
         """Drop the rows that are held, and delete the files written."""
         self._rows = []
-        self._folder.delete(*self.names)
+        if self._folder is not None:
+            self._folder.delete(*self.names)
         self.names = []
 
 

@@ -95,9 +95,9 @@ class _Follower:
         self._folder = _folder_of(receipts) if isinstance(receipts, str | Path) else None
         self._given = _rows_of(receipts) if self._folder is None else []
         self._rejects_folder = Folder.at(options.rejects_path) if options.rejects_path else None
-        self._rejects = PartWriter(self._rejects_folder, REJECTS, stem) if self._rejects_folder is not None else None
+        self._rejects = PartWriter(self._rejects_folder, REJECTS, stem)
         # a job that has ended is never followed again, so the rows that it refused are written before its receipt
-        self._receipts = PartWriter(self._folder, RECEIPTS, stem, self._rejects) if self._folder is not None else None
+        self._receipts = PartWriter(self._folder, RECEIPTS, stem, self._rejects)
         self._hidden: set[Key] = set()
         self._hidden_names: list[str] = []
 
@@ -136,10 +136,12 @@ class _Follower:
             for event in poll_jobs(plan, jobs, context, report):
                 now = context.clock.now()
                 if isinstance(event, RejectedRow):
-                    self._add_reject(asdict(event), now)
+                    self._rejects.add(vars(event), now)
                     continue
                 for row in by_job[event.job.job_id]:
-                    self._add_receipt({**row, "outcome": event.outcome, "detail": event.reason}, now)
+                    # a further row for a job that has ended, and for a request that readers do not see yet
+                    if event.outcome is not ReceiptOutcome.ACCEPTED or key_of(row) in self._hidden:
+                        self._receipts.add({**row, "outcome": event.outcome, "detail": event.reason}, now)
             report.ended = context.clock.wall().timestamp()
         return report
 
@@ -149,25 +151,15 @@ class _Follower:
             if self._rejects_folder is not None and _holds_run(self._rejects_folder, run.path.rpartition("/")[2]):
                 continue  # a run writes all of them at once, before it follows its jobs
             for row in _staged_rows(run, ResultKind.REJECT):
-                total.warn(RECOVERED if self._rejects is not None else WAITING)
-                self._add_reject(row, 0.0)
+                total.warn(WAITING if self._rejects_folder is None else RECOVERED)
+                self._rejects.add(row, 0.0)
 
     def close(self) -> None:
         """Write what is held, and delete the hidden files of killed tasks, whose rows are in the dataset by then."""
-        for writer in filter(None, (self._rejects, self._receipts)):
-            writer.flush()
-        for name in self._hidden_names:
-            if self._folder is not None:
-                self._folder.child(OPEN_RECEIPTS).delete(name)
-
-    def _add_reject(self, row: Row, now: float) -> None:
-        if self._rejects is not None:
-            self._rejects.add(row, now)
-
-    def _add_receipt(self, row: Row, now: float) -> None:
-        """A further row for a job that has ended, and for a request that readers do not see yet."""
-        if self._receipts is not None and (key_of(row) in self._hidden or row["outcome"] != ReceiptOutcome.ACCEPTED):
-            self._receipts.add(row, now)
+        self._rejects.flush()
+        self._receipts.flush()
+        if self._folder is not None:
+            self._folder.child(OPEN_RECEIPTS).delete(*self._hidden_names)
 
 
 def _holds_run(rejects: Folder, run_id: str) -> bool:

@@ -67,11 +67,11 @@ class TaskStaging:
             failure, report = "", TaskReport()
             for event in events:
                 if isinstance(event, TaskReport):
-                    failure, report = failure or self._attempt(store.flush, stop), event
+                    failure, report = failure or attempt(store.flush, self.shown, stop), event
                 elif not isinstance(event, RejectedRow | Receipt):
                     rows.append(result_row(event))
                 elif RESULT_KINDS[type(event)] in self.kinds and not failure:
-                    failure = self._attempt(partial(store.add, *result_row(event)), stop)
+                    failure = attempt(partial(store.add, *result_row(event)), self.shown, stop)
             report.stopped = report.stopped or ((StopCode.NOT_WRITTEN, failure) if failure else None)
             rows += store.files
             hand_over([*rows, result_row(report.without_rows())])
@@ -86,16 +86,6 @@ class TaskStaging:
         lacks = NOT_TAKEN.format(self.shown)
         stop.set(StopCode.NOT_WRITTEN, lacks)  # the other tasks, too: what they keep would be lost as well
         return [*rows, result_row(TaskReport(stopped=(StopCode.NOT_WRITTEN, lacks)))]
-
-    def _attempt(self, write: Callable[[], None], stop: Stop) -> str:
-        """Why it could not be written; empty where it was."""
-        try:
-            write()
-        except WRITE_ERRORS as error:
-            failure = not_written(self.shown, error)
-            stop.set(StopCode.NOT_WRITTEN, failure)
-            return failure
-        return ""
 
 
 class _Held:
@@ -170,3 +160,14 @@ def not_written(shown: str, error: Exception) -> str:
     """What to say of a file that could not be written; of the error only what holds no path and no value of a row."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
     return NOT_WRITTEN.format(shown, reason.partition("\n")[0][:200])
+
+
+def attempt(write: Callable[[], None], shown: str, stop: Stop) -> str:
+    """Why something could not be written, for which `stop` is set; empty where it was."""
+    try:
+        write()
+    except WRITE_ERRORS as error:
+        failure = not_written(shown, error)
+        stop.set(StopCode.NOT_WRITTEN, failure)
+        return failure
+    return ""

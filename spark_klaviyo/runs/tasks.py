@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -36,7 +37,7 @@ from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.executor_stop import ExecutorStop
 from spark_klaviyo.runs.results import judge_run, result_batches, return_or_raise, run_row
 from spark_klaviyo.runs.session import current_task, log_warnings, with_json_text
-from spark_klaviyo.runs.staged import WRITE_ERRORS, TaskStaging, not_written
+from spark_klaviyo.runs.staged import WRITE_ERRORS, TaskStaging, attempt, not_written
 from spark_klaviyo.state.fingerprints import row_hashes
 from spark_klaviyo.task.run import SendContextFactory, TaskEvent, run_task
 
@@ -98,9 +99,8 @@ def append_run(report: WriteReport, options: Options) -> WriteReport:
     """Append a row to the runs; the report, which says so where it could not be written."""
     try:
         runs = _part_writer(options.runs_path, RUNS, f"part-{report.run_id}")
-        if runs is not None:
-            runs.add(run_row(report, options), 0.0)
-            runs.flush()
+        runs.add(run_row(report, options), 0.0)
+        runs.flush()
     except WRITE_ERRORS as error:
         failure = not_written(f"runs_path ({shown_place(str(options.runs_path))})", error)
         return replace(report, stopped=report.stopped or (StopCode.NOT_WRITTEN, failure))
@@ -133,7 +133,7 @@ class TaskWriter:
                 if isinstance(event, TaskReport):
                     report = event
                 else:
-                    self._attempt(self._write, event)
+                    self._attempt(partial(self._write, event))
             self._attempt(self._finish)
         finally:
             self._attempt(self._flush)  # also where the task fails: what was sent is on record
@@ -141,49 +141,41 @@ class TaskWriter:
             report.stopped = (StopCode.NOT_WRITTEN, self._failure)
         return report
 
-    def _attempt(self, write: Callable[..., None], *events: TaskEvent) -> None:
-        try:
-            write(*events)
-        except WRITE_ERRORS as error:
-            self._failure = not_written(self._shown, error)
-            self._context.stop.set(StopCode.NOT_WRITTEN, self._failure)
+    def _attempt(self, write: Callable[[], None]) -> None:
+        self._failure = attempt(write, self._shown, self._context.stop) or self._failure
 
     def _write(self, event: TaskEvent) -> None:
-        if isinstance(event, RejectedRow) and self._rejects is not None:
-            self._rejects.add(asdict(event), self._context.clock.now())
+        now = self._context.clock.now()
+        if isinstance(event, RejectedRow):
+            self._rejects.add(vars(event), now)
         elif isinstance(event, Receipt) and event.job_id is None:
-            self._append(event)
-        elif isinstance(event, Receipt) and self._open_receipts is not None:
+            self._receipts.add(vars(event), now)
+        elif isinstance(event, Receipt):
             self._held.setdefault(str(event.job_id), []).append(event)
-            self._open_receipts.add(asdict(event), 0.0)
+            self._open_receipts.add(vars(event), now)
             self._open_receipts.flush()  # at once: a task that is killed runs no more code
         elif isinstance(event, JobEnded):
             for held in self._held.pop(event.job.job_id, ()):
-                self._append(replace(held, outcome=event.outcome, detail=event.reason))
-
-    def _append(self, receipt: Receipt) -> None:
-        if self._receipts is not None:
-            self._receipts.add(asdict(receipt), self._context.clock.now())
+                self._receipts.add({**vars(held), "outcome": event.outcome, "detail": event.reason}, now)
 
     def _finish(self) -> None:
         """Write the receipts whose jobs stay open as they are, and delete the hidden ones."""
         for receipt in chain.from_iterable(self._held.values()):
-            self._append(receipt)
-        for writer in filter(None, (self._rejects, self._receipts)):
-            writer.write_schema()
-        if self._open_receipts is not None:
-            self._open_receipts.undo()
+            self._receipts.add(vars(receipt), self._context.clock.now())
+        self._rejects.write_schema()
+        self._receipts.write_schema()
+        self._open_receipts.undo()
 
     def _flush(self) -> None:
-        for writer in filter(None, (self._rejects, self._receipts, self._open_receipts)):
+        for writer in (self._rejects, self._receipts, self._open_receipts):
             writer.flush()
 
 
 def _part_writer(
     path: str | None, columns: tuple[Column, ...], stem: str, inside: str = "", before: PartWriter | None = None
-) -> PartWriter | None:
+) -> PartWriter:
     if path is None:
-        return None
+        return PartWriter(None, columns, stem)
     folder = Folder.at(path)
     folder.make()
     return PartWriter(folder.child(inside) if inside else folder, columns, stem, before)
@@ -226,7 +218,7 @@ class CrashReceipts:
             if isinstance(event, Receipt) and event.job_id is not None and not failed:
                 try:
                     writer = writer or PartWriter(self._folder(), RECEIPTS, part_stem(self.run_id, context))
-                    writer.add(asdict(event), 0.0)
+                    writer.add(vars(event), 0.0)
                     writer.flush()
                 except _ERRORS:  # sending goes on: a run that ends has its receipts all the same
                     failed = True
