@@ -24,9 +24,9 @@ from spark_klaviyo.state.lock import locked_state, naming_damaged_files
 from spark_klaviyo.state.rows import (
     DELIVERED,
     JobEnds,
-    LastRows,
     identities,
     job_files,
+    last_rows,
     part_of,
     parts_of,
     row_files,
@@ -123,9 +123,9 @@ def _write(folder: Folder, tables: Sequence[pa.Table], *, whole_state: bool = Tr
     rows = pa.concat_tables(tables)
     times = [whole(rows[column].cast(pa.int64())).to_numpy() for column in ("run_number", "at")]
     is_delivered, is_intent = with_outcome(rows, *DELIVERED), with_outcome(rows, StateOutcome.INTENT)
-    last = LastRows.of(identities(rows), times, is_delivered, is_intent)
+    delivered, intent, final, in_doubt = last_rows(identities(rows), times, is_delivered, is_intent)
     kept = np.zeros(len(rows) + 1, np.bool_)  # -1, none, is the one behind the last
-    for places in (last.delivered, last.intent[last.in_doubt], *([] if whole_state else [last.final])):
+    for places in (delivered, intent[in_doubt], *([] if whole_state else [final])):
         kept[places] = True
     rows = rows.filter(pa.array(kept[:-1]))
     if len(rows):

@@ -9,10 +9,10 @@ only those that may have to be sent as they are.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
-from operator import attrgetter
+from operator import itemgetter
 
 import numpy as np
 import numpy.typing as npt
@@ -70,6 +70,7 @@ FEWEST_ROWS, FEWEST_BYTES = 10_000, 16_000_000  # either of which a batch has th
 NOT_SORTED = "rows came in another order than the comparison with the state needs"
 
 KeyRows = npt.NDArray[np.void]  # of `KEY_ROW`
+Group = tuple[KeyRows, Ints, Mask]  # see `_numbered_keys`
 
 
 @dataclass(frozen=True)
@@ -175,33 +176,21 @@ def _packed_keys(rows: KeyRows, groups: npt.NDArray[np.int32]) -> pa.RecordBatch
 # --- behind the shuffle ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Group:
-    """The keys of all rows of one group, by which each row is compared with the others of its key."""
+def _numbered_keys(held: Iterable[bytes]) -> Group:
+    """The keys of all rows of one group, by which each row is compared with the others of its key.
 
-    rows: KeyRows  # sorted by their positions
-    number: Ints  # of each row among those with its key, from 1
-    is_last: Mask  # whether it is the last one of its key
-
-    @staticmethod
-    def of(held: Sequence[bytes]) -> Group:
-        """From the values of `KEYS`."""
-        rows = np.frombuffer(b"".join(held), KEY_ROW)
-        rows = rows[np.argsort(rows["position"])]
-        order = np.lexsort((rows["key"][:, 1], rows["key"][:, 0]))  # keeps the order of equal ones
-        keys, places = rows["key"][order], np.arange(len(rows))
-        is_first = np.append(True, (keys[1:] != keys[:-1]).any(axis=1))
-        number, is_last = np.empty(len(rows), np.int64), np.empty(len(rows), np.bool_)
-        number[order] = places + 1 - np.maximum.accumulate(np.where(is_first, places, 0))
-        is_last[order] = np.append(is_first[1:], True)
-        return Group(rows, number, is_last)
-
-    def ended(self, schema: pa.Schema) -> pa.RecordBatch:
-        """The rows that did not travel, with nothing but their status."""
-        is_last = self.is_last[self.rows["ends_here"]]
-        status = np.where(is_last, np.int32(RowStatus.DELIVERED), np.int32(RowStatus.REPLACED))
-        nulls = [pa.nulls(len(status), schema.field(name).type) for name in ENCODED.names]
-        return _batch(nulls, pa.nulls(len(status), pa.binary()), status)
+    They are sorted by their positions. Then the number of each row among those with its key, from 1, and whether it is
+    the last one of its key. `held`: the values of `KEYS`.
+    """
+    rows = np.frombuffer(b"".join(held), KEY_ROW)
+    rows = rows[np.argsort(rows["position"])]
+    order = np.lexsort((rows["key"][:, 1], rows["key"][:, 0]))  # keeps the order of equal ones
+    keys, places = rows["key"][order], np.arange(len(rows))
+    is_first = np.append(True, (keys[1:] != keys[:-1]).any(axis=1))
+    number, is_last = np.empty(len(rows), np.int64), np.empty(len(rows), np.bool_)
+    number[order] = places + 1 - np.maximum.accumulate(np.where(is_first, places, 0))
+    is_last[order] = np.append(is_first[1:], True)
+    return rows, number, is_last
 
 
 def unpack(shuffled: Iterator[pa.RecordBatch], compared: Comparison) -> Iterator[pa.RecordBatch]:
@@ -210,25 +199,19 @@ def unpack(shuffled: Iterator[pa.RecordBatch], compared: Comparison) -> Iterator
 
 
 def _with_status(shuffled: Iterator[pa.RecordBatch], compared: Comparison) -> Iterator[pa.RecordBatch]:
-    seen = set[int]()
-    for number, pieces in groupby(_by_place(shuffled), lambda piece: piece[0] // 2):
-        if number in seen:
+    group: Group
+    seen, last = set[int](), -1
+    for place, pieces in groupby(_by_place(shuffled), itemgetter(0)):
+        if place in seen or (place % 2 and place != last + 1):
             raise AssertionError(NOT_SORTED)
-        seen.add(number)
-        held, group = list[bytes](), None
-        for place, rows in pieces:
-            if place % 2 == 0 and group is None:
-                held += rows.column(KEYS).to_pylist()
-                schema = rows.schema
-                continue
-            if place % 2 == 0 or not held:
-                raise AssertionError(NOT_SORTED)
-            if group is None:
-                group = Group.of(held)
-                yield group.ended(rows.schema)
-            yield _compared(rows, group, compared)
-        if group is None:
-            yield Group.of(held).ended(schema)
+        seen.add(place)
+        last = place
+        if place % 2:
+            yield from (_compared(rows, group, compared) for _, rows in pieces)
+        else:
+            held = [rows for _, rows in pieces]
+            group = _numbered_keys(keys for rows in held for keys in rows.column(KEYS).to_pylist())
+            yield _ended(group, held[0].schema)
 
 
 def _by_place(shuffled: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, pa.RecordBatch]]:
@@ -240,21 +223,30 @@ def _by_place(shuffled: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, pa.Reco
             yield int(places[start]), batch.slice(start, stop - start)
 
 
-def _compared(rows: pa.RecordBatch, group: Group, compared: Comparison) -> pa.RecordBatch:
+def _ended(group: Group, schema: pa.Schema) -> pa.RecordBatch:
+    """The rows that did not travel, with nothing but their status."""
+    rows, _, is_last = group
+    status = np.where(is_last[rows["ends_here"]], np.int32(RowStatus.DELIVERED), np.int32(RowStatus.REPLACED))
+    nulls = [pa.nulls(len(status), schema.field(name).type) for name in ENCODED.names]
+    return _batch(nulls, pa.nulls(len(status), pa.binary()), status)
+
+
+def _compared(travelled: pa.RecordBatch, group: Group, compared: Comparison) -> pa.RecordBatch:
     """Rows that travelled, with fingerprint and status."""
-    places = group.rows["position"].searchsorted(rows.column(POSITION).to_numpy())
-    keys = group.rows["key"][places]
-    contents = fingerprints_of(rows.column(CONTENT), HASH_BYTES)
-    status = rows.column(ROW_STATUS).to_numpy().copy()
+    rows, number, is_last = group
+    places = rows["position"].searchsorted(travelled.column(POSITION).to_numpy())
+    keys = rows["key"][places]
+    contents = fingerprints_of(travelled.column(CONTENT), HASH_BYTES)
+    status = travelled.column(ROW_STATUS).to_numpy().copy()
     by_content = (keys == halves(contents)).all(axis=1)
     if by_content.any():
-        numbers = group.number[places[by_content]].tolist()
+        numbers = number[places[by_content]].tolist()
         keys[by_content] = _numbered(contents[by_content], numbers, compared.plan.state)
-        chosen = rows.filter(pa.array(by_content))
+        chosen = travelled.filter(pa.array(by_content))
         status[by_content] = compared.status(keys[by_content], chosen, to_mask(chosen.column(SENT_AGAIN)))
-    status[~by_content & ~group.is_last[places]] = RowStatus.REPLACED
+    status[~by_content & ~is_last[places]] = RowStatus.REPLACED
     fingerprints = np.concatenate([bytes_of(keys), contents], axis=1)
-    return _batch([rows.column(name) for name in ENCODED.names], binary_of(fingerprints), status)
+    return _batch([travelled.column(name) for name in ENCODED.names], binary_of(fingerprints), status)
 
 
 def _numbered(contents: Fingerprints, numbers: Sequence[int], state: StateLocation | None) -> Hashes:
@@ -275,15 +267,8 @@ def _joined(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     held: list[pa.RecordBatch] = []
     for batch in batches:
         held.append(batch)
-        rows, size = (sum(map(attrgetter(name), held)) for name in ("num_rows", "nbytes"))
-        if rows >= FEWEST_ROWS or size >= FEWEST_BYTES:
-            yield from _in_one(held)
+        if sum(one.num_rows for one in held) >= FEWEST_ROWS or sum(one.nbytes for one in held) >= FEWEST_BYTES:
+            yield from pa.Table.from_batches(held).combine_chunks().to_batches()
             held = []
     if held:
-        yield from _in_one(held)
-
-
-def _in_one(batches: Sequence[pa.RecordBatch]) -> list[pa.RecordBatch]:
-    """The rows of all of them in one batch; in none, where there are no rows."""
-    found: list[pa.RecordBatch] = pa.Table.from_batches(batches).combine_chunks().to_batches()
-    return found
+        yield from pa.Table.from_batches(held).combine_chunks().to_batches()

@@ -31,9 +31,9 @@ from spark_klaviyo.state.rows import (
     PART_BYTES,
     Hashes,
     JobEnds,
-    LastRows,
     hashes_of,
     identities,
+    last_rows,
     part_of,
     parts_of,
     row_files,
@@ -100,10 +100,10 @@ def _last_delivered(folder: Folder, jobs: JobEnds, scope: bytes, only_run: int |
             spool.seek(0)
             rows = np.frombuffer(spool.read(), KNOWN_ROW)
             keys, *times = (np.ascontiguousarray(rows[column]) for column in ("key", "run_number", "at"))
-            last = LastRows.of(keys, times, rows["flags"] == WAS_DELIVERED, rows["flags"] == IN_DOUBT)
-            was_delivered = last.delivered >= 0
-            found = _picked(rows, np.where(was_delivered, last.delivered, np.maximum(last.intent, last.final)))
-            found["flags"] = was_delivered * WAS_DELIVERED + last.in_doubt * IN_DOUBT
+            flags = rows["flags"]
+            delivered, intent, final, in_doubt = last_rows(keys, times, flags == WAS_DELIVERED, flags == IN_DOUBT)
+            found = _picked(rows, np.where(delivered >= 0, delivered, np.maximum(intent, final)))
+            found["flags"] = (delivered >= 0) * WAS_DELIVERED + in_doubt * IN_DOUBT
             yield found
 
 

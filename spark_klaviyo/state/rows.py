@@ -126,33 +126,27 @@ def whole(column: pa.ChunkedArray) -> pa.Array:
     return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.nulls(0, column.type)])
 
 
-@dataclass(frozen=True)
-class LastRows:
+def last_rows(
+    hashes: Hashes, times: Sequence[Ints], is_delivered: Mask, is_intent: Mask
+) -> tuple[Ints, Ints, Ints, Mask]:
     """Of each identity, in the order of these: the index of its last row that was delivered, and of others.
 
-    `intent`: of the last row that was about to be sent; `final`: of the last that says what became of it. -1: none.
+    The others are the last row that was about to be sent, and the last that says what became of it; -1: none. Then
+    whether an identity is in doubt: its last intent has no final row after it. `times`: the number of the run and the
+    time in it, by which rows follow each other.
     """
+    order = _sorted(hashes, times)
+    ordered = hashes[order]
+    starts = np.flatnonzero(np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))[: len(ordered)])
+    places = np.arange(len(order))
 
-    delivered: Ints
-    intent: Ints
-    final: Ints
-    in_doubt: Mask  # the last intent has no final row after it
+    def last(mask: Mask) -> Ints:
+        found = np.where(mask[order], places, -1)
+        return np.maximum.reduceat(found, starts) if len(starts) else found
 
-    @staticmethod
-    def of(hashes: Hashes, times: Sequence[Ints], is_delivered: Mask, is_intent: Mask) -> LastRows:
-        """Of rows with these identities; `times`: the number of the run and the time in it, by which rows follow."""
-        order = _sorted(hashes, times)
-        ordered = hashes[order]
-        starts = np.flatnonzero(np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))[: len(ordered)])
-        places = np.arange(len(order))
-
-        def last(mask: Mask) -> Ints:
-            found = np.where(mask[order], places, -1)
-            return np.maximum.reduceat(found, starts) if len(starts) else found
-
-        intent, final, delivered = last(is_intent), last(~is_intent), last(is_delivered)
-        order = np.append(order, -1)  # so that -1 stays what it is
-        return LastRows(order[delivered], order[intent], order[final], intent > final)
+    intent, final, delivered = last(is_intent), last(~is_intent), last(is_delivered)
+    order = np.append(order, -1)  # so that -1 stays what it is
+    return order[delivered], order[intent], order[final], intent > final
 
 
 def _sorted(hashes: Hashes, times: Sequence[Ints]) -> Ints:
