@@ -200,7 +200,8 @@ def conclude(run: Run, total: TaskReport) -> WriteReport:
     for warning in plan_warnings(run.plan, total.warnings):
         total.warn(warning)
     run.outputs.append_run(_report(run, total), run.options)
-    for text in filter(None, [run.outputs.remove_staging(), *run.outputs.left_behind, *run.outputs.failures]):
+    run.outputs.remove_staging()
+    for text in [*run.outputs.left_behind, *run.outputs.failures]:
         total.warn(text)
     return return_or_raise(_report(run, total), run.options.on_reject)
 

@@ -138,10 +138,10 @@ class _Follower:
                 if isinstance(event, RejectedRow):
                     self._rejects.add(vars(event), now)
                     continue
-                for row in by_job[event.job.job_id]:
-                    # a further row for a job that has ended, and for a request that readers do not see yet
-                    if event.outcome is not ReceiptOutcome.ACCEPTED or key_of(row) in self._hidden:
-                        self._receipts.add({**row, "outcome": event.outcome, "detail": event.reason}, now)
+                # a further row for a job that has ended, and for a request that readers do not see yet
+                is_open = event.outcome is ReceiptOutcome.ACCEPTED
+                for row in (row for row in by_job[event.job.job_id] if not is_open or key_of(row) in self._hidden):
+                    self._receipts.add({**row, "outcome": event.outcome, "detail": event.reason}, now)
             report.ended = context.clock.wall().timestamp()
         return report
 

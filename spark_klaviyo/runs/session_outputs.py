@@ -15,6 +15,7 @@ killed before leaves them in the staging location, or where its tasks wrote them
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 CHUNK_ROWS, CHUNK_BYTES = 5_000, 16_000_000
 MOST_ROWS_HERE = 100_000  # staged rows that this process appends itself, in a second; for more Spark starts tasks
-OTHER_KINDS = f"kind NOT IN {tuple(sorted(STAGED_KINDS))}"
+OTHER_KINDS = f"kind NOT IN {tuple(map(str, STAGED_KINDS))}"
 BESIDE = "_removed"  # behind the location of the receipts: the members that a mirror removed
 NOT_REMOVED = "the staging location of this run could not be removed and holds rejected rows; delete it yourself: {}"
 
@@ -69,26 +70,22 @@ class SessionOutputs:
         kept_beside = self.receipts.location if self.receipts is not None and not self.receipts.table else None
         self.crash_receipts = CrashReceipts(run_id, kept_beside).if_usable()
         self.staging, self.task_staging = self._stagings()
+        self._spark_staging = self.staging if self.task_staging.location is None else None
         self._staged_files: list[str] = []
-
-    @property
-    def stages_through_spark(self) -> bool:
-        """Whether Spark keeps rejected rows and receipts until the datasets are filled."""
-        return self.staging is not None and self.task_staging.location is None
 
     def results(self, frame: DataFrame) -> Iterator[ResultRow]:
         """Evaluate a frame of result rows, once, and stage them: those that the driver keeps."""
-        staging = self.staging if self.stages_through_spark else None
+        staging = self._spark_staging
         if staging is not None and jvm_of(self._spark) is not None:
             staging.append_frame(frame)
             frame = self._staged()
         elif staging is not None and checkpointed(self._spark.range(1)) is None:
-            yield from self.stage_rows((row["kind"], row["body"]) for row in frame.toLocalIterator())
+            yield from self.stage_rows(map(tuple, frame.toLocalIterator()))
             return
         elif staging is not None:
             frame = frame.localCheckpoint(eager=True)
             self._attempt(self.task_staging.shown, partial(staging.append_frame, frame))
-        yield from ((row["kind"], row["body"]) for row in frame.where(OTHER_KINDS).collect())
+        yield from map(tuple, frame.where(OTHER_KINDS).collect())
 
     def stage_rows(self, rows: Iterable[ResultRow]) -> Iterator[ResultRow]:
         """The rows that the driver keeps, of all rows; where Spark stages them, they are, a bounded number at a time.
@@ -114,15 +111,10 @@ class SessionOutputs:
         self._append_staged(self.rejects, ResultKind.REJECT, rejected, {})
         self._append_staged(self.receipts, ResultKind.RECEIPT, without_job, {})
 
-    def append_receipts(self, receipts: Sequence[Receipt]) -> None:
-        """Append receipts of requests that this process made."""
-        if receipts:
-            self._append(self.receipts, lambda: list(map(asdict, receipts)))
-
-    def append_removed(self, members: Sequence[RemovedMember]) -> None:
-        """Append members that a mirror removed from its list."""
-        if members:
-            self._append(self.removed, lambda: list(map(asdict, members)))
+    def append(self, dataset: Dataset | None, entries: Sequence[Receipt | RemovedMember]) -> None:
+        """Append what this process knows by itself: receipts of its own requests, members that a mirror removed."""
+        if entries:
+            self._append(dataset, lambda: list(map(asdict, entries)))
 
     def add_reject(self, rejected: RejectedRow) -> None:
         """Add a row that its job refused; rows are appended in chunks."""
@@ -146,16 +138,19 @@ class SessionOutputs:
         """Append the row of this run."""
         self._append(self.runs, lambda: [run_row(report, options)])
 
-    def remove_staging(self) -> str:
-        """Delete staged rows and crash receipts; a warning where that failed."""
-        if self.staging is None or self.failures:  # what could not be written is still there
-            return ""
+    def remove_staging(self) -> None:
+        """Delete staged rows and crash receipts; what could not be written is still there."""
+        if self.staging is not None and not self.failures:
+            with suppress(OSError):  # `follow_klaviyo` knows them by the receipts that are written
+                self.crash_receipts.remove()
+            self.remove(self.staging, NOT_REMOVED)
+
+    def remove(self, location: SparkLocation, warning: str) -> None:
+        """Delete rows that were kept for a while; where that fails the warning will say so."""
         try:
-            self.crash_receipts.remove()
-            self.staging.remove()
+            location.remove()
         except spark_errors():
-            return NOT_REMOVED.format(self.staging.shown)
-        return ""
+            self.left_behind.append(warning.format(location.shown))
 
     def readers(self, stopped: str | None) -> tuple[Reader | None, ...]:
         """What opens this run's rejects, receipts, and removed members as DataFrames.
@@ -169,7 +164,7 @@ class SessionOutputs:
     # --- inside -------------------------------------------------------------------------------
 
     def _stage(self, rows: list[ResultRow]) -> None:
-        staging = self.staging if self.stages_through_spark else None
+        staging = self._spark_staging
         if staging is not None and rows and not self.failures:
             frame = partial(self._spark.createDataFrame, rows, RESULT_DDL)
             self._attempt(self.task_staging.shown, lambda: staging.append_frame(frame()))

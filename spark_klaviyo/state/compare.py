@@ -199,8 +199,7 @@ def unpack(shuffled: Iterator[pa.RecordBatch], compared: Comparison) -> Iterator
 
 
 def _with_status(shuffled: Iterator[pa.RecordBatch], compared: Comparison) -> Iterator[pa.RecordBatch]:
-    group: Group
-    seen, last = set[int](), -1
+    seen, last, group = set[int](), -1, _numbered_keys(())
     for place, pieces in groupby(_by_place(shuffled), itemgetter(0)):
         if place in seen or (place % 2 and place != last + 1):
             raise AssertionError(NOT_SORTED)

@@ -72,7 +72,7 @@ def held_rows(run: Run) -> Iterator[HeldRows]:
         evaluate = partial(_checkpoint, encoded)
         if not is_classic and staging is not None and not staging.through_arrow:
             beside = replace(staging, location=f"{staging.location}_rows")
-            held.callback(_delete, run, beside)
+            held.callback(run.outputs.remove, beside, NOT_DELETED)
             evaluate = partial(_stage, encoded, beside)
         rows = _interruptibly(run, evaluate)
         if is_classic:  # a Connect server does it when the DataFrame is gone
@@ -100,13 +100,6 @@ def _interruptibly(run: Run, evaluate: Callable[[], DataFrame]) -> DataFrame:
 def _stage(encoded: DataFrame, staging: SparkLocation) -> DataFrame:
     staging.append_frame(encoded)
     return staging.read(HELD)
-
-
-def _delete(run: Run, staging: SparkLocation) -> None:
-    try:
-        staging.remove()
-    except spark_errors():
-        run.outputs.left_behind.append(NOT_DELETED.format(staging.shown))
 
 
 def _checkpoint(encoded: DataFrame) -> DataFrame:

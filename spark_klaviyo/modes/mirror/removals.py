@@ -160,8 +160,9 @@ class _Removing:
         run_id, now = self.run.plan.run_id, rfc3339(datetime.now(timezone.utc))
         members = [RemovedMember(run_id, self.list_id, **person, removed_at=now) for person in people]
         self.sample += members[: MAX_REMOVED - len(self.sample)]
-        self.run.outputs.append_removed(members)
-        self.run.outputs.append_receipts(self.receipts)
+        outputs = self.run.outputs
+        outputs.append(outputs.removed, members)
+        outputs.append(outputs.receipts, self.receipts)
         self._numbers, self.receipts = [], []
 
 
