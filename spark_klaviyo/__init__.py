@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from spark_klaviyo.errors import KlaviyoError, KlaviyoWarning, OptionError, SchemaError
     from spark_klaviyo.preview.preview import preview_klaviyo
     from spark_klaviyo.report.report import RowsRejected, WriteReport, WriteStopped
-    from spark_klaviyo.state.compact import compact_state
+    from spark_klaviyo.state.rows import compact_state
 
 _MODULES = {
     "KlaviyoDataSource": "entrypoints.datasource",
@@ -39,7 +39,7 @@ _MODULES = {
     "WriteReport": "report.report",
     "WriteStopped": "report.report",
     "check_klaviyo": "check.check",
-    "compact_state": "state.compact",
+    "compact_state": "state.rows",
     "follow_klaviyo": "entrypoints.function",
     "klaviyo_batch_writer": "entrypoints.foreach_batch",
     "klaviyo_partition_writer": "entrypoints.foreach_partition",

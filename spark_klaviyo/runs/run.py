@@ -41,20 +41,11 @@ from spark_klaviyo.runs.results import RESULT_DDL, ResultKind, Results, result_r
 from spark_klaviyo.runs.send_from_driver import MOST_IN_FLIGHT, Task, run_in_driver, sends_from_driver
 from spark_klaviyo.runs.session_outputs import SessionOutputs
 from spark_klaviyo.runs.tasks import SendTask
-from spark_klaviyo.state.compact import merge_small_files
+from spark_klaviyo.state import lock
 from spark_klaviyo.state.fingerprints import endpoint_of
 from spark_klaviyo.state.format import scope_of
 from spark_klaviyo.state.known import KNOWN, adds_people, remove_known, write_known
-from spark_klaviyo.state.lock import (
-    LOCK,
-    begin_run,
-    locked_state,
-    naming_damaged_files,
-    note_removals,
-    notes_of,
-    owner_of,
-)
-from spark_klaviyo.state.rows import count_open
+from spark_klaviyo.state.rows import count_open, merge_small_files
 from spark_klaviyo.task.resume import record_job_outcome
 from spark_klaviyo.task.run import SendContextFactory
 
@@ -204,15 +195,15 @@ def open_state(plan: WritePlan, options: Options, contexts: SendContextFactory) 
         plan = replace(plan, warnings=(*plan.warnings, warning))
     state = StateLocation(options.state_path, scope_of(account, endpoint_of(plan)), plan.run_id)
     in_use, began = partial(stopped_before_sending, plan, StopCode.STATE_IN_USE), time.monotonic()
-    with locked_state(state, in_use) as folder:
-        with naming_damaged_files(folder, shown_place(options.state_path)):
+    with lock.locked_state(state, in_use) as folder:
+        with lock.naming_damaged_files(folder, shown_place(options.state_path)):
             state = _prepared(folder, plan, state, account, contexts)
         try:
             yield replace(plan, state=state)
         finally:
             remove_known(folder, filter(None, (state.known, state.removed)))
         with suppress(OSError, pa.ArrowException):  # the next run does it
-            if owner_of(folder, LOCK) == state.run_id:
+            if lock.owner_of(folder, lock.LOCK) == state.run_id:
                 merge_small_files(folder, time.monotonic() - began)
 
 
@@ -220,10 +211,10 @@ def _prepared(
     folder: Folder, plan: WritePlan, state: StateLocation, account: str, contexts: SendContextFactory
 ) -> StateLocation:
     """A state that this run has locked, as its tasks need it, once jobs that earlier runs left open were asked."""
-    cut_off, has_removals = notes_of(folder)
-    state = replace(state, run_number=begin_run(folder), continues=cut_off)
+    cut_off, has_removals = lock.notes_of(folder)
+    state = replace(state, run_number=lock.begin_run(folder), continues=cut_off)
     if plan.template.takes_away:
-        note_removals(folder)
+        lock.note_removals(folder)
     if plan.template.takes_away or (has_removals and adds_people(plan)):
         state = replace(state, removals=scope_of(account, {"removals": True}))
     remove_known(folder, folder.names_with(KNOWN))  # of runs that were killed

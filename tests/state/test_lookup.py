@@ -19,11 +19,10 @@ from spark_klaviyo.arrow.encoded import FINGERPRINT, ROW_STATUS, SPARK_ENCODED
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.state.compact import compact_locked, merge_small_files
 from spark_klaviyo.state.compare import PLACE, Comparison, pack, unpack
 from spark_klaviyo.state.format import COMPACT, JOBS, PART, SCHEMA, RowStatus, StateOutcome, salted
 from spark_klaviyo.state.known import KNOWN, KnownTable, remove_known, write_known
-from spark_klaviyo.state.rows import count_open, halves, part_of
+from spark_klaviyo.state.rows import compact_locked, count_open, halves, merge_small_files, part_of
 from tests.state.recorded import SCOPE, recorded
 from tests.state.test_keys import plan_of
 
