@@ -178,23 +178,24 @@ class Dataset(SparkLocation):
             with suppress(OSError):
                 remove_folder(place)
 
-    def prepare(self) -> bool:
+    def prepare(self) -> None:
         """Make sure, before anything is sent, that rows can be appended: `OptionError` otherwise.
 
-        A table of an older version gets the columns that it lacks; files need not be changed. Returns whether there is
-        a dataset now; if not, an empty one has to be appended should no row follow.
+        Where there is nothing, an empty dataset is made. A table of an older version gets the columns that it lacks;
+        files need not be changed.
         """
         try:
             self._make_directory()
             found = self._found_columns()
-            if found is None and (self.table or (jvm_of(self.spark) is None and self.folder is None)):
-                self.append([])
-                return True
             if found is None:
-                return False
+                self.append([])
+                return
             missing = missing_keys(self.columns, found)
+            if missing:
+                lacks = f"it has no column {', '.join(missing)}"
+                raise OptionError(f"{self.shown} holds something else: {lacks}; give another path or table")
             newer = [column for column in self.columns if column.name not in found]
-            if newer and self.table and not missing:
+            if newer and self.table:
                 self.spark.sql(f"ALTER TABLE {self.quoted_table} ADD COLUMNS ({ddl(newer)})")
         except OptionError as error:
             raise OptionError([f"{self.option}: {text}" for text in error.complaints]) from error.__cause__
@@ -202,12 +203,6 @@ class Dataset(SparkLocation):
             # Spark's message quotes the whole location, which may hold a store's secrets
             why, cause = (_first_line(error), error) if self.shown == self.location else (type(error).__name__, None)
             raise OptionError(f"{self.option}: {self.shown} cannot be written: {why}") from cause
-        if missing:
-            raise OptionError(
-                f"{self.option}: {self.shown} holds something else: it has no column {', '.join(missing)}; "
-                "give another path or table"
-            )
-        return True
 
     def append(self, rows: NewRows) -> None:
         """Add rows; columns are matched by name."""

@@ -123,8 +123,7 @@ class Folder:
     def read(self, name: str, columns: list[str]) -> pa.Table:
         """Some columns of a Parquet file; those that it does not have are left out."""
         with self.system.open_input_file(f"{self.path}/{name}") as file:
-            parquet = pq.ParquetFile(file)
-            return parquet.read([column for column in columns if column in parquet.schema_arrow.names])
+            return pq.ParquetFile(file).read(columns)
 
     def columns_of(self, name: str) -> list[str]:
         """The names of the columns of a Parquet file."""
@@ -134,15 +133,14 @@ class Folder:
     def is_readable(self, name: str) -> bool:
         """Whether a file is a whole Parquet file: reads all of it."""
         try:
-            with self.system.open_input_file(f"{self.path}/{name}") as file:
-                for _ in pq.ParquetFile(file).iter_batches(MOST_ROWS):
-                    pass
+            for _ in self.read_batches(name, None, MOST_ROWS):
+                pass
         except (pa.ArrowException, OSError):
             return False
         return True
 
-    def read_batches(self, name: str, columns: list[str], rows: int) -> Iterator[pa.RecordBatch]:
-        """Some columns of a Parquet file, `rows` rows at a time: for files that may not fit into memory."""
+    def read_batches(self, name: str, columns: list[str] | None, rows: int) -> Iterator[pa.RecordBatch]:
+        """Some columns of a Parquet file (None: all), `rows` rows at a time: for files that may not fit into memory."""
         with self.system.open_input_file(f"{self.path}/{name}") as file:
             yield from pq.ParquetFile(file).iter_batches(rows, columns=columns)
 

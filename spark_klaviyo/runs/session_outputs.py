@@ -65,8 +65,8 @@ class SessionOutputs:
         self.left_behind: list[str] = []
         self._chunk: list[dict[str, object]] = []
         self._chunk_bytes = 0
-        datasets = filter(None, (self.rejects, self.receipts, self.removed, self.runs))
-        self._empty = {dataset.location for dataset in datasets if not dataset.prepare()}  # those without a file
+        for dataset in filter(None, (self.rejects, self.receipts, self.removed, self.runs)):
+            dataset.prepare()
         kept_beside = self.receipts.location if self.receipts is not None and not self.receipts.table else None
         self.crash_receipts = CrashReceipts(run_id, kept_beside).if_usable()
         self.staging, self.task_staging = self._stagings()
@@ -130,9 +130,6 @@ class SessionOutputs:
         self._flush()
         by_job = {end.job.job_id: {"outcome": str(end.outcome), "detail": end.reason} for end in ends}
         self._append_staged(self.receipts, ResultKind.RECEIPT, len(ends), by_job)
-        for dataset in (self.rejects, self.receipts, self.removed):
-            if dataset is not None and dataset.location in self._empty:
-                self._append(dataset, list)
 
     def append_run(self, report: WriteReport, options: Options) -> None:
         """Append the row of this run."""
@@ -207,10 +204,8 @@ class SessionOutputs:
 
         Spark's error is kept as a failure: everything was sent by then, and the caller must still get the report.
         """
-        if dataset is None:
-            return
-        self._empty.discard(dataset.location)
-        self._attempt(f"{dataset.option} ({dataset.shown})", lambda: dataset.append(rows()))
+        if dataset is not None:
+            self._attempt(f"{dataset.option} ({dataset.shown})", lambda: dataset.append(rows()))
 
     def _attempt(self, shown: str, write: Callable[[], None]) -> None:
         try:

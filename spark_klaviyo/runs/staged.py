@@ -36,6 +36,9 @@ WRITE_ERRORS = (OSError, ValueError)
 STAGED_ROWS = 2_000  # result rows held at a time
 
 
+HandOver: TypeAlias = Callable[[list[ResultRow]], None]
+
+
 @dataclass(frozen=True)
 class TaskStaging:
     """Where the tasks of a run keep their rejected rows and receipts, those of `kinds`; picklable.
@@ -50,11 +53,7 @@ class TaskStaging:
     kinds: frozenset[ResultKind] = STAGED_KINDS
 
     def keep(
-        self,
-        events: Iterator[TaskEvent],
-        stop: Stop,
-        stem: str,
-        hand_over: Callable[[list[ResultRow]], None] = lambda _: None,
+        self, events: Iterator[TaskEvent], stop: Stop, stem: str, hand_over: HandOver = lambda _: None
     ) -> Iterator[ResultRow]:
         """The result rows of a task, all of them after its last event: rejected rows and receipts, or their files.
 

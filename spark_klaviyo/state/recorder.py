@@ -103,7 +103,7 @@ class Recorder:
         """Record people, by their keys among removals, as taken off lists (hashed; empty: erased)."""
         keys, lists = (pa.array(column, pa.binary()) for column in zip(*pairs, strict=True))
         with self._lock:
-            self._hold(REMOVED, keys, lists, StateOutcome.REMOVED, None, self._state.removals)
+            self._hold(REMOVED, keys, lists, StateOutcome.REMOVED)
 
     def record_job(self, job_id: str, outcome: StateOutcome, keys: Iterable[bytes | None] = (None,)) -> None:
         """Record how a job ended, or what became of its rows with these keys."""
@@ -122,21 +122,15 @@ class Recorder:
         self._lease.release()
 
     def _hold(
-        self,
-        kind: str,
-        keys: pa.Array,
-        fingerprints: pa.Array,
-        outcome: StateOutcome,
-        job_id: str | None,
-        scope: bytes = b"",
+        self, kind: str, keys: pa.Array, fingerprints: pa.Array, outcome: StateOutcome, job_id: str | None = None
     ) -> None:
         """Hold rows of the state that differ in key and fingerprint only; many are written."""
         self._last = max(self._last + 1, time.time_ns() // 1000)  # grows with every call, whatever the clock does
         state = self._state
         same = [outcome, job_id, state.run_id, self._partition_id, state.run_number, self._last]
         scalars = [pa.scalar(value, field.type) for value, field in zip(same, list(SCHEMA)[3:], strict=True)]
-        columns = [pa.repeat(pa.scalar(scope or state.scope, pa.binary()), len(keys)), keys, fingerprints]
-        columns += [pa.repeat(one, len(keys)) for one in scalars]
+        scope = pa.scalar(state.removals if kind == REMOVED else state.scope, pa.binary())
+        columns = [pa.repeat(scope, len(keys)), keys, fingerprints, *(pa.repeat(one, len(keys)) for one in scalars)]
         self._held[kind].append(pa.Table.from_arrays(columns, schema=SCHEMA))
         if sum(map(len, self._held[kind])) >= FLUSH_ROWS:
             self._flush()
@@ -183,13 +177,13 @@ class EarlierAttempts:
         rows = pa.concat_tables([READ_SCHEMA.empty_table(), *tables]).sort_by("at").combine_chunks()
         hashes = [fingerprints_of(whole(rows[name]), HASH_BYTES) for name in ("key", "fingerprint")]
         fingerprints = _whole(np.concatenate(hashes, axis=1))
-        outcomes = np.array(rows.column("outcome").to_pylist(), dtype=np.object_)
         self.last: int = pc.max(rows.column("at").cast(pa.int64())).as_py() or 0
         self.in_doubt: set[bytes] = set()
-        if (outcomes == StateOutcome.INTENT).any():
-            final = dict(zip(map(bytes, fingerprints), outcomes, strict=True))
-            self.in_doubt = {one for one, outcome in final.items() if outcome == StateOutcome.INTENT}
-        sent = np.flatnonzero((outcomes == StateOutcome.SENT) | (outcomes == StateOutcome.PENDING))
+        is_intent = with_outcome(rows, StateOutcome.INTENT)
+        if is_intent.any():
+            final = dict(zip(map(bytes, fingerprints), is_intent, strict=True))
+            self.in_doubt = {one for one, is_last in final.items() if is_last}
+        sent = np.flatnonzero(with_outcome(rows, StateOutcome.SENT, StateOutcome.PENDING))
         order = sent[np.argsort(fingerprints[sent])]
         self._fingerprints = fingerprints[order]
         self._jobs = whole(rows["job_id"]).take(pa.array(order))

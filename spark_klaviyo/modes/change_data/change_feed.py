@@ -103,16 +103,17 @@ def tag_changes(df: DataFrame, options: Options, run_id: str) -> TaggedChanges:
 
 def _require_columns(options: Options, columns: tuple[Field, ...]) -> None:
     types = {column.name: column.type for column in columns}
-    if options.change_column not in types:
-        raise SchemaError(f"change_column: the DataFrame has no column {options.change_column!r}")
-    missing = ", ".join(repr(name) for name in options.change_key if name not in types)
-    if missing:
-        raise SchemaError(f"change_key: the DataFrame has no column {missing}; it has {', '.join(list(types)[:20])}")
-    if options.change_order not in types:
-        raise SchemaError(
-            f"change_order: the DataFrame has no column {options.change_order!r}; name the one that orders changes, "
-            "as only the latest of each key is sent"
-        )
+    needed = {
+        "change_column": (options.change_column or "",),
+        "change_key": options.change_key,
+        "change_order": (options.change_order,),
+    }
+    for option, names in needed.items():
+        missing = ", ".join(repr(name) for name in names if name not in types)
+        if missing:
+            hint = "; name the one that orders changes, as only the latest of each key is sent"
+            shown = f"{', '.join(list(types)[:20])}{hint if option == 'change_order' else ''}"
+            raise SchemaError(f"{option}: the DataFrame has no column {missing}; it has {shown}")
     if holds(types[options.change_order], "map", "variant"):
         raise SchemaError(f"change_order: column {options.change_order!r} has no order; name one of numbers or times")
 
