@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
+from pyspark.sql import DataFrame, Row
 
 from spark_klaviyo.account.target import in_account
 from spark_klaviyo.arrow.encoded import record_texts
@@ -35,9 +35,6 @@ from spark_klaviyo.screen.merges import faulty_merges
 from spark_klaviyo.state.compare import GROUP, PLACE, SHUFFLED_DDL, Comparison, pack, unpack
 from spark_klaviyo.state.lock import end_run
 from spark_klaviyo.task.run import TaskContext, count_rejected, poll_jobs
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, Row
 
 NOT_ENDED = "the end of the run could not be recorded at state_path: the next run continues this one"
 DRIVER = -1  # the partition number of what the calling process does

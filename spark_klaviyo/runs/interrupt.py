@@ -11,15 +11,15 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
+
+from pyspark.sql import DataFrame
+from pyspark.util import InheritableThread
 
 from spark_klaviyo.core.capture import Capture
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.report.report import WriteStopped
 from spark_klaviyo.runs import session
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 LEFT_SECONDS = 6.0  # for what a cancelled job hands back
 POLL_SECONDS = 0.2  # on some systems a thread that waits longer in one go is not interrupted
@@ -68,8 +68,6 @@ def _plain_interrupts() -> Iterator[None]:
 
 def _start(df: DataFrame, tag: str, work: Callable[[], Value]) -> Future[Value]:
     """Run the work in a thread that has the caller's Spark settings, its jobs tagged."""
-    from pyspark.util import InheritableThread
-
     spark, context = df.sparkSession, session.context_of(df)
     running: Future[Value] = Future()
 

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
+from pyspark.sql import DataFrame
 
 from spark_klaviyo.account.reads import account_of, stopped_before_sending
 from spark_klaviyo.account.target import named_target
@@ -48,9 +49,6 @@ from spark_klaviyo.state.known import KNOWN, adds_people, remove_known, write_kn
 from spark_klaviyo.state.rows import count_open, merge_small_files
 from spark_klaviyo.task.resume import record_job_outcome
 from spark_klaviyo.task.run import SendContextFactory
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 POLL_SECONDS = 5.0  # for the jobs that earlier runs left open, where the caller does not wait for jobs
 GRACE_SECONDS = 4.0  # for senders that were stopped to hand back what they did, heartbeat and abandoning included

@@ -10,9 +10,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
+from pyspark.sql import DataFrame
 
 from spark_klaviyo.datasets.spark_storage import spark_errors
 from spark_klaviyo.http.reachable import can_connect
@@ -21,9 +22,6 @@ from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.ratelimit.server import ResultRow
 from spark_klaviyo.runs import session
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 Task: TypeAlias = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
 BLOCK_BYTES = 2_000_000  # Connect sends blocks of up to 4 MB

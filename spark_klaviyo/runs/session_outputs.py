@@ -18,9 +18,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
+from pyspark.sql import DataFrame
 
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Receipt, RejectedRow, RemovedMember
@@ -35,9 +36,6 @@ from spark_klaviyo.report.report import Reader, WriteReport
 from spark_klaviyo.runs.results import RESULT_DDL, RESULT_SCHEMA, STAGED_KINDS, ResultKind, run_row
 from spark_klaviyo.runs.staged import Ends, TaskStaging, read_staged, staged_rows
 from spark_klaviyo.runs.tasks import CrashReceipts
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 CHUNK_ROWS, CHUNK_BYTES = 5_000, 16_000_000
 MOST_ROWS_HERE = 100_000  # staged rows that this process appends itself, in a second; for more Spark starts tasks
