@@ -82,11 +82,11 @@ def _packed(
     batches: Iterator[pa.RecordBatch],
 ) -> Iterator[pa.RecordBatch]:
     task = current_task()
-    yield from pack(encode(batches), Comparison.open(plan, task.executor_folder), task.partition_id)
+    yield from pack(encode(batches), Comparison(plan, task.executor_folder), task.partition_id)
 
 
 def _unpacked(batches: Iterator[pa.RecordBatch], plan: WritePlan) -> Iterator[pa.RecordBatch]:
-    yield from unpack(batches, Comparison.open(plan, current_task().executor_folder))
+    yield from unpack(batches, Comparison(plan, current_task().executor_folder))
 
 
 def _deletion_text(plan: WritePlan) -> str:

@@ -6,12 +6,11 @@ Spark keeps for the executor's files and deletes with it. So at most the request
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
-from pathlib import Path
 
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import StopCode
+from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.runs.session import SparkTask
 
 # Refusals that every task of the job would meet, and that no retry would change.
@@ -23,24 +22,23 @@ class ExecutorStop(Stop):
 
     def __init__(self, task: SparkTask) -> None:
         super().__init__()
+        self._folder = Folder.at(task.executor_folder) if task.executor_folder else None
         # A stage's number is new with every job, so that a later one with a corrected key is not stopped by it.
-        name = f"klaviyo-stopped-{task.stage_id}.json"
-        self._file = Path(task.executor_folder) / name if task.executor_folder else None
+        self._name = f"klaviyo-stopped-{task.stage_id}.json"
         self.is_set()
 
     def set(self, code: StopCode, message: str = "") -> None:
         """Stop, and tell the other tasks where that concerns them."""
         super().set(code, message)
-        if self._file is not None and self.code in SHARED and not self._file.exists():
+        if self._folder is not None and self.code in SHARED:
             with suppress(OSError):  # each task then learns it by itself
-                part = self._file.with_name(f"{self._file.name}-{id(self)}")
-                part.write_text(json.dumps([self.code, self.message]), encoding="utf-8")
-                part.replace(self._file)
+                self._folder.write_json(self._name, {"code": self.code, "message": self.message})
 
     def is_set(self) -> bool:
         """Whether it has been set, here or by another task."""
-        if not super().is_set() and self._file is not None and self._file.exists():
-            with suppress(OSError, ValueError):
-                code, message = json.loads(self._file.read_text(encoding="utf-8"))
-                super().set(StopCode(code), message)
+        if not super().is_set() and self._folder is not None:
+            with suppress(OSError):
+                found = self._folder.read_json(self._name)
+                if found:
+                    super().set(StopCode(found["code"]), found["message"])
         return super().is_set()

@@ -144,7 +144,6 @@ class Run:
 @contextmanager
 def open_run(df: DataFrame, plan: WritePlan, options: Options, began: float) -> Iterator[Run]:
     """Open a run. Raises `OptionError` where its datasets or its state cannot be used, before anything is sent."""
-    session.warn_caller(plan.warnings)
     session.choose_worker_python(session.context_of(df))
     spark = df.sparkSession
     outputs = SessionOutputs(spark, options, plan.run_id)
@@ -152,9 +151,8 @@ def open_run(df: DataFrame, plan: WritePlan, options: Options, began: float) -> 
     # a row that says no to being subscribed speaks for all rows of its person, so one task sends them all
     is_one = from_driver or has_consent_columns(plan.params)
     tasks = 1 if is_one else _sending_tasks(df, plan, options)
-    known = len(plan.warnings)
     plan = named_target(plan, options)
-    session.warn_caller(plan.warnings[known:])
+    session.warn_caller(plan.warnings)
     if is_one:  # as many requests in flight as all tasks would have
         plan = replace(plan, workers=min(options.workers * options.tasks, MOST_IN_FLIGHT))
     with (

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby, pairwise
 from operator import itemgetter
 
@@ -73,19 +72,15 @@ KeyRows = npt.NDArray[np.void]  # of `KEY_ROW`
 Group = tuple[KeyRows, Ints, Mask]  # see `_numbered_keys`
 
 
-@dataclass(frozen=True)
 class Comparison:
-    """What the tasks of a run compare their rows with."""
+    """What the tasks of a run compare their rows with: the state of the plan, by its files.
 
-    plan: WritePlan
-    known: KnownTable
-    removed: KnownTable
+    `cache`: a folder of this machine for what comes from a store.
+    """
 
-    @staticmethod
-    def open(plan: WritePlan, cache: str) -> Comparison:
-        """With the state of the plan; `cache`: a folder of this machine for what comes from a store."""
-        state = plan.state or StateLocation("", b"", "")
-        return Comparison(plan, *(KnownTable.open(state, name, cache) for name in (state.known, state.removed)))
+    def __init__(self, plan: WritePlan, cache: str) -> None:
+        self.plan, state = plan, plan.state or StateLocation("", b"", "")
+        self.known, self.removed = (KnownTable(state, name, cache) for name in (state.known, state.removed))
 
     def status(self, keys: Hashes, encoded: pa.RecordBatch, sent_again: Mask | None = None) -> npt.NDArray[np.int32]:
         """The status of each encoded row with its key; `sent_again`: rows to be sent even if they were delivered."""

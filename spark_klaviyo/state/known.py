@@ -11,7 +11,7 @@ import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 
@@ -59,7 +59,7 @@ def write_known(folder: Folder, state: StateLocation, plan: WritePlan) -> StateL
     """
     template = plan.template
     is_repeated = template.takes_away or (template.deletes and not template.merges)
-    jobs = JobEnds.read(folder)
+    jobs = JobEnds(folder)
     name = f"{KNOWN}{uuid.uuid4().hex}"  # a micro-batch that is repeated has the id of the run before
     known = ""
     if state.continues or not is_repeated:
@@ -146,23 +146,21 @@ def _write(folder: Folder, name: str, parts: Iterator[KnownRows]) -> str:
 # --- in tasks -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, repr=False)
 class KnownTable:
-    """Rows by their keys; nothing of it is in memory until it is searched."""
+    """The rows of the file of this name by their keys; nothing of it is in memory until it is searched.
 
-    starts: npt.NDArray[np.uint64]
-    rows: KnownRows
+    From a store it is fetched once into `cache`, a folder of this machine.
+    """
 
-    @staticmethod
-    def open(state: StateLocation, name: str, cache: str) -> KnownTable:
-        """The file of this name; from a store it is fetched once into `cache`, a folder of this machine."""
-        if not name:
-            return KnownTable(np.empty(0, np.uint64), np.empty(0, KNOWN_ROW))
-        folder = Folder.at(state.path)
-        path = _fetched(folder, name, cache) if folder.is_object_store else Path(folder.path, name)
-        count = path.stat().st_size // (KNOWN_ROW.itemsize + KEY_BYTES)
-        rows = np.memmap(path, KNOWN_ROW, "r", 0, (count,))
-        return KnownTable(np.memmap(path, np.uint64, "r", count * KNOWN_ROW.itemsize, (count,)), rows)
+    def __init__(self, state: StateLocation, name: str, cache: str) -> None:
+        self.starts: npt.NDArray[np.uint64] = np.empty(0, np.uint64)
+        self.rows: KnownRows = np.empty(0, KNOWN_ROW)
+        if name:
+            folder = Folder.at(state.path)
+            path = _fetched(folder, name, cache) if folder.is_object_store else Path(folder.path, name)
+            count = path.stat().st_size // (KNOWN_ROW.itemsize + KEY_BYTES)
+            self.rows = np.memmap(path, KNOWN_ROW, "r", 0, (count,))
+            self.starts = np.memmap(path, np.uint64, "r", count * KNOWN_ROW.itemsize, (count,))
 
     def find(self, keys: Hashes) -> tuple[npt.NDArray[np.bool_], KnownRows]:
         """Which of the keys are known, and a row for each key, meaningless where it is not.

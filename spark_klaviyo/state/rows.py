@@ -9,7 +9,6 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -62,22 +61,18 @@ def job_files(folder: Folder) -> list[str]:
     return [name for name in folder.names() if name.startswith(JOBS)]
 
 
-@dataclass(frozen=True)
 class JobEnds:
-    """What the jobs of a state have said: which took their rows, which of them lost rows, and what they refused."""
+    """What the jobs of a state have said: which took their rows, which of them lost rows, and what they refused.
 
-    done: pa.Array
-    lost: pa.Array
-    refused: pa.Array  # as `_of_job` names rows
+    Of all scopes and runs, as a job's id is unique.
+    """
 
-    @staticmethod
-    def read(folder: Folder) -> JobEnds:
-        """Of all scopes and runs, as a job's id is unique."""
+    def __init__(self, folder: Folder) -> None:
         tables = [folder.read(name, OF_A_JOB) for name in job_files(folder)]
         found = pa.concat_tables([pa.schema([SCHEMA.field(name) for name in OF_A_JOB]).empty_table(), *tables])
         outcomes = (StateOutcome.JOB_DONE, StateOutcome.JOB_LOST, StateOutcome.REFUSED)
         done, lost, refused = (found.filter(pa.array(with_outcome(found, outcome))) for outcome in outcomes)
-        return JobEnds(done["job_id"].unique(), lost["job_id"].unique(), _of_job(refused).unique())
+        self.done, self.lost, self.refused = done["job_id"].unique(), lost["job_id"].unique(), _of_job(refused).unique()
 
     def live(self, rows: pa.Table) -> pa.Table:
         """Those of the rows that are about rows, without what their job has refused or lost."""
@@ -96,7 +91,7 @@ def _of_job(rows: pa.Table) -> pa.ChunkedArray:
 
 def count_open(folder: Folder, state: StateLocation) -> dict[str, int]:
     """How many rows each job of the scope has that is not known to have ended; few, as a job is a request."""
-    jobs, scope = JobEnds.read(folder), pa.scalar(state.scope, pa.binary())
+    jobs, scope = JobEnds(folder), pa.scalar(state.scope, pa.binary())
     open_jobs = Counter[str]()
     for name in row_files(folder):
         rows = folder.read(name, ["scope", "key", "outcome", "job_id"])
@@ -199,7 +194,7 @@ def compact_state(spark: Any, state_path: str) -> int:
 def compact_locked(folder: Folder) -> int:
     """Compact a state whose lock the caller holds; how many files there were."""
     rows, jobs, parts = row_files(folder), job_files(folder), parts_of(folder)
-    ends = JobEnds.read(folder)
+    ends = JobEnds(folder)
     for number in range(parts) if rows else ():
         tables = (_read(folder, name, ends) for name in rows)
         _write(folder, [table.filter(pa.array(part_of(identities(table), parts) == number)) for table in tables])
@@ -217,7 +212,7 @@ def merge_small_files(folder: Folder, run_seconds: float) -> None:
     sizes = {name: rows for name in row_files(folder) if (rows := _rows_of(name)) <= most}
     names = sorted(sizes, key=lambda name: (sizes[name], name))
     merged = names[:-1] if names and sizes[names[-1]] else names
-    ends, held, read = JobEnds.read(folder), list[pa.Table](), list[str]()
+    ends, held, read = JobEnds(folder), list[pa.Table](), list[str]()
     for name in merged if len(names) > 2 else ():
         held.append(_read(folder, name, ends))
         read.append(name)

@@ -126,7 +126,7 @@ def encoded(rows: Sequence[Row]) -> pa.RecordBatch:
 def compared(folder: Folder, plan: WritePlan, partitions: Sequence[Sequence[Row]]) -> Counter[object]:
     """The statuses that tasks find; Spark's shuffle is a sort here."""
     state = write_known(folder, StateLocation(folder.path, SCOPE, "run", 9), plan)
-    comparison = Comparison.open(replace(plan, state=state), "")
+    comparison = Comparison(replace(plan, state=state), "")
     packed = [piece for n, rows in enumerate(partitions) for piece in pack(iter([encoded(rows)]), comparison, n)]
     shuffled = pa.Table.from_batches(packed).sort_by(PLACE).to_batches(max_chunksize=3)
     found: Counter[object] = Counter()
@@ -179,7 +179,7 @@ def test_a_large_state_is_read_in_parts_and_found_as_a_whole(tmp_path: Path, mon
     write_files(folder, PART, [rows[:250], rows[250:]])
     plan = plan_of(template="bulk_import_profiles")
     state = write_known(folder, StateLocation(folder.path, SCOPE, "run", 9), plan)
-    assert len(KnownTable.open(state, state.known, "").starts) == 500
+    assert len(KnownTable(state, state.known, "").starts) == 500
     assert compared(folder, plan, [[(f"k{n}", f"c{n}") for n in range(499)] + [("k499", "other")]]) == {
         RowStatus.DELIVERED: 499, (RowStatus.TO_SEND, hashed("k499") + hashed("other")): 1,
     }  # fmt: skip
@@ -190,7 +190,7 @@ def test_a_large_state_is_read_in_parts_and_found_as_a_whole(tmp_path: Path, mon
 
 
 def test_rows_that_come_in_another_order_are_not_compared() -> None:
-    comparison = Comparison.open(plan_of(template="bulk_import_profiles"), "")
+    comparison = Comparison(plan_of(template="bulk_import_profiles"), "")
     keys, rows = pack(iter([encoded([("a", "x")])]), comparison, 0)
     statuses = [batch.column(ROW_STATUS).to_pylist() for batch in unpack(iter([keys, rows]), comparison)]
     assert statuses == [[RowStatus.TO_SEND]]
@@ -222,7 +222,7 @@ def test_from_a_store_each_machine_fetches_what_is_known_once(tmp_path: Path) ->
     )
     (tmp_path / f"{KNOWN}of-an-earlier-run-rows").write_bytes(b"")
     for _ in range(2):
-        table = KnownTable.open(state, state.known, str(tmp_path))
+        table = KnownTable(state, state.known, str(tmp_path))
         assert [file.name for file in tmp_path.iterdir()] == [state.known]
         found, _ = table.find(halves(np.frombuffer(hashed("a") + hashed("b"), np.uint8).reshape(2, 16)))
         assert found.tolist() == [True, False]

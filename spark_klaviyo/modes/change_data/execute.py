@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from itertools import chain
 from tempfile import SpooledTemporaryFile
 from typing import IO
@@ -48,7 +49,7 @@ def write_changes(df: DataFrame, options: Options, run_id: str, began: float) ->
     with open_run(changes.frame, changes.plan, options, began) as run:
         deletion = changes.deletion and replace(changes.deletion, workers=run.plan.workers)
         names = {"change_column": options.change_column or "", "change_order": options.change_order}
-        results = run.run_tasks(run.df, ChangeTask(run.send_task(), deletion, names))
+        results = run.run_tasks(run.df, partial(send_changes, run.send_task(), deletion, names))
         upserts = [job for job in results.jobs if job.partition_id < FIRST_OF_DELETES]
         deletes = [job for job in results.jobs if job.partition_id >= FIRST_OF_DELETES]
         total = finish(run, results, (run.plan, upserts), (deletion or run.plan, deletes))
@@ -76,55 +77,50 @@ def _confirmed(changes: TaggedChanges, options: Options) -> list[Row]:
 # --- inside a task --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class ChangeTask:
-    """Sends the tagged rows of one partition, and yields result rows; picklable."""
+def send_changes(
+    task: SendTask, deletion: WritePlan | None, names: Mapping[str, str], batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """Send the tagged rows of one partition: those of the template, then its deletes; count the others.
 
-    task: SendTask
-    deletion: WritePlan | None
-    names: Mapping[str, str]  # of columns, for the reasons of rejections
-
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """What `mapInArrow` calls."""
-        with closing(RowsByKind(batches)) as rows:
-            yield from self._sent(rows)
-
-    def _sent(self, rows: RowsByKind) -> Iterator[pa.RecordBatch]:
-        """Send the rows of the template, then those of its deletes, and count the others; the result rows."""
-        own, stop = self.task.plan, Stop()
-        sending: list[tuple[WritePlan, Sequence[ChangeKind], int, int]] = [(own, (ChangeKind.UPSERT,), 0, 0)]
-        if self.deletion is not None:
-            sending.append((self.deletion, DELETES, len(own.columns), FIRST_OF_DELETES))
+    What `mapInArrow` calls; yields result rows. `names`: of columns, for the reasons of rejections.
+    """
+    stop, width = Stop(), len(task.plan.columns)
+    sending: list[tuple[WritePlan, Sequence[ChangeKind], int, int]] = [(task.plan, (ChangeKind.UPSERT,), 0, 0)]
+    if deletion is not None:
+        sending.append((deletion, DELETES, width, FIRST_OF_DELETES))
+    with closing(RowsByKind(batches)) as rows:
         for plan, kinds, first, first_partition in sending:
             columns = list(range(first, first + len(plan.columns)))
-            batches = (batch.select(columns) for batch in chain.from_iterable(map(rows.of, kinds)))
-            yield from self.task.send(plan, encode_batches(batches, plan), first_partition, stop)
+            own = (batch.select(columns) for batch in chain.from_iterable(map(rows.of, kinds)))
+            yield from task.send(plan, encode_batches(own, plan), first_partition, stop)
             if stop.is_set():
                 return
-        counted = f"part-{own.run_id}-{current_task().partition_id:05d}-counted"
-        yield from result_batches(self.task.staging.keep(self._count(rows), stop, counted))
+        counted = f"part-{task.plan.run_id}-{current_task().partition_id:05d}-counted"
+        yield from result_batches(task.staging.keep(_count(rows, task.plan, names), stop, counted))
 
-    def _count(self, rows: RowsByKind) -> Iterator[TaskEvent]:
-        """The rows that are not sent are rejected or skipped, as their kind says."""
-        report = TaskReport()
-        for kind in (kind for kind in ChangeKind if kind.reason):
-            for batch in rows.of(kind):
-                if kind.code is not None:
-                    yield from self._reject(kind.code, kind.reason.format(**self.names), batch, report)
-                else:
-                    report.skip(batch.num_rows, kind.reason)
-                if kind.warns:
-                    report.warn(kind.reason, batch.num_rows)
-                report.rows += batch.num_rows
-        yield report
 
-    def _reject(
-        self, code: RejectCode, detail: str, batch: pa.RecordBatch, report: TaskReport
-    ) -> Iterator[RejectedRow]:
-        plan, partition = self.task.plan, current_task().partition_id
-        records = record_texts(encode(batch.select(list(range(len(plan.columns)))), plan))
-        for number, record in enumerate(records, report.rows):
-            yield count_rejected(plan, Rejection(number, record, code, detail), report, partition)
+def _count(rows: RowsByKind, plan: WritePlan, names: Mapping[str, str]) -> Iterator[TaskEvent]:
+    """The rows that are not sent are rejected or skipped, as their kind says."""
+    report = TaskReport()
+    for kind in (kind for kind in ChangeKind if kind.reason):
+        for batch in rows.of(kind):
+            if kind.code is not None:
+                yield from _reject(kind.code, kind.reason.format(**names), batch, plan, report)
+            else:
+                report.skip(batch.num_rows, kind.reason)
+            if kind.warns:
+                report.warn(kind.reason, batch.num_rows)
+            report.rows += batch.num_rows
+    yield report
+
+
+def _reject(
+    code: RejectCode, detail: str, batch: pa.RecordBatch, plan: WritePlan, report: TaskReport
+) -> Iterator[RejectedRow]:
+    records = record_texts(encode(batch.select(list(range(len(plan.columns)))), plan))
+    for number, record in enumerate(records, report.rows):
+        rejection = Rejection(number, record, code, detail)
+        yield count_rejected(plan, rejection, report, current_task().partition_id)
 
 
 class RowsByKind:

@@ -24,7 +24,7 @@ from spark_klaviyo.report.counts.summary import MAX_REMOVED
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.counts.text import counted
 from spark_klaviyo.runs.run import INTERRUPTED, Run
-from spark_klaviyo.task.run import TaskEvent, run_task
+from spark_klaviyo.task.run import run_task
 
 PARTITION = -2  # the partition number in the receipts of removals
 CHUNK = 10_000  # removed members that are written at a time
@@ -114,56 +114,52 @@ def remove_members(run: Run, reader: Reader, facts: ListFacts, found: Removals) 
     leaving = found.people.filter(pa.array([profile_id not in back for profile_id in ids], pa.bool_()))
     options = run.options.for_template("remove_profile_ids_from_list", {"list_id": facts.list_id}, max_rejects=None)
     plan = make_plan(options, [Field("id", Type("string"))], run.plan.run_id)
-    removing = _Removing(run, facts.list_id, leaving)
+    removed = _Removed(run, facts.list_id, leaving)
+    report = TaskReport()
     with run.contexts.open(plan, PARTITION, 0) as context:
         encoded = encode_batches(leaving.select(["id"]).to_batches(), plan)
         try:
-            for event in run_task(plan, encoded, context, on_taken=removing.add):
-                removing.note(event)
+            for event in run_task(plan, encoded, context, on_taken=removed.add):
+                if isinstance(event, Receipt):
+                    removed.receipts.append(event)
+                elif isinstance(event, TaskReport):
+                    report = event
         except KeyboardInterrupt:  # requests in flight are abandoned: whether their members were removed is unknown
-            removing.report = TaskReport(delivered=removing.count, stopped=INTERRUPTED)
+            report = TaskReport(delivered=removed.count, stopped=INTERRUPTED)
         finally:
-            removing.write()
-    return as_removals(removing.report, removing.sample)
+            removed.write()
+    return as_removals(report, removed.sample)
 
 
 @dataclass
-class _Removing:
-    """Who was removed so far, and what of it is not written yet."""
+class _Removed:
+    """Who was removed so far; what of it is not written yet."""
 
     run: Run
     list_id: str
     people: pa.Table
-    report: TaskReport = field(default_factory=TaskReport)
-    receipts: list[Receipt] = field(default_factory=list)
-    sample: list[RemovedMember] = field(default_factory=list)
     count: int = 0
-    _numbers: list[int] = field(default_factory=list)
+    sample: list[RemovedMember] = field(default_factory=list)
+    receipts: list[Receipt] = field(default_factory=list)
+    numbers: list[int] = field(default_factory=list)
 
     def add(self, batch: Batch) -> None:
-        """Note the members of a request that Klaviyo has carried out."""
-        self._numbers += batch.numbers().tolist()
-        self.count += batch.rows
-
-    def note(self, event: TaskEvent) -> None:
-        """Keep a receipt or the report; write what there is once it is a chunk."""
-        if isinstance(event, Receipt):
-            self.receipts.append(event)
-        elif isinstance(event, TaskReport):
-            self.report = event
-        if len(self._numbers) >= CHUNK:
+        """Note the members of a request that Klaviyo has carried out; write those before once they are a chunk."""
+        if len(self.numbers) >= CHUNK:
             self.write()
+        self.numbers += batch.numbers().tolist()
+        self.count += batch.rows
 
     def write(self) -> None:
         """Write who was removed, and the receipts."""
-        people = self.people.take(pa.array(self._numbers, pa.int64())).to_pylist()
+        people = self.people.take(pa.array(self.numbers, pa.int64())).to_pylist()
         run_id, now = self.run.plan.run_id, rfc3339(datetime.now(timezone.utc))
         members = [RemovedMember(run_id, self.list_id, **person, removed_at=now) for person in people]
         self.sample += members[: MAX_REMOVED - len(self.sample)]
         outputs = self.run.outputs
         outputs.append(outputs.removed, members)
         outputs.append(outputs.receipts, self.receipts)
-        self._numbers, self.receipts = [], []
+        self.numbers, self.receipts = [], []
 
 
 def as_removals(report: TaskReport, sample: list[RemovedMember]) -> TaskReport:
