@@ -142,17 +142,8 @@ class _Tagger:
             kept = (f.when(is_whole & is_needed, column) for column in columns)
             return [column.alias(f"v{number}") for number, column in enumerate(kept)]
 
-        means = self.options.on_delete
-        follows = deletes is not None and deletes.is_about_people and bool(self.options.change_key)
-        decider = decide.Decider(
-            names=tuple(self.identifiers),
-            sends_deletes=deletes is not None,
-            sends_former=follows and means is not OnDelete.DELETE,
-            sends_moved=follows and means is OnDelete.REMOVE,
-            by_list=means is OnDelete.REMOVE and bool(self.list_column),
-            may_clash=bool(self.options.change_key) or len(self.identifiers) > 1,
-        )
-        return decider.decide(self._read(), values)
+        names, has_lists = tuple(self.identifiers), bool(self.list_column)
+        return decide.Decider(names, self.options, deletes, has_lists=has_lists).decide(self._read(), values)
 
     def _deleted_by(self, check: FieldCheck) -> Column:
         """The identifier of a delete; as it was given where the row has none that Klaviyo could know."""

@@ -8,15 +8,17 @@ and nothing is evaluated here.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as f
 
+from spark_klaviyo.core.codes import OnDelete
 from spark_klaviyo.core.identifiers import SEPARATOR
+from spark_klaviyo.modes.change_data.delete_plan import DeletePlan
 from spark_klaviyo.modes.change_data.kinds import KIND, ChangeKind
+from spark_klaviyo.options.model import Options
 
 # What rows bring, beside each identifier by its name (null where there is none):
 SAID, IS_INSERT = "said", "is_insert"  # what the change column says, as a `ChangeKind`; whether it is an insert
@@ -34,21 +36,20 @@ def deleted_by(name: str) -> str:
     return f"by_{name}"
 
 
-@dataclass(frozen=True)
 class Decider:
     """Decides by what the options leave to decide.
 
-    `names`: the identifiers, in the order in which a delete takes one. `sends_deletes`: they are not ignored.
-    `sends_former`: people whose identifiers all changed are removed, too; `sends_moved`: those who changed lists.
-    `by_list`: a delete is about the row's own list alone. `may_clash`: rows of several keys can mean one person.
+    `names`: the identifiers, in the order in which a delete takes one. `deletes`: where deletes go; None: they are
+    ignored. `has_lists`: rows name their own lists.
     """
 
-    names: Sequence[str]
-    sends_deletes: bool
-    sends_former: bool
-    sends_moved: bool
-    by_list: bool
-    may_clash: bool
+    def __init__(self, names: Sequence[str], options: Options, deletes: DeletePlan | None, *, has_lists: bool) -> None:
+        means, follows = options.on_delete, deletes is not None and deletes.is_about_people and bool(options.change_key)
+        self.names, self.sends_deletes = names, deletes is not None
+        self.sends_former = follows and means is not OnDelete.DELETE  # people whose identifiers all changed
+        self.sends_moved = follows and means is OnDelete.REMOVE  # people who changed lists
+        self.by_list = means is OnDelete.REMOVE and has_lists  # a delete is about the row's own list alone
+        self.may_clash = bool(options.change_key) or len(names) > 1  # rows of several keys can mean one person
 
     def decide(self, rows: DataFrame, values: Callable[[Column], list[Column]]) -> DataFrame:
         """`values` and `KIND` of each row; `values` are made from the condition that says which rows are whole."""
