@@ -131,10 +131,10 @@ class SparkLocation:
 
     def remove(self) -> None:
         """Delete it. Raises one of `spark_errors`."""
-        if self.through_arrow:
-            remove_folder(self.location)
-        elif self.table:
+        if self.table:
             self.spark.sql(f"DROP TABLE IF EXISTS {self.quoted_table}")
+        elif self.through_arrow or jvm_of(self.spark) is None:
+            remove_folder(self.location)
         else:
             remove_directory(self.spark, self.location)
 
@@ -201,7 +201,8 @@ class Dataset(SparkLocation):
             raise OptionError([f"{self.option}: {text}" for text in error.complaints]) from error.__cause__
         except (*spark_errors(), pa.ArrowException) as error:
             # Spark's message quotes the whole location, which may hold a store's secrets
-            why, cause = (_first_line(error), error) if self.shown == self.location else (type(error).__name__, None)
+            first_line = str(error).strip().partition("\n")[0][:300]
+            why, cause = (first_line, error) if self.shown == self.location else (type(error).__name__, None)
             raise OptionError(f"{self.option}: {self.shown} cannot be written: {why}") from cause
 
     def append(self, rows: NewRows) -> None:
@@ -224,11 +225,14 @@ class Dataset(SparkLocation):
             folder.write_batches(name, arrow_schema(self.columns), chain(first, filled))
 
     def _make_directory(self) -> None:
-        """Create the directory of a path; under Connect Spark does so with the first rows."""
+        """Create the directory of a path for its owner alone; under Connect Spark does so with the first rows."""
         if self.through_arrow:
             Folder.at(self.location).make()
         elif not self.table and jvm_of(self.spark) is not None:
-            make_directory(self.spark, self.location)
+            system, path = _hadoop(self.spark, self.location)
+            permission = jvm_of(self.spark).org.apache.hadoop.fs.permission.FsPermission(OWNER_ONLY)
+            if not system.exists(path) and not system.mkdirs(path, permission):
+                raise OSError("the directory cannot be made")
 
     def _found_columns(self) -> list[str] | None:
         """Columns of what is there already; None where nothing is."""
@@ -293,20 +297,8 @@ def _hadoop(spark: Any, location: str) -> tuple[Any, Any]:
     return path.getFileSystem(spark._jsparkSession.sessionState().newHadoopConf()), path
 
 
-def make_directory(spark: Any, location: str) -> None:
-    """Create a directory for its owner alone, where it does not exist; for classic sessions."""
-    system, path = _hadoop(spark, location)
-    if not system.exists(path):
-        permission = jvm_of(spark).org.apache.hadoop.fs.permission.FsPermission(OWNER_ONLY)
-        if not system.mkdirs(path, permission):
-            raise OSError("the directory cannot be made")
-
-
 def remove_directory(spark: Any, location: str) -> None:
-    """Delete a directory, and the hidden one that holds it once that is empty. Raises one of `spark_errors`."""
-    if jvm_of(spark) is None:
-        remove_folder(location)
-        return
+    """Delete a directory, and the hidden one that holds it once that is empty; for classic sessions."""
     system, path = _hadoop(spark, location)
     system.delete(path, True)
     holder = path.getParent()
@@ -330,7 +322,3 @@ def has_file_system(spark: Any, location: str) -> bool:
     except spark_errors() as error:
         return not any(sign in str(error) for sign in NO_FILE_SYSTEM)
     return True
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0][:300]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -29,6 +29,7 @@ from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.results import Results, judge_run, return_or_raise
 from spark_klaviyo.runs.run import INTERRUPTED, OPEN_JOBS, Run, open_run
+from spark_klaviyo.runs.send_from_driver import Task
 from spark_klaviyo.runs.session import current_task, grouped
 from spark_klaviyo.runs.tasks import encode_for_spark, sent_columns
 from spark_klaviyo.screen.merges import faulty_merges
@@ -63,9 +64,7 @@ def send(run: Run) -> Results:
     return results
 
 
-def send_compared(
-    run: Run, frame: DataFrame, encode: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]], plan: WritePlan
-) -> Results:
+def send_compared(run: Run, frame: DataFrame, encode: Task, plan: WritePlan) -> Results:
     """Compare rows with the state of the plan and run the sending tasks; evaluates the frame exactly once.
 
     `encode` makes encoded rows with their hashes of the frame's batches. A boolean column `SENT_AGAIN` of its own
@@ -76,11 +75,7 @@ def send_compared(
     return run.run_tasks(shuffled, replace(run.send_task(), plan=plan, encode=_unpacked))
 
 
-def _packed(
-    plan: WritePlan,
-    encode: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]],
-    batches: Iterator[pa.RecordBatch],
-) -> Iterator[pa.RecordBatch]:
+def _packed(plan: WritePlan, encode: Task, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     task = current_task()
     yield from pack(encode(batches), Comparison(plan, task.executor_folder), task.partition_id)
 
@@ -205,15 +200,6 @@ def conclude(run: Run, total: TaskReport) -> WriteReport:
 
 def _report(run: Run, total: TaskReport) -> WriteReport:
     judged = judge_run(total, run.plan, run.outputs.failures)
-    rejects, receipts, removed = run.outputs.readers(judged.stopped and judged.stopped[0])
     spent = replace(judged, started=run.began, ended=time.time())
-    return WriteReport(
-        run.plan.run_id,
-        run.plan.template.name,
-        quota=run.plan.quota,
-        target=run.plan.target,
-        rejects_reader=rejects,
-        receipts_reader=receipts,
-        removed_reader=removed,
-        **vars(spent),
-    )
+    known = {**run.outputs.readers(judged.stopped and judged.stopped[0]), **vars(spent)}
+    return WriteReport(run.plan.run_id, run.plan.template.name, quota=run.plan.quota, target=run.plan.target, **known)

@@ -15,7 +15,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from spark_klaviyo.account.target import read_target, require_account
 from spark_klaviyo.core.codes import Api, ReceiptOutcome
@@ -163,11 +162,8 @@ class _Follower:
 
 
 def _holds_run(rejects: Folder, run_id: str) -> bool:
-    return any(
-        pc.any(pc.equal(piece.column(0), run_id)).as_py()
-        for name in rejects.names()
-        for piece in rejects.read_batches(name, ["run_id"], MOST_READ)
-    )
+    pieces = (piece for name in rejects.names() for piece in rejects.read_batches(name, ["run_id"], MOST_READ))
+    return any(run_id in piece.column(0).to_pylist() for piece in pieces)
 
 
 def _open_job(row: Row) -> OpenJob:

@@ -76,7 +76,7 @@ class SessionOutputs:
         staging = self._spark_staging
         if staging is not None and jvm_of(self._spark) is not None:
             staging.append_frame(frame)
-            frame = self._staged()
+            frame = staging.read(RESULT_SCHEMA)
         elif staging is not None and checkpointed(self._spark.range(1)) is None:
             yield from self.stage_rows(map(tuple, frame.toLocalIterator()))
             return
@@ -147,14 +147,15 @@ class SessionOutputs:
         except spark_errors():
             self.left_behind.append(warning.format(location.shown))
 
-    def readers(self, stopped: str | None) -> tuple[Reader | None, ...]:
-        """What opens this run's rejects, receipts, and removed members as DataFrames.
+    def readers(self, stopped: str | None) -> dict[str, Any]:
+        """What opens this run's rejects, receipts, and removed members as DataFrames, as a report takes it.
 
         None for rejects and receipts that could not be written whole: a report then shows its own samples.
         """
         are_whole = not self.failures and stopped != StopCode.NOT_WRITTEN
-        whole = (self.rejects, self.receipts) if are_whole else (None, None)
-        return tuple(_reader(dataset, self.run_id) for dataset in (*whole, self.removed))
+        whole = {"rejects_reader": self.rejects, "receipts_reader": self.receipts} if are_whole else {}
+        readers = {**whole, "removed_reader": self.removed}
+        return {name: _reader(dataset, self.run_id) for name, dataset in readers.items()}
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -177,20 +178,15 @@ class SessionOutputs:
 
     def _append_staged(self, dataset: Dataset | None, kind: ResultKind, count: int, ends: Ends) -> None:
         """Append the staged rows of a kind, about so many: a few from this process, which needs no job of Spark's."""
-        if dataset is None or not count:
+        staging, location = self.staging, self.task_staging.location
+        if dataset is None or staging is None or not count:
             return
         typed = partial(staged_rows, kind, dataset.columns, ends)
-        location = self.task_staging.location
         if location is not None and dataset.folder is not None and (count <= MOST_ROWS_HERE or dataset.through_arrow):
             self._append(dataset, lambda: typed(read_staged(Folder.at(location), self._staged_files)))
-        else:
-            self._append(dataset, lambda: self._staged().mapInArrow(typed, ddl(dataset.columns)))
-
-    def _staged(self) -> DataFrame:
-        if self.staging is None:
-            raise AssertionError("nothing was staged")
-        files = self._staged_files if self.task_staging.location is not None else None
-        return self.staging.read(RESULT_SCHEMA, files)
+            return
+        files = None if location is None else self._staged_files
+        self._append(dataset, lambda: staging.read(RESULT_SCHEMA, files).mapInArrow(typed, ddl(dataset.columns)))
 
     def _flush(self) -> None:
         if self._chunk:

@@ -57,7 +57,7 @@ class Recorder:
         self._folder = Folder.at(state.path)
         owner = uuid.uuid4().hex
         self._stem = f"{state.run_id}-{max(partition_id, 0):05d}-{attempt}-{owner[:8]}"
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._held: dict[str, list[pa.Table]] = {PART: [], JOBS: [], REMOVED: []}
         self._files, self._written, self._last = 0, float("-inf"), 0
         self.unrecorded = 0
@@ -97,7 +97,7 @@ class Recorder:
             self._hold(PART, keys, contents, outcome, job_id)
             due = min(LONGEST_WAIT, DELAY_PER_FILE * max(self._files - UNDELAYED_FILES, 0))
             if at_once or time.monotonic() - self._written >= due:
-                self._flush()
+                self.flush()
 
     def record_removed(self, pairs: Iterable[tuple[bytes, bytes]]) -> None:
         """Record people, by their keys among removals, as taken off lists (hashed; empty: erased)."""
@@ -110,11 +110,6 @@ class Recorder:
         with self._lock:
             described = pa.array(keys, pa.binary())
             self._hold(JOBS, described, pa.nulls(len(described), pa.binary()), outcome, job_id)
-
-    def flush(self) -> None:
-        """Write what is held."""
-        with self._lock:
-            self._flush()
 
     def close(self) -> None:
         """Write what is held and release the lease."""
@@ -133,22 +128,26 @@ class Recorder:
         columns = [pa.repeat(scope, len(keys)), keys, fingerprints, *(pa.repeat(one, len(keys)) for one in scalars)]
         self._held[kind].append(pa.Table.from_arrays(columns, schema=SCHEMA))
         if sum(map(len, self._held[kind])) >= FLUSH_ROWS:
-            self._flush()
+            self.flush()
 
-    def _flush(self) -> None:
-        for kind, held in self._held.items():
-            if not held:
-                continue
-            rows = pa.concat_tables(held).combine_chunks()
-            held.clear()
-            try:
-                self._folder.write(f"{kind}{self._stem}-{self._files:05d}{PARQUET}", rows)
-                self._files += 1
-                self._written = time.monotonic()
-            except OSError as error:
-                self._fail(StopCode.STATE_UNWRITABLE, unwritable(error))
-                if kind == PART:  # the next run asks again for ends of jobs that cannot be written
-                    self.unrecorded += int(with_outcome(rows, *DELIVERED).sum())
+    def flush(self) -> None:
+        """Write what is held."""
+        with self._lock:
+            for kind, held in self._held.items():
+                rows = pa.concat_tables([SCHEMA.empty_table(), *held]).combine_chunks()
+                held.clear()
+                if len(rows):
+                    self._write(kind, rows)
+
+    def _write(self, kind: str, rows: pa.Table) -> None:
+        try:
+            self._folder.write(f"{kind}{self._stem}-{self._files:05d}{PARQUET}", rows)
+            self._files += 1
+            self._written = time.monotonic()
+        except OSError as error:
+            self._fail(StopCode.STATE_UNWRITABLE, unwritable(error))
+            if kind == PART:  # the next run asks again for ends of jobs that cannot be written
+                self.unrecorded += int(with_outcome(rows, *DELIVERED).sum())
 
     def _check_lock(self) -> None:
         self.flush()

@@ -47,26 +47,21 @@ class TaggedChanges:
     deletion: WritePlan | None
     guarded: bool
 
-    @property
-    def width(self) -> int:
-        """How many columns are the plan's."""
-        return len(self.plan.columns)
-
     def upserts(self) -> DataFrame:
         """The rows of the plan."""
-        return self._rows((ChangeKind.UPSERT,), self.frame.columns[: self.width], self.plan)
+        return self._rows((ChangeKind.UPSERT,), self.frame.columns[: len(self.plan.columns)], self.plan)
 
     def deletes(self) -> DataFrame:
         """The rows of `deletion`."""
-        return self._rows(DELETES, self.frame.columns[self.width : -1], self.deletion or self.plan)
+        return self._rows(DELETES, self.frame.columns[len(self.plan.columns) : -1], self.deletion or self.plan)
 
     def tagged_deletes(self) -> DataFrame:
         """The same with their kind, as `with_deletes` takes them."""
-        return self.frame.where(_one_of(DELETES)).select(*self.frame.columns[self.width :])
+        return self.frame.where(_one_of(DELETES)).select(*self.frame.columns[len(self.plan.columns) :])
 
     def with_deletes(self, rows: Sequence[Sequence[object]]) -> TaggedChanges:
         """The same with these rows, as `tagged_deletes` gave them, in place of those of `deletion`."""
-        own = [None] * self.width
+        own = [None] * len(self.plan.columns)
         schema = StructType([StructField(field.name, field.dataType) for field in self.frame.schema.fields])
         deletes = self.frame.sparkSession.createDataFrame([(*own, *row) for row in rows], schema)
         return replace(self, frame=self.frame.where(f"NOT {_one_of(DELETES)}").union(deletes))
