@@ -61,7 +61,7 @@ class TaskStaging:
         does. Once a row cannot be kept, `stop` is set; the task's report, which comes last, says so.
         """
         with SpooledTemporaryFile(MOST_HELD_BYTES) as file:
-            store = _Held(file) if self.location is None else _Written(self.location, stem)
+            store = _Held(file) if self.location is None else PartWriter(Folder.at(self.location), RESULTS, stem)
             rows: list[ResultRow] = []
             failure, report = "", TaskReport()
             for event in events:
@@ -70,12 +70,14 @@ class TaskStaging:
                 elif not isinstance(event, RejectedRow | Receipt):
                     rows.append(result_row(event))
                 elif RESULT_KINDS[type(event)] in self.kinds and not failure:
-                    failure = attempt(partial(store.add, *result_row(event)), self.shown, stop)
+                    row = dict(zip(RESULT_SCHEMA.names, result_row(event), strict=True))
+                    failure = attempt(partial(store.add, row, 0.0), self.shown, stop)
             report.stopped = report.stopped or ((StopCode.NOT_WRITTEN, failure) if failure else None)
-            rows += store.files
+            rows += [(ResultKind.STAGED, name) for name in store.names]
             hand_over([*rows, result_row(report.without_rows())])
             yield from rows
-            yield from store.rows()
+            if isinstance(store, _Held):
+                yield from store.rows()
             yield result_row(report)
 
     def again(self, rows: list[ResultRow], stop: Stop) -> list[ResultRow]:
@@ -88,18 +90,15 @@ class TaskStaging:
 
 
 class _Held:
-    """Keeps rejected rows and receipts for Spark, in order, a line each."""
+    """Keeps rejected rows and receipts for Spark as `PartWriter` does for a folder: in order, a line each."""
 
-    files: tuple[ResultRow, ...] = ()
+    names: tuple[str, ...] = ()
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
+        self._file, self.flush = file, file.flush
 
-    def add(self, kind: str, body: str) -> None:
-        self._file.write(f"{kind} {body}\n".encode("utf-8", "surrogatepass"))
-
-    def flush(self) -> None:
-        self._file.flush()
+    def add(self, row: Mapping[str, object], _now: float) -> None:
+        self._file.write(f"{row['kind']} {row['body']}\n".encode("utf-8", "surrogatepass"))
 
     def rows(self) -> Iterator[ResultRow]:
         with suppress(OSError):  # of a full disk, which the report names
@@ -108,24 +107,6 @@ class _Held:
                 kind, _, body = line.decode("utf-8", "surrogatepass").partition(" ")
                 if body.endswith("\n"):
                     yield kind, body[:-1]
-
-
-class _Written:
-    """Writes rejected rows and receipts to files whose names begin with `stem`; Spark gets the names alone."""
-
-    def __init__(self, location: str, stem: str) -> None:
-        self._writer = PartWriter(Folder.at(location), RESULTS, stem)
-        self.flush = self._writer.flush
-
-    def add(self, kind: str, body: str) -> None:
-        self._writer.add({"kind": kind, "body": body}, 0.0)
-
-    @property
-    def files(self) -> Iterator[ResultRow]:
-        return ((ResultKind.STAGED, name) for name in self._writer.names)
-
-    def rows(self) -> Iterator[ResultRow]:
-        return iter(())
 
 
 Ends: TypeAlias = "Mapping[str, Mapping[str, str]]"  # what the end of a job replaces in its receipts, by job id

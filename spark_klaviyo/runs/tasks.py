@@ -205,7 +205,8 @@ class CrashReceipts:
     def if_usable(self) -> CrashReceipts:
         """The same, or nowhere if this process cannot open the location: it could not delete them at the end."""
         try:
-            self._names()
+            if self.location is not None:
+                self._folder().names()
         except _ERRORS:
             return replace(self, location=None)
         return self
@@ -228,13 +229,9 @@ class CrashReceipts:
 
     def remove(self) -> None:
         """Delete them: the run has written its receipts. Raises OSError."""
-        names = self._names()
-        if names:
-            self._folder().delete(*names)
-
-    def _names(self) -> list[str]:
-        names = [] if self.location is None else self._folder().names()
-        return [name for name in names if name.startswith(f"part-{self.run_id}-")]
+        if self.location is not None:
+            folder = self._folder()
+            folder.delete(*folder.names_with(f"part-{self.run_id}-"))
 
     def _folder(self) -> Folder:
         """The hidden folder. OSError where Spark, which has made the location by now, uses another file system."""

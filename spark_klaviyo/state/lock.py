@@ -19,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +166,7 @@ def _in_use(shown: str, owner: str, at: object = None) -> str:
 # --- leases ---------------------------------------------------------------------------------------
 
 
+@dataclass
 class Lease:
     """A lease held for as long as this process works.
 
@@ -172,58 +174,54 @@ class Lease:
     for `stale_seconds`; `on_renewal` with every renewal.
     """
 
-    def __init__(
-        self,
-        folder: Folder,
-        name: str,
-        owner: str,
-        stale_seconds: float,
-        on_loss: Callable[[str], None] = lambda _: None,
-        on_renewal: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._folder, self.name, self._owner, self._stale_seconds = folder, name, owner, stale_seconds
-        self._on_loss, self._on_renewal = on_loss, on_renewal
-        self._released = threading.Event()
-        self._renewals = 0
-        self._thread = threading.Thread(target=self._renew, name="klaviyo-lease", daemon=True)
+    folder: Folder
+    name: str
+    owner: str
+    stale_seconds: float
+    on_loss: Callable[[str], None] = lambda _: None
+    on_renewal: Callable[[], None] = lambda: None
+    _released: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+    _renewals: int = 0
 
     def acquire(self) -> None:
         """Write the lease and begin to renew it. Raises OSError where it cannot be written."""
         self._write()
+        self._thread = threading.Thread(target=self._renew, name="klaviyo-lease", daemon=True)
         self._thread.start()
 
     def release(self) -> None:
         """Stop renewing, and delete the lease if it is still ours; where that fails it grows stale by itself."""
         self._released.set()
-        if self._thread.is_alive():
+        if self._thread is not None:
             self._thread.join()
         with suppress(OSError):
             if self.is_ours():
-                self._folder.delete(self.name)
+                self.folder.delete(self.name)
 
     def is_ours(self) -> bool:
         """Whether the lease names us."""
-        return owner_of(self._folder, self.name) == self._owner
+        return owner_of(self.folder, self.name) == self.owner
 
     def _write(self) -> None:
         self._renewals += 1
-        holder = {"owner": self._owner, **this_process(), "beat": self._renewals, "at": time.time()}
-        self._folder.write_json(self.name, holder)
+        holder = {"owner": self.owner, **this_process(), "beat": self._renewals, "at": time.time()}
+        self.folder.write_json(self.name, holder)
 
     def _renew(self) -> None:
         renewed = time.monotonic()
-        while not self._released.wait(self._stale_seconds / 5):
+        while not self._released.wait(self.stale_seconds / 5):
             try:
                 if not self.is_ours():
-                    self._on_loss(TAKEN_OVER)
+                    self.on_loss(TAKEN_OVER)
                     return
                 self._write()
                 renewed = time.monotonic()
             except OSError as error:
-                if time.monotonic() - renewed > self._stale_seconds:
-                    self._on_loss(unwritable(error))
+                if time.monotonic() - renewed > self.stale_seconds:
+                    self.on_loss(unwritable(error))
                     return
-            self._on_renewal()
+            self.on_renewal()
 
 
 def owner_of(folder: Folder, name: str) -> str:
