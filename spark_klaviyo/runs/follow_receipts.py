@@ -127,7 +127,8 @@ class _Follower:
         by_job: dict[str, list[Row]] = {}
         for row in rows:
             by_job.setdefault(str(row["job_id"]), []).append(row)
-        jobs = [_open_job(row) for row in rows]
+        of_a_job = ("rows", "sequence", "partition_id")
+        jobs = [OpenJob(str(row["job_id"]), *(int(str(row[name])) for name in of_a_job)) for row in rows]
         report = TaskReport(rows=sum(job.rows for job in jobs))
         report.accept(report.rows, OPEN_JOB)
         with self._contexts.open(plan, 0, 0) as context:
@@ -164,11 +165,6 @@ class _Follower:
 def _holds_run(rejects: Folder, run_id: str) -> bool:
     pieces = (piece for name in rejects.names() for piece in rejects.read_batches(name, ["run_id"], MOST_READ))
     return any(run_id in piece.column(0).to_pylist() for piece in pieces)
-
-
-def _open_job(row: Row) -> OpenJob:
-    numbers = (int(str(row[name])) for name in ("rows", "sequence", "partition_id"))
-    return OpenJob(str(row["job_id"]), *numbers)
 
 
 # --- the receipts of open jobs --------------------------------------------------------------------

@@ -44,13 +44,13 @@ def run_interruptibly(
     running = _start(df, tag, work)
     try:
         with _plain_interrupts():
-            while not _ends(running, POLL_SECONDS):
+            while not wait([running], POLL_SECONDS).done:
                 continue
     except KeyboardInterrupt as interruption:
         stop()
-        if not _ends(running, grace_seconds):
+        if not wait([running], grace_seconds).done:
             _cancel_jobs(df, tag)
-        if not _ends(running, LEFT_SECONDS) or running.exception() is not None:
+        if not wait([running], LEFT_SECONDS).done or running.exception() is not None:
             hint = UNDER_CONNECT if session.context_of(df) is None else ""
             raise WriteStopped(f"{UNKNOWN}{hint} (run {run_id})") from interruption
     return running.result()
@@ -81,10 +81,6 @@ def _start(df: DataFrame, tag: str, work: Callable[[], Value]) -> Future[Value]:
     settings = {"session": spark} if context is None else {}
     InheritableThread(run, name="klaviyo-write", daemon=True, **settings).start()
     return running
-
-
-def _ends(running: Future[Value], seconds: float) -> bool:
-    return bool(wait([running], seconds).done)
 
 
 def _cancel_jobs(df: DataFrame, tag: str) -> None:

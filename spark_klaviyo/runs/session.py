@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,15 +138,12 @@ def current_task() -> SparkTask:
     if task is None:
         return SparkTask()
     query_id, batch_id = (task.getLocalProperty(name) or "" for name in (QUERY_ID, BATCH_ID))
-    return SparkTask(task.partitionId(), task.attemptNumber(), query_id, batch_id, task.stageId(), _executor_folder())
-
-
-def _executor_folder() -> str:
-    try:
+    found = SparkTask(task.partitionId(), task.attemptNumber(), query_id, batch_id, task.stageId())
+    with suppress(ImportError):  # the client of Connect alone has no files
         from pyspark import SparkFiles
-    except ImportError:  # the client of Connect alone
-        return ""
-    return str(SparkFiles.getRootDirectory() or "")
+
+        return replace(found, executor_folder=str(SparkFiles.getRootDirectory() or ""))
+    return found
 
 
 def coalesce(frame: DataFrame, most: int) -> DataFrame:
@@ -156,12 +153,10 @@ def coalesce(frame: DataFrame, most: int) -> DataFrame:
     `repartition`; so where there may be one, a filter stands between the two, which all rows pass and which it can
     neither drop (as it would `rand() >= 0`) nor move. It costs about a tenth of a write's CPU.
     """
-    return (frame.where("rand() * 2 >= 0") if _may_be_repartitioned(frame) else frame).coalesce(most)
-
-
-def _may_be_repartitioned(frame: DataFrame) -> bool:
     plan = _from_jvm(frame, lambda query: query.analyzed().toString())
-    return plan is None or "Repartition" in str(plan) or "Rebalance" in str(plan)
+    if plan is None or "Repartition" in str(plan) or "Rebalance" in str(plan):
+        frame = frame.where("rand() * 2 >= 0")
+    return frame.coalesce(most)
 
 
 def grouped(frame: DataFrame, group: str, order: str) -> DataFrame:

@@ -163,13 +163,10 @@ class _Tagger:
         order, is_time = self._order()
         listed = self._text(self.list_column) if self.list_column else f.lit(None).cast("string")
         rows = rows.withColumns({decide.LIST: f.when(listed != "", listed), "given_key": self._key()})
-        said, unique = self._said(), f.concat(f.lit("\x00"), f.monotonically_increasing_id().cast("string"))
-        if self.options.change_key:
-            said = f.when(f.col("given_key").isNull() & (said != int(ChangeKind.UNKNOWN)), int(ChangeKind.NO_KEY))
-            said = said.otherwise(self._said())
+        unique = f.concat(f.lit("\x00"), f.monotonically_increasing_id().cast("string"))
         return rows.withColumns(
             {
-                decide.SAID: said,
+                decide.SAID: self._said(),
                 decide.IS_INSERT: f.coalesce(self._word().isin(*INSERTS), f.lit(False)),
                 decide.KEY: f.coalesce("given_key", unique),
                 decide.ORDER: order,
@@ -187,7 +184,8 @@ class _Tagger:
         kind: Column = f.lit(int(ChangeKind.UNKNOWN))
         for known, words in WORDS.items():
             kind = f.when(self._word().isin(*words), int(known)).otherwise(kind)
-        return kind
+        has_no_key = f.col("given_key").isNull() & f.lit(bool(self.options.change_key))
+        return f.when(has_no_key & (kind != int(ChangeKind.UNKNOWN)), int(ChangeKind.NO_KEY)).otherwise(kind)
 
     def _order(self) -> tuple[Column, Column]:
         """What orders changes, null where it cannot be read; and of text, whether it is a time."""
