@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spark_klaviyo.arrow.arrays import Mask, to_mask
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.datasets.storage import PARQUET, Folder
@@ -175,17 +175,15 @@ class EarlierAttempts:
     def __init__(self, tables: Iterable[pa.Table]) -> None:
         rows = pa.concat_tables([READ_SCHEMA.empty_table(), *tables]).sort_by("at").combine_chunks()
         hashes = [fingerprints_of(whole(rows[name]), HASH_BYTES) for name in ("key", "fingerprint")]
-        fingerprints = _whole(np.concatenate(hashes, axis=1))
+        fingerprints = binary_of(np.concatenate(hashes, axis=1))
         self.last: int = pc.max(rows.column("at").cast(pa.int64())).as_py() or 0
         self.in_doubt: set[bytes] = set()
         is_intent = with_outcome(rows, StateOutcome.INTENT)
         if is_intent.any():
-            final = dict(zip(map(bytes, fingerprints), is_intent, strict=True))
+            final = dict(zip(fingerprints.to_pylist(), is_intent, strict=True))
             self.in_doubt = {one for one, is_last in final.items() if is_last}
-        sent = np.flatnonzero(with_outcome(rows, StateOutcome.SENT, StateOutcome.PENDING))
-        order = sent[np.argsort(fingerprints[sent])]
-        self._fingerprints = fingerprints[order]
-        self._jobs = whole(rows["job_id"]).take(pa.array(order))
+        is_sent = pa.array(with_outcome(rows, StateOutcome.SENT, StateOutcome.PENDING))
+        self._fingerprints, self._jobs = fingerprints.filter(is_sent), whole(rows["job_id"]).filter(is_sent)
 
     @staticmethod
     def read(folder: Folder, run_id: str, partition_id: int) -> EarlierAttempts:
@@ -194,16 +192,7 @@ class EarlierAttempts:
         names = [name for name in folder.names() if name.startswith(stem)]
         return EarlierAttempts(folder.read(name, READ) for name in names)
 
-    def sent(self, fingerprints: Fingerprints) -> tuple[npt.NDArray[np.bool_], Counter[str | None]]:
+    def sent(self, fingerprints: Fingerprints) -> tuple[Mask, Counter[str | None]]:
         """Which of these rows were sent, and how many of them each job has; None counts those without a job."""
-        if not len(self._fingerprints) or not len(fingerprints):
-            return np.zeros(len(fingerprints), dtype=bool), Counter()
-        wanted = _whole(fingerprints)
-        positions = np.minimum(self._fingerprints.searchsorted(wanted), len(self._fingerprints) - 1)
-        sent: npt.NDArray[np.bool_] = self._fingerprints[positions] == wanted
-        return sent, Counter(self._jobs.take(pa.array(positions[sent])).to_pylist())
-
-
-def _whole(fingerprints: Fingerprints) -> npt.NDArray[np.void]:
-    """Each row of the matrix as one value, which numpy compares byte by byte."""
-    return np.ascontiguousarray(fingerprints).view(f"V{fingerprints.shape[1]}").ravel()
+        places = pc.index_in(binary_of(fingerprints), self._fingerprints)
+        return to_mask(places.is_valid()), Counter(self._jobs.take(places.drop_null()).to_pylist())
