@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
@@ -22,49 +21,36 @@ OLDER_THAN = timedelta(days=7)  # a week of outage is made up for without a warn
 ORDERS = frozenset({"orderid", "ordernumber", "orderno", "ordername", "invoiceid", "invoicenumber", "transactionid"})
 
 
-@dataclass(frozen=True)
-class EventNotes:
-    """The columns that the notes are made from; None and empty where a plan has no events, or says how they are meant.
-
-    `order` begins with the order's id; the rest is what makes two rows with the same id one order.
-    """
-
-    time: Leaf | None = None
-    without_value: bool = False
-    order: tuple[Leaf, ...] = ()
-
-
-def event_notes_of(plan: WritePlan) -> EventNotes:
-    """The notes of a plan."""
+def event_notes(plan: WritePlan) -> Iterator[tuple[int, Callable[[Columns], Mask]]]:
+    """Notes, and the rows of a batch each is about; none where a plan has no events, or says how they are meant."""
     template, record = plan.template, plan.record
     paths = {known.name: known.json_path for known in template.fields}
     if record is None or not template.unique_id_field or "time" not in paths:
-        return EventNotes()
+        return
     leaves = {name: leaf for name, path in paths.items() if (leaf := leaf_at(record, path)) is not None}
-    past = plan.settings.get("backfill") == "true" or "backfill" in leaves
+    if "time" in leaves and "backfill" not in leaves and plan.settings.get("backfill") != "true":
+        yield (
+            OLD,
+            lambda columns: compare(columns.column(leaves["time"]), datetime.now(timezone.utc) - OLDER_THAN, pc.less),
+        )
+    if "value" not in leaves:
+        yield VALUE_INSIDE, lambda columns: columns.value_inside
     properties = node_at(record, template.properties_path)
     loose = properties.fields if isinstance(properties, Record) else ()
     orders = [node for name, node in loose if re.sub("[^a-z]", "", name.lower()) in ORDERS and isinstance(node, Leaf)]
     orders = [leaf for leaf in orders if leaf.type.name in TEXT | WHOLE]
-    beside = [leaves[name] for name in ("metric", *template.identifiers) if name in leaves]
     derived = template.unique_id_field in leaves or plan.checks.unique_id_sources
-    order = (*orders[:1], *beside) if orders and not derived else ()
-    return EventNotes(None if past else leaves.get("time"), "value" not in leaves, order)
+    if orders and not derived:
+        beside = [leaves[name] for name in ("metric", *template.identifiers) if name in leaves]
+        yield LINE_ITEM, lambda columns: _of_same_order(columns, [orders[0], *beside])
 
 
-def notes(columns: Columns, rules: EventNotes) -> Iterator[tuple[int, Mask]]:
-    """Notes and the rows that they are about."""
-    if rules.time is not None:
-        yield OLD, compare(columns.column(rules.time), datetime.now(timezone.utc) - OLDER_THAN, pc.less)
-    if rules.without_value and columns.value_inside.any():
-        yield VALUE_INSIDE, columns.value_inside
-    if rules.order:
-        texts = [plain(columns.column(leaf)).cast(pa.string()) for leaf in rules.order]
-        there = valid_rows(texts[0])
-        same = pc.binary_join_element_wise(
-            *(text.fill_null(text_scalar("")) for text in texts), text_scalar("\x1f")
-        ).dictionary_encode()
-        index = to_integers(same.indices)
-        repeated = np.bincount(index[there], minlength=len(same.dictionary)) > 1
-        if repeated.any():
-            yield LINE_ITEM, repeated[index] & there
+def _of_same_order(columns: Columns, order: list[Leaf]) -> Mask:
+    """Rows that have the order's id, which comes first, and all that is beside it in common with another row."""
+    texts = [plain(columns.column(leaf)).cast(pa.string()) for leaf in order]
+    there = valid_rows(texts[0])
+    filled = (text.fill_null(text_scalar("")) for text in texts)
+    same = pc.binary_join_element_wise(*filled, text_scalar("\x1f")).dictionary_encode()
+    index = to_integers(same.indices)
+    repeated = np.bincount(index[there], minlength=len(same.dictionary)) > 1
+    return repeated[index] & there

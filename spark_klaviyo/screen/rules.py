@@ -1,18 +1,26 @@
-"""Compiles a plan's checks into rules for whole columns, and holds the regular expressions that they match.
+"""Compiles a plan's checks into tests of whole columns, and holds the regular expressions that they match.
 
-A row that passes every rule is certainly valid and is sent as encoded. Any other row goes to `screen.validate_row`, so
-a rule may be too strict, never too lax. Knows neither values nor records.
+A row that no test finds is certainly valid and is sent as encoded. Any other row goes to `screen.validate_row`, so a
+test may be too strict, never too lax.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import TypeAlias
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spark_klaviyo.arrow import arrays
+from spark_klaviyo.arrow.arrays import Mask, bytes_and_offsets, children, plain, to_mask, valid_rows
+from spark_klaviyo.arrow.columns import Columns
 from spark_klaviyo.arrow.encoded import nan_columns
-from spark_klaviyo.arrow.times import DAY
+from spark_klaviyo.arrow.times import DAY, compare
 from spark_klaviyo.core.identifiers import BLANKS
 from spark_klaviyo.options.choices import Validate
 from spark_klaviyo.plan.model import Checks, FieldCheck, WritePlan
@@ -31,9 +39,11 @@ from spark_klaviyo.plan.shape import (
     node_at,
 )
 from spark_klaviyo.plan.types import VARIANT, depth, holds
-from spark_klaviyo.screen.event_notes import EventNotes, event_notes_of
-from spark_klaviyo.screen.values import MAX_EMAIL
-from spark_klaviyo.templates.model import FieldForm
+from spark_klaviyo.screen.event_notes import event_notes
+from spark_klaviyo.screen.phones import possible_numbers
+from spark_klaviyo.screen.secrets import CRYPT_TEXT
+from spark_klaviyo.screen.values import MAX_EMAIL, REPLACEMENT
+from spark_klaviyo.templates.model import FieldForm, RecordLimits
 
 # --- regular expressions of texts that are certainly valid, for pyarrow's matcher (RE2); `whole` adds the anchors ---
 
@@ -62,20 +72,8 @@ def word_pattern(word: str) -> str:
 
 # --- rules ----------------------------------------------------------------------------------------
 
-
-@dataclass(frozen=True)
-class ScreenRule:
-    """What every value of one column must be."""
-
-    leaf: Leaf
-    patterns: tuple[str, ...] = ()  # regular expressions that a text matches as a whole
-    max_length: int | None = None  # characters
-    required: bool = False  # null fails
-    never: bool = False  # any value fails
-    earliest: datetime | None = None  # times outside may be refused
-    latest: datetime | None = None
-    never_replaced: bool = False  # no U+FFFD, which takes the place of text that is no valid UTF-8
-    phone: bool = False  # an E.164 number of a possible length
+# Rows of a batch, whose records are the second argument, that fail a test; None where none can.
+RowTest: TypeAlias = Callable[[Columns, pa.Array], "Mask | None"]
 
 
 @dataclass(frozen=True)
@@ -83,71 +81,27 @@ class ScreenRules:
     """The rules of a plan."""
 
     every_row: bool  # every row goes to `validate_row`
-    numbers: tuple[tuple[Leaf, int], ...]  # columns that can hold infinities, with their index in the plan
-    times: tuple[tuple[Leaf, int], ...]  # columns that can hold times of any year
-    nan_columns: tuple[str, ...]
-    objects: tuple[tuple[Leaf, int], ...]  # columns of JSON text, with their index in the plan
+    tests: tuple[RowTest, ...]  # the rows that they find go there, too
+    numbers: tuple[Leaf, ...]  # columns that can hold infinities
+    times: tuple[Leaf, ...]  # columns that can hold times of any year
+    index: Mapping[str, int]  # of each column in the plan
+    nan_columns: list[str]
     cards: tuple[Leaf, ...]  # columns that may hold card numbers
-    events: EventNotes  # what users are warned about in events
-    hashes: tuple[Leaf, ...] = ()  # no text in them may be the hash of a password
-    values: tuple[ScreenRule, ...] = ()
-    identifiers: tuple[Leaf, ...] = ()  # at least one is present ...
-    exactly_one: bool = False  # ... or exactly one
-    deep: tuple[Leaf, ...] = ()  # nested too deep wherever present
-    arrays: tuple[Leaf, ...] = ()  # their arrays hold at most `max_items`
-    max_items: int = 0
-    max_depth: int | None = None  # of JSON text
-    maps: tuple[Leaf, ...] = ()  # their sizes count as properties
-    properties: tuple[Leaf, ...] = ()  # columns that are properties
-    max_properties: int | None = None  # None: too few columns to reach the limit
-    max_row_bytes: int | None = None  # of the record with its separator
+    events: tuple[tuple[int, Callable[[Columns], Mask]], ...]  # notes of events, and the rows they are about
 
 
 def compile_screen(plan: WritePlan) -> ScreenRules:
     """The rules of a plan; made once and used for every batch."""
-    checks, template, record = plan.checks, plan.template, plan.record
-    limits, path = template.record_limits, template.properties_path
-    index = {column.name: number for number, column in reversed(list(enumerate(plan.columns)))}
-    leaves = tuple(leaves_of(record)) if record is not None else ()
-    numbers = tuple((leaf, index[leaf.source[0]]) for leaf in leaves if holds(leaf.type, "float", "double"))
-    times = tuple(
-        (leaf, index[leaf.source[0]]) for leaf in leaves if leaf.clean is Clean.TIME or holds(leaf.type, *TIME)
-    )
-    properties = node_at(record, path) if record is not None and path else None
-    objects = tuple((leaf, index[leaf.source[0]]) for leaf in _spread(properties) if leaf.type.name != "map")
-    held = (numbers, times, tuple(nan_columns(plan.columns)), objects, card_columns(plan), event_notes_of(plan))
-    if record is None:
-        return ScreenRules(True, *held)
-    hashes = tuple(_unnamed_texts(properties, checks))
-    if checks.validate is Validate.OFF and not (template.takes_away or template.consent):
-        return ScreenRules(checks.every_row, *held, hashes=hashes)
-    children = [child for _, child in properties.fields] if isinstance(properties, Record) else []
-    maps = tuple(leaf for leaf in _spread(properties) if leaf.type.name == "map")
-    if isinstance(properties, Leaf) and properties.type.name == "map":
-        maps = (properties,)
-    most = limits.max_properties if maps or objects or len(children) > (limits.max_properties or 0) else None
-    loose = tuple(child for child in children if isinstance(child, Leaf))
-    rules = [(_value_rule(check, check.leaf), check.leaf) for check in checks.fields if check.leaf is not None]
-    unique_id = leaf_at(record, checks.unique_id_path) if checks.unique_id_path else None
-    derived = (ScreenRule(unique_id, required=True),) if unique_id is not None else ()  # made in the exact check
+    leaves = tuple(leaves_of(plan.record)) if plan.record is not None else ()
     return ScreenRules(
-        checks.every_row,
-        *held,
-        hashes=hashes,
-        values=(*(rule for rule, leaf in rules if rule != ScreenRule(leaf)), *derived),
-        identifiers=tuple(leaf for at in checks.identifiers if (leaf := leaf_at(record, at)) is not None),
-        exactly_one=template.first_identifier_only,
-        deep=(
-            *(leaf for leaf in leaves if holds(leaf.type, VARIANT)),
-            *(_too_deep(properties, limits.max_depth) if limits.max_depth is not None else ()),
-        ),
-        max_depth=limits.max_depth,
-        arrays=tuple(leaf for leaf in leaves if limits.max_items is not None and holds(leaf.type, "array")),
-        max_items=limits.max_items or 0,
-        maps=maps,
-        properties=loose,
-        max_properties=None if most is None else most - (len(children) - len(loose)),
-        max_row_bytes=min(filter(None, (template.limits.max_row_bytes, checks.max_unchecked_bytes)), default=None),
+        every_row=plan.checks.every_row or plan.record is None,
+        tests=tuple(_tests(plan, plan.record, leaves)) if plan.record is not None else (),
+        numbers=tuple(leaf for leaf in leaves if holds(leaf.type, "float", "double")),
+        times=tuple(leaf for leaf in leaves if leaf.clean is Clean.TIME or holds(leaf.type, *TIME)),
+        index={column.name: number for number, column in reversed(list(enumerate(plan.columns)))},
+        nan_columns=nan_columns(plan.columns),
+        cards=card_columns(plan),
+        events=tuple(event_notes(plan)),
     )
 
 
@@ -155,6 +109,78 @@ def card_columns(plan: WritePlan) -> tuple[Leaf, ...]:
     """Columns that may hold card numbers, in the order of `card_note`."""
     leaves = leaves_of(plan.record) if plan.record is not None else ()
     return tuple(leaf for leaf in leaves if leaf.clean is Clean.SECRETS and leaf.type.name in TEXT | NUMBER)
+
+
+def _tests(plan: WritePlan, record: Record, leaves: tuple[Leaf, ...]) -> Iterator[RowTest]:
+    checks, template = plan.checks, plan.template
+    properties = node_at(record, template.properties_path) if template.properties_path else None
+    yield from (_anywhere_in(leaf, _may_be_hash) for leaf in _unnamed_texts(properties, checks))
+    if checks.validate is Validate.OFF and not (template.takes_away or template.consent):
+        return
+    identifiers = [leaf for at in checks.identifiers if (leaf := leaf_at(record, at)) is not None]
+    if identifiers and template.first_identifier_only:
+        yield lambda columns, _: _count(columns, identifiers) != 1
+    elif identifiers:
+        yield lambda columns, _: _count(columns, identifiers) == 0
+    for check in checks.fields:
+        if check.leaf is not None:
+            yield from (_of_column(check.leaf, test) for test in _value_tests(check, check.leaf))
+    unique_id = leaf_at(record, checks.unique_id_path) if checks.unique_id_path else None
+    if unique_id is not None:  # made in the exact check
+        yield _of_column(unique_id, _missing)
+    yield from _limit_tests(template.record_limits, properties, leaves)
+    most_bytes = min(filter(None, (template.limits.max_row_bytes, checks.max_unchecked_bytes)), default=None)
+    if most_bytes is not None:
+        yield lambda _, records: np.diff(bytes_and_offsets(records)[1]) > most_bytes
+
+
+def _of_column(leaf: Leaf, test: arrays.Test) -> RowTest:
+    return lambda columns, _: test(plain(columns.column(leaf)))
+
+
+def _anywhere_in(leaf: Leaf, test: arrays.Test) -> RowTest:
+    return lambda columns, _: arrays.anywhere(columns.column(leaf), test)
+
+
+def _count(columns: Columns, leaves: list[Leaf]) -> arrays.Ints:
+    """How many of these columns have a value, for each row."""
+    return sum((valid_rows(columns.column(leaf)).astype(np.int64) for leaf in leaves), np.zeros(columns.rows, np.int64))
+
+
+def _missing(column: pa.Array) -> Mask:
+    return ~valid_rows(column)
+
+
+def infinite(column: pa.Array) -> Mask | None:
+    """Which numbers are infinite; None: none."""
+    if not pa.types.is_floating(column.type) or arrays.all_finite(column):
+        return None
+    return to_mask(pc.is_inf(column))
+
+
+# --- the record as a whole ------------------------------------------------------------------------
+
+
+def _limit_tests(limits: RecordLimits, properties: Node | None, leaves: tuple[Leaf, ...]) -> Iterator[RowTest]:
+    """Tests of how many properties and items there are, and how deep they are nested."""
+    for leaf in leaves:
+        if holds(leaf.type, VARIANT):
+            yield _of_column(leaf, valid_rows)
+        if limits.max_items is not None and holds(leaf.type, "array"):
+            yield _anywhere_in(leaf, _longer_than(limits.max_items))
+    if limits.max_depth is not None:
+        yield from (_of_column(leaf, valid_rows) for leaf in _too_deep(properties, limits.max_depth))
+    inner = [child for _, child in properties.fields] if isinstance(properties, Record) else []
+    loose = [child for child in inner if isinstance(child, Leaf)]
+    spread = properties.spread if isinstance(properties, Record) else ()
+    objects = (leaf for leaf in spread if leaf.type.name != "map")
+    object_test = _of_texts(lambda texts: _object_may_fail(texts, limits, len(loose)))
+    yield from (_of_column(leaf, object_test) for leaf in objects)
+    maps = [leaf for leaf in (*spread, properties) if isinstance(leaf, Leaf) and leaf.type.name == "map"]
+    most = limits.max_properties
+    if most is not None and (maps or spread or len(inner) > most):
+        others = len(inner) - len(loose)
+        yield lambda columns, _: _count(columns, loose) + _entries(columns, maps) > most - others
 
 
 def _too_deep(properties: Node | None, limit: int) -> Iterator[Leaf]:
@@ -167,10 +193,6 @@ def _too_deep(properties: Node | None, limit: int) -> Iterator[Leaf]:
         yield from (leaf for leaf in properties.spread if depth(leaf.type) > limit)
 
 
-def _spread(properties: Node | None) -> tuple[Leaf, ...]:
-    return properties.spread if isinstance(properties, Record) else ()
-
-
 def _unnamed_texts(properties: Node | None, checks: Checks) -> Iterator[Leaf]:
     """Custom properties that hold texts, but for those that `fields` names."""
     if isinstance(properties, Record):
@@ -179,43 +201,121 @@ def _unnamed_texts(properties: Node | None, checks: Checks) -> Iterator[Leaf]:
         yield from (leaf for leaf in (*leaves, *properties.spread) if holds(leaf.type, *TEXT))
 
 
+def _object_may_fail(texts: pa.Array, limits: RecordLimits, beside: int) -> Mask:
+    """JSON texts that may hold more than is taken, by their brackets and commas, or the hash of a password."""
+    found = to_mask(pc.match_substring_regex(texts, r'"(?:\$|\\u0024)'))
+    most = [limit for limit in (limits.max_items, limits.max_properties) if limit is not None]
+    if most:
+        found |= to_mask(pc.greater_equal(pc.count_substring(texts, ","), min(most) - beside))
+    if limits.max_depth is not None:
+        opening = pc.add(pc.count_substring(texts, "{"), pc.count_substring(texts, "["))
+        found |= to_mask(pc.greater(opening, limits.max_depth))
+    return found
+
+
+def _entries(columns: Columns, maps: list[Leaf]) -> arrays.Ints:
+    """How many entries these maps have together, for each row."""
+    held = map(columns.column, maps)
+    sizes = (np.where(valid_rows(column), np.diff(children(column)[1]), 0) for column in held)
+    return sum(sizes, np.zeros(columns.rows, np.int64))
+
+
+def _longer_than(limit: int) -> arrays.Test:
+    return lambda column: np.diff(children(column)[1]) > limit if arrays.is_list(column.type) else None
+
+
+def _may_be_hash(column: pa.Array) -> Mask | None:
+    """Which texts begin like the hash of a password; most columns hold no dollar sign at all."""
+    held = column.buffers()[-1] if arrays.is_text(column.type) else None
+    if held is None or not (np.frombuffer(held, np.uint8) == ord("$")).any():
+        return None
+    return to_mask(pc.match_substring_regex(column, "^" + CRYPT_TEXT))
+
+
 # --- one value ------------------------------------------------------------------------------------
 
 
-def _value_rule(check: FieldCheck, leaf: Leaf) -> ScreenRule:
-    kind, form, limit, readable = leaf.type.name, check.form, check.max_length, True
-    earliest, latest = _bounds(check) if form is FieldForm.DATETIME else (None, None)
+def _value_tests(check: FieldCheck, leaf: Leaf) -> Iterator[arrays.Test]:
+    """Tests of one column, each for the values that are not certainly what the field takes."""
+    kind, form = leaf.type.name, check.form
+    if check.required:
+        yield _missing
     if kind in TIME or (kind in NUMBER and form is FieldForm.DATETIME):
-        return ScreenRule(leaf, required=check.required, earliest=earliest, latest=latest)
-    if kind not in TEXT:
-        ruled = bool(check.pattern) or limit is not None
-        if kind in FRACTIONAL and leaf.clean is not Clean.NOTHING:
-            return ScreenRule(leaf, (WHOLE_NUMBER,), limit, check.required, phone=form is FieldForm.PHONE)
-        strict = form in (FieldForm.EMAIL, FieldForm.PHONE) or bool(check.choices) or (kind in WHOLE and ruled)
-        return ScreenRule(leaf, required=check.required, never=strict)
-    patterns = [NOT_BLANK] if (check.required and not check.may_be_blank) or check.is_identifier else []
+        yield from _window_tests(check)
+    elif kind in TEXT:
+        yield from map(_of_texts, _text_tests(check))
+    elif kind in FRACTIONAL and leaf.clean is not Clean.NOTHING:  # text by now
+        yield from map(_of_texts, (_differs_from(WHOLE_NUMBER), *_form_tests(form, check.max_length)))
+    else:
+        ruled = kind in WHOLE and (check.pattern or check.max_length is not None)
+        if form in (FieldForm.EMAIL, FieldForm.PHONE) or check.choices or ruled:
+            yield valid_rows
+
+
+def _window_tests(check: FieldCheck, offset: timedelta = timedelta()) -> Iterator[arrays.Test]:
+    """Tests for times that may be outside the window of the field; texts are compared as if they were UTC."""
+    if check.earliest:
+        earliest = datetime.fromisoformat(check.earliest).astimezone(timezone.utc) + offset
+        yield lambda column: compare(column, earliest, pc.less)
+    if check.latest_days is not None:
+        latest = datetime.now(timezone.utc) + timedelta(days=check.latest_days) - offset
+        yield lambda column: compare(column, latest, pc.greater)
+
+
+def _text_tests(check: FieldCheck) -> Iterator[arrays.Test]:
+    form, limit = check.form, check.max_length
     if form is FieldForm.EMAIL:
-        patterns, limit = [EMAIL], min(limit or MAX_EMAIL, MAX_EMAIL)
-    elif form is FieldForm.PHONE:
-        patterns = []
+        yield _differs_from(EMAIL)
+        limit = min(limit or MAX_EMAIL, MAX_EMAIL)
     elif form is FieldForm.DATETIME:
-        patterns = [TIME_WITH_OFFSET]  # compared as if it were UTC
-        earliest, latest = earliest and earliest + MOST_OFFSET, latest and latest - MOST_OFFSET
+        yield _differs_from(TIME_WITH_OFFSET)
+        yield from _window_tests(check, MOST_OFFSET)
     elif form is FieldForm.DATE:
-        patterns = [DATE]
+        yield _differs_from(DATE)
+    elif form is not FieldForm.PHONE and ((check.required and not check.may_be_blank) or check.is_identifier):
+        yield _blank
+    yield from _form_tests(form, limit)
     if check.choices:
-        patterns.append("|".join(map(re.escape, check.choices)))
+        yield _differs_from("|".join(map(re.escape, check.choices)))
     if check.pattern:
         # RE2 reads a pattern as Python does where it has no look-around, back reference or class of characters.
         readable = not re.search(r"\(\?(?!:)|\\[1-9]|\\[wdsbWDSBAZzpP]", check.pattern)
-        patterns += [check.pattern] if readable else []
-    phone = form is FieldForm.PHONE
-    replaced = check.is_identifier
-    return ScreenRule(leaf, tuple(patterns), limit, check.required, not readable, earliest, latest, replaced, phone)
+        yield _differs_from(check.pattern) if readable else valid_rows
+    if check.is_identifier:
+        yield _replaced
 
 
-def _bounds(check: FieldCheck) -> tuple[datetime | None, datetime | None]:
-    """The times between which a time is certainly valid."""
-    earliest = datetime.fromisoformat(check.earliest).astimezone(timezone.utc) if check.earliest else None
-    ahead = None if check.latest_days is None else datetime.now(timezone.utc) + timedelta(days=check.latest_days)
-    return earliest, ahead
+def _form_tests(form: FieldForm, limit: int | None) -> Iterator[arrays.Test]:
+    if form is FieldForm.PHONE:
+        yield lambda column: valid_rows(column) & ~possible_numbers(column)
+    if limit is not None:
+        yield lambda column: _longer_text(column, limit)
+
+
+def _of_texts(test: arrays.Test) -> arrays.Test:
+    """The test of a column of texts; where no schema is known, a batch without a value may hold another type."""
+    return lambda column: test(column) if arrays.is_text(column.type) else None
+
+
+def _differs_from(pattern: str) -> arrays.Test:
+    return lambda column: to_mask(pc.invert(pc.match_substring_regex(column, whole(pattern))))
+
+
+def _longer_text(column: pa.Array, limit: int) -> Mask | None:
+    lengths = np.diff(bytes_and_offsets(column)[1])  # few texts have many bytes, which is cheaper to see
+    return to_mask(pc.greater(pc.utf8_length(column), limit)) if lengths.max(initial=0) > limit else None
+
+
+def _replaced(column: pa.Array) -> Mask | None:
+    """Which texts hold U+FFFD, which takes the place of text that is no valid UTF-8."""
+    content, _ = bytes_and_offsets(column)
+    return to_mask(pc.match_substring(column, REPLACEMENT)) if content.max(initial=0) >= 0xEF else None
+
+
+def _blank(column: pa.Array) -> Mask | None:
+    """Which texts are blank; None where every text begins with a printing ASCII character, as most do."""
+    content, offsets = bytes_and_offsets(column)
+    filled = offsets[1:] > offsets[:-1]
+    first = content[offsets[:-1][filled]]
+    plainly = (filled | ~valid_rows(column)).all() and ((first > ord(" ")) & (first < 0x7F)).all()
+    return None if plainly else _differs_from(NOT_BLANK)(column)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_klaviyo.screen import values
-from spark_klaviyo.screen.evaluate import possible_numbers
+from spark_klaviyo.screen.phones import possible_numbers
 from spark_klaviyo.screen.rules import (
     DATE,
     EMAIL,
