@@ -1,6 +1,6 @@
 """Arrow arrays in the few forms that their readers know, and their buffers as numpy views.
 
-Nothing here makes a Python object per row. Slices, dictionaries, views and large types are all read.
+Nothing here makes a Python object per row. Slices and large types are all read.
 """
 
 from __future__ import annotations
@@ -22,16 +22,8 @@ Mask: TypeAlias = "npt.NDArray[np.bool_]"
 Test: TypeAlias = Callable[[pa.Array], "Mask | None"]
 
 _BLANK = f"^[{BLANKS}]*\\z"
-_VIEW = getattr(pa, "string_view", pa.string)().id  # pyarrow 14 has no views
 _FLOATS = {16: np.float16, 32: np.float32, 64: np.float64}
 _LARGE = {pa.large_string().id, pa.large_binary().id, pa.large_list(pa.null()).id}
-
-
-def plain(column: pa.Array) -> pa.Array:
-    """The column without dictionaries and string views, which few functions of pyarrow take."""
-    if pa.types.is_dictionary(column.type):
-        return plain(column.dictionary_decode())
-    return column.cast(pa.string()) if column.type.id == _VIEW else column
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -76,18 +68,17 @@ def bytes_and_offsets(texts: pa.Array) -> tuple[Bytes, Ints]:
     return content[offsets[0] : offsets[-1]], offsets - offsets[0]
 
 
-def without_blanks(column: pa.Array) -> pa.Array:
+def without_blanks(texts: pa.Array) -> pa.Array:
     """The column with blank texts as null; itself where no text is blank, which lengths and first bytes show."""
-    texts = plain(column)
     if not is_text(texts.type):
-        return column
+        return texts
     content, offsets = bytes_and_offsets(texts)
     if len(content) == 0:
         return pa.nulls(len(texts), texts.type)
     first = content.take(offsets[:-1], mode="clip")  # that of a null or an empty text is another text's
     filled = offsets[1:] > offsets[:-1]
     if first.min() > ord(" ") and first.max() < 0x7F and np.count_nonzero(filled) + texts.null_count == len(texts):
-        return column
+        return texts
     blank = ~filled
     odd = np.flatnonzero(filled & ((first <= ord(" ")) | (first >= 0x7F)))
     blank[odd] = to_mask(pc.match_substring_regex(texts.take(from_numpy(odd)), _BLANK))
@@ -147,7 +138,6 @@ def any_in_group(items: Mask, groups: Ints) -> Mask:
 
 def anywhere(column: pa.Array, test: Test) -> Mask | None:
     """In which rows a value, or one anywhere inside it, passes the test; None: in no row, as the type cannot."""
-    column = plain(column)
     found = [mask for mask in (test(column), *_inside(column, test)) if mask is not None]
     return reduce(np.logical_or, found) & valid_rows(column) if found else None
 

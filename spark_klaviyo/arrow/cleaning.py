@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_klaviyo.arrow import arrays
-from spark_klaviyo.arrow.arrays import Mask, bytes_and_offsets, from_numpy, is_text, null_scalar, plain, to_mask
+from spark_klaviyo.arrow.arrays import Mask, bytes_and_offsets, from_numpy, is_text, null_scalar, to_mask
 from spark_klaviyo.arrow.nested import with_scalars
 from spark_klaviyo.arrow.times import in_zone, read_numbers, read_texts
 from spark_klaviyo.core.identifiers import BLANKS
@@ -31,7 +31,6 @@ _SCHEME = f"(?i:(?:mailto|tel):[{BLANKS}]*)?"
 
 def cleaned(column: pa.Array, clean: Clean, zone: str) -> pa.Array:
     """The column, cleaned by this rule; `zone` is that of times without one."""
-    column = plain(column)
     kind = column.type
     if clean is Clean.TIME:
         return _moments(column, zone)

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
-from spark_klaviyo.arrow.arrays import children, is_list, is_text, list_array, map_array, plain, valid_rows
+from spark_klaviyo.arrow.arrays import children, is_list, is_text, list_array, map_array, valid_rows
 
 Change: TypeAlias = Callable[[pa.Array], pa.Array]
 
@@ -27,10 +27,10 @@ def with_scalars(column: pa.Array, changes: Callable[[pa.DataType], bool], chang
         return list_array(valid_rows(column), groups, values)
     if pa.types.is_map(kind):
         (keys, items), groups = children(column)
-        names, values = plain(keys).cast(pa.string()), with_scalars(items, changes, change)
+        names, values = keys.cast(pa.string()), with_scalars(items, changes, change)
         names = change(names) if changes(names.type) else names
         return map_array(valid_rows(column), groups, names, values)
-    return change(plain(column))
+    return change(column)
 
 
 def _any_type(kind: pa.DataType, changes: Callable[[pa.DataType], bool]) -> bool:
@@ -39,4 +39,4 @@ def _any_type(kind: pa.DataType, changes: Callable[[pa.DataType], bool]) -> bool
         return not is_text(kind.key_type) or _any_type(kind.key_type, changes) or _any_type(kind.item_type, changes)
     if is_list(kind) or pa.types.is_struct(kind):
         return any(_any_type(kind.field(i).type, changes) for i in range(kind.num_fields))
-    return changes(kind.value_type if pa.types.is_dictionary(kind) else kind)
+    return changes(kind)

@@ -10,19 +10,8 @@ import re
 import numpy as np
 import pyarrow as pa
 
-from spark_klaviyo.arrow.arrays import (
-    Mask,
-    any_in_group,
-    children,
-    from_numpy,
-    is_list,
-    is_text,
-    list_array,
-    map_array,
-    plain,
-    to_integers,
-    valid_rows,
-)
+from spark_klaviyo.arrow import arrays
+from spark_klaviyo.arrow.arrays import Mask, any_in_group, children, from_numpy, list_array, map_array, valid_rows
 from spark_klaviyo.plan.names import is_secret_name
 
 # What numbers of payment cards look like (ISO 7812); of 15 digits are those of American Express, and those of devices.
@@ -37,10 +26,9 @@ _SAMPLE = 16  # values that say whether the others are worth a look
 
 def without_secrets(column: pa.Array) -> tuple[pa.Array, Mask | None]:
     """The column without what has the name of a secret inside it, at any depth; and from which rows that was taken."""
-    column = plain(column)
     if pa.types.is_struct(column.type):
         return _struct_without(column)
-    if is_list(column.type):
+    if arrays.is_list(column.type):
         (items,), groups = children(column)
         kept, found = without_secrets(items)
         if found is None:
@@ -50,29 +38,27 @@ def without_secrets(column: pa.Array) -> tuple[pa.Array, Mask | None]:
 
 
 def _struct_without(column: pa.Array) -> tuple[pa.Array, Mask | None]:
-    parts, fields, found = [], [], np.zeros(len(column), np.bool_)
-    for field in column.type:
-        part = column.field(column.type.get_field_index(field.name))
+    parts, found = dict[str, pa.Array](), np.zeros(len(column), np.bool_)
+    for number, field in enumerate(column.type):
+        part = column.field(number)
         if is_secret_name(field.name):
             found |= valid_rows(part)
-            continue
-        part, inside = without_secrets(part)
-        found |= inside if inside is not None else False
-        parts.append(part)
-        fields.append(field.with_type(part.type))
+        else:
+            parts[field.name], inside = without_secrets(part)
+            found |= inside if inside is not None else False
     if len(parts) == column.type.num_fields and not found.any():
         return column, None
     if not parts:
         return pa.nulls(len(column)), found & valid_rows(column)
-    whole = pa.StructArray.from_arrays(parts, fields=fields, mask=from_numpy(~valid_rows(column)))
+    whole = pa.StructArray.from_arrays(list(parts.values()), list(parts), mask=from_numpy(~valid_rows(column)))
     return whole, found & valid_rows(column)
 
 
 def _map_without(column: pa.Array) -> tuple[pa.Array, Mask | None]:
     (keys, items), groups = children(column)
-    names = plain(keys).cast(pa.string()).dictionary_encode()
+    names = keys.cast(pa.string()).dictionary_encode()
     secret = np.array([is_secret_name(name) for name in names.dictionary.to_pylist()], np.bool_)
-    taken: Mask = secret[to_integers(names.indices)] if len(names) else np.zeros(0, np.bool_)
+    taken: Mask = secret[arrays.to_integers(names.indices)] if len(names) else np.zeros(0, np.bool_)
     items, inside = without_secrets(items)
     if inside is None and not taken.any():
         return column, None
@@ -88,10 +74,9 @@ def _map_without(column: pa.Array) -> tuple[pa.Array, Mask | None]:
 def holds_card_numbers(column: pa.Array) -> bool:
     """Whether nearly all values of a column are card numbers: written as text, with blanks or dashes or without, or as
     whole numbers."""
-    column = plain(column)
     kind = column.type
     is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-    if not (is_number or is_text(kind)) or len(column) - column.null_count < LEAST_VALUES:
+    if not (is_number or arrays.is_text(kind)) or len(column) - column.null_count < LEAST_VALUES:
         return False
     misses = 0  # most columns show with two values that they hold something else
     for row in range(0, len(column), max(len(column) // _SAMPLE, 1)):

@@ -42,22 +42,21 @@ def key_length(plan: WritePlan) -> int:
 class Batcher:
     """Collects spans for one envelope and yields a batch whenever the next row would pass a limit.
 
-    `room` is what the byte limit leaves for rows beside head and tail. `number` gives each batch its sequence.
+    `room` is what the byte limit leaves for rows beside head and tail, `row_bytes` what a single record may have.
+    `number` gives each batch its sequence.
     """
 
     def __init__(self, envelope: Envelope, limits: Limits, number: Callable[[], int], key_length: int = 0) -> None:
         self.envelope, self.limits, self._number = envelope, limits, number
         # n rows carry n separators, and the last one is not sent
         self.room = limits.max_bytes - envelope.length_around(key_length) + len(envelope.separator)
+        alone = self.room - len(envelope.separator)
+        self.row_bytes = min(alone, alone if limits.max_row_bytes is None else limits.max_row_bytes)
         self._spans, self._rows, self._bytes = list[Span](), 0, 0
 
     def too_large(self, encoded: EncodedRows) -> npt.NDArray[np.int64]:
         """Positions of the rows that no request, or no profile, could hold."""
-        sizes = np.diff(encoded.offsets)
-        largest = self.room
-        if self.limits.max_row_bytes is not None:
-            largest = min(largest, self.limits.max_row_bytes + len(self.envelope.separator))
-        return np.flatnonzero(sizes > largest)
+        return np.flatnonzero(np.diff(encoded.offsets) > self.row_bytes + len(self.envelope.separator))
 
     def cut(self, encoded: EncodedRows) -> Iterator[Batch]:
         """Add rows, none of them too large; yield the batches that became full."""
@@ -131,9 +130,7 @@ class BatchAssembler:
         self._batchers.move_to_end(key)
         large = batcher.too_large(rows)
         if len(large):
-            room = batcher.room - len(batcher.envelope.separator)  # no separator is sent after a single record
-            most = min(room, self.plan.limits.max_row_bytes or room)
-            self.rejections += rejected_as_too_large(rows, large, most)
+            self.rejections += rejected_as_too_large(rows, large, batcher.row_bytes)
             rows = gathered(rows, np.setdiff1d(np.arange(len(rows)), large))
         yield from self._deduplicated(batcher.cut(rows))
         if len(self._batchers) > MAX_OPEN:

@@ -72,9 +72,9 @@ def screen(
             one for one in _required(plan) if not given.get(one.name, "").strip(", " if one.takes_several else None)
         ]
         if empty:
-            rejections += _without_setting(group, empty[0])
+            rejections += _rejected(group, RejectCode.MISSING_FIELD, _why_needed(empty[0]))
         elif plan.template.is_manual and _would_erase(plan, given):
-            rejections += _erasing(group)
+            rejections += _rejected(group, RejectCode.ERASES_PEOPLE, RejectCode.ERASES_PEOPLE.text)
         else:
             yield from _by_path(plan, key, group)
 
@@ -178,6 +178,12 @@ def without_consent(plan: WritePlan, text: bytes) -> bytes:
     return exact_json.dumps(record)
 
 
+def _rejected(rows: EncodedRows, code: str, detail: str) -> Iterator[Rejection]:
+    """A rejection of every row."""
+    for position in range(len(rows)):
+        yield _rejection(rows, position, encoded_rows.text_of(rows, position), code, detail)
+
+
 def _rejection(rows: EncodedRows, position: int, text: bytes, code: str, detail: str, pointer: str = "") -> Rejection:
     return Rejection(int(rows.rows[position]), text.decode("utf-8", "replace"), code, detail, pointer)
 
@@ -193,23 +199,15 @@ def _required(plan: WritePlan) -> list[Setting]:
     return [one for one in needed if one.name in params]
 
 
-def _without_setting(rows: EncodedRows, setting: Setting) -> Iterator[Rejection]:
+def _why_needed(setting: Setting) -> str:
     why = f"; {setting.harm_if_empty}" if setting.harm_if_empty else ""
-    detail = f"{setting.name}: the column that gives it is empty in this row{why}"
-    for position in range(len(rows)):
-        yield _rejection(rows, position, encoded_rows.text_of(rows, position), "missing_field", detail)
+    return f"{setting.name}: the column that gives it is empty in this row{why}"
 
 
 def _would_erase(plan: WritePlan, params: Mapping[str, str]) -> bool:
     """Whether the row fills the url of manual mode so that it erases or merges people, which nobody confirmed."""
     fills_path = "{" in plan.template.path and not plan.template.deletes
     return fills_path and is_erasing_call(manual_path(plan.template, params))
-
-
-def _erasing(rows: EncodedRows) -> Iterator[Rejection]:
-    for position in range(len(rows)):
-        text = encoded_rows.text_of(rows, position)
-        yield _rejection(rows, position, text, RejectCode.ERASES_PEOPLE, RejectCode.ERASES_PEOPLE.text)
 
 
 def _by_path(plan: WritePlan, key: str, rows: EncodedRows) -> Iterator[tuple[str, EncodedRows]]:

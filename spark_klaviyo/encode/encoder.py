@@ -1,9 +1,9 @@
 """Arrow batches and a plan in, encoded batches out: the one encoder of every way to write.
 
-An encoded batch has the columns of `arrow.encoded`. Batches may be slices or empty and hold dictionaries or large
-types. No Python object is made per row: records become one struct array, nested as the plan's record, an element a row,
-whose columns are not copied. Two things that a struct array cannot hold stand in it as a mark and are put in place in
-the finished text: nulls that are to be sent, and the entries of a map that joins the fields of an object.
+An encoded batch has the columns of `arrow.encoded`. Batches may be slices or empty and hold large types. No Python
+object is made per row: records become one struct array, nested as the plan's record, an element a row, whose columns
+are not copied. Two things that a struct array cannot hold stand in it as a mark and are put in place in the finished
+text: nulls that are to be sent, and the entries of a map that joins the fields of an object.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_klaviyo.arrow import arrays
-from spark_klaviyo.arrow.arrays import Mask, children, from_numpy, is_list, list_array, plain, to_mask, valid_rows
+from spark_klaviyo.arrow.arrays import Mask, children, from_numpy, is_list, list_array, to_mask, valid_rows
 from spark_klaviyo.arrow.columns import Columns
 from spark_klaviyo.arrow.encoded import ENCODED
 from spark_klaviyo.core.codes import ContentFormat
@@ -77,7 +77,7 @@ def _records(columns: Columns, plan: WritePlan) -> pa.Array:
         encoder = RecordEncoder(columns, plan.json_mark or _new_mark(), bool(plan.json_mark))
         return json_values.rows_of(encoder.lines(plan.record), separator)
     kind = next(column.type for column in plan.columns if column.name == plan.record_column)
-    given = plain(columns.column(Leaf((plan.record_column or "",), kind))).cast(pa.large_string())
+    given = columns.column(Leaf((plan.record_column or "",), kind)).cast(pa.large_string())
     nothing = pa.scalar("", pa.large_string())
     return pc.binary_join_element_wise(given.fill_null(""), nothing, pa.scalar(chr(separator), pa.large_string()))
 
@@ -92,7 +92,7 @@ def _params(columns: Columns, plan: WritePlan) -> pa.Array:
 
 
 def _as_text(values: pa.Array) -> pa.Array:
-    if arrays.is_text(plain(values).type):
+    if arrays.is_text(values.type):
         return values
     if pa.types.is_nested(values.type) or pa.types.is_floating(values.type):
         return pa.array([text and text.decode() for text in json_values.json_texts(values)], pa.string())
@@ -152,7 +152,7 @@ class RecordEncoder:
     # --- lists of resource identifiers, conditions ------------------------------------------------
 
     def _resource_ids(self, node: Each) -> pa.Array:
-        column = plain(self.columns.column(node.leaf))
+        column = self.columns.column(node.leaf)
         column = arrays.without_blanks(column) if node.leaf.omit_blank else column
         items, groups = column, np.arange(self.columns.rows + 1)
         if is_list(column.type):
@@ -166,11 +166,11 @@ class RecordEncoder:
 
     def _holds(self, node: When) -> Mask:
         """In which rows the column of a condition holds its word."""
-        column = plain(self.columns.column(node.leaf))
+        column = self.columns.column(node.leaf)
         items, groups = column, None
         if is_list(column.type):
             (items,), groups = children(column)
-        same = to_mask(pc.match_substring_regex(plain(items).cast(pa.string()), word_pattern(node.word)))
+        same = to_mask(pc.match_substring_regex(items.cast(pa.string()), word_pattern(node.word)))
         return same if groups is None else arrays.any_in_group(same, groups) & valid_rows(column)
 
     # --- what a struct array cannot hold ----------------------------------------------------------
@@ -199,7 +199,7 @@ class RecordEncoder:
             if not pa.types.is_map(column.type):
                 column = self._entries_of_objects(leaf, column)
             (keys, items), groups = children(column)
-            names, owners = plain(keys).cast(pa.string()), np.repeat(rows, np.diff(groups))
+            names, owners = keys.cast(pa.string()), np.repeat(rows, np.diff(groups))
             self.columns.value_inside[owners[to_mask(pc.is_in(names, value_set=VALUE_NAMES))]] = True
             keep = valid_rows(column)[owners] & (valid_rows(items) | leaf.keep_null)
             for name, array in fields:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from spark_klaviyo.arrow.arrays import Mask, plain
+from spark_klaviyo.arrow.arrays import Mask
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.screen.secrets import without_secret_names
@@ -32,7 +32,7 @@ class JsonObjects:
 def json_objects(texts: pa.Array, mark: str, *, keep_null: bool) -> JsonObjects:
     """Read a column of JSON text; nulls inside objects are left out unless `keep_null`."""
     found = JsonObjects([None] * len(texts), np.zeros(len(texts), np.bool_), np.zeros(len(texts), np.bool_))
-    for row, text in enumerate(plain(texts).cast(pa.string()).to_pylist()):
+    for row, text in enumerate(texts.cast(pa.string()).to_pylist()):
         if text is None or not text.strip():
             continue
         try:

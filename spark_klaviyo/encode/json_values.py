@@ -20,10 +20,10 @@ import pyarrow.compute as pc
 from arro3.io import write_ndjson
 
 from spark_klaviyo.arrow import arrays
-from spark_klaviyo.arrow.arrays import is_text, plain
+from spark_klaviyo.arrow.arrays import is_text
 from spark_klaviyo.arrow.nested import with_scalars
 from spark_klaviyo.arrow.times import MICROSECONDS, time_texts
-from spark_klaviyo.plan.shape import Leaf, LeafForm
+from spark_klaviyo.plan.shape import Leaf
 
 LINE_FEED = 0x0A
 _BINARY = (pa.binary(), pa.large_binary(), pa.binary(1), getattr(pa, "binary_view", pa.binary)())
@@ -35,18 +35,16 @@ def leaf_values(leaf: Leaf, column: pa.Array) -> pa.Array:
     """One column in the form that its field takes."""
     column = arrays.without_blanks(column) if leaf.omit_blank else column
     kind = column.type
-    if leaf.prefix and (arrays.is_whole(kind) or is_text(plain(column).type)):
+    if leaf.prefix and (arrays.is_whole(kind) or is_text(column.type)):
         return prefixed(column, leaf.prefix)
-    if leaf.form is LeafForm.TEXT and arrays.is_whole(kind):
+    if leaf.as_text and arrays.is_whole(kind):
         return column.cast(pa.string())
-    if leaf.form is LeafForm.DATETIME and (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
-        return time_texts(column.cast(MICROSECONDS, safe=False), "Z")
     return json_values(column)
 
 
 def prefixed(column: pa.Array, prefix: str) -> pa.Array:
     """Texts behind a prefix that some of them may begin with already."""
-    text = plain(column).cast(pa.string())
+    text = column.cast(pa.string())
     bare = pc.replace_substring_regex(text, "^" + re.escape(prefix), "") if prefix else text
     return pc.binary_join_element_wise(pa.scalar(prefix), bare, "")
 

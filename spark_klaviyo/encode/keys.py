@@ -7,26 +7,14 @@ column of texts or whole numbers are the records read.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from itertools import takewhile
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_klaviyo.arrow.arrays import (
-    bytes_and_offsets,
-    from_numpy,
-    from_texts,
-    is_text,
-    is_whole,
-    null_scalar,
-    plain,
-    text_scalar,
-    to_integers,
-    to_mask,
-    valid_rows,
-)
+from spark_klaviyo.arrow import arrays
+from spark_klaviyo.arrow.arrays import bytes_and_offsets, from_numpy, text_scalar, to_integers, to_mask
 from spark_klaviyo.arrow.columns import Columns
 from spark_klaviyo.arrow.encoded import KEY, PARAMS, REPLACED, VERDICT, Verdict, record_texts
 from spark_klaviyo.core import exact_json
@@ -62,27 +50,18 @@ def keys(columns: Columns, plan: WritePlan, records: pa.Array) -> pa.Array:
 
 
 def _in_columns(columns: Columns, checks: Checks, record: Record) -> pa.Array:
-    held: list[tuple[str, pa.Array]] = []
+    named = list[pa.Array]()
     for path in checks.key:
         text = _values(columns, record, path)
         if text is not BLANK:
-            held.append((path[-1], text))
+            named.append(pc.binary_join_element_wise(text_scalar(path[-1]), text, text_scalar(SEPARATOR)))
             if not text.null_count:  # decides every row
                 break
-    if not held:
+    if not named:
         return pa.nulls(columns.rows, pa.string())
-    names, texts = zip(*held, strict=True)
-    name, text = text_scalar(names[0]), texts[0]
-    if len(held) > 1:
-        first = np.argmax([valid_rows(text) for text in texts], axis=0)
-        name, text = from_texts(names).take(from_numpy(first)), pc.coalesce(*texts)
     beside = (_values(columns, record, path) for path in checks.key_with)
-    return pc.binary_join_element_wise(
-        name,
-        text,
-        *(text if text is BLANK else text.fill_null(BLANK) for text in beside),
-        text_scalar(SEPARATOR),
-    )
+    filled = [text if text is BLANK else text.fill_null(BLANK) for text in beside]
+    return pc.binary_join_element_wise(pc.coalesce(*named), *filled, text_scalar(SEPARATOR))
 
 
 def _values(columns: Columns, record: Record, path: Path) -> pa.Array:
@@ -95,14 +74,14 @@ def _values(columns: Columns, record: Record, path: Path) -> pa.Array:
         return pa.repeat(text_scalar(text), columns.rows) if text else BLANK
     if not isinstance(node, Leaf):
         raise _NoColumnError
-    values = plain(leaf_values(node, columns.column(node)))
+    values = leaf_values(node, columns.column(node))
     if pa.types.is_null(values.type):
         return BLANK
-    if not (is_text(values.type) or is_whole(values.type)):
+    if not (arrays.is_text(values.type) or arrays.is_whole(values.type)):
         raise _NoColumnError
     texts = _normalised(path[-1], values.cast(pa.string()))
     empty = np.diff(bytes_and_offsets(texts)[1]) == 0
-    return pc.if_else(from_numpy(empty), null_scalar(pa.string()), texts) if empty.any() else texts
+    return pc.if_else(from_numpy(empty), arrays.null_scalar(pa.string()), texts) if empty.any() else texts
 
 
 def _node_at(record: Record, path: Path) -> Node | None:
@@ -121,8 +100,7 @@ def _normalised(field: str, texts: pa.Array) -> pa.Array:
     """`normalise_identifier` of each text."""
     content, offsets = bytes_and_offsets(texts)
     if content.max(initial=0) >= ASCII:
-        made: Iterable[str | None] = (text and normalise_identifier(field, text) for text in texts.to_pylist())
-        return pa.array(list(made), pa.string())
+        return pa.array([text and normalise_identifier(field, text) for text in texts.to_pylist()], pa.string())
     if not len(content):
         return texts
     edges = content.take(np.concatenate([offsets[:-1], offsets[1:] - 1]), mode="clip")
@@ -163,7 +141,7 @@ def phones(columns: Columns, plan: WritePlan) -> pa.Array:
     leaf = next((leaf_at(plan.record, at) for at in _places(plan, PHONE)), None) if plan.record is not None else None
     if leaf is None:
         return pa.nulls(columns.rows, pa.string())
-    return plain(columns.column(leaf)).cast(pa.string())
+    return columns.column(leaf).cast(pa.string())
 
 
 def external_ids(columns: Columns, plan: WritePlan, records: pa.Array) -> pa.Array:

@@ -15,7 +15,7 @@ from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.mapping import DROPPED, ColumnMap
 from spark_klaviyo.plan.model import Checks, FieldCheck, RequiresField
 from spark_klaviyo.plan.names import Sure
-from spark_klaviyo.plan.shape import FRACTIONAL, Fixed, Leaf, LeafForm, Node, Record, When
+from spark_klaviyo.plan.shape import FRACTIONAL, Fixed, Leaf, Node, Record, When
 from spark_klaviyo.templates.model import Channel, Consent, FieldForm, FieldSpec, JsonPath, Template
 
 PATCH = "patch_"  # how the fields of `meta` begin that add to a profile, or take from it
@@ -132,7 +132,7 @@ def place_channels(template: Template, consent: Consent, settings: Mapping[str, 
         group, name = channel.json_path[len(root) :]
         inside: list[tuple[str, Node]] = [("consent", Fixed(consent.status))]
         if channel.takes_consented_at and when is not None:
-            inside.append((CONSENTED_AT, replace(when, form=LeafForm.DATETIME)))
+            inside.append((CONSENTED_AT, when))
         groups.setdefault(group, []).append((name, only_with(channel.name, Record(tuple(inside)))))
     if "push" in groups and inside_tokens:
         held = Record(((ONE_ITEM, Record(inside_tokens, omit_empty=True)),), omit_empty=True)

@@ -17,7 +17,7 @@ from spark_klaviyo.plan.mapping import DROPPED, ColumnMap
 from spark_klaviyo.plan.model import SAYS, RequestParam
 from spark_klaviyo.plan.names import bare
 from spark_klaviyo.plan.settings import MANY_VALUED
-from spark_klaviyo.plan.shape import Leaf, LeafForm
+from spark_klaviyo.plan.shape import Leaf
 from spark_klaviyo.plan.types import Field
 from spark_klaviyo.templates.model import JsonPath, Template
 
@@ -82,7 +82,7 @@ def consent_params(
         return [], []
     of_fields = {name for known in template.fields for name in (known.name, *known.other_names)}
     params, complaints = list[RequestParam](), list[str]()
-    for leaf in chain.from_iterable(_said_in(Leaf((column.name,), column.type, LeafForm.TEXT)) for column in columns):
+    for leaf in chain.from_iterable(_said_in(Leaf((column.name,), column.type)) for column in columns):
         name = ".".join(leaf.source)
         if name in used or of_fields.intersection((name, leaf.source[-1])):
             continue

@@ -25,7 +25,7 @@ from spark_klaviyo.plan.mapping import ColumnMap
 from spark_klaviyo.plan.model import RequestParam, WritePlan
 from spark_klaviyo.plan.notes import entry_of, near_misses
 from spark_klaviyo.plan.settings import SettingValues, request_params
-from spark_klaviyo.plan.shape import LeafForm, build_record
+from spark_klaviyo.plan.shape import build_record
 from spark_klaviyo.plan.types import VARIANT, Field, holds
 from spark_klaviyo.templates import at_revision, find_template, warn_of
 from spark_klaviyo.templates.model import BodyLayout, Template
@@ -224,10 +224,7 @@ def _path_params(template: Template, found: ColumnMap) -> list[RequestParam]:
     """The `{id}` of a single-record path, from the field that stands at this path of the record."""
     by_path = {known.json_path: known for known in template.fields if known.name in found.leaves}
     fields = ((name, by_path[name,]) for name in template.path_fields if (name,) in by_path)
-    return [
-        RequestParam(name, replace(found.leaves[field.name], form=LeafForm.TEXT, prefix=field.prefix))
-        for name, field in fields
-    ]
+    return [RequestParam(name, replace(found.leaves[field.name], prefix=field.prefix)) for name, field in fields]
 
 
 def _candidates(field: str, found: ColumnMap) -> str:

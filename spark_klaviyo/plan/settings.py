@@ -14,7 +14,7 @@ from spark_klaviyo.options.readers import COLUMN
 from spark_klaviyo.plan.manual import body
 from spark_klaviyo.plan.manual.manual_mode import ManualCall
 from spark_klaviyo.plan.model import RequestParam
-from spark_klaviyo.plan.shape import Fixed, Leaf, LeafForm, Node, constants_of, setting_of
+from spark_klaviyo.plan.shape import Fixed, Leaf, Node, constants_of, setting_of
 from spark_klaviyo.plan.types import Field
 from spark_klaviyo.templates.model import Template
 
@@ -96,7 +96,7 @@ def request_params(
         if column not in types:
             complaints.append(f"{name}: the DataFrame has no column {column!r}; it has {', '.join(list(types)[:20])}")
             continue
-        params.append(RequestParam(name, Leaf((column,), types[column], LeafForm.TEXT)))
+        params.append(RequestParam(name, Leaf((column,), types[column])))
         if types[column].name in MANY_VALUED and name not in any_type:
             complaints.append(
                 f"{name}: column {column!r} is {types[column].name}; it must hold one value a row, as text or a number"

@@ -20,14 +20,6 @@ from spark_klaviyo.plan.types import Type, unsendable
 from spark_klaviyo.templates.model import FieldForm, FieldSpec, Template
 
 
-class LeafForm(Enum):
-    """How a column is written."""
-
-    JSON = "json"  # by the type table (`plan.types`)
-    TEXT = "text"  # whole numbers become text
-    DATETIME = "datetime"  # RFC 3339
-
-
 class Clean(Enum):
     """What is done to the values of a column before they are checked and written (`arrow.cleaning`)."""
 
@@ -44,14 +36,15 @@ class Clean(Enum):
 class Leaf:
     """One column of the DataFrame, or a field inside a struct column.
 
-    `source` is the path to it: ("email",) or ("location", "city"). `prefix` goes before a text value that does not
-    begin with it ("$custom:::$default:::"). `keep_null` writes null instead of leaving it out; `omit_blank` leaves
-    out blank text, which would otherwise wipe what Klaviyo holds, also where nulls are written.
+    `source` is the path to it: ("email",) or ("location", "city"). It is written by the type table (`plan.types`), but
+    whole numbers as text where `as_text`. `prefix` goes before a text value that does not begin with it
+    ("$custom:::$default:::"). `keep_null` writes null instead of leaving it out; `omit_blank` leaves out blank text,
+    which would otherwise wipe what Klaviyo holds, also where nulls are written.
     """
 
     source: tuple[str, ...]
     type: Type
-    form: LeafForm = LeafForm.JSON
+    as_text: bool = False
     prefix: str = ""
     keep_null: bool = False
     omit_blank: bool = False
@@ -154,10 +147,6 @@ _TYPES: dict[FieldForm, frozenset[str]] = {
     FieldForm.TEXTS: TEXT | {"array"},
     FieldForm.OBJECT: frozenset({"struct", "map"}),
 }
-_FORMS = {
-    **dict.fromkeys((FieldForm.TEXT, FieldForm.EMAIL, FieldForm.PHONE, FieldForm.IDS), LeafForm.TEXT),
-    FieldForm.DATETIME: LeafForm.DATETIME,
-}
 
 
 def misfit(known: FieldSpec, kind: Type) -> str | None:
@@ -195,11 +184,10 @@ def clean_of(known: FieldSpec) -> Clean:
 
 def node_for(known: FieldSpec, source: Leaf, *, keep_null: bool, keep_blank: bool = False) -> Node:
     """The node that writes this column as this field."""
-    leaf = replace(source, form=_FORMS.get(known.form, LeafForm.JSON), prefix=known.prefix, keep_null=keep_null)
     # a blank time goes to the exact check: an event must not get the moment of its arrival for it
-    leaf = replace(
-        leaf, omit_blank=source.type.name in TEXT and not keep_blank and known.form is not FieldForm.DATETIME
-    )
+    omit_blank = source.type.name in TEXT and not keep_blank and known.form is not FieldForm.DATETIME
+    as_text = known.form in (FieldForm.TEXT, FieldForm.PHONE, FieldForm.IDS)
+    leaf = replace(source, as_text=as_text, prefix=known.prefix, keep_null=keep_null, omit_blank=omit_blank)
     if known.form is FieldForm.IDS:
         return Each(leaf, known.resource_type)
     if known.form is FieldForm.TEXTS and source.type.name in TEXT:

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_klaviyo.arrow.arrays import Mask, plain, text_scalar, to_integers, valid_rows
+from spark_klaviyo.arrow.arrays import Mask, text_scalar, to_integers, valid_rows
 from spark_klaviyo.arrow.columns import Columns
 from spark_klaviyo.arrow.encoded import LINE_ITEM, OLD, VALUE_INSIDE
 from spark_klaviyo.arrow.times import compare
@@ -47,7 +47,7 @@ def event_notes(plan: WritePlan) -> Iterator[tuple[int, Callable[[Columns], Mask
 
 def _of_same_order(columns: Columns, order: list[Leaf]) -> Mask:
     """Rows that have the order's id, which comes first, and all that is beside it in common with another row."""
-    texts = [plain(columns.column(leaf)).cast(pa.string()) for leaf in order]
+    texts = [columns.column(leaf).cast(pa.string()) for leaf in order]
     there = valid_rows(texts[0])
     filled = (text.fill_null(text_scalar("")) for text in texts)
     same = pc.binary_join_element_wise(*filled, text_scalar("\x1f")).dictionary_encode()

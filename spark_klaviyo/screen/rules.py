@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_klaviyo.arrow import arrays
-from spark_klaviyo.arrow.arrays import Mask, bytes_and_offsets, children, plain, to_mask, valid_rows
+from spark_klaviyo.arrow.arrays import Mask, bytes_and_offsets, children, to_mask, valid_rows
 from spark_klaviyo.arrow.columns import Columns
 from spark_klaviyo.arrow.encoded import nan_columns
 from spark_klaviyo.arrow.times import DAY, compare
@@ -135,7 +135,7 @@ def _tests(plan: WritePlan, record: Record, leaves: tuple[Leaf, ...]) -> Iterato
 
 
 def _of_column(leaf: Leaf, test: arrays.Test) -> RowTest:
-    return lambda columns, _: test(plain(columns.column(leaf)))
+    return lambda columns, _: test(columns.column(leaf))
 
 
 def _anywhere_in(leaf: Leaf, test: arrays.Test) -> RowTest:

@@ -10,7 +10,7 @@ from spark_klaviyo.core.policy import Limits, Policy, Quota, ResendRule
 from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.options.choices import Validate
 from spark_klaviyo.plan.model import Checks, FieldCheck, RequestParam, WritePlan
-from spark_klaviyo.plan.shape import Fixed, Leaf, LeafForm, Node, Record
+from spark_klaviyo.plan.shape import Fixed, Leaf, Node, Record
 from spark_klaviyo.plan.types import Field, Type, read_type
 from spark_klaviyo.templates.model import FieldForm, RecordLimits, Template
 
@@ -73,7 +73,7 @@ def profile_plan(fields: Sequence[Field], validate: Validate = Validate.STRICT) 
     """Profiles as the bulk import takes them: known columns are attributes, the rest custom properties."""
     by_name: Mapping[str, Type] = {field.name: field.type for field in fields}
     attributes: list[tuple[str, Node]] = [
-        (name, Leaf((name,), by_name[name], LeafForm.TEXT)) for name in PROFILE_TEXTS if name in by_name
+        (name, Leaf((name,), by_name[name], as_text=True)) for name in PROFILE_TEXTS if name in by_name
     ]
     if "location" in by_name:
         inside = tuple((part.name, Leaf(("location", part.name), part.type)) for part in by_name["location"].fields)

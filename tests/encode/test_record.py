@@ -13,13 +13,13 @@ from spark_klaviyo.core.exact_json import ONE_ITEM
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.encode.rows import arrow_batches
 from spark_klaviyo.plan.model import RequestParam, WritePlan
-from spark_klaviyo.plan.shape import Each, Fixed, Leaf, LeafForm, Node, Record, When
+from spark_klaviyo.plan.shape import Clean, Each, Fixed, Leaf, Node, Record, When
 from spark_klaviyo.plan.types import Field, Type
 from tests.encode.encoded import by_arrow, by_rows
 from tests.encode.plans import columns, plan_of
 from tests.encode.values import Value
 
-TEXT, DATETIME = LeafForm.TEXT, LeafForm.DATETIME
+TEXT, TIME = True, Clean.TIME  # `as_text`, `clean`
 TEXTS = {"type": "array", "elementType": "string"}
 PAIRS = {"type": "map", "keyType": "string", "valueType": "long"}
 PLACE = {"type": "struct", "fields": [{"name": "city", "type": "string"}, {"name": "zip", "type": "integer"}]}
@@ -35,13 +35,15 @@ FULL: dict[str, Value] = {
 }  # fmt: skip
 
 
-def leaf(name: str, form: LeafForm = LeafForm.JSON, prefix: str = "", *, keep_null: bool = False) -> Leaf:
+def leaf(
+    name: str, as_text: bool = False, prefix: str = "", *, keep_null: bool = False, clean: Clean = Clean.NOTHING
+) -> Leaf:
     """A leaf of one of the columns above, or of a field of its struct."""
     source = tuple(name.split("."))
     kind = next(field.type for field in COLUMNS if field.name == source[0])
     for part in source[1:]:
         kind = next(field.type for field in kind.fields if field.name == part)
-    return Leaf(source, kind, form, prefix, keep_null)
+    return Leaf(source, kind, as_text, prefix, keep_null, clean=clean)
 
 
 def record(**fields: Node) -> Record:
@@ -86,7 +88,7 @@ CASES = {
     "whole numbers as text": Case(record(x=leaf("n", TEXT), y=leaf("dec", TEXT)), {"x": "7", "y": "1" + "0" * 19}, {}),
     "a prefix": Case(record(x=leaf("a", TEXT, 'p"::'), y=leaf("n", TEXT, "n:")), {"x": 'p"::A"', "y": "n:7"}, {}),
     "times": Case(
-        record(x=leaf("d", DATETIME), y=leaf("t", DATETIME), z=leaf("when", DATETIME), a=leaf("a", DATETIME)),
+        record(x=leaf("d", clean=TIME), y=leaf("t", clean=TIME), z=leaf("when", clean=TIME), a=leaf("a", clean=TIME)),
         {
             "x": "2026-01-02T00:00:00.000000Z",
             "y": "2026-03-08T02:30:00.000000Z",
@@ -182,7 +184,7 @@ def test_rows_may_be_dicts_and_rows_in_another_order() -> None:
 
 def test_request_parameters_are_texts_beside_the_record() -> None:
     params = [
-        RequestParam(field.name, Leaf((field.name,), field.type, TEXT))
+        RequestParam(field.name, Leaf((field.name,), field.type))
         for field in COLUMNS
         if field.name not in ("ids", "m", "m2")
     ]
