@@ -11,8 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from spark_klaviyo.arrow.arrays import Ints, from_numpy, offsets_of, to_integers
+from spark_klaviyo.arrow.arrays import Ints, from_numpy, offsets_of, to_integers, valid_rows
 from spark_klaviyo.arrow.encoded import EXTERNAL_ID, FINGERPRINT, KEY, PARAMS, PHONE, RECORD
 from spark_klaviyo.core.models import EncodedRows
 from spark_klaviyo.plan.model import of_request
@@ -38,47 +39,37 @@ def text_of(rows: EncodedRows, position: int) -> bytes:
 
 
 def rewritten(rows: EncodedRows, records: Sequence[bytes], texts: Sequence[bytes], separator: bytes) -> EncodedRows:
-    """The rows with these texts, each followed by the separator, in one new buffer, beside their records as JSON."""
-    pieces = [text + separator for text in texts]
+    """The rows with these texts, each followed by the separator, beside their records as JSON."""
     rows = replace(rows, records=np.array(records, np.object_))
-    return _of_pieces(rows, pieces, list(map(len, pieces)), np.arange(len(rows)))
+    held = pa.array([text + separator for text in texts], pa.large_binary())
+    return gathered(rows, np.arange(len(rows)), held)
 
 
 def rebuilt(rows: EncodedRows, replaced: Mapping[int, bytes | None]) -> EncodedRows:
-    """The JSON rows with some texts replaced (None: left out), in one new buffer."""
-    pieces: list[bytes | memoryview] = []
-    sizes = np.diff(rows.offsets)
-    separator, start = bytes(rows.body[int(rows.offsets[1]) - 1 : int(rows.offsets[1])]), 0
-    for position in sorted(replaced):
-        text = replaced[position]
-        pieces.append(rows.body[int(rows.offsets[start]) : int(rows.offsets[position])])
-        if text is not None:
-            pieces += [text, separator]
-            sizes[position] = len(text) + 1
-        start = position + 1
-    pieces.append(rows.body[int(rows.offsets[start]) : int(rows.offsets[-1])])
-    kept = np.setdiff1d(np.arange(len(rows)), [position for position, text in replaced.items() if text is None])
-    return _of_pieces(rows, pieces, sizes[kept], kept)
+    """The JSON rows with some texts replaced (None: left out)."""
+    separator = bytes(rows.body[int(rows.offsets[1]) - 1 : int(rows.offsets[1])])
+    changed = np.isin(np.arange(len(rows)), list(replaced))
+    made = [text and text + separator for _, text in sorted(replaced.items())]
+    held = pc.replace_with_mask(_texts(rows), from_numpy(changed), pa.array(made, pa.large_binary()))
+    return gathered(rows, np.flatnonzero(valid_rows(held)), held)
 
 
-def gathered(rows: EncodedRows, positions: Ints) -> EncodedRows:
-    """The rows at these positions, in that order, in one new buffer."""
-    pieces = [rows.body[int(rows.offsets[p]) : int(rows.offsets[p + 1])] for p in positions]
-    return _of_pieces(rows, pieces, list(map(len, pieces)), positions)
-
-
-def _of_pieces(
-    rows: EncodedRows, pieces: Sequence[bytes | memoryview], sizes: Sequence[int] | Ints, positions: Ints
-) -> EncodedRows:
-    """The rows at these positions with a new body, in which they have these sizes."""
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes, dtype=np.int64)])
+def gathered(rows: EncodedRows, positions: Ints, texts: pa.Array | None = None) -> EncodedRows:
+    """The rows at these positions, in that order, in one new buffer; of all rows `texts` are others than theirs."""
+    chosen = from_numpy(positions)
+    held = (_texts(rows) if texts is None else texts).take(chosen)
     fingerprints = rows.fingerprints[positions] if rows.fingerprints is not None else None
     records = rows.records[positions] if rows.records is not None else None
-    body = memoryview(b"".join(pieces))
-    chosen = from_numpy(positions)
+    phones, ids = (None if column is None else column.take(chosen) for column in (rows.phones, rows.external_ids))
+    body = memoryview(held.buffers()[2] or b"")
     keys = rows.keys.take(chosen)
-    phones, ids = (None if held is None else held.take(chosen) for held in (rows.phones, rows.external_ids))
-    return EncodedRows(body, offsets, rows.rows[positions], keys, fingerprints, records, phones, ids)
+    return EncodedRows(body, offsets_of(held), rows.rows[positions], keys, fingerprints, records, phones, ids)
+
+
+def _texts(rows: EncodedRows) -> pa.Array:
+    """The text of each row with its separator."""
+    held = [None, pa.py_buffer(rows.offsets), pa.py_buffer(rows.body)]
+    return pa.Array.from_buffers(pa.large_binary(), len(rows), held)
 
 
 # --- request parameters ---------------------------------------------------------------------------

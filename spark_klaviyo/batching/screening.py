@@ -43,7 +43,7 @@ from spark_klaviyo.plan.model import WritePlan, key_of
 from spark_klaviyo.plan.notes import entry_of
 from spark_klaviyo.plan.shape import Leaf
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.screen.rules import card_columns
+from spark_klaviyo.screen.evaluate import card_columns
 from spark_klaviyo.screen.secrets import HAS_SECRETS
 from spark_klaviyo.screen.validate_row import ValidatedRow, validate_row
 from spark_klaviyo.screen.values import REPLACEMENT_MEANING, Problem

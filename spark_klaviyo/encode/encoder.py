@@ -26,14 +26,14 @@ from spark_klaviyo.arrow.encoded import ENCODED
 from spark_klaviyo.core.codes import ContentFormat
 from spark_klaviyo.core.exact_json import ONE_ITEM
 from spark_klaviyo.encode import json_values
-from spark_klaviyo.encode.json_texts import json_objects, json_text, with_json
+from spark_klaviyo.encode.json_values import json_objects, json_text, with_json
 from spark_klaviyo.encode.keys import external_ids, keys, phones
 from spark_klaviyo.encode.rows import to_arrow
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import Each, Fixed, Leaf, Node, Record, When
 from spark_klaviyo.plan.types import Type
-from spark_klaviyo.screen.evaluate import verdicts
-from spark_klaviyo.screen.rules import ScreenRules, compile_screen, word_pattern
+from spark_klaviyo.screen.evaluate import ScreenRules, compile_screen, verdicts
+from spark_klaviyo.screen.rules import word_pattern
 
 VALUE_NAMES = arrays.from_texts(["value", "$value"])  # of what an event is worth
 MAX_VALUES, MAX_ROWS = 400_000, 10_000  # encoded at once: a worker's memory stays flat however large the batches are

@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import ContentFormat
 from spark_klaviyo.core.exact_json import Json, try_loads
-from spark_klaviyo.encode.json_texts import json_text
+from spark_klaviyo.encode.json_values import json_text
 from spark_klaviyo.plan.manual.body import csv_cell, xml_characters
 from spark_klaviyo.plan.model import WritePlan
 

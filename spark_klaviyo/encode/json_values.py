@@ -4,13 +4,18 @@ The writer (package arro3-io) writes most types as the type table (`plan.types`)
 times to text with microseconds, in UTC; binary to Base64; keys of maps to text. Nested types are walked. Null fields
 are left out at every depth, and so are null values of maps; nulls inside arrays stay. A line feed ends each row and
 occurs nowhere inside one, since JSON escapes it: that is how the rows are found again.
+
+Spark makes a value of VARIANT text behind a mark that no other text has. It is written as text like any other, at any
+depth, and the finished rows then hold the JSON in its place.
 """
 
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from io import BytesIO
 from itertools import chain
 
@@ -20,10 +25,12 @@ import pyarrow.compute as pc
 from arro3.io import write_ndjson
 
 from spark_klaviyo.arrow import arrays
-from spark_klaviyo.arrow.arrays import is_text
-from spark_klaviyo.arrow.nested import with_scalars
+from spark_klaviyo.arrow.arrays import Mask, is_text
 from spark_klaviyo.arrow.times import MICROSECONDS, time_texts
+from spark_klaviyo.core import exact_json
+from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.plan.shape import Leaf
+from spark_klaviyo.screen.secrets import without_secret_names
 
 LINE_FEED = 0x0A
 _BINARY = (pa.binary(), pa.large_binary(), pa.binary(1), getattr(pa, "binary_view", pa.binary)())
@@ -51,7 +58,7 @@ def prefixed(column: pa.Array, prefix: str) -> pa.Array:
 
 def json_values(column: pa.Array) -> pa.Array:
     """The column in types that the JSON writer writes as the type table says."""
-    return with_scalars(column, _changes, _scalar)
+    return arrays.with_scalars(column, _changes, _scalar)
 
 
 def _changes(kind: pa.DataType) -> bool:
@@ -77,8 +84,8 @@ def without_offsets(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 def with_valid_text(batch: pa.RecordBatch) -> pa.RecordBatch:
     """The batch with what is no UTF-8 replaced by U+FFFD."""
-    arrays = [with_scalars(column, is_text, _decoded) for column in batch.columns]
-    return pa.RecordBatch.from_arrays(arrays, names=batch.schema.names)
+    valid = [arrays.with_scalars(column, is_text, _decoded) for column in batch.columns]
+    return pa.RecordBatch.from_arrays(valid, names=batch.schema.names)
 
 
 def _decoded(column: pa.Array) -> pa.Array:
@@ -119,3 +126,53 @@ def spliced(lines: bytes, mark: bytes, texts: Iterable[bytes]) -> bytes:
     """The lines with each occurrence of the mark replaced by the next of the texts."""
     pieces = lines.split(mark)
     return pieces[0] + b"".join(chain.from_iterable(zip(texts, pieces[1:], strict=True)))
+
+
+# --- JSON text as part of a record: objects that join the custom properties, and values of VARIANT ---
+
+
+@dataclass(frozen=True)
+class JsonObjects:
+    """The objects of a column of JSON text, None where there is none; rows that hold something else; and rows of whose
+    object something was taken that has the name of a secret."""
+
+    values: list[dict[str, Json] | None]
+    wrong: Mask
+    secrets: Mask
+
+
+def json_objects(texts: pa.Array, mark: str, *, keep_null: bool) -> JsonObjects:
+    """Read a column of JSON text; nulls inside objects are left out unless `keep_null`."""
+    found = JsonObjects([None] * len(texts), np.zeros(len(texts), np.bool_), np.zeros(len(texts), np.bool_))
+    for row, text in enumerate(texts.cast(pa.string()).to_pylist()):
+        if text is None or not text.strip():
+            continue
+        try:
+            value = exact_json.loads(text.removeprefix(mark) if mark else text)
+            if isinstance(value, dict):
+                found.secrets[row] = without_secret_names(value) > 0
+                filled = {k: _filled(v) for k, v in value.items() if v is not None}
+                found.values[row] = value if keep_null else filled
+            else:
+                found.wrong[row] = value is not None
+        except (ValueError, RecursionError):
+            found.wrong[row] = True
+    return found
+
+
+def _filled(value: Json) -> Json:
+    """A value without the fields of its objects that are null."""
+    if isinstance(value, list):
+        return [_filled(item) for item in value]
+    return {k: _filled(v) for k, v in value.items() if v is not None} if isinstance(value, dict) else value
+
+
+def with_json(lines: bytes, mark: str) -> bytes:
+    """The rows with each text behind the mark as the JSON that it is."""
+    marked = re.compile(b'"' + mark.encode() + rb'((?:[^"\\]|\\.)*)"')
+    return marked.sub(lambda found: json.loads(b'"' + found[1] + b'"').encode(), lines)
+
+
+def json_text(value: Json) -> str:
+    """A value as JSON that is valid UTF-8."""
+    return exact_json.dumps(value).decode("utf-8", "replace")

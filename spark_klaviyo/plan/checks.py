@@ -15,7 +15,8 @@ from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.mapping import DROPPED, ColumnMap
 from spark_klaviyo.plan.model import Checks, FieldCheck, RequiresField
 from spark_klaviyo.plan.names import Sure
-from spark_klaviyo.plan.shape import FRACTIONAL, Fixed, Leaf, Node, Record, When
+from spark_klaviyo.plan.shape import Fixed, Leaf, Node, Record, When
+from spark_klaviyo.plan.types import FRACTIONAL
 from spark_klaviyo.templates.model import Channel, Consent, FieldForm, FieldSpec, JsonPath, Template
 
 PATCH = "patch_"  # how the fields of `meta` begin that add to a profile, or take from it

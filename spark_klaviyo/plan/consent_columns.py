@@ -1,8 +1,7 @@
 """Columns of a subscribing write that say who consents and who has left, and the identifiers that channels need.
 
 Exports of shops and of other senders hold such columns (`accepts_marketing`, `Unsubscribed`, `has_opted_out_of_email`).
-They are no field of the request; a row in which one says the opposite is rejected, whatever `other_columns` says. Names
-alone are known here, not values.
+They are no field of the request; a row in which one says the opposite is rejected, whatever `other_columns` says.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from itertools import chain
 
 from spark_klaviyo.core.exact_json import Json, get
 from spark_klaviyo.plan.mapping import DROPPED, ColumnMap
-from spark_klaviyo.plan.model import SAYS, RequestParam
+from spark_klaviyo.plan.model import RESUBSCRIBE, SAYS, RequestParam, WritePlan
 from spark_klaviyo.plan.names import bare
 from spark_klaviyo.plan.settings import MANY_VALUED
 from spark_klaviyo.plan.shape import Leaf
@@ -37,6 +36,18 @@ _CONSENTS = re.compile(
 )
 _OF_NO_MATTER = re.compile(r"(url|link|token|reason|campaign(id|title)?|source|level|ip)$")
 _TEXT_MESSAGES, _EMAIL = re.compile("sms|text|phone|call"), re.compile("mail|newsletter")
+
+
+# What a value of a column about consent says; a blank one says nothing, and one in other letters never says yes.
+_YES = frozenset({
+    "true", "t", "yes", "y", "1", "1.0", "on", "subscribed", "subscribe", "optedin", "optin", "singleoptin",
+    "doubleoptin", "confirmedoptin", "accepted", "granted", "given", "consented", "express", "active",
+    "ja", "oui", "si", "sim",
+})  # fmt: skip
+_NO = frozenset({
+    "false", "f", "no", "n", "0", "0.0", "off", "none", "null", "nan", "na", "never", "neversubscribed", "nein", "non",
+    "nee",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -102,6 +113,28 @@ def _said_in(leaf: Leaf) -> Iterator[Leaf]:
         return
     for inner in leaf.type.fields:
         yield from _said_in(replace(leaf, source=(*leaf.source, inner.name), type=inner.type))
+
+
+def signed_up_again(plan: WritePlan, params: Mapping[str, str]) -> bool:
+    """Whether the row says that its person has signed up again."""
+    return {**plan.settings, **params}.get(RESUBSCRIBE, "").strip().lower() == "true"
+
+
+def denials(plan: WritePlan, params: Mapping[str, str]) -> Iterator[ConsentColumn]:
+    """The columns that say that the person of a row has left, or does not consent; of any channel.
+
+    Who has signed up again since may have left before.
+    """
+    again = signed_up_again(plan, params)
+    for name, value in params.items():
+        given = name.removeprefix(SAYS) if name.startswith(SAYS) and value.strip() else ""
+        column = consent_column(given) or consent_column(given.rpartition(".")[2])  # a field of a struct
+        word = re.sub("[^a-z0-9.]", "", value.lower().replace("\u00ed", "i"))
+        if column is not None and (word not in _NO and not again if column.means_left else word not in _YES):
+            yield replace(column, name=given)
+
+
+# --- identifiers that no channel needs -----------------------------------------------------------
 
 
 def unneeded_identifiers(template: Template, record: Json) -> list[JsonPath]:

@@ -17,9 +17,9 @@ from spark_klaviyo.core.exact_json import Json, get, get_object, put
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Arrangement, Envelope
 from spark_klaviyo.plan.manual import body
 from spark_klaviyo.plan.model import RESUBSCRIBE, WritePlan
-from spark_klaviyo.plan.settings import with_prefix
-from spark_klaviyo.plan.shape import setting_of
-from spark_klaviyo.templates.model import BodyLayout, Setting, Template, pointer_to
+from spark_klaviyo.plan.settings import value_of, with_prefix
+from spark_klaviyo.plan.shape import filled
+from spark_klaviyo.templates.model import BodyLayout, Template, pointer_to
 
 # --- arrangements ---------------------------------------------------------------------------------
 
@@ -108,10 +108,6 @@ _LATER = {"rows": _ROWS, "row": _ROWS, "api_key": _KEY, "now": _NOW}
 Values = Mapping[str, str]
 
 
-class _MissingError(Exception):
-    """A setting that is not given: the optional key around it is left out."""
-
-
 def envelope(plan: WritePlan, values: Values) -> Envelope:
     """The envelope of rows with these values of the plan's `params`; the plan's settings fill the rest."""
     template, query = plan.template, plan.query
@@ -152,64 +148,21 @@ def _around(plan: WritePlan, values: Values) -> tuple[bytes, bytes]:
 
 def _around_form(skeleton: object) -> tuple[bytes, bytes]:
     """v1: `data=` and the percent-encoded JSON object of the skeleton, open for the fields of the row."""
-    text = _json(_filled(skeleton, {}, {}))
+    text = _json(filled(skeleton, _LATER.get)[0])
     before, after = (quote_plus(part) for part in text[:-1].split(_KEY))
     return b"data=" + before.encode() + KEY_PLACEHOLDER + after.encode() + b"%2C", b"%7D"
 
 
 def _around_rows(template: Template, values: Values) -> tuple[bytes, bytes]:
     """What stands before and after the rows of a JSON body, brackets of a list included."""
-    settings = {setting.name: setting for setting in template.settings}
-    head, _, tail = _json(_filled(template.body, values, settings)).partition(json.dumps(_ROWS, ensure_ascii=False))
+    given = {one.name: value_of(one, values[one.name]) for one in template.settings if one.name in values}
+    text = _json(filled(template.body, {**given, **_LATER}.get)[0])
+    text = text.replace(_KEY, KEY_PLACEHOLDER.decode()).replace(_NOW, NOW_PLACEHOLDER.decode())
+    head, _, tail = text.partition(f'"{_ROWS}"')
     if pointer_to(template.body, "{row}") is None:
         head, tail = head + "[", "]" + tail
-    head, tail = (
-        part.replace(_KEY, KEY_PLACEHOLDER.decode()).replace(_NOW, NOW_PLACEHOLDER.decode()) for part in (head, tail)
-    )
     return head.encode(), tail.encode()
 
 
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _filled(skeleton: object, values: Values, settings: Mapping[str, Setting]) -> object:
-    if isinstance(skeleton, Mapping):
-        return _filled_object(skeleton, values, settings)
-    if isinstance(skeleton, list):
-        return [_filled(item, each, settings) for item in skeleton for each in _repeated(item, values, settings)]
-    name = setting_of(skeleton)
-    return skeleton if name is None else _value(name, values, settings)
-
-
-def _filled_object(
-    skeleton: Mapping[str, object], values: Values, settings: Mapping[str, Setting]
-) -> dict[str, object]:
-    filled: dict[str, object] = {}
-    for key, value in skeleton.items():
-        try:
-            filled[key.removesuffix("?")] = _filled(value, values, settings)
-        except _MissingError:
-            if not key.endswith("?"):
-                raise
-    return filled
-
-
-def _repeated(item: object, values: Values, settings: Mapping[str, Setting]) -> list[Values]:
-    """The values once for each of several that a setting in the item has, each with one of them."""
-    for name, setting in settings.items():
-        if setting.takes_several and name in values and pointer_to(item, "{" + name + "}") is not None:
-            parts = [part.strip() for part in values[name].split(",") if part.strip()]
-            if not parts:
-                raise _MissingError(name)
-            return [{**values, name: part} for part in parts]
-    return [values]
-
-
-def _value(name: str, values: Values, settings: Mapping[str, Setting]) -> object:
-    if name in _LATER:
-        return _LATER[name]
-    if name not in values:
-        raise _MissingError(name)
-    setting = settings[name]
-    return values[name] == "true" if setting.is_flag else with_prefix(values[name], setting.prefix)

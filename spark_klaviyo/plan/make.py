@@ -26,12 +26,12 @@ from spark_klaviyo.plan.model import RequestParam, WritePlan
 from spark_klaviyo.plan.notes import entry_of, near_misses
 from spark_klaviyo.plan.settings import SettingValues, request_params
 from spark_klaviyo.plan.shape import build_record
-from spark_klaviyo.plan.types import VARIANT, Field, holds
+from spark_klaviyo.plan.types import TEXT, VARIANT, Field, holds
 from spark_klaviyo.templates import at_revision, find_template, warn_of
 from spark_klaviyo.templates.model import BodyLayout, Template
 
 JSON_API = "application/vnd.api+json"
-READY_MADE = frozenset({"string", "char", "varchar", "void"})  # types that can hold a record as JSON
+READY_MADE = TEXT | {"void"}  # types that can hold a record as JSON
 IDEMPOTENT_METHODS = frozenset({"PUT", "DELETE", "GET"})
 STREAMS = (EntryPoint.BATCH, EntryPoint.STREAM)
 APPEND = "patch_properties.append"  # adds to an array of a profile, twice where it is sent twice

@@ -6,6 +6,7 @@ or are refused. All complaints come at once; nothing here knows values, or depen
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
@@ -15,8 +16,8 @@ from spark_klaviyo.options.entrypoints import TASK_ENTRY_POINTS
 from spark_klaviyo.plan.names import BOM, ColumnNames, Known, Sure, bare
 from spark_klaviyo.plan.notes import entry_of, notes_of
 from spark_klaviyo.plan.settings import SettingValues
-from spark_klaviyo.plan.shape import TEXT, Clean, Leaf, Node, clean_of, misfit, node_for
-from spark_klaviyo.plan.types import VARIANT, Field, parts_named, unsendable
+from spark_klaviyo.plan.shape import Clean, Leaf, Node, clean_of, misfit, node_for
+from spark_klaviyo.plan.types import TEXT, VARIANT, Field, parts_named, unsendable
 from spark_klaviyo.templates.model import FieldForm, FieldSpec, JsonPath
 
 DROPPED = "dropped"  # what becomes of a column that is not sent
@@ -59,6 +60,11 @@ class ColumnMap:
         self.has_session = options.entry_point not in TASK_ENTRY_POINTS
         self.keep_null = options.nulls is Nulls.SEND and (template.null_clears_field or template.raw_rows)
         self.fields = {known.name: known for known in template.fields}
+        # The fields inside each object of the record, by the bare rest of their names.
+        self.inside: dict[str, dict[str, FieldSpec]] = {}
+        for known in template.fields:
+            for dot in re.finditer(r"\.", known.name):
+                self.inside.setdefault(known.name[: dot.start()], {})[bare(known.name[dot.end() :])] = known
         # What loose columns join, as `fields` spells it ("properties"); empty where they have no place.
         self.loose = template.properties_path[-1] if template.properties_path else ""
         self.used = {*taken_columns, *options.taken_columns}
@@ -78,9 +84,6 @@ class ColumnMap:
                 self._map_other(name, leaf)
         self._check_overlaps()
 
-    def _complain(self, complaint: str) -> None:
-        self.complaints.append(complaint)
-
     # --- what `fields` says ---------------------------------------------------------------------
 
     def _map_as_asked(self, name: str, column: str) -> None:
@@ -88,17 +91,17 @@ class ColumnMap:
         if leaf is None:
             listed = ", ".join(list(self.columns)[:MOST_NAMES])
             hint = _did_you_mean(column, self.columns, 0.6) or f"; it has {listed}"
-            self._complain(f"fields: {name} <- {column!r}: the DataFrame has no such column{hint}")
+            self.complaints.append(f"fields: {name} <- {column!r}: the DataFrame has no such column{hint}")
             return
         self.used.add(leaf.source[0])
         known = self.fields.get(name) or next((k for k in self.template.fields if name in k.other_names), None)
         if known is not None and known.name in self.fixed_fields:
-            self._complain(f"fields: {name} <- {column!r}: a setting gives it for all rows; give one of them")
+            self.complaints.append(f"fields: {name} <- {column!r}: a setting gives it for all rows; give one of them")
         elif known is not None:
             self._put_field(known, leaf)
         elif self.loose and name.startswith(self.loose + "."):
             self._put((*self.template.properties_path, name.removeprefix(self.loose + ".")), name, leaf)
-        elif (self.loose and name == self.loose) or self._has_fields_below(name):
+        elif (self.loose and name == self.loose) or name in self.inside:
             self._map_whole(name, leaf)
         else:
             self._put_key_of_object(name, leaf)
@@ -110,7 +113,7 @@ class ColumnMap:
                 self._put((*known.json_path, name.removeprefix(known.name + ".")), name, leaf)
                 return
         hint = _did_you_mean(name, self.fields, 0.5)
-        self._complain(f"fields: {self.template.name} has no field {name!r}{hint}")
+        self.complaints.append(f"fields: {self.template.name} has no field {name!r}{hint}")
 
     def _leaf(self, column: str) -> Leaf | None:
         """A column by its whole name, or a field inside a struct column by a dotted path."""
@@ -139,8 +142,9 @@ class ColumnMap:
         for field, columns in claims.items():
             first, *rivals = sorted(columns, key=lambda name: (self.known[name].rank, len(name), name))
             equal = [name for name in rivals if self.known[name].rank == self.known[first].rank]
-            if equal and self._decides_who(field):
-                self._complain_of_equals(field, [first, *equal])
+            if equal and (field in self.template.identifiers or self.fields[field].json_path == ("id",)):
+                named, entry = " and ".join(map(repr, [first, *equal])), entry_of(field, first)
+                self.complaints.append(f"columns {named} both mean {field}; say which in {entry}, or drop one")
             self._put_field(self.fields[field], free[first])
             self.used.add(first)
 
@@ -153,15 +157,6 @@ class ColumnMap:
         if flat and field.name.startswith("location.") and any(bare(name) == "location" for name in self.columns):
             return False  # a whole `location` column exists
         return known.sure is Sure.CERTAIN or misfit(field, leaf.type) is None
-
-    def _decides_who(self, field: str) -> bool:
-        known = self.fields[field]
-        return field in self.template.identifiers or known.json_path == ("id",)
-
-    def _complain_of_equals(self, field: str, columns: list[str]) -> None:
-        named = " and ".join(map(repr, columns))
-        entry = entry_of(field, columns[0])
-        self._complain(f"columns {named} both mean {field}; say which in {entry}, or drop one")
 
     def _map_object(self, name: str, leaf: Leaf) -> bool:
         """Map a column that is an object of the record, or holds the loose properties; whether it is one."""
@@ -177,24 +172,12 @@ class ColumnMap:
 
     def _head(self, word: str, leaf: Leaf) -> str:
         """The part of the record that a whole struct column is, such as `location` or `profile`; else empty."""
-        heads = {name.partition(".")[0] for name in self.fields if "." in name}
-        head = next((head for head in heads if bare(head) == word), "")
+        head = next((head for head in self.inside if bare(head) == word and "." not in head), "")
         if not head or head == "location":
             return head
-        fits = any(
-            self._has_fields_below(f"{head}.{part.name}") or self._field_inside(head, part.name)
-            for part in leaf.type.fields
-        )
+        names = [part.name for part in leaf.type.fields]
+        fits = any(f"{head}.{name}" in self.inside or bare(name) in self.inside[head] for name in names)
         return head if fits else ""
-
-    def _has_fields_below(self, name: str) -> bool:
-        return any(known.startswith(name + ".") for known in self.fields)
-
-    def _field_inside(self, prefix: str, part: str) -> FieldSpec | None:
-        """The field that a part of a struct column is."""
-        word = bare(part)
-        inside = {name.removeprefix(prefix + "."): name for name in self.fields if name.startswith(prefix + ".")}
-        return next((self.fields[name] for rest, name in inside.items() if bare(rest) == word), None)
 
     def _map_whole(self, prefix: str, leaf: Leaf) -> None:
         """Map a column that is an object of the record, or whose fields or entries join the loose properties."""
@@ -209,7 +192,7 @@ class ColumnMap:
             self._note(leaf, prefix)
         elif kind != "struct":
             takes = "a struct, a map or JSON text" if is_loose else "a struct"
-            self._complain(f"column {_label(leaf)!r} is a {kind}; {prefix} must be {takes}")
+            self.complaints.append(f"column {_label(leaf)!r} is a {kind}; {prefix} must be {takes}")
         for inner in _inner(leaf):
             if is_loose:
                 self._note_inside(inner)
@@ -229,16 +212,16 @@ class ColumnMap:
     def _map_part(self, prefix: str, leaf: Leaf, inner: Leaf) -> None:
         """Map one field of a struct column."""
         part = inner.source[-1]
-        known, below = self._field_inside(prefix, part), f"{prefix}.{part}"
+        known, below = self.inside[prefix].get(bare(part)), f"{prefix}.{part}"
         if known is not None:
             self._put_field(known, inner)
-        elif inner.type.name == "struct" and self._has_fields_below(below):
+        elif inner.type.name == "struct" and below in self.inside:
             self._map_whole(below, inner)
         elif self.other_columns is OtherColumns.DROP:
             self.mapped.append((_label(inner), DROPPED))
         else:
-            takes = ", ".join(name.removeprefix(prefix + ".") for name in self.fields if name.startswith(prefix + "."))
-            self._complain(
+            takes = ", ".join(known.name.removeprefix(prefix + ".") for known in self.inside[prefix].values())
+            self.complaints.append(
                 f"column {_label(leaf)!r} has a field {part!r} that {prefix} does not take (it takes {takes}); "
                 f"rename it, {self._or_leave_out}"
             )
@@ -254,7 +237,7 @@ class ColumnMap:
         elif self.other_columns is OtherColumns.DROP:
             self.mapped.append((name, DROPPED))
         elif (own := self._only_in_fields(name)) is not None:
-            self._complain(
+            self.complaints.append(
                 f"column {name!r} may hold ids of your own, and {self.template.name} takes Klaviyo's {own.name}; "
                 f"drop the column, or give {entry_of(own.name, name)} if its ids are Klaviyo's"
             )
@@ -263,7 +246,7 @@ class ColumnMap:
             hint = f" ({entry_of(known.fields[0], name)} places it)" if known and is_field else ""
             hint = hint or _did_you_mean(name, self.fields, 0.6)
             why = "is not a field of Klaviyo's" if takes_any else f"has no place in {self.template.name}"
-            self._complain(f"column {name!r} {why}{hint}; rename it, map it in fields, {self._or_leave_out}")
+            self.complaints.append(f"column {name!r} {why}{hint}; rename it, map it in fields, {self._or_leave_out}")
         else:
             self.unmapped.append(name)
             self._put_loose(self.template.properties_path, leaf)
@@ -291,11 +274,10 @@ class ColumnMap:
     def _check_overlaps(self) -> None:
         """A whole object and one of its keys cannot both come from columns."""
         for known in (self.fields[name] for name in self.leaves):
-            path, deeper = known.json_path, len(known.json_path)
-            if known.form is FieldForm.OBJECT and any(
-                len(other) > deeper and other[:deeper] == path for other in self.nodes
-            ):
-                self._complain(f"fields: {known.name} is given whole and by its keys; give one of them")
+            path = known.json_path
+            below = any(other[: len(path)] == path != other for other in self.nodes)
+            if below and known.form is FieldForm.OBJECT:
+                self.complaints.append(f"fields: {known.name} is given whole and by its keys; give one of them")
 
     @property
     def _or_leave_out(self) -> str:
@@ -310,11 +292,11 @@ class ColumnMap:
         before = {name: column for column, name in self.mapped}.get(given.get(known.json_path, known.name))
         why = misfit(known, leaf.type)
         if before is not None:
-            self._complain(
+            self.complaints.append(
                 f"columns {before!r} and {_label(leaf)!r} both mean {known.name}; drop one, or name one in fields"
             )
         elif why is not None:
-            self._complain(f"column {_label(leaf)!r}: {why}")
+            self.complaints.append(f"column {_label(leaf)!r}: {why}")
         else:
             keep_null = self.keep_null and not known.identifies_person and known.json_path[0] == "attributes"
             keep_blank = self.template.sends_blank(known)
@@ -328,14 +310,13 @@ class ColumnMap:
     def _put(self, path: JsonPath, name: str, leaf: Leaf) -> None:
         """Put a column that is not a field at a path of the record."""
         if path in self.nodes:
-            self._complain(f"two columns mean {name}: {_label(leaf)!r} is the second; drop or rename one")
+            self.complaints.append(f"two columns mean {name}: {_label(leaf)!r} is the second; drop or rename one")
             return
         self._note(leaf, name)
-        keep_null = self.keep_null and bool(self.template.properties_path or self.template.raw_rows)
-        self.nodes[path] = replace(leaf, keep_null=keep_null)
+        self.nodes[path] = replace(leaf, keep_null=self.keep_null)
 
     def _note(self, leaf: Leaf, name: str) -> None:
         why = unsendable(leaf.type, has_session=self.has_session)
         if why is not None:
-            self._complain(f"column {_label(leaf)!r}: {why}")
+            self.complaints.append(f"column {_label(leaf)!r}: {why}")
         self.mapped.append((_label(leaf), name))

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.options.choices import Nulls
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.readers import COLUMN
 from spark_klaviyo.plan.manual import body
 from spark_klaviyo.plan.manual.manual_mode import ManualCall
 from spark_klaviyo.plan.model import RequestParam
-from spark_klaviyo.plan.shape import Fixed, Leaf, Node, constants_of, setting_of
+from spark_klaviyo.plan.shape import Leaf, constants_of, setting_of
 from spark_klaviyo.plan.types import Field
-from spark_klaviyo.templates.model import Template
+from spark_klaviyo.templates.model import Setting, Template
 
 MANY_VALUED = frozenset({"array", "map", "struct", "binary", "variant"})
 
@@ -24,6 +25,13 @@ MANY_VALUED = frozenset({"array", "map", "struct", "binary", "variant"})
 def with_prefix(value: str, prefix: str) -> str:
     """The value behind its prefix, unless it begins with it already."""
     return value if value.startswith(prefix) else prefix + value
+
+
+def value_of(setting: Setting, text: str) -> Json:
+    """What a setting's text is in JSON; None where it names nothing."""
+    if setting.takes_several:
+        return [with_prefix(part.strip(), setting.prefix) for part in text.split(",") if part.strip()] or None
+    return text == "true" if setting.is_flag else with_prefix(text, setting.prefix)
 
 
 def fields_of_settings(template: Template) -> dict[str, str]:
@@ -53,15 +61,10 @@ class SettingValues:
         self.columns_of_fields = {self.fields[name]: columns[name] for name in columns if name in self.fields}
         self.columns_of_requests = {name: columns[name] for name in columns if name not in self.fields}
 
-    def constant(self, name: str) -> Node | None:
+    def constant(self, name: str) -> Json:
         """What "{setting}" in a template's record stands for; None where a column gives it, or nothing does."""
-        value = self.fixed.get(name)
         setting = next((setting for setting in self.template.settings if setting.name == name), None)
-        if value is None or setting is None:
-            return None
-        if setting.takes_several:
-            return Fixed([with_prefix(part.strip(), setting.prefix) for part in value.split(",")])
-        return Fixed(value == "true" if setting.is_flag else with_prefix(value, setting.prefix))
+        return value_of(setting, self.fixed[name]) if setting is not None and name in self.fixed else None
 
     def warnings(self, fields: Iterable[str]) -> tuple[str, ...]:
         """What users must know before this write begins; `fields` are those that columns give."""

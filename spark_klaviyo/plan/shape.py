@@ -12,16 +12,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from spark_klaviyo.core.exact_json import ONE_ITEM, Json, Path
 from spark_klaviyo.core.identifiers import OF_PEOPLE
-from spark_klaviyo.plan.types import Type, unsendable
+from spark_klaviyo.plan.types import NUMBER, TEXT, TIME, WHOLE, Type, unsendable
 from spark_klaviyo.templates.model import FieldForm, FieldSpec, Template
 
 
 class Clean(Enum):
-    """What is done to the values of a column before they are checked and written (`arrow.cleaning`)."""
+    """What is done to the values of a column before they are checked and written (`arrow.columns`)."""
 
     NOTHING = "nothing"
     NUMBER_AS_TEXT = "number as text"  # whole numbers lose their fraction
@@ -125,12 +125,6 @@ def leaf_at(record: Record, at: Iterable[str]) -> Leaf | None:
 
 # --- the node that writes a column as a field -----------------------------------------------------
 
-TEXT = frozenset({"string", "char", "varchar"})
-WHOLE = frozenset({"byte", "short", "integer", "long"})
-FRACTIONAL = frozenset({"float", "double", "decimal"})
-NUMBER = WHOLE | FRACTIONAL
-TIME = frozenset({"timestamp", "timestamp_ntz", "date"})
-
 _TYPES: dict[FieldForm, frozenset[str]] = {
     FieldForm.TEXT: TEXT | NUMBER,
     FieldForm.EMAIL: TEXT,
@@ -198,7 +192,7 @@ def node_for(known: FieldSpec, source: Leaf, *, keep_null: bool, keep_blank: boo
 # --- the tree of a template's records --------------------------------------------------------------
 
 Branch: TypeAlias = "dict[str, Branch | Node]"
-Resolve: TypeAlias = Callable[[str], "Node | None"]
+Resolve: TypeAlias = Callable[[str], object]
 
 
 def build_record(template: Template, places: Mapping[Path, Node], spread: tuple[Leaf, ...], resolve: Resolve) -> Record:
@@ -209,7 +203,8 @@ def build_record(template: Template, places: Mapping[Path, Node], spread: tuple[
     does not depend on the order of the DataFrame's columns; rows sent as they are keep that order.
     """
     root: Branch = {}
-    _constants(root, template.record, resolve)
+    for at, value in constants_of(filled(template.record, resolve)[0]):
+        _branch(root, at[:-1])[at[-1]] = Fixed(value)  # type: ignore[arg-type]
     order = {known.json_path: number for number, known in enumerate(template.fields)}
     for at in places if template.raw_rows else sorted(places, key=lambda at: (_rank(at, order), at)):
         _branch(root, at[:-1])[at[-1]] = places[at]
@@ -225,29 +220,28 @@ def _rank(at: Path, order: Mapping[Path, int]) -> int:
     return order.get(at, next((rank for known, rank in order.items() if at[: len(known)] == known), len(order)))
 
 
-def _constants(branch: Branch, constants: Mapping[str, object], resolve: Resolve) -> bool:
-    """Put constants into a branch; whether all their settings are given. A key that ends in "?" goes without."""
-    complete = True
-    for key, value in constants.items():
-        name = key.removesuffix("?")
-        held, whole = _constant(value, resolve)
-        if held is not None and (whole or name == key):
-            branch[name] = held
-        complete = complete and (whole or name != key)
-    return complete
+def filled(skeleton: object, resolve: Resolve) -> tuple[object, bool]:
+    """What a template says of its records or its body, with the settings filled in; and whether all have a value.
+
+    A key that ends in "?" is left out with all below it where a setting there has none, any other with its own setting
+    alone. An item of a list that holds several values is repeated with each.
+    """
+    if isinstance(skeleton, Mapping):
+        made = {key: filled(value, resolve) for key, value in skeleton.items()}
+        kept = {key: value for key, (value, whole) in made.items() if whole or not key.endswith("?")}
+        present = {key.removesuffix("?"): value for key, value in kept.items() if value is not None}
+        return present, all(whole or key.endswith("?") for key, (_, whole) in made.items())
+    if isinstance(skeleton, list):
+        items = [filled(item, resolve) for item in skeleton]
+        return [each for item, _ in items for each in _each(item)], all(whole for _, whole in items)
+    name = setting_of(skeleton)
+    value = skeleton if name is None else resolve(name)
+    return value, value is not None
 
 
-def _constant(value: object, resolve: Resolve) -> tuple[Branch | Node | None, bool]:
-    inner: Branch = {}
-    if isinstance(value, Mapping):
-        return inner, _constants(inner, value, resolve)
-    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], Mapping):
-        return {ONE_ITEM: inner}, _constants(inner, value[0], resolve)
-    name = setting_of(value)
-    if name is not None:
-        node = resolve(name)
-        return node, node is not None
-    return Fixed(value), True  # type: ignore[arg-type]
+def _each(item: Any) -> list[Any]:
+    several = {key: held for key, held in item.items() if isinstance(held, list)} if isinstance(item, dict) else {}
+    return [item | {key: one} for key, held in several.items() for one in held] if several else [item]
 
 
 def setting_of(value: object) -> str | None:

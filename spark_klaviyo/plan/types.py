@@ -59,10 +59,15 @@ TYPE_TABLE: dict[str, tuple[str, str]] = {
     "void": ("nothing: a column of nulls is left out", ""),
 }
 VARIANT = "variant"
+TEXT = frozenset({"string", "char", "varchar"})
+WHOLE = frozenset({"byte", "short", "integer", "long"})
+FRACTIONAL = frozenset({"float", "double", "decimal"})
+NUMBER = WHOLE | FRACTIONAL
+TIME = frozenset({"timestamp", "timestamp_ntz", "date"})
 NO_VARIANT = "Spark's variant has no JSON form in a task"
 _DECIMAL = re.compile(r"decimal\((\d+),\s*(-?\d+)\)")
 # How a type may be written as the key of a JSON object.
-KEY_TYPES = frozenset({"string", "char", "varchar", "byte", "short", "integer", "long", "boolean", "date"})
+KEY_TYPES = TEXT | WHOLE | {"boolean", "date"}
 
 
 def read_type(form: str | Mapping[str, Any]) -> Type:

@@ -27,8 +27,8 @@ from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.runs.send_from_driver import arrow_batches
 from spark_klaviyo.runs.session import choose_worker_python, context_of
 from spark_klaviyo.runs.tasks import sent_columns
+from spark_klaviyo.screen.evaluate import card_columns
 from spark_klaviyo.screen.merges import faulty_merges
-from spark_klaviyo.screen.rules import card_columns
 from spark_klaviyo.task.denied import Denials
 from spark_klaviyo.task.profiles import parsed, with_needed_identifiers
 from spark_klaviyo.templates.limits import L as LOOKUPS

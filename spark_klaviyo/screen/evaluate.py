@@ -1,18 +1,74 @@
-"""Evaluates the rules of a screen on the columns of one batch: a verdict for each row."""
+"""Evaluates the rules of a plan on the columns of one batch: a verdict for each row, and what warnings count."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from spark_klaviyo.arrow import arrays
-from spark_klaviyo.arrow.arrays import Ints, bytes_and_offsets, to_mask
+from spark_klaviyo.arrow.arrays import Ints, Mask, bytes_and_offsets, text_scalar, to_integers, to_mask, valid_rows
 from spark_klaviyo.arrow.columns import Columns
-from spark_klaviyo.arrow.encoded import REPLACED, SECRETS, Verdict, card_note, nan_note
-from spark_klaviyo.arrow.times import beyond_years
-from spark_klaviyo.screen.rules import ScreenRules, infinite
+from spark_klaviyo.arrow.encoded import (
+    LINE_ITEM,
+    OLD,
+    REPLACED,
+    SECRETS,
+    VALUE_INSIDE,
+    Verdict,
+    card_note,
+    nan_columns,
+    nan_note,
+)
+from spark_klaviyo.arrow.times import beyond_years, compare
+from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.plan.shape import Clean, Leaf, Record, leaf_at, leaves_of, node_at
+from spark_klaviyo.plan.types import NUMBER, TEXT, TIME, WHOLE, holds
+from spark_klaviyo.screen.rules import RowTest, row_tests
 from spark_klaviyo.screen.values import REPLACEMENT
+
+OLDER_THAN = timedelta(days=7)  # a week of outage is made up for without a warning
+ORDERS = frozenset({"orderid", "ordernumber", "orderno", "ordername", "invoiceid", "invoicenumber", "transactionid"})
+
+
+@dataclass(frozen=True)
+class ScreenRules:
+    """The rules of a plan."""
+
+    every_row: bool  # every row goes to `validate_row`
+    tests: tuple[RowTest, ...]  # the rows that they find go there, too
+    numbers: tuple[Leaf, ...]  # columns that can hold infinities
+    times: tuple[Leaf, ...]  # columns that can hold times of any year
+    index: Mapping[str, int]  # of each column in the plan
+    nan_columns: list[str]
+    cards: tuple[Leaf, ...]  # columns that may hold card numbers
+    events: tuple[tuple[int, Callable[[Columns], Mask]], ...]  # notes of events, and the rows they are about
+
+
+def compile_screen(plan: WritePlan) -> ScreenRules:
+    """The rules of a plan; made once and used for every batch."""
+    leaves = tuple(leaves_of(plan.record)) if plan.record is not None else ()
+    return ScreenRules(
+        every_row=plan.checks.every_row or plan.record is None,
+        tests=tuple(row_tests(plan, plan.record)) if plan.record is not None else (),
+        numbers=tuple(leaf for leaf in leaves if holds(leaf.type, "float", "double")),
+        times=tuple(leaf for leaf in leaves if leaf.clean is Clean.TIME or holds(leaf.type, *TIME)),
+        index={column.name: number for number, column in reversed(list(enumerate(plan.columns)))},
+        nan_columns=nan_columns(plan.columns),
+        cards=card_columns(plan),
+        events=tuple(_event_notes(plan)),
+    )
+
+
+def card_columns(plan: WritePlan) -> tuple[Leaf, ...]:
+    """Columns that may hold card numbers, in the order of `card_note`."""
+    leaves = leaves_of(plan.record) if plan.record is not None else ()
+    return tuple(leaf for leaf in leaves if leaf.clean is Clean.SECRETS and leaf.type.name in TEXT | NUMBER)
 
 
 def verdicts(columns: Columns, rules: ScreenRules, record: pa.Array) -> pa.Array:
@@ -24,7 +80,7 @@ def verdicts(columns: Columns, rules: ScreenRules, record: pa.Array) -> pa.Array
             found[failed] = Verdict.CHECK
     for name, rows in columns.no_objects.items():
         found[rows] = Verdict.NO_OBJECT.of_column(rules.index[name])
-    beyond_json = ((rules.numbers, Verdict.NOT_FINITE, infinite), (rules.times, Verdict.BAD_YEAR, beyond_years))
+    beyond_json = ((rules.numbers, Verdict.NOT_FINITE, _infinite), (rules.times, Verdict.BAD_YEAR, beyond_years))
     for leaves, verdict, is_beyond in beyond_json:
         for leaf in reversed(leaves):
             beyond = arrays.anywhere(columns.column(leaf), is_beyond)
@@ -49,3 +105,48 @@ def _note(found: Ints, columns: Columns, rules: ScreenRules, record: pa.Array) -
     # U+FFFD is EF BF BD in UTF-8, and few tables hold an EF: both are cheaper to see than the text
     if content.max(initial=0) >= 0xEF and (content == 0xEF).any():
         found[to_mask(pc.match_substring(record, REPLACEMENT))] |= REPLACED
+
+
+def _infinite(column: pa.Array) -> Mask | None:
+    """Which numbers are infinite; None: none."""
+    if not pa.types.is_floating(column.type) or arrays.all_finite(column):
+        return None
+    return to_mask(pc.is_inf(column))
+
+
+# --- what users are warned about in events: orders that repeat, as line items do, and old events that start flows ---
+
+
+def _event_notes(plan: WritePlan) -> Iterator[tuple[int, Callable[[Columns], Mask]]]:
+    """Notes, and the rows of a batch each is about; none where a plan has no events, or says how they are meant."""
+    template, record = plan.template, plan.record
+    paths = {known.name: known.json_path for known in template.fields}
+    if record is None or not template.unique_id_field or "time" not in paths:
+        return
+    leaves = {name: leaf for name, path in paths.items() if (leaf := leaf_at(record, path)) is not None}
+    if "time" in leaves and "backfill" not in leaves and plan.settings.get("backfill") != "true":
+        yield (
+            OLD,
+            lambda columns: compare(columns.column(leaves["time"]), datetime.now(timezone.utc) - OLDER_THAN, pc.less),
+        )
+    if "value" not in leaves:
+        yield VALUE_INSIDE, lambda columns: columns.value_inside
+    properties = node_at(record, template.properties_path)
+    loose = properties.fields if isinstance(properties, Record) else ()
+    orders = [node for name, node in loose if re.sub("[^a-z]", "", name.lower()) in ORDERS and isinstance(node, Leaf)]
+    orders = [leaf for leaf in orders if leaf.type.name in TEXT | WHOLE]
+    derived = template.unique_id_field in leaves or plan.checks.unique_id_sources
+    if orders and not derived:
+        beside = [leaves[name] for name in ("metric", *template.identifiers) if name in leaves]
+        yield LINE_ITEM, lambda columns: _of_same_order(columns, [orders[0], *beside])
+
+
+def _of_same_order(columns: Columns, order: list[Leaf]) -> Mask:
+    """Rows that have the order's id, which comes first, and all that is beside it in common with another row."""
+    texts = [columns.column(leaf).cast(pa.string()) for leaf in order]
+    there = valid_rows(texts[0])
+    filled = (text.fill_null(text_scalar("")) for text in texts)
+    same = pc.binary_join_element_wise(*filled, text_scalar("\x1f")).dictionary_encode()
+    index = to_integers(same.indices)
+    repeated = np.bincount(index[there], minlength=len(same.dictionary)) > 1
+    return repeated[index] & there

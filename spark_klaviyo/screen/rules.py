@@ -7,8 +7,7 @@ test may be too strict, never too lax.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from typing import TypeAlias
 
@@ -19,27 +18,12 @@ import pyarrow.compute as pc
 from spark_klaviyo.arrow import arrays
 from spark_klaviyo.arrow.arrays import Mask, bytes_and_offsets, children, to_mask, valid_rows
 from spark_klaviyo.arrow.columns import Columns
-from spark_klaviyo.arrow.encoded import nan_columns
 from spark_klaviyo.arrow.times import DAY, compare
 from spark_klaviyo.core.identifiers import BLANKS
 from spark_klaviyo.options.choices import Validate
 from spark_klaviyo.plan.model import Checks, FieldCheck, WritePlan
-from spark_klaviyo.plan.shape import (
-    FRACTIONAL,
-    NUMBER,
-    TEXT,
-    TIME,
-    WHOLE,
-    Clean,
-    Leaf,
-    Node,
-    Record,
-    leaf_at,
-    leaves_of,
-    node_at,
-)
-from spark_klaviyo.plan.types import VARIANT, depth, holds
-from spark_klaviyo.screen.event_notes import event_notes
+from spark_klaviyo.plan.shape import Clean, Leaf, Node, Record, leaf_at, leaves_of, node_at
+from spark_klaviyo.plan.types import FRACTIONAL, NUMBER, TEXT, TIME, VARIANT, WHOLE, depth, holds
 from spark_klaviyo.screen.phones import possible_numbers
 from spark_klaviyo.screen.secrets import CRYPT_TEXT
 from spark_klaviyo.screen.values import MAX_EMAIL, REPLACEMENT
@@ -76,42 +60,8 @@ def word_pattern(word: str) -> str:
 RowTest: TypeAlias = Callable[[Columns, pa.Array], "Mask | None"]
 
 
-@dataclass(frozen=True)
-class ScreenRules:
-    """The rules of a plan."""
-
-    every_row: bool  # every row goes to `validate_row`
-    tests: tuple[RowTest, ...]  # the rows that they find go there, too
-    numbers: tuple[Leaf, ...]  # columns that can hold infinities
-    times: tuple[Leaf, ...]  # columns that can hold times of any year
-    index: Mapping[str, int]  # of each column in the plan
-    nan_columns: list[str]
-    cards: tuple[Leaf, ...]  # columns that may hold card numbers
-    events: tuple[tuple[int, Callable[[Columns], Mask]], ...]  # notes of events, and the rows they are about
-
-
-def compile_screen(plan: WritePlan) -> ScreenRules:
-    """The rules of a plan; made once and used for every batch."""
-    leaves = tuple(leaves_of(plan.record)) if plan.record is not None else ()
-    return ScreenRules(
-        every_row=plan.checks.every_row or plan.record is None,
-        tests=tuple(_tests(plan, plan.record, leaves)) if plan.record is not None else (),
-        numbers=tuple(leaf for leaf in leaves if holds(leaf.type, "float", "double")),
-        times=tuple(leaf for leaf in leaves if leaf.clean is Clean.TIME or holds(leaf.type, *TIME)),
-        index={column.name: number for number, column in reversed(list(enumerate(plan.columns)))},
-        nan_columns=nan_columns(plan.columns),
-        cards=card_columns(plan),
-        events=tuple(event_notes(plan)),
-    )
-
-
-def card_columns(plan: WritePlan) -> tuple[Leaf, ...]:
-    """Columns that may hold card numbers, in the order of `card_note`."""
-    leaves = leaves_of(plan.record) if plan.record is not None else ()
-    return tuple(leaf for leaf in leaves if leaf.clean is Clean.SECRETS and leaf.type.name in TEXT | NUMBER)
-
-
-def _tests(plan: WritePlan, record: Record, leaves: tuple[Leaf, ...]) -> Iterator[RowTest]:
+def row_tests(plan: WritePlan, record: Record) -> Iterator[RowTest]:
+    """The tests of a plan; made once and used for every batch."""
     checks, template = plan.checks, plan.template
     properties = node_at(record, template.properties_path) if template.properties_path else None
     yield from (_anywhere_in(leaf, _may_be_hash) for leaf in _unnamed_texts(properties, checks))
@@ -128,7 +78,7 @@ def _tests(plan: WritePlan, record: Record, leaves: tuple[Leaf, ...]) -> Iterato
     unique_id = leaf_at(record, checks.unique_id_path) if checks.unique_id_path else None
     if unique_id is not None:  # made in the exact check
         yield _of_column(unique_id, _missing)
-    yield from _limit_tests(template.record_limits, properties, leaves)
+    yield from _limit_tests(template.record_limits, properties, leaves_of(record))
     most_bytes = min(filter(None, (template.limits.max_row_bytes, checks.max_unchecked_bytes)), default=None)
     if most_bytes is not None:
         yield lambda _, records: np.diff(bytes_and_offsets(records)[1]) > most_bytes
@@ -151,17 +101,10 @@ def _missing(column: pa.Array) -> Mask:
     return ~valid_rows(column)
 
 
-def infinite(column: pa.Array) -> Mask | None:
-    """Which numbers are infinite; None: none."""
-    if not pa.types.is_floating(column.type) or arrays.all_finite(column):
-        return None
-    return to_mask(pc.is_inf(column))
-
-
 # --- the record as a whole ------------------------------------------------------------------------
 
 
-def _limit_tests(limits: RecordLimits, properties: Node | None, leaves: tuple[Leaf, ...]) -> Iterator[RowTest]:
+def _limit_tests(limits: RecordLimits, properties: Node | None, leaves: Iterator[Leaf]) -> Iterator[RowTest]:
     """Tests of how many properties and items there are, and how deep they are nested."""
     for leaf in leaves:
         if holds(leaf.type, VARIANT):

@@ -16,11 +16,10 @@ from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.exact_json import Json, Path, get, put, remove
 from spark_klaviyo.options.choices import OnBadPhone, Validate
 from spark_klaviyo.plan.checks import MARK
-from spark_klaviyo.plan.consent_columns import medium_of, unneeded_identifiers
+from spark_klaviyo.plan.consent_columns import denials, medium_of, unneeded_identifiers
 from spark_klaviyo.plan.model import Checks, FieldCheck, WritePlan
-from spark_klaviyo.plan.shape import FRACTIONAL
+from spark_klaviyo.plan.types import FRACTIONAL
 from spark_klaviyo.screen import values
-from spark_klaviyo.screen.denials import denials
 from spark_klaviyo.screen.ready_made import bare, leave_out, shape_problems
 from spark_klaviyo.screen.secrets import without_secrets
 from spark_klaviyo.screen.values import Problem

@@ -18,9 +18,8 @@ from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.exact_json import Json, get
 from spark_klaviyo.core.models import Batch, Rejection
-from spark_klaviyo.plan.consent_columns import has_consent_columns, medium_of
+from spark_klaviyo.plan.consent_columns import denials, has_consent_columns, medium_of
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.screen.denials import denials
 from spark_klaviyo.screen.validate_row import repaired
 from spark_klaviyo.task.consent import identifiers_of
 from spark_klaviyo.task.profiles import barred_rows, parsed, without

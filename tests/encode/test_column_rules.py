@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_klaviyo.arrow.cleaning import NOTHING, bare, whole_texts
+from spark_klaviyo.arrow.columns import NOTHING, bare, whole_texts
 from spark_klaviyo.arrow.times import in_zone, read_numbers, read_texts, time_texts
 from spark_klaviyo.core.identifiers import BLANKS
 from spark_klaviyo.screen import values

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from spark_klaviyo.core.codes import ContentFormat
 from spark_klaviyo.encode.formats import written
-from spark_klaviyo.plan.manual.body import FORMATS, JSON_FORMATS, around_rows
+from spark_klaviyo.plan.manual.body import FORMATS, JSON_FORMATS, around
 from spark_klaviyo.plan.model import WritePlan
 from tests.encode.plans import columns, flat
 
@@ -32,7 +32,8 @@ def body(plan: WritePlan, rows: list[dict[str, object]], *, batched: bool = True
     """The whole body as a request would carry it."""
     after = FORMATS[plan.content_format].separator
     records = [json.dumps(row, ensure_ascii=False).encode() for row in rows]
-    head, tail = around_rows(plan.content_format, [field.name for field in plan.columns], batched=batched)
+    types = {field.name: field.type.name for field in plan.columns}
+    head, tail = around("{rows}" if batched else "{row}", plan.content_format, {}, types)
     texts = records if plan.content_format in JSON_FORMATS else written(records, plan)
     return head + after.join(texts) + tail
 

@@ -15,7 +15,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql.types import StructField, StructType
 
-from spark_klaviyo.arrow.cleaning import NOTHING
+from spark_klaviyo.arrow.columns import NOTHING
 from spark_klaviyo.core.codes import OnDelete
 from spark_klaviyo.core.identifiers import BLANKS, SEPARATOR, normalised_column
 from spark_klaviyo.errors import SchemaError

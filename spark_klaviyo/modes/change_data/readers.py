@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 
 import pyarrow as pa
 
-from spark_klaviyo.arrow.cleaning import NOTHING, bare
+from spark_klaviyo.arrow.columns import NOTHING, bare
 from spark_klaviyo.modes.mirror.identities import comparable_form, identifies
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)

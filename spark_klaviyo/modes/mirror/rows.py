@@ -36,8 +36,8 @@ from spark_klaviyo.modes.mirror.identities import (
     identifies,
 )
 from spark_klaviyo.plan.model import OTHER_VALUES, RequestParam, WritePlan
-from spark_klaviyo.plan.shape import TEXT, Leaf
-from spark_klaviyo.plan.types import Field, Type
+from spark_klaviyo.plan.shape import Leaf
+from spark_klaviyo.plan.types import TEXT, Field, Type
 from spark_klaviyo.runs.tasks import encode_for_spark, sent_columns
 from spark_klaviyo.screen.validate_row import validate_row
 from spark_klaviyo.state.compare import SENT_AGAIN

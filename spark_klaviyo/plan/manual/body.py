@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote_plus
 from xml.sax.saxutils import escape
 
 from spark_klaviyo.core.codes import ContentFormat
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER
+from spark_klaviyo.plan.types import NUMBER
 from spark_klaviyo.templates.model import pointer_to
 
 CSV_LINE = b"\r\n"  # RFC 4180
@@ -100,21 +101,6 @@ FORMATS: dict[ContentFormat, Format] = {
 }
 
 
-def around_rows(
-    content_format: ContentFormat, fields: Sequence[str], *, batched: bool, whole: bool = True
-) -> tuple[bytes, bytes]:
-    """What stands before and after the rows; `fields` are the columns, in order, which the header of CSV needs.
-
-    `whole`: the rows are the whole body. Within a body template a single row stands as it is.
-    """
-    known = FORMATS[content_format]
-    if not (whole or batched):
-        return b"", b""
-    before, after = known.inside if not whole else known.around if batched else known.alone
-    has_header = content_format is ContentFormat.CSV
-    return before + (",".join(map(csv_cell, fields)).encode() + CSV_LINE if has_header else b""), after
-
-
 # --- the template of a body -----------------------------------------------------------------------
 
 ROWS, ROW, KEY = "{rows}", "{row}", "{api_key}"
@@ -126,9 +112,7 @@ _JSON_TOKEN = re.compile(r'(?P<text>"(?:[^"\\]|\\.)*")|' + PLACEHOLDER.pattern)
 _MARKS = {"api_key": KEY_PLACEHOLDER.decode(), "now": NOW_PLACEHOLDER.decode()}
 _MARK = re.compile("|".join(map(re.escape, _MARKS.values())))
 # Types whose values come as JSON.
-_BARE = frozenset(
-    {"byte", "short", "integer", "long", "float", "double", "decimal", "boolean", "array", "map", "struct"}
-)
+_BARE = NUMBER | {"boolean", "array", "map", "struct"}
 
 
 def names(text: str) -> list[str]:
@@ -144,17 +128,18 @@ def filled_text(text: str, values: Values, written: Callable[[str], str] = str) 
 def around(text: str, content_format: ContentFormat, values: Values, types: Values) -> tuple[bytes, bytes]:
     """What stands before and after the rows of a body, with placeholders for key and time.
 
-    `types` are the names of the Spark types of all columns, in order: the header of CSV needs the names.
+    `types` are the names of the Spark types of all columns, in order: the header of CSV needs the names. Among other
+    text a single row stands as it is.
     """
-    token = ROWS if ROWS in text else ROW
-    bare = text.strip() in (ROWS, ROW)
-    before, after = around_rows(content_format, list(types), batched=token == ROWS, whole=bare)
-    if bare:
-        return before, after
+    known, batched = FORMATS[content_format], ROWS in text
+    has_header = content_format is ContentFormat.CSV
+    header = ",".join(map(csv_cell, types)).encode() + CSV_LINE if has_header else b""
+    if text.strip() in (ROWS, ROW):
+        before, after = known.around if batched else known.alone
+        return before + header, after
+    before, after = (known.inside[0] + header, known.inside[1]) if batched else (b"", b"")
     wrapped = content_format is ContentFormat.FORM_DATA_PARAM and is_json(text.removeprefix(DATA))
-    head, found, tail = (text.removeprefix(DATA) if wrapped else text).partition(token)
-    if not found:
-        before, after = b"", b""
+    head, _, tail = (text.removeprefix(DATA) if wrapped else text).partition(ROWS if batched else ROW)
     if wrapped:
         start, end = (_encoded(_filled_json(part, values, types)) for part in (head, tail))
         return DATA.encode() + start.encode() + before, after + end.encode()

@@ -39,12 +39,6 @@ BODY_WITH_KEY = {
 }
 
 
-def api_of(path: str) -> Api:
-    """The generation of the API that a path belongs to; track and identify are v1's."""
-    found = RETIRED_PATH.fullmatch(path)
-    return Api(found[1] or "v1") if found else Api.CURRENT
-
-
 class ManualCall:
     """What the options of manual mode say, and what follows from them.
 
@@ -58,8 +52,8 @@ class ManualCall:
         self.origin = f"{self.url.scheme}://{self.url.netloc}"
         self.query = tuple(parse_qsl(self.url.query, keep_blank_values=True))
         self.columns_of_url = body.names(f"{self.url.path}?{self.url.query}")
-        self.api = api_of(self.url.path)
         found = RETIRED_PATH.fullmatch(self.url.path)
+        self.api = Api(found[1] or "v1") if found else Api.CURRENT
         self.takes_token = found is not None and found[2] is not None
         self._has_own_form = options.content_format is ContentFormat.FORM_DATA_PARAM and options.body is None
 
