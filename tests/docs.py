@@ -15,7 +15,7 @@ from spark_klaviyo.entrypoints.capabilities import CAPABILITIES, WRITING
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import GROUPS, EverydayOptions, options_of
 from spark_klaviyo.options.option import Mode, Option
-from spark_klaviyo.plan.manual.body import FORMATS
+from spark_klaviyo.plan.manual.formats import FORMATS
 from spark_klaviyo.plan.names import Sure, dictionary
 from spark_klaviyo.plan.types import TYPE_TABLE
 from spark_klaviyo.preview.dry_run import quota_seconds

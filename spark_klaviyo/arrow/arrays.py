@@ -22,7 +22,6 @@ Mask: TypeAlias = "npt.NDArray[np.bool_]"
 Test: TypeAlias = Callable[[pa.Array], "Mask | None"]
 
 _BLANK = f"^[{BLANKS}]*\\z"
-_FLOATS = {16: np.float16, 32: np.float32, 64: np.float64}
 _LARGE = {pa.large_string().id, pa.large_binary().id, pa.large_list(pa.null()).id}
 
 
@@ -44,18 +43,6 @@ def is_whole(kind: pa.DataType) -> bool:
 def valid_rows(column: pa.Array) -> Mask:
     """Which rows are not null."""
     return to_mask(column.is_valid()) if column.null_count else np.ones(len(column), np.bool_)
-
-
-def all_finite(column: pa.Array) -> bool:
-    """Whether all numbers of a floating column are finite; what stands in the place of a null counts as well."""
-    return bool(np.isfinite(_numbers(column, np.dtype(_FLOATS[column.type.bit_width]))).all())
-
-
-def _numbers(column: pa.Array, kind: np.dtype[Any]) -> npt.NDArray[Any]:
-    """What stands in the buffer of a column of numbers, also in the place of nulls."""
-    if not len(column):
-        return np.empty(0, kind)
-    return np.frombuffer(column.buffers()[1], kind, len(column), column.offset * kind.itemsize)
 
 
 def bytes_and_offsets(texts: pa.Array) -> tuple[Bytes, Ints]:
@@ -86,11 +73,9 @@ def without_blanks(texts: pa.Array) -> pa.Array:
 
 
 def is_utf8(texts: pa.Array) -> bool:
-    """Whether the bytes of a string array are UTF-8; all of them are checked as one text, which is fastest."""
-    content, _ = bytes_and_offsets(texts)
-    ends = pa.py_buffer(np.array([0, len(content)], np.int64))
+    """Whether the texts of a string array are UTF-8."""
     try:
-        pa.LargeStringArray.from_buffers(1, ends, pa.py_buffer(content)).validate(full=True)
+        texts.validate(full=True)
     except pa.ArrowInvalid:
         return False
     return True
@@ -201,7 +186,10 @@ def _bits(held: pa.Buffer | None, column: pa.Array) -> Mask:
 
 def to_integers(column: pa.Array, missing: int = 0) -> Ints:
     """An array of whole numbers as numpy has it, with `missing` for null."""
-    numbers: Ints = _numbers(column, np.dtype(str(column.type)))
+    kind: np.dtype[Any] = np.dtype(str(column.type))
+    if not len(column):
+        return np.empty(0, kind)
+    numbers = np.frombuffer(column.buffers()[1], kind, len(column), column.offset * kind.itemsize)
     return np.where(valid_rows(column), numbers, missing) if column.null_count else numbers
 
 

@@ -187,9 +187,7 @@ def without_nan(column: pa.Array) -> pa.Array:
 
 
 def _is_nan(column: pa.Array) -> Mask | None:
-    if not pa.types.is_floating(column.type) or arrays.all_finite(column):
-        return None
-    return to_mask(pc.is_nan(column))
+    return to_mask(pc.is_nan(column)) if pa.types.is_floating(column.type) else None
 
 
 def _nan_as_null(column: pa.Array) -> pa.Array:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import IntEnum
 
 import pyarrow as pa
 
 from spark_klaviyo.core.arrow_types import ddl_of
-from spark_klaviyo.plan.types import Field, holds
 
 RECORD, VERDICT, KEY, PARAMS, PHONE, EXTERNAL_ID, ROW_KEY, CONTENT, FINGERPRINT, ROW_STATUS = (
     "record",  # JSON of the row and one byte behind it: the separator of JSON rows, else a line feed
@@ -50,25 +48,9 @@ class Verdict(IntEnum):
 
 # Bits of the column `verdict`: from here on the index of a column, and what a warning counts: U+FFFD in a text, an old
 # event, a row of an order that has several, an event whose value is an entry of a map or of JSON text, something with
-# the name of a secret, and NaN and card numbers in the first columns that may hold them (the last bit stands for all
-# further ones).
-COLUMN_SHIFT, NOTES_SHIFT, MOST_NAN_COLUMNS, MOST_CARD_COLUMNS = 8, 32, 13, 12
+# the name of a secret, and NaN and card numbers in the first columns that may hold them (`screen.evaluate`).
+COLUMN_SHIFT, NOTES_SHIFT = 8, 32
 REPLACED, OLD, LINE_ITEM, VALUE_INSIDE, SECRETS = (1 << NOTES_SHIFT + note for note in range(5))
-
-
-def nan_note(number: int) -> int:
-    """The note that a column held NaN, by its number among the columns that may."""
-    return SECRETS << (1 + min(number, MOST_NAN_COLUMNS - 1))
-
-
-def card_note(number: int) -> int:
-    """The note that a column held card numbers, by its number among the columns that may."""
-    return SECRETS << (1 + MOST_NAN_COLUMNS + min(number, MOST_CARD_COLUMNS - 1))
-
-
-def nan_columns(columns: Sequence[Field]) -> list[str]:
-    """Columns that may hold NaN, in the order of `nan_note`."""
-    return [column.name for column in columns if holds(column.type, "float", "double")]
 
 
 def verdict_of(held: int) -> tuple[Verdict, int]:

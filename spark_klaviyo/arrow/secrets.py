@@ -6,6 +6,7 @@ Names are those of `plan.names`. A column of a batch is one of card numbers wher
 from __future__ import annotations
 
 import re
+from functools import reduce
 
 import numpy as np
 import pyarrow as pa
@@ -26,46 +27,45 @@ _SAMPLE = 16  # values that say whether the others are worth a look
 
 def without_secrets(column: pa.Array) -> tuple[pa.Array, Mask | None]:
     """The column without what has the name of a secret inside it, at any depth; and from which rows that was taken."""
+    found = arrays.anywhere(column, _holds_secrets)
+    return (column, None) if found is None else (_without(column), found)
+
+
+def _holds_secrets(column: pa.Array) -> Mask | None:
+    """Which structs and maps hold something with the name of a secret; None where none can."""
     if pa.types.is_struct(column.type):
-        return _struct_without(column)
-    if arrays.is_list(column.type):
-        (items,), groups = children(column)
-        kept, found = without_secrets(items)
-        if found is None:
-            return column, None
-        return list_array(valid_rows(column), groups, kept), any_in_group(found, groups)
-    return _map_without(column) if pa.types.is_map(column.type) else (column, None)
+        named = [number for number, field in enumerate(column.type) if is_secret_name(field.name)]
+        return reduce(np.logical_or, (valid_rows(column.field(number)) for number in named)) if named else None
+    if not pa.types.is_map(column.type):
+        return None
+    (keys, _), groups = children(column)
+    secret = _are_secret(keys)
+    return any_in_group(secret, groups) if secret.any() else None
 
 
-def _struct_without(column: pa.Array) -> tuple[pa.Array, Mask | None]:
-    parts, found = dict[str, pa.Array](), np.zeros(len(column), np.bool_)
-    for number, field in enumerate(column.type):
-        part = column.field(number)
-        if is_secret_name(field.name):
-            found |= valid_rows(part)
-        else:
-            parts[field.name], inside = without_secrets(part)
-            found |= inside if inside is not None else False
-    if len(parts) == column.type.num_fields and not found.any():
-        return column, None
-    if not parts:
-        return pa.nulls(len(column)), found & valid_rows(column)
-    whole = pa.StructArray.from_arrays(list(parts.values()), list(parts), mask=from_numpy(~valid_rows(column)))
-    return whole, found & valid_rows(column)
-
-
-def _map_without(column: pa.Array) -> tuple[pa.Array, Mask | None]:
-    (keys, items), groups = children(column)
+def _are_secret(keys: pa.Array) -> Mask:
     names = keys.cast(pa.string()).dictionary_encode()
     secret = np.array([is_secret_name(name) for name in names.dictionary.to_pylist()], np.bool_)
-    taken: Mask = secret[arrays.to_integers(names.indices)] if len(names) else np.zeros(0, np.bool_)
-    items, inside = without_secrets(items)
-    if inside is None and not taken.any():
-        return column, None
-    found = any_in_group(taken if inside is None else taken | inside, groups)
-    counts = np.concatenate([np.zeros(1, np.int64), np.cumsum(~taken)])
-    kept = [array.filter(from_numpy(~taken)) for array in (names.dictionary_decode(), items)]
-    return map_array(valid_rows(column), counts[groups], *kept), found & valid_rows(column)
+    return secret[arrays.to_integers(names.indices)] if len(names) else np.zeros(0, np.bool_)
+
+
+def _without(column: pa.Array) -> pa.Array:
+    valid = valid_rows(column)
+    if pa.types.is_struct(column.type):
+        fields = ((field.name, column.field(number)) for number, field in enumerate(column.type))
+        parts = {name: _without(part) for name, part in fields if not is_secret_name(name)}
+        if not parts:
+            return pa.nulls(len(column))
+        return pa.StructArray.from_arrays(list(parts.values()), list(parts), mask=from_numpy(~valid))
+    if arrays.is_list(column.type):
+        (items,), groups = children(column)
+        return list_array(valid, groups, _without(items))
+    if pa.types.is_map(column.type):
+        (keys, items), groups = children(column)
+        kept = ~_are_secret(keys)
+        counts = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)])
+        return map_array(valid, counts[groups], *(held.filter(from_numpy(kept)) for held in (keys, _without(items))))
+    return column
 
 
 # --- card numbers ---------------------------------------------------------------------------------

@@ -24,9 +24,6 @@ from spark_klaviyo.arrow.encoded import (
     VALUE_INSIDE,
     VERDICT,
     Verdict,
-    card_note,
-    nan_columns,
-    nan_note,
     verdict_of,
 )
 from spark_klaviyo.batching import encoded_rows
@@ -34,16 +31,14 @@ from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.exact_json import get, remove
 from spark_klaviyo.core.models import EncodedRows, Rejection
-from spark_klaviyo.encode.formats import written
 from spark_klaviyo.encode.keys import beside_key
 from spark_klaviyo.options.erasure import is_erasing_call
 from spark_klaviyo.plan.envelopes import manual_path
-from spark_klaviyo.plan.manual.body import FORMATS, JSON_FORMATS
+from spark_klaviyo.plan.manual.formats import FORMATS, JSON_FORMATS, written
 from spark_klaviyo.plan.model import WritePlan, key_of
 from spark_klaviyo.plan.notes import entry_of
-from spark_klaviyo.plan.shape import Leaf
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.screen.evaluate import card_columns
+from spark_klaviyo.screen.evaluate import card_notes, nan_notes
 from spark_klaviyo.screen.secrets import HAS_SECRETS
 from spark_klaviyo.screen.validate_row import ValidatedRow, validate_row
 from spark_klaviyo.screen.values import REPLACEMENT_MEANING, Problem
@@ -63,8 +58,10 @@ def screen(
     rows = _decided(plan, batch, rows, report, rejections)
     if plan.content_format not in JSON_FORMATS:
         records = [encoded_rows.text_of(rows, position) for position in range(len(rows))]
-        separator = FORMATS[plan.content_format].separator
-        rows = encoded_rows.rewritten(rows, records, written(records, plan), separator)
+        # a ready-made record has columns of its own
+        names = [] if plan.record_column is not None else [column.name for column in plan.columns]
+        texts = written(records, plan.content_format, names)
+        rows = encoded_rows.rewritten(rows, records, texts, FORMATS[plan.content_format].separator)
     for key, group in encoded_rows.groups(batch, rows, first_row):
         given = encoded_rows.params_of(key)
         # "," names none of several lists
@@ -148,24 +145,23 @@ _NOTES = {
 
 def _warn(plan: WritePlan, verdicts: Ints, report: TaskReport) -> None:
     """Count the rows that are sent and whose notes ask for a warning."""
-    columns = nan_columns(plan.columns)
-    texts = {nan_note(number): f"column {name!r}: NaN was sent as null" for number, name in enumerate(columns)}
-    texts |= {card_note(number): _card_warning(plan, leaf) for number, leaf in enumerate(card_columns(plan))}
+    texts = {note: f"column {name!r}: NaN was sent as null" for name, note in nan_notes(plan).items()}
+    texts |= {note: _card_warning(plan, source) for source, note in card_notes(plan).items()}
     for note, text in {**_NOTES, **texts}.items():
         rows = int(np.count_nonzero(verdicts & note))
         if rows:
             report.warn(text, rows)
 
 
-def _card_warning(plan: WritePlan, leaf: Leaf) -> str:
-    name, loose = ".".join(leaf.source), ".".join(plan.template.properties_path[-1:])
-    entry = entry_of(f"{loose}.{leaf.source[-1]}", name)
+def _card_warning(plan: WritePlan, source: tuple[str, ...]) -> str:
+    name, loose = ".".join(source), ".".join(plan.template.properties_path[-1:])
+    entry = entry_of(f"{loose}.{source[-1]}", name)
     return f"column {name!r} holds card numbers and is not sent; only {entry} sends it"
 
 
 def plan_warnings(plan: WritePlan, of_rows: Collection[str]) -> list[str]:
     """The plan's warnings, without those about columns that hold card numbers, as the warnings `of_rows` say."""
-    cards = {".".join(leaf.source) for leaf in card_columns(plan) if _card_warning(plan, leaf) in of_rows}
+    cards = {".".join(source) for source in card_notes(plan) if _card_warning(plan, source) in of_rows}
     gone = {note.warning for note in plan.notes if note.column in cards}
     return [warning for warning in plan.warnings if warning not in gone]
 

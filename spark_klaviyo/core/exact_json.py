@@ -60,6 +60,11 @@ def dumps(value: Json, *, sort_keys: bool = False) -> bytes:
     return _MARKED.sub(r"\1", text).encode("utf-8", "surrogatepass")
 
 
+def json_text(value: Json) -> str:
+    """A value as JSON that is valid UTF-8."""
+    return dumps(value).decode("utf-8", "replace")
+
+
 def canonical(value: Json) -> Json:
     """The value with every number in one spelling: 20.0, 20 and 2.0E1 are the same.
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from io import BytesIO
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -24,9 +25,9 @@ from spark_klaviyo.arrow.arrays import Mask, children, from_numpy, is_list, list
 from spark_klaviyo.arrow.columns import Columns
 from spark_klaviyo.arrow.encoded import ENCODED
 from spark_klaviyo.core.codes import ContentFormat
-from spark_klaviyo.core.exact_json import ONE_ITEM
+from spark_klaviyo.core.exact_json import ONE_ITEM, json_text
 from spark_klaviyo.encode import json_values
-from spark_klaviyo.encode.json_values import json_objects, json_text, with_json
+from spark_klaviyo.encode.json_values import json_objects, with_json
 from spark_klaviyo.encode.keys import external_ids, keys, phones
 from spark_klaviyo.encode.rows import to_arrow
 from spark_klaviyo.plan.model import WritePlan
@@ -35,6 +36,7 @@ from spark_klaviyo.plan.types import Type
 from spark_klaviyo.screen.evaluate import ScreenRules, compile_screen, verdicts
 from spark_klaviyo.screen.rules import word_pattern
 
+NamedArray: TypeAlias = tuple[str, pa.Array]
 VALUE_NAMES = arrays.from_texts(["value", "$value"])  # of what an event is worth
 MAX_VALUES, MAX_ROWS = 400_000, 10_000  # encoded at once: a worker's memory stays flat however large the batches are
 
@@ -106,26 +108,23 @@ def _as_text(values: pa.Array) -> pa.Array:
 class RecordEncoder:
     """The records of one batch.
 
-    `fields` and `entries` are what goes into the finished text, by the mark that stands in its place: the same field in
-    every row, or the entries of each row's maps. Texts behind `json_mark` are JSON, where there are any (`has_json`).
+    `marks` are pieces of the text that the writer makes, and what they become in the finished one. Texts behind
+    `json_mark` are JSON, where there are any (`has_json`).
     """
 
     columns: Columns
     json_mark: str
     has_json: bool
-    fields: dict[str, bytes] = field(default_factory=dict)
-    entries: dict[str, list[bytes]] = field(default_factory=dict)
+    marks: dict[bytes, bytes] = field(default_factory=dict)
 
     def lines(self, record: Record) -> BytesIO:
         """Each row's record as JSON and a line feed."""
         lines = json_values.json_lines(self.array(record))
-        if not (self.fields or self.entries or self.has_json):
+        if not (self.marks or self.has_json):
             return lines
         text = lines.getvalue()
-        for mark, field_text in self.fields.items():
-            text = text.replace(_field(mark, True), field_text)
-        for mark, texts in self.entries.items():
-            text = json_values.spliced(text, _field(mark, True), texts)
+        for mark, meant in self.marks.items():
+            text = text.replace(mark, meant)
         return BytesIO(with_json(text, self.json_mark) if self.has_json else text)
 
     def array(self, node: Node) -> pa.Array:
@@ -146,7 +145,7 @@ class RecordEncoder:
             held = fields[0][1]  # a list that holds the value, null where there is none
             return list_array(valid_rows(held), np.arange(len(held) + 1), held)
         if node.spread:
-            fields.append(self._map_entries(node, fields))
+            fields += list(self._map_entries(node, fields))
         return _struct(fields, self.columns.rows, omit_empty=node.omit_empty)
 
     # --- lists of resource identifiers, conditions ------------------------------------------------
@@ -154,9 +153,7 @@ class RecordEncoder:
     def _resource_ids(self, node: Each) -> pa.Array:
         column = self.columns.column(node.leaf)
         column = arrays.without_blanks(column) if node.leaf.omit_blank else column
-        items, groups = column, np.arange(self.columns.rows + 1)
-        if is_list(column.type):
-            (items,), groups = children(column)
+        items, groups = self._items(column)
         ids = json_values.prefixed(items, node.leaf.prefix)
         some = valid_rows(ids)
         groups = np.concatenate([np.zeros(1, np.int64), np.cumsum(some)])[groups]
@@ -167,15 +164,20 @@ class RecordEncoder:
     def _holds(self, node: When) -> Mask:
         """In which rows the column of a condition holds its word."""
         column = self.columns.column(node.leaf)
-        items, groups = column, None
-        if is_list(column.type):
-            (items,), groups = children(column)
+        items, groups = self._items(column)
         same = to_mask(pc.match_substring_regex(items.cast(pa.string()), word_pattern(node.word)))
-        return same if groups is None else arrays.any_in_group(same, groups) & valid_rows(column)
+        return arrays.any_in_group(same, groups) & valid_rows(column)
+
+    def _items(self, column: pa.Array) -> tuple[pa.Array, arrays.Ints]:
+        """The items of a column of arrays, or the values of any other; and where each row's begin."""
+        if not is_list(column.type):
+            return column, np.arange(self.columns.rows + 1)
+        (items,), groups = children(column)
+        return items, groups
 
     # --- what a struct array cannot hold ----------------------------------------------------------
 
-    def _fields(self, name: str, child: Node) -> Iterator[tuple[str, pa.Array]]:
+    def _fields(self, name: str, child: Node) -> Iterator[NamedArray]:
         """A field, and where it has to be null or a constant object, a mark in its place."""
         if isinstance(child, Fixed) and (child.value is None or isinstance(child.value, dict | list)):
             yield self._marked(_field(name, child.value), np.ones(self.columns.rows, np.bool_))
@@ -185,14 +187,14 @@ class RecordEncoder:
         if isinstance(child, Leaf) and child.keep_null and array.null_count:
             yield self._marked(_field(name, None), ~valid_rows(self.columns.column(child)))
 
-    def _marked(self, text: bytes, rows: Mask) -> tuple[str, pa.Array]:
+    def _marked(self, text: bytes, rows: Mask) -> NamedArray:
         mark = _new_mark()
-        self.fields[mark] = text
+        self.marks[_field(mark, True)] = text
         return mark, _flags(rows)
 
-    def _map_entries(self, node: Record, fields: Sequence[tuple[str, pa.Array]]) -> tuple[str, pa.Array]:
-        """A mark in rows whose maps have entries to add: those whose name no field and no earlier map of a row has."""
-        rows, parts, taken = np.arange(self.columns.rows), list[list[bytes]](), arrays.from_texts([])
+    def _map_entries(self, node: Record, fields: Sequence[NamedArray]) -> Iterator[NamedArray]:
+        """The entries of maps that join the fields: those whose name no field and no earlier map of a row has."""
+        rows, taken = np.arange(self.columns.rows), arrays.from_texts([])
         nulls_sent = {name for name, child in node.fields if isinstance(child, Leaf) and child.keep_null}
         for leaf in node.spread:
             column = self.columns.column(leaf)
@@ -210,37 +212,36 @@ class RecordEncoder:
             pairs = pc.binary_join_element_wise(from_numpy(owners).cast(pa.string()), names, "\x00")
             keep &= ~to_mask(pc.is_in(pairs, value_set=taken))
             taken = pa.concat_arrays([taken, pairs.filter(from_numpy(keep))])
-            parts.append(_entry_texts(names, json_values.leaf_values(leaf, items), owners, keep, self.columns.rows))
-        joined = [b",".join(filter(None, texts)) for texts in zip(*parts, strict=True)]
-        mark = _new_mark()
-        self.entries[mark] = [text for text in joined if text]
-        return mark, _flags(np.array([bool(text) for text in joined], np.bool_))
+            values = json_values.leaf_values(leaf, items)
+            valid = valid_rows(values)
+            yield from self._joining(owners, names, values, keep & valid)
+            if leaf.keep_null and (keep & ~valid).any():
+                mark = _new_mark()
+                self.marks[f'"{mark}"'.encode()] = b"null"
+                yield from self._joining(owners, names, _constant(mark, len(names)), keep & ~valid)
+
+    def _joining(self, owners: arrays.Ints, names: pa.Array, values: pa.Array, keep: Mask) -> Iterator[NamedArray]:
+        """A map of the entries that are kept, and a mark behind it; what opens and closes it goes in the end."""
+        mark, end, kept = _new_mark(), _new_mark(), from_numpy(keep)
+        groups = np.searchsorted(owners[keep], np.arange(self.columns.rows + 1))
+        some: Mask = np.diff(groups) > 0
+        self.marks |= {f'"{mark}":{{'.encode(): b"", b"}," + _field(end, True): b""}
+        yield mark, arrays.map_array(some, groups, names.filter(kept), values.filter(kept))
+        yield end, _flags(some)
 
     def _entries_of_objects(self, leaf: Leaf, texts: pa.Array) -> pa.Array:
         """JSON text as a map whose values are JSON behind the mark."""
-        found, self.has_json = json_objects(texts, self.json_mark, keep_null=leaf.keep_null), True
-        if found.wrong.any():
-            self.columns.no_objects[leaf.source[0]] = found.wrong
-        if found.secrets.any():
-            self.columns.note_secrets(found.secrets)
+        self.has_json = True
+        objects, wrong, secret = json_objects(texts, self.json_mark, keep_null=leaf.keep_null)
+        if wrong.any():
+            self.columns.no_objects[leaf.source[0]] = wrong
+        if secret.any():
+            self.columns.note_secrets(secret)
         entries = [
             {name: None if value is None else self.json_mark + json_text(value) for name, value in (held or {}).items()}
-            for held in found.values
+            for held in objects
         ]
         return to_arrow(entries, Type("map", key=Type("string"), value=Type("string")))
-
-
-def _entry_texts(names: pa.Array, items: pa.Array, owners: np.ndarray, keep: Mask, rows: int) -> list[bytes]:
-    """The entries of each row's map that are kept, as JSON without braces."""
-    valid = keep & valid_rows(items)
-    groups = np.searchsorted(owners[valid], np.arange(rows + 1)).astype(np.int32)
-    entries = [array.filter(from_numpy(valid)) for array in (names, items)]
-    maps = pa.MapArray.from_arrays(from_numpy(groups), *entries)
-    texts = [text[1:-1] if text else b"" for text in json_values.json_texts(maps)]
-    for entry in np.flatnonzero(keep & ~valid).tolist():  # nulls=send
-        row = int(owners[entry])
-        texts[row] = b",".join(filter(None, [texts[row], _field(names[entry].as_py(), None)]))
-    return texts
 
 
 def _new_mark() -> str:
@@ -263,7 +264,7 @@ def _constant(value: object, rows: int) -> pa.Array:
     return pa.repeat(pa.scalar(value), rows)
 
 
-def _struct(fields: Sequence[tuple[str, pa.Array]], rows: int, *, omit_empty: bool) -> pa.Array:
+def _struct(fields: Sequence[NamedArray], rows: int, *, omit_empty: bool) -> pa.Array:
     """An object; with `omit_empty` it is null where all its fields are."""
     if not fields:
         return pa.array([None if omit_empty else {}] * rows, pa.struct([]))

@@ -14,10 +14,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
 from io import BytesIO
-from itertools import chain
 
 import numpy as np
 import pyarrow as pa
@@ -122,42 +119,32 @@ def json_texts(column: pa.Array) -> list[bytes | None]:
     return [line[_OPEN:-_CLOSE] if len(line) > _OPEN else None for line in lines]
 
 
-def spliced(lines: bytes, mark: bytes, texts: Iterable[bytes]) -> bytes:
-    """The lines with each occurrence of the mark replaced by the next of the texts."""
-    pieces = lines.split(mark)
-    return pieces[0] + b"".join(chain.from_iterable(zip(texts, pieces[1:], strict=True)))
-
-
 # --- JSON text as part of a record: objects that join the custom properties, and values of VARIANT ---
 
 
-@dataclass(frozen=True)
-class JsonObjects:
-    """The objects of a column of JSON text, None where there is none; rows that hold something else; and rows of whose
-    object something was taken that has the name of a secret."""
+def json_objects(texts: pa.Array, mark: str, *, keep_null: bool) -> tuple[list[dict[str, Json] | None], Mask, Mask]:
+    """Read a column of JSON text; nulls inside objects are left out unless `keep_null`.
 
-    values: list[dict[str, Json] | None]
-    wrong: Mask
-    secrets: Mask
-
-
-def json_objects(texts: pa.Array, mark: str, *, keep_null: bool) -> JsonObjects:
-    """Read a column of JSON text; nulls inside objects are left out unless `keep_null`."""
-    found = JsonObjects([None] * len(texts), np.zeros(len(texts), np.bool_), np.zeros(len(texts), np.bool_))
+    Returns:
+        The objects, None where there is none; the rows that hold something else; and the rows of whose object something
+        was taken that has the name of a secret.
+    """
+    found = list[dict[str, Json] | None]([None] * len(texts))
+    wrong, secret = np.zeros(len(texts), np.bool_), np.zeros(len(texts), np.bool_)
     for row, text in enumerate(texts.cast(pa.string()).to_pylist()):
         if text is None or not text.strip():
             continue
         try:
             value = exact_json.loads(text.removeprefix(mark) if mark else text)
             if isinstance(value, dict):
-                found.secrets[row] = without_secret_names(value) > 0
+                secret[row] = without_secret_names(value) > 0
                 filled = {k: _filled(v) for k, v in value.items() if v is not None}
-                found.values[row] = value if keep_null else filled
+                found[row] = value if keep_null else filled
             else:
-                found.wrong[row] = value is not None
+                wrong[row] = value is not None
         except (ValueError, RecursionError):
-            found.wrong[row] = True
-    return found
+            wrong[row] = True
+    return found, wrong, secret
 
 
 def _filled(value: Json) -> Json:
@@ -171,8 +158,3 @@ def with_json(lines: bytes, mark: str) -> bytes:
     """The rows with each text behind the mark as the JSON that it is."""
     marked = re.compile(b'"' + mark.encode() + rb'((?:[^"\\]|\\.)*)"')
     return marked.sub(lambda found: json.loads(b'"' + found[1] + b'"').encode(), lines)
-
-
-def json_text(value: Json) -> str:
-    """A value as JSON that is valid UTF-8."""
-    return exact_json.dumps(value).decode("utf-8", "replace")

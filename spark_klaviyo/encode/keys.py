@@ -98,14 +98,10 @@ def _node_at(record: Record, path: Path) -> Node | None:
 
 def _normalised(field: str, texts: pa.Array) -> pa.Array:
     """`normalise_identifier` of each text."""
-    content, offsets = bytes_and_offsets(texts)
+    content, _ = bytes_and_offsets(texts)
     if content.max(initial=0) >= ASCII:
         return pa.array([text and normalise_identifier(field, text) for text in texts.to_pylist()], pa.string())
-    if not len(content):
-        return texts
-    edges = content.take(np.concatenate([offsets[:-1], offsets[1:] - 1]), mode="clip")
-    if edges.min() <= ord(" "):
-        texts = pc.utf8_trim(texts, BLANKS)
+    texts = pc.utf8_trim(texts, BLANKS)
     if field == "email":
         return pc.ascii_lower(texts)
     if field == "phone_number" and not _OF_PHONES[content].all():

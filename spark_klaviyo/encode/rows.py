@@ -87,17 +87,18 @@ _MIXED = (TypeError, ValueError, AttributeError, ArithmeticError)
 
 
 def _batch(rows: Sequence[Row], columns: Sequence[Field]) -> pa.RecordBatch:
-    rows = _by_name(rows)
-    names = [column.name for column in columns] or _names(rows)
-    kinds: Sequence[Type | None] = [column.type for column in columns] or [None] * len(names)
-    arrays = []
+    if not (columns or isinstance(rows[0], Mapping) or hasattr(rows[0], "__fields__")):
+        message = f"expected rows of a DataFrame or dicts, found {type(rows[0]).__name__}"
+        raise TypeError(message)
     try:
-        columns_of_values = _values(rows, names)
+        names, values = _columns(rows, [column.name for column in columns] if columns else None, may_differ=True)
     except _MIXED:
         raise SchemaError(["the rows have different fields"]) from None
-    for name, kind, values in zip(names, kinds, columns_of_values, strict=True):
+    kinds: Sequence[Type | None] = [column.type for column in columns] or [None] * len(names)
+    arrays = []
+    for name, kind, column in zip(names, kinds, values, strict=True):
         try:
-            arrays.append(to_arrow(values, kind))
+            arrays.append(to_arrow(column, kind))
         except _MIXED as error:
             found = error if isinstance(error, _UnsendableError) else "its values cannot be read as one type"
             cast = "write it with to_json" if "VariantVal" in str(found) else "cast it to string"
@@ -105,39 +106,26 @@ def _batch(rows: Sequence[Row], columns: Sequence[Field]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, names=names)
 
 
-def _by_name(rows: Sequence[Row]) -> Sequence[Row]:
-    """The rows; as dicts where their fields differ, or stand in another order, as only names tell them apart then."""
-    fields = [getattr(row, "__fields__", None) for row in rows]
-    if fields.count(fields[0]) == len(fields):  # the rows of one DataFrame
-        return rows
-    return [
-        row if names is None else dict(zip(names, row, strict=True)) for names, row in zip(fields, rows, strict=True)
-    ]
+def _columns(
+    rows: Sequence[Any], names: Sequence[str] | None, *, may_differ: bool = False
+) -> tuple[Sequence[str], list[Sequence[Any]]]:
+    """The names of the fields of rows or structs, and the values of each; `names` are those that are known to be there.
 
-
-def _names(rows: Sequence[Row]) -> list[str]:
-    """The names of all fields; those of dicts may differ."""
-    first = rows[0]
-    if isinstance(first, Mapping):
-        return list(dict.fromkeys(chain.from_iterable(rows)))
-    fields = getattr(first, "__fields__", None)
-    if fields is not None:
-        return list(fields)
-    message = f"expected rows of a DataFrame or dicts, found {type(first).__name__}"
-    raise TypeError(message)
-
-
-def _values(rows: Sequence[Row], names: Sequence[str]) -> list[Sequence[Any]]:
-    """The values of each column. The first row names the fields, but for dicts."""
-    first = rows[0]
-    if isinstance(first, Mapping):
-        return [[row.get(name) for row in rows] for name in names]  # type: ignore[union-attr]
-    columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
-    fields = list(getattr(first, "__fields__", names))
-    if fields == list(names):
-        return columns
-    nulls = [None] * len(rows)
-    return [columns[fields.index(name)] if name in fields else nulls for name in names]
+    Those of one DataFrame have the same fields in the same order. Where they may differ only names tell fields apart.
+    """
+    present = [row for row in rows if row is not None]
+    first, *others = [getattr(row, "__fields__", None) for row in present]
+    if isinstance(present[0], Mapping) or (may_differ and others.count(first) < len(others)):
+        pairs = ((getattr(row, "__fields__", None), row or {}) for row in rows)
+        dicts = [row if own is None else dict(zip(own, row, strict=True)) for own, row in pairs]
+        every = list(dict.fromkeys(chain.from_iterable(dicts))) if names is None else names
+        return every, [[row.get(name) for row in dicts] for name in every]
+    given = (first if first is not None else names) or []
+    blank = (None,) * len(given)
+    columns: list[Sequence[Any]] = list(zip(*(blank if row is None else row for row in rows), strict=True))
+    if names is None or list(names) == list(given):
+        return given, columns
+    return names, [columns[given.index(name)] if name in given else [None] * len(rows) for name in names]
 
 
 # --- values of one column -------------------------------------------------------------------------
@@ -154,7 +142,7 @@ def to_arrow(values: Sequence[Any], given: Type | None = None) -> pa.Array:
     if sample is None:
         return pa.nulls(len(values), _arrow_type(kind))
     if kind.name == "struct" or (not kind.name and hasattr(sample, "__fields__")):
-        return _struct(values, kind, sample)
+        return _struct(values, kind)
     if isinstance(sample, Mapping):
         return _map(values, kind)
     if isinstance(sample, list | tuple):
@@ -181,11 +169,9 @@ def _arrow_type(kind: Type | None) -> pa.DataType:
     return ARROW_TYPES.get(kind.name, pa.null())
 
 
-def _struct(values: Sequence[Any], kind: Type, sample: Any) -> pa.Array:
-    names = [field.name for field in kind.fields] if kind.name else list(sample.__fields__)
+def _struct(values: Sequence[Any], kind: Type) -> pa.Array:
+    names, columns = _columns(values, [field.name for field in kind.fields] if kind.name else None)
     kinds = [field.type for field in kind.fields] or [UNKNOWN] * len(names)
-    blank = dict[str, Any]() if isinstance(sample, Mapping) else (None,) * len(sample)
-    columns = _values([blank if value is None else value for value in values], names)
     parts = [to_arrow(column, part) for column, part in zip(columns, kinds, strict=True)]
     if not parts:
         return pa.array([None if value is None else {} for value in values], pa.struct([]))
@@ -274,7 +260,7 @@ def aligned(batch: pa.RecordBatch, columns: Sequence[Field]) -> pa.RecordBatch:
             f"column {further[0]!r} is in none of the rows before, so it was not planned for; give the writer a schema "
             "that names all columns"
         )
-    held = {name: batch.column(name) for name in batch.schema.names}
+    held = dict(zip(batch.schema.names, batch.columns, strict=True))
     nothing = pa.nulls(batch.num_rows)
     return pa.RecordBatch.from_arrays([held.get(name, nothing) for name in names], names=names)
 
@@ -282,11 +268,6 @@ def aligned(batch: pa.RecordBatch, columns: Sequence[Field]) -> pa.RecordBatch:
 def widened(columns: Sequence[Field], further: Sequence[Field]) -> tuple[Field, ...]:
     """The columns with the types of further rows where they were void."""
     return tuple(Field(one.name, _wider(one.type, other.type)) for one, other in zip(columns, further, strict=True))
-
-
-def has_gaps(columns: Sequence[Field]) -> bool:
-    """Whether a column, or a field of a struct, is void."""
-    return any(column.type.name == "void" or has_gaps(column.type.fields) for column in columns)
 
 
 def _wider(known: Type, other: Type) -> Type:

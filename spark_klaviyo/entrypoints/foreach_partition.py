@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from spark_klaviyo.account.target import named_target, resolve
 from spark_klaviyo.encode.encoder import encode_batches
-from spark_klaviyo.encode.rows import aligned, arrow_batches, columns_of, has_gaps, widened
+from spark_klaviyo.encode.rows import aligned, arrow_batches, columns_of, widened
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.entrypoints.shipped import Shipped
 from spark_klaviyo.options.entrypoints import EntryPoint
@@ -96,7 +96,7 @@ class PartitionWriter(Shipped):
             return
         for given in batches:
             batch = aligned(given, plan.columns)
-            wider = widened(plan.columns, columns_of(batch)) if has_gaps(plan.columns) else plan.columns
+            wider = widened(plan.columns, columns_of(batch))
             if wider != plan.columns:
                 plan = with_columns(self._plan, self._options, wider)
             yield from encode_batches([batch], plan)

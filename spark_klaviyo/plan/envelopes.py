@@ -16,6 +16,7 @@ from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.exact_json import Json, get, get_object, put
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Arrangement, Envelope
 from spark_klaviyo.plan.manual import body
+from spark_klaviyo.plan.manual.formats import FORMATS
 from spark_klaviyo.plan.model import RESUBSCRIBE, WritePlan
 from spark_klaviyo.plan.settings import value_of, with_prefix
 from spark_klaviyo.plan.shape import filled
@@ -122,7 +123,7 @@ def envelope(plan: WritePlan, values: Values) -> Envelope:
     head, tail = _around(plan, values)
     arrangement = NOTHING if template.body is None else ARRANGEMENTS.get(template.layout)
     of_a_row = template.is_manual and bool(template.settings)
-    separator = body.FORMATS[plan.content_format].separator
+    separator = FORMATS[plan.content_format].separator
     given = {**plan.settings, **values}
     list_id, again = given.get("list_id", ""), given.get(RESUBSCRIBE) == "true"
     return Envelope(path, head, tail, separator, query, arrangement, of_a_row, list_id, again)

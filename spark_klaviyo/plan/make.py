@@ -19,7 +19,7 @@ from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.checks import make_checks, place_channels
 from spark_klaviyo.plan.consent_columns import consent_params, drop_unneeded_identifiers
-from spark_klaviyo.plan.manual.body import FORMATS
+from spark_klaviyo.plan.manual.formats import FORMATS
 from spark_klaviyo.plan.manual.manual_mode import ManualCall
 from spark_klaviyo.plan.mapping import ColumnMap
 from spark_klaviyo.plan.model import RequestParam, WritePlan

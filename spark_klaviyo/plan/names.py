@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
-from itertools import product
+from itertools import chain, product
 from pathlib import Path
 from typing import Any
 
@@ -214,30 +214,17 @@ def _declared(fields: Collection[FieldSpec]) -> dict[str, Known]:
 @lru_cache(maxsize=64)
 def _spellings(families: tuple[str, ...], deletes: bool, names: tuple[tuple[str, Known], ...]) -> dict[str, Known]:
     """What each spelling of the data means where these names are declared; no likely ones where `deletes`."""
-    declared = dict(names)
-    found: dict[str, Known] = {}
-
-    def add(sure: Sure, name: str, known: Known, rank: tuple[int, ...]) -> None:
-        before = found.get(name)
-        if before is None:
-            found[name] = Known(sure, known.fields, rank)
-        elif before.sure is Sure.ASK is sure:  # it may mean several fields
-            found[name] = replace(before, fields=(*before.fields, *known.fields))
-
-    fields = [
-        (lists, declared[bare(field)])
-        for family in families
-        for field, lists in dictionary()["families"][family].items()
-        if bare(field) in declared
-    ]
+    declared, found = dict(names), dict[str, Known]()
+    lists = [entry for family in families for entry in dictionary()["families"][family].items()]
     for first, sure in enumerate((Sure.CERTAIN, Sure.LIKELY, Sure.ASK), start=2):
-        if sure is Sure.LIKELY and deletes:
-            continue
-        for lists, known in fields:
-            for number, name in enumerate(lists.get(str(sure), ())):
-                add(sure, name, known, (first, number))
-        for name, field, rank in _parts_of_addresses(sure) if families and "locationcity" in declared else ():
-            add(sure, name, declared[bare(field)], (first, *rank))
+        listed = ((name, field, (rank,)) for field, by in lists for rank, name in enumerate(by.get(str(sure), ())))
+        of_addresses = _parts_of_addresses(sure) if families and "locationcity" in declared else ()
+        for name, field, rank in chain(listed, of_addresses) if sure is not Sure.LIKELY or not deletes else ():
+            known, before = declared.get(bare(field)), found.get(name)
+            if known is not None and before is None:
+                found[name] = Known(sure, known.fields, (first, *rank))
+            elif known is not None and before is not None and before.sure is Sure.ASK is sure:  # it may mean several
+                found[name] = replace(before, fields=(*before.fields, *known.fields))
     return found
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from spark_klaviyo.arrow.encoded import ENCODED, VERDICT, card_note, record_texts
+from spark_klaviyo.arrow.encoded import ENCODED, VERDICT, record_texts
 from spark_klaviyo.batching.assembler import BatchAssembler, Batcher, key_length
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.clock import Stop
@@ -27,7 +27,7 @@ from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.runs.send_from_driver import arrow_batches
 from spark_klaviyo.runs.session import choose_worker_python, context_of
 from spark_klaviyo.runs.tasks import sent_columns
-from spark_klaviyo.screen.evaluate import card_columns
+from spark_klaviyo.screen.evaluate import card_notes
 from spark_klaviyo.screen.merges import faulty_merges
 from spark_klaviyo.task.denied import Denials
 from spark_klaviyo.task.profiles import parsed, with_needed_identifiers
@@ -98,8 +98,7 @@ def dry_run(plan: WritePlan, encoded: pa.Table, sample: pa.Table | None = None) 
 
 def _cards(plan: WritePlan, encoded: pa.Table) -> frozenset[str]:
     notes = reduce(or_, encoded.column(VERDICT).to_pylist(), 0)
-    columns = enumerate(card_columns(plan))
-    return frozenset(".".join(leaf.source) for number, leaf in columns if notes & card_note(number))
+    return frozenset(".".join(source) for source, note in card_notes(plan).items() if notes & note)
 
 
 @dataclass(frozen=True)

@@ -14,17 +14,7 @@ import pyarrow.compute as pc
 from spark_klaviyo.arrow import arrays
 from spark_klaviyo.arrow.arrays import Ints, Mask, bytes_and_offsets, text_scalar, to_integers, to_mask, valid_rows
 from spark_klaviyo.arrow.columns import Columns
-from spark_klaviyo.arrow.encoded import (
-    LINE_ITEM,
-    OLD,
-    REPLACED,
-    SECRETS,
-    VALUE_INSIDE,
-    Verdict,
-    card_note,
-    nan_columns,
-    nan_note,
-)
+from spark_klaviyo.arrow.encoded import LINE_ITEM, OLD, REPLACED, SECRETS, VALUE_INSIDE, Verdict
 from spark_klaviyo.arrow.times import beyond_years, compare
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import Clean, Leaf, Record, leaf_at, leaves_of, node_at
@@ -32,6 +22,7 @@ from spark_klaviyo.plan.types import NUMBER, TEXT, TIME, WHOLE, holds
 from spark_klaviyo.screen.rules import RowTest, row_tests
 from spark_klaviyo.screen.values import REPLACEMENT
 
+MOST_NAN_COLUMNS, MOST_CARD_COLUMNS = 13, 12  # that have a note of their own; the last one is for all further ones
 OLDER_THAN = timedelta(days=7)  # a week of outage is made up for without a warning
 ORDERS = frozenset({"orderid", "ordernumber", "orderno", "ordername", "invoiceid", "invoicenumber", "transactionid"})
 
@@ -45,8 +36,8 @@ class ScreenRules:
     numbers: tuple[Leaf, ...]  # columns that can hold infinities
     times: tuple[Leaf, ...]  # columns that can hold times of any year
     index: Mapping[str, int]  # of each column in the plan
-    nan_columns: list[str]
-    cards: tuple[Leaf, ...]  # columns that may hold card numbers
+    nan_notes: Mapping[str, int]
+    card_notes: Mapping[tuple[str, ...], int]
     events: tuple[tuple[int, Callable[[Columns], Mask]], ...]  # notes of events, and the rows they are about
 
 
@@ -59,16 +50,24 @@ def compile_screen(plan: WritePlan) -> ScreenRules:
         numbers=tuple(leaf for leaf in leaves if holds(leaf.type, "float", "double")),
         times=tuple(leaf for leaf in leaves if leaf.clean is Clean.TIME or holds(leaf.type, *TIME)),
         index={column.name: number for number, column in reversed(list(enumerate(plan.columns)))},
-        nan_columns=nan_columns(plan.columns),
-        cards=card_columns(plan),
+        nan_notes=nan_notes(plan),
+        card_notes=card_notes(plan),
         events=tuple(_event_notes(plan)),
     )
 
 
-def card_columns(plan: WritePlan) -> tuple[Leaf, ...]:
-    """Columns that may hold card numbers, in the order of `card_note`."""
+def nan_notes(plan: WritePlan) -> dict[str, int]:
+    """The note that a column held NaN, for each that may."""
+    names = (column.name for column in plan.columns if holds(column.type, "float", "double"))
+    return {name: SECRETS << (1 + min(number, MOST_NAN_COLUMNS - 1)) for number, name in enumerate(names)}
+
+
+def card_notes(plan: WritePlan) -> dict[tuple[str, ...], int]:
+    """The note that a column held card numbers, for each that may."""
     leaves = leaves_of(plan.record) if plan.record is not None else ()
-    return tuple(leaf for leaf in leaves if leaf.clean is Clean.SECRETS and leaf.type.name in TEXT | NUMBER)
+    columns = [leaf.source for leaf in leaves if leaf.clean is Clean.SECRETS and leaf.type.name in TEXT | NUMBER]
+    first = 1 + MOST_NAN_COLUMNS
+    return {source: SECRETS << (first + min(number, MOST_CARD_COLUMNS - 1)) for number, source in enumerate(columns)}
 
 
 def verdicts(columns: Columns, rules: ScreenRules, record: pa.Array) -> pa.Array:
@@ -93,10 +92,9 @@ def verdicts(columns: Columns, rules: ScreenRules, record: pa.Array) -> pa.Array
 def _note(found: Ints, columns: Columns, rules: ScreenRules, record: pa.Array) -> None:
     """Add what a warning counts: NaN that became null, secrets, events, and text that was no valid UTF-8."""
     for name, rows in columns.nan.items():
-        found[rows] |= nan_note(rules.nan_columns.index(name))
-    for number, leaf in enumerate(rules.cards):
-        if leaf.source in columns.cards:
-            found[columns.cards[leaf.source]] |= card_note(number)
+        found[rows] |= rules.nan_notes[name]
+    for source, rows in columns.cards.items():
+        found[rows] |= rules.card_notes[source]
     if columns.secrets is not None:
         found[columns.secrets] |= SECRETS
     for note, rows_of in rules.events:
@@ -109,9 +107,7 @@ def _note(found: Ints, columns: Columns, rules: ScreenRules, record: pa.Array) -
 
 def _infinite(column: pa.Array) -> Mask | None:
     """Which numbers are infinite; None: none."""
-    if not pa.types.is_floating(column.type) or arrays.all_finite(column):
-        return None
-    return to_mask(pc.is_inf(column))
+    return to_mask(pc.is_inf(column)) if pa.types.is_floating(column.type) else None
 
 
 # --- what users are warned about in events: orders that repeat, as line items do, and old events that start flows ---

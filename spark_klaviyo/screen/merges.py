@@ -7,6 +7,7 @@ refused one can name the profile that stays in the end.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from spark_klaviyo.core.codes import RejectCode
@@ -47,15 +48,13 @@ def _id_at(record: str, path: tuple[str, ...]) -> str:
 
 
 def _in_cycles(merged_into: Mapping[str, str]) -> set[str]:
-    """The profiles from which following the merges leads back to themselves."""
-    walks: dict[str, int] = {}
-    cycles: set[str] = set()
-    for walk, start in enumerate(merged_into):
-        node = start
-        while node in merged_into and node not in walks:
-            walks[node] = walk
-            node = merged_into[node]
-        while walks.get(node) == walk and node not in cycles:  # the walk has met itself: go round once more
-            cycles.add(node)
-            node = merged_into[node]
-    return cycles
+    """The profiles from which following the merges leads back to themselves: all that are left once those are taken
+    out, again and again, into which nobody is merged."""
+    left, sources = dict(merged_into), Counter(merged_into.values())
+    free = [node for node in left if not sources[node]]
+    for node in free:
+        destination = left.pop(node)
+        sources[destination] -= 1
+        if destination in left and not sources[destination]:
+            free.append(destination)
+    return set(left)

@@ -8,11 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from phonenumbers import PhoneMetadata, PhoneNumber
 
-from spark_klaviyo.arrow.arrays import Ints, Mask, bytes_and_offsets, from_numpy, to_mask, valid_rows
+from spark_klaviyo.arrow.arrays import Ints, Mask, bytes_and_offsets, from_numpy, to_mask
 
 FEWEST_DIGITS, MOST_DIGITS = 7, 15
 E164 = rf"^\+[1-9][0-9]{{{FEWEST_DIGITS - 1},{MOST_DIGITS - 1}}}\z"
-IS_DIGIT = np.isin(np.arange(256), np.arange(ord("0"), ord("9") + 1))
 MOST_LENGTHS = 16  # the length of a national number is below
 
 
@@ -22,7 +21,7 @@ def possible_numbers(texts: pa.Array) -> Mask:
     False may be wrong, True never is. `phonenumbers` is asked once for each calling code and length that occurs in a
     batch, never for each number.
     """
-    valid = _look_like_e164(texts)
+    valid = to_mask(pc.match_substring_regex(texts, E164))
     rows = np.flatnonzero(valid)
     content, offsets = bytes_and_offsets(texts)
     starts, lengths = offsets[:-1][rows] + 1, np.diff(offsets)[rows] - 1
@@ -38,20 +37,6 @@ def possible_numbers(texts: pa.Array) -> Mask:
         mine = rows[possible[kinds] & (codes == code)]
         valid[mine[_begins_with_trunk_prefix(texts, mine, code)]] = False
     return valid
-
-
-def _look_like_e164(texts: pa.Array) -> Mask:
-    """Which texts are a plus sign and seven to fifteen digits, the first of which is not zero."""
-    content, offsets = bytes_and_offsets(texts)
-    if not len(content):
-        return np.zeros(len(texts), np.bool_)
-    lengths = np.diff(offsets)
-    right_size = (lengths >= FEWEST_DIGITS + 1) & (lengths <= MOST_DIGITS + 1)
-    begins = right_size & valid_rows(texts) & (content.take(offsets[:-1], mode="clip") == ord("+"))
-    if np.count_nonzero(IS_DIGIT[content]) + np.count_nonzero(begins) < len(content):  # other characters somewhere
-        return to_mask(pc.match_substring_regex(texts, E164))
-    found: Mask = begins & (content.take(offsets[:-1] + 1, mode="clip") != ord("0"))
-    return found
 
 
 def _code_table() -> Ints:

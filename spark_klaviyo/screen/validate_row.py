@@ -102,8 +102,10 @@ def _problems(
     if plan.record_column is not None:
         yield from shape_problems(plan.template, record)
         leave_out(plan.template, record)
-    if plan.template.first_identifier_only:
-        _keep_first_identifier(checks, record)
+    if plan.template.first_identifier_only:  # no profile is looked up by a second one
+        present = [path for path in checks.identifiers if not _is_blank(get(record, path))]
+        for path in present[1:]:
+            remove(record, path)
     unneeded: list[Path] = []
     if plan.template.consent is not None:
         unneeded = unneeded_identifiers(plan.template, record)
@@ -221,7 +223,9 @@ def _record_problems(plan: WritePlan, record: dict[str, Json]) -> Iterator[Found
         if get(record, need.if_present) is not None and get(record, need.json_path) in (None, ""):
             protects = need.json_path in checks.identifiers
             yield Problem(RejectCode.MISSING_FIELD, need.reason, protects), need.json_path
-    yield from _identifiers(plan, record)
+    if checks.identifiers and all(get(record, path) is None for path in checks.identifiers):
+        names = ", ".join(path[-1] for path in checks.identifiers)
+        yield Problem(RejectCode.NO_IDENTIFIER, f"the row has none of {names}"), ()
     yield from _limits(plan.template, record)
 
 
@@ -243,21 +247,6 @@ def _channels(checks: Checks, consent: Consent, record: dict[str, Json]) -> Iter
     elif not found:
         problem = Problem(RejectCode.MISSING_FIELD, f"channels: the row names none of {expected}", protects=True)
         yield problem, checks.channels_path
-
-
-def _identifiers(plan: WritePlan, record: dict[str, Json]) -> Iterator[Found]:
-    checks = plan.checks
-    present = [path[-1] for path in checks.identifiers if get(record, path) is not None]
-    if checks.identifiers and not present:
-        names = ", ".join(path[-1] for path in checks.identifiers)
-        yield Problem(RejectCode.NO_IDENTIFIER, f"the row has none of {names}"), ()
-
-
-def _keep_first_identifier(checks: Checks, record: dict[str, Json]) -> None:
-    """Take the identifiers behind the first one out of the record: no profile is looked up by a second one."""
-    present = [path for path in checks.identifiers if not _is_blank(get(record, path))]
-    for path in present[1:]:
-        remove(record, path)
 
 
 def _opposites(plan: WritePlan, record: dict[str, Json], params: Mapping[str, str]) -> Iterator[Found]:

@@ -93,40 +93,37 @@ def phone(text: str, country: str) -> str | Problem:
     """
     written = _LEADING.sub("", _INVISIBLE.sub("", text).strip())
     if len(written) > MOST_CHARACTERS or not _NOTATION.fullmatch(written) or _holds_several(written):
-        return Problem(
-            RejectCode.BAD_PHONE, f"invalid phone number: it holds something besides one number ({EXPECTED_PHONE})"
-        )
+        return _bad_phone(": it holds something besides one number")
     digits = phonenumbers.normalize_digits_only(written)
     if "+" in written or "\uff0b" in written or digits.startswith("00"):
         return _international(f"+{digits.removeprefix('00')}")
     return _national(written, digits, country.upper())
 
 
+def _bad_phone(why: str = "", hint: str = "") -> Problem:
+    return Problem(RejectCode.BAD_PHONE, f"invalid phone number{why} ({EXPECTED_PHONE}){hint}")
+
+
 def _international(text: str) -> str | Problem:
     number = _parsed(text, None)
     if number is None:
-        return Problem(RejectCode.BAD_PHONE, f"invalid phone number ({EXPECTED_PHONE})")
+        return _bad_phone()
     if not phonenumbers.is_possible_number(number):
-        return Problem(RejectCode.BAD_PHONE, f"invalid phone number: wrong length for its country ({EXPECTED_PHONE})")
+        return _bad_phone(": wrong length for its country")
     return _e164(number)
 
 
 def _national(text: str, digits: str, country: str) -> str | Problem:
     """A number without `+`: with the country's calling code where the rest is valid there, else a national one."""
     if not country:
-        hint = "give default_country for national numbers"
-        return Problem(RejectCode.BAD_PHONE, f"invalid phone number ({EXPECTED_PHONE}); {hint}")
+        return _bad_phone(hint="; give default_country for national numbers")
     code = str(phonenumbers.country_code_for_region(country))
     trunk = phonenumbers.ndd_prefix_for_region(country, True) or ""
     candidates = [_parsed(text, country)]
     if digits.startswith(code) and not (trunk and digits.startswith(trunk)):
         candidates.insert(0, _parsed(f"+{digits}", None))
     valid = [number for number in candidates if number is not None and phonenumbers.is_valid_number(number)]
-    if not valid:
-        return Problem(
-            RejectCode.BAD_PHONE, f"invalid phone number: not a valid number of {country} ({EXPECTED_PHONE})"
-        )
-    return _e164(valid[0])
+    return _e164(valid[0]) if valid else _bad_phone(f": not a valid number of {country}")
 
 
 def _parsed(text: str, country: str | None) -> phonenumbers.PhoneNumber | None:
@@ -145,16 +142,11 @@ def _holds_several(text: str) -> bool:
     if _FRACTION.fullmatch(text) or text.endswith((")", "]", "\uff09")):
         return True
     for found in _BETWEEN.finditer(text):
-        before, after = (
-            phonenumbers.normalize_digits_only(part) for part in (text[: found.start()], text[found.end() :])
-        )
-        begins_anew = (
-            len(before) >= SHORTEST
-            and len(after) >= SHORTEST
-            and text[found.end() :].lstrip("(").startswith(("0", "+"))
-        )
+        rest = text[found.end() :]
+        before, after = (len(phonenumbers.normalize_digits_only(part)) for part in (text[: found.start()], rest))
+        begins_anew = min(before, after) >= SHORTEST and rest.lstrip("(").startswith(("0", "+"))
         area = AREA_DIGITS + (0 if text[0].isdigit() else COUNTRY_DIGITS)
-        if begins_anew or ("/" in found[0] and len(before) > area):
+        if begins_anew or ("/" in found[0] and before > area):
             return True
     return False
 

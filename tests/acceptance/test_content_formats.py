@@ -13,7 +13,7 @@ import pytest
 
 from spark_klaviyo.core.codes import ContentFormat
 from spark_klaviyo.options.model import BY_NAME
-from spark_klaviyo.plan.manual.body import FORMATS
+from spark_klaviyo.plan.manual.formats import FORMATS
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
 from tests.acceptance.sending import KEY, ROWS_AS, SINK, Row, send

@@ -1,9 +1,8 @@
-"""The body of manual mode: its content formats, and its template, a text with `{rows}`, `{row}`, `{api_key}`, `{now}`
-and `{column}` in it.
+"""The body template of manual mode: a text with `{rows}`, `{row}`, `{api_key}`, `{now}` and `{column}` in it.
 
 In JSON a `{column}` inside quotes becomes part of that text, and a bare one the JSON of its value. Everything is filled
-in one pass, so that a value that looks like a placeholder stays a value. `encode.formats` rewrites the rows themselves:
-a row is always followed by the format's separator, and what stands around all rows fills `{rows}` or `{row}`.
+in one pass, so that a value that looks like a placeholder stays a value. A row is always followed by the separator of
+its format (`plan.manual.formats`), and what stands around all rows fills `{rows}` or `{row}`.
 """
 
 from __future__ import annotations
@@ -11,97 +10,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from urllib.parse import quote_plus
-from xml.sax.saxutils import escape
 
 from spark_klaviyo.core.codes import ContentFormat
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER
-from spark_klaviyo.plan.types import NUMBER
+from spark_klaviyo.plan.manual.formats import CSV_LINE, FORMATS, JSON_FORMATS, csv_cell
 from spark_klaviyo.templates.model import pointer_to
 
-CSV_LINE = b"\r\n"  # RFC 4180
-XML_DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>\n'
-XML_ROWS = (XML_DECLARATION + b"<rows>\n", b"\n</rows>\n")
 Values = Mapping[str, str]
 
-
-# --- content formats ------------------------------------------------------------------------------
-
-
-def csv_cell(text: str) -> str:
-    """A cell by RFC 4180: quoted where it holds a quote, a comma, a line break, or blanks at its ends."""
-    plain = text == text.strip() and not any(mark in text for mark in '",\r\n')
-    return text if plain else '"' + text.replace('"', '""') + '"'
-
-
-def xml_characters(text: str) -> str:
-    """The text with U+FFFD for characters that XML 1.0 cannot hold."""
-    return text if text.isprintable() else "".join(c if _in_xml(c) else "\ufffd" for c in text)
-
-
-def _in_xml(character: str) -> bool:
-    point = ord(character)
-    return (point >= 0x20 and point not in (0xFFFE, 0xFFFF) and not 0xD800 <= point <= 0xDFFF) or character in "\t\n\r"
-
-
-# A parser reads line breaks and tabs in an attribute as blanks, unless they are written so.
-_IN_ATTRIBUTES = {'"': "&quot;", "'": "&apos;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
-
-
-def _xml_text(text: str) -> str:
-    return escape(xml_characters(text), _IN_ATTRIBUTES)
-
-
-def _json_text(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)[1:-1]
-
-
-def _plain_text(value: str) -> str:
-    return value.replace("\0", "\ufffd")  # NUL marks the places of key and time
-
-
-def _csv_text(value: str) -> str:
-    return csv_cell(_plain_text(value))
-
-
-@dataclass(frozen=True)
-class Format:
-    """One content format.
-
-    `separator` follows each row; the last one of a request is dropped. `quoted` writes a value in place of its
-    placeholder: inside quotes in JSON, as a cell in CSV. A key in the body is not escaped, so it must not have the
-    characters `unsafe_in_key`. The rest are texts before and after the rows: `around` a batch that is the whole body,
-    `alone` around a single row that is, `inside` around a batch in a body template, which holds all other text itself.
-    """
-
-    media_type: str
-    separator: bytes
-    quoted: Callable[[str], str]
-    unsafe_in_key: str = ""
-    around: tuple[bytes, bytes] = (b"", b"")
-    alone: tuple[bytes, bytes] = (b"", b"")
-    inside: tuple[bytes, bytes] = (b"", b"")
-
-
-JSON_FORMATS = (ContentFormat.JSON, ContentFormat.NDJSON)  # rows are sent as the JSON that they are encoded as
-LINE = (b"", b"\n")
-FORM_TYPE = "application/x-www-form-urlencoded"
-FORMATS: dict[ContentFormat, Format] = {
-    ContentFormat.JSON: Format("application/json", b",", _json_text, '"\\', (b"[", b"]"), inside=(b"[", b"]")),
-    ContentFormat.NDJSON: Format("application/x-ndjson", b"\n", _json_text, '"\\', LINE, LINE),
-    ContentFormat.FORM: Format(FORM_TYPE, b"&", quote_plus, "%&+=;#"),
-    # v1's `data=<JSON>`: the JSON list of the rows, percent-encoded, its commas too
-    ContentFormat.FORM_DATA_PARAM: Format(
-        FORM_TYPE, b"%2C", quote_plus, '"\\%&+=;#', (b"data=%5B", b"%5D"), (b"data=", b""), (b"%5B", b"%5D")
-    ),
-    ContentFormat.XML: Format("application/xml", b"\n", _xml_text, "<>&\"'", XML_ROWS, (XML_DECLARATION, b"\n")),
-    ContentFormat.CSV: Format("text/csv; charset=utf-8", CSV_LINE, _csv_text, ',"', (b"", CSV_LINE), (b"", CSV_LINE)),
-    ContentFormat.TEXT: Format("text/plain; charset=utf-8", b"\n", _plain_text),
-}
-
-
-# --- the template of a body -----------------------------------------------------------------------
 
 ROWS, ROW, KEY = "{rows}", "{row}", "{api_key}"
 RESERVED = ("rows", "row", "api_key", "now")
@@ -112,7 +29,9 @@ _JSON_TOKEN = re.compile(r'(?P<text>"(?:[^"\\]|\\.)*")|' + PLACEHOLDER.pattern)
 _MARKS = {"api_key": KEY_PLACEHOLDER.decode(), "now": NOW_PLACEHOLDER.decode()}
 _MARK = re.compile("|".join(map(re.escape, _MARKS.values())))
 # Types whose values come as JSON.
-_BARE = NUMBER | {"boolean", "array", "map", "struct"}
+_BARE = frozenset(
+    {"byte", "short", "integer", "long", "float", "double", "decimal", "boolean", "array", "map", "struct"}
+)
 
 
 def names(text: str) -> list[str]:

@@ -15,7 +15,8 @@ from spark_klaviyo.core.policy import Limits
 from spark_klaviyo.options.erasure import may_erase
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.manual import body
-from spark_klaviyo.plan.manual.body import FORMATS, KEY, PLACEHOLDER, RESERVED, ROW, ROWS
+from spark_klaviyo.plan.manual.body import KEY, PLACEHOLDER, RESERVED, ROW, ROWS
+from spark_klaviyo.plan.manual.formats import FORMATS
 from spark_klaviyo.templates import CURRENT
 from spark_klaviyo.templates.limits import MAX_BODY, M
 from spark_klaviyo.templates.model import BodyLayout, Setting, Template
