@@ -72,15 +72,6 @@ def without_blanks(texts: pa.Array) -> pa.Array:
     return pc.if_else(from_numpy(blank), null_scalar(texts.type), texts)
 
 
-def is_utf8(texts: pa.Array) -> bool:
-    """Whether the texts of a string array are UTF-8."""
-    try:
-        texts.validate(full=True)
-    except pa.ArrowInvalid:
-        return False
-    return True
-
-
 def offsets_of(column: pa.Array) -> Ints:
     """The offsets of a string, binary, list or map array, as they stand in its buffer."""
     held = column.buffers()[1]

@@ -46,7 +46,7 @@ class Columns:
         self.rows: int = batch.num_rows
         self.nan: dict[str, Mask] = {}
         self.cards: dict[tuple[str, ...], Mask] = {}
-        self.secrets: Mask | None = None
+        self.secrets: Mask = np.zeros(self.rows, np.bool_)
         self.no_objects: dict[str, Mask] = {}
         self.value_inside: Mask = np.zeros(self.rows, np.bool_)
         self._batch, self._zone = batch, zone
@@ -76,22 +76,18 @@ class Columns:
             return pa.nulls(len(column), column.type)
         column, taken = without_secrets(column)
         if taken is not None:
-            self.note_secrets(taken)
+            self.secrets |= taken
         return column
-
-    def note_secrets(self, rows: Mask) -> None:
-        """Note the rows from which something with the name of a secret was taken."""
-        self.secrets = rows if self.secrets is None else self.secrets | rows
 
     def _top(self, leaf: Leaf) -> pa.Array:
         name = leaf.source[0]
         found = self._whole.get(name)
         if found is None:
             found = self._batch.column(self._index[name])
-            nan = nan_rows(found)
-            if nan is not None:
+            nan = arrays.anywhere(found, _is_nan)
+            if nan is not None and nan.any():
                 self.nan[name] = nan
-                found = without_nan(found)
+                found = arrays.with_scalars(found, pa.types.is_floating, _nan_as_null)
             self._whole[name] = found
         return found
 
@@ -173,17 +169,6 @@ def bare(texts: pa.Array, *, identifier: bool) -> pa.Array:
 
 
 # --- NaN ------------------------------------------------------------------------------------------
-
-
-def nan_rows(column: pa.Array) -> Mask | None:
-    """In which rows a number anywhere inside is NaN; None: in none."""
-    found = arrays.anywhere(column, _is_nan)
-    return found if found is not None and found.any() else None
-
-
-def without_nan(column: pa.Array) -> pa.Array:
-    """The column with null for NaN, at any depth."""
-    return arrays.with_scalars(column, pa.types.is_floating, _nan_as_null)
 
 
 def _is_nan(column: pa.Array) -> Mask | None:

@@ -50,16 +50,12 @@ def read_texts(texts: pa.Array, zone: str) -> pa.Array:
     as_written = (tenth == ord("T")) & with_offset
     if as_written[there].all():
         return texts
-    if (lengths[there] == lengths.max()).all() and lengths.max() in _PLAIN_LENGTHS and there.sum() == _present(texts):
+    if (lengths[valid_rows(texts)] == lengths.max()).all() and lengths.max() in _PLAIN_LENGTHS:
         try:
             return in_zone(texts.cast(MICROSECONDS), zone)
         except pa.ArrowInvalid:
             pass
     return _read_some(texts, as_written, zone)
-
-
-def _present(texts: pa.Array) -> int:
-    return len(texts) - int(texts.null_count)
 
 
 def _read_some(texts: pa.Array, as_written: Mask, zone: str) -> pa.Array:
@@ -104,16 +100,13 @@ def read_numbers(numbers: pa.Array) -> pa.Array:
 
 
 def beyond_years(column: pa.Array) -> Mask | None:
-    """Which times lie outside the years 1 to 9999, which RFC 3339 cannot write; None: none."""
+    """Which times lie outside the years 1 to 9999, which RFC 3339 cannot write; None where a column holds no times."""
     kind = column.type
     if pa.types.is_date(kind):
         column = column.cast(MICROSECONDS, safe=False)
     elif not pa.types.is_timestamp(kind):
         return None
     micros = column.cast(MICROSECONDS, safe=False).cast(pa.int64())
-    low, high = pc.min_max(micros).values()
-    if not low.is_valid or (low.as_py() >= FIRST_YEAR and high.as_py() < YEAR_10000):
-        return None
     return to_mask(pc.or_(pc.less(micros, FIRST_YEAR), pc.greater_equal(micros, YEAR_10000)))
 
 

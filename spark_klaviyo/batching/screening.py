@@ -36,10 +36,10 @@ from spark_klaviyo.options.erasure import is_erasing_call
 from spark_klaviyo.plan.envelopes import manual_path
 from spark_klaviyo.plan.manual.formats import FORMATS, JSON_FORMATS, written
 from spark_klaviyo.plan.model import WritePlan, key_of
-from spark_klaviyo.plan.notes import entry_of
+from spark_klaviyo.plan.names import entry_of
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.screen.evaluate import card_notes, nan_notes
-from spark_klaviyo.screen.secrets import HAS_SECRETS
+from spark_klaviyo.screen.unsent_parts import HAS_SECRETS
 from spark_klaviyo.screen.validate_row import ValidatedRow, validate_row
 from spark_klaviyo.screen.values import REPLACEMENT_MEANING, Problem
 from spark_klaviyo.templates.model import Setting

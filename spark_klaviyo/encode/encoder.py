@@ -62,10 +62,9 @@ def encode(batch: pa.RecordBatch, plan: WritePlan, rules: ScreenRules | None = N
     columns = Columns(batch, plan.columns, zone)
     try:
         record, params = _records(columns, plan), _params(columns, plan)
-        is_text = arrays.is_utf8(record) and arrays.is_utf8(params)
-    except (UnicodeDecodeError, pa.ArrowInvalid):  # where texts are read before they are written
-        is_text = False
-    if not is_text:  # one text that is no UTF-8 would make a whole request unreadable
+        record.validate(full=True)
+        params.validate(full=True)
+    except (UnicodeDecodeError, pa.ArrowInvalid):  # one text that is no UTF-8 would make a whole request unreadable
         columns = Columns(json_values.with_valid_text(batch), plan.columns, zone)
         record, params = _records(columns, plan), _params(columns, plan)
     held = [record, verdicts(columns, rules, record), keys(columns, plan, record), params]
@@ -235,8 +234,7 @@ class RecordEncoder:
         objects, wrong, secret = json_objects(texts, self.json_mark, keep_null=leaf.keep_null)
         if wrong.any():
             self.columns.no_objects[leaf.source[0]] = wrong
-        if secret.any():
-            self.columns.note_secrets(secret)
+        self.columns.secrets |= secret
         entries = [
             {name: None if value is None else self.json_mark + json_text(value) for name, value in (held or {}).items()}
             for held in objects

@@ -27,7 +27,7 @@ from spark_klaviyo.arrow.times import MICROSECONDS, time_texts
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.plan.shape import Leaf
-from spark_klaviyo.screen.secrets import without_secret_names
+from spark_klaviyo.screen.unsent_parts import without_secret_names
 
 LINE_FEED = 0x0A
 _BINARY = (pa.binary(), pa.large_binary(), pa.binary(1), getattr(pa, "binary_view", pa.binary)())

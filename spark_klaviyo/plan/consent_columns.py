@@ -14,7 +14,7 @@ from itertools import chain
 from spark_klaviyo.core.exact_json import Json, get
 from spark_klaviyo.plan.mapping import DROPPED, ColumnMap
 from spark_klaviyo.plan.model import RESUBSCRIBE, SAYS, RequestParam, WritePlan
-from spark_klaviyo.plan.names import bare
+from spark_klaviyo.plan.names import bare, dictionary
 from spark_klaviyo.plan.settings import MANY_VALUED
 from spark_klaviyo.plan.shape import Leaf
 from spark_klaviyo.plan.types import Field
@@ -36,18 +36,6 @@ _CONSENTS = re.compile(
 )
 _OF_NO_MATTER = re.compile(r"(url|link|token|reason|campaign(id|title)?|source|level|ip)$")
 _TEXT_MESSAGES, _EMAIL = re.compile("sms|text|phone|call"), re.compile("mail|newsletter")
-
-
-# What a value of a column about consent says; a blank one says nothing, and one in other letters never says yes.
-_YES = frozenset({
-    "true", "t", "yes", "y", "1", "1.0", "on", "subscribed", "subscribe", "optedin", "optin", "singleoptin",
-    "doubleoptin", "confirmedoptin", "accepted", "granted", "given", "consented", "express", "active",
-    "ja", "oui", "si", "sim",
-})  # fmt: skip
-_NO = frozenset({
-    "false", "f", "no", "n", "0", "0.0", "off", "none", "null", "nan", "na", "never", "neversubscribed", "nein", "non",
-    "nee",
-})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -125,12 +113,14 @@ def denials(plan: WritePlan, params: Mapping[str, str]) -> Iterator[ConsentColum
 
     Who has signed up again since may have left before.
     """
-    again = signed_up_again(plan, params)
+    # a blank value says nothing, and one in other letters never says yes
+    again, said = signed_up_again(plan, params), dictionary()["consent"]
     for name, value in params.items():
         given = name.removeprefix(SAYS) if name.startswith(SAYS) and value.strip() else ""
         column = consent_column(given) or consent_column(given.rpartition(".")[2])  # a field of a struct
         word = re.sub("[^a-z0-9.]", "", value.lower().replace("\u00ed", "i"))
-        if column is not None and (word not in _NO and not again if column.means_left else word not in _YES):
+        is_against = word not in said["no"] and not again if column and column.means_left else word not in said["yes"]
+        if column is not None and is_against:
             yield replace(column, name=given)
 
 

@@ -23,7 +23,7 @@ from spark_klaviyo.plan.manual.formats import FORMATS
 from spark_klaviyo.plan.manual.manual_mode import ManualCall
 from spark_klaviyo.plan.mapping import ColumnMap
 from spark_klaviyo.plan.model import RequestParam, WritePlan
-from spark_klaviyo.plan.notes import entry_of, near_misses
+from spark_klaviyo.plan.names import entry_of, near_misses
 from spark_klaviyo.plan.settings import SettingValues, request_params
 from spark_klaviyo.plan.shape import build_record
 from spark_klaviyo.plan.types import TEXT, VARIANT, Field, holds

@@ -13,8 +13,7 @@ from difflib import get_close_matches
 
 from spark_klaviyo.options.choices import Nulls, OtherColumns
 from spark_klaviyo.options.entrypoints import TASK_ENTRY_POINTS
-from spark_klaviyo.plan.names import BOM, ColumnNames, Known, Sure, bare
-from spark_klaviyo.plan.notes import entry_of, notes_of
+from spark_klaviyo.plan.names import BOM, ColumnNames, Known, Sure, bare, entry_of, notes_of
 from spark_klaviyo.plan.settings import SettingValues
 from spark_klaviyo.plan.shape import Clean, Leaf, Node, clean_of, misfit, node_for
 from spark_klaviyo.plan.types import TEXT, VARIANT, Field, parts_named, unsendable
@@ -72,10 +71,6 @@ class ColumnMap:
         self.known: dict[str, Known] = {}
         self.secrets: list[str] = []
         self.names = ColumnNames(template, self.fixed_fields, ())
-        self._map()
-        self.notes = tuple(notes_of(self.known, dict(self.mapped), self.secrets, self.loose))
-
-    def _map(self) -> None:
         for name, column in self.asked.items():
             self._map_as_asked(name, column)
         self._map_by_names()
@@ -83,6 +78,7 @@ class ColumnMap:
             if name not in self.used:
                 self._map_other(name, leaf)
         self._check_overlaps()
+        self.notes = tuple(notes_of(self.known, dict(self.mapped), self.secrets, self.loose))
 
     # --- what `fields` says ---------------------------------------------------------------------
 
@@ -95,6 +91,9 @@ class ColumnMap:
             return
         self.used.add(leaf.source[0])
         known = self.fields.get(name) or next((k for k in self.template.fields if name in k.other_names), None)
+        # of `meta.patch_properties.append.KEY`
+        objects = (k for k in self.template.fields if k.form is FieldForm.OBJECT and name.startswith(k.name + "."))
+        holder = next(objects, None)
         if known is not None and known.name in self.fixed_fields:
             self.complaints.append(f"fields: {name} <- {column!r}: a setting gives it for all rows; give one of them")
         elif known is not None:
@@ -103,17 +102,11 @@ class ColumnMap:
             self._put((*self.template.properties_path, name.removeprefix(self.loose + ".")), name, leaf)
         elif (self.loose and name == self.loose) or name in self.inside:
             self._map_whole(name, leaf)
+        elif holder is not None:
+            self._put((*holder.json_path, name.removeprefix(holder.name + ".")), name, leaf)
         else:
-            self._put_key_of_object(name, leaf)
-
-    def _put_key_of_object(self, name: str, leaf: Leaf) -> None:
-        """`meta.patch_properties.append.KEY`: a key of an object field; otherwise there is no such field."""
-        for known in self.template.fields:
-            if known.form is FieldForm.OBJECT and name.startswith(known.name + "."):
-                self._put((*known.json_path, name.removeprefix(known.name + ".")), name, leaf)
-                return
-        hint = _did_you_mean(name, self.fields, 0.5)
-        self.complaints.append(f"fields: {self.template.name} has no field {name!r}{hint}")
+            hint = _did_you_mean(name, self.fields, 0.5)
+            self.complaints.append(f"fields: {self.template.name} has no field {name!r}{hint}")
 
     def _leaf(self, column: str) -> Leaf | None:
         """A column by its whole name, or a field inside a struct column by a dotted path."""
@@ -130,7 +123,11 @@ class ColumnMap:
     def _map_by_names(self) -> None:
         """Place the columns whose names say what they are."""
         free = {name: leaf for name, leaf in self.columns.items() if name not in self.used}
-        self.used |= {name for name, leaf in free.items() if self._map_object(name, leaf)}
+        for name, leaf in free.items():
+            prefix = self._object_of(name, leaf)
+            if prefix:
+                self._map_whole(prefix, leaf)
+                self.used.add(name)
         self.names = ColumnNames(self.template, self.fixed_fields, free)
         claims: dict[str, list[str]] = {}
         for name in sorted(free.keys() - self.used):
@@ -158,26 +155,15 @@ class ColumnMap:
             return False  # a whole `location` column exists
         return known.sure is Sure.CERTAIN or misfit(field, leaf.type) is None
 
-    def _map_object(self, name: str, leaf: Leaf) -> bool:
-        """Map a column that is an object of the record, or holds the loose properties; whether it is one."""
-        word = bare(name)
-        head, is_object = self._head(word, leaf), leaf.type.name in ("struct", "map")
+    def _object_of(self, name: str, leaf: Leaf) -> str:
+        """The part of the record that a whole column is: the loose properties, `location`, `profile`; else empty."""
+        word, is_object = bare(name), leaf.type.name in ("struct", "map")
         if self.loose and word == bare(self.loose) and (word == "properties" or is_object):
-            self._map_whole(self.loose, leaf)
-        elif head:
-            self._map_whole(head, leaf)
-        else:
-            return False
-        return True
-
-    def _head(self, word: str, leaf: Leaf) -> str:
-        """The part of the record that a whole struct column is, such as `location` or `profile`; else empty."""
+            return self.loose
         head = next((head for head in self.inside if bare(head) == word and "." not in head), "")
-        if not head or head == "location":
-            return head
-        names = [part.name for part in leaf.type.fields]
-        fits = any(f"{head}.{name}" in self.inside or bare(name) in self.inside[head] for name in names)
-        return head if fits else ""
+        parts = [part.name for part in leaf.type.fields] if head else []
+        fits = any(f"{head}.{part}" in self.inside or bare(part) in self.inside[head] for part in parts)
+        return head if fits or head == "location" else ""
 
     def _map_whole(self, prefix: str, leaf: Leaf) -> None:
         """Map a column that is an object of the record, or whose fields or entries join the loose properties."""

@@ -13,8 +13,7 @@ from spark_klaviyo.core.codes import KeyIn
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Batch
 from spark_klaviyo.options.secrets import masked
 from spark_klaviyo.plan.model import WritePlan
-from spark_klaviyo.plan.names import Sure
-from spark_klaviyo.plan.notes import entry_of, near_misses
+from spark_klaviyo.plan.names import Sure, entry_of, near_misses
 from spark_klaviyo.plan.settings import fields_of_settings
 from spark_klaviyo.report.pages.preview import CUSTOM_PROPERTY, DROPPED, HIDDEN, MappedColumn, PreviewRequest
 

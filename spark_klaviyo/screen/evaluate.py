@@ -95,8 +95,7 @@ def _note(found: Ints, columns: Columns, rules: ScreenRules, record: pa.Array) -
         found[rows] |= rules.nan_notes[name]
     for source, rows in columns.cards.items():
         found[rows] |= rules.card_notes[source]
-    if columns.secrets is not None:
-        found[columns.secrets] |= SECRETS
+    found[columns.secrets] |= SECRETS
     for note, rows_of in rules.events:
         found[rows_of(columns)] |= note
     content, _ = bytes_and_offsets(record)

@@ -24,9 +24,8 @@ from spark_klaviyo.options.choices import Validate
 from spark_klaviyo.plan.model import Checks, FieldCheck, WritePlan
 from spark_klaviyo.plan.shape import Clean, Leaf, Node, Record, leaf_at, leaves_of, node_at
 from spark_klaviyo.plan.types import FRACTIONAL, NUMBER, TEXT, TIME, VARIANT, WHOLE, depth, holds
-from spark_klaviyo.screen.phones import possible_numbers
-from spark_klaviyo.screen.secrets import CRYPT_TEXT
-from spark_klaviyo.screen.values import MAX_EMAIL, REPLACEMENT
+from spark_klaviyo.screen.unsent_parts import CRYPT_TEXT
+from spark_klaviyo.screen.values import MAX_EMAIL, REPLACEMENT, possible_numbers
 from spark_klaviyo.templates.model import FieldForm, RecordLimits
 
 # --- regular expressions of texts that are certainly valid, for pyarrow's matcher (RE2); `whole` adds the anchors ---

@@ -20,8 +20,7 @@ from spark_klaviyo.plan.consent_columns import denials, medium_of, unneeded_iden
 from spark_klaviyo.plan.model import Checks, FieldCheck, WritePlan
 from spark_klaviyo.plan.types import FRACTIONAL
 from spark_klaviyo.screen import values
-from spark_klaviyo.screen.ready_made import bare, leave_out, shape_problems
-from spark_klaviyo.screen.secrets import without_secrets
+from spark_klaviyo.screen.unsent_parts import bare, leave_out, shape_problems, without_secrets
 from spark_klaviyo.screen.values import Problem
 from spark_klaviyo.templates.model import Consent, FieldForm, Template
 

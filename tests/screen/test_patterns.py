@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spark_klaviyo.screen import values
-from spark_klaviyo.screen.phones import possible_numbers
 from spark_klaviyo.screen.rules import (
     DATE,
     EMAIL,
@@ -21,6 +20,7 @@ from spark_klaviyo.screen.rules import (
     whole,
     word_pattern,
 )
+from spark_klaviyo.screen.values import possible_numbers
 
 CODES = sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE)
 numbers = st.builds("+{}{}".format, st.sampled_from(CODES), st.text("0123456789", min_size=3, max_size=14))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_klaviyo.batching.screening import VALUE_IS_INSIDE
-from spark_klaviyo.screen.secrets import HAS_SECRETS
+from spark_klaviyo.screen.unsent_parts import HAS_SECRETS
 from spark_klaviyo.simulator import KlaviyoSimulator
 from tests.task.running import Ran, run
 

@@ -17,7 +17,7 @@ from spark_klaviyo.encode.rows import to_arrow
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.names import is_secret_name
 from spark_klaviyo.plan.types import Field, Type, read_type
-from spark_klaviyo.screen.secrets import HAS_SECRETS, without_secret_names
+from spark_klaviyo.screen.unsent_parts import HAS_SECRETS, without_secret_names
 from spark_klaviyo.simulator import KlaviyoSimulator
 from tests.plan.planning import struct
 from tests.task.running import Ran, options_for, plan_for, run, run_plan
