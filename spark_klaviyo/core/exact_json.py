@@ -54,9 +54,10 @@ def loads_foreign(text: bytes) -> Json:
     return value
 
 
-def dumps(value: Json, *, sort_keys: bool = False) -> bytes:
-    """Compact JSON, UTF-8, with every kept fraction as it came."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=sort_keys)
+def dumps(value: Json, *, sort_keys: bool = False, indent: int | None = None) -> bytes:
+    """JSON in UTF-8 with every kept fraction as it came; compact, unless it is indented for people to read."""
+    separators = (",", ":") if indent is None else None
+    text = json.dumps(value, ensure_ascii=False, separators=separators, sort_keys=sort_keys, indent=indent)
     return _MARKED.sub(r"\1", text).encode("utf-8", "surrogatepass")
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 
+from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.models import Target
 from spark_klaviyo.report.counts.text import counted, duration, size
@@ -15,29 +15,6 @@ MAX_BODY_LENGTH = 20_000  # characters of one body on the page
 HIDDEN = "***"
 DROPPED = "dropped"
 CUSTOM_PROPERTY = "custom property"
-_PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
-
-
-def indented(text: str) -> str:
-    """The JSON text with two blanks a level; empty objects and arrays stay on one line."""
-    pieces: list[str] = []
-    level = 0
-    for piece in _PIECE.findall(text):
-        is_first = bool(pieces) and pieces[-1] in "{["
-        if piece in "}]":
-            level -= 1
-        if is_first != (piece in "}]"):  # neither the end of an empty object nor a value after a comma or colon
-            pieces.append(_new_line(level))
-        pieces.append(piece)
-        if piece in "{[":
-            level += 1
-        elif piece in ",:":
-            pieces.append(_new_line(level) if piece == "," else " ")
-    return "".join(pieces)
-
-
-def _new_line(level: int) -> str:
-    return "\n" + "  " * level
 
 
 @dataclass(frozen=True)
@@ -76,8 +53,9 @@ class PreviewRequest:
 
     @property
     def body_text(self) -> str:
-        """The body for people to read: JSON is indented, digits and escapes are as they are sent."""
-        return indented(self.body) if self.body.lstrip()[:1] in ("{", "[") else self.body
+        """The body for people to read: JSON is indented, with every digit as it is sent."""
+        value = exact_json.try_loads(self.body)
+        return exact_json.dumps(value, indent=2).decode(errors="replace") if isinstance(value, dict | list) else self.body
 
     def __repr__(self) -> str:
         return f"PreviewRequest({self.target}, rows={self.rows}, bytes={self.bytes})"
