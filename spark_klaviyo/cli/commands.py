@@ -10,18 +10,21 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from spark_klaviyo.errors import OptionError
+from spark_klaviyo.errors import OptionError, complain
 from spark_klaviyo.options.addresses import KEY_PLACE, split_key
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import CREDENTIALS, normalized
 from spark_klaviyo.options.secrets import REFERENCES_ONLY, is_reference, masked, shown_name
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
     from spark_klaviyo.options.model import Options
 
 MAX_PORT = 65_535
@@ -78,7 +81,11 @@ def run_check(given: argparse.Namespace) -> ExitStatus:
     """`check`."""
     from spark_klaviyo.check.check import check
 
-    result = check(_options(given, EntryPoint.CHECK), _sample_row(given.send_sample))
+    try:
+        row = json.loads(given.send_sample) if given.send_sample is not None else None
+    except ValueError as error:
+        raise OptionError("--send-sample: expected one row as a JSON object") from error
+    result = check(_options(given, EntryPoint.CHECK), row)
     print_result(given, result.to_dict(), str(result))
     return ExitStatus.DONE if result.ok else ExitStatus.BAD_OPTIONS
 
@@ -94,12 +101,10 @@ def run_doctor(given: argparse.Namespace) -> ExitStatus:
 
 def run_preview(given: argparse.Namespace) -> None:
     """`preview`: with `--no-bodies` it shows no person's data."""
-    from spark_klaviyo.cli.local_spark import dataset, session
     from spark_klaviyo.preview.preview import preview
 
     options = _options(given, EntryPoint.PREVIEW)
-    with session("spark-klaviyo") as spark:
-        df = dataset(spark, given.input, given.format, given.read_option)
+    with _input(given) as df:
         result = preview(df, options, given.rows)
     if given.html:
         result.to_html(given.html)
@@ -108,12 +113,10 @@ def run_preview(given: argparse.Namespace) -> None:
 
 def run_write(given: argparse.Namespace) -> None:
     """`write`."""
-    from spark_klaviyo.cli.local_spark import dataset, session
     from spark_klaviyo.modes.dispatch import write
 
     options = _options(given, EntryPoint.COMMAND)
-    with session("spark-klaviyo") as spark:
-        df = dataset(spark, given.input, given.format, given.read_option)
+    with _input(given) as df:
         report = write(df, options, time.time())
     print_result(given, report.to_dict(), str(report))
 
@@ -149,14 +152,22 @@ def _options(given: argparse.Namespace, entry_point: EntryPoint) -> Options:
     return options_at(entry_point, given_options(given.option))
 
 
-def _sample_row(text: str | None) -> object:
-    if text is None:
-        return None
-    try:
-        row: object = json.loads(text)
-    except ValueError as error:
-        raise OptionError("--send-sample: expected one row as a JSON object") from error
-    return row
+@contextmanager
+def _input(given: argparse.Namespace) -> Iterator[DataFrame]:
+    """The dataset that `--input` names."""
+    from spark_klaviyo.cli.local_spark import dataset, session
+
+    reading = _by_name("--read-option", given.read_option)
+    with session("spark-klaviyo") as spark:
+        yield dataset(spark, given.input, given.format, reading)
+
+
+def _by_name(argument: str, pairs: Sequence[str]) -> dict[str, str]:
+    """`NAME=VALUE` arguments as values by name; `OptionError` where one is of another form."""
+    parts = [pair.partition("=") for pair in pairs]
+    wrong = [name for name, equals, _ in parts if not (equals and name.strip())]
+    complain([f"{argument} {shown_name(name)}: expected NAME=VALUE" for name in wrong])
+    return {name.strip(): value for name, _, value in parts}
 
 
 def given_options(pairs: Sequence[str]) -> dict[str, str]:
@@ -164,10 +175,7 @@ def given_options(pairs: Sequence[str]) -> dict[str, str]:
 
     A process list shows arguments, so a key among them is refused; references to a key are taken.
     """
-    wrong = [pair.partition("=")[0] for pair in pairs if "=" not in pair]
-    if wrong:
-        raise OptionError([f"--option {shown_name(name)}: expected NAME=VALUE" for name in wrong])
-    given = {name.strip(): value for name, _, value in (pair.partition("=") for pair in pairs)}
+    given = _by_name("--option", pairs)
     for name, value in given.items():
         if _holds_key(name, value):
             raise OptionError(f"{shown_name(name)}: {REFERENCES_ONLY}")

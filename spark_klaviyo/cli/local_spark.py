@@ -17,12 +17,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from spark_klaviyo.datasets.spark_storage import spark_errors
 from spark_klaviyo.errors import KlaviyoError, OptionError
 
 if TYPE_CHECKING:
@@ -101,29 +102,18 @@ def session(app_name: str) -> Iterator[SparkSession]:
 CSV = {"header": "true", "escape": '"', "multiLine": "true"}
 
 
-def dataset(spark: SparkSession, path: str, file_format: str, options: Sequence[str] = ()) -> DataFrame:
+def dataset(spark: SparkSession, path: str, file_format: str, options: dict[str, str]) -> DataFrame:
     """The DataFrame at a path; the first line of CSV files holds the names of the columns.
 
-    `options`: NAME=VALUE, for Spark's reader.
+    `options`: for Spark's reader.
 
     Raises:
         OptionError: Spark finds nothing there, or does not know the format.
     """
-    from pyspark.errors import PySparkException
-
-    read_errors: tuple[type[Exception], ...] = (PySparkException,)
-    with suppress(ImportError):  # Spark Connect alone has none
-        from py4j.protocol import Py4JError
-
-        read_errors += (Py4JError,)  # raised where a source's own classes are missing
-    wrong = [given for given in options if not given.partition("=")[0].strip() or "=" not in given]
-    if wrong:
-        raise OptionError(f"--read-option: expected NAME=VALUE, not {wrong[0]!r}")
-    given = {name.strip(): value for name, _, value in (one.partition("=") for one in options)}
-    reader = spark.read.format(file_format).options(**(CSV if file_format == "csv" else {}) | given)
+    reader = spark.read.format(file_format).options(**(CSV if file_format == "csv" else {}) | options)
     try:
         return reader.load(path)
-    except read_errors as error:
+    except spark_errors() as error:
         reason = " ".join(str(error).strip().splitlines()[:2])
         raise OptionError(f"--input: Spark cannot read it as {file_format}: {reason}") from error
 

@@ -55,7 +55,9 @@ class PreviewRequest:
     def body_text(self) -> str:
         """The body for people to read: JSON is indented, with every digit as it is sent."""
         value = exact_json.try_loads(self.body)
-        return exact_json.dumps(value, indent=2).decode(errors="replace") if isinstance(value, dict | list) else self.body
+        return (
+            exact_json.dumps(value, indent=2).decode(errors="replace") if isinstance(value, dict | list) else self.body
+        )
 
     def __repr__(self) -> str:
         return f"PreviewRequest({self.target}, rows={self.rows}, bytes={self.bytes})"
