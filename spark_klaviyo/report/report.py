@@ -12,9 +12,9 @@ from spark_klaviyo.core.models import Target
 from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.errors import KlaviyoError
 from spark_klaviyo.report.counts.summary import COUNTERS, TALLIES, Summary
-from spark_klaviyo.report.counts.text import headline, lines, sentence, utc
+from spark_klaviyo.report.counts.text import advice, headline, lines, sentence, utc
 from spark_klaviyo.report.pages.page import Page, Targeted
-from spark_klaviyo.report.pages.report_page import report_values
+from spark_klaviyo.report.pages.report_page import cards, pill, plots
 
 Reader = Callable[[], object]  # opens a DataFrame
 NO_QUOTA = Quota(())
@@ -90,15 +90,14 @@ class WriteReport(Summary, Targeted, Page):
         }
 
     def page_values(self) -> dict[str, object]:
-        """What the report's page shows."""
+        """What the page shows besides the counts."""
         return {
             "title": f"Klaviyo write: {self.template}",
-            "template": self.template,
-            "target": str(self.target),
-            "run_id": self.run_id,
-            "started_at": utc(self.started),
-            "ended_at": utc(self.ended),
-            **report_values(self, self.quota, has_all_rejects=self.rejects_reader is not None),
+            "pill": pill(self),
+            "headline": "; ".join(filter(None, [headline(self), sentence(self, reasons=False)])),
+            "cards": list(cards(self)),
+            "next_steps": advice(self, has_all_rejects=self.rejects_reader is not None),
+            "plots": plots(self, self.quota),
         }
 
     @property

@@ -60,9 +60,6 @@ class CheckResult(Page):
             "pill": {"tone": "good", "text": "Ready"} if self.ok else {"tone": "bad", "text": "Not ready"},
             "template": self.template or "check",
             "headline": self.headline(),
-            "lines": self.lines,
-            "has_advice": any(line.advice for line in self.lines),
-            "sent": self.sent,
         }
 
     def to_dict(self) -> dict[str, object]:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spark_klaviyo.core.models import Target
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.report.counts.text import duration, size
+from spark_klaviyo.report.counts.text import duration, explanation, ranked, share, size, utc
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -49,7 +49,7 @@ class Page:
     page_template = ""
 
     def page_values(self) -> dict[str, object]:
-        """The `title` of the document and what the template shows, as plain numbers, texts and tuples."""
+        """What the template shows besides the attributes: `title`, `headline` and `pill` of every page, and its own."""
         raise NotImplementedError
 
     def to_html(self, path: str | os.PathLike[str] | None = None) -> str:
@@ -67,19 +67,18 @@ class Page:
         scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):", os.fspath(path)) if path is not None else None
         if scheme:
             raise OptionError(f"to_html writes to a local path, not to {scheme[0]}")
-        text = render("document.html", {"page_template": self.page_template, **self.page_values()})
+        text = self._rendered("document.html")
         if path is not None:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             Path(path).write_text(text, encoding="utf-8")
         return text
 
     def _repr_html_(self) -> str:
-        return render(self.page_template, self.page_values())
+        return self._rendered(self.page_template)
 
-
-def render(template: str, values: Mapping[str, object]) -> str:
-    """Fill in one of the templates."""
-    return _environment().get_template(template).render(values)
+    def _rendered(self, template: str) -> str:
+        values = {"result": self, "page_template": self.page_template, **vars(self), **self.page_values()}
+        return _environment().get_template(template).render(values)
 
 
 @cache
@@ -97,10 +96,16 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(thousands="{:,}".format, duration=duration, size=size)
+    environment.filters.update(thousands="{:,}".format, duration=duration, size=size, share=share, utc=utc)
+    environment.filters.update(ranked=ranked, explanation=explanation, phrase=phrase)
     style = files("spark_klaviyo.report.pages").joinpath("style.css")
     environment.globals["style"] = style.read_text(encoding="utf-8")
     return environment
+
+
+def phrase(status: int) -> str:
+    """What a status of HTTP means; 0 stands for no answer."""
+    return next((known.phrase for known in HTTPStatus if known == status), "" if status else "no answer came")
 
 
 def _without_control_characters(value: object) -> object:

@@ -11,7 +11,6 @@ from spark_klaviyo.core.models import Target
 from spark_klaviyo.report.counts.text import counted, duration, size
 from spark_klaviyo.report.pages.page import Page, Targeted
 
-MAX_BODY_LENGTH = 20_000  # characters of one body on the page
 HIDDEN = "***"
 DROPPED = "dropped"
 CUSTOM_PROPERTY = "custom property"
@@ -184,10 +183,7 @@ class Preview(Targeted, Page):
             "pill": {"tone": "dim", "text": "Preview"},
             "headline": self.headline(),
             "time_expected": self._time_expected,
-            "max_body_length": MAX_BODY_LENGTH,
             "not_fields": (CUSTOM_PROPERTY, DROPPED),
-            **vars(self),
-            "target": str(self.target),
         }
 
     def to_dict(self, *, bodies: bool = False) -> dict[str, object]:

@@ -7,52 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 
-from spark_klaviyo.core.codes import Outcome, RejectCode
+from spark_klaviyo.core.codes import Outcome
 from spark_klaviyo.core.policy import Quota
 from spark_klaviyo.report.counts.summary import COUNTERS, Series, Summary
-from spark_klaviyo.report.counts.text import advice, counted, duration, headline, ranked, sentence, share, size
+from spark_klaviyo.report.counts.text import counted, duration, size
 
-MAX_JOBS = 10
 _ON_OTHER_CARDS = {"rows", "requests", "retries", "throttled", "bytes", *Outcome}
 
 
-def report_values(summary: Summary, quota: Quota, *, has_all_rejects: bool) -> dict[str, object]:
-    """What the template `report.html` shows, besides the names of the run and of its template."""
-    total_replies = sum(summary.statuses.values())
-    return {
-        "pill": _pill(summary),
-        "headline": "; ".join(filter(None, [headline(summary), sentence(summary, reasons=False)])),
-        "cards": list(_cards(summary)),
-        "outcomes": [(outcome, rows, share(rows, summary.rows)) for outcome, rows in summary.outcomes.items() if rows],
-        "next_steps": advice(summary, has_all_rejects=has_all_rejects),
-        "rejected": [
-            (
-                code,
-                summary.details.get(code) or RejectCode.text_of(code, "Klaviyo's own code"),
-                rows,
-                _examples(summary, code),
-            )
-            for code, rows in ranked(summary.reasons)
-        ],
-        "unconfirmed": [
-            *(("accepted", reason, rows) for reason, rows in summary.accepted_because.items()),
-            *(("skipped", reason, rows) for reason, rows in summary.skipped_because.items()),
-        ],
-        "plots": plots(summary, quota),
-        "replies": [
-            (status or "none", _tone(status), _phrase(status), replies, share(replies, total_replies))
-            for status, replies in ranked(summary.statuses)
-        ],
-        "job_states": ", ".join(f"{jobs:,} {state}" for state, jobs in summary.job_states.items()),
-        "open_jobs": [job for job in summary.jobs if job.state != "complete"][:MAX_JOBS],
-        "slowest": summary.slowest,
-        "warnings": summary.warnings,
-    }
-
-
-def _pill(summary: Summary) -> dict[str, str]:
+def pill(summary: Summary) -> dict[str, str]:
+    """How the write ended, in a word or two and as a tone."""
     if summary.stopped:
         return {"tone": "bad", "text": "Stopped"}
     if summary.rejected:
@@ -60,7 +25,7 @@ def _pill(summary: Summary) -> dict[str, str]:
     return {"tone": "good", "text": "Done"} if summary.rows else {"tone": "dim", "text": "Nothing to send"}
 
 
-def _cards(summary: Summary) -> Iterator[tuple[str, str, str, str]]:
+def cards(summary: Summary) -> Iterator[tuple[str, str, str, str]]:
     """Label, number, note and tone of each card."""
     yield "rows", f"{summary.rows:,}", "", ""
     for outcome, rows in summary.outcomes.items():
@@ -75,20 +40,6 @@ def _cards(summary: Summary) -> Iterator[tuple[str, str, str, str]]:
     for name, text in COUNTERS.items():
         if name not in _ON_OTHER_CARDS and getattr(summary, name):
             yield name, f"{getattr(summary, name):,}", text, Outcome.UNSENT
-
-
-def _examples(summary: Summary, code: str) -> str:
-    return ", ".join(f"{partition}: {row:,}" for partition, row in summary.examples.get(code, ()))
-
-
-def _tone(status: int) -> str:
-    return "good" if 200 <= status < 300 else "warn" if status == 429 else "bad"
-
-
-def _phrase(status: int) -> str:
-    if not status:
-        return "no answer came"
-    return next((known.phrase for known in HTTPStatus if known == status), "")
 
 
 # --- plots over the time of the run ---------------------------------------------------------------
