@@ -144,9 +144,9 @@ class MirrorSets:
 class Preview(Targeted, Page):
     """A dry run: the first rows' requests, where each column goes, and what the whole DataFrame would take.
 
-    The expectations are None where they are unknown; `more_requests` may come on top, as each task fills its own last
-    request. A notebook shows the requests with their bodies, which is what a preview is for; `str`, `repr` and
-    `to_dict` leave the bodies and every other value of a row out.
+    `more_requests` may come on top of the expected ones, as each task fills its own last request. A notebook shows the
+    requests with their bodies, which is what a preview is for; `str`, `repr` and `to_dict` leave the bodies and every
+    other value of a row out.
     """
 
     template: str
@@ -154,10 +154,10 @@ class Preview(Targeted, Page):
     mapping: tuple[MappedColumn, ...] = ()
     rejected: tuple[PreviewRejection, ...] = ()
     warnings: tuple[str, ...] = ()
-    rows: int | None = None
-    requests_expected: int | None = None
-    bytes_expected: int | None = None
-    minutes_expected: float | None = None
+    rows: int = 0
+    requests_expected: int = 0
+    bytes_expected: int = 0
+    minutes_expected: float = 0.0
     mirror: MirrorSets | None = None
     more_requests: int = 0
     target: Target = field(default_factory=Target)
@@ -167,14 +167,10 @@ class Preview(Targeted, Page):
 
     def headline(self) -> str:
         """One sentence: what the whole write would take."""
-        parts = [counted(self.rows, "row")] if self.rows is not None else []
-        parts += [counted(self.requests_expected, "request")] if self.requests_expected is not None else []
-        parts += [size(self.bytes_expected)] if self.bytes_expected is not None else []
-        parts += [f"about {self._time_expected}"] if self.minutes_expected is not None else []
+        requests, sent = counted(self.requests_expected, "request"), size(self.bytes_expected)
+        amount = f"{counted(self.rows, 'row')}, {requests}, {sent}, about {self._time_expected}"
         account = f"; account {self.target}" if str(self.target) else ""
-        return (
-            f"Nothing was sent. The whole write: {', '.join(parts)}{account}" if parts else f"Nothing was sent{account}"
-        )
+        return f"Nothing was sent. The whole write: {amount}{account}"
 
     def page_values(self) -> dict[str, object]:
         """What the page shows."""
@@ -213,7 +209,7 @@ class Preview(Targeted, Page):
 
     @property
     def _time_expected(self) -> str:
-        return duration(max(60 * (self.minutes_expected or 0), 1))
+        return duration(max(60 * self.minutes_expected, 1))
 
     def _lines(self, bodies: bool) -> Iterator[str]:
         yield self.headline()
