@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from spark_klaviyo.core.codes import KeyIn, OnDelete
 from spark_klaviyo.core.hosts import is_loopback
 from spark_klaviyo.core.secrets import Secret
-from spark_klaviyo.options.addresses import host_of, is_table, may_receive_key
+from spark_klaviyo.options.addresses import host_of, is_table, may_receive_key, place
 from spark_klaviyo.options.choices import ListMode, OnReject, SendFrom
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.erasure import may_erase
@@ -65,11 +65,6 @@ def _home(call: Call) -> Iterator[str]:
 
 def _entry_point(call: Call) -> Iterator[str]:
     """What an entry point without a session before and after its tasks cannot honour."""
-    here = call.entry_point.text
-    lacks = f"has no session before and after its tasks; use {call.entry_point.with_session.text}"
-    for name in call.has(*BY_NAME):
-        if BY_NAME[name].needs_session and not call.entry_point.has_session:
-            yield f"{name}: {here} {lacks}"
     if call.entry_point is EntryPoint.PARTITION and call.given.get("on_reject") is OnReject.FAIL:
         yield (
             "on_reject: fail is not possible at klaviyo_partition_writer, where Spark runs a task that raises again "
@@ -77,11 +72,15 @@ def _entry_point(call: Call) -> Iterator[str]:
         )
     if call.entry_point.has_session:
         return
-    if call.given.get("send_from") is SendFrom.DRIVER:
-        yield f"send_from: driver is not possible here: {here} {lacks}"
-    for name in ("rejects_path", "receipts_path", "runs_path"):
-        if is_table(str(call.given.get(name, ""))):
-            yield f"{name}: table: is not possible here: {here} {lacks}, or give a path"
+    here, other = call.entry_point.text, call.entry_point.with_session.text
+    lacks = f"{here} has no session before and after its tasks; use {other}"
+    for name in call.has(*BY_NAME):
+        if BY_NAME[name].needs_session:
+            yield f"{name}: {lacks}"
+        elif call.given[name] is SendFrom.DRIVER:
+            yield f"{name}: driver is not possible here: {lacks}"
+        elif BY_NAME[name].reader is place and is_table(str(call.given[name])):
+            yield f"{name}: table: is not possible here: {lacks}, or give a path"
 
 
 def _plain_http(call: Call) -> Iterator[str]:
