@@ -1,8 +1,9 @@
-"""Each template in words, from the same data that the planner reads, for `templates NAME`."""
+"""Templates in words, in a table and for JSON, from the same data that the planner reads: the command `templates`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 
 from spark_klaviyo.templates.limits import MAX_BODY
 from spark_klaviyo.templates.model import Caution, FieldSpec, Setting, Template
@@ -105,3 +106,42 @@ def _resend(template: Template) -> str:
 
 def _bytes(size: int) -> str:
     return f"{size // 1_000_000} MB" if size >= 1_000_000 else f"{size // 1_000} KB"
+
+
+# --- as the command `templates` lists them ----------------------------------------------------------
+
+
+def facts(template: Template) -> dict[str, object]:
+    """A template as JSON can hold it."""
+    plain = ("name", "summary", "method", "path", "idempotent", "scopes", "notes")
+    return {name: getattr(template, name) for name in plain} | {
+        "api": str(template.api),
+        "limits": asdict(template.limits),
+        "quota": template.quota.windows,
+        "outcome": str(template.confirmation),
+        "settings": [asdict(setting) for setting in template.settings],
+        "columns": [_column_facts(column, template) for column in template.fields],
+    }
+
+
+def _column_facts(column: FieldSpec, template: Template) -> dict[str, object]:
+    is_identifier = column.name in template.identifiers
+    return {"name": column.name, "form": str(column.form), "required": column.required, "identifier": is_identifier}
+
+
+def table(templates: Iterable[Template]) -> str:
+    """Templates with their limits, one on a line."""
+    rows = [("template", "a request", "quota", "a row is", "")]
+    rows += [
+        (
+            template.name + (f" (api={template.api})" if template.is_retired else ""),
+            size_of(template),
+            quota_of(template),
+            template.confirmation.text.partition(":")[0].removesuffix(" that is followed to its end"),
+            template.summary,
+        )
+        for template in templates
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
