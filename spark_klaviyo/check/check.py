@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 from uuid import uuid4
 
 from spark_klaviyo.account.reads import open_reader
@@ -121,7 +122,9 @@ def address_lines(options: Options, address: Address) -> Iterator[CheckLine]:
     host = host_of(address.origin)
     retired = bool(address.old_path) and is_klaviyo(host)
     if not address.is_current:
-        reply = _probe(options, address)
+        reply = reply_without_key(
+            address.origin, address.old_path, timeout_seconds=options.timeout_seconds, proxy=options.proxy
+        )
         yield _reachable_line(options, reply, host)
         retired = retired or (bool(address.old_path) and reply.status == GONE)
         yield CheckLine("key", None, "it cannot be tried at this address without writing")
@@ -135,16 +138,12 @@ def address_lines(options: Options, address: Address) -> Iterator[CheckLine]:
         )
 
 
-def _probe(options: Options, address: Address) -> Reply:
-    """One HEAD of the host's root, or a GET of the old call, without key and row: neither writes anything."""
-    timeout, proxy = options.timeout_seconds, options.proxy
-    transport = Transport(address.origin, {}, Credentials(), key_in=KeyIn.NONE, timeout_seconds=timeout, proxy=proxy)
-    try:
-        if address.old_path:
-            return transport.send("GET", re.sub(r"\{[^{}]*\}", "x", address.old_path))
+def reply_without_key(origin: str, old_path: str = "", **connection: Any) -> Reply:
+    """The reply to a HEAD of the host's root, or a GET of an old call, without key and row: neither writes anything."""
+    with closing(Transport(origin, {}, Credentials(), key_in=KeyIn.NONE, **connection)) as transport:
+        if old_path:
+            return transport.send("GET", re.sub(r"\{[^{}]*\}", "x", old_path))
         return transport.send("HEAD", "/")
-    finally:
-        transport.close()
 
 
 def _reachable_line(options: Options, reply: Reply, host: str) -> CheckLine:

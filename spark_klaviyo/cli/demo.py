@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.dataset as ds
 
 from spark_klaviyo.cli.local_spark import session
 from spark_klaviyo.entrypoints.function import write_klaviyo
@@ -18,7 +18,6 @@ from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.simulator import KlaviyoSimulator
 
 LIST_ID = "Y6nRLr"
-MAX_REJECTS = 8
 FIRST_NAMES = ("Aiko", "Amara", "Björn", "Camille", "Dmitro", "Eilidh", "Fatima", "Giulia", "Håkon", "İpek", "João")
 LAST_NAMES = ("Adeyemi", "Álvarez", "Çelik", "d'Arc", "Großmann", "Ito", "Kowalczyk", "Nowak", "O'Neill", "Şahin")
 PLACE_FIELDS = ("city", "country", "zip", "timezone", "latitude", "longitude")
@@ -47,18 +46,23 @@ def demo(rows: int = 100_000, *, quiet: bool = False) -> WriteReport:
 
     Args:
         rows: How many people.
-        quiet: Print nothing; without it each step, the report and the first rejected rows are printed.
+        quiet: Print nothing; without it each step and the report are printed.
     """
+
+    def say(text: str) -> None:
+        if not quiet:
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()  # before the progress bar, which is on standard error
+
     with tempfile.TemporaryDirectory() as folder, KlaviyoSimulator(keep_bodies=False) as klaviyo:
         path = Path(folder) / "people"
         write_people(path, rows)
-        if not quiet:
-            _print(f"{rows:,} made-up people are in Parquet files, and a local Klaviyo listens at {klaviyo.url}.\n")
+        say(f"{rows:,} made-up people are in Parquet files, and a local Klaviyo listens at {klaviyo.url}.\n")
         with session("spark-klaviyo demo") as spark:
             people = spark.read.parquet(str(path))
             if not quiet:
                 people.printSchema()
-                _print(f'write_klaviyo(people, template="add_profiles_to_list", list_id="{LIST_ID}")\n')
+            say(f'write_klaviyo(people, template="add_profiles_to_list", list_id="{LIST_ID}")\n')
             report = write_klaviyo(
                 people,
                 template="add_profiles_to_list",
@@ -68,25 +72,8 @@ def demo(rows: int = 100_000, *, quiet: bool = False) -> WriteReport:
                 on_reject="keep",
                 progress="false" if quiet else "auto",
             )
-        if not quiet:
-            _print_report(report, members=len(klaviyo.lists[LIST_ID]))
+        say(f"{report}\n\nThe list {LIST_ID} now has {len(klaviyo.lists[LIST_ID]):,} profiles.")
     return report
-
-
-def _print_report(report: WriteReport, members: int) -> None:
-    _print(f"{report}\n")
-    _print("The first rejected rows:")
-    _print(f"  {'partition':>9}  {'row':>7}  {'code':<14}  detail")
-    for row in report.rejects_sample[:MAX_REJECTS]:
-        _print(f"  {row.partition_id:>9}  {row.row:>7,}  {row.code:<14}  {row.detail}")
-    if report.rejected > MAX_REJECTS:
-        _print(f"  ... and {report.rejected - MAX_REJECTS:,} more")
-    _print(f"\nThe list {LIST_ID} now has {members:,} profiles.")
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()  # before the progress bar, which is on standard error
 
 
 # --- people: international names, nested locations, nulls, and a few rows that cannot be sent ------
@@ -94,11 +81,8 @@ def _print(text: str) -> None:
 
 def write_people(folder: Path, rows: int, files: int = 4) -> None:
     """Parquet files of `rows` people, always the same ones."""
-    folder.mkdir(parents=True, exist_ok=True)
-    table = people(rows)
     step = -(-rows // files)
-    for number in range(files):
-        pq.write_table(table.slice(number * step, step), folder / f"people-{number}.parquet")
+    ds.write_dataset(people(rows), folder, format="parquet", max_rows_per_file=step, max_rows_per_group=step)
 
 
 def people(rows: int) -> pa.Table:

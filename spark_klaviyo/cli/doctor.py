@@ -17,18 +17,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from spark_klaviyo.check.check import check
+from spark_klaviyo.check.check import check, reply_without_key
 from spark_klaviyo.cli.local_spark import NO_JAVA, OLDEST_VERSION, has_session, own_java, session, version_of
 from spark_klaviyo.cli.worker_facts import facts, facts_of_tasks
-from spark_klaviyo.core.codes import KeyIn
-from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.core.version import installed_version, pyspark_version
 from spark_klaviyo.datasets.spark_storage import spark_errors
 from spark_klaviyo.entrypoints.datasource import NO_API, OVERWRITE
 from spark_klaviyo.entrypoints.read import options_at
-from spark_klaviyo.errors import KlaviyoError
+from spark_klaviyo.errors import KlaviyoError, OptionError
 from spark_klaviyo.http.connections import proxies_in_use
-from spark_klaviyo.http.transport import Transport
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.report.pages.check import CheckLine, CheckResult
@@ -54,18 +51,15 @@ def diagnose(given: Mapping[str, str]) -> CheckResult:
     machine = [_python_line(), *_java_lines(), _pyspark_line(), _packages_line(), *_path_lines()]
     spark = list(_spark_lines(url, proxy)) if pyspark_version() else []
     network = [_proxy_line(proxy), _clock_line(url, proxy)]
-    if options is None:
-        return CheckResult((*machine, *spark, *network, *lines))
-    checked = check(options)
+    checked = check(options) if options is not None else CheckResult(tuple(lines))
     return CheckResult((*machine, *spark, *network, *checked.lines), checked.account, checked.template)
 
 
 def _read_options(given: Mapping[str, str]) -> tuple[Options | None, list[CheckLine]]:
     try:
         return options_at(EntryPoint.CHECK, given), []
-    except KlaviyoError as error:
-        complaints = getattr(error, "complaints", (str(error),))
-        return None, [CheckLine("options", False, complaint) for complaint in complaints]
+    except OptionError as error:
+        return None, [CheckLine("options", False, complaint) for complaint in error.complaints]
 
 
 # --- this machine ---------------------------------------------------------------------------------
@@ -222,15 +216,10 @@ def _host(address: str) -> str:
 
 def _clock_line(url: str, proxy: str | None) -> CheckLine:
     """This machine's clock against the `Date` of a reply; nothing but a HEAD of the root is sent, without the key."""
-    transport = Transport(url, {}, Credentials(), key_in=KeyIn.NONE, timeout_seconds=10.0, proxy=proxy)
+    reply = reply_without_key(url, timeout_seconds=10.0, proxy=proxy)
     try:
-        theirs = transport.send("HEAD", "/").headers.get("date", "")
-        skew = abs(parsedate_to_datetime(theirs).timestamp() - time.time()) if theirs else None
-    except ValueError:
-        skew = None
-    finally:
-        transport.close()
-    if skew is None:
+        skew = abs(parsedate_to_datetime(reply.headers["date"]).timestamp() - time.time())
+    except (KeyError, ValueError):
         return CheckLine("clock", None, f"{urlsplit(url).hostname} gave no time")
     is_right = skew <= MOST_SKEW_SECONDS
     return CheckLine("clock", is_right, f"{skew:,.0f} s off {urlsplit(url).hostname}'s", "" if is_right else SET_CLOCK)
