@@ -84,7 +84,7 @@ def check(options: Options, send_sample: object = None) -> CheckResult:
 
 
 def _options_line(options: Options) -> CheckLine:
-    given = ", ".join(f"{name}={text}" for name, text in sorted(options.public().items()) if name != "template")
+    given = ", ".join(f"{name}={text}" for name, text in sorted(options.shown.items()) if name != "template")
     shown = " with ".join(filter(None, [options.template or (options.url and "manual mode"), given]))
     return CheckLine("options", True, shown)
 

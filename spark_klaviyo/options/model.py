@@ -267,7 +267,8 @@ class Options(
     entry_point: EntryPoint
     # The template's settings.
     settings: Mapping[str, str]
-    # Names of the options and settings that the caller gave, and their values as text without secrets.
+    # Names of the options and settings that the caller gave, and their values as text without any secret: for the runs
+    # dataset, previews and reports.
     given: frozenset[str]
     shown: Mapping[str, str]
 
@@ -285,10 +286,6 @@ class Options(
         """The options of the same call for another template: what is about rows of the first one is reset."""
         reset: dict[str, Any] = {option.name: option.default_value for option in OPTIONS if option.per_template}
         return replace(self, template=template, settings=settings, **{**reset, **changes})
-
-    def public(self) -> dict[str, str]:
-        """What the caller gave, as text without any secret: for the runs dataset, previews and reports."""
-        return dict(self.shown)
 
     def __repr__(self) -> str:
         inside = ", ".join(f"{name}={value!r}" for name, value in self.shown.items())

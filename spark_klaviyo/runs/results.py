@@ -98,7 +98,7 @@ def run_row(report: WriteReport, options: Options) -> dict[str, object]:
         "started_at": _time(report.started),
         "ended_at": _time(report.ended),
         "stopped": ": ".join(report.stopped) if report.stopped else None,
-        "options": options.public(),
+        "options": dict(options.shown),
     }
 
 

