@@ -6,13 +6,11 @@ A scope for writing shows only in a write.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from urllib.parse import urlsplit
 
-from spark_klaviyo.account.names import Resource, ResourceKind, find_named, kind_of, setting_values
-from spark_klaviyo.account.reads import read_account
-from spark_klaviyo.account.target import subscribes
+from spark_klaviyo.account.names import Resource, ResourceKind, kind_of, setting_values
+from spark_klaviyo.account.reads import Account, Reader, ReadFailed, read_account
 from spark_klaviyo.core.codes import Failure, StopCode
 from spark_klaviyo.core.models import Target
 from spark_klaviyo.deliver.reads import Reader, ReadFailed, ReadTarget
@@ -39,29 +37,19 @@ _ADVICE: dict[str, str] = {
 }
 
 
-@dataclass(frozen=True)
-class AccountCheck:
-    """The account's name, the check lines, and whether more can be read with this key."""
-
-    name: str = ""
-    lines: tuple[CheckLine, ...] = ()
-    usable: bool = False
-
-
-def check_account(reader: Reader, options: Options, origin: str) -> AccountCheck:
-    """Read the account once, and say what that shows."""
+def check_account(reader: Reader, options: Options, origin: str) -> tuple[Account | None, list[CheckLine]]:
+    """Read the account once, and say what that shows; None in its place where nothing can be read with this key."""
     host = urlsplit(origin).hostname or origin
     reachable = CheckLine("address", True, f"{host} answers")
     try:
         account, headers = read_account(reader)
     except ReadFailed as failed:
         if failed.code in _NO_ANSWER:
-            return AccountCheck(lines=(unreachable_line(host, failed.message),))
+            return None, [unreachable_line(host, failed.message)]
         usable = failed.code is StopCode.FORBIDDEN and "scope" in failed.message
-        return AccountCheck("", (reachable, *_failed_lines(failed, options, usable)), usable)
-    revision = revision_line(options.revision, headers)
-    lines = (reachable, _KEY_KNOWN, _account_line(account, options), revision)
-    return AccountCheck(account.account, lines, usable=True)
+        return Account() if usable else None, [reachable, *_failed_lines(failed, options, usable)]
+    revision = revision_line(options.revision, account.headers)
+    return account, [reachable, _KEY_KNOWN, _account_line(account, options), revision]
 
 
 def _account_line(account: Target, options: Options) -> CheckLine:
@@ -111,7 +99,7 @@ def setting_lines(reader: Reader, options: Options, template: Template) -> Itera
     for setting in template.settings:
         for value in setting_values(options, setting) if setting.lookup_kind else ():
             if is_name(value):
-                yield _name_line(reader, setting, value, whole=subscribes(options))
+                yield _name_line(reader, setting, value)
             elif value.startswith(COLUMN):
                 column = value.removeprefix(COLUMN)
                 yield CheckLine(kind_of(setting).label, None, f"taken from each row, column {column!r}")
@@ -119,16 +107,13 @@ def setting_lines(reader: Reader, options: Options, template: Template) -> Itera
                 yield _id_line(reader, kind_of(setting), value)
 
 
-def _name_line(reader: Reader, setting: Setting, named: str, *, whole: bool) -> CheckLine:
-    """`whole`: the list's opt-in process matters, too."""
+def _name_line(reader: Reader, setting: Setting, named: str) -> CheckLine:
     try:
-        found = find_named(reader, setting, named)
+        return _id_line(reader, kind_of(setting), find_named(reader, setting, named).id)
     except OptionError as error:
         return CheckLine(setting.lookup_kind, False, "; ".join(error.complaints))
     except ReadFailed as failed:
         return CheckLine(setting.lookup_kind, False, failed.message)
-    is_shown = whole and setting.lookup_kind == "list"
-    return CheckLine(setting.lookup_kind, True, str(found) if is_shown else f"{found.name!r} is {found.id}")
 
 
 def _id_line(reader: Reader, kind: ResourceKind, resource_id: str) -> CheckLine:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 from uuid import uuid4
 
-from spark_klaviyo.account.reads import open_reader
+from spark_klaviyo.account.reads import Account, open_reader
 from spark_klaviyo.account.target import resolve
-from spark_klaviyo.check.account_lines import AccountCheck, check_account, scope_lines, setting_lines, unreachable_line
+from spark_klaviyo.check.account_lines import check_account, scope_lines, setting_lines, unreachable_line
 from spark_klaviyo.core.codes import Api, Failure, KeyIn
 from spark_klaviyo.core.models import Reply
 from spark_klaviyo.core.secrets import Credentials
@@ -64,12 +64,12 @@ def check(options: Options, send_sample: object = None) -> CheckResult:
     template = find_template(options.template, options.api) if options.template else None
     lines = [_options_line(options)]
     address = address_of(options)
-    account = AccountCheck()
+    account: Account | None = None
     if address.is_current:
         with open_reader(options, attempts=ATTEMPTS, base_url=address.origin) as reader:
-            account = check_account(reader, options, address.origin)
-            lines += account.lines
-            if account.usable and template is not None:
+            account, found = check_account(reader, options, address.origin)
+            lines += found
+            if account is not None and template is not None:
                 lines += setting_lines(reader, options, template)
                 lines += scope_lines(reader, options, template)
     elif options.account_id:
@@ -80,7 +80,7 @@ def check(options: Options, send_sample: object = None) -> CheckResult:
     if send_sample is not None:
         lines.append(send_sample_row(options, send_sample))
     sent = any(line.name == SAMPLE_ROW and line.ok is not None for line in lines)
-    return CheckResult(tuple(lines), account=account.name, template=template.name if template else "", sent=sent)
+    return CheckResult(tuple(lines), account.name if account else "", template.name if template else "", sent)
 
 
 def _options_line(options: Options) -> CheckLine:
