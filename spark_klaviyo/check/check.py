@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from typing import Any, cast
 from uuid import uuid4
 
 from spark_klaviyo.account.reads import Account, open_reader
 from spark_klaviyo.account.target import resolve
 from spark_klaviyo.check.account_lines import check_account, scope_lines, setting_lines, unreachable_line
-from spark_klaviyo.core.codes import Api, Failure, KeyIn
+from spark_klaviyo.core.codes import Failure, KeyIn
 from spark_klaviyo.core.models import Reply
 from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.encode.encoder import encode
@@ -25,12 +24,12 @@ from spark_klaviyo.options.addresses import host_of, is_klaviyo, shown_place
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.options.parse import read_options
-from spark_klaviyo.plan.make import make_plan, with_columns
+from spark_klaviyo.plan.make import make_plan, template_of, with_columns
 from spark_klaviyo.plan.manual.manual_mode import ManualCall
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.pages.check import CheckLine, CheckResult
 from spark_klaviyo.task.run import SendContextFactory, run_task
-from spark_klaviyo.templates import find_template
+from spark_klaviyo.templates.model import Template
 
 ATTEMPTS = 2  # a person waits for the answer
 GONE = 410  # the status of every call of a retired API
@@ -59,28 +58,39 @@ def check_klaviyo(*, send_sample: object = None, **options: object) -> CheckResu
 
 def check(options: Options, send_sample: object = None) -> CheckResult:
     """The same with options already read."""
+    template = template_of(options) if options.template or options.url else None
     if send_sample is not None:
-        _refuse_sample(options, send_sample)
-    template = find_template(options.template, options.api) if options.template else None
+        _refuse_sample(options, template, send_sample)
     lines = [_options_line(options)]
-    address = address_of(options)
+    call = ManualCall(options)
+    origin = call.origin if options.url else options.base_url
     account: Account | None = None
-    if address.is_current:
-        with open_reader(options, attempts=ATTEMPTS, base_url=address.origin) as reader:
-            account, found = check_account(reader, options, address.origin)
+    if _takes_key(call, template):
+        with open_reader(options, attempts=ATTEMPTS, base_url=origin) as reader:
+            account, found = check_account(reader, options, origin)
             lines += found
-            if account is not None and template is not None:
+            if account is not None and options.template and template is not None:
                 lines += setting_lines(reader, options, template)
                 lines += scope_lines(reader, options, template)
-    elif options.account_id:
-        lines.append(
-            CheckLine("account", False, f"no key that could show whether it is {options.account_id} is sent here")
-        )
-    lines += address_lines(options, address)
+        if options.url and template is not None:
+            lines.append(_untried(options, template))
+    elif template is not None:
+        if options.account_id:
+            missing = f"no key that could show whether it is {options.account_id} is sent here"
+            lines.append(CheckLine("account", False, missing))
+        lines += address_lines(options, template, origin)
     if send_sample is not None:
         lines.append(send_sample_row(options, send_sample))
     sent = any(line.name == SAMPLE_ROW and line.ok is not None for line in lines)
-    return CheckResult(tuple(lines), account.name if account else "", template.name if template else "", sent)
+    return CheckResult(tuple(lines), account.name if account else "", options.template or "", sent)
+
+
+def _takes_key(call: ManualCall, template: Template | None) -> bool:
+    """Whether a write goes to Klaviyo's current API with the key in the header, so that the account can be read."""
+    if template is None or not template.is_manual:
+        return template is None or not template.is_retired
+    is_known = is_klaviyo(call.url.hostname or "") or call.endpoint is not None
+    return is_known and not template.is_retired and call.options.key_in is KeyIn.HEADER
 
 
 def _options_line(options: Options) -> CheckLine:
@@ -92,50 +102,22 @@ def _options_line(options: Options) -> CheckLine:
 # --- addresses outside Klaviyo's current API: what can be found out without writing ---------------
 
 
-@dataclass(frozen=True)
-class Address:
-    """Where a write would go. `is_current`: to Klaviyo's current API, which reads the key from the header.
-
-    `old_path`: the path of a call of v1 or v2; empty otherwise.
-    """
-
-    origin: str
-    old_path: str = ""
-    is_current: bool = True
-
-
-def address_of(options: Options) -> Address:
-    """The address that these options name."""
-    if options.template:
-        template = find_template(options.template, options.api)
-        return Address(options.base_url, template.path if template.is_retired else "", not template.is_retired)
-    if not options.url:
-        return Address(options.base_url)
-    call = ManualCall(options)
-    old_path = call.url.path if call.api is not Api.CURRENT else ""
-    known = is_klaviyo(host_of(options.url)) or call.endpoint is not None
-    return Address(call.origin, old_path, known and not old_path and options.key_in is KeyIn.HEADER)
-
-
-def address_lines(options: Options, address: Address) -> Iterator[CheckLine]:
-    """What a read of the account does not show."""
-    host = host_of(address.origin)
-    retired = bool(address.old_path) and is_klaviyo(host)
-    if not address.is_current:
-        reply = reply_without_key(
-            address.origin, address.old_path, timeout_seconds=options.timeout_seconds, proxy=options.proxy
-        )
-        yield _reachable_line(options, reply, host)
-        retired = retired or (bool(address.old_path) and reply.status == GONE)
-        yield CheckLine("key", None, "it cannot be tried at this address without writing")
-    if retired:
+def address_lines(options: Options, template: Template, origin: str) -> Iterator[CheckLine]:
+    """What can be found out where no account can be read."""
+    host, old_path = host_of(origin), template.path if template.is_retired else ""
+    reply = reply_without_key(origin, old_path, timeout_seconds=options.timeout_seconds, proxy=options.proxy)
+    yield _reachable_line(options, template, reply, host)
+    yield CheckLine("key", None, "it cannot be tried at this address without writing")
+    if template.is_retired and (is_klaviyo(host) or reply.status == GONE):
         yield CheckLine("endpoint", False, RETIRED, "Use a template of the current API (`api=current`).")
-    elif address.old_path or options.url:
-        call = f"{options.method} {shown_place(options.url)}" if options.url else ""
-        shown = call or f"{options.template} (api={options.api})"
-        yield CheckLine(
-            "endpoint", None, f"{shown} cannot be tried without writing", _sample(options, "really sends one row.")
-        )
+    else:
+        yield _untried(options, template)
+
+
+def _untried(options: Options, template: Template) -> CheckLine:
+    call = f"{options.method} {shown_place(options.url)}" if options.url else f"{template.name} (api={template.api})"
+    advice = _sample(template, "really sends one row.")
+    return CheckLine("endpoint", None, f"{call} cannot be tried without writing", advice)
 
 
 def reply_without_key(origin: str, old_path: str = "", **connection: Any) -> Reply:
@@ -146,7 +128,7 @@ def reply_without_key(origin: str, old_path: str = "", **connection: Any) -> Rep
         return transport.send("HEAD", "/")
 
 
-def _reachable_line(options: Options, reply: Reply, host: str) -> CheckLine:
+def _reachable_line(options: Options, template: Template, reply: Reply, host: str) -> CheckLine:
     """Any status shows that the host can be reached; a connection without an answer does not."""
     if reply.status is not None:
         return CheckLine("address", True, f"{host} answers")
@@ -157,7 +139,7 @@ def _reachable_line(options: Options, reply: Reply, host: str) -> CheckLine:
         found = f"{host} takes the connection, but gave no answer within {options.timeout_seconds:g} s"
         return CheckLine("address", False, found, "Check that a server, and not only a gateway, listens there.")
     found = f"{host} takes the connection, but {failure}"
-    return CheckLine("address", None, found, _sample(options, "shows whether it answers a write."))
+    return CheckLine("address", None, found, _sample(template, "shows whether it answers a write."))
 
 
 # --- the sample row -------------------------------------------------------------------------------
@@ -174,26 +156,20 @@ def send_sample_row(options: Options, row: object) -> CheckLine:
     return _line(next(event for event in reversed(events) if isinstance(event, TaskReport)))
 
 
-def _refuse_sample(options: Options, row: object) -> None:
+def _refuse_sample(options: Options, template: Template | None, row: object) -> None:
     """Raise `OptionError` for anything but a row, and where the endpoint asks for care; nothing was read by then."""
     if not (isinstance(row, Mapping) or hasattr(row, "__fields__")) or not row:
         raise OptionError("send_sample: expected one row: a dict of column and value, or a Spark Row")
-    if _needs_care(options):
+    if template is not None and template.needs_care:
         raise OptionError(
             f"send_sample: {options.template or 'this url'} subscribes, suppresses, takes away, deletes or merges, so "
             "no sample of it is ever sent; leave send_sample out"
         )
 
 
-def _sample(options: Options, what: str) -> str:
+def _sample(template: Template, what: str) -> str:
     """Advice to send a sample row; none where none is ever sent."""
-    return "" if _needs_care(options) else f"{SAMPLE} {what}"
-
-
-def _needs_care(options: Options) -> bool:
-    if options.template:
-        return find_template(options.template, options.api).needs_care
-    return bool(options.url) and ManualCall(options).template().needs_care
+    return "" if template.needs_care else f"{SAMPLE} {what}"
 
 
 def _line(report: TaskReport) -> CheckLine:

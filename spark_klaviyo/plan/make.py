@@ -47,14 +47,17 @@ def make_plan(options: Options, columns: Sequence[Field], run_id: str, *, schema
         OptionError: With every complaint about the options.
         SchemaError: With every complaint about the columns.
     """
-    if options.template:
-        found = find_template(options.template, options.api)
-        template = found if found.is_retired else at_revision(found, options.revision)
-    else:
-        complain(list(ManualCall(options).complaints()))
-        template = ManualCall(options).template()
+    complain(list(ManualCall(options).complaints()) if options.url else [])
+    template = template_of(options)
+    if not template.is_manual and not template.is_retired:
+        template = at_revision(template, options.revision)
     plan = _plan_of_options(options, _with_required(template, options), run_id)
     return with_columns(plan, options, columns) if schema_known else plan
+
+
+def template_of(options: Options) -> Template:
+    """The template that these options name, or make in manual mode."""
+    return find_template(options.template, options.api) if options.template else ManualCall(options).template()
 
 
 def _with_required(template: Template, options: Options) -> Template:
