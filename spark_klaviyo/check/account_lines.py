@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timezone
 from urllib.parse import urlsplit
 
-from spark_klaviyo.account.names import Resource, ResourceKind, kind_of, setting_values
-from spark_klaviyo.account.reads import Account, Reader, ReadFailed, read_account
+from spark_klaviyo.account.names import Resource, ResourceKind, find_named, kind_of, setting_values
+from spark_klaviyo.account.reads import read_account
 from spark_klaviyo.core.codes import Failure, StopCode
 from spark_klaviyo.core.models import Target
 from spark_klaviyo.deliver.reads import Reader, ReadFailed, ReadTarget
@@ -37,7 +37,7 @@ _ADVICE: dict[str, str] = {
 }
 
 
-def check_account(reader: Reader, options: Options, origin: str) -> tuple[Account | None, list[CheckLine]]:
+def check_account(reader: Reader, options: Options, origin: str) -> tuple[Target | None, list[CheckLine]]:
     """Read the account once, and say what that shows; None in its place where nothing can be read with this key."""
     host = urlsplit(origin).hostname or origin
     reachable = CheckLine("address", True, f"{host} answers")
@@ -47,8 +47,8 @@ def check_account(reader: Reader, options: Options, origin: str) -> tuple[Accoun
         if failed.code in _NO_ANSWER:
             return None, [unreachable_line(host, failed.message)]
         usable = failed.code is StopCode.FORBIDDEN and "scope" in failed.message
-        return Account() if usable else None, [reachable, *_failed_lines(failed, options, usable)]
-    revision = revision_line(options.revision, account.headers)
+        return Target() if usable else None, [reachable, *_failed_lines(failed, options, usable)]
+    revision = revision_line(options.revision, headers)
     return account, [reachable, _KEY_KNOWN, _account_line(account, options), revision]
 
 

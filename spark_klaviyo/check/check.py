@@ -8,11 +8,11 @@ from contextlib import closing
 from typing import Any, cast
 from uuid import uuid4
 
-from spark_klaviyo.account.reads import Account, open_reader
+from spark_klaviyo.account.reads import open_reader
 from spark_klaviyo.account.target import resolve
 from spark_klaviyo.check.account_lines import check_account, scope_lines, setting_lines, unreachable_line
 from spark_klaviyo.core.codes import Failure, KeyIn
-from spark_klaviyo.core.models import Reply
+from spark_klaviyo.core.models import Reply, Target
 from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.encode.encoder import encode
 from spark_klaviyo.encode.rows import Row, arrow_batches, columns_of
@@ -64,7 +64,7 @@ def check(options: Options, send_sample: object = None) -> CheckResult:
     lines = [_options_line(options)]
     call = ManualCall(options)
     origin = call.origin if options.url else options.base_url
-    account: Account | None = None
+    account: Target | None = None
     if _takes_key(call, template):
         with open_reader(options, attempts=ATTEMPTS, base_url=origin) as reader:
             account, found = check_account(reader, options, origin)
@@ -82,7 +82,7 @@ def check(options: Options, send_sample: object = None) -> CheckResult:
     if send_sample is not None:
         lines.append(send_sample_row(options, send_sample))
     sent = any(line.name == SAMPLE_ROW and line.ok is not None for line in lines)
-    return CheckResult(tuple(lines), account.name if account else "", options.template or "", sent)
+    return CheckResult(tuple(lines), account.account if account else "", options.template or "", sent)
 
 
 def _takes_key(call: ManualCall, template: Template | None) -> bool:
