@@ -186,6 +186,8 @@ def _value_tests(check: FieldCheck, leaf: Leaf) -> Iterator[arrays.Test]:
         yield from _window_tests(check)
     elif kind in TEXT:
         yield from map(_of_texts, _text_tests(check))
+        if form is FieldForm.DATETIME:  # texts without an offset were read as times
+            yield from _window_tests(check, MOST_OFFSET)
     elif kind in FRACTIONAL and leaf.clean is not Clean.NOTHING:  # text by now
         yield from map(_of_texts, (_differs_from(WHOLE_NUMBER), *_form_tests(form, check.max_length)))
     else:
@@ -211,7 +213,6 @@ def _text_tests(check: FieldCheck) -> Iterator[arrays.Test]:
         limit = min(limit or MAX_EMAIL, MAX_EMAIL)
     elif form is FieldForm.DATETIME:
         yield _differs_from(TIME_WITH_OFFSET)
-        yield from _window_tests(check, MOST_OFFSET)
     elif form is FieldForm.DATE:
         yield _differs_from(DATE)
     elif form is not FieldForm.PHONE and ((check.required and not check.may_be_blank) or check.is_identifier):
