@@ -49,26 +49,17 @@ def arrow_batches(rows: Iterable[Row], columns: Sequence[Field] = ()) -> Iterato
     `columns` are the DataFrame's, where its schema is known; else names and types come from the rows. Raises
     `SchemaError` for values that cannot be sent.
     """
-    chunks = list[pa.RecordBatch]()
-    for chunk in _chunks(rows, columns):
-        chunks.append(chunk)
-        if (
-            sum(one.num_rows for one in chunks) > MAX_ROWS - CHUNK_ROWS
-            or sum(one.nbytes for one in chunks) >= BATCH_BYTES
-        ):
-            joined, chunks = _joined(chunks), []  # what was joined is not held while the batch is encoded
-            yield from joined
-    yield from _joined(chunks)
-
-
-def _chunks(rows: Iterable[Row], columns: Sequence[Field]) -> Iterator[pa.RecordBatch]:
-    """The rows as small batches, smaller where rows are long."""
-    rest, size = iter(rows), CHUNK_ROWS // 2
+    rest, size, chunks = iter(rows), CHUNK_ROWS // 2, list[pa.RecordBatch]()
     while some := list(islice(rest, size)):
         chunk = _batch(some, columns)
         del some
-        yield chunk
-        size = max(min(CHUNK_ROWS, BATCH_BYTES * chunk.num_rows // max(chunk.nbytes, 1)), 1)
+        size = max(min(CHUNK_ROWS, BATCH_BYTES * chunk.num_rows // max(chunk.nbytes, 1)), 1)  # smaller of long rows
+        chunks.append(chunk)
+        rows_held, bytes_held = sum(one.num_rows for one in chunks), sum(one.nbytes for one in chunks)
+        if rows_held > MAX_ROWS - CHUNK_ROWS or bytes_held >= BATCH_BYTES:
+            joined, chunks = _joined(chunks), []  # what was joined is not held while the batch is encoded
+            yield from joined
+    yield from _joined(chunks)
 
 
 def _joined(chunks: Sequence[pa.RecordBatch]) -> Sequence[pa.RecordBatch]:

@@ -30,16 +30,12 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None) -
     """The checks of a write; without a mapping (ready-made records, or no schema yet) those of all fields."""
     places = {known.name: known.json_path for known in template.fields}
     leaves: Mapping[str, Leaf | None] = dict.fromkeys(places) if found is None else found.leaves
-    checked = [
-        known
-        for known in template.fields
-        if known.name in leaves and (_is_checked(known, template) or _may_have_fraction(known, leaves[known.name]))
-    ]
+    given = [known for known in template.fields if known.name in leaves]
+    checked = [known for known in given if _is_checked(known, template, leaves[known.name])]
     # fields that came from columns ask for other fields of the row
     requires = tuple(
         RequiresField(known.json_path, places[other], f"{known.name} needs {other}")
-        for known in template.fields
-        if known.name in leaves
+        for known in given
         for other in known.requires
     )
     derived = template.unique_id_field and (found is None or template.unique_id_field not in leaves)
@@ -86,15 +82,13 @@ def _likely_fields(found: ColumnMap) -> frozenset[str]:
     return frozenset(becomes[note.column] for note in found.notes if note.sure is Sure.LIKELY)
 
 
-def _is_checked(known: FieldSpec, template: Template) -> bool:
+def _is_checked(known: FieldSpec, template: Template, leaf: Leaf | None) -> bool:
     if template.consent and known.name in (CHANNELS, CONSENTED_AT):
         return False
     ruled = known.required or known.choices or known.pattern or known.max_length is not None or known.max_bytes
-    return bool(ruled) or known.form in LOOKED_AT or known.name in (*template.identifiers, template.unique_id_field)
-
-
-def _may_have_fraction(known: FieldSpec, leaf: Leaf | None) -> bool:
-    return known.form is FieldForm.TEXT and leaf is not None and leaf.type.name in FRACTIONAL
+    has_fraction = known.form is FieldForm.TEXT and leaf is not None and leaf.type.name in FRACTIONAL
+    identifies = known.name in (*template.identifiers, template.unique_id_field)
+    return bool(ruled) or has_fraction or identifies or known.form in LOOKED_AT
 
 
 def _unique_places(options: Options, template: Template, found: ColumnMap | None) -> tuple[JsonPath, ...]:

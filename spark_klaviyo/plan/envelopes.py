@@ -46,14 +46,11 @@ def _event_groups(records: Sequence[bytes]) -> bytes:
 def _events_named(records: Sequence[bytes], rests: Sequence[str]) -> list[list[int]]:
     """Rows that pointers mean: one event of a group, or the whole group where they stay outside the events."""
     groups = _groups([exact_json.loads(record) for record in records])
-    return [_rows_at(groups, _GROUP.match(rest)) for rest in rests]
-
-
-def _rows_at(groups: list[list[int]], found: re.Match[str] | None) -> list[int]:
-    if found is None or int(found[1]) >= len(groups):
-        return []
-    group = groups[int(found[1])]
-    return group if found[2] is None else group[int(found[2]) :][:1]
+    named = []
+    for found in map(_GROUP.match, rests):
+        group = groups[int(found[1])] if found is not None and int(found[1]) < len(groups) else []
+        named.append(group if found is None or found[2] is None else group[int(found[2]) :][:1])
+    return named
 
 
 def _groups(loaded: Sequence[Json]) -> list[list[int]]:

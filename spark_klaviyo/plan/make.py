@@ -164,7 +164,7 @@ def with_columns(plan: WritePlan, options: Options, columns: Sequence[Field]) ->
     """The plan completed with the columns. Raises `SchemaError` with every complaint about them."""
     template = plan.template
     settings = SettingValues(template, options)
-    params, complaints = request_params(options, settings, columns)
+    params, complaints = request_params(settings, columns)
     named = [*options.fields.values(), *settings.columns_of_fields.values(), *(one.leaf.source[0] for one in params)]
     of_consent, about_consent = consent_params(template, columns, [*named, plan.record_column or ""])
     params, complaints = params + of_consent, complaints + about_consent
@@ -191,7 +191,7 @@ def with_columns(plan: WritePlan, options: Options, columns: Sequence[Field]) ->
         plan,
         columns=tuple(columns),
         json_mark=f"json-{secrets.token_hex(16)}" if any(holds(one.type, VARIANT) for one in columns) else "",
-        record=build_record(template, found.nodes, tuple(found.spread), settings.constant),
+        record=build_record(template, found.nodes, tuple(found.spread), settings.constants.get),
         params=(*params, *_path_params(template, found)),
         checks=checks,
         mapped=tuple(found.mapped),

@@ -285,24 +285,21 @@ def notes_of(
     """
     giver = {field: column for column, field in mapped.items()}
     for column, found in known.items():
-        becomes = mapped.get(column)
-        if becomes is None:  # refused
-            continue
-        kept = entry_of(f"{loose}.{column}", column) if loose else ""
+        becomes, warning = mapped.get(column), ""
+        entry = entry_of(f"{loose}.{column}", column) if loose else ""
         if found.sure is Sure.IDLE:
-            yield ColumnNote(column, found.sure, "", f"column {column!r} has no effect: {_DOES[found.topic]}")
-        elif found.fields and becomes == found.fields[0]:
-            yield ColumnNote(
-                column, found.sure, kept, _likely(column, becomes, kept) if found.sure is Sure.LIKELY else ""
-            )
-        elif found.fields:
-            yield _not_placed(column, found, becomes, giver)
+            entry, warning = "", f"column {column!r} has no effect: {_DOES[found.topic]}"
+        elif found.fields and becomes not in (None, found.fields[0]):
+            entry, warning = _not_placed(column, found, becomes, giver)
+        elif found.fields and found.sure is Sure.LIKELY:
+            warning = _likely(column, found.fields[0], entry)
+        if becomes is not None and (found.fields or warning):  # None: refused
+            yield ColumnNote(column, found.sure, entry, warning)
     for column in secrets:
         entry = entry_of(f"{loose}.{column.rpartition('.')[2]}", column) if loose else ""
         only = f"; only {entry} sends it" if entry else ""
-        yield ColumnNote(
-            column, Sure.SECRET, entry, f"column {column!r} has the name of a secret and is not sent{only}"
-        )
+        warning = f"column {column!r} has the name of a secret and is not sent{only}"
+        yield ColumnNote(column, Sure.SECRET, entry, warning)
 
 
 def _likely(column: str, field: str, kept: str) -> str:
@@ -310,8 +307,8 @@ def _likely(column: str, field: str, kept: str) -> str:
     return f"column {column!r} is likely {field} and is sent as that; {otherwise}"
 
 
-def _not_placed(column: str, found: Known, becomes: str, giver: Mapping[str, str]) -> ColumnNote:
-    """A column that may mean a field, and is not sent as one."""
+def _not_placed(column: str, found: Known, becomes: str | None, giver: Mapping[str, str]) -> tuple[str, str]:
+    """The entry and the warning for a column that may mean a field, and is not sent as one."""
     entries = [entry_of(field, column) for field in found.fields]
     sent = "is dropped" if becomes == "dropped" else "is sent as a custom property"
     other = giver.get(found.fields[0])
@@ -323,12 +320,7 @@ def _not_placed(column: str, found: Known, becomes: str, giver: Mapping[str, str
         why = f"means {found.fields[0]}, which column {other!r} gives, and {sent}"
     else:
         why = f"means {found.fields[0]}, which is given otherwise or takes another type, and {sent}"
-    return ColumnNote(
-        column,
-        found.sure,
-        entries[0],
-        f"column {column!r} {why}; {' or '.join(entries)} places it there",
-    )
+    return entries[0], f"column {column!r} {why}; {' or '.join(entries)} places it there"
 
 
 def near_misses(unmapped: Iterable[str], template: Template, fixed_fields: Collection[str]) -> dict[str, str]:

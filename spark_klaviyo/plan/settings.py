@@ -46,9 +46,9 @@ def fields_of_settings(template: Template) -> dict[str, str]:
 class SettingValues:
     """What the options say of a template's settings.
 
-    `given` are those that have a value; `fixed` those of them with one value for all rows, and `fixed_fields` the
-    fields that these give. Columns give the others: `columns_of_fields` those that stand for a field of the record, by
-    its name, as in the option `fields`; `columns_of_requests` the rest.
+    `given` are those that have a value; `fixed` those of them with one value for all rows, `constants` what these are
+    in JSON, and `fixed_fields` the fields that they give. Columns give the others: `columns_of_fields` those that stand
+    for a field of the record, by its name, as in the option `fields`; `columns_of_requests` the rest.
     """
 
     def __init__(self, template: Template, options: Options) -> None:
@@ -56,15 +56,12 @@ class SettingValues:
         self.given = {one.name: options.settings[one.name] for one in template.settings if one.name in options.settings}
         self.fixed = {name: value for name, value in self.given.items() if not value.startswith(COLUMN)}
         columns = {name: self.given[name].removeprefix(COLUMN) for name in self.given if name not in self.fixed}
+        settings = (one for one in template.settings if one.name in self.fixed)
+        self.constants = {setting.name: value_of(setting, self.fixed[setting.name]) for setting in settings}
         self.fields = fields_of_settings(template)
         self.fixed_fields = frozenset(self.fields[name] for name in self.fixed if name in self.fields)
         self.columns_of_fields = {self.fields[name]: columns[name] for name in columns if name in self.fields}
         self.columns_of_requests = {name: columns[name] for name in columns if name not in self.fields}
-
-    def constant(self, name: str) -> Json:
-        """What "{setting}" in a template's record stands for; None where a column gives it, or nothing does."""
-        setting = next((setting for setting in self.template.settings if setting.name == name), None)
-        return value_of(setting, self.fixed[name]) if setting is not None and name in self.fixed else None
 
     def warnings(self, fields: Iterable[str]) -> tuple[str, ...]:
         """What users must know before this write begins; `fields` are those that columns give."""
@@ -81,10 +78,9 @@ class SettingValues:
 # --- request parameters ----------------------------------------------------------------------------
 
 
-def request_params(
-    options: Options, settings: SettingValues, columns: Sequence[Field]
-) -> tuple[list[RequestParam], list[str]]:
+def request_params(settings: SettingValues, columns: Sequence[Field]) -> tuple[list[RequestParam], list[str]]:
     """The parameters that options name, and complaints about their columns."""
+    options = settings.options
     wanted, any_type = dict(settings.columns_of_requests), set[str]()
     if settings.template.is_manual:
         call = ManualCall(options)

@@ -59,17 +59,14 @@ def around(text: str, content_format: ContentFormat, values: Values, types: Valu
     before, after = (known.inside[0] + header, known.inside[1]) if batched else (b"", b"")
     wrapped = content_format is ContentFormat.FORM_DATA_PARAM and is_json(text.removeprefix(DATA))
     head, _, tail = (text.removeprefix(DATA) if wrapped else text).partition(ROWS if batched else ROW)
+    has_json = wrapped or content_format in JSON_FORMATS
+    start, end = (
+        _filled_json(part, values, types) if has_json else _with_quoted(part, content_format, values)
+        for part in (head, tail)
+    )
     if wrapped:
-        start, end = (_encoded(_filled_json(part, values, types)) for part in (head, tail))
-        return DATA.encode() + start.encode() + before, after + end.encode()
-    start, end = (_filled(part, content_format, values, types) for part in (head, tail))
+        start, end = DATA + _encoded(start), _encoded(end)
     return start.encode() + before, after + end.encode()
-
-
-def _filled(text: str, content_format: ContentFormat, values: Values, types: Values) -> str:
-    if content_format in JSON_FORMATS:
-        return _filled_json(text, values, types)
-    return _with_quoted(text, content_format, values)
 
 
 def _with_quoted(text: str, content_format: ContentFormat, values: Values) -> str:

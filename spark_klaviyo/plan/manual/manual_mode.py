@@ -134,7 +134,7 @@ class ManualCall:
 
     def template(self) -> Template:
         """A template made of these options."""
-        known = self.endpoint
+        known, has_rows = self.endpoint, ROWS in self.body_text or ROW in self.body_text
         return Template(
             name="manual",
             is_manual=True,
@@ -152,7 +152,7 @@ class ManualCall:
             changes_reach=known.needs_care if known else _REACH.search(self.url.path) is not None,
             already_satisfied=known.already_satisfied if known else (),
             settings=tuple(Setting(name, "column of the url", required=True) for name in self.columns_of_url),
-            layout=self._layout(),
+            layout=BodyLayout.FORM if self.is_token_form else BodyLayout.SEQUENCE if has_rows else BodyLayout.APART,
             raw_rows=True,
             keep_empty=(),
             api=self.api,
@@ -173,12 +173,6 @@ class ManualCall:
         is_json = bool(self.body_text) and self.options.content_format is ContentFormat.JSON
         made = body.parsed(self.body_text) if is_json else None  # None is also what `null` is parsed to
         return made if made is not None else self.body_text or None
-
-    def _layout(self) -> BodyLayout:
-        if self.is_token_form:
-            return BodyLayout.FORM
-        has_rows = ROWS in self.body_text or ROW in self.body_text
-        return BodyLayout.SEQUENCE if has_rows else BodyLayout.APART
 
     def complaints(self) -> Iterator[str]:
         """What these options must not say."""
