@@ -17,7 +17,6 @@ from spark_klaviyo.options.model import GROUPS, EverydayOptions, options_of
 from spark_klaviyo.options.option import Mode, Option
 from spark_klaviyo.plan.manual.formats import FORMATS
 from spark_klaviyo.plan.names import Sure, dictionary
-from spark_klaviyo.plan.types import TYPE_TABLE
 from spark_klaviyo.preview.dry_run import quota_seconds
 from spark_klaviyo.report.counts.text import duration
 from spark_klaviyo.templates import CURRENT, templates
@@ -46,6 +45,25 @@ SIZES = {
     "100 million": 100_000_000,
 }
 ROW_BYTES = 500
+# Spark type -> (what is sent, example). `tests.encode.test_types` checks each.
+TYPE_TABLE: dict[str, tuple[str, str]] = {
+    "string": ("text", '"Ann"'),
+    "char": ("text", '"Ann  "'),
+    "varchar": ("text", '"Ann"'),
+    **dict.fromkeys(("byte", "short", "integer"), ("number", "1")),
+    "long": ("number, every digit kept also beyond 2^53", "9007199254740993"),
+    **dict.fromkeys(("float", "double"), ("number; NaN is null, infinities reject the row", "0.1")),
+    "decimal": ("number, every digit kept", "12.50"),
+    "boolean": ("true or false", "true"),
+    "date": ("text, ISO 8601", '"2026-10-15"'),
+    "timestamp": ("text, RFC 3339 in UTC with microseconds", '"2026-10-15T08:00:00.000000Z"'),
+    "timestamp_ntz": ("text, ISO 8601 without offset", '"2026-10-15T08:00:00.000000"'),
+    "binary": ("text, Base64", '"AAH/"'),
+    "array": ("array; nulls inside stay", "[1, null]"),
+    "map": ("object; keys become text, null values are left out", '{"a": 1}'),
+    "struct": ("object; null fields are left out", '{"city": "Boston"}'),
+    "void": ("nothing: a column of nulls is left out", ""),
+}
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -5,7 +5,7 @@ Nothing here makes a Python object per row. Slices and large types are all read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any, TypeAlias
 
@@ -114,17 +114,15 @@ def any_in_group(items: Mask, groups: Ints) -> Mask:
 
 def anywhere(column: pa.Array, test: Test) -> Mask | None:
     """In which rows a value, or one anywhere inside it, passes the test; None: in no row, as the type cannot."""
-    found = [mask for mask in (test(column), *_inside(column, test)) if mask is not None]
-    return reduce(np.logical_or, found) & valid_rows(column) if found else None
-
-
-def _inside(column: pa.Array, test: Test) -> Iterator[Mask | None]:
+    found = [test(column)]
     if pa.types.is_struct(column.type):
-        yield from (anywhere(column.field(i), test) for i in range(column.type.num_fields))
+        found += [anywhere(column.field(i), test) for i in range(column.type.num_fields)]
     elif pa.types.is_map(column.type) or is_list(column.type):
         held, groups = children(column)
         inner = anywhere(held[-1], test)
-        yield None if inner is None else any_in_group(inner, groups)
+        found.append(None if inner is None else any_in_group(inner, groups))
+    masks = [mask for mask in found if mask is not None]
+    return reduce(np.logical_or, masks) & valid_rows(column) if masks else None
 
 
 def with_scalars(

@@ -6,8 +6,6 @@ from enum import IntEnum
 
 import pyarrow as pa
 
-from spark_klaviyo.core.arrow_types import ddl_of
-
 RECORD, VERDICT, KEY, PARAMS, PHONE, EXTERNAL_ID, ROW_KEY, CONTENT, FINGERPRINT, ROW_STATUS = (
     "record",  # JSON of the row and one byte behind it: the separator of JSON rows, else a line feed
     "verdict",  # a `Verdict`, with the index of a column and with notes: see there
@@ -29,7 +27,6 @@ ENCODED = pa.schema(
 )
 # The same for Spark, whose strings have 32-bit offsets, and with hashes.
 SPARK_ENCODED = pa.schema([(RECORD, pa.string()), *list(ENCODED)[1:], (ROW_KEY, pa.binary()), (CONTENT, pa.binary())])
-ENCODED_DDL = ddl_of(SPARK_ENCODED)
 
 
 class Verdict(IntEnum):

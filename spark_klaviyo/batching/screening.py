@@ -42,7 +42,6 @@ from spark_klaviyo.screen.evaluate import card_notes, nan_notes
 from spark_klaviyo.screen.unsent_parts import HAS_SECRETS
 from spark_klaviyo.screen.validate_row import ValidatedRow, validate_row
 from spark_klaviyo.screen.values import REPLACEMENT_MEANING, Problem
-from spark_klaviyo.templates.model import Setting
 
 
 def screen(
@@ -64,12 +63,9 @@ def screen(
         rows = encoded_rows.rewritten(rows, records, texts, FORMATS[plan.content_format].separator)
     for key, group in encoded_rows.groups(batch, rows, first_row):
         given = encoded_rows.params_of(key)
-        # "," names none of several lists
-        empty = [
-            one for one in _required(plan) if not given.get(one.name, "").strip(", " if one.takes_several else None)
-        ]
-        if empty:
-            rejections += _rejected(group, RejectCode.MISSING_FIELD, _why_needed(empty[0]))
+        why_not = _empty_setting(plan, given)
+        if why_not is not None:
+            rejections += _rejected(group, RejectCode.MISSING_FIELD, why_not)
         elif plan.template.is_manual and _would_erase(plan, given):
             rejections += _rejected(group, RejectCode.ERASES_PEOPLE, RejectCode.ERASES_PEOPLE.text)
         else:
@@ -187,17 +183,16 @@ def _rejection(rows: EncodedRows, position: int, text: bytes, code: str, detail:
 # --- per-row settings -----------------------------------------------------------------------------
 
 
-def _required(plan: WritePlan) -> list[Setting]:
-    """Settings from columns without which there is no request, or one that does more than was asked for."""
-    params = {param.name for param in plan.params}
-    harms = plan.settings.get("everywhere") != "true"
-    needed = (one for one in plan.template.settings if one.required or (one.harm_if_empty and harms))
-    return [one for one in needed if one.name in params]
-
-
-def _why_needed(setting: Setting) -> str:
-    why = f"; {setting.harm_if_empty}" if setting.harm_if_empty else ""
-    return f"{setting.name}: the column that gives it is empty in this row{why}"
+def _empty_setting(plan: WritePlan, params: Mapping[str, str]) -> str | None:
+    """Why rows with these parameters make no request, or one that does more than was asked for; None where they do."""
+    given, harms = {param.name for param in plan.params}, plan.settings.get("everywhere") != "true"
+    for one in plan.template.settings:
+        blanks = ", " if one.takes_several else None  # "," names none of several lists
+        is_needed = one.name in given and (one.required or (one.harm_if_empty and harms))
+        if is_needed and not params.get(one.name, "").strip(blanks):
+            why = f"; {one.harm_if_empty}" if one.harm_if_empty else ""
+            return f"{one.name}: the column that gives it is empty in this row{why}"
+    return None
 
 
 def _would_erase(plan: WritePlan, params: Mapping[str, str]) -> bool:

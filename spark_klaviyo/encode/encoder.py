@@ -33,7 +33,7 @@ from spark_klaviyo.encode.rows import to_arrow
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import Each, Fixed, Leaf, Node, Record, When
 from spark_klaviyo.plan.types import Type
-from spark_klaviyo.screen.evaluate import ScreenRules, compile_screen, verdicts
+from spark_klaviyo.screen.evaluate import ScreenRules, verdicts
 from spark_klaviyo.screen.rules import word_pattern
 
 NamedArray: TypeAlias = tuple[str, pa.Array]
@@ -43,7 +43,7 @@ MAX_VALUES, MAX_ROWS = 400_000, 10_000  # encoded at once: a worker's memory sta
 
 def encode_batches(batches: Iterable[pa.RecordBatch], plan: WritePlan) -> Iterator[pa.RecordBatch]:
     """The encoded rows of all batches, in order, at most 10,000 rows and 400,000 values at a time."""
-    rules = compile_screen(plan)
+    rules = ScreenRules(plan)
     for batch in batches:
         rows = min(max(MAX_VALUES // max(batch.num_columns, 1), 1), MAX_ROWS)
         for start in range(0, batch.num_rows, rows):
@@ -56,7 +56,7 @@ def encode_batches(batches: Iterable[pa.RecordBatch], plan: WritePlan) -> Iterat
 
 def encode(batch: pa.RecordBatch, plan: WritePlan, rules: ScreenRules | None = None) -> pa.RecordBatch:
     """The encoded rows of one batch, in order. `rules` are the plan's, compiled once for many batches."""
-    rules = rules or compile_screen(plan)
+    rules = rules or ScreenRules(plan)
     batch = json_values.without_offsets(batch)
     zone = plan.checks.time_zone
     columns = Columns(batch, plan.columns, zone)

@@ -1,6 +1,6 @@
 """Arrow columns and struct arrays in, their rows as JSON out: one buffer, written by Apache Arrow's JSON writer.
 
-The writer (package arro3-io) writes most types as the type table (`plan.types`) says; the others are changed first:
+The writer (package arro3-io) writes most types as README.md says of them; the others are changed first:
 times to text with microseconds, in UTC; binary to Base64; keys of maps to text. Nested types are walked. Null fields
 are left out at every depth, and so are null values of maps; nulls inside arrays stay. A line feed ends each row and
 occurs nowhere inside one, since JSON escapes it: that is how the rows are found again.
@@ -54,12 +54,8 @@ def prefixed(column: pa.Array, prefix: str) -> pa.Array:
 
 
 def json_values(column: pa.Array) -> pa.Array:
-    """The column in types that the JSON writer writes as the type table says."""
-    return arrays.with_scalars(column, _changes, _scalar)
-
-
-def _changes(kind: pa.DataType) -> bool:
-    return kind.id in _CHANGED
+    """The column in types that the JSON writer writes as README.md says."""
+    return arrays.with_scalars(column, lambda kind: kind.id in _CHANGED, _scalar)
 
 
 def _scalar(column: pa.Array) -> pa.Array:

@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cache, lru_cache
-from itertools import chain, product
+from itertools import chain, product, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -188,12 +188,9 @@ def shared_prefix(names: Collection[str]) -> list[str]:
 
     Columns that tools add (`_fivetran_synced`) and a bare `id` do not count: tables have them whatever their prefix.
     """
-    parted = [words(name) for name in names if not name.startswith("_") and bare(name) != "id"]
-    if len(parted) < LEAST_SHARING or not all(parted):
-        return []
-    most = min(map(len, parted)) - 1
-    shared = next((at for at in range(most) if len({tuple(one[: at + 1]) for one in parted}) > 1), most)
-    return parted[0][:shared]
+    parted = [words(name)[:-1] for name in names if not name.startswith("_") and bare(name) != "id"]
+    shared = takewhile(lambda at: len(set(at)) == 1, zip(*parted, strict=False))
+    return [at[0] for at in shared] if len(parted) >= LEAST_SHARING else []
 
 
 def _key(name: str) -> str:

@@ -36,8 +36,8 @@ class Clean(Enum):
 class Leaf:
     """One column of the DataFrame, or a field inside a struct column.
 
-    `source` is the path to it: ("email",) or ("location", "city"). It is written by the type table (`plan.types`), but
-    whole numbers as text where `as_text`. `prefix` goes before a text value that does not begin with it
+    `source` is the path to it: ("email",) or ("location", "city"). It is written as README.md says of its type,
+    but whole numbers as text where `as_text`. `prefix` goes before a text value that does not begin with it
     ("$custom:::$default:::"). `keep_null` writes null instead of leaving it out; `omit_blank` leaves out blank text,
     which would otherwise wipe what Klaviyo holds, also where nulls are written.
     """

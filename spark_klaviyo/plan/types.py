@@ -1,4 +1,4 @@
-"""The one type table: every Spark type, what it becomes in JSON, or that it cannot be sent.
+"""Spark's types without Spark, and which of them can be sent.
 
 `Type` is read from Spark's own JSON form of a schema (`DataType.jsonValue()`), so nothing here needs pyspark.
 """
@@ -39,31 +39,14 @@ class Field:
     type: Type
 
 
-# Spark type -> (what is sent, example). The README prints this table.
-TYPE_TABLE: dict[str, tuple[str, str]] = {
-    "string": ("text", '"Ann"'),
-    "char": ("text", '"Ann  "'),
-    "varchar": ("text", '"Ann"'),
-    **dict.fromkeys(("byte", "short", "integer"), ("number", "1")),
-    "long": ("number, every digit kept also beyond 2^53", "9007199254740993"),
-    **dict.fromkeys(("float", "double"), ("number; NaN is null, infinities reject the row", "0.1")),
-    "decimal": ("number, every digit kept", "12.50"),
-    "boolean": ("true or false", "true"),
-    "date": ("text, ISO 8601", '"2026-10-15"'),
-    "timestamp": ("text, RFC 3339 in UTC with microseconds", '"2026-10-15T08:00:00.000000Z"'),
-    "timestamp_ntz": ("text, ISO 8601 without offset", '"2026-10-15T08:00:00.000000"'),
-    "binary": ("text, Base64", '"AAH/"'),
-    "array": ("array; nulls inside stay", "[1, null]"),
-    "map": ("object; keys become text, null values are left out", '{"a": 1}'),
-    "struct": ("object; null fields are left out", '{"city": "Boston"}'),
-    "void": ("nothing: a column of nulls is left out", ""),
-}
 VARIANT = "variant"
 TEXT = frozenset({"string", "char", "varchar"})
 WHOLE = frozenset({"byte", "short", "integer", "long"})
 FRACTIONAL = frozenset({"float", "double", "decimal"})
 NUMBER = WHOLE | FRACTIONAL
 TIME = frozenset({"timestamp", "timestamp_ntz", "date"})
+# What becomes of each in JSON, README.md says.
+SENDABLE = TEXT | NUMBER | TIME | {"boolean", "binary", "array", "map", "struct", "void"}
 NO_VARIANT = "Spark's variant has no JSON form in a task"
 _DECIMAL = re.compile(r"decimal\((\d+),\s*(-?\d+)\)")
 # How a type may be written as the key of a JSON object.
@@ -113,7 +96,7 @@ def unsendable(kind: Type, *, has_session: bool = False) -> str | None:
         return f"a map with {kind.key.name} keys has no JSON form; cast its keys to string"
     if kind.name == VARIANT:
         return None if has_session else f"{NO_VARIANT}; write it with to_json, or drop it"
-    if kind.name not in TYPE_TABLE:
+    if kind.name not in SENDABLE:
         return f"Spark's {kind.name} has no JSON form; cast it to string or drop it"
     return next(filter(None, (unsendable(child, has_session=has_session) for child in kind.children)), None)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 
 import numpy as np
@@ -19,7 +18,7 @@ from spark_klaviyo.arrow.times import beyond_years, compare
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import Clean, Leaf, Record, leaf_at, leaves_of, node_at
 from spark_klaviyo.plan.types import NUMBER, TEXT, TIME, WHOLE, holds
-from spark_klaviyo.screen.rules import RowTest, row_tests
+from spark_klaviyo.screen.rules import row_tests
 from spark_klaviyo.screen.values import REPLACEMENT
 
 MOST_NAN_COLUMNS, MOST_CARD_COLUMNS = 13, 12  # that have a note of their own; the last one is for all further ones
@@ -27,33 +26,23 @@ OLDER_THAN = timedelta(days=7)  # a week of outage is made up for without a warn
 ORDERS = frozenset({"orderid", "ordernumber", "orderno", "ordername", "invoiceid", "invoicenumber", "transactionid"})
 
 
-@dataclass(frozen=True)
 class ScreenRules:
-    """The rules of a plan."""
+    """The rules of a plan; made once and used for every batch.
 
-    every_row: bool  # every row goes to `validate_row`
-    tests: tuple[RowTest, ...]  # the rows that they find go there, too
-    numbers: tuple[Leaf, ...]  # columns that can hold infinities
-    times: tuple[Leaf, ...]  # columns that can hold times of any year
-    index: Mapping[str, int]  # of each column in the plan
-    nan_notes: Mapping[str, int]
-    card_notes: Mapping[tuple[str, ...], int]
-    events: tuple[tuple[int, Callable[[Columns], Mask]], ...]  # notes of events, and the rows they are about
+    Each row goes to `validate_row` where `every_row`, else those that `tests` find. `numbers` are the columns that can
+    hold infinities, `times` those that can hold times of any year, `index` is that of each column in the plan. `events`
+    are notes of events, each with a function of the rows that it is about.
+    """
 
-
-def compile_screen(plan: WritePlan) -> ScreenRules:
-    """The rules of a plan; made once and used for every batch."""
-    leaves = tuple(leaves_of(plan.record)) if plan.record is not None else ()
-    return ScreenRules(
-        every_row=plan.checks.every_row or plan.record is None,
-        tests=tuple(row_tests(plan, plan.record)) if plan.record is not None else (),
-        numbers=tuple(leaf for leaf in leaves if holds(leaf.type, "float", "double")),
-        times=tuple(leaf for leaf in leaves if leaf.clean is Clean.TIME or holds(leaf.type, *TIME)),
-        index={column.name: number for number, column in reversed(list(enumerate(plan.columns)))},
-        nan_notes=nan_notes(plan),
-        card_notes=card_notes(plan),
-        events=tuple(_event_notes(plan)),
-    )
+    def __init__(self, plan: WritePlan) -> None:
+        leaves = list(leaves_of(plan.record)) if plan.record is not None else []
+        self.every_row = plan.checks.every_row or plan.record is None
+        self.tests = list(row_tests(plan, plan.record)) if plan.record is not None else []
+        self.numbers = [leaf for leaf in leaves if holds(leaf.type, "float", "double")]
+        self.times = [leaf for leaf in leaves if leaf.clean is Clean.TIME or holds(leaf.type, *TIME)]
+        self.index = {column.name: number for number, column in reversed(list(enumerate(plan.columns)))}
+        self.nan_notes, self.card_notes = nan_notes(plan), card_notes(plan)
+        self.events = list(_event_notes(plan))
 
 
 def nan_notes(plan: WritePlan) -> dict[str, int]:

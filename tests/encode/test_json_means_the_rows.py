@@ -12,7 +12,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from spark_klaviyo.arrow.encoded import ENCODED_DDL, REPLACED
+from spark_klaviyo.arrow.encoded import REPLACED, SPARK_ENCODED
+from spark_klaviyo.core.arrow_types import ddl_of
 from spark_klaviyo.encode.encoder import encode, encode_batches
 from spark_klaviyo.encode.rows import arrow_batches
 from spark_klaviyo.plan.types import Field, Type, read_schema
@@ -81,5 +82,5 @@ def test_spark_itself_means_the_same_json_in_every_way(
     plan = flat(fields)
     check_batches(fields, rows, list(encode_batches(arrow_batches(frame.collect(), fields), plan)))
     sent, plan = sent_columns(frame, plan)
-    made = sent.mapInArrow(partial(encode_for_spark, plan), ENCODED_DDL).collect()
+    made = sent.mapInArrow(partial(encode_for_spark, plan), ddl_of(SPARK_ENCODED)).collect()
     check(fields, rows, [row["record"] for row in made], [row["verdict"] for row in made])

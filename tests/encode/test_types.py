@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from spark_klaviyo.plan.types import TYPE_TABLE, Field, Type, read_type
+from spark_klaviyo.plan.types import SENDABLE, Field, Type, read_type
+from tests.docs import TYPE_TABLE
 from tests.encode.encoded import Made, by_arrow, by_rows
 from tests.encode.plans import flat
 from tests.encode.values import Value
@@ -49,6 +50,7 @@ def promised(name: str) -> str:
 
 def test_the_examples_cover_the_type_table() -> None:
     assert list(EXAMPLES) == list(TYPE_TABLE)
+    assert set(TYPE_TABLE) == SENDABLE
 
 
 @pytest.mark.parametrize("name", TYPE_TABLE)

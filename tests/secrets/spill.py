@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING
 from pyspark import cloudpickle
 
 from spark_klaviyo import klaviyo_batch_writer, klaviyo_partition_writer, preview_klaviyo, register, write_klaviyo
-from spark_klaviyo.arrow.encoded import ENCODED_DDL
+from spark_klaviyo.arrow.encoded import SPARK_ENCODED
+from spark_klaviyo.core.arrow_types import ddl_of
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
@@ -153,7 +154,7 @@ def planned(df: DataFrame, one: dict[str, object]) -> None:
     printed = io.StringIO()
     with redirect_stdout(printed):
         frame, sent = sent_columns(df, plan)
-        frame.mapInArrow(partial(encode_for_spark, sent), ENCODED_DDL).explain("extended")
+        frame.mapInArrow(partial(encode_for_spark, sent), ddl_of(SPARK_ENCODED)).explain("extended")
     say(printed.getvalue())
 
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from spark_klaviyo.arrow.encoded import CONTENT, ENCODED_DDL, ROW_KEY
+from spark_klaviyo.arrow.encoded import CONTENT, ROW_KEY, SPARK_ENCODED
+from spark_klaviyo.core.arrow_types import ddl_of
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
@@ -46,5 +47,5 @@ def test_fingerprints_are_the_same_everywhere(spark: SparkSession, tmp_path: Pat
     options = options_at(EntryPoint.FUNCTION, {"template": "bulk_import_profiles", "api_key": "pk_x"})
     state = StateLocation(str(tmp_path), b"s" * 16, "r", 1)
     frame, plan = sent_columns(df, replace(make_plan(options, read_schema(df.schema.jsonValue()), "r"), state=state))
-    rows = frame.mapInArrow(partial(encode_for_spark, plan), ENCODED_DDL).select(ROW_KEY, CONTENT).collect()
+    rows = frame.mapInArrow(partial(encode_for_spark, plan), ddl_of(SPARK_ENCODED)).select(ROW_KEY, CONTENT).collect()
     assert hashlib.sha256(b"".join(sorted(bytes(row[0]) + bytes(row[1]) for row in rows))).hexdigest()[:20] == DIGEST

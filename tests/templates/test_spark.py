@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pytest
 
-from spark_klaviyo.arrow.encoded import ENCODED_DDL, SPARK_ENCODED
+from spark_klaviyo.arrow.encoded import SPARK_ENCODED
+from spark_klaviyo.core.arrow_types import ddl_of
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.runs.tasks import encode_for_spark, sent_columns
 from tests.templates.examples import EXAMPLES, Example
@@ -43,7 +44,7 @@ def test_columns_from_spark_make_the_same_requests(spark: SparkSession, name: st
 
     def by_spark(plan: WritePlan, example: Example) -> Iterator[pa.RecordBatch]:
         frame, sent = sent_columns(_frame(spark, example).coalesce(1), plan)
-        rows = frame.mapInArrow(partial(encode_for_spark, sent), ENCODED_DDL).collect()
+        rows = frame.mapInArrow(partial(encode_for_spark, sent), ddl_of(SPARK_ENCODED)).collect()
         yield pa.RecordBatch.from_pylist([row.asDict() for row in rows], schema=SPARK_ENCODED)
 
     made = [batches_of(plan, example, by_spark)[0], batches_of(plan, example)[0]]
