@@ -7,14 +7,14 @@ replace nothing, and neither do people who share a phone alone: they go out in d
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from spark_klaviyo.arrow.arrays import Mask, to_integers
-from spark_klaviyo.core.exact_json import Json, get, try_loads
+from spark_klaviyo.arrow.arrays import Mask, from_numpy, to_integers, to_mask
+from spark_klaviyo.core.exact_json import Json, get, get_object, try_loads
 from spark_klaviyo.core.models import Batch
 from spark_klaviyo.plan.model import Checks, identifiers_of
 
@@ -48,7 +48,8 @@ def repeats_in(checks: Checks, batch: Batch, *, each_key_is_known: bool = False)
         return Repeats()
     records = dict(zip(candidates.tolist(), map(try_loads, batch.pick(candidates).records()), strict=True))
     names = {at: found for at, record in records.items() if named[at] and (found := _names(checks, record))}
-    adding = {name for at in names if _adds(checks, records[at]) for name in names[at]}
+    adds = {at for at in names if any(get(records[at], path) is not None for path in checks.adds)}
+    adding = {name for at in adds for name in names[at]}
     if each_key_is_known:
         adding |= {name for found in names.values() if len(found) > 1 for name in found}
     gone, last = set[int](), dict[tuple[str, ...], int]()
@@ -78,22 +79,13 @@ def _apart(names: dict[int, list[tuple[str, ...]]], phones: dict[int, str]) -> d
 
 def _repeated(texts: pa.Array) -> Mask:
     """Which texts occur more than once."""
-    encoded = texts.dictionary_encode()
-    if len(encoded.dictionary) + texts.null_count == len(texts):  # nearly always
-        return np.zeros(len(texts), np.bool_)
-    number = to_integers(encoded.indices, -1) + 1  # 0: none
-    counts = np.bincount(number, minlength=1)
-    counts[0] = 0
-    repeated: Mask = counts[number] > 1
-    return repeated
+    counted = texts.value_counts()
+    several = counted.field(0).filter(from_numpy(to_integers(counted.field(1)) > 1)).drop_null()
+    return to_mask(pc.is_in(texts, value_set=several)) if len(several) else np.zeros(len(texts), np.bool_)
 
 
 def _texts(column: pa.Array | None, where: slice) -> pa.Array:
     return pa.nulls(where.stop - where.start, pa.string()) if column is None else column[where]
-
-
-def _adds(checks: Checks, record: Json) -> bool:
-    return any(get(record, path) is not None for path in checks.adds)
 
 
 def _names(checks: Checks, record: Json) -> list[tuple[str, ...]]:
@@ -101,10 +93,7 @@ def _names(checks: Checks, record: Json) -> list[tuple[str, ...]]:
     names = identifiers_of(checks, record)
     if not names or not checks.channels_path:
         return names
-    channels = _items(get(record, checks.channels_path))
-    given = tuple(f"{medium}.{use}" for medium, uses in channels for use, _ in _items(uses))
-    return [(*name, *given) for name in names]
-
-
-def _items(value: Json) -> Iterator[tuple[str, Json]]:
-    yield from sorted(value.items()) if isinstance(value, dict) else ()
+    media = sorted(get_object(record, checks.channels_path))
+    uses = ((medium, use) for medium in media for use in sorted(get_object(record, (*checks.channels_path, medium))))
+    channels = [f"{medium}.{use}" for medium, use in uses]
+    return [(*name, *channels) for name in names]

@@ -94,7 +94,6 @@ CASES = {
     ),
     "longest": one("string", "text", ("éé", 0), ("ééé", 1), (None, 0), max_length=2),
     "a pattern": one("string", "text", ("ab", 0), ("aB", 1), ("ab\n", 1), pattern="[a-z]+"),
-    "a pattern with look-around": one("string", "text", ("ab", 1), (None, 0), pattern="(?!x)[a-z]+"),
     "times as text": one("string", "datetime", ("2024-02-28T10:00:00Z", 0), ("2024-02-28", 1), (None, 0)),
     "times in a window": one(
         "timestamp",
