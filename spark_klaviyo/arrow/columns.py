@@ -63,10 +63,8 @@ class Columns:
             found = self._top(leaf)
             for part in leaf.source[1:]:
                 found = pc.struct_field(found, [found.type.get_field_index(part)])
-            if leaf.clean is Clean.SECRETS:
-                found = self._without_secrets(leaf, found)
-            elif leaf.clean is not Clean.NOTHING:
-                found = cleaned(found, leaf.clean, self._zone)
+            has_secrets = leaf.clean is Clean.SECRETS
+            found = self._without_secrets(leaf, found) if has_secrets else cleaned(found, leaf.clean, self._zone)
             self._found[key] = found
         return found
 
@@ -107,7 +105,7 @@ def cleaned(column: pa.Array, clean: Clean, zone: str) -> pa.Array:
     if not is_text(kind) or clean is Clean.NUMBER_AS_TEXT:
         return column
     if clean is Clean.UPPER_CASE:
-        return _upper(column)
+        return pc.utf8_upper(pc.utf8_trim(column, BLANKS))
     return bare(column, identifier=clean is Clean.IDENTIFIER)
 
 
@@ -136,11 +134,6 @@ def whole_texts(numbers: pa.Array) -> pa.Array:
         pc.match_substring_regex(shown, r"^-?[0-9]+\z"), pc.binary_join_element_wise(shown, "0", "."), shown
     )
     return pc.coalesce(text, odd)
-
-
-def _upper(texts: pa.Array) -> pa.Array:
-    content, _ = bytes_and_offsets(texts)
-    return texts if content.max(initial=0) < ord("a") else pc.utf8_upper(pc.utf8_trim(texts, BLANKS))
 
 
 def bare(texts: pa.Array, *, identifier: bool) -> pa.Array:

@@ -257,9 +257,7 @@ def _flags(rows: Mask) -> pa.Array:
 
 
 def _constant(value: object, rows: int) -> pa.Array:
-    if isinstance(value, str):
-        return pa.DictionaryArray.from_arrays(from_numpy(np.zeros(rows, np.int8)), arrays.from_texts([value]))
-    return pa.repeat(pa.scalar(value), rows)
+    return pa.repeat(arrays.text_scalar(value) if isinstance(value, str) else pa.scalar(value), rows)
 
 
 def _struct(fields: Sequence[NamedArray], rows: int, *, omit_empty: bool) -> pa.Array:

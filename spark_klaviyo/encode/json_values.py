@@ -134,8 +134,7 @@ def json_objects(texts: pa.Array, mark: str, *, keep_null: bool) -> tuple[list[d
             value = exact_json.loads(text.removeprefix(mark) if mark else text)
             if isinstance(value, dict):
                 secret[row] = without_secret_names(value) > 0
-                filled = {k: _filled(v) for k, v in value.items() if v is not None}
-                found[row] = value if keep_null else filled
+                found[row] = value if keep_null else {k: _filled(v) for k, v in value.items() if v is not None}
             else:
                 wrong[row] = value is not None
         except (ValueError, RecursionError):

@@ -43,7 +43,8 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None) -
     content = [(name, path) for name, path in places.items() if name not in (template.unique_id_field, HOW)]
     content.append(("properties", template.properties_path))
     adding = [known.json_path for known in template.fields if f".{PATCH}" in known.name]
-    likely = _likely_fields(found) if found is not None else frozenset()
+    becomes, notes = (dict(found.mapped), found.notes) if found is not None else ({}, ())
+    likely = {becomes[note.column] for note in notes if note.sure is Sure.LIKELY}  # fields
     asked = [name.partition(".")[2] for name in options.fields if name.startswith("properties.")]
     sizes = [known.max_bytes for known in checked] + [template.record_limits.max_string_bytes]
     checks = Checks(
@@ -74,12 +75,6 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None) -
         asked_properties=frozenset(asked),
     )
     return _with_channels(checks, template, template.consent, options.settings, found) if template.consent else checks
-
-
-def _likely_fields(found: ColumnMap) -> frozenset[str]:
-    """The fields whose column has a likely name."""
-    becomes = dict(found.mapped)
-    return frozenset(becomes[note.column] for note in found.notes if note.sure is Sure.LIKELY)
 
 
 def _is_checked(known: FieldSpec, template: Template, leaf: Leaf | None) -> bool:
