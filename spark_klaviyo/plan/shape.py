@@ -29,7 +29,7 @@ class Clean(Enum):
     IDENTIFIER = "identifier"  # the same, and `mailto:` and `tel:`; words for nothing become null
     TIME = "time"  # numbers and texts become moments; what has no offset is in `time_zone`
     UPPER_CASE = "upper case"
-    SECRETS = "secrets"  # what has the name of a secret, and a column of card numbers, is taken out (`arrow.secrets`)
+    SECRETS = "secrets"  # what has the name of a secret, and a column of card numbers, is taken out (`arrow.columns`)
 
 
 @dataclass(frozen=True)

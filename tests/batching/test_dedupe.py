@@ -9,7 +9,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_klaviyo.batching.repeats import MOST_APART, repeats_in
+from spark_klaviyo.batching.assembler import MOST_APART, repeats_in
 from spark_klaviyo.core.models import Batch, EncodedRows, Envelope, Span
 from spark_klaviyo.options.choices import Validate
 from spark_klaviyo.plan.model import Checks

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_klaviyo.arrow.secrets import is_card_number, without_secrets
+from spark_klaviyo.arrow.columns import is_card_number, without_secrets
 from spark_klaviyo.batching.screening import plan_warnings
 from spark_klaviyo.encode.rows import to_arrow
 from spark_klaviyo.plan.make import make_plan
