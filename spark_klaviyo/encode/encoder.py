@@ -93,8 +93,6 @@ def _params(columns: Columns, plan: WritePlan) -> pa.Array:
 
 
 def _as_text(values: pa.Array) -> pa.Array:
-    if arrays.is_text(values.type):
-        return values
     if pa.types.is_nested(values.type) or pa.types.is_floating(values.type):
         return pa.array([text and text.decode() for text in json_values.json_texts(values)], pa.string())
     return values.cast(pa.string())

@@ -62,11 +62,8 @@ def template_of(options: Options) -> Template:
 
 def _with_required(template: Template, options: Options) -> Template:
     """The template whose fields are required that a setting does not make optional."""
-    given = {f"{name}={value}" for name, value in options.settings.items()}
-    fields = (
-        replace(known, required=known.required or known.required_unless not in {"", *given})
-        for known in template.fields
-    )
+    given = {"", *(f"{name}={value}" for name, value in options.settings.items())}
+    fields = (replace(one, required=one.required or one.required_unless not in given) for one in template.fields)
     return replace(template, fields=tuple(fields))
 
 

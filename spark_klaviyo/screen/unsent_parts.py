@@ -65,15 +65,13 @@ def _unknown_paths(value: Json, path: Path, known: set[Path]) -> Iterator[Path]:
     """Paths of the record that neither are known nor lead to one that is."""
     if path in known:
         return
-    if not any(other[: len(path)] == path for other in known):
+    leads_on = any(other[: len(path)] == path for other in known)
+    if not leads_on or (isinstance(value, list) and len(value) != 1):
         yield path
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _unknown_paths(inner, (*path, key), known)
-    elif isinstance(value, list) and len(value) == 1:
-        yield from _unknown_paths(value[0], (*path, ONE_ITEM), known)
-    elif isinstance(value, list):
-        yield path
+        return
+    items = [(ONE_ITEM, item) for item in value] if isinstance(value, list) else []
+    for key, inner in value.items() if isinstance(value, dict) else items:
+        yield from _unknown_paths(inner, (*path, key), known)
 
 
 # --- secrets --------------------------------------------------------------------------------------

@@ -104,21 +104,16 @@ def phone(text: str, country: str) -> str | Problem:
         return _bad_phone(": it holds something besides one number")
     digits = phonenumbers.normalize_digits_only(written)
     if "+" in written or "\uff0b" in written or digits.startswith("00"):
-        return _international(f"+{digits.removeprefix('00')}")
+        number = _parsed(f"+{digits.removeprefix('00')}", None)
+        if number is None:
+            return _bad_phone()
+        is_possible = phonenumbers.is_possible_number(number)
+        return _e164(number) if is_possible else _bad_phone(": wrong length for its country")
     return _national(written, digits, country.upper())
 
 
 def _bad_phone(why: str = "", hint: str = "") -> Problem:
     return Problem(RejectCode.BAD_PHONE, f"invalid phone number{why} ({EXPECTED_PHONE}){hint}")
-
-
-def _international(text: str) -> str | Problem:
-    number = _parsed(text, None)
-    if number is None:
-        return _bad_phone()
-    if not phonenumbers.is_possible_number(number):
-        return _bad_phone(": wrong length for its country")
-    return _e164(number)
 
 
 def _national(text: str, digits: str, country: str) -> str | Problem:
@@ -181,8 +176,7 @@ def time(text: str, earliest: str, latest_days: int | None, zone: str = "UTC") -
 
 # --- phone numbers in columns ---------------------------------------------------------------------
 
-FEWEST_DIGITS, MOST_DIGITS = 7, 15
-E164 = rf"^\+[1-9][0-9]{{{FEWEST_DIGITS - 1},{MOST_DIGITS - 1}}}\z"
+E164 = r"^\+[1-9][0-9]{6,14}\z"
 MOST_LENGTHS = 16  # the length of a national number is below
 
 
@@ -198,8 +192,7 @@ def possible_numbers(texts: pa.Array) -> Mask:
     starts, lengths = offsets[:-1][rows] + 1, np.diff(offsets)[rows] - 1
     hundreds, tens, ones = (content[starts + place].astype(np.int64) - ord("0") for place in range(3))
     codes: Ints = CODE_OF[hundreds * 100 + tens * 10 + ones]
-    lengths = lengths - np.where(codes < 10, 1, np.where(codes < 100, 2, 3))
-    kinds = codes * MOST_LENGTHS + lengths
+    kinds = codes * MOST_LENGTHS + lengths - np.where(codes < 10, 1, np.where(codes < 100, 2, 3))
     possible = np.zeros(len(CODE_OF) * MOST_LENGTHS, np.bool_)
     found = np.flatnonzero(np.bincount(kinds)).tolist()
     possible[found] = [_is_possible(*divmod(kind, MOST_LENGTHS)) for kind in found]
@@ -210,13 +203,13 @@ def possible_numbers(texts: pa.Array) -> Mask:
     return valid
 
 
-def _code_table() -> Ints:
-    known = phonenumbers.COUNTRY_CODE_TO_REGION_CODE
-    heads = ([int(f"{head:03d}"[:digits]) for digits in (1, 2, 3)] for head in range(1000))
-    return np.array([next((code for code in head if code in known), 0) for head in heads], np.int64)
+def _calling_code(head: str) -> int:
+    """The calling code of numbers that begin with these three digits; 0 where there is none."""
+    codes = (int(head[:digits]) for digits in (1, 2, 3))
+    return next((code for code in codes if code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE), 0)
 
 
-CODE_OF = _code_table()  # three digits -> the calling code that numbers with these first digits have
+CODE_OF = np.array([_calling_code(f"{head:03d}") for head in range(1000)], np.int64)
 
 
 def _is_possible(code: int, digits: int) -> bool:

@@ -61,13 +61,9 @@ class ManualCall:
     @cached_property
     def endpoint(self) -> Template | None:
         """The template of the current endpoint that URL and method mean, whatever ids stand in the path."""
-        parts = self.url.path.rstrip("/").split("/")
-        for known in CURRENT.values():
-            pattern = known.path.split("/")
-            same = (part == other or other.startswith("{") for part, other in zip(parts, pattern, strict=False))
-            if known.method == self.options.method and len(parts) == len(pattern) and all(same):
-                return known
-        return None
+        path = self.url.path.rstrip("/")
+        known = (one for one in CURRENT.values() if one.method == self.options.method)
+        return next((one for one in known if re.fullmatch(re.sub(r"\{\w+\}", "[^/]*", one.path), path)), None)
 
     # --- key and body ---
 
