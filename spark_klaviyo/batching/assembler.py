@@ -105,7 +105,10 @@ class BatchAssembler:
     def batches(self, encoded: Iterator[pa.RecordBatch]) -> Iterator[Batch | None]:
         """Every request to send, in order; None between them lets the caller drain the rejections."""
         for batch in encoded:
-            yield from self._read(batch)
+            for key, rows in screen(batch, self.plan, self.report, self.rejections):
+                yield from self._cut(key, rows)
+            if len(self.rejections) >= MAX_REJECTIONS:
+                yield None
             if self.stop.is_set():
                 break  # what was read is handed back as unsent
         if len(self._batchers) == 1 and (fill := next(iter(self._batchers.values())).fill()):
@@ -118,12 +121,6 @@ class BatchAssembler:
         taken = self.rejections.copy()
         self.rejections.clear()
         return taken
-
-    def _read(self, batch: pa.RecordBatch) -> Iterator[Batch | None]:
-        for key, rows in screen(batch, self.plan, self.report, self.rejections):
-            yield from self._cut(key, rows)
-        if len(self.rejections) >= MAX_REJECTIONS:
-            yield None
 
     def _cut(self, key: str, rows: EncodedRows) -> Iterator[Batch]:
         if key not in self._batchers:

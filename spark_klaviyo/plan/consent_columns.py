@@ -103,18 +103,13 @@ def _said_in(leaf: Leaf) -> Iterator[Leaf]:
         yield from _said_in(replace(leaf, source=(*leaf.source, inner.name), type=inner.type))
 
 
-def signed_up_again(plan: WritePlan, params: Mapping[str, str]) -> bool:
-    """Whether the row says that its person has signed up again."""
-    return {**plan.settings, **params}.get(RESUBSCRIBE, "").strip().lower() == "true"
-
-
 def denials(plan: WritePlan, params: Mapping[str, str]) -> Iterator[ConsentColumn]:
     """The columns that say that the person of a row has left, or does not consent; of any channel.
 
     Who has signed up again since may have left before.
     """
-    # a blank value says nothing, and one in other letters never says yes
-    again, said = signed_up_again(plan, params), dictionary()["consent"]
+    again = {**plan.settings, **params}.get(RESUBSCRIBE, "").strip().lower() == "true"
+    said = dictionary()["consent"]  # a blank value says nothing, and one in other letters never says yes
     for name, value in params.items():
         given = name.removeprefix(SAYS) if name.startswith(SAYS) and value.strip() else ""
         column = consent_column(given) or consent_column(given.rpartition(".")[2])  # a field of a struct

@@ -289,7 +289,8 @@ def notes_of(
         elif found.fields and becomes not in (None, found.fields[0]):
             entry, warning = _not_placed(column, found, becomes, giver)
         elif found.fields and found.sure is Sure.LIKELY:
-            warning = _likely(column, found.fields[0], entry)
+            otherwise = f"{entry} keeps it a custom property" if entry else "rename or drop it if it is something else"
+            warning = f"column {column!r} is likely {found.fields[0]} and is sent as that; {otherwise}"
         if becomes is not None and (found.fields or warning):  # None: refused
             yield ColumnNote(column, found.sure, entry, warning)
     for column in secrets:
@@ -297,11 +298,6 @@ def notes_of(
         only = f"; only {entry} sends it" if entry else ""
         warning = f"column {column!r} has the name of a secret and is not sent{only}"
         yield ColumnNote(column, Sure.SECRET, entry, warning)
-
-
-def _likely(column: str, field: str, kept: str) -> str:
-    otherwise = f"{kept} keeps it a custom property" if kept else "rename or drop it if it is something else"
-    return f"column {column!r} is likely {field} and is sent as that; {otherwise}"
 
 
 def _not_placed(column: str, found: Known, becomes: str | None, giver: Mapping[str, str]) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from spark_klaviyo.core.codes import RejectCode
-from spark_klaviyo.core.exact_json import ONE_ITEM, Json, Path, get, remove
+from spark_klaviyo.core.exact_json import ONE_ITEM, Json, Path, get, get_object, remove
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.names import is_secret_name
 from spark_klaviyo.plan.shape import Clean, clean_of, constants_of
@@ -83,10 +83,8 @@ def without_secrets(plan: WritePlan, record: dict[str, Json]) -> list[str]:
     Those of columns have lost what has the name of a secret before; ready-made records lose it here.
     """
     path = plan.template.properties_path
-    loose = get(record, path) if path else None
-    found: list[str] = []
-    if isinstance(loose, dict):
-        found = [name for name in loose if name not in plan.checks.asked_properties and _holds_hash(loose[name])]
+    loose = get_object(record, path) if path else {}
+    found = [name for name in loose if name not in plan.checks.asked_properties and _holds_hash(loose[name])]
     for name in found:
         remove(record, (*path, name))
     warnings = [f"{name!r} holds hashes of passwords, which are not sent" for name in found]
@@ -94,7 +92,7 @@ def without_secrets(plan: WritePlan, record: dict[str, Json]) -> list[str]:
         objects = [known.json_path for known in plan.template.fields if clean_of(known) is Clean.SECRETS]
         if sum(without_secret_names(get(record, at)) for at in (path, *objects) if at):
             warnings.append(HAS_SECRETS)
-    elif plan.json_mark and isinstance(loose, dict):  # what is inside a VARIANT shows here first
+    elif plan.json_mark:  # what is inside a VARIANT shows here first
         unnamed = {name: value for name, value in loose.items() if name not in plan.checks.asked_properties}
         if sum(map(without_secret_names, unnamed.values())):
             warnings.append(HAS_SECRETS)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import RejectCode
-from spark_klaviyo.core.exact_json import Json, Path, get, put, remove
+from spark_klaviyo.core.exact_json import Json, Path, get, get_object, put, remove
 from spark_klaviyo.options.choices import OnBadPhone, Validate
 from spark_klaviyo.plan.checks import MARK
 from spark_klaviyo.plan.consent_columns import denials, medium_of, unneeded_identifiers
@@ -233,12 +233,12 @@ def _channels(checks: Checks, consent: Consent, record: dict[str, Json]) -> Iter
 
     Who has opted out of a channel that is not known could not be read.
     """
-    held, expected = get(record, checks.channels_path), ", ".join(checks.channels)
-    given = held.pop(MARK, None) if isinstance(held, dict) else None
+    held, expected = get_object(record, checks.channels_path), ", ".join(checks.channels)
+    given = held.pop(MARK, None)
     texts = given if isinstance(given, list) else [given]
     words = re.split(r"[,\s]+", ",".join(str(text) for text in texts if text is not None).lower())
     known = {channel.json_path[-2:] for channel in consent.channels}
-    media = {name: uses for name, uses in (held if isinstance(held, dict) else {}).items() if isinstance(uses, dict)}
+    media = {name: uses for name, uses in held.items() if isinstance(uses, dict)}
     found = {(medium, use) for medium, uses in media.items() for use in uses if isinstance(uses[use], dict)}
     if found - known or any(word and word not in checks.channels for word in words):
         problem = Problem(RejectCode.BAD_VALUE, f"channels: expected some of {expected}", protects=True)
@@ -251,8 +251,7 @@ def _channels(checks: Checks, consent: Consent, record: dict[str, Json]) -> Iter
 def _opposites(plan: WritePlan, record: dict[str, Json], params: Mapping[str, str]) -> Iterator[Found]:
     """Columns that say that the person has left, or does not consent to a channel of the row."""
     path = plan.checks.channels_path
-    held = get(record, path)
-    media = {medium_of(medium) for medium in (held if isinstance(held, dict) else ())}
+    media = set(map(medium_of, get_object(record, path)))
     for column in denials(plan, params):
         if not column.medium or column.medium in media:
             says = "says that the person has left" if column.means_left else "does not say yes"
@@ -265,11 +264,11 @@ def _is_blank(value: Json) -> bool:
 
 def _limits(template: Template, record: dict[str, Json]) -> Iterator[Found]:
     limits, path, most = template.record_limits, template.properties_path, template.limits.max_row_bytes
-    properties = get(record, path) if path else None
-    if isinstance(properties, dict) and limits.max_properties is not None and len(properties) > limits.max_properties:
+    properties = get_object(record, path) if path else {}
+    if limits.max_properties is not None and len(properties) > limits.max_properties:
         detail = f"{len(properties):,} properties; at most {limits.max_properties:,} are taken"
         yield Problem(RejectCode.TOO_MANY_PROPERTIES, detail), path
-    if isinstance(properties, dict) and limits.max_depth is not None and _depth(properties) > limits.max_depth:
+    if limits.max_depth is not None and _depth(properties) > limits.max_depth:
         yield Problem(RejectCode.TOO_DEEP, f"nested deeper than {limits.max_depth} levels"), path
     if limits.max_items is not None and _most_items(record) > limits.max_items:
         yield Problem(RejectCode.TOO_MANY_ITEMS, f"an array has more than {limits.max_items:,} items"), ()
