@@ -146,10 +146,6 @@ class Dataset(SparkLocation):
     option: str
     columns: tuple[Column, ...]
 
-    def rows(self) -> DataFrame:
-        """All of it, whatever run wrote it."""
-        return self.read(arrow_schema(self.columns))
-
     @property
     def folder(self) -> Folder | None:
         """The directory, where this process fills it; under Connect Spark does, which may type times differently."""

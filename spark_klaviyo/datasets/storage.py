@@ -41,7 +41,8 @@ MOST_SECONDS = 10.0  # a row that comes so long after the first one of its file 
 
 def is_local(location: str) -> bool:
     """Whether a path or URI is on this machine's own file system, mounts included."""
-    return urlsplit(location).scheme in ("", "file") or _is_windows(location)
+    scheme = urlsplit(location).scheme
+    return scheme in ("", "file") or len(scheme) == 1  # a drive of Windows
 
 
 def local_path(location: str) -> str:
@@ -49,10 +50,6 @@ def local_path(location: str) -> str:
     if location.startswith("dbfs:"):
         return f"{DBFS}/" + location.removeprefix("dbfs:").lstrip("/")
     return urlsplit(location).path if location.startswith("file:") else location
-
-
-def _is_windows(location: str) -> bool:
-    return len(location) > 2 and location[1] == ":" and location[2] in "/\\"
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from pyspark.sql import DataFrame
 
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Receipt, RejectedRow, RemovedMember
-from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, REMOVED, RUNS, Column, ddl
+from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, REMOVED, RUNS, Column, arrow_schema, ddl
 from spark_klaviyo.datasets.spark_storage import Dataset, NewRows, SparkLocation, checkpointed, jvm_of, spark_errors
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.deliver.jobs import JobEnded
@@ -214,4 +214,6 @@ def _dataset(spark: Any, option: str, location: str | None, columns: tuple[Colum
 
 
 def _reader(dataset: Dataset | None, run_id: str) -> Reader | None:
-    return None if dataset is None else lambda: dataset.rows().where(f"run_id = '{run_id}'")
+    if dataset is None:
+        return None
+    return lambda: dataset.read(arrow_schema(dataset.columns)).where(f"run_id = '{run_id}'")

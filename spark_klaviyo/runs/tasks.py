@@ -27,7 +27,6 @@ from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.jobs import JobEnded
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.encode.keys import with_phones_as_sent
-from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import shown_place
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
@@ -48,7 +47,6 @@ OPEN_RECEIPTS = "_open"  # a folder inside the receipts; hidden from Spark's rea
 SMALL_PARTITIONS = "{} small partitions made {} requests where {} would do: df.coalesce(n) before the write saves {}"
 FEWEST_SAVED = 10  # requests that fewer partitions must save for a warning
 UNWRITTEN = "job ids could not be written to receipts_path at once: a run that was killed could not be followed"
-_ERRORS = (OSError, pa.ArrowException, OptionError)
 
 Encode: TypeAlias = Callable[[Iterator[pa.RecordBatch], WritePlan], Iterator[pa.RecordBatch]]
 
@@ -207,7 +205,7 @@ class CrashReceipts:
         try:
             if self.location is not None:
                 self._folder().names()
-        except _ERRORS:
+        except WRITE_ERRORS:
             return replace(self, location=None)
         return self
 
@@ -221,7 +219,7 @@ class CrashReceipts:
                     writer = writer or PartWriter(self._folder(), RECEIPTS, part_stem(self.run_id, context))
                     writer.add(vars(event), 0.0)
                     writer.flush()
-                except _ERRORS:  # sending goes on: a run that ends has its receipts all the same
+                except WRITE_ERRORS:  # sending goes on: a run that ends has its receipts all the same
                     failed = True
             elif isinstance(event, TaskReport) and failed and self.location is not None:
                 event.warn(UNWRITTEN)
