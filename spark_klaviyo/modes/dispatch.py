@@ -19,6 +19,7 @@ from spark_klaviyo.runs.execute import write_rows
 from spark_klaviyo.runs.session import naming_worker_faults
 
 
+@naming_worker_faults()
 def write(df: DataFrame, options: Options, began: float, run_id: str = "") -> WriteReport:
     """Write a DataFrame; the report, or the error that the options ask for.
 
@@ -26,9 +27,8 @@ def write(df: DataFrame, options: Options, began: float, run_id: str = "") -> Wr
     """
     run_id = run_id or uuid4().hex
     options = resolve(options, run_id)
-    with naming_worker_faults():
-        if options.change_column is not None:
-            return write_changes(df, options, run_id, began)
-        if options.list_mode is ListMode.MIRROR:
-            return write_mirror(df, options, run_id, began)
-        return write_rows(df, options, run_id, began)
+    if options.change_column is not None:
+        return write_changes(df, options, run_id, began)
+    if options.list_mode is ListMode.MIRROR:
+        return write_mirror(df, options, run_id, began)
+    return write_rows(df, options, run_id, began)

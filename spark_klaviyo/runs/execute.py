@@ -34,7 +34,7 @@ from spark_klaviyo.runs.session import current_task, grouped
 from spark_klaviyo.runs.tasks import encode_for_spark, sent_columns
 from spark_klaviyo.screen.merges import faulty_merges
 from spark_klaviyo.state.compare import GROUP, PLACE, SHUFFLED_DDL, Comparison, pack, unpack
-from spark_klaviyo.state.lock import end_run
+from spark_klaviyo.state.lock import note
 from spark_klaviyo.task.run import TaskContext, count_rejected, poll_jobs
 
 NOT_ENDED = "the end of the run could not be recorded at state_path: the next run continues this one"
@@ -146,7 +146,7 @@ def finish(run: Run, results: Results, *followed: tuple[WritePlan, Sequence[Open
     )
     if run.plan.state is not None and total.stopped is None:
         try:
-            end_run(Folder.at(run.plan.state.path))
+            note(Folder.at(run.plan.state.path), open=0)
         except OSError:
             total.warn(NOT_ENDED)
     return total

@@ -210,7 +210,7 @@ def _prepared(
     cut_off, has_removals = lock.notes_of(folder)
     state = replace(state, run_number=lock.begin_run(folder), continues=cut_off)
     if plan.template.takes_away:
-        lock.note_removals(folder)
+        lock.note(folder, removals=True)
     if plan.template.takes_away or (has_removals and adds_people(plan)):
         state = replace(state, removals=scope_of(account, {"removals": True}))
     remove_known(folder, folder.names_with(KNOWN))  # of runs that were killed

@@ -98,18 +98,8 @@ def naming_damaged_files(folder: Folder, shown: str) -> Iterator[None]:
 def begin_run(folder: Folder) -> int:
     """Count this run in; a state that was copied without its format file is asked for its highest number."""
     number = (runs_of(folder, folder.path) or _highest_run(folder)) + 1
-    _note(folder, runs=number, open=number)
+    note(folder, runs=number, open=number)
     return number
-
-
-def end_run(folder: Folder) -> None:
-    """Note that the run has sent all of its rows: no later one continues it."""
-    _note(folder, open=0)
-
-
-def note_removals(folder: Folder) -> None:
-    """Note that a run may record removals."""
-    _note(folder, removals=True)
 
 
 def notes_of(folder: Folder) -> tuple[int, bool]:
@@ -118,7 +108,10 @@ def notes_of(folder: Folder) -> tuple[int, bool]:
     return int(found.get("open") or 0), bool(found.get("removals"))
 
 
-def _note(folder: Folder, **notes: object) -> None:
+def note(folder: Folder, **notes: object) -> None:
+    """Note of a state: `open`, the number of a run that no end is known of, 0 once it has sent all of its rows; so no
+    later one continues it. `removals`: whether a run may have recorded some.
+    """
     folder.write_json(FORMAT_FILE, {**(folder.read_json(FORMAT_FILE) or {}), "format": FORMAT, **notes})
 
 

@@ -10,7 +10,7 @@ import pytest
 from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.state.format import FORMAT, FORMAT_FILE
-from spark_klaviyo.state.lock import begin_run, end_run, note_removals, notes_of, runs_of
+from spark_klaviyo.state.lock import begin_run, note, notes_of, runs_of
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,9 @@ def test_a_run_is_cut_off_until_its_end_is_noted(tmp_path: Path) -> None:
     folder = Folder.at(str(tmp_path))
     assert notes_of(folder) == (0, False)
     begin_run(folder)
-    note_removals(folder)
+    note(folder, removals=True)
     assert notes_of(folder) == (1, True)
-    end_run(folder)
+    note(folder, open=0)
     assert notes_of(folder) == (0, True)
     assert begin_run(folder) == 2
     assert notes_of(folder) == (2, True)

@@ -24,7 +24,7 @@ from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.models import RejectedRow, Rejection
 from spark_klaviyo.encode.encoder import encode, encode_batches
 from spark_klaviyo.modes.change_data.change_feed import TaggedChanges, tag_changes
-from spark_klaviyo.modes.change_data.kinds import DELETES, KIND, ChangeKind
+from spark_klaviyo.modes.change_data.kinds import DELETES, KIND, WARNED, ChangeKind
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
@@ -108,7 +108,7 @@ def _count(rows: RowsByKind, plan: WritePlan, names: Mapping[str, str]) -> Itera
                 yield from _reject(kind.code, kind.reason.format(**names), batch, plan, report)
             else:
                 report.skip(batch.num_rows, kind.reason)
-            if kind.warns:
+            if kind in WARNED:
                 report.warn(kind.reason, batch.num_rows)
             report.rows += batch.num_rows
     yield report

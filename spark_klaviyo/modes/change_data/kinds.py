@@ -14,13 +14,12 @@ class ChangeKind(IntEnum):
     """What becomes of a row, in the order in which tasks read the kinds.
 
     `text` names rows of the kind in a preview. `reason` is why rows of it are not sent: they are rejected where the
-    kind has a `code`, and else skipped; `warns` says whether a warning counts them, too.
+    kind has a `code`, and else skipped.
     """
 
     text: str
     reason: str
     code: RejectCode | None
-    warns: bool
 
     UPSERT = 0, "inserts and updates"
     DELETE = 1, "deletes"
@@ -57,31 +56,23 @@ class ChangeKind(IntEnum):
         11,
         "pre-images of people who have other identifiers now and stay as they are",
         "a pre-image that shares no identifier with what its row became: Klaviyo keeps it as it was",
-        None,
-        True,
     )
     STAYS_ON_LIST = (
         12,
         "pre-images of people who have another list now and stay on the old one",
         "a pre-image on another list than what its row became: it stays on the old list",
-        None,
-        True,
     )
     NOT_DELETED = (
         13,
         "older deletes of people who share no identifier with the later change of their row, to be skipped",
         "a delete of somebody who shares no identifier with the later change of the same row, which counts",
-        None,
-        True,
     )
 
-    def __new__(
-        cls, value: int, text: str = "", reason: str = "", code: RejectCode | None = None, warns: bool = False
-    ) -> Self:
+    def __new__(cls, value: int, text: str = "", reason: str = "", code: RejectCode | None = None) -> Self:
         """A member that equals its number."""
         member = int.__new__(cls, value)
         member._value_ = value
-        member.text, member.reason, member.code, member.warns = text, reason, code, warns
+        member.text, member.reason, member.code = text, reason, code
         return member
 
 
@@ -93,3 +84,5 @@ WORDS = {
     ChangeKind.PREIMAGE: ("update_preimage", "preimage", "before"),
 }
 DELETES = (ChangeKind.DELETE, ChangeKind.FURTHER, ChangeKind.FORMER)  # sent as deletes, each with one identifier
+# Skipped, and counted in a warning, too: people whom nothing takes away.
+WARNED = (ChangeKind.LEFT_BEHIND, ChangeKind.STAYS_ON_LIST, ChangeKind.NOT_DELETED)
