@@ -145,8 +145,7 @@ class Run:
 def open_run(df: DataFrame, plan: WritePlan, options: Options, began: float) -> Iterator[Run]:
     """Open a run. Raises `OptionError` where its datasets or its state cannot be used, before anything is sent."""
     session.choose_worker_python(session.context_of(df))
-    spark = df.sparkSession
-    outputs = SessionOutputs(spark, options, plan.run_id)
+    outputs = SessionOutputs(df.sparkSession, options, plan.run_id)
     from_driver = sends_from_driver(df, plan, options)
     # a row that says no to being subscribed speaks for all rows of its person, so one task sends them all
     is_one = from_driver or has_consent_columns(plan.params)
@@ -189,11 +188,12 @@ def open_state(plan: WritePlan, options: Options, contexts: SendContextFactory) 
     account, warning = account_of(plan, options)
     if warning:
         plan = replace(plan, warnings=(*plan.warnings, warning))
-    state = StateLocation(options.state_path, scope_of(account, endpoint_of(plan)), plan.run_id)
+    removals = scope_of(account, {"removals": True})
+    state = StateLocation(options.state_path, scope_of(account, endpoint_of(plan)), plan.run_id, removals=removals)
     in_use, began = partial(stopped_before_sending, plan, StopCode.STATE_IN_USE), time.monotonic()
     with lock.locked_state(state, in_use) as folder:
         with lock.naming_damaged_files(folder, shown_place(options.state_path)):
-            state = _prepared(folder, plan, state, account, contexts)
+            state = _prepared(folder, plan, state, contexts)
         try:
             yield replace(plan, state=state)
         finally:
@@ -203,16 +203,14 @@ def open_state(plan: WritePlan, options: Options, contexts: SendContextFactory) 
                 merge_small_files(folder, time.monotonic() - began)
 
 
-def _prepared(
-    folder: Folder, plan: WritePlan, state: StateLocation, account: str, contexts: SendContextFactory
-) -> StateLocation:
+def _prepared(folder: Folder, plan: WritePlan, state: StateLocation, contexts: SendContextFactory) -> StateLocation:
     """A state that this run has locked, as its tasks need it, once jobs that earlier runs left open were asked."""
     cut_off, has_removals = lock.notes_of(folder)
     state = replace(state, run_number=lock.begin_run(folder), continues=cut_off)
     if plan.template.takes_away:
         lock.note(folder, removals=True)
-    if plan.template.takes_away or (has_removals and adds_people(plan)):
-        state = replace(state, removals=scope_of(account, {"removals": True}))
+    elif not (has_removals and adds_people(plan)):
+        state = replace(state, removals=b"")
     remove_known(folder, folder.names_with(KNOWN))  # of runs that were killed
     if plan.template.job is not None:
         poll_open_jobs(folder, replace(plan, state=state), state, contexts)

@@ -135,8 +135,7 @@ def _write(folder: Folder, name: str, parts: Iterator[KnownRows]) -> str:
         for rows in parts:
             file.write(rows.tobytes())
             starts.append(rows["key"][:, 0].tobytes())
-        for one in starts:
-            file.write(one)
+        file.write(b"".join(starts))
     if any(starts):
         return name
     folder.delete(name)

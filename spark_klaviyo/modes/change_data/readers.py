@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
 
@@ -51,11 +52,9 @@ def read_order(text: str | None) -> tuple[Decimal | None, bool | None]:
     Times are in UTC where they have no offset: any one zone orders them, unless its clocks are turned.
     """
     trimmed = (text or "").strip()
-    try:
+    with suppress(InvalidOperation):
         number = Decimal(trimmed)
         return (number, False) if number.is_finite() and abs(number) < MOST else (None, None)
-    except InvalidOperation:
-        pass
     try:
         time = datetime.fromisoformat(trimmed)
     except ValueError:
