@@ -21,16 +21,7 @@ import pyarrow.dataset
 
 from spark_klaviyo.core.arrow_types import ddl_of
 from spark_klaviyo.datasets.schemas import Column, arrow_schema, ddl, missing_keys
-from spark_klaviyo.datasets.storage import (
-    MOST_ROWS,
-    PARQUET,
-    Folder,
-    as_time,
-    is_local,
-    local_path,
-    record_batch,
-    restrict_files,
-)
+from spark_klaviyo.datasets.storage import MOST_ROWS, PARQUET, Folder, as_time, is_local, local_path, record_batch
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import is_table, shown_place
 
@@ -120,9 +111,8 @@ class SparkLocation:
             }
             writer.options(**apart).parquet(self.location)
             remove_directory(self.spark, f"{self.location}/_temporary/{number}")
-        folder = Path(local_path(self.location))
-        if is_local(self.location) and folder.is_dir():
-            restrict_files(folder)  # Spark lets everybody read them
+        if is_local(self.location):
+            Folder.at(self.location).restrict_files()  # Spark lets everybody read them
 
     def staging(self, run_id: str) -> SparkLocation:
         """Where the result rows of a run that writes here are kept between the tasks and the datasets."""

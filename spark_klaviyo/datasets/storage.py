@@ -174,6 +174,16 @@ class Folder:
             with suppress(FileNotFoundError):
                 self.system.delete_file(f"{self.path}/{name}")
 
+    def restrict_files(self) -> None:
+        """Take from local files the permissions that the directory does not give; files of other users stay."""
+        folder = Path(self.path)
+        allowed = _file_mode(folder) if folder.is_dir() else 0
+        for entry in os.scandir(folder) if allowed else ():
+            mode = stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode)
+            if entry.is_file(follow_symlinks=False) and mode & ~allowed:
+                with suppress(OSError):
+                    Path(entry.path).chmod(mode & allowed)
+
     def remove(self) -> None:
         """Delete the directory and everything in it, if it is there."""
         with suppress(FileNotFoundError):
@@ -217,16 +227,6 @@ class Folder:
 def _file_mode(folder: Path) -> int:
     """The permissions of a file in a folder: others may do no more than the folder allows."""
     return 0o600 | stat.S_IMODE(folder.stat().st_mode) & 0o666
-
-
-def restrict_files(folder: Path) -> None:
-    """Take from the files of a folder the permissions that the folder does not give; files of other users stay."""
-    allowed = _file_mode(folder)
-    for entry in os.scandir(folder):
-        mode = stat.S_IMODE(entry.stat(follow_symlinks=False).st_mode)
-        if entry.is_file(follow_symlinks=False) and mode & ~allowed:
-            with suppress(OSError):
-                Path(entry.path).chmod(mode & allowed)
 
 
 class PartWriter:

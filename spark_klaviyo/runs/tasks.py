@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -33,9 +34,8 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.shape import leaves_of
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.runs.executor_stop import ExecutorStop
 from spark_klaviyo.runs.results import judge_run, result_batches, return_or_raise, run_row
-from spark_klaviyo.runs.session import current_task, log_warnings, with_json_text
+from spark_klaviyo.runs.session import SparkTask, current_task, log_warnings, with_json_text
 from spark_klaviyo.runs.staged import WRITE_ERRORS, TaskStaging, attempt, not_written
 from spark_klaviyo.state.fingerprints import row_hashes
 from spark_klaviyo.task.run import SendContextFactory, TaskEvent, run_task
@@ -47,6 +47,8 @@ OPEN_RECEIPTS = "_open"  # a folder inside the receipts; hidden from Spark's rea
 SMALL_PARTITIONS = "{} small partitions made {} requests where {} would do: df.coalesce(n) before the write saves {}"
 FEWEST_SAVED = 10  # requests that fewer partitions must save for a warning
 UNWRITTEN = "job ids could not be written to receipts_path at once: a run that was killed could not be followed"
+# Refusals that every task of the job would meet, and that no retry would change.
+SHARED = frozenset({StopCode.UNAUTHORIZED, StopCode.FORBIDDEN, StopCode.RETIRED, StopCode.REDIRECTED})
 
 Encode: TypeAlias = Callable[[Iterator[pa.RecordBatch], WritePlan], Iterator[pa.RecordBatch]]
 
@@ -103,6 +105,37 @@ def append_run(report: WriteReport, options: Options) -> WriteReport:
         failure = not_written(f"runs_path ({shown_place(str(options.runs_path))})", error)
         return replace(report, stopped=report.stopped or (StopCode.NOT_WRITTEN, failure))
     return report
+
+
+class ExecutorStop(Stop):
+    """A stop that the tasks of one job share on their executor, where no code of the run is in the driver to stop them.
+
+    The first task that learns that the key is refused tells the others, through a file in the folder that Spark keeps
+    for the executor's files and deletes with it. So at most the requests in flight at that moment are refused.
+    """
+
+    def __init__(self, task: SparkTask) -> None:
+        super().__init__()
+        self._folder = Folder.at(task.executor_folder) if task.executor_folder else None
+        # A stage's number is new with every job, so that a later one with a corrected key is not stopped by it.
+        self._name = f"klaviyo-stopped-{task.stage_id}.json"
+        self.is_set()
+
+    def set(self, code: StopCode, message: str = "") -> None:
+        """Stop, and tell the other tasks where that concerns them."""
+        super().set(code, message)
+        if self._folder is not None and self.code in SHARED:
+            with suppress(OSError):  # each task then learns it by itself
+                self._folder.write_json(self._name, {"code": self.code, "message": self.message})
+
+    def is_set(self) -> bool:
+        """Whether it has been set, here or by another task."""
+        if not super().is_set() and self._folder is not None:
+            with suppress(OSError):
+                found = self._folder.read_json(self._name)
+                if found:
+                    super().set(StopCode(found["code"]), found["message"])
+        return super().is_set()
 
 
 class TaskWriter:

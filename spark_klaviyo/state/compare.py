@@ -36,15 +36,7 @@ from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.plan.consent_columns import has_consent_columns
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.state.fingerprints import depends_on_params
-from spark_klaviyo.state.format import (
-    HASH_BYTES,
-    Fingerprints,
-    RowStatus,
-    binary_of,
-    digest,
-    fingerprints_of,
-    salted,
-)
+from spark_klaviyo.state.format import HASH_BYTES, Fingerprints, RowStatus, binary_of, digest, fingerprints_of, salted
 from spark_klaviyo.state.known import IN_DOUBT, WAS_DELIVERED, KnownRows, KnownTable
 from spark_klaviyo.state.rows import Hashes, bytes_of, halves
 

@@ -43,11 +43,9 @@ DAMAGED = (
     "back from a backup, or delete it: the next run then sends again the rows that were recorded there alone"
 )
 
-Refusal = Callable[[str], Exception]  # makes the error from its message
-
 
 @contextmanager
-def locked_state(state: StateLocation, in_use: Refusal) -> Iterator[Folder]:
+def locked_state(state: StateLocation, in_use: Callable[[str], Exception]) -> Iterator[Folder]:
     """The folder of a state, which is made where it does not exist, locked while the block runs.
 
     Raises the error of `in_use` while another run holds it, `OptionError` where it cannot be written to or is of

@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,17 +19,7 @@ from spark_klaviyo.arrow.arrays import Mask, to_mask
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import StateLocation
 from spark_klaviyo.datasets.storage import PARQUET, Folder
-from spark_klaviyo.state.format import (
-    HASH_BYTES,
-    JOBS,
-    PART,
-    REMOVED,
-    SCHEMA,
-    Fingerprints,
-    StateOutcome,
-    binary_of,
-    fingerprints_of,
-)
+from spark_klaviyo.state.format import HASH_BYTES, JOBS, PART, REMOVED, SCHEMA, Fingerprints, StateOutcome, binary_of
 from spark_klaviyo.state.lock import LOCK, TAKEN_OVER, TASK_LEASE, Lease, active_leases, owner_of, unwritable
 from spark_klaviyo.state.rows import DELIVERED, whole, with_outcome
 
@@ -174,8 +163,7 @@ class EarlierAttempts:
 
     def __init__(self, tables: Iterable[pa.Table]) -> None:
         rows = pa.concat_tables([READ_SCHEMA.empty_table(), *tables]).sort_by("at").combine_chunks()
-        hashes = [fingerprints_of(whole(rows[name]), HASH_BYTES) for name in ("key", "fingerprint")]
-        fingerprints = binary_of(np.concatenate(hashes, axis=1))
+        fingerprints = whole(pc.binary_join_element_wise(rows["key"], rows["fingerprint"], b""))
         self.last: int = pc.max(rows.column("at").cast(pa.int64())).as_py() or 0
         self.in_doubt: set[bytes] = set()
         is_intent = with_outcome(rows, StateOutcome.INTENT)

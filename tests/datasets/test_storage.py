@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from spark_klaviyo.datasets import storage
-from spark_klaviyo.datasets.storage import Folder, restrict_files
+from spark_klaviyo.datasets.storage import Folder
 from spark_klaviyo.errors import OptionError
 
 TABLE = pa.table({"a": [1, 2, 3]})
@@ -103,7 +103,7 @@ def test_files_have_the_permissions_of_their_folder(tmp_path: Path, folder: int,
     theirs = tmp_path / "sparks.parquet"
     theirs.touch()
     theirs.chmod(0o644)
-    restrict_files(tmp_path)
+    Folder.at(str(tmp_path)).restrict_files()
     assert {stat.S_IMODE(one.stat().st_mode) for one in tmp_path.iterdir()} == {file}
 
 

@@ -37,7 +37,7 @@ def coupons(spark: SparkSession, count: int = 80) -> DataFrame:
     return spark.range(count).selectExpr("concat('C', id) external_id", "'ten' description").coalesce(1)
 
 
-def assert_told(report: WriteReport | None, klaviyo: KlaviyoSimulator, place: str) -> None:
+def assert_told(report: WriteReport | None, klaviyo: KlaviyoSimulator, place: str, rejected: int = 0) -> None:
     assert report is not None
     assert report.stopped is not None
     assert report.stopped[0] == "not_written"
@@ -45,7 +45,7 @@ def assert_told(report: WriteReport | None, klaviyo: KlaviyoSimulator, place: st
     assert report.adds_up()
     created = [request for request in klaviyo.requests if request.method == "POST" and request.status == 201]
     assert report.delivered == len(created)
-    assert report.rejected == 0
+    assert report.rejected == rejected
 
 
 def test_a_staging_file_that_cannot_be_written_stops_the_task_and_loses_no_count(tmp_path: Path) -> None:
@@ -99,8 +99,10 @@ def test_a_dataset_that_cannot_be_written_at_the_end_is_named_in_the_whole_repor
     with KlaviyoSimulator(latency=0.02) as klaviyo, lost_while_sending(klaviyo, lambda: [place]):
         paths = {"rejects_path": str(place), "receipts_path": str(tmp_path / "receipts")}
         with pytest.raises(WriteStopped, match="after sending") as caught:
-            write_klaviyo(coupons(spark), **COUPONS, base_url=klaviyo.url, **paths)
-        assert_told(caught.value.report, klaviyo, str(place))
+            bad = spark.createDataFrame([(None, "ten")], "external_id string, description string")
+            df = coupons(spark).union(bad).coalesce(1)
+            write_klaviyo(df, **COUPONS, base_url=klaviyo.url, **paths)
+        assert_told(caught.value.report, klaviyo, str(place), rejected=1)
     assert spark.read.parquet(paths["receipts_path"]).count() == 80
     assert len(list((tmp_path / "receipts" / "_staging").iterdir())) == 1
 

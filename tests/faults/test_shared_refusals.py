@@ -12,8 +12,8 @@ import pytest
 from spark_klaviyo import OptionError, write_klaviyo
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.options.entrypoints import EntryPoint
-from spark_klaviyo.runs.executor_stop import ExecutorStop
 from spark_klaviyo.runs.session import SparkTask
+from spark_klaviyo.runs.tasks import ExecutorStop
 from spark_klaviyo.simulator import KlaviyoSimulator
 from tests.entrypoints.driving import DRIVEN
 

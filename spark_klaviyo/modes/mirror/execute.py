@@ -8,11 +8,9 @@ those who joined after the run began; all members, where adding was stopped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
-import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from spark_klaviyo.account.members import ListFacts, list_facts, members
@@ -114,9 +112,5 @@ def _compare(run: Run, reader: Reader, facts: ListFacts, rows: RowPeople) -> Rem
 def _send(run: Run, held: HeldRows, found: Removals) -> Results:
     """Send the rows; of those that a state knows also the ones whose people are not on the list."""
     if held.plan.state is None:
-        return run.run_tasks(held.encoded, replace(run.send_task(), plan=held.plan, encode=_as_encoded))
+        return run.run_tasks(held.encoded, replace(run.send_task(), plan=held.plan, encode=lambda batches, _: batches))
     return send_compared(run, held.frame, partial(mark_absent, found.absent), held.plan)
-
-
-def _as_encoded(batches: Iterator[pa.RecordBatch], _: WritePlan) -> Iterator[pa.RecordBatch]:
-    return batches

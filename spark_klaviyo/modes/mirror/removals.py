@@ -24,7 +24,7 @@ from spark_klaviyo.report.counts.summary import MAX_REMOVED
 from spark_klaviyo.report.counts.task_report import TaskReport
 from spark_klaviyo.report.counts.text import counted
 from spark_klaviyo.runs.run import INTERRUPTED, Run
-from spark_klaviyo.task.run import run_task
+from spark_klaviyo.task.run import TaskEvent, run_task
 
 PARTITION = -2  # the partition number in the receipts of removals
 CHUNK = 10_000  # removed members that are written at a time
@@ -115,20 +115,16 @@ def remove_members(run: Run, reader: Reader, facts: ListFacts, found: Removals) 
     options = run.options.for_template("remove_profile_ids_from_list", {"list_id": facts.list_id}, max_rejects=None)
     plan = make_plan(options, [Field("id", Type("string"))], run.plan.run_id)
     removed = _Removed(run, facts.list_id, leaving)
-    report = TaskReport()
     with run.contexts.open(plan, PARTITION, 0) as context:
         encoded = encode_batches(leaving.select(["id"]).to_batches(), plan)
         try:
             for event in run_task(plan, encoded, context, on_taken=removed.add):
-                if isinstance(event, Receipt):
-                    removed.receipts.append(event)
-                elif isinstance(event, TaskReport):
-                    report = event
+                removed.note(event)
         except KeyboardInterrupt:  # requests in flight are abandoned: whether their members were removed is unknown
-            report = TaskReport(delivered=removed.count, stopped=INTERRUPTED)
+            removed.report = TaskReport(delivered=removed.count, stopped=INTERRUPTED)
         finally:
             removed.write()
-    return as_removals(report, removed.sample)
+    return as_removals(removed.report, removed.sample)
 
 
 @dataclass
@@ -138,6 +134,7 @@ class _Removed:
     run: Run
     list_id: str
     people: pa.Table
+    report: TaskReport = field(default_factory=TaskReport)
     count: int = 0
     sample: list[RemovedMember] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
@@ -149,6 +146,13 @@ class _Removed:
             self.write()
         self.numbers += batch.numbers().tolist()
         self.count += batch.rows
+
+    def note(self, event: TaskEvent) -> None:
+        """Keep a receipt or the report."""
+        if isinstance(event, Receipt):
+            self.receipts.append(event)
+        elif isinstance(event, TaskReport):
+            self.report = event
 
     def write(self) -> None:
         """Write who was removed, and the receipts."""
