@@ -96,11 +96,11 @@ def test_a_dataset_that_cannot_be_written_at_the_end_is_named_in_the_whole_repor
     spark: SparkSession, tmp_path: Path
 ) -> None:
     place = tmp_path / "rejects"
+    bad = spark.createDataFrame([(None, "ten")], "external_id string, description string")
+    df = coupons(spark).union(bad).coalesce(1)
     with KlaviyoSimulator(latency=0.02) as klaviyo, lost_while_sending(klaviyo, lambda: [place]):
         paths = {"rejects_path": str(place), "receipts_path": str(tmp_path / "receipts")}
         with pytest.raises(WriteStopped, match="after sending") as caught:
-            bad = spark.createDataFrame([(None, "ten")], "external_id string, description string")
-            df = coupons(spark).union(bad).coalesce(1)
             write_klaviyo(df, **COUPONS, base_url=klaviyo.url, **paths)
         assert_told(caught.value.report, klaviyo, str(place), rejected=1)
     assert spark.read.parquet(paths["receipts_path"]).count() == 80
