@@ -38,9 +38,9 @@ def write_klaviyo(df: DataFrame, **options: object) -> WriteReport:
         RowsRejected: Rows were rejected, after everything sendable was sent; `on_reject="keep"` only reports them.
             Carries the report.
     """
+    began = time.time()
     from spark_klaviyo.modes.dispatch import write  # late: following jobs needs no Spark, nor waits for its start-up
 
-    began = time.time()
     return write(df, options_at(EntryPoint.FUNCTION, options), began)
 
 

@@ -29,7 +29,7 @@ from spark_klaviyo.report.counts.text import lines
 from spark_klaviyo.report.report import RowsRejected, WriteReport, WriteStopped
 from spark_klaviyo.task.run import TaskEvent, too_many
 
-MOST_ROWS = 2_000  # result rows of one Arrow batch
+MOST_ROWS = 2_000  # result rows of one Arrow batch, and that are held at a time
 
 
 class ResultKind(StrEnum):

@@ -190,10 +190,9 @@ def _from_jvm(df: DataFrame, read: Callable[[Any], Any]) -> Any:
         return None
     from py4j.protocol import Py4JError  # Spark Connect alone has none
 
-    try:
+    with suppress(Py4JError):
         return read(df._jdf.queryExecution())
-    except Py4JError:
-        return None
+    return None
 
 
 def warn_caller(texts: Iterable[str]) -> None:

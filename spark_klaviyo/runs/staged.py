@@ -24,7 +24,7 @@ from spark_klaviyo.datasets.schemas import Column
 from spark_klaviyo.datasets.storage import Folder, PartWriter, record_batch
 from spark_klaviyo.ratelimit.server import ResultRow
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.runs.results import RESULT_KINDS, RESULT_SCHEMA, STAGED_KINDS, ResultKind, result_row
+from spark_klaviyo.runs.results import MOST_ROWS, RESULT_KINDS, RESULT_SCHEMA, STAGED_KINDS, ResultKind, result_row
 from spark_klaviyo.task.denied import MOST_HELD_BYTES
 from spark_klaviyo.task.run import TaskEvent
 
@@ -33,7 +33,6 @@ NOT_WRITTEN = "{} could not be written ({}): what was to come after is missing t
 NOT_TAKEN = "{} could not be written by Spark: rows of a task that had sent everything are missing there"
 # A text that no file can hold is a ValueError, as are the errors of pyarrow that are none of the file system.
 WRITE_ERRORS = (OSError, ValueError)
-STAGED_ROWS = 2_000  # result rows held at a time
 
 
 HandOver: TypeAlias = Callable[[list[ResultRow]], None]
@@ -133,7 +132,7 @@ def rows_of(kind: ResultKind, batch: pa.RecordBatch) -> Iterator[dict[str, Any]]
 def read_staged(folder: Folder, names: Iterable[str]) -> Iterator[pa.RecordBatch]:
     """The result rows in files of a staging location, a few at a time."""
     for name in names:
-        yield from folder.read_batches(name, RESULT_SCHEMA.names, STAGED_ROWS)
+        yield from folder.read_batches(name, RESULT_SCHEMA.names, MOST_ROWS)
 
 
 def not_written(shown: str, error: Exception) -> str:

@@ -61,11 +61,10 @@ def write_known(folder: Folder, state: StateLocation, plan: WritePlan) -> StateL
     is_repeated = template.takes_away or (template.deletes and not template.merges)
     jobs = JobEnds(folder)
     name = f"{KNOWN}{uuid.uuid4().hex}"  # a micro-batch that is repeated has the id of the run before
-    known = ""
+    known = removed = ""
     if state.continues or not is_repeated:
         only_run = state.continues if is_repeated else None
         known = _write(folder, f"{name}-rows", _last_delivered(folder, jobs, state.scope, only_run))
-    removed = ""
     if state.removals and known and adds_people(plan):
         removed = _write(folder, f"{name}-removed", _last_delivered(folder, jobs, state.removals, None))
     return replace(state, known=known, removed=removed)

@@ -28,8 +28,7 @@ FLUSH_ROWS = 1_000  # rows that are written without waiting for more
 LONGEST_WAIT = 1.0  # seconds that fewer rows may wait for more
 UNDELAYED_FILES = 100  # files that are written without any wait
 DELAY_PER_FILE = 0.002  # further seconds of wait for each later file: a million small requests do not get a file each
-READ = ["key", "fingerprint", "job_id", "outcome", "at"]
-READ_SCHEMA = pa.schema([SCHEMA.field(name) for name in READ])
+READ_SCHEMA = pa.schema([SCHEMA.field(name) for name in ("key", "fingerprint", "job_id", "outcome", "at")])
 
 OnFailure = Callable[[StopCode, str], object]
 
@@ -178,7 +177,7 @@ class EarlierAttempts:
         """What the files of this run and partition hold."""
         stem = f"{PART}{run_id}-{max(partition_id, 0):05d}-"
         names = [name for name in folder.names() if name.startswith(stem)]
-        return EarlierAttempts(folder.read(name, READ) for name in names)
+        return EarlierAttempts(folder.read(name, READ_SCHEMA.names) for name in names)
 
     def sent(self, fingerprints: Fingerprints) -> tuple[Mask, Counter[str | None]]:
         """Which of these rows were sent, and how many of them each job has; None counts those without a job."""

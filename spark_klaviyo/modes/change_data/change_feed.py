@@ -171,7 +171,7 @@ class _Tagger:
                 decide.KEY: f.coalesce("given_key", unique),
                 decide.ORDER: order,
                 decide.IS_TIME: is_time,
-                decide.CONTENT: f.xxhash64(*map(self._hashable, self._sent())),
+                decide.CONTENT: f.xxhash64(*self._content()),
                 decide.TARGET: f.xxhash64(*names, decide.LIST),
             }
         )
@@ -232,17 +232,14 @@ class _Tagger:
         text = normalised_column(path[-1], self._text_at(path))
         return f.when(text != "", text)
 
-    def _sent(self) -> list[str]:
-        """The columns that an upsert is made of."""
+    def _content(self) -> list[Column]:
+        """What an upsert is made of, as it can be hashed."""
         plan = self.plan
         used = {param.leaf.source[0] for param in plan.params} | {plan.record_column}
         if plan.record is not None:
             used |= {leaf.source[0] for leaf in leaves_of(plan.record)}
-        return [column.name for column in plan.columns if column.name in used]
-
-    def _hashable(self, name: str) -> Column:
-        column = self._column(name)
-        return f.to_json(f.struct(column)) if holds(self.types[name], "map", "variant") else column
+        columns = [(self._column(one.name), one.type) for one in plan.columns if one.name in used]
+        return [f.to_json(f.struct(column)) if holds(kind, "map", "variant") else column for column, kind in columns]
 
     # --- columns ------------------------------------------------------------------------------
 
