@@ -27,7 +27,7 @@ from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.plan.types import columns_of
 from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
-from spark_klaviyo.runs.results import Results, judge_run, return_or_raise
+from spark_klaviyo.runs.results import Results, judge_run, return_or_raise, run_row
 from spark_klaviyo.runs.run import INTERRUPTED, OPEN_JOBS, Run, open_run
 from spark_klaviyo.runs.send_from_driver import Task
 from spark_klaviyo.runs.session import current_task, grouped
@@ -191,7 +191,7 @@ def conclude(run: Run, total: TaskReport) -> WriteReport:
     """The report of a run; raises `WriteStopped` or `RowsRejected` with it where that is due."""
     for warning in plan_warnings(run.plan, total.warnings):
         total.warn(warning)
-    run.outputs.append_run(_report(run, total), run.options)
+    run.outputs.append(run.outputs.runs, [run_row(_report(run, total), run.options)])
     run.outputs.remove_staging()
     for text in [*run.outputs.left_behind, *run.outputs.failures]:
         total.warn(text)

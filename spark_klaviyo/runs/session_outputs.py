@@ -14,9 +14,8 @@ killed before leaves them in the staging location, or where its tasks wrote them
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -24,7 +23,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from spark_klaviyo.core.codes import StopCode
-from spark_klaviyo.core.models import Receipt, RejectedRow, RemovedMember
+from spark_klaviyo.core.models import RejectedRow
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, REMOVED, RUNS, Column, arrow_schema, ddl
 from spark_klaviyo.datasets.spark_storage import Dataset, NewRows, SparkLocation, checkpointed, jvm_of, spark_errors
 from spark_klaviyo.datasets.storage import Folder
@@ -32,8 +31,8 @@ from spark_klaviyo.deliver.jobs import JobEnded
 from spark_klaviyo.options.choices import ListMode
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.ratelimit.server import ResultRow
-from spark_klaviyo.report.report import Reader, WriteReport
-from spark_klaviyo.runs.results import RESULT_DDL, RESULT_SCHEMA, STAGED_KINDS, ResultKind, run_row
+from spark_klaviyo.report.report import Reader
+from spark_klaviyo.runs.results import RESULT_DDL, RESULT_SCHEMA, STAGED_KINDS, ResultKind
 from spark_klaviyo.runs.staged import Ends, TaskStaging, read_staged, staged_rows
 from spark_klaviyo.runs.tasks import CrashReceipts
 
@@ -109,16 +108,16 @@ class SessionOutputs:
         self._append_staged(self.rejects, ResultKind.REJECT, rejected, {})
         self._append_staged(self.receipts, ResultKind.RECEIPT, without_job, {})
 
-    def append(self, dataset: Dataset | None, entries: Sequence[Receipt | RemovedMember]) -> None:
-        """Append what this process knows by itself: receipts of its own requests, members that a mirror removed."""
-        if entries:
-            self._append(dataset, lambda: list(map(asdict, entries)))
+    def append(self, dataset: Dataset | None, rows: Sequence[Mapping[str, object]]) -> None:
+        """Append rows of this process, if there are any and the dataset was asked for."""
+        if rows:
+            self._append(dataset, lambda: rows)
 
     def add_reject(self, rejected: RejectedRow) -> None:
         """Add a row that its job refused; rows are appended in chunks."""
         if self.rejects is None:
             return
-        self._chunk.append(asdict(rejected))
+        self._chunk.append(vars(rejected))
         self._chunk_bytes += len(rejected.record)
         if len(self._chunk) >= CHUNK_ROWS or self._chunk_bytes >= CHUNK_BYTES:
             self._flush()
@@ -128,10 +127,6 @@ class SessionOutputs:
         self._flush()
         by_job = {end.job.job_id: {"outcome": str(end.outcome), "detail": end.reason} for end in ends}
         self._append_staged(self.receipts, ResultKind.RECEIPT, len(ends), by_job)
-
-    def append_run(self, report: WriteReport, options: Options) -> None:
-        """Append the row of this run."""
-        self._append(self.runs, lambda: [run_row(report, options)])
 
     def remove_staging(self) -> None:
         """Delete staged rows and crash receipts; what could not be written is still there."""
@@ -189,8 +184,7 @@ class SessionOutputs:
         self._append(dataset, lambda: staging.read(RESULT_SCHEMA, files).mapInArrow(typed, ddl(dataset.columns)))
 
     def _flush(self) -> None:
-        if self._chunk:
-            self._append(self.rejects, lambda: self._chunk)
+        self.append(self.rejects, self._chunk)
         self._chunk, self._chunk_bytes = [], 0
 
     def _append(self, dataset: Dataset | None, rows: Callable[[], NewRows]) -> None:

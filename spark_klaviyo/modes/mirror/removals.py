@@ -161,8 +161,8 @@ class _Removed:
         members = [RemovedMember(run_id, self.list_id, **person, removed_at=now) for person in people]
         self.sample += members[: MAX_REMOVED - len(self.sample)]
         outputs = self.run.outputs
-        outputs.append(outputs.removed, members)
-        outputs.append(outputs.receipts, self.receipts)
+        outputs.append(outputs.removed, list(map(vars, members)))
+        outputs.append(outputs.receipts, list(map(vars, self.receipts)))
         self.numbers, self.receipts = [], []
 
 
