@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 NO_CHECKPOINTS = ("NOT_SUPPORTED", "checkpoint object-store path is not configured")  # the second one is Sail's
 NO_FILE_SYSTEM = ("No FileSystem for scheme", "UnsupportedFileSystemException", "FileSystem not found")
 STAGING = "_staging"  # hidden from Spark's readers, like all names that begin so
-OWNER_ONLY = 0o700
 # Rows of this process, a bounded number of them; or batches of them, where a dataset has a `folder`; or Spark's.
 NewRows: TypeAlias = "Sequence[Mapping[str, object]] | Iterator[pa.RecordBatch] | DataFrame"
 
@@ -216,7 +215,7 @@ class Dataset(SparkLocation):
             Folder.at(self.location).make()
         elif not self.table and jvm_of(self.spark) is not None:
             system, path = _hadoop(self.spark, self.location)
-            permission = jvm_of(self.spark).org.apache.hadoop.fs.permission.FsPermission(OWNER_ONLY)
+            permission = jvm_of(self.spark).org.apache.hadoop.fs.permission.FsPermission(0o700)
             if not system.exists(path) and not system.mkdirs(path, permission):
                 raise OSError("the directory cannot be made")
 

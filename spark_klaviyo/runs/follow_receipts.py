@@ -49,7 +49,7 @@ def follow_receipts(receipts: object, options: Options, contexts: SendContextFac
     Raises `OptionError` where the receipts cannot be read or were written at another address, `RowsRejected` with
     `on_reject=fail` where jobs refused rows.
     """
-    _refuse_options(options)
+    _refuse_locations(receipts, options)
     require_account(options)
     run_id = uuid4().hex
     follower = _Follower(receipts, options, contexts or SendContextFactory(), f"part-{run_id}-follow")
@@ -63,7 +63,9 @@ def follow_receipts(receipts: object, options: Options, contexts: SendContextFac
     return return_or_raise(append_run(report, options), options.on_reject)
 
 
-def _refuse_options(options: Options) -> None:
+def _refuse_locations(receipts: object, options: Options) -> None:
+    if isinstance(receipts, str | Path) and is_table(str(receipts)):
+        raise OptionError("receipts: a table needs a Spark session: give the DataFrame, spark.table(...)")
     if options.receipts_path:
         raise OptionError("receipts_path: outcomes are appended to the receipts that are given; leave it out")
     for name, location in (("rejects_path", options.rejects_path), ("runs_path", options.runs_path)):
@@ -91,7 +93,7 @@ class _Follower:
 
     def __init__(self, receipts: object, options: Options, contexts: SendContextFactory, stem: str) -> None:
         self._options, self._contexts = options, contexts
-        self._folder = _folder_of(receipts) if isinstance(receipts, str | Path) else None
+        self._folder = Folder.at(str(receipts)) if isinstance(receipts, str | Path) else None
         self._given = _rows_of(receipts) if self._folder is None else []
         self._rejects_folder = Folder.at(options.rejects_path) if options.rejects_path else None
         self._rejects = PartWriter(self._rejects_folder, REJECTS, stem)
@@ -168,12 +170,6 @@ def _holds_run(rejects: Folder, run_id: str) -> bool:
 
 
 # --- the receipts of open jobs --------------------------------------------------------------------
-
-
-def _folder_of(path: str | Path) -> Folder:
-    if is_table(str(path)):
-        raise OptionError("receipts: a table needs a Spark session: give the DataFrame, spark.table(...)")
-    return Folder.at(str(path))
 
 
 def _rows_of(receipts: object) -> list[Row]:

@@ -86,7 +86,4 @@ def _start(df: DataFrame, tag: str, work: Callable[[], Value]) -> Future[Value]:
 def _cancel_jobs(df: DataFrame, tag: str) -> None:
     """Cancel the work's Spark jobs; their tasks are killed within seconds."""
     context = session.context_of(df)
-    if context is None:
-        df.sparkSession.interruptTag(tag)
-    else:
-        context.cancelJobsWithTag(tag)
+    (df.sparkSession.interruptTag if context is None else context.cancelJobsWithTag)(tag)

@@ -135,18 +135,16 @@ def read_staged(folder: Folder, names: Iterable[str]) -> Iterator[pa.RecordBatch
         yield from folder.read_batches(name, RESULT_SCHEMA.names, MOST_ROWS)
 
 
-def not_written(shown: str, error: Exception) -> str:
-    """What to say of a file that could not be written; of the error only what holds no path and no value of a row."""
-    reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
-    return NOT_WRITTEN.format(shown, reason.partition("\n")[0][:200])
-
-
 def attempt(write: Callable[[], None], shown: str, stop: Stop) -> str:
-    """Why something could not be written, for which `stop` is set; empty where it was."""
+    """Why something could not be written, for which `stop` is set; empty where it was.
+
+    Of the error only what holds no path and no value of a row.
+    """
     try:
         write()
     except WRITE_ERRORS as error:
-        failure = not_written(shown, error)
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+        failure = NOT_WRITTEN.format(shown, reason.partition("\n")[0][:200])
         stop.set(StopCode.NOT_WRITTEN, failure)
         return failure
     return ""

@@ -36,7 +36,7 @@ from spark_klaviyo.report.counts.task_report import TaskReport, merge
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.results import judge_run, result_batches, return_or_raise, run_row
 from spark_klaviyo.runs.session import SparkTask, current_task, log_warnings, with_json_text
-from spark_klaviyo.runs.staged import WRITE_ERRORS, TaskStaging, attempt, not_written
+from spark_klaviyo.runs.staged import WRITE_ERRORS, TaskStaging, attempt
 from spark_klaviyo.state.fingerprints import row_hashes
 from spark_klaviyo.task.run import SendContextFactory, TaskEvent, run_task
 
@@ -97,14 +97,14 @@ def small_partitions(total: TaskReport) -> list[str]:
 
 def append_run(report: WriteReport, options: Options) -> WriteReport:
     """Append a row to the runs; the report, which says so where it could not be written."""
-    try:
+
+    def append() -> None:
         runs = _part_writer(options.runs_path, RUNS, f"part-{report.run_id}")
         runs.add(run_row(report, options), 0.0)
         runs.flush()
-    except WRITE_ERRORS as error:
-        failure = not_written(f"runs_path ({shown_place(str(options.runs_path))})", error)
-        return replace(report, stopped=report.stopped or (StopCode.NOT_WRITTEN, failure))
-    return report
+
+    failure = attempt(append, f"runs_path ({shown_place(str(options.runs_path))})", Stop())
+    return replace(report, stopped=report.stopped or (StopCode.NOT_WRITTEN, failure)) if failure else report
 
 
 class ExecutorStop(Stop):

@@ -98,12 +98,9 @@ def tag_changes(df: DataFrame, options: Options, run_id: str) -> TaggedChanges:
 
 def _require_columns(options: Options, columns: tuple[Field, ...]) -> None:
     types = {column.name: column.type for column in columns}
-    needed = {
-        "change_column": (options.change_column or "",),
-        "change_key": options.change_key,
-        "change_order": (options.change_order,),
-    }
-    for option, names in needed.items():
+    for option in ("change_column", "change_key", "change_order"):
+        given = getattr(options, option)
+        names = given if option == "change_key" else (given,)
         missing = ", ".join(repr(name) for name in names if name not in types)
         if missing:
             hint = "; name the one that orders changes, as only the latest of each key is sent"
