@@ -143,7 +143,9 @@ class Folder:
 
     def write(self, name: str, table: pa.Table) -> None:
         """Write a new Parquet file."""
-        self.write_batches(name, table.schema, table.to_batches())
+        self.make()
+        with self._new_file(name, _RENAMING) as file:
+            pq.write_table(table, file)
 
     def write_batches(self, name: str, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
         """Write a new Parquet file, a batch at a time; where that fails, there is none."""

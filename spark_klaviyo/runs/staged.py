@@ -34,7 +34,6 @@ NOT_TAKEN = "{} could not be written by Spark: rows of a task that had sent ever
 # A text that no file can hold is a ValueError, as are the errors of pyarrow that are none of the file system.
 WRITE_ERRORS = (OSError, ValueError)
 
-
 HandOver: TypeAlias = Callable[[list[ResultRow]], None]
 
 
