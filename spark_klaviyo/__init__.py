@@ -29,23 +29,16 @@ if TYPE_CHECKING:
     from spark_klaviyo.report.report import RowsRejected, WriteReport, WriteStopped
     from spark_klaviyo.state.rows import compact_state
 
-_MODULES = {
-    "KlaviyoDataSource": "entrypoints.datasource",
-    "KlaviyoError": "errors",
-    "KlaviyoWarning": "errors",
-    "OptionError": "errors",
-    "RowsRejected": "report.report",
-    "SchemaError": "errors",
-    "WriteReport": "report.report",
-    "WriteStopped": "report.report",
-    "check_klaviyo": "check.check",
-    "compact_state": "state.rows",
-    "follow_klaviyo": "entrypoints.function",
-    "klaviyo_batch_writer": "entrypoints.foreach_batch",
-    "klaviyo_partition_writer": "entrypoints.foreach_partition",
-    "preview_klaviyo": "preview.preview",
-    "register": "entrypoints.datasource",
-    "write_klaviyo": "entrypoints.function",
+_NAMES = {
+    "check.check": ("check_klaviyo",),
+    "entrypoints.datasource": ("KlaviyoDataSource", "register"),
+    "entrypoints.foreach_batch": ("klaviyo_batch_writer",),
+    "entrypoints.foreach_partition": ("klaviyo_partition_writer",),
+    "entrypoints.function": ("follow_klaviyo", "write_klaviyo"),
+    "errors": ("KlaviyoError", "KlaviyoWarning", "OptionError", "SchemaError"),
+    "preview.preview": ("preview_klaviyo",),
+    "report.report": ("RowsRejected", "WriteReport", "WriteStopped"),
+    "state.rows": ("compact_state",),
 }
 
 __all__ = [
@@ -70,6 +63,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"spark_klaviyo.{_MODULES[name]}"), name)
+    for module, names in _NAMES.items():
+        if name in names:
+            return getattr(import_module(f"spark_klaviyo.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -100,7 +100,7 @@ class Counts(WriterCommitMessage):  # type: ignore[misc]
 
 
 class KlaviyoWriter(Shipped, TaskWrite, DataSourceArrowWriter):  # type: ignore[misc]
-    """Sends the partitions of a batch write."""
+    """Sends the partitions of a batch write. Nothing can be undone, so no writer has an `abort` of its own."""
 
     def write(self, iterator: Iterator[pa.RecordBatch]) -> Counts:
         """Send one partition."""
@@ -109,9 +109,6 @@ class KlaviyoWriter(Shipped, TaskWrite, DataSourceArrowWriter):  # type: ignore[
     def commit(self, messages: Sequence[Counts | None]) -> None:
         """Conclude the write: raises where it was stopped, or rows were rejected and `on_reject=fail`."""
         self.conclude((message.report for message in messages if message is not None), self.plan.run_id)
-
-    def abort(self, messages: Sequence[Counts | None]) -> None:
-        """Nothing can be undone: what was sent is with Klaviyo, and Spark's own error says why the write ended."""
 
 
 def batch_run_id(query_id: str, batch_id: int | str) -> str:
@@ -133,9 +130,6 @@ class StreamWrite(Shipped, TaskWrite):
         counts = [message for message in messages if message is not None]
         run_id = counts[0].run_id if counts else self.plan.run_id
         log_report(self.conclude((message.report for message in counts), run_id), batchId)
-
-    def abort(self, messages: Sequence[Counts | None], batchId: int) -> None:  # noqa: N803  Spark's name
-        """Nothing can be undone: what was sent is with Klaviyo, and Spark's own error says why the query ended."""
 
     def send_batch(self, batches: Iterator[pa.RecordBatch]) -> Counts:
         """Send one partition of a micro-batch, under the name of the micro-batch's run."""

@@ -8,9 +8,13 @@ from datetime import datetime, timezone
 from spark_klaviyo.core.codes import Outcome, RejectCode
 from spark_klaviyo.report.counts.summary import Name, Summary
 
-# Rows that may be sent again as they are, changes whose records do not say whether they were deletes, and people who
-# are not to be subscribed.
-NO_FAULT = (RejectCode.IN_DOUBT, RejectCode.UNAVAILABLE, RejectCode.AMBIGUOUS_CHANGE, RejectCode.NO_CONSENT)
+# What to do with rows that need no correction.
+ADVICE = {
+    RejectCode.AMBIGUOUS_CHANGE: "Changes rejected as ambiguous_change were not sent: look in the source what those rows are.",
+    RejectCode.NO_CONSENT: "Rows rejected as no_consent are of people who do not consent: leave them out.",
+    RejectCode.UNAVAILABLE: "Some requests used up their attempts: write the rows marked unavailable again later.",
+    RejectCode.IN_DOUBT: 'Rows in doubt may have arrived: send them again where that does no harm (`resend="always"`).',
+}
 MANY_THROTTLED = 0.05  # of all requests
 
 
@@ -177,17 +181,10 @@ def _rows_to_send_again(summary: Summary, has_all_rejects: bool) -> Iterator[str
     if summary.stopped and summary.unsent:
         rows = counted(summary.unsent, "row")
         yield f"Write again once the cause is fixed: {rows} were not sent. With `state_path` only those are."
-    if summary.faults > sum(summary.reasons.get(code, 0) for code in NO_FAULT):
+    if summary.faults > sum(summary.reasons.get(code, 0) for code in ADVICE):
         where = "`report.rejects`" if has_all_rejects else "`report.rejects` (all of them with `rejects_path`)"
         yield f'See the rejected rows in {where}, correct `record` and write them with `record_column="record"`.'
-    if summary.reasons.get(RejectCode.AMBIGUOUS_CHANGE):
-        yield "Changes rejected as ambiguous_change were not sent: look in the source for what those rows are now."
-    if summary.reasons.get(RejectCode.NO_CONSENT):
-        yield "Rows rejected as no_consent are of people who do not consent: leave them out."
-    if summary.reasons.get(RejectCode.UNAVAILABLE):
-        yield "Some requests used up their attempts: write the rows marked unavailable again later."
-    if summary.reasons.get(RejectCode.IN_DOUBT):
-        yield 'Rows in doubt may have arrived: write them again where sending twice does no harm (`resend="always"`).'
+    yield from (text for code, text in ADVICE.items() if summary.reasons.get(code))
 
 
 def _requests(summary: Summary) -> Iterator[str]:
