@@ -10,7 +10,7 @@ from spark_klaviyo.report.counts.summary import Name, Summary
 
 # What to do with rows that need no correction.
 ADVICE = {
-    RejectCode.AMBIGUOUS_CHANGE: "Changes rejected as ambiguous_change were not sent: look in the source what those rows are.",
+    RejectCode.AMBIGUOUS_CHANGE: "Rows of ambiguous_change were not sent: look in the source for what they are now.",
     RejectCode.NO_CONSENT: "Rows rejected as no_consent are of people who do not consent: leave them out.",
     RejectCode.UNAVAILABLE: "Some requests used up their attempts: write the rows marked unavailable again later.",
     RejectCode.IN_DOUBT: 'Rows in doubt may have arrived: send them again where that does no harm (`resend="always"`).',
