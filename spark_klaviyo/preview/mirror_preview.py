@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -43,45 +42,36 @@ def preview_mirror(df: DataFrame, plan: WritePlan, options: Options) -> MirrorSe
         facts = list_facts(reader, plan.settings["list_id"])
         pages = list(read_pages(members(reader, facts), facts))
     frame, plan = mirrored_columns(df, plan)
-    rows = _Rows(plan, IdentitySet(page.hashes for page in pages))
+    on_list = IdentitySet(page.hashes for page in pages)
+    identified = list[Identified]()
+    added = [np.empty(0, np.int64)]  # a hash of each person who would be added
+    examples = list[str]()  # some of these
     for batch in encode_batches(arrow_batches(frame), plan):
-        rows.add(batch)
+        rows = identify(batch, plan)
+        identified.append(rows)
+        new = _rows_to_add(batch, plan, rows, on_list)
+        people = rows.people[new, (rows.people[new] != MISSING).argmax(axis=1)]
+        added.append(people)
+        if len(examples) < EXAMPLES:
+            _, once = np.unique(people, return_index=True)
+            texts = record_texts(batch.take(pa.array(new[np.sort(once)])))
+            shown = filter(None, (_shown(identifiers_of(plan.template, text)) for text in texts))
+            examples = list(dict.fromkeys([*examples, *islice(shown, EXAMPLES)]))[:EXAMPLES]
     most = ceiling(options.max_removals, facts.members)
-    found = find_removals(pages, RowPeople.of(rows.identified), max(most, EXAMPLES))
+    found = find_removals(pages, RowPeople.of(identified), max(most, EXAMPLES))
     removed = tuple(_shown(person) for person in found.people.slice(0, EXAMPLES).to_pylist())
-    added = rows.count_added()
-    return MirrorSets(found.members, added, found.count, most, tuple(rows.examples), removed, found.unplaced)
+    additions = len(np.unique(np.concatenate(added)))
+    return MirrorSets(found.members, additions, found.count, most, tuple(examples), removed, found.unplaced)
 
 
-@dataclass
-class _Rows:
-    """The rows as they pass: who they are, and who of them is not on the list."""
-
-    plan: WritePlan
-    on_list: IdentitySet
-    identified: list[Identified] = field(default_factory=list)
-    examples: list[str] = field(default_factory=list)  # of people who would be added
-    _added: list[npt.NDArray[np.int64]] = field(default_factory=list)
-
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Compare some rows with the list."""
-        rows = identify(batch, self.plan)
-        self.identified.append(rows)
-        is_sent = np.zeros(len(rows.people), dtype=bool)
-        for _, sent in screen(batch, self.plan, TaskReport(), []):
-            is_sent[sent.rows] = True
-        first = rows.people[np.arange(len(rows.people)), (rows.people != MISSING).argmax(axis=1)]
-        added = np.flatnonzero(is_sent & ~self.on_list.contains(rows.people))
-        self._added.append(first[added])
-        if len(self.examples) < EXAMPLES:
-            _, once = np.unique(first[added], return_index=True)
-            texts = record_texts(batch.take(pa.array(added[np.sort(once)])))
-            shown = filter(None, (_shown(identifiers_of(self.plan.template, text)) for text in texts))
-            self.examples = list(dict.fromkeys([*self.examples, *islice(shown, EXAMPLES)]))[:EXAMPLES]
-
-    def count_added(self) -> int:
-        """How many people would be added, each once."""
-        return len(np.unique(np.concatenate(self._added))) if self._added else 0
+def _rows_to_add(
+    batch: pa.RecordBatch, plan: WritePlan, rows: Identified, on_list: IdentitySet
+) -> npt.NDArray[np.int64]:
+    """The positions of rows that would be sent, and whose people are not on the list."""
+    is_sent = np.zeros(len(rows.people), dtype=bool)
+    for _, sent in screen(batch, plan, TaskReport(), []):
+        is_sent[sent.rows] = True
+    return np.flatnonzero(is_sent & ~on_list.contains(rows.people))
 
 
 def _shown(person: Mapping[str, object]) -> str:
