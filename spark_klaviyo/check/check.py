@@ -9,7 +9,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 from spark_klaviyo.account.reads import open_reader
-from spark_klaviyo.account.target import resolve
+from spark_klaviyo.account.target import account_origin, resolve
 from spark_klaviyo.check.account_lines import check_account, scope_lines, setting_lines, unreachable_line
 from spark_klaviyo.core.codes import Failure, KeyIn
 from spark_klaviyo.core.models import Reply, Target
@@ -62,10 +62,10 @@ def check(options: Options, send_sample: object = None) -> CheckResult:
     if send_sample is not None:
         _refuse_sample(options, template, send_sample)
     lines = [_options_line(options)]
-    call = ManualCall(options)
-    origin = call.origin if options.url else options.base_url
+    origin = ManualCall(options).origin if options.url else options.base_url
+    is_retired = template is not None and template.is_retired
     account: Target | None = None
-    if _takes_key(call, template):
+    if account_origin(options) and options.key_in is KeyIn.HEADER and not is_retired:
         with open_reader(options, attempts=ATTEMPTS, base_url=origin) as reader:
             account, found = check_account(reader, options, origin)
             lines += found
@@ -83,14 +83,6 @@ def check(options: Options, send_sample: object = None) -> CheckResult:
         lines.append(send_sample_row(options, send_sample))
     sent = any(line.name == SAMPLE_ROW and line.ok is not None for line in lines)
     return CheckResult(tuple(lines), account.account if account else "", options.template or "", sent)
-
-
-def _takes_key(call: ManualCall, template: Template | None) -> bool:
-    """Whether a write goes to Klaviyo's current API with the key in the header, so that the account can be read."""
-    if template is None or not template.is_manual:
-        return template is None or not template.is_retired
-    is_known = is_klaviyo(call.url.hostname or "") or call.endpoint is not None
-    return is_known and not template.is_retired and call.options.key_in is KeyIn.HEADER
 
 
 def _options_line(options: Options) -> CheckLine:
