@@ -27,7 +27,7 @@ from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.errors import KlaviyoError, OptionError
 from spark_klaviyo.http.connections import proxies_in_use
 from spark_klaviyo.options.entrypoints import EntryPoint
-from spark_klaviyo.options.model import Options
+from spark_klaviyo.options.model import BASE_URL, Options
 from spark_klaviyo.report.pages.check import CheckLine, CheckResult
 from spark_klaviyo.runs.session import this_python, worker_fault
 
@@ -35,7 +35,6 @@ DISTRIBUTION = "spark-klaviyo"
 OLDEST_PYTHON, OLDEST_PYSPARK = (3, 11), (3, 5)
 TASKS = 8
 MOST_SKEW_SECONDS = 60.0
-DEFAULT_URL = "https://a.klaviyo.com"
 LOCAL_INSTALL = "`pip install 'spark-klaviyo[local]'` brings it; on a cluster use the cluster's own."
 ON_WORKERS = "Install spark-klaviyo on every worker, as it is installed here, or send it along (README, Where it runs)."
 CHOOSE_PYTHON = "Set PYSPARK_PYTHON={} before Spark starts"
@@ -46,7 +45,7 @@ OPEN_NETWORK = "Let the workers through to it, or set `proxy`; `send_from=driver
 def diagnose(given: Mapping[str, str]) -> CheckResult:
     """All lines, with the options of a write as far as they are given; failed ones say what to do."""
     options, lines = _read_options(given)
-    url = options.base_url if options is not None else given.get("base_url", DEFAULT_URL)
+    url = options.base_url if options is not None else given.get("base_url", BASE_URL)
     proxy = options.proxy if options is not None else None
     machine = [_python_line(), *_java_lines(), _pyspark_line(), _packages_line(), *_path_lines()]
     spark = list(_spark_lines(url, proxy)) if pyspark_version() else []
@@ -169,7 +168,7 @@ def _worker_line(worker: Mapping[str, Any], here: Mapping[str, Any]) -> CheckLin
             "workers", False, shown, f"{CHOOSE_PYTHON.format('PROGRAM')}, to a Python {this_python()} there."
         )
     versions = worker["packages"]
-    missing = [name for name, version in versions.items() if version is None and here["packages"][name]]
+    missing = [name for name, version in versions.items() if not version and here["packages"][name]]
     if missing:
         return CheckLine("workers", False, f"{shown} lacks {', '.join(missing)}", ON_WORKERS)
     theirs, ours = versions[DISTRIBUTION], here["packages"][DISTRIBUTION]

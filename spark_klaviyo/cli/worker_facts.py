@@ -1,6 +1,6 @@
 """What a Python process has: found out by the doctor here and in tasks, also of workers that lack this package.
 
-So it travels to the tasks by value, and uses the standard library alone, as `http.reachable` does.
+So it travels to the tasks by value, with what it calls, and all of that uses the standard library alone.
 """
 
 from __future__ import annotations
@@ -10,31 +10,24 @@ import platform
 import sys
 import time
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from spark_klaviyo.core.version import installed_version
 from spark_klaviyo.http.reachable import can_connect
 
 TRYING = 2  # tasks that try to connect; without internet each takes seconds
 
 
 def facts(packages: Sequence[str], url: str, proxy: str | None) -> dict[str, Any]:
-    """Host, Python and its program, versions of packages (None: missing), the clock, and whether `url` is reached."""
+    """Host, Python and its program, versions of packages (empty: missing), the clock, and whether `url` is reached."""
     return {
         "host": platform.node(),
         "python": platform.python_version(),
         "program": sys.executable,
-        "packages": {package: _version(package) for package in packages},
+        "packages": {package: installed_version(package) for package in packages},
         "clock": time.time(),
         "reaches": can_connect(url, proxy) if url else None,
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def facts_of_tasks(
@@ -50,14 +43,12 @@ def facts_of_tasks(
     def task(number: int) -> str:
         return json.dumps(facts(packages, url if number < TRYING else "", proxy))
 
-    modules = [sys.modules[name] for name in (__name__, can_connect.__module__)]
+    modules = [sys.modules[called.__module__] for called in (facts, can_connect, installed_version)]
     for module in modules:
         cloudpickle.register_pickle_by_value(module)
     try:
-        found = (
-            spark.range(0, tasks, 1, tasks).select(udf(task, "string", useArrow=False)("id").alias("facts")).collect()
-        )
+        found = spark.range(0, tasks, 1, tasks).select(udf(task, "string", useArrow=False)("id")).collect()
     finally:
         for module in modules:
             cloudpickle.unregister_pickle_by_value(module)
-    return [json.loads(row["facts"]) for row in found]
+    return [json.loads(row[0]) for row in found]
