@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from spark_klaviyo.core.policy import Limits
 from spark_klaviyo.templates.events import IDENTIFIERS, PROFILE_OF_ONE
-from spark_klaviyo.templates.limits import KILOBYTE, MAX_BODY, L, S
+from spark_klaviyo.templates.limits import KILOBYTE, MAX_BODY, ONE_ROW, L, S
 from spark_klaviyo.templates.model import Caution, Channel, Consent, FieldForm, FieldSpec, Job, Setting, Template
-from spark_klaviyo.templates.parts import NOT_FOUND, attribute, job_body, linked
+from spark_klaviyo.templates.parts import attribute, delete_of, job_body, linked, update_of
 from spark_klaviyo.templates.profiles import DELETES, EMAIL, EXTERNAL_ID, LIST, OWN_ID, PERSON, PHONE
 
 _AT = ("attributes", "subscriptions")
@@ -226,21 +226,13 @@ CREATE_TOKEN = Template(
     scopes=("profiles:write", "push-tokens:write"),
     notes=("An account without push refuses every call (403). Attributes of the profile are updated too.",),
 )
-DELETE_TOKEN = Template(
-    name="delete_push_token",
-    summary="Delete push tokens.",
-    method="DELETE",
-    path="/api/push-tokens/{id}",
-    body=None,
-    record={"type": "push-token"},
-    fields=(FieldSpec("token", ("id",), required=True, other_names=("id", "push_token"), help="the token itself"),),
-    key=("token",),
-    keep_empty=(),
-    quota=S,
-    path_fields=("id",),
-    deletes=True,
-    already_satisfied=NOT_FOUND,
-    scopes=("push-tokens:write",),
+_ITSELF = FieldSpec("token", ("id",), required=True, other_names=("id", "push_token"), help="the token itself")
+# Klaviyo's API has no call that changes a token.
+_BY_TOKEN = update_of(
+    CREATE_TOKEN, "", _ITSELF, key=("token",), identifiers=(), record={"type": "push-token"}, limits=ONE_ROW, quota=S
+)
+DELETE_TOKEN = replace(
+    delete_of(_BY_TOKEN, "Delete push tokens."), confirmed_by_reply=True, scopes=("push-tokens:write",)
 )
 
 TEMPLATES = (SUBSCRIBE, UNSUBSCRIBE, SUPPRESS, UNSUPPRESS, CREATE_TOKEN, DELETE_TOKEN)
