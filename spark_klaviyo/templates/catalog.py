@@ -223,22 +223,13 @@ BACK_IN_STOCK = Template(
 _STATUSES = ("featured", "pending", "published", "rejected", "unpublished")
 _REASONS = ("fake", "false_or_misleading", "other", "private_information", "profanity_or_inappropriate", "unrelated")
 _REASON = ("attributes", "status", "rejection_reason")
-REVIEW = Template(
-    name="update_review",
-    summary="Publish, feature, unpublish or reject reviews.",
-    method="PATCH",
-    path="/api/reviews/{id}",
-    record={"type": "review"},
-    fields=(
-        resource_id("id of the review", "review_id"),
-        FieldSpec("status", (*_REASON[:-1], "value"), required=True, choices=_STATUSES),
-        FieldSpec("rejection_reason", (*_REASON, "reason"), choices=_REASONS, help="of a rejected review"),
-        FieldSpec("status_explanation", (*_REASON, "status_explanation"), help="of the reason other"),
-    ),
-    key=("id",),
-    quota=M,
-    path_fields=("id",),
-    scopes=("reviews:write",),
+REVIEW = update_of(
+    create_of("review", "", M, "reviews:write"),
+    "Publish, feature, unpublish or reject reviews.",
+    resource_id("id of the review", "review_id"),
+    FieldSpec("status", (*_REASON[:-1], "value"), required=True, choices=_STATUSES),
+    FieldSpec("rejection_reason", (*_REASON, "reason"), choices=_REASONS, help="of a rejected review"),
+    FieldSpec("status_explanation", (*_REASON, "status_explanation"), help="of the reason other"),
 )
 
 _SINGLE = [(kind, single) for kind in (ITEM, VARIANT, CATEGORY) for single in _calls(kind)]
