@@ -12,7 +12,7 @@ from spark_klaviyo.core.codes import OnDelete
 from spark_klaviyo.core.policy import Limits
 from spark_klaviyo.templates.limits import KILOBYTE, MAX_BODY, ONE_ROW, XL, L, M
 from spark_klaviyo.templates.model import MANY, FieldForm, FieldSpec, Job, JobErrors, JsonPath, Setting, Template
-from spark_klaviyo.templates.parts import attribute, create_of, delete_of, job_body, resource_id, update_of
+from spark_klaviyo.templates.parts import attribute, create_of, delete_of, job_call, resource_id, update_of
 from spark_klaviyo.templates.profiles import EMAIL, EXTERNAL_ID, PERSON, PHONE, PROFILE_ID
 
 # --- fields ---------------------------------------------------------------------------------------
@@ -111,7 +111,7 @@ def _calls(kind: _Kind) -> Iterator[Template]:
 def _in_bulk(kind: _Kind, single: Template) -> Template:
     """spec: bulk_{create,update,delete}_catalog_{items,variants,categories}; 100 rows, 5 MB, 500 jobs at once."""
     verb = single.name.partition("_")[0]
-    path = f"/api/catalog-{kind.word}-bulk-{verb}-jobs"
+    call = job_call(f"catalog-{kind.word}-bulk-{verb}-job", kind.plural)
     # recorded: jobs of categories and of deletions are read at 350/s, all others at 75/s
     tier = XL if kind is CATEGORY or single.deletes else L
     waits = "Readable before its job ends; wait for a creating job before updating."
@@ -120,11 +120,10 @@ def _in_bulk(kind: _Kind, single: Template) -> Template:
         name=f"bulk_{verb}_catalog_{kind.plural}",
         summary=f"{verb.capitalize()} catalog {kind.plural} in bulk.",
         method="POST",
-        path=path,
         path_fields=(),
-        body=job_body(f"catalog-{kind.word}-bulk-{verb}-job", kind.plural),
+        **call,
         limits=Limits(100, MAX_BODY),
-        job=Job(path, tier, JobErrors.INLINE, ("catalogs:read",), GONE_IN_JOB if single.deletes else ""),
+        job=Job(call["path"], tier, JobErrors.INLINE, ("catalogs:read",), GONE_IN_JOB if single.deletes else ""),
         already_satisfied=(),
         delete_templates={OnDelete.DELETE: f"bulk_delete_catalog_{kind.plural}"},
         notes=(*(() if single.deletes else (_NO_UPSERT, waits)), "At most 500 jobs of a kind at a time."),

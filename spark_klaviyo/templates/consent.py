@@ -8,7 +8,7 @@ from spark_klaviyo.core.policy import Limits
 from spark_klaviyo.templates.events import IDENTIFIERS, PROFILE_OF_ONE
 from spark_klaviyo.templates.limits import KILOBYTE, MAX_BODY, ONE_ROW, L, S
 from spark_klaviyo.templates.model import Caution, Channel, Consent, FieldForm, FieldSpec, Job, Setting, Template
-from spark_klaviyo.templates.parts import attribute, delete_of, job_body, linked, update_of
+from spark_klaviyo.templates.parts import attribute, delete_of, job_call, linked, update_of
 from spark_klaviyo.templates.profiles import DELETES, EMAIL, EXTERNAL_ID, LIST, OWN_ID, PERSON, PHONE
 
 _AT = ("attributes", "subscriptions")
@@ -61,8 +61,7 @@ _ANY_OF = ("id", "email", "phone_number")
 SUBSCRIBE = Template(
     name="bulk_subscribe_profiles",
     summary="Record consent: subscribe people to channels, with or without a list.",
-    path="/api/profile-subscription-bulk-create-jobs",
-    body=job_body(
+    **job_call(
         "profile-subscription-bulk-create-job",
         "profiles",
         linked("list", "list_id"),
@@ -117,8 +116,7 @@ UNSUBSCRIBE = replace(
     SUBSCRIBE,
     name="bulk_unsubscribe_profiles",
     summary="Withdraw consent: unsubscribe people from channels.",
-    path="/api/profile-subscription-bulk-delete-jobs",
-    body=job_body("profile-subscription-bulk-delete-job", "profiles", linked("list", "list_id")),
+    **job_call("profile-subscription-bulk-delete-job", "profiles", linked("list", "list_id")),
     fields=(EMAIL, PHONE, _FIELD_OF_CHANNELS, *_PUSH_TOKEN),
     identifiers=("email", "phone_number"),
     limits=Limits(100, MAX_BODY),
@@ -151,8 +149,7 @@ _NAMED_BY = ("email", "external_id", "phone_number")
 SUPPRESS = Template(
     name="bulk_suppress_profiles",
     summary="Stop all email marketing to people, whatever their consent.",
-    path=f"/api/{_SUPPRESS}s",
-    body=job_body(_SUPPRESS, "profiles"),
+    **job_call(_SUPPRESS, "profiles"),
     record={"type": "profile"},
     fields=(EMAIL, EXTERNAL_ID, PHONE),
     identifiers=_NAMED_BY,
@@ -177,8 +174,7 @@ UNSUPPRESS = replace(
     SUPPRESS,
     name="bulk_unsuppress_profiles",
     summary="Lift suppressions that were set by hand, so that these people get email again.",
-    path=f"/api/{_UNSUPPRESS}s",
-    body=job_body(_UNSUPPRESS, "profiles"),
+    **job_call(_UNSUPPRESS, "profiles"),
     fields=(replace(EMAIL, required=True),),
     identifiers=("email",),
     first_identifier_only=False,

@@ -7,7 +7,7 @@ from dataclasses import replace
 from spark_klaviyo.core.policy import Limits
 from spark_klaviyo.templates.limits import MAX_BODY, ONE_ROW, XL, L, S
 from spark_klaviyo.templates.model import ONE_RECORD, FieldForm, FieldSpec, Job, JobErrors, Setting, Template
-from spark_klaviyo.templates.parts import attribute, create_of, delete_of, job_body, linked, resource_id, update_of
+from spark_klaviyo.templates.parts import attribute, create_of, delete_of, job_call, linked, resource_id, update_of
 
 # recorded refusal: `'external_id' must match regex '^[0-9_A-z]+$'`; A-z holds the signs between Z and a as well
 COUPON_ID = "[0-9_A-z]+"
@@ -27,8 +27,7 @@ _CODES = "/api/coupon-code-bulk-create-jobs"
 BULK = Template(
     name="bulk_create_coupon_codes",
     summary="Add codes to coupons.",
-    path=_CODES,
-    body=job_body("coupon-code-bulk-create-job", "coupon-codes"),
+    **job_call("coupon-code-bulk-create-job", "coupon-codes"),
     record={"type": "coupon-code", "relationships": linked("coupon", "coupon_id")},
     fields=(
         attribute("unique_code", required=True, other_names=("code", "coupon_code"), help="the code itself"),

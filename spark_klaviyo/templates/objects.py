@@ -7,7 +7,7 @@ from dataclasses import replace
 from spark_klaviyo.core.policy import Limits
 from spark_klaviyo.templates.limits import BULK_RECORDS, KILOBYTE, MAX_BODY, MEGABYTE, L, S
 from spark_klaviyo.templates.model import MANY, Setting, Template
-from spark_klaviyo.templates.parts import attribute, create_of, delete_of, job_body, linked, resource_id, update_of
+from spark_klaviyo.templates.parts import attribute, create_of, delete_of, job_call, linked, resource_id, update_of
 
 _SOURCE = linked("data-source", "data_source_id")
 _SOURCE_ID = Setting("data_source_id", "id of the data source", required=True, per_row=True, lookup_kind="data-source")
@@ -15,8 +15,7 @@ _RECORD = ("attributes", "record")
 BULK = Template(
     name="bulk_create_data_source_records",
     summary="Send rows as records of a data source, which become custom objects.",
-    path="/api/data-source-record-bulk-create-jobs",
-    body=job_body("data-source-record-bulk-create-job", "data-source-records", _SOURCE),
+    **job_call("data-source-record-bulk-create-job", "data-source-records", _SOURCE),
     record={"type": "data-source-record"},
     fields=(),
     properties_path=_RECORD,
@@ -35,8 +34,7 @@ ONE_BY_ONE = replace(
     BULK,
     name="create_data_source_record",
     summary="Send one record a request to a data source.",
-    path="/api/data-source-record-create-jobs",
-    body=job_body("data-source-record-create-job", "data-source-record", _SOURCE, "{row}"),
+    **job_call("data-source-record-create-job", "data-source-record", _SOURCE, "{row}"),
     limits=Limits(1, MAX_BODY, 512 * KILOBYTE),
     quota=L,
 )

@@ -39,15 +39,16 @@ def inside(fields: Iterable[FieldSpec], name: str, path: JsonPath, flat: Iterabl
     )
 
 
-# --- bodies ---------------------------------------------------------------------------------------
+# --- paths and bodies -----------------------------------------------------------------------------
 
 
-def job_body(
+def job_call(
     kind: str, holder: str, relationships: Mapping[str, object] | None = None, rows: str = "{rows}", **attributes: str
-) -> dict[str, object]:
-    """The body of a job: its rows stand at `/data/attributes/<holder>/data`."""
+) -> dict[str, Any]:
+    """Path and body of the call that starts a job: its rows stand at `/data/attributes/<holder>/data`."""
     made: dict[str, object] = {"type": kind, "attributes": {**attributes, holder: {"data": rows}}}
-    return {"data": {**made, **({"relationships?": relationships} if relationships else {})}}
+    related = {"relationships?": relationships} if relationships else {}
+    return {"path": f"/api/{kind}s", "body": {"data": {**made, **related}}}
 
 
 def linked(kind: str, setting: str) -> dict[str, object]:

@@ -9,7 +9,7 @@ from spark_klaviyo.core.codes import OnDelete
 from spark_klaviyo.core.policy import Limits
 from spark_klaviyo.templates.limits import KILOBYTE, M_DAILY, MAX_BODY, MAX_DEPTH, MAX_ITEMS, L, M, S
 from spark_klaviyo.templates.model import MANY, FieldForm, FieldSpec, Job, JobErrors, RecordLimits, Setting, Template
-from spark_klaviyo.templates.parts import NOT_FOUND, attribute, create_of, delete_of, job_body, resource_id, update_of
+from spark_klaviyo.templates.parts import NOT_FOUND, attribute, create_of, delete_of, job_call, resource_id, update_of
 
 
 def _attribute(name: str, meaning: str = "", form: FieldForm = FieldForm.TEXT) -> FieldSpec:
@@ -94,8 +94,7 @@ DELETES = {
 ADD_TO_LIST = Template(
     name="add_profiles_to_list",
     summary="Create or update profiles and add them to a list.",
-    path="/api/profile-bulk-import-jobs",
-    body=job_body("profile-bulk-import-job", "profiles", _LISTS),
+    **job_call("profile-bulk-import-job", "profiles", _LISTS),
     record={"type": "profile"},
     fields=PROFILE,
     properties_path=("attributes", "properties"),
