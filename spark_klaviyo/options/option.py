@@ -62,9 +62,7 @@ _ADDRESS_READERS = (addresses.complete_url, addresses.proxy, addresses.place, ad
 
 
 def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Mapping):
+    if isinstance(value, bool | Mapping):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, tuple):
         return ",".join(map(str, value))
