@@ -154,9 +154,8 @@ def resolve_names(options: Options, run_id: str = "") -> Options:
                 if setting.lookup_kind == "list":
                     _lists.update({_key_of(options, one.id): one for one in found.values()})
     except ReadFailed as failed:
-        raise WriteStopped.before_sending(
-            failed.code, failed.message, run_id=run_id, template=options.template or ""
-        ) from failed
+        stopped = WriteStopped.before_sending(failed.code, str(failed), run_id=run_id, template=options.template)
+        raise stopped from failed
     return replace(options, settings={**options.settings, **ids})
 
 

@@ -5,9 +5,10 @@ The account itself is read here, too: a state keeps accounts apart, and reports 
 
 from __future__ import annotations
 
-import random
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 from spark_klaviyo.core.clock import Clock, Stop
 from spark_klaviyo.core.codes import StopCode
@@ -40,34 +41,31 @@ NO_SCOPE = (
 
 
 @contextmanager
-def open_reader(
-    options: Options, *, attempts: int | None = None, base_url: str = "", seconds: float | None = None
-) -> Iterator[Reader]:
+def open_reader(options: Options, *, seconds: float | None = None) -> Iterator[Reader]:
     """Open a reader, and close its connections at the end.
 
     Args:
         options: Those of the write.
-        attempts: For each read, instead of the option's.
-        base_url: Another host than the option's.
         seconds: Within which everything is read, in one attempt each; what comes later is given up.
     """
-    attempts = attempts or (options.attempts if seconds is None else 1)
-    timeout_seconds = min(options.timeout_seconds, seconds or options.timeout_seconds)
+    if seconds is not None:
+        timeout_seconds = min(options.timeout_seconds, seconds)
+        options = replace(options, attempts=1, timeout_seconds=timeout_seconds, longest_wait_seconds=seconds)
     transport = Transport(
-        base_url or options.base_url,
+        options.base_url,
         {"Accept": JSON_API, "revision": options.revision},
         options.credentials,
-        timeout_seconds=timeout_seconds,
+        timeout_seconds=options.timeout_seconds,
         workers=READERS,
         proxy=options.proxy,
     )
     clock = Clock()
-    limiter, longest_wait_seconds = RateLimiter(clock), seconds or options.longest_wait_seconds
+    limiter = RateLimiter(clock)
     if options.rate_limit != Quota(()):
-        limiter = LocalRateLimiter(clock, longest_wait_seconds=longest_wait_seconds)
-    policy = Policy(attempts=attempts, longest_wait_seconds=longest_wait_seconds)
-    until = float("inf") if seconds is None else clock.now() + seconds
-    reader = Reader(policy, SendContext(transport, limiter, clock, Stop(), random.random), until)
+        limiter = LocalRateLimiter(clock, longest_wait_seconds=options.longest_wait_seconds)
+    policy = Policy(attempts=options.attempts, longest_wait_seconds=options.longest_wait_seconds)
+    until = math.inf if seconds is None else clock.now() + seconds
+    reader = Reader(policy, SendContext(transport, limiter, clock, Stop()), until)
     try:
         yield reader
     finally:
@@ -100,7 +98,7 @@ def known_account(options: Options, origin: str, *, seconds: float | None = None
     key = key_of(origin, options.credentials)
     if key not in _accounts:
         try:
-            with open_reader(options, base_url=origin, seconds=seconds) as reader:
+            with open_reader(replace(options, base_url=origin), seconds=seconds) as reader:
                 _accounts[key], _ = read_account(reader)
         except ReadFailed as failed:
             if failed.code is not StopCode.FORBIDDEN:

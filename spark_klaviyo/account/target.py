@@ -88,8 +88,7 @@ def require_account(options: Options, run_id: str = "") -> None:
     except ReadFailed as failed:
         reason = f"account_id: the account of the key could not be read: {failed}"
         if failed.code.ends_every_write:
-            template = options.template or ""
-            raise WriteStopped.before_sending(failed.code, reason, run_id=run_id, template=template) from failed
+            raise WriteStopped.before_sending(failed.code, reason, run_id=run_id, template=options.template) from failed
         raise OptionError(f"{reason}; nothing was sent") from failed
     if not account.account_id:
         raise OptionError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from typing import Any, cast
 from uuid import uuid4
 
@@ -17,8 +18,7 @@ from spark_klaviyo.core.secrets import Credentials
 from spark_klaviyo.encode.encoder import encode
 from spark_klaviyo.encode.rows import Row, arrow_batches, columns_of
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.http.documents import json_object, safe_detail
-from spark_klaviyo.http.masking import values_of, without_values
+from spark_klaviyo.http.documents import json_object, safe_detail, values_of, without_values
 from spark_klaviyo.http.transport import Transport
 from spark_klaviyo.options.addresses import host_of, is_klaviyo, shown_place
 from spark_klaviyo.options.entrypoints import EntryPoint
@@ -66,7 +66,7 @@ def check(options: Options, send_sample: object = None) -> CheckResult:
     is_retired = template is not None and template.is_retired
     account: Target | None = None
     if account_origin(options) and options.key_in is KeyIn.HEADER and not is_retired:
-        with open_reader(options, attempts=ATTEMPTS, base_url=origin) as reader:
+        with open_reader(replace(options, attempts=ATTEMPTS, base_url=origin)) as reader:
             account, found = check_account(reader, options, origin)
             lines += found
             if account is not None and options.template and template is not None:

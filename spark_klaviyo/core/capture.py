@@ -20,10 +20,7 @@ class Capture:
     def take(self) -> BaseException | None:
         """The kept exception, if there is one, which is forgotten: with its traceback it would keep what it saw."""
         error, self.error = self.error, None
-        try:
-            return error
-        finally:
-            del error
+        return error
 
     def reraise(self) -> None:
         """Raise the kept exception, if there is one."""

@@ -4,30 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-import weakref
 from datetime import datetime, timezone
 
 from spark_klaviyo.core.codes import StopCode
 
 
 class Stop:
-    """A one-way flag that any thread may set; the first reason is kept.
+    """A one-way flag that any thread may set; the first reason is kept."""
 
-    A child stops when its parent does, with the same reason; a parent does not stop with its child.
-    """
-
-    def __init__(self, parent: Stop | None = None) -> None:
+    def __init__(self) -> None:
         self._event = threading.Event()
         self._lock = threading.Lock()
-        self._children: weakref.WeakSet[Stop] = weakref.WeakSet()
         self.code: StopCode | None = None
         self.message = ""
-        if parent is not None:
-            with parent._lock:
-                parent._children.add(self)
-                reason = parent.reason
-            if reason is not None:
-                self.set(*reason)
 
     @property
     def reason(self) -> tuple[StopCode, str] | None:
@@ -37,13 +26,9 @@ class Stop:
     def set(self, code: StopCode, message: str = "") -> None:
         """Stop for this reason; later calls change nothing. The message must hold no key, body or value of a row."""
         with self._lock:
-            if self._event.is_set():
-                return
-            self.code, self.message = code, message
-            self._event.set()
-            children = list(self._children)
-        for child in children:
-            child.set(code, message)
+            if not self._event.is_set():
+                self.code, self.message = code, message
+                self._event.set()
 
     def is_set(self) -> bool:
         """Whether it has been set."""

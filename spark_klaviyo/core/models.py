@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -250,15 +250,16 @@ class Rejection:
     """
 
     row: int
-    record: str
+    record: str = field(repr=False)
     code: str
-    detail: str
-    pointer: str = ""
+    detail: str = field(repr=False)
+    pointer: str = field(default="", repr=False)
     status: int | None = None
 
-    def __repr__(self) -> str:
-        return f"Rejection(row={self.row}, code={self.code}, status={self.status})"
 
+# Batches on their way to be sent; None among them is passed on, so that the caller can drain rejections.
+Batches: TypeAlias = Iterator[Batch | None]
+RejectRow: TypeAlias = Callable[[Rejection], None]  # what takes rows that are not sent
 
 # Rows of datasets: each field says its type in Spark's DDL, what it holds, and whether it is a `KEY`, a column that
 # every version has written (`datasets.schemas`).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -21,8 +22,6 @@ class SendContext:
     clock: Clock
     # The task's own: a refused key sets it, too.
     stop: Stop
-    # The jitter of waits, in [0, 1).
-    roll: Callable[[], float]
     partition_id: int = 0
     attempt: int = 0
     # What the task has done so far, for the progress display.
@@ -31,6 +30,8 @@ class SendContext:
     repeats: bool = False
     # The task's connection to the driver, which knows of other tasks and attempts; lost where there is none.
     driver: RateLimitClient = field(default_factory=RateLimitClient)
+    # The jitter of waits, in [0, 1).
+    roll: Callable[[], float] = random.random
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from spark_klaviyo.core.identifiers import normalise_identifier
 from spark_klaviyo.core.models import Batch, Rejection
 from spark_klaviyo.http.documents import Fault, clean, fault_of, id_text, json_object
 from spark_klaviyo.http.plain import MOST_DIGITS
-from spark_klaviyo.templates.model import Template
+from spark_klaviyo.templates.model import JobErrors, Template
 
 # recorded: an unknown list is refused at /data (import) or /data/relationships/list/data/id (subscriptions)
 _UNKNOWN_LIST = re.compile(r"\blist (?:id )?\S+ (?:does not exist|not found)|\blist not found\b", re.IGNORECASE)
@@ -71,7 +71,8 @@ def _pointed_at(batch: Batch, faults: Sequence[Fault], pointer: str) -> dict[int
         rows = [[at for at in position_in(rest) if at < batch.rows] for rest in rests]
     named: dict[int, Fault] = {}
     for fault, positions in zip(inside, rows, strict=True):
-        named = dict.fromkeys(positions, fault) | named  # the first fault of each counts
+        for row in positions:
+            named.setdefault(row, fault)  # the first fault of each counts
     return named
 
 
@@ -212,21 +213,23 @@ def count_of(attributes: Mapping[str, object], name: str) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
-def why_unconfirmed(attributes: Mapping[str, object], rows: int, found: FailedRows, *, counts_rows: bool) -> str:
+def why_unconfirmed(attributes: Mapping[str, object], rows: int, found: FailedRows, errors: JobErrors) -> str:
     """Why the rows that no error of a final job named cannot be called delivered; empty where they can.
 
-    `counts_rows`: whether the counts of this kind of job mean rows (those of suppressions do not).
+    The counts of a job that names no row, as of suppressions, do not mean rows.
     """
     counts = {name: count_of(attributes, name) for name in ("total", "completed", "failed", "skipped")}
     unreadable = any(attributes.get(f"{name}_count") is not None and counts[name] is None for name in counts)
     total, completed, failed, skipped = counts.values()
+    if errors is JobErrors.INLINE and failed is None and not isinstance(attributes.get("errors"), list):
+        return UNCOUNTED
     named = found.named + found.already_satisfied
     failed = named + found.nameless if failed is None else failed
     if failed > named or found.beyond or skipped or unreadable:
         return UNNAMED
     counted = total if completed is None else completed + failed
     short = counted is not None and counted < max(rows, total or 0)
-    return UNCOUNTED if counts_rows and short else ""
+    return UNCOUNTED if short and errors is not JobErrors.NONE else ""
 
 
 # --- which record ---------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from itertools import islice
 from spark_klaviyo.core.codes import ReceiptOutcome, StopCode
 from spark_klaviyo.core.models import Rejection
 from spark_klaviyo.deliver.delivery import SendContext
-from spark_klaviyo.deliver.isolate import UNCOUNTED, FailedRows, count_of, why_unconfirmed
+from spark_klaviyo.deliver.isolate import FailedRows, count_of, why_unconfirmed
 from spark_klaviyo.deliver.reads import Query, Reader, ReadFailed, ReadTarget, ResourceFields
 from spark_klaviyo.plan.model import SendSpec
 from spark_klaviyo.templates.model import Job, JobErrors
@@ -123,17 +123,12 @@ class _JobPoller:
                     yield from self._read_state(self._open[job_id], attributes)
                 ended = [job for job in ended if job.job_id in self._open]
             jobs = ended if self._lists_work else jobs
-        jobs = sorted(filter(self._is_due, jobs), key=lambda job: self._unknown_since.get(job.job_id, 0.0))
+        jobs.sort(key=lambda job: self._unknown_since.get(job.job_id, 0.0))  # those that Klaviyo knows come first
         for job in islice(jobs, MOST_SINGLE_READS if self._lists_work else None):
             failed_reads = self._failed_reads
             yield from self._single(job)
             if self._is_over() or self._failed_reads > failed_reads:
                 return  # the next read would probably fail as well: a round counts as one failure
-
-    def _is_due(self, job: OpenJob) -> bool:
-        """Whether to ask for it now; a job that was unknown a moment ago is given time to appear."""
-        since = self._unknown_since.get(job.job_id)
-        return since is None or self._context.clock.now() - since >= self._gone_after
 
     def _single(self, job: OpenJob) -> Iterator[JobEvent]:
         try:
@@ -198,13 +193,7 @@ class _JobPoller:
                     yield RowsFailed(job, rejections)
         except ReadFailed as broken:
             read_error = f"their job's errors could not be read: {broken}"
-        inline = self._kind.errors is JobErrors.INLINE
-        if inline and failed_count is None and not isinstance(attributes.get("errors"), list):
-            reason = UNCOUNTED
-        else:
-            counts_rows = self._kind.errors is not JobErrors.NONE
-            reason = why_unconfirmed(attributes, job.rows, failed, counts_rows=counts_rows)
-        outcome = ReceiptOutcome.DELIVERED
+        outcome, reason = ReceiptOutcome.DELIVERED, why_unconfirmed(attributes, job.rows, failed, self._kind.errors)
         if job.rows <= failed.named:
             outcome, reason = ReceiptOutcome.REJECTED, ""
         elif state == "cancelled":

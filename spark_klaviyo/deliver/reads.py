@@ -18,9 +18,8 @@ from spark_klaviyo.core.exact_json import Json, get, get_object
 from spark_klaviyo.core.models import Reply
 from spark_klaviyo.core.policy import Policy, Quota
 from spark_klaviyo.deliver.delivery import SendContext
-from spark_klaviyo.http.documents import faults, first_detail, id_text, json_object
+from spark_klaviyo.http.documents import faults, first_detail, id_text, json_object, without_values
 from spark_klaviyo.http.judge import Done, Halt, Reject, ReplyRules, RequestRefused, RetryState, Verdict, Wait, judge
-from spark_klaviyo.http.masking import without_values
 
 MOST_ATTEMPTS = 4  # of one read; callers that repeat reads have bounds of their own
 MOST_PAGES = 1_000_000  # no collection has more; bounds a collection whose pages point at each other
@@ -45,10 +44,6 @@ class ReadTarget:
     def path(self) -> str:
         """The path, percent-encoded."""
         return self.route.replace("{id}", quote(self.id, safe=""))
-
-    def with_query(self, query: Query) -> ReadTarget:
-        """The same address with another query."""
-        return replace(self, query=query)
 
 
 def any_of(name: str, values: Sequence[object]) -> str:
@@ -134,7 +129,7 @@ class Reader:
             if not page.next_query or page.next_query in seen:
                 return
             seen = {target.query, page.next_query}
-            target = target.with_query(page.next_query)
+            target = replace(target, query=page.next_query)
         raise ReadFailed(StopCode.UNAVAILABLE, f"there are more than {most:,} pages of it")
 
     def stop(self) -> None:

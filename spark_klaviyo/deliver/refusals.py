@@ -11,9 +11,8 @@ from spark_klaviyo.core.identifiers import normalise_identifier
 from spark_klaviyo.core.models import Batch
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.reads import Reader, ReadFailed, ReadTarget
-from spark_klaviyo.http.documents import Fault, json_object
+from spark_klaviyo.http.documents import Fault, json_object, values_of, without_values
 from spark_klaviyo.http.judge import RequestRefused
-from spark_klaviyo.http.masking import values_of, without_values
 from spark_klaviyo.plan.model import SendSpec
 from spark_klaviyo.templates.catalog import CATALOG_ID
 from spark_klaviyo.templates.limits import L
@@ -67,11 +66,7 @@ def holds(there: object, sent: object, name: str = "") -> bool:
     if isinstance(sent, dict):
         return isinstance(there, dict) and all(holds(there.get(key), value, key) for key, value in sent.items())
     if isinstance(sent, list):
-        return (
-            isinstance(there, list)
-            and len(there) == len(sent)
-            and all(holds(one, other) for one, other in zip(there, sent, strict=True))
-        )
+        return isinstance(there, list) and len(there) == len(sent) and all(map(holds, there, sent))
     if sent is None or isinstance(sent, bool) or isinstance(there, bool):
         return there is sent
     return there == sent or normalise_identifier(name, there) == normalise_identifier(name, sent) != ""

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from spark_klaviyo.core.capture import Capture
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import StopCode
-from spark_klaviyo.core.models import Batch
+from spark_klaviyo.core.models import Batch, Batches
 from spark_klaviyo.deliver.batch_sender import BatchSender
 from spark_klaviyo.deliver.delivery import Delivery, SendContext
 from spark_klaviyo.plan.model import SendSpec
@@ -25,43 +25,35 @@ Work = TypeVar("Work")
 Result = TypeVar("Result")
 
 
-def deliver(spec: SendSpec, batches: Iterator[Batch | None], context: SendContext) -> Iterator[Delivery | None]:
+def deliver(spec: SendSpec, batches: Batches, context: SendContext) -> Iterator[Delivery | None]:
     """Send every batch and yield a delivery for each request that ended.
 
     `None` among the batches is passed on at once, so that the caller can drain rejections. The first batch is sent
     alone, so that a refused key costs one request. After it up to `spec.workers` requests are in flight, and a batch
     is pulled only when a worker is free. Once `context.stop` is set no batch is pulled any more; those pulled before
     come back as unsent. When `batches` raises, requests in flight are finished and yielded first. Closing the
-    generator sends nothing new.
+    generator sets the stop, and sends nothing new.
     """
-    stop, failure = Stop(context.stop), Capture(Exception)
-    workers = max(spec.workers, 1)
-    pool: DaemonPool[Batch, Delivery] = DaemonPool(BatchSender(spec, context, stop).send, workers)
+    failure, workers, in_flight, ended = Capture(Exception), max(spec.workers, 1), 1, False
+    pool: DaemonPool[Batch, Delivery] = DaemonPool(BatchSender(spec, context).send, workers)
     try:
-        in_flight = 1
-        for batch in _until_stopped(batches, stop, failure):
+        for batch in _until_stopped(batches, context.stop, failure):
             if batch is None:
                 yield None
                 continue
             pool.submit(batch)
-            yield from _results(pool, in_flight)
+            yield from pool.results(in_flight)
             in_flight = workers  # the first batch has ended
-        yield from _results(pool, 1)
+        yield from pool.results(1)
+        ended = True
         failure.reraise()
     finally:
-        stop.set(StopCode.CLOSED, "the write was ended")
+        if not ended:
+            context.stop.set(StopCode.CLOSED, "the write was ended")
         pool.shutdown()
 
 
-def _results(pool: DaemonPool[Batch, Delivery], in_flight: int) -> Iterator[Delivery]:
-    """The deliveries that end while so many batches, or more, are in flight."""
-    while pool.busy >= in_flight:
-        delivery = pool.next_result()
-        if delivery is not None:
-            yield delivery
-
-
-def _until_stopped(batches: Iterator[Batch | None], stop: Stop, failure: Capture) -> Iterator[Batch | None]:
+def _until_stopped(batches: Batches, stop: Stop, failure: Capture) -> Batches:
     """The batches until they end, fail or the write is stopped; a failure is kept for later."""
     with failure:
         if stop.is_set():
@@ -86,7 +78,7 @@ class DaemonPool(Generic[Work, Result]):
         self._todo: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._results: queue.SimpleQueue[Result | Capture] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self.busy = 0  # pieces of work whose end `next_result` has not returned yet
+        self.busy = 0  # pieces of work whose end `results` has not seen yet
 
     def submit(self, work: Work) -> None:
         """Run a piece of work in a thread; the caller keeps `busy` below `most`."""
@@ -97,23 +89,22 @@ class DaemonPool(Generic[Work, Result]):
             thread.start()
         self._todo.put(work)
 
-    def next_result(self) -> Result | None:
-        """Wait for the next result; None when a piece of work has ended. Raises what the work raised."""
-        result = self._results.get()
-        if isinstance(result, Capture):
-            self.busy -= 1
-            result.reraise()
-            return None
-        return result
+    def results(self, in_flight: int) -> Iterator[Result]:
+        """The results that come while so many pieces of work, or more, are under way. Raises what the work raised."""
+        while self.busy >= in_flight:
+            result = self._results.get()
+            if isinstance(result, Capture):
+                self.busy -= 1
+                result.reraise()
+            else:
+                yield result
 
     def run(self, todo: deque[Work]) -> Iterator[Result]:
         """The results of all work, to which the caller may add meanwhile."""
         while todo or self.busy:
             while todo and self.busy < self._most:
                 self.submit(todo.popleft())
-            result = self.next_result()
-            if result is not None:
-                yield result
+            yield from self.results(self.busy)
 
     def shutdown(self) -> None:
         """Let the threads end, and wait for them for at most `JOIN_SECONDS` of real time."""

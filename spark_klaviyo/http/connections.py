@@ -1,6 +1,6 @@
 """Connections of the HTTP library that print nothing, bound a whole answer, and know when a request has left.
 
-No cookies, no redirects, no .netrc. Used by `http.transport` alone.
+Without the library's sessions there are no cookies, no redirects and no .netrc. Used by `http.transport` alone.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import io
 import socket
 import threading
 import time
-from collections.abc import Mapping
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -22,7 +20,6 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from spark_klaviyo.core.hosts import is_loopback
-from spark_klaviyo.core.version import user_agent
 
 
 class ThisThread(threading.local):
@@ -103,38 +100,19 @@ class _OwnTlsPool(HTTPSConnectionPool):
 OWN_POOLS: dict[str, Any] = {"http": _OwnPool, "https": _OwnTlsPool}
 
 
-class _Adapter(HTTPAdapter):
-    """Own connections, whether direct or through a proxy."""
+class OwnAdapter(HTTPAdapter):
+    """Sends over own connections, whether direct or through a proxy."""
 
     def init_poolmanager(self, *args: Any, **settings: Any) -> None:
+        """As the library does, with own connections."""
         super().init_poolmanager(*args, **settings)
         self.poolmanager.pool_classes_by_scheme = OWN_POOLS
 
     def proxy_manager_for(self, proxy: Any, **settings: Any) -> Any:
+        """As the library does, with own connections."""
         manager = super().proxy_manager_for(proxy, **settings)
         manager.pool_classes_by_scheme = OWN_POOLS
         return manager
-
-
-class _Session(requests.Session):
-    """A session that treats a redirect as any other reply."""
-
-    def get_redirect_target(self, resp: requests.Response) -> None:  # noqa: ARG002
-        return None
-
-
-def session_with(headers: Mapping[str, str], workers: int) -> requests.Session:
-    """A session that sends these headers beside its own three, over at most `workers` kept connections."""
-    session = _Session()
-    session.auth = lambda request: request  # else the library would take a login from .netrc in place of the key
-    session.headers.clear()
-    own = {"Accept-Encoding": "gzip, deflate", "Connection": "keep-alive", "User-Agent": user_agent()}
-    session.headers.update({**own, **headers})
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = _Adapter(pool_connections=2, pool_maxsize=workers, max_retries=0)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
 
 
 def proxies_in_use(proxy: str | None) -> dict[str, str]:
@@ -143,13 +121,13 @@ def proxies_in_use(proxy: str | None) -> dict[str, str]:
     return {scheme: address for scheme, address in found.items() if scheme != "no"}
 
 
-def request_settings(session: requests.Session, base_url: str, proxy: str | None) -> dict[str, Any]:
+def request_settings(base_url: str, proxy: str | None) -> dict[str, Any]:
     """The environment's proxies and CA bundle, read once; the option `proxy` goes before the environment's.
 
     Plain http to this machine uses no proxy, which would see the key.
     """
     proxies = {"http": proxy, "https": proxy} if proxy else {}
-    settings = dict(session.merge_environment_settings(base_url, proxies, True, True, None))
+    settings = dict(requests.Session().merge_environment_settings(base_url, proxies, True, True, None))
     parts = urlsplit(base_url)
     if not proxy and parts.scheme == "http" and is_loopback(parts.hostname or ""):
         settings["proxies"] = {}

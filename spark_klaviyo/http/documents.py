@@ -6,13 +6,16 @@ Bodies are read, never headers: most 429 replies come without a Content-Type.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from spark_klaviyo.core.exact_json import get
+from spark_klaviyo.core.identifiers import OF_PEOPLE
 from spark_klaviyo.core.models import Reply
 from spark_klaviyo.http.plain import plain_json, plain_text
 
+MASKED = "…"
+LEAST_CHARACTERS, LEAST_DIGITS = 4, 5  # of other values: shorter ones are words and counts of any sentence
 MOST_DETAIL = 300  # characters
 MOST_FAULTS = 10_000  # as many as a request may have rows
 MOST_ID = 500  # characters; recorded: ids of jobs have 58
@@ -123,3 +126,37 @@ def fault_of(entry: Mapping[str, object]) -> Fault:
         meta=meta if isinstance(meta, dict) else {},
         words=frozenset(_WORD_ENDS.split(detail)) - {""} if isinstance(detail, str) else frozenset(),
     )
+
+
+# --- the values of a request's own rows -----------------------------------------------------------
+
+
+def values_of(
+    record: object, name: str = "", least: tuple[int, int] = (LEAST_CHARACTERS, LEAST_DIGITS)
+) -> Iterator[str]:
+    """The values in a record (loaded JSON) that no receipt, report or error may repeat: identifiers of any length.
+
+    `least`: of other texts and numbers, the letters and digits that they have at least.
+    """
+    if isinstance(record, dict):
+        for key, inner in record.items():
+            yield from values_of(inner, key, least)
+    elif isinstance(record, list):
+        for inner in record:
+            yield from values_of(inner, name, least)
+    elif isinstance(record, str | int | float) and not isinstance(record, bool):
+        text = " ".join(str(record).split())
+        if text and (name in OF_PEOPLE or sum(map(str.isalnum, text)) >= least[not isinstance(record, str)]):
+            yield text
+
+
+def without_values(text: str, values: Iterable[str], keep: frozenset[str] = frozenset()) -> str:
+    """The text with each of these values masked where it stands as a whole token; those in `keep` stay.
+
+    Letters are compared without their case: Klaviyo writes emails in lower case.
+    """
+    folded = text.lower()
+    found = {value for value in values if value.lower() in folded and value not in keep} if text else set()
+    for value in sorted(found, key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", MASKED, text, flags=re.IGNORECASE)
+    return text

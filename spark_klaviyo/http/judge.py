@@ -181,7 +181,10 @@ def judge(reply: Reply, state: RetryState, policy: Policy, roll: float, rules: R
         return _page_on_the_way(state, policy, roll)
     if reply.status == 413:
         return RequestRefused(413, ())
-    return _halt(reply.status, found, rules) or _refusal(reply.status, found)
+    halt = _halt(reply.status, found, rules)
+    if halt is None and (found or reply.status in (400, 422)):
+        return RequestRefused(reply.status, found)
+    return halt or Reject(RejectCode.REFUSED, f"HTTP {reply.status}")
 
 
 def _success(reply: Reply, status: int, state: RetryState, policy: Policy, roll: float, rules: ReplyRules) -> Verdict:
@@ -269,9 +272,3 @@ def _halt(status: int, found: tuple[Fault, ...], rules: ReplyRules) -> Halt | No
         return None
     code, text = HALTS[status]
     return Halt(code, text.format(reason=reason, status=status, retired_advice=rules.retired_advice))
-
-
-def _refusal(status: int, found: tuple[Fault, ...]) -> Verdict:
-    if found or status in (400, 422):
-        return RequestRefused(status, found)
-    return Reject(RejectCode.REFUSED, f"HTTP {status}")

@@ -1,6 +1,6 @@
 """Turns what a server sent into plain values, in one place: bounded, valid text, finite numbers, without known secrets.
 
-Nothing that reads a `Reply` later can meet a lone surrogate, a number beyond 64 bits, a document of any depth or a text
+Nothing that reads a reply later can meet a lone surrogate, a number beyond 64 bits, a document of any depth or a text
 of any length, so nothing behind it raises for what a server sends.
 """
 
@@ -13,8 +13,6 @@ import re
 from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import TypeAlias
-
-from spark_klaviyo.core.models import Reply
 
 MAX_REPLY_BYTES = 16_000_000  # 100 import errors that each repeat a profile of 100 KB fit
 MOST_RAW_BYTES = 100_000  # kept of a body that is no JSON document
@@ -29,15 +27,6 @@ _MARKS = ((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"), (cod
 Cover: TypeAlias = Callable[[str], str]  # covers known secrets in a text
 
 
-def plain_reply(reply: Reply, cover: Cover) -> Reply:
-    """The reply with plain headers and a plain body: compact JSON where it is a JSON object or list, else text.
-
-    `reply.status` must be one that HTTP defines.
-    """
-    headers = plain_headers(reply.headers.items(), cover)
-    return Reply(reply.status, headers, plain_body(reply.body, cover), reply.seconds, reply.failure, reply.sent)
-
-
 def plain_headers(given: Iterable[tuple[str, str]], cover: Cover) -> dict[str, str]:
     """Headers by lower-case name, of printable ASCII, as many and as long as any reply of Klaviyo's could need."""
     return {
@@ -47,7 +36,7 @@ def plain_headers(given: Iterable[tuple[str, str]], cover: Cover) -> dict[str, s
 
 
 def plain_body(body: bytes, cover: Cover) -> bytes:
-    """A body that JSON readers and text readers can take as it is."""
+    """A body that JSON readers and text readers can take as it is: compact JSON of an object or a list, else text."""
     document = plain_json(body, cover)
     if isinstance(document, dict | list):
         return json.dumps(document, separators=(",", ":")).encode()

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from http.client import HTTPException
 from typing import Protocol, TypeAlias
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import requests
 
@@ -26,9 +26,10 @@ from spark_klaviyo.core.codes import Failure, KeyIn, StopCode
 from spark_klaviyo.core.models import KEY_PLACEHOLDER, NOW_PLACEHOLDER, Reply
 from spark_klaviyo.core.policy import Policy
 from spark_klaviyo.core.secrets import Credentials, cover_of
+from spark_klaviyo.core.version import user_agent
 from spark_klaviyo.http.body import Body, Part, fill_placeholders
-from spark_klaviyo.http.connections import THIS_THREAD, request_settings, session_with
-from spark_klaviyo.http.plain import MAX_REPLY_BYTES, plain_reply
+from spark_klaviyo.http.connections import THIS_THREAD, OwnAdapter, request_settings
+from spark_klaviyo.http.plain import MAX_REPLY_BYTES, plain_body, plain_headers
 
 FINAL_STATUSES = range(200, 600)  # any other is no answer to the request
 CONNECT_SECONDS = 15.0  # longest wait for a connection, and for one block of a body to leave
@@ -78,14 +79,13 @@ class Transport:
         self._credentials, self._key_in = credentials, key_in
         self._timeout = (min(timeout_seconds, CONNECT_SECONDS), timeout_seconds)
         self._clock = clock or Clock()
-        self._session = session_with(headers, workers)
-        self._settings = request_settings(self._session, self._base_url, proxy)
+        own = {"Accept-Encoding": "gzip, deflate", "Connection": "keep-alive", "User-Agent": user_agent()}
+        self._headers = {**own, **headers}
+        self._adapter = OwnAdapter(pool_connections=2, pool_maxsize=workers, max_retries=0)
+        self._settings = request_settings(self._base_url, proxy)
         self._cover = cover_of(_secrets(credentials, headers, proxy))
         for name in HTTP_LOGGERS:
             logging.getLogger(name).addFilter(_is_of_others)  # once, however often it is added
-
-    def __repr__(self) -> str:
-        return f"Transport({self._host})"
 
     def send(self, method: str, path: str, *, query: Query = (), parts: Sequence[Part] = ()) -> Reply:
         """Send one request and read its whole reply; `path` begins with a slash and is percent-encoded."""
@@ -112,7 +112,7 @@ class Transport:
         body = Body(fill_placeholders(parts, self._placeholders()))
         THIS_THREAD.has_request, THIS_THREAD.has_begun = True, False
         # whatever class the library gives a failure: once a byte has left, the answer is lost
-        with Capture(Exception) as failed, self._open(method, self._url(path, query), body) as response:
+        with Capture(Exception) as failed, self._open(method, path, query, body) as response:
             reply = self._read(response, began)
         THIS_THREAD.has_request = False
         if failed.error is None:
@@ -122,12 +122,14 @@ class Transport:
 
     def close(self) -> None:
         """Close all connections that no request uses."""
-        self._session.close()
+        self._adapter.close()
 
-    def _open(self, method: str, url: str, body: Body) -> requests.Response:
-        request = requests.Request(method, url, headers=self._key_header(), data=body or None)
-        prepared = self._session.prepare_request(request)
-        return self._session.send(prepared, allow_redirects=False, timeout=self._timeout, **self._settings)
+    def _open(self, method: str, path: str, query: Query, body: Body) -> requests.Response:
+        headers, params = {**self._headers, **self._key_header()}, list(query)
+        if self._key_in is KeyIn.QUERY:
+            params.append(("api_key", self._credentials.reveal()))
+        request = requests.Request(method, self._base_url + path, headers, params=params, data=body or None)
+        return self._adapter.send(request.prepare(), timeout=self._timeout, **self._settings)
 
     def _key_header(self) -> dict[str, str]:
         key, token = self._credentials.api_key, self._credentials.access_token
@@ -138,13 +140,6 @@ class Transport:
         if token is not None:
             return {"Authorization": f"Bearer {token.reveal()}"}
         return {"Authorization": f"Klaviyo-API-Key {key.reveal()}"} if key is not None else {}
-
-    def _url(self, path: str, query: Query) -> str:
-        pairs = list(query)
-        if self._key_in is KeyIn.QUERY:
-            pairs.append(("api_key", self._credentials.reveal()))
-        joint = "&" if "?" in path else "?"
-        return self._base_url + path + (joint + urlencode(pairs) if pairs else "")
 
     def _placeholders(self) -> dict[bytes, bytes]:
         now = {NOW_PLACEHOLDER: rfc3339(self._clock.wall()).encode()}
@@ -163,8 +158,9 @@ class Transport:
         # the status came, so the outcome is known
         failure = Failure.TRUNCATED if broken.take() or len(body) > MAX_REPLY_BYTES else None
         seconds = self._clock.now() - began
-        read = Reply(response.status_code, response.headers, bytes(body[:MAX_REPLY_BYTES]), seconds, failure)
-        return plain_reply(read, self._cover)
+        headers = plain_headers(response.headers.items(), self._cover)
+        plain = plain_body(bytes(body[:MAX_REPLY_BYTES]), self._cover)
+        return Reply(response.status_code, headers, plain, seconds, failure)
 
 
 def _secrets(credentials: Credentials, headers: Mapping[str, str], proxy: str | None) -> Iterable[str]:

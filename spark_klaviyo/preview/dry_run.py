@@ -30,7 +30,8 @@ from spark_klaviyo.runs.tasks import sent_columns
 from spark_klaviyo.screen.evaluate import card_notes
 from spark_klaviyo.screen.merges import faulty_merges
 from spark_klaviyo.task.denied import Denials
-from spark_klaviyo.task.profiles import parsed, with_needed_identifiers
+from spark_klaviyo.task.lookups import with_needed_identifiers
+from spark_klaviyo.task.profiles import parsed
 from spark_klaviyo.templates.limits import L as LOOKUPS
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def dry_run(plan: WritePlan, encoded: pa.Table, sample: pa.Table | None = None) 
     assembler = BatchAssembler(plan, report, Stop())
     allowed = denials.without_denied(assembler.batches(iter(encoded.to_batches())), assembler.rejections.append)
     made = (batch for batch in allowed if batch is not None)
-    sent = (with_needed_identifiers(plan, batch, dict(enumerate(parsed(batch))), set()) for batch in made)
+    sent = (with_needed_identifiers(plan, batch, dict(enumerate(parsed(batch)))) for batch in made)
     batches = tuple(filter(None, sent if plan.template.consent is not None else made))
     rejections = (*faulty, *assembler.taken_rejections())
     return DryRun(batches, rejections, report.skipped, tuple(report.warnings), _cards(plan, encoded))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hmac
 import json
-import math
 import secrets
 import socket
 import socketserver
@@ -33,7 +32,7 @@ IDLE_SECONDS = 600.0  # a task that is silent for so long has ended; living ones
 CONNECT_SECONDS = 1.0
 ANSWER_SECONDS = 3.0
 HEARTBEAT_SECONDS = 1.0
-REPLY_HEADERS = ("retry-after", "date", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset")
+REPLY_HEADERS = ("retry-after", "date", "ratelimit-limit", "ratelimit-remaining")
 POLL_SECONDS = 0.1
 Reason: TypeAlias = tuple[StopCode, str] | None  # why the run was stopped, if it was
 ResultRow = tuple[str, str]  # kind and JSON body; only tasks and runs know what they mean
@@ -60,17 +59,9 @@ class RateLimitServer(socketserver.ThreadingTCPServer):
     request_queue_size = 128
     allow_reuse_address = True
 
-    def __init__(
-        self,
-        clock: Clock | None = None,
-        *,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        learns: bool = True,
-        longest_wait_seconds: float = math.inf,
-    ) -> None:
+    def __init__(self, limiter: LocalRateLimiter | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
         super().__init__((host, port), _Connection)
-        self.limiter = LocalRateLimiter(clock, learns=learns, longest_wait_seconds=longest_wait_seconds)
+        self.limiter = limiter or LocalRateLimiter()
         self.stop = Stop()
         name, number = self.server_address[:2]
         self.address = RateLimitAddress(str(name), int(number), secrets.token_bytes(32))
@@ -162,13 +153,10 @@ class _Connection(socketserver.StreamRequestHandler):
             return
         server.count_connections(1)
         try:
-            self._answer_all(server)
+            while (line := self.rfile.readline(MOST_LINE_BYTES)).endswith(b"\n"):
+                self.wfile.write(json.dumps(server.answer(json.loads(line))).encode() + b"\n")
         finally:
             server.count_connections(-1)
-
-    def _answer_all(self, server: RateLimitServer) -> None:
-        while (line := self.rfile.readline(MOST_LINE_BYTES)).endswith(b"\n"):
-            self.wfile.write(json.dumps(server.answer(json.loads(line))).encode() + b"\n")
 
 
 # --- in a task ------------------------------------------------------------------------------------
@@ -207,7 +195,8 @@ class RateLimitClient:
                 answer = b""
             if not answer.endswith(b"\n"):
                 self._drop()
-            return json.loads(answer or "null")
+                return None
+            return json.loads(answer)
 
     def begin(self) -> bool:
         """Count an attempt at the partition; whether the run has seen one before.
@@ -236,7 +225,7 @@ class RateLimitClient:
     def start_heartbeat(self, task: str, counts: Mapping[str, int], stop: Stop) -> None:
         """Report a task's counts every second in a thread, until it is closed; stop it when the server says so.
 
-        Closing reports a last time, and why the task stopped, if it did.
+        Closing reports a last time, and why the task stopped, if it did for a reason that concerns others.
         """
 
         def report() -> None:
@@ -247,7 +236,7 @@ class RateLimitClient:
             while not self.lost and not self._closed.wait(HEARTBEAT_SECONDS):
                 report()
             report()
-            if stop.reason is not None:
+            if stop.reason is not None and stop.code is not StopCode.CLOSED:
                 self.call("stop", *stop.reason)
 
         self._heart = threading.Thread(target=beat, name="klaviyo-heartbeat", daemon=True)

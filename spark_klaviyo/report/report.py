@@ -133,10 +133,10 @@ class WriteStopped(_EndedError):
     """Sending was stopped: key or account refused, endpoint unreachable, too many rejects, or too long a wait."""
 
     @classmethod
-    def before_sending(cls, code: StopCode, message: str, *, run_id: str = "", template: str = "") -> Self:
+    def before_sending(cls, code: StopCode, message: str, *, run_id: str = "", template: str | None = "") -> Self:
         """The error of a write that ended before it sent anything; its report counts nothing."""
         run_id = run_id or uuid4().hex
-        report = WriteReport(run_id, template, stopped=(code, message))
+        report = WriteReport(run_id, template or "", stopped=(code, message))
         return cls(f"{message} (run {run_id}); nothing was sent", report)
 
 

@@ -31,6 +31,7 @@ from spark_klaviyo.options.choices import SendFrom
 from spark_klaviyo.options.model import Options
 from spark_klaviyo.plan.consent_columns import has_consent_columns
 from spark_klaviyo.plan.model import WritePlan
+from spark_klaviyo.ratelimit.limiter import LocalRateLimiter
 from spark_klaviyo.ratelimit.server import RateLimitServer, ResultRow
 from spark_klaviyo.report.counts.summary import Counters
 from spark_klaviyo.report.counts.task_report import TaskReport
@@ -272,7 +273,8 @@ def rate_limit_session(
 
 def _start_server(df: DataFrame, plan: WritePlan, *, from_driver: bool) -> RateLimitServer | None:
     """A server on the loopback or, for tasks, on the driver's own interface; None where tasks cannot connect to it."""
-    serve = partial(RateLimitServer, learns=plan.learns_quota, longest_wait_seconds=plan.policy.longest_wait_seconds)
+    longest = plan.policy.longest_wait_seconds
+    serve = partial(RateLimitServer, LocalRateLimiter(learns=plan.learns_quota, longest_wait_seconds=longest))
     if from_driver:
         return serve()
     if session.context_of(df) is None:

@@ -155,49 +155,42 @@ def identifiers_of(record: Json, template: Template) -> dict[str, tuple[str, str
     return {kind: (kind, form) for kind, form in forms if form}
 
 
-class ConsentReader:
-    """Reads the profiles of rows, several reads at once."""
+def read_consents(plan: WritePlan, context: SendContext, report: TaskReport, records: Iterable[Json]) -> Consents:
+    """The profiles that these records name, several reads at once. Raises `ReadFailed` where none could be read.
 
-    def __init__(self, plan: WritePlan, context: SendContext, report: TaskReport) -> None:
-        self._reader, self._most = Reader(plan.policy, context), max(plan.workers, 1)
-        self._clock, self._report = context.clock, report
-        self._template = plan.template
+    A read that Klaviyo refuses, for one of its identifiers perhaps, is made again in halves, and so is one whose reply
+    holds a profile that shows none of them.
+    """
+    reader, consents = Reader(plan.policy, context), Consents(plan.template)
+    names = [name for record in records for name in identifiers_of(record, plan.template).values()]
+    parts = deque(
+        (kind, part) for kind in KINDS for part in in_parts(kind, (form for named, form in names if named == kind))
+    )
 
-    def read(self, records: Iterable[Json]) -> Consents:
-        """The profiles that these records name. Raises `ReadFailed` where no profile could be read.
-
-        A read that Klaviyo refuses, for one of its identifiers perhaps, is made again in halves, and so is one whose
-        reply holds a profile that shows none of them.
-        """
-        consents = Consents(self._template)
-        names = [name for record in records for name in identifiers_of(record, consents.template).values()]
-        parts = deque(
-            (kind, part) for kind in KINDS for part in in_parts(kind, (form for named, form in names if named == kind))
-        )
-        pool: DaemonPool[tuple[str, list[str]], _Answer] = DaemonPool(self._read_part, self._most)
-        reads, began = 0, self._clock.now()
-        try:
-            for kind, part, page in pool.run(parts):
-                reads += 1
-                if isinstance(page, ReadFailed) and page.code.affects_every_request:
-                    raise page
-                if len(part) > 1 and _leaves_open(page, part):
-                    half = len(part) // 2
-                    parts.extend([(kind, part[:half]), (kind, part[half:])])
-                else:
-                    consents.add(kind, part, page)
-        finally:
-            pool.shutdown()
-            self._report.record_consent_reads(reads, self._clock.now() - began)
-        return consents
-
-    def _read_part(self, work: tuple[str, list[str]], emit: Callable[[_Answer], None]) -> None:
+    def read_part(work: tuple[str, list[str]], emit: Callable[[_Answer], None]) -> None:
         kind, part = work
         try:
-            for page in self._reader.pages(asking_for(PROFILES, kind, part, *SHOWN, more=CONSENT), MOST_PAGES):
+            for page in reader.pages(asking_for(PROFILES, kind, part, *SHOWN, more=CONSENT), MOST_PAGES):
                 emit((kind, part, [(wanted_form(kind, str(one.get(kind) or "")), one) for one in page.resources]))
         except ReadFailed as failed:
             emit((kind, part, failed))
+
+    pool: DaemonPool[tuple[str, list[str]], _Answer] = DaemonPool(read_part, max(plan.workers, 1))
+    reads, began = 0, context.clock.now()
+    try:
+        for kind, part, page in pool.run(parts):
+            reads += 1
+            if isinstance(page, ReadFailed) and page.code.affects_every_request:
+                raise page
+            if len(part) > 1 and _leaves_open(page, part):
+                half = len(part) // 2
+                parts.extend([(kind, part[:half]), (kind, part[half:])])
+            else:
+                consents.add(kind, part, page)
+    finally:
+        pool.shutdown()
+        report.record_consent_reads(reads, context.clock.now() - began)
+    return consents
 
 
 def _leaves_open(page: Page | ReadFailed, part: list[str]) -> bool:

@@ -5,7 +5,7 @@ So where columns say who consents, a partition is read to its end before its fir
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from tempfile import SpooledTemporaryFile
 
@@ -17,7 +17,7 @@ from spark_klaviyo.batching.screening import without_consent
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.exact_json import Json, get
-from spark_klaviyo.core.models import Batch, Rejection
+from spark_klaviyo.core.models import Batches, RejectRow
 from spark_klaviyo.plan.consent_columns import denials, has_consent_columns, medium_of
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.screen.validate_row import repaired
@@ -73,9 +73,7 @@ class Denials:
                     denial = Denial(column.medium, column.means_left, number == 0)
                     self._said.setdefault(denial, set()).add(hash(name))
 
-    def without_denied(
-        self, batches: Iterator[Batch | None], reject: Callable[[Rejection], None]
-    ) -> Iterator[Batch | None]:
+    def without_denied(self, batches: Batches, reject: RejectRow) -> Batches:
         """The batches without the rows of people for whom another row says no, which are rejected without consent."""
         for batch in batches:
             left = batch

@@ -7,7 +7,7 @@ of `resubscribe=true` say that the person has signed up again: nothing is read f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
@@ -16,25 +16,15 @@ from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.clock import rfc3339, time_of
 from spark_klaviyo.core.codes import RejectCode, StopCode
 from spark_klaviyo.core.exact_json import Json, get, put, remove
-from spark_klaviyo.core.models import Batch, Rejection
+from spark_klaviyo.core.models import Batch, Batches, RejectRow
 from spark_klaviyo.deliver.batch_sender import NOBODY_ERASED
 from spark_klaviyo.deliver.delivery import SendContext
 from spark_klaviyo.deliver.reads import Reader, ReadFailed, ReadTarget, ResourceFields
+from spark_klaviyo.plan.consent_columns import unneeded_identifiers
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.task.consent import ConsentReader, Consents, Standing, judge_consent
-from spark_klaviyo.task.profiles import (
-    PROFILES,
-    Why,
-    barred_rows,
-    find_profiles,
-    parsed,
-    values_at,
-    wanted_form,
-    with_needed_identifiers,
-    with_texts,
-    without,
-)
+from spark_klaviyo.task.consent import Consents, Standing, judge_consent, read_consents
+from spark_klaviyo.task.profiles import Why, barred_rows, find_profiles, parsed, wanted_form, with_texts, without
 from spark_klaviyo.templates.limits import L
 from spark_klaviyo.templates.model import Channel
 
@@ -58,10 +48,10 @@ class Lookups:
 
     plan: WritePlan
     context: SendContext
-    reject: Callable[[Rejection], None]
+    reject: RejectRow
     report: TaskReport
 
-    def checked(self, batches: Iterator[Batch | None]) -> Iterator[Batch | None]:
+    def checked(self, batches: Batches) -> Batches:
         """The batches with people looked up, and without those who are not on the list, where that is needed."""
         template = self.plan.template
         if template.looked_up_as:
@@ -72,9 +62,7 @@ class Lookups:
             batches = self._without_opted_out(batches)
         return batches
 
-    def _each(
-        self, batches: Iterator[Batch | None], check: Callable[[Reader, Batch], Batch | None], needs: str = "{}"
-    ) -> Iterator[Batch | None]:
+    def _each(self, batches: Batches, check: Callable[[Reader, Batch], Batch | None], needs: str = "{}") -> Batches:
         """The batches as `check` leaves them; None: nothing is left to send.
 
         A look-up that would fail for every row (a refused key, say) stops sending; the batch then passes as it is, and
@@ -103,7 +91,7 @@ class Lookups:
         for kind in template.identifiers:
             values = [value for name, value in named if name == kind]
             if values and kind not in template.sent_directly:
-                found[kind] = find_profiles(reader, PROFILES, kind, values, template.looked_up_as)
+                found[kind] = find_profiles(reader, kind, values, wanted=template.looked_up_as)
         if not found:
             return batch
         texts: dict[int, bytes] = {}
@@ -174,15 +162,16 @@ class Lookups:
         records, barred = parsed(batch), dict[int, Why]()
         of_rows = StopCode.NOT_FOUND if "list_id" not in self.plan.settings else None  # a column gives the list
         for name in ("email", "phone_number"):
-            values = values_at(records, self.plan.template.paths[name])
-            found, unread = find_profiles(reader, members, name, values.values(), of_rows=of_rows)
+            given = ((row, get(record, self.plan.template.paths[name])) for row, record in enumerate(records))
+            values = {row: value for row, value in given if isinstance(value, str) and value}
+            found, unread = find_profiles(reader, name, values.values(), members, of_rows=of_rows)
             why = RejectCode.NOT_ON_LIST, RejectCode.NOT_ON_LIST.text
             if unread:
                 why = RejectCode.UNAVAILABLE, UNREAD.format(unread)
             absent = [row for row, value in values.items() if wanted_form(name, value) not in found]
             barred |= dict.fromkeys(absent, why)
         off = [row for row, (code, _) in barred.items() if code is RejectCode.NOT_ON_LIST]
-        consents = ConsentReader(self.plan, self.context, self.report).read([records[row] for row in off])
+        consents = read_consents(self.plan, self.context, self.report, [records[row] for row in off])
         standings = {row: consents.standings(records[row], list_id) for row in off}
         opted_out = {row for row, each in standings.items() if set(each.values()) == {Standing.OPTED_OUT}}
         self.report.delivered += len(opted_out)
@@ -191,7 +180,7 @@ class Lookups:
 
     # --- nobody who opted out is brought back -------------------------------------------------
 
-    def _without_opted_out(self, batches: Iterator[Batch | None]) -> Iterator[Batch | None]:
+    def _without_opted_out(self, batches: Batches) -> Batches:
         """The batches without rows of people who opted out of a channel of the row; others stay in their own batch.
 
         With `historical_import` only an opt-out that is newer than the consent counts, and a subscription that stands
@@ -203,7 +192,7 @@ class Lookups:
                 yield batch
                 continue
             if batch.envelope.resubscribes:
-                yield with_needed_identifiers(self.plan, batch, dict(enumerate(parsed(batch))), set())
+                yield with_needed_identifiers(self.plan, batch, dict(enumerate(parsed(batch))))
                 continue
             if sum(one.rows for one in held) + batch.rows > LOOK_AHEAD:
                 yield from self._decided(held)
@@ -216,9 +205,9 @@ class Lookups:
         if not batches or self.context.stop.is_set():
             yield from batches
             return
-        reader = ConsentReader(self.plan, self.context, self.report)
+        records = (record for one in batches for record in parsed(one))
         try:
-            consents = reader.read(record for one in batches for record in parsed(one))
+            consents = read_consents(self.plan, self.context, self.report, records)
         except ReadFailed as failed:
             self.context.stop.set(failed.code, READS_CONSENT.format(failed))
             yield from batches
@@ -276,7 +265,7 @@ class Lookups:
         ids: set[str] = set()
         for kind in ("email", "phone_number"):
             values = {str(person.get(kind) or "") for persons in people.values() for person in persons}
-            found, _ = find_profiles(reader, members, kind, sorted(values))
+            found, _ = find_profiles(reader, kind, sorted(values), members)
             ids.update(chain.from_iterable(found.values()))
         return {at for at, persons in people.items() if all(person["id"] in ids for person in persons)}
 
@@ -301,3 +290,23 @@ def _subscribed_since(person: ResourceFields, channel: Channel) -> datetime | No
     medium, use = channel.json_path[-2:]
     stands = judge_consent(person.get("subscriptions"), channel) is Standing.SUBSCRIBED
     return time_of(get(person, ("subscriptions", medium, use, "consent_timestamp"))) if stands else None
+
+
+def with_needed_identifiers(
+    plan: WritePlan, batch: Batch, rows: dict[int, Json], changed: Collection[int] = ()
+) -> Batch | None:
+    """The batch of these rows, by position, without identifiers that no channel of theirs needs; None without rows.
+
+    `changed`: rows whose records are no longer those of the batch.
+    """
+    changed = set(changed)
+    for position, record in rows.items():
+        if isinstance(record, dict):
+            for path in unneeded_identifiers(plan.template, record):
+                remove(record, path)
+                changed.add(position)
+    if changed:
+        given = list(batch.records())
+        texts = {at: exact_json.dumps(record) if at in changed else given[at] for at, record in rows.items()}
+        return with_texts(batch, texts)
+    return without(batch, set(range(batch.rows)) - rows.keys())

@@ -16,14 +16,12 @@ import pyarrow as pa
 
 from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import RejectCode, StopCode
-from spark_klaviyo.core.exact_json import Json, Path, dumps, get, remove
+from spark_klaviyo.core.exact_json import Json
 from spark_klaviyo.core.identifiers import normalise_identifier
 from spark_klaviyo.core.models import Batch, EncodedRows, Rejection, Span
 from spark_klaviyo.deliver.isolate import rejections
 from spark_klaviyo.deliver.reads import MOST_VALUES, Query, Reader, ReadFailed, ReadTarget, any_of
 from spark_klaviyo.http.documents import Fault
-from spark_klaviyo.plan.consent_columns import unneeded_identifiers
-from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.templates.limits import L
 
 MOST_PAGES = 50  # of one look-up: far more than profiles that share 100 identifiers
@@ -51,14 +49,14 @@ def asking_for(target: ReadTarget, identifier: str, values: list[str], *shown: s
     """The read of the profiles with these values of an identifier, and of their attributes in `shown`."""
     attributes = ",".join(name for name in dict.fromkeys((identifier, *shown)) if name != "id")
     asked = ("filter", any_of(identifier, values))
-    return target.with_query((("fields[profile]", attributes), asked, ("page[size]", "100"), *more))
+    return replace(target, query=(("fields[profile]", attributes), asked, ("page[size]", "100"), *more))
 
 
 def find_profiles(
     reader: Reader,
-    target: ReadTarget,
     identifier: str,
     values: Iterable[str],
+    target: ReadTarget = PROFILES,
     wanted: str = "id",
     of_rows: StopCode | None = None,
 ) -> tuple[dict[str, list[str]], str]:
@@ -90,12 +88,6 @@ def parsed(batch: Batch) -> list[Json]:
     return [exact_json.loads(record) for record in batch.records()]
 
 
-def values_at(records: list[Json], path: Path) -> dict[int, str]:
-    """The texts at a path of the records, by the row's position."""
-    found = ((row, get(record, path)) for row, record in enumerate(records))
-    return {row: value for row, value in found if isinstance(value, str) and value}
-
-
 def barred_rows(batch: Batch, barred: Mapping[int, Why]) -> tuple[Rejection, ...]:
     """The rows at these positions as rejected, each for its reason."""
     return rejections(batch, {at: Fault(code, detail=detail) for at, (code, detail) in barred.items()}, None)
@@ -104,23 +96,6 @@ def barred_rows(batch: Batch, barred: Mapping[int, Why]) -> tuple[Rejection, ...
 def without(batch: Batch, gone: Collection[int]) -> Batch | None:
     """The batch without the rows at these positions; None where no row is left."""
     return None if len(gone) == batch.rows else batch.without(set(gone)) if gone else batch
-
-
-def with_needed_identifiers(plan: WritePlan, batch: Batch, rows: dict[int, Json], changed: set[int]) -> Batch | None:
-    """The batch of these rows, by position, without identifiers that no channel of theirs needs; None without rows.
-
-    `changed`: rows whose records are no longer those of the batch.
-    """
-    changed = set(changed)
-    for position, record in rows.items():
-        if isinstance(record, dict):
-            for path in unneeded_identifiers(plan.template, record):
-                remove(record, path)
-                changed.add(position)
-    if changed:
-        given = list(batch.records())
-        return with_texts(batch, {at: dumps(record) if at in changed else given[at] for at, record in rows.items()})
-    return without(batch, set(range(batch.rows)) - rows.keys())
 
 
 def with_texts(batch: Batch, texts: Mapping[int, bytes]) -> Batch:

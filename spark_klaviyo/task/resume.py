@@ -7,7 +7,7 @@ delivered is read here, from the recorder. Knows neither Spark nor the files of 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,7 +19,7 @@ from spark_klaviyo.core import exact_json
 from spark_klaviyo.core.codes import ReceiptOutcome, RejectCode
 from spark_klaviyo.core.exact_json import get
 from spark_klaviyo.core.identifiers import SEPARATOR, normalise_identifier
-from spark_klaviyo.core.models import Batch, Rejection
+from spark_klaviyo.core.models import Batch, Batches, Rejection, RejectRow
 from spark_klaviyo.deliver.delivery import Delivery
 from spark_klaviyo.deliver.jobs import JobEvent, RowsFailed
 from spark_klaviyo.plan.model import WritePlan
@@ -50,9 +50,7 @@ class ResumeFilter:
     open_jobs: Counter[str] = field(default_factory=Counter)
     _intents: dict[int, Fingerprints] = field(default_factory=dict)  # by row number: no outcome recorded yet
 
-    def drop_delivered(
-        self, encoded: Iterator[pa.RecordBatch], reject: Callable[[Rejection], None]
-    ) -> Iterator[pa.RecordBatch]:
+    def drop_delivered(self, encoded: Iterator[pa.RecordBatch], reject: RejectRow) -> Iterator[pa.RecordBatch]:
         """The encoded batches with the rows that are to be sent; rows in doubt are rejected, all others counted."""
         for batch in encoded:
             status = batch.column(ROW_STATUS).to_numpy(zero_copy_only=False)
@@ -66,7 +64,7 @@ class ResumeFilter:
                 self._reject_in_doubt(batch.filter(pa.array(in_doubt)), reject)
             yield self._without_sent(_only(batch, (status == RowStatus.TO_SEND) & ~in_doubt))
 
-    def record_intent(self, batches: Iterator[Batch | None]) -> Iterator[Batch | None]:
+    def record_intent(self, batches: Batches) -> Batches:
         """The batches; where a second delivery could do harm, their rows are recorded before they are sent."""
         for batch in batches:
             if batch is not None and not self.plan.resend.allows_every_request:
@@ -104,7 +102,7 @@ class ResumeFilter:
             return np.zeros(batch.num_rows, dtype=bool)
         return np.array([one in in_doubt for one in batch.column(FINGERPRINT).to_pylist()], dtype=bool)
 
-    def _reject_in_doubt(self, batch: pa.RecordBatch, reject: Callable[[Rejection], None]) -> None:
+    def _reject_in_doubt(self, batch: pa.RecordBatch, reject: RejectRow) -> None:
         for record in record_texts(batch):
             reject(Rejection(self.report.rows, record, RejectCode.IN_DOUBT, IN_DOUBT))
             self.report.rows += 1

@@ -5,7 +5,6 @@ Opens what it sends through, runs the stages and polls jobs. Knows neither Spark
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,7 +18,7 @@ from spark_klaviyo.core.capture import Capture
 from spark_klaviyo.core.clock import Clock, Stop
 from spark_klaviyo.core.codes import ReceiptOutcome, StopCode, jobs_can_be_followed
 from spark_klaviyo.core.exact_json import get, try_loads
-from spark_klaviyo.core.models import Batch, Receipt, RejectedRow, Rejection
+from spark_klaviyo.core.models import Batch, Batches, Receipt, RejectedRow, Rejection
 from spark_klaviyo.deliver.delivery import Delivery, SendContext
 from spark_klaviyo.deliver.jobs import JobEnded, OpenJob, RowsFailed, job_events
 from spark_klaviyo.deliver.sender import deliver
@@ -126,7 +125,7 @@ class _Task:
             message = f"{StopCode.INPUT_FAILED.text} ({kind}); how many are left is unknown"
             self.context.stop.set(StopCode.INPUT_FAILED, message)
 
-    def _noted(self, batches: Iterator[Batch | None]) -> Iterator[Batch | None]:
+    def _noted(self, batches: Batches) -> Batches:
         for batch in batches:
             self.sending = self.sending or batch is not None
             yield batch
@@ -299,8 +298,9 @@ class SendContextFactory:
             held.callback(transport.close)
             driver = RateLimitClient(self.rate_limit_server, partition_id)
             held.callback(driver.close)
-            # a state knows what earlier attempts have sent, and lets one attempt work at a time
-            repeats = plan.state is None and (driver.begin() or attempt > 0)
+            repeats = False
+            if plan.state is None:  # a state knows what earlier attempts have sent, and lets one work at a time
+                repeats = (partition_id >= 0 and driver.begin()) or attempt > 0
             counts: dict[str, int] = {}
             driver.start_heartbeat(f"{partition_id}.{attempt}", counts, stop)
             recorder = None
@@ -308,18 +308,9 @@ class SendContextFactory:
                 recorder = Recorder(plan.state, partition_id, attempt, stop.set)
                 held.callback(recorder.close)
                 recorder.open(stop.wait)
+            limiter = self._limiter(plan, driver)
             yield TaskContext(
-                transport,
-                self._limiter(plan, driver),
-                self.clock,
-                stop,
-                random.random,
-                partition_id,
-                attempt,
-                counts,
-                repeats,
-                driver,
-                recorder,
+                transport, limiter, self.clock, stop, partition_id, attempt, counts, repeats, driver, recorder=recorder
             )
 
     def _limiter(self, plan: WritePlan, driver: RateLimitClient) -> RateLimiter:

@@ -139,9 +139,10 @@ class Job:
                 KlaviyoSimulator(burst=burst, steady=steady, speed=self.speed, seed=self.seed, keep_bodies=False)
             )
             self.url = klaviyo.url
-            self.rate_limit_server = (
-                held.enter_context(closing(RateLimitServer(self.clock))) if self.case.way == "classic" else None
-            )
+            self.rate_limit_server = None
+            if self.case.way == "classic":
+                server = RateLimitServer(LocalRateLimiter(self.clock))
+                self.rate_limit_server = held.enter_context(closing(server))
             competing = _CompetingSender(self) if self.case.competing else None
             began = self.clock.now()
             self._send()
@@ -178,7 +179,7 @@ class Job:
         transport = self.transport()
         with ExitStack() as held:
             held.callback(transport.close)
-            context = SendContext(transport, self._limiter(held), self.clock, Stop(), random.random)
+            context = SendContext(transport, self._limiter(held), self.clock, Stop())
             for delivery in deliver(send_spec(self.url, self.case.quota), batches(requests), context):
                 if delivery is not None:
                     with self._lock:

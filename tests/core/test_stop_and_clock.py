@@ -1,4 +1,4 @@
-"""A stop signal keeps its first reason, reaches children and wakes sleepers; clocks tell UTC."""
+"""A stop signal keeps its first reason and wakes sleepers; clocks tell UTC."""
 
 from __future__ import annotations
 
@@ -19,23 +19,12 @@ def test_a_stop_keeps_its_first_reason() -> None:
     assert (stop.is_set(), stop.code, stop.message) == (True, "unauthorized", "the key is refused")
 
 
-def test_children_stop_with_their_parent_and_a_parent_not_with_its_child() -> None:
-    parent = Stop()
-    child, sibling = Stop(parent), Stop(parent)
-    child.set(StopCode.CLOSED)
-    assert not parent.is_set()
-    parent.set(StopCode.INTERRUPTED, "cancelled")
-    assert (child.code, sibling.code, sibling.message) == ("closed", "interrupted", "cancelled")
-    assert Stop(parent).code == "interrupted"
-
-
 @pytest.mark.parametrize("clock", [Clock(), ScaledClock(10.0)])
 def test_a_stop_wakes_a_sleeper_at_once(clock: Clock | ScaledClock) -> None:
-    parent, woken = Stop(), list[bool]()
-    child = Stop(parent)
-    thread = threading.Thread(target=lambda: woken.append(clock.wait(600.0, child)))
+    stop, woken = Stop(), list[bool]()
+    thread = threading.Thread(target=lambda: woken.append(clock.wait(600.0, stop)))
     thread.start()
-    parent.set(StopCode.INTERRUPTED)
+    stop.set(StopCode.INTERRUPTED)
     thread.join(5.0)
     assert woken == [True]
 

@@ -153,7 +153,7 @@ def settled_rows(delivery: Delivery) -> int:
 
 def context_of(account: Account, *, limiter: RateLimiter | None = None, stop: Stop | None = None) -> SendContext:
     """A context in virtual time that sends to this account."""
-    return SendContext(account, limiter or RateLimiter(), VirtualClock(), stop or Stop(), lambda: 0.5)
+    return SendContext(account, limiter or RateLimiter(), VirtualClock(), stop or Stop(), roll=lambda: 0.5)
 
 
 def delivered(spec: SendSpec, rows: Iterator[Batch], context: SendContext) -> list[Delivery]:

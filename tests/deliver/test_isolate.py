@@ -74,7 +74,7 @@ def test_rejections_hold_the_record_the_full_detail_and_the_duplicates_id() -> N
     assert rejection.record not in repr(rejection).replace("row=2", "")
 
 
-def test_an_exception_in_a_thread_is_raised_by_next_result() -> None:
+def test_an_exception_in_a_thread_is_raised_with_its_results() -> None:
     def fail(work: int, _: object) -> None:
         message = f"work {work}"
         raise LookupError(message)
@@ -82,5 +82,5 @@ def test_an_exception_in_a_thread_is_raised_by_next_result() -> None:
     pool: DaemonPool[int, str] = DaemonPool(fail, 2)
     pool.submit(7)
     with pytest.raises(LookupError, match="work 7"):
-        pool.next_result()
+        list(pool.results(1))
     pool.shutdown()

@@ -34,7 +34,7 @@ class Pages:
 @pytest.mark.parametrize("count", [1, 3, 4, 9])
 def test_a_collection_of_too_many_pages_counts_as_not_read(count: int) -> None:
     clock = VirtualClock()
-    context = SendContext(Pages(count), RateLimiter(clock), clock, Stop(), lambda: 0.5)
+    context = SendContext(Pages(count), RateLimiter(clock), clock, Stop(), roll=lambda: 0.5)
     pages = list[Document]()
     with pytest.raises(ReadFailed) if count > 3 else nullcontext() as failed:
         pages += Reader(Policy(), context).pages(ReadTarget("/api/profiles", L), 3)

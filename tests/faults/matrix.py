@@ -304,7 +304,7 @@ class _Processes:
 
     def _context(self, stop: Stop, number: int, *, repeats: bool) -> TaskContext:
         clock = VirtualClock()
-        return TaskContext(self, RateLimiter(clock), clock, stop, lambda: 0.5, 0, number, {}, repeats)
+        return TaskContext(self, RateLimiter(clock), clock, stop, 0, number, {}, repeats, roll=lambda: 0.5)
 
     def send(
         self,

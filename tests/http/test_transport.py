@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import logging
 import os
+import re
 import socket
 import tracemalloc
 from collections.abc import Iterator
@@ -59,6 +60,15 @@ def test_a_body_leaves_part_by_part_with_its_length_and_never_chunked() -> None:
     assert received.headers["content-length"] == str(len(received.body))
     assert "transfer-encoding" not in received.headers
     assert received.headers["revision"] == "2026-10-15"
+
+
+def test_requests_name_the_package_spark_and_python_unless_a_header_is_given() -> None:
+    with Loopback() as server:
+        for headers in ({}, {"user-agent": "crm/1"}):
+            transport(server.url, headers=headers).send("GET", "/api/x")
+    own, given = (received.headers["user-agent"] for received in server.received)
+    assert re.fullmatch(r"spark-klaviyo/[\d.]+ \(pyspark/([\d.]+|none); python/3\.[\d.]+\)", own)
+    assert given == "crm/1"
 
 
 def test_memory_stays_flat_while_a_large_body_is_sent() -> None:

@@ -68,7 +68,7 @@ def clients() -> Iterator[Clients]:
 
 def test_all_tasks_together_keep_the_quota(clients: Clients) -> None:
     clock = VirtualClock()
-    with closing(RateLimitServer(clock)) as server:
+    with closing(RateLimitServer(LocalRateLimiter(clock))) as server:
         tasks = [clients.limiter(server.address, clock) for _ in range(3)]
         taken = []
         for number in range(10):
@@ -80,7 +80,7 @@ def test_all_tasks_together_keep_the_quota(clients: Clients) -> None:
 
 def test_a_429_of_one_task_holds_for_all(clients: Clients) -> None:
     clock = VirtualClock()
-    with closing(RateLimitServer(clock)) as server:
+    with closing(RateLimitServer(LocalRateLimiter(clock))) as server:
         one, other = (
             clients.limiter(server.address, clock),
             clients.limiter(server.address, clock),
@@ -100,7 +100,7 @@ def server_has_read(limiter: RemoteRateLimiter) -> None:
 
 def test_limits_that_a_reply_lists_hold_for_all(clients: Clients) -> None:
     clock = VirtualClock()
-    with closing(RateLimitServer(clock)) as server:
+    with closing(RateLimitServer(LocalRateLimiter(clock))) as server:
         one, other = (
             clients.limiter(server.address, clock),
             clients.limiter(server.address, clock),
@@ -115,7 +115,7 @@ def test_limits_that_a_reply_lists_hold_for_all(clients: Clients) -> None:
 
 def test_endpoints_have_quotas_of_their_own(clients: Clients) -> None:
     clock = VirtualClock()
-    with closing(RateLimitServer(clock)) as server:
+    with closing(RateLimitServer(LocalRateLimiter(clock))) as server:
         task, began = clients.limiter(server.address, clock), clock.now()
         assert all(task.acquire(f"GET /{number}", QUOTA, Stop()) for number in range(50))
     assert clock.now() == began
@@ -211,7 +211,7 @@ def test_a_stopped_task_gets_no_permit(clients: Clients) -> None:
 
 def test_threads_of_one_task_share_its_connection(clients: Clients) -> None:
     clock = ScaledClock(1000.0)
-    with closing(RateLimitServer(clock)) as server:
+    with closing(RateLimitServer(LocalRateLimiter(clock))) as server:
         task, permits, began = (
             RemoteRateLimiter(clients.client(server.address), CountingLimiter(), clock),
             list[float](),

@@ -12,8 +12,7 @@ from dataclasses import asdict, fields, replace
 
 from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.models import Receipt, RejectedRow, Reply
-from spark_klaviyo.http.documents import json_object, safe_detail
-from spark_klaviyo.http.masking import values_of, without_values
+from spark_klaviyo.http.documents import json_object, safe_detail, values_of, without_values
 from spark_klaviyo.report.counts import summary
 from spark_klaviyo.report.counts.summary import COUNTERS, TALLIES, Name, Series, Summary
 
