@@ -151,8 +151,8 @@ def resolve_names(options: Options, run_id: str = "") -> Options:
             for setting, parts in named.items():
                 found = {part: find_named(reader, setting, part) for part in parts if is_name(part)}
                 ids[setting.name] = ",".join(found[part].id if part in found else part for part in parts)
-                if setting.lookup_kind == "list":
-                    _lists.update({_key_of(options, one.id): one for one in found.values()})
+                is_list = setting.lookup_kind == "list"
+                _lists.update({_key_of(options, one.id): one for one in found.values() if is_list})
     except ReadFailed as failed:
         stopped = WriteStopped.before_sending(failed.code, str(failed), run_id=run_id, template=options.template)
         raise stopped from failed

@@ -141,7 +141,7 @@ class _JobPoller:
         yield from self._read_state(job, found)
 
     def _resource(self, job: OpenJob) -> ResourceFields:
-        answer = self._reader.read(ReadTarget(self._kind.path, self._kind.quota, id=job.job_id))
+        answer = self._reader.read(ReadTarget(self._kind.list_path + "/{id}", self._kind.quota, id=job.job_id))
         for found in answer.resources:
             if found["id"] == job.job_id:
                 return found
@@ -161,18 +161,24 @@ class _JobPoller:
             self._given_up = f"their job's status could not be read: {failed}"
 
     def _list(self, states: Sequence[str], wanted: frozenset[str]) -> dict[str, ResourceFields]:
-        """Attributes of wanted jobs in one of these states, by id; reads as many pages as that should take."""
+        """Attributes of wanted jobs in one of these states, by id."""
         found: dict[str, ResourceFields] = {}
         try:
             for query in _list_queries(self._kind, states):
-                target, most = ReadTarget(self._kind.list_path, self._kind.quota, query), 5
-                for number, page in enumerate(self._reader.pages(target), 1):
-                    most = max(most, 5 + 3 * len(wanted) // max(len(page.resources), 1))
-                    found |= {str(job["id"]): job for job in page.resources if job["id"] in wanted}
-                    if len(found) == len(wanted) or number >= most:
-                        break
+                found |= self._listed(query, wanted - found.keys())
         except ReadFailed:
             self._lists_work = False  # single reads show whether it is the key or the list
+        return found
+
+    def _listed(self, query: Query, wanted: frozenset[str]) -> dict[str, ResourceFields]:
+        """Attributes of wanted jobs on one list; reads as many pages as that should take."""
+        found: dict[str, ResourceFields] = {}
+        pages, most = self._reader.pages(ReadTarget(self._kind.list_path, self._kind.quota, query)), 5
+        for number, page in enumerate(pages, 1):
+            most = max(most, 5 + 3 * len(wanted) // max(len(page.resources), 1))
+            found |= {str(job["id"]): job for job in page.resources if job["id"] in wanted}
+            if len(found) == len(wanted) or number >= most:
+                break
         return found
 
     # --- one job ------------------------------------------------------------------------------
@@ -223,7 +229,7 @@ class _JobPoller:
             yield [entry for entry in inline if isinstance(entry, dict)] if isinstance(inline, list) else []
         if self._kind.errors is not JobErrors.PAGES:
             return
-        route, query = f"{self._kind.path}/import-errors", (("page[size]", "100"),)
+        route, query = self._kind.list_path + "/{id}/import-errors", (("page[size]", "100"),)
         target = ReadTarget(route, self._kind.quota, query, id=job.job_id)
         for page in islice(self._reader.pages(target), job.rows + 10):  # errors beyond name no further row
             yield page.resources

@@ -68,11 +68,11 @@ def find_profiles(
     found: dict[str, list[str]] = {}
     targets = (asking_for(target, identifier, part, wanted) for part in in_parts(identifier, values))
     try:
-        for page in chain.from_iterable(reader.pages(one, MOST_PAGES) for one in targets):
-            for profile in page.resources:
-                value, name = profile.get(identifier), profile.get(wanted) or ""
-                if isinstance(value, str) and isinstance(name, str):
-                    found.setdefault(wanted_form(identifier, value), []).append(name)
+        pages = chain.from_iterable(reader.pages(one, MOST_PAGES) for one in targets)
+        for profile in chain.from_iterable(page.resources for page in pages):
+            value, name = profile.get(identifier), profile.get(wanted) or ""
+            if isinstance(value, str) and isinstance(name, str):
+                found.setdefault(wanted_form(identifier, value), []).append(name)
     except ReadFailed as failed:
         if failed.code.affects_every_request and failed.code is not of_rows:
             raise

@@ -174,11 +174,6 @@ class Job:
     # Pattern of the detail of errors that mean the wanted state is reached already.
     already_satisfied: str = ""
 
-    @property
-    def path(self) -> str:
-        """The path of one job, with `{id}`."""
-        return self.list_path + "/{id}"
-
 
 @dataclass(frozen=True)
 class RecordLimits:

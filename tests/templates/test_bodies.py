@@ -74,7 +74,7 @@ def test_numbers_of_a_template_are_the_published_ones(name: str) -> None:
     assert template.limits.max_row_bytes == known["row_bytes"]
     assert [count for count, _ in template.quota.windows] == [count for count in known["quota"] if count]
     assert sorted(template.scopes) == sorted(known["scopes"] + (reads if template.name in READS_PROFILES else []))
-    assert (template.job.path.replace("{id}", "{job_id}") if template.job else None) == known["job"]
+    assert (template.job.list_path + "/{job_id}" if template.job else None) == known["job"]
     assert set(known["statuses"]) <= judge.PUBLISHED_SUCCESS
 
 
