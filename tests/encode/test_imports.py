@@ -16,7 +16,7 @@ from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.types import Field, Type
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.runs.results import result_batch
+from spark_klaviyo.runs.results import result_batches
 from spark_klaviyo.runs.tasks import SendTask
 
 names = ("email", "phone_number", "first_name", "points", "tags")
@@ -27,7 +27,7 @@ block = bytes.fromhex(sys.argv[1])
 report = TaskReport()
 batches = BatchAssembler(plan, report, Stop()).batches(encode_batches(pa.ipc.open_stream(block), plan))
 sent = sum(batch.rows for batch in batches if batch is not None)
-result_batch([("report", report.to_json())])
+list(result_batches([("report", report.to_json())]))
 print(report.rows, sent, "pandas" in sys.modules)
 """
 
