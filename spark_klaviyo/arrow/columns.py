@@ -139,10 +139,8 @@ def whole_texts(numbers: pa.Array) -> pa.Array:
     if text.null_count == numbers.null_count:
         return text
     shown = numbers.cast(pa.string())
-    odd = pc.if_else(
-        pc.match_substring_regex(shown, r"^-?[0-9]+\z"), pc.binary_join_element_wise(shown, "0", "."), shown
-    )
-    return pc.coalesce(text, odd)
+    looks_whole = pc.match_substring_regex(shown, r"^-?[0-9]+\z")
+    return pc.coalesce(text, pc.if_else(looks_whole, pc.binary_join_element_wise(shown, "0", "."), shown))
 
 
 def bare(texts: pa.Array, *, identifier: bool) -> pa.Array:

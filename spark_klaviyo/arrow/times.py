@@ -63,10 +63,8 @@ def _read_some(texts: pa.Array, as_written: Mask, zone: str) -> pa.Array:
     naive, offset = pc.match_substring_regex(texts, _NAIVE), pc.match_substring_regex(texts, _WITH_OFFSET)
     offset = pc.and_(offset, arrays.from_numpy(~as_written))
     nothing = pa.scalar(None, pa.string())
-    moments = pc.coalesce(
-        in_zone(pc.if_else(naive, texts, nothing).cast(MICROSECONDS), zone),
-        pc.if_else(offset, texts, nothing).cast(MOMENT),
-    )
+    moments = in_zone(pc.if_else(naive, texts, nothing).cast(MICROSECONDS), zone)
+    moments = pc.coalesce(moments, pc.if_else(offset, texts, nothing).cast(MOMENT))
     if moments.null_count == texts.null_count:
         return moments
     return pc.coalesce(time_texts(moments.cast(MICROSECONDS), "Z"), texts)

@@ -14,9 +14,8 @@ from itertools import count
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from spark_klaviyo.arrow.arrays import Mask, from_numpy, to_integers, to_mask
+from spark_klaviyo.arrow.arrays import Mask, to_integers
 from spark_klaviyo.batching.encoded_rows import gathered, params_of
 from spark_klaviyo.batching.screening import rejected_as_too_large, screen
 from spark_klaviyo.core.clock import Stop
@@ -219,9 +218,14 @@ def _apart(names: dict[int, list[tuple[str, ...]]], phones: dict[int, str]) -> d
 
 def _repeated(texts: pa.Array) -> Mask:
     """Which texts occur more than once."""
-    counted = texts.value_counts()
-    several = counted.field(0).filter(from_numpy(to_integers(counted.field(1)) > 1)).drop_null()
-    return to_mask(pc.is_in(texts, value_set=several)) if len(several) else np.zeros(len(texts), np.bool_)
+    encoded = texts.dictionary_encode()
+    if len(encoded.dictionary) + texts.null_count == len(texts):  # nearly always
+        return np.zeros(len(texts), np.bool_)
+    number = to_integers(encoded.indices, -1) + 1  # 0: none
+    counts = np.bincount(number, minlength=1)
+    counts[0] = 0
+    repeated: Mask = counts[number] > 1
+    return repeated
 
 
 def _texts(column: pa.Array | None, where: slice) -> pa.Array:

@@ -33,11 +33,8 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None) -
     given = [known for known in template.fields if known.name in leaves]
     checked = [known for known in given if _is_checked(known, template, leaves[known.name])]
     # fields that came from columns ask for other fields of the row
-    requires = tuple(
-        RequiresField(known.json_path, places[other], f"{known.name} needs {other}")
-        for known in given
-        for other in known.requires
-    )
+    pairs = ((known, other) for known in given for other in known.requires)
+    requires = [RequiresField(one.json_path, places[other], f"{one.name} needs {other}") for one, other in pairs]
     derived = template.unique_id_field and (found is None or template.unique_id_field not in leaves)
     # what an event is: all that a row tells of it, but not how it is sent
     content = [(name, path) for name, path in places.items() if name not in (template.unique_id_field, HOW)]
@@ -71,7 +68,7 @@ def make_checks(options: Options, template: Template, found: ColumnMap | None) -
         unique_id_sources=_unique_places(options, template, found),
         unique_id_content=tuple(content) if template.unique_id_field else (),
         max_unchecked_bytes=min(filter(None, sizes), default=None),
-        requires=requires,
+        requires=tuple(requires),
         asked_properties=frozenset(asked),
     )
     return _with_channels(checks, template, template.consent, options.settings, found) if template.consent else checks
@@ -146,9 +143,7 @@ def _with_channels(
     ]
     times = [(channel, (*channel.json_path, CONSENTED_AT)) for channel in among if channel.takes_consented_at]
     if dated:
-        needs += [
-            RequiresField(channel.json_path, at, "historical_import=true needs consented_at") for channel, at in times
-        ]
+        needs += [RequiresField(one.json_path, at, "historical_import=true needs consented_at") for one, at in times]
     sure = {channel.identifier for channel in among} if fixed else set()
     fields = [replace(one, required=True) if one.name in sure else one for one in checks.fields]
     if CONSENTED_AT in specs:

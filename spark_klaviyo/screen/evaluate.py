@@ -109,10 +109,8 @@ def _event_notes(plan: WritePlan) -> Iterator[tuple[int, Callable[[Columns], Mas
         return
     leaves = {name: leaf for name, path in paths.items() if (leaf := leaf_at(record, path)) is not None}
     if "time" in leaves and "backfill" not in leaves and plan.settings.get("backfill") != "true":
-        yield (
-            OLD,
-            lambda columns: compare(columns.column(leaves["time"]), datetime.now(timezone.utc) - OLDER_THAN, pc.less),
-        )
+        oldest = datetime.now(timezone.utc) - OLDER_THAN
+        yield OLD, lambda columns: compare(columns.column(leaves["time"]), oldest, pc.less)
     if "value" not in leaves:
         yield VALUE_INSIDE, lambda columns: columns.value_inside
     properties = node_at(record, template.properties_path)
