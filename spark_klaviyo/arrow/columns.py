@@ -179,8 +179,10 @@ def _nan_as_null(column: pa.Array) -> pa.Array:
     return pc.if_else(pc.is_nan(column), arrays.null_scalar(column.type), column)
 
 
-# --- secrets: entries and fields with the name of one (`plan.names`), and columns of card numbers, of which a column of
-# a batch is one where nearly all of its values are ---
+# --- secrets --------------------------------------------------------------------------------------
+
+# Entries and fields have the name of one (`plan.names`); a column is one of card numbers where nearly all values of a
+# batch are.
 
 
 def without_secrets(column: pa.Array) -> tuple[pa.Array, Mask | None]:

@@ -154,7 +154,7 @@ class BatchAssembler:
                 yield replace(batch.pick(np.array(positions, np.int64)), sequence=self._number())
 
 
-# --- rows of one request that mean the same person, event or item, or that may ---
+# --- rows of one request that mean the same person, event or item, or that may --------------------
 
 # A later row with the same identifier, or the same external id, replaces an earlier one. Rows that add to a profile
 # replace nothing, and neither do people who share a phone alone: they go out in different requests, in their order.

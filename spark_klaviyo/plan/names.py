@@ -252,8 +252,10 @@ def _matches(data: Mapping[str, list[str]], name: str) -> bool:
     return not runs.isdisjoint(data["word"])
 
 
-# --- what users must know of columns that names alone have placed, or could not place: a note for each, which ends in
-# the exact entry of the option `fields` that decides otherwise ---
+# --- notes ----------------------------------------------------------------------------------------
+
+# What users must know of a column that its name alone has placed, or could not place. A note ends in the exact entry of
+# the option `fields` that decides otherwise.
 
 # What does what a column without effect seems to do.
 _DOES = {
