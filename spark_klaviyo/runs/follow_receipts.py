@@ -21,7 +21,7 @@ from spark_klaviyo.core.codes import Api, ReceiptOutcome
 from spark_klaviyo.core.models import Receipt, RejectedRow
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, missing_keys
 from spark_klaviyo.datasets.spark_storage import STAGING
-from spark_klaviyo.datasets.storage import Folder, PartWriter
+from spark_klaviyo.datasets.storage import MOST_ROWS, Folder, PartWriter
 from spark_klaviyo.deliver.jobs import OpenJob
 from spark_klaviyo.errors import OptionError
 from spark_klaviyo.options.addresses import is_table
@@ -37,7 +37,6 @@ from spark_klaviyo.task.run import OPEN_JOB, SendContextFactory, poll_jobs
 Row = Mapping[str, object]
 Key = tuple[object, ...]  # names a request
 NAMES = [column.name for column in RECEIPTS]
-MOST_READ = 100_000  # run ids read at a time
 NO_JOB = "no open job"
 RECOVERED = "rejected rows of a run that was killed were written to rejects_path"
 WAITING = "rejected rows of a run that was killed are still in its staging location: give its rejects_path to keep them"
@@ -165,7 +164,7 @@ class _Follower:
 
 
 def _holds_run(rejects: Folder, run_id: str) -> bool:
-    pieces = (piece for name in rejects.names() for piece in rejects.read_batches(name, ["run_id"], MOST_READ))
+    pieces = (piece for name in rejects.names() for piece in rejects.read_batches(name, ["run_id"], MOST_ROWS))
     return any(run_id in piece.column(0).to_pylist() for piece in pieces)
 
 

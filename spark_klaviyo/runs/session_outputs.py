@@ -26,7 +26,7 @@ from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import RejectedRow
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, REMOVED, RUNS, Column, arrow_schema, ddl
 from spark_klaviyo.datasets.spark_storage import Dataset, NewRows, SparkLocation, checkpointed, jvm_of, spark_errors
-from spark_klaviyo.datasets.storage import Folder
+from spark_klaviyo.datasets.storage import MOST_BYTES, MOST_ROWS, Folder
 from spark_klaviyo.deliver.jobs import JobEnded
 from spark_klaviyo.options.choices import ListMode
 from spark_klaviyo.options.model import Options
@@ -36,7 +36,6 @@ from spark_klaviyo.runs.results import RESULT_DDL, RESULT_SCHEMA, STAGED_KINDS, 
 from spark_klaviyo.runs.staged import Ends, TaskStaging, read_staged, staged_rows
 from spark_klaviyo.runs.tasks import CrashReceipts
 
-CHUNK_ROWS, CHUNK_BYTES = 5_000, 16_000_000
 MOST_ROWS_HERE = 100_000  # staged rows that this process appends itself, in a second; for more Spark starts tasks
 OTHER_KINDS = f"kind NOT IN {tuple(map(str, STAGED_KINDS))}"
 BESIDE = "_removed"  # behind the location of the receipts: the members that a mirror removed
@@ -94,7 +93,7 @@ class SessionOutputs:
             chunk.append(row)
             if row[0] not in STAGED_KINDS:
                 yield row
-            if len(chunk) >= CHUNK_ROWS:
+            if len(chunk) >= MOST_ROWS:
                 self._stage(chunk)
                 chunk = []
         self._stage(chunk)
@@ -119,7 +118,7 @@ class SessionOutputs:
             return
         self._chunk.append(vars(rejected))
         self._chunk_bytes += len(rejected.record)
-        if len(self._chunk) >= CHUNK_ROWS or self._chunk_bytes >= CHUNK_BYTES:
+        if len(self._chunk) >= MOST_ROWS or self._chunk_bytes >= MOST_BYTES:
             self._flush()
 
     def append_ended(self, ends: Sequence[JobEnded]) -> None:

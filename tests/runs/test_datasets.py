@@ -22,8 +22,8 @@ from spark_klaviyo import (
     write_klaviyo,
 )
 from spark_klaviyo.datasets.schemas import RECEIPTS, REJECTS, RUNS
+from spark_klaviyo.datasets.storage import MOST_ROWS
 from spark_klaviyo.runs import session_outputs
-from spark_klaviyo.runs.session_outputs import CHUNK_ROWS
 from spark_klaviyo.runs.tasks import OPEN_RECEIPTS
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.simulator.faults import Fault
@@ -221,7 +221,7 @@ def test_more_rows_refused_by_jobs_than_one_chunk_holds(
     spark: SparkSession, klaviyo: KlaviyoSimulator, tmp_path: Path
 ) -> None:
     klaviyo.inject(Fault("job_row_errors"))
-    rows = CHUNK_ROWS + 1_000
+    rows = MOST_ROWS + 1_000
     frame = spark.range(rows).selectExpr("concat('p', id, '@example.com') AS email")
     report = write(frame, klaviyo, max_rows=10_000, rejects_path=str(tmp_path / "rejects"))
     assert report.rejected == rows
