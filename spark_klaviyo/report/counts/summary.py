@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from itertools import chain, islice
 from math import ceil
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from spark_klaviyo.core.codes import Outcome, RejectCode
 from spark_klaviyo.core.models import Receipt, RejectedRow, RemovedMember
 
 Name = TypeVar("Name", str, int)  # a reason, a state, a warning; an HTTP status
 
-TALLIES = ("reasons", "statuses", "accepted_because", "skipped_because", "warnings", "job_states")  # counts by name
 MAX_BUCKETS = 120  # as many as a plot shows, and few enough for the report of a task
 SMALLEST_WIDTH = 0.25  # seconds: fine enough for a run of a second or two; 120 of them are half a minute
 
@@ -28,15 +28,20 @@ MAX_REJECTED = 20
 MAX_SAMPLE_BYTES = 8_000  # of all rejected rows together: reports travel in Spark's commit messages
 MAX_DETAIL_LENGTH = 300
 MAX_SLOWEST = 5
+MAX_RECEIPTS = 20
 MAX_REMOVED = 1_000  # only the calling process removes members, so they do not travel
 MAX_JOBS = 40
+OTHER = "other"
+OTHER_STATUS = -1
+MAX_NAMES = 32
+MAX_NAME_LENGTH = 200
 
 
 # --- counters -------------------------------------------------------------------------------------
 
 
 def _counter(text: str) -> int:
-    return field(default=0, metadata={"text": text})
+    return field(default=0, metadata={"text": text, "merge": sum})
 
 
 @dataclass(kw_only=True)
@@ -158,15 +163,6 @@ class Job:
     rows: int
 
 
-SAMPLES = {
-    "rejects_sample": RejectedRow,
-    "receipts_sample": Receipt,
-    "removed_sample": RemovedMember,
-    "slowest": SlowRequest,
-    "jobs": Job,
-}
-
-
 def sample_rejects(rows: Iterable[RejectedRow]) -> list[RejectedRow]:
     """At most `MAX_REJECTED` rows in at most `MAX_SAMPLE_BYTES`: the first of every code before the second of any."""
     seen: Counter[str] = Counter()
@@ -203,7 +199,54 @@ def sample_jobs(jobs: Iterable[Job]) -> list[Job]:
     return sorted(jobs, key=lambda job: job.state == "complete")[:MAX_JOBS]
 
 
-# --- both ------------------------------------------------------------------------------------------
+# --- counts by name -------------------------------------------------------------------------------
+
+
+def count(tally: dict[Name, int], name: Name, times: int = 1) -> Name:
+    """Add to the count of a name, cut to `MAX_NAME_LENGTH`; past `MAX_NAMES` names all others share one.
+
+    Returns:
+        The name that was counted.
+    """
+    if isinstance(name, str):
+        name = name[:MAX_NAME_LENGTH]
+    if name not in tally and len(tally) >= MAX_NAMES:
+        name = OTHER if isinstance(name, str) else OTHER_STATUS
+    if times:
+        tally[name] = tally.get(name, 0) + times
+    return name
+
+
+def total(tallies: Iterable[Mapping[Name, int]]) -> dict[Name, int]:
+    """The sum of several tallies, largest counts first."""
+    summed: dict[Name, int] = {}
+    for tally in tallies:
+        for name, times in tally.items():
+            count(summed, name, times)
+    return dict(sorted(summed.items(), key=lambda pair: -pair[1]))
+
+
+# --- all of it ------------------------------------------------------------------------------------
+
+
+def merged(start: Callable[[], Any], merge: Callable[[Sequence[Any]], Any], *, shown: bool = True, **more: Any) -> Any:
+    """A field of a dataclass that starts so; `merge` makes one value of those of several tasks."""
+    return field(default_factory=start, metadata={"merge": merge, **more}, repr=shown)
+
+
+def sample_of(kind: type, pick: Callable[[Iterable[Any]], Iterable[Any]]) -> Any:
+    """A list of things of this kind, of which `pick` keeps some; its repr would be long, or show a person's data."""
+    return merged(list, lambda lists: list(pick(chain.from_iterable(lists))), shown=False, kind=kind)
+
+
+def first_of_each(many: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """The first text for each name."""
+    return {name: text for texts in reversed(many) for name, text in texts.items()}
+
+
+def largest(many: Sequence[float]) -> float:
+    """The largest value; 0 without any."""
+    return max(many, default=0.0)
 
 
 @dataclass(kw_only=True)
@@ -219,26 +262,26 @@ class Summary(Counters):
     data.
     """
 
-    reasons: dict[str, int] = field(default_factory=dict)
-    details: dict[str, str] = field(default_factory=dict)
-    examples: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
-    statuses: dict[int, int] = field(default_factory=dict)
-    accepted_because: dict[str, int] = field(default_factory=dict)
-    skipped_because: dict[str, int] = field(default_factory=dict)
-    warnings: dict[str, int] = field(default_factory=dict)
-    job_states: dict[str, int] = field(default_factory=dict)
-    jobs: list[Job] = field(default_factory=list, repr=False)
-    slowest: list[SlowRequest] = field(default_factory=list, repr=False)
-    series: Series = field(default_factory=Series, repr=False)
-    rejects_sample: list[RejectedRow] = field(default_factory=list, repr=False)
-    receipts_sample: list[Receipt] = field(default_factory=list, repr=False)
-    removed_sample: list[RemovedMember] = field(default_factory=list, repr=False)
-    stopped: tuple[str, str] | None = None
-    started: float = 0.0
-    ended: float = 0.0
-    last_requests: int = 0
-    last_requests_fill: float = 0.0
-    consent_seconds: float = 0.0
+    reasons: dict[str, int] = merged(dict, total)
+    details: dict[str, str] = merged(dict, first_of_each)
+    examples: dict[str, list[tuple[int, int]]] = merged(dict, lambda _: {})  # `task_report.merge` fills it
+    statuses: dict[int, int] = merged(dict, total)
+    accepted_because: dict[str, int] = merged(dict, total)
+    skipped_because: dict[str, int] = merged(dict, total)
+    warnings: dict[str, int] = merged(dict, total)
+    job_states: dict[str, int] = merged(dict, total)
+    jobs: list[Job] = sample_of(Job, sample_jobs)
+    slowest: list[SlowRequest] = sample_of(SlowRequest, sample_slowest)
+    series: Series = merged(Series, Series.merge, shown=False)
+    rejects_sample: list[RejectedRow] = sample_of(RejectedRow, sample_rejects)
+    receipts_sample: list[Receipt] = sample_of(Receipt, lambda receipts: islice(receipts, MAX_RECEIPTS))
+    removed_sample: list[RemovedMember] = sample_of(RemovedMember, lambda members: islice(members, MAX_REMOVED))
+    stopped: tuple[str, str] | None = merged(lambda: None, lambda many: next(filter(None, many), None))
+    started: float = merged(float, lambda many: min(filter(None, many), default=0.0))
+    ended: float = merged(float, largest)
+    last_requests: int = merged(int, sum)
+    last_requests_fill: float = merged(float, sum)
+    consent_seconds: float = merged(float, largest)
 
     @property
     def faults(self) -> int:
@@ -260,3 +303,6 @@ class Summary(Counters):
     def seconds(self) -> float:
         """From the start of the first task to the end of the last one."""
         return max(self.ended - self.started, 0.0)
+
+
+TALLIES = tuple(one.name for one in fields(Summary) if one.metadata["merge"] is total)  # the names of counts by name

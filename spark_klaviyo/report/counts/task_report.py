@@ -14,44 +14,15 @@ from spark_klaviyo.core.codes import RejectCode
 from spark_klaviyo.core.models import Receipt, RejectedRow, Reply
 from spark_klaviyo.http.documents import json_object, safe_detail, values_of, without_values
 from spark_klaviyo.report.counts import summary
-from spark_klaviyo.report.counts.summary import COUNTERS, TALLIES, Name, Series, Summary
+from spark_klaviyo.report.counts.summary import MAX_NAME_LENGTH, MAX_RECEIPTS, OTHER, Series, Summary, count
 
 NO_ANSWER = 0  # stands among the statuses for attempts that no reply came to
 MAX_EXAMPLES = 5
 MAX_DETAILS, MAX_EXPLANATION = 6, 200  # codes of which a report keeps a sentence, and its characters
-MAX_RECEIPTS = 20
-OTHER = "other"
-OTHER_STATUS = -1
-MAX_NAMES = 32
-MAX_NAME_LENGTH = 200
 # Names of fields and constants of records, which stand in explanations and are no value of a row.
 OUR_WORDS = frozenset({"profile", "event", "email", "phone_number", "external_id"})
 NO_KLAVIYO_ID = '; where these are your own ids and not Klaviyo\'s, give fields={"external_id": COLUMN}'
 _CODE = re.compile(r"[\w.-]{1,64}", re.ASCII)
-
-
-def count(tally: dict[Name, int], name: Name, times: int = 1) -> Name:
-    """Add to the count of a name, cut to `MAX_NAME_LENGTH`; past `MAX_NAMES` names all others share one.
-
-    Returns:
-        The name that was counted.
-    """
-    if isinstance(name, str):
-        name = name[:MAX_NAME_LENGTH]
-    if name not in tally and len(tally) >= MAX_NAMES:
-        name = OTHER if isinstance(name, str) else OTHER_STATUS
-    if times:
-        tally[name] = tally.get(name, 0) + times
-    return name
-
-
-def total(tallies: Iterable[Mapping[Name, int]]) -> dict[Name, int]:
-    """The sum of several tallies, largest counts first."""
-    summed: dict[Name, int] = {}
-    for tally in tallies:
-        for name, times in tally.items():
-            count(summed, name, times)
-    return dict(sorted(summed.items(), key=lambda pair: -pair[1]))
 
 
 def explained(row: RejectedRow) -> str:
@@ -155,8 +126,9 @@ class TaskReport(Summary):
         """The report that `to_json` wrote; members that this version does not know are ignored."""
         known = {member.name for member in fields(TaskReport)}
         members = {name: value for name, value in json.loads(text).items() if name in known}
-        for name, kind in summary.SAMPLES.items():
-            members[name] = [kind(**entry) for entry in members.get(name, ())]
+        for member in fields(TaskReport):
+            if "kind" in member.metadata:
+                members[member.name] = [member.metadata["kind"](**entry) for entry in members.get(member.name, ())]
         members["statuses"] = {int(status): times for status, times in members.get("statuses", {}).items()}
         for pairs in members.get("examples", {}).values():
             pairs[:] = map(tuple, pairs)
@@ -169,29 +141,13 @@ class TaskReport(Summary):
 
 
 def merge(reports: Iterable[TaskReport]) -> TaskReport:
-    """One report of several tasks: counts added, samples drawn fairly, earliest start, latest end."""
+    """One report of several tasks, each of whose fields says how its values are merged."""
     tasks = list(reports)
-    merged = TaskReport(
-        series=Series.merge(task.series for task in tasks),
-        rejects_sample=summary.sample_rejects(row for task in tasks for row in task.rejects_sample),
-        receipts_sample=[receipt for task in tasks for receipt in task.receipts_sample][:MAX_RECEIPTS],
-        removed_sample=[member for task in tasks for member in task.removed_sample][: summary.MAX_REMOVED],
-        slowest=summary.sample_slowest(request for task in tasks for request in task.slowest),
-        jobs=summary.sample_jobs(job for task in tasks for job in task.jobs),
-        stopped=next((task.stopped for task in tasks if task.stopped), None),
-        started=min((task.started for task in tasks if task.started), default=0.0),
-        ended=max((task.ended for task in tasks), default=0.0),
-        last_requests=sum(task.last_requests for task in tasks),
-        last_requests_fill=sum(task.last_requests_fill for task in tasks),
-        consent_seconds=max((task.consent_seconds for task in tasks), default=0.0),
-    )
-    for name in COUNTERS:
-        setattr(merged, name, sum(getattr(task, name) for task in tasks))
-    for name in TALLIES:
-        setattr(merged, name, total(getattr(task, name) for task in tasks))
-    details = {code: text for task in reversed(tasks) for code, text in task.details.items()}
-    merged.details = {code: details[code] for code in merged.reasons if code in details}
-    merged.details = dict(list(merged.details.items())[:MAX_DETAILS])
+    merged = TaskReport()
+    for one in fields(TaskReport):
+        setattr(merged, one.name, one.metadata["merge"]([getattr(task, one.name) for task in tasks]))
+    details = [(code, merged.details[code]) for code in merged.reasons if code in merged.details]
+    merged.details = dict(details[:MAX_DETAILS])
     merged.examples = _merge_examples(tasks, merged.reasons)
     return merged
 
