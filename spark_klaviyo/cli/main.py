@@ -62,13 +62,11 @@ def run_demo(given: argparse.Namespace) -> None:
 
 def run_templates(given: argparse.Namespace) -> None:
     """`templates [NAME]`."""
-    from spark_klaviyo.templates import CURRENT, LEGACY, describe, find_template, templates
+    from spark_klaviyo.templates import describe, find_template, templates
     from spark_klaviyo.templates.describe import facts, table
 
-    listed = templates()
-    if given.name:
-        listed = [forms[given.name] for forms in (CURRENT, LEGACY) if given.name in forms]
-        listed = listed or [find_template(given.name)]  # which raises, and proposes the nearest names
+    listed = [one for one in templates() if given.name in (None, one.name)]
+    listed = listed or [find_template(given.name)]  # which raises, and proposes the nearest names
     text = "\n".join(map(describe, listed)) if given.name else table(listed)
     print_result(given, [facts(template) for template in listed], text)
 

@@ -52,10 +52,8 @@ def _headers(plan: WritePlan, *, has_body: bool) -> tuple[tuple[str, str], ...]:
 
 
 def _hidden(plan: WritePlan, text: str) -> str:
-    for secret in (plan.credentials.api_key, plan.credentials.access_token):
-        if secret is not None and secret.reveal():
-            text = text.replace(secret.reveal(), HIDDEN)
-    return masked(text)
+    secret = plan.credentials.reveal()
+    return masked(text.replace(secret, HIDDEN) if secret else text)
 
 
 def mapped_columns(plan: WritePlan, cards: Collection[str] = ()) -> tuple[MappedColumn, ...]:

@@ -21,13 +21,11 @@ LEGACY: dict[str, Template] = {template.name: template for template in legacy.TE
 
 def find_template(name: str, api: Api = Api.CURRENT) -> Template:
     """The template of this name in this api form; an `OptionError` with the nearest names where there is none."""
-    found = CURRENT.get(name) if api is Api.CURRENT else LEGACY.get(name)
-    if found is not None and found.api is api:
-        return found
-    if name in LEGACY and (api is Api.CURRENT or name not in CURRENT):
-        raise OptionError(f"template: {name!r} exists in the retired form only; give api={LEGACY[name].api}")
-    if name in CURRENT:
-        raise OptionError(f"api: template {name!r} has no {str(api)!r} form; leave api out (current)")
+    forms = {one.api: one for one in templates() if one.name == name}
+    if api in forms:
+        return forms[api]
+    if forms:
+        raise OptionError(f"api: template {name!r} has no {str(api)!r} form; give api={' or '.join(map(str, forms))}")
     known = {**LEGACY, **CURRENT}
     near = get_close_matches(name, known, 3, 0.5)
     # what subscribes, removes or deletes is proposed for a slip of the finger alone

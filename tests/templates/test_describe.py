@@ -69,7 +69,7 @@ def test_every_form_says_what_it_refuses(form: FieldForm) -> None:
         ("add_profile_to_list", Api.CURRENT, "add_profiles_to_list"),
         ("track", Api.CURRENT, "api=v1"),
         ("track", Api.V2, "api=v1"),
-        ("create_event", Api.V2, "leave api out"),
+        ("create_event", Api.V2, "give api=current"),
         ("nothing_like_it", Api.CURRENT, "lists them all"),
     ],
 )
