@@ -63,9 +63,9 @@ def check(options: Options, send_sample: object = None) -> CheckResult:
         _refuse_sample(options, template, send_sample)
     lines = [_options_line(options)]
     origin = ManualCall(options).origin if options.url else options.base_url
-    is_retired = template is not None and template.is_retired
+    takes_key = options.key_in is KeyIn.HEADER and bool(account_origin(options))
     account: Target | None = None
-    if account_origin(options) and options.key_in is KeyIn.HEADER and not is_retired:
+    if template is None or (takes_key and not template.is_retired):
         with open_reader(replace(options, attempts=ATTEMPTS, base_url=origin)) as reader:
             account, found = check_account(reader, options, origin)
             lines += found
@@ -74,7 +74,7 @@ def check(options: Options, send_sample: object = None) -> CheckResult:
                 lines += scope_lines(reader, options, template)
         if options.url and template is not None:
             lines.append(_untried(options, template))
-    elif template is not None:
+    else:
         if options.account_id:
             missing = f"no key that could show whether it is {options.account_id} is sent here"
             lines.append(CheckLine("account", False, missing))
