@@ -73,28 +73,14 @@ class Plot:
         return [f"{level:,.0f}" if level >= 10 else f"{level:g}" for level in (self.top, self.top / 2, 0)]
 
     @property
-    def times(self) -> list[str]:
-        """The labels of the horizontal axis."""
-        return ["0", duration(self.seconds / 2), duration(self.seconds)]
-
-    @property
     def edge(self) -> str:
         """The SVG path of the values, as steps."""
         step = self.width / len(self.values)
-        steps = [f"{at * step:.1f} {self._y(value)}H{(at + 1) * step:.1f}" for at, value in enumerate(self.values)]
+        steps = [f"{at * step:.1f} {self.y(value)}H{(at + 1) * step:.1f}" for at, value in enumerate(self.values)]
         return f"M{'L'.join(steps)}"
 
-    @property
-    def limit(self) -> str | None:
-        """The height of the dashed line in the drawing."""
-        return None if self.limit_value is None else self._y(self.limit_value)
-
-    @property
-    def throttled(self) -> list[str]:
-        """The places of the marks in the drawing."""
-        return [f"{at * self.width:.1f}" for at in self.throttled_at]
-
-    def _y(self, value: float) -> str:
+    def y(self, value: float) -> str:
+        """The height of a value in the drawing."""
         return f"{self.height * (1 - value / self.top):.1f}"
 
 
