@@ -14,7 +14,7 @@ from spark_klaviyo.errors import KlaviyoError
 from spark_klaviyo.report.counts.summary import COUNTERS, TALLIES, Summary
 from spark_klaviyo.report.counts.text import advice, headline, lines, sentence, utc
 from spark_klaviyo.report.pages.page import Page, Targeted
-from spark_klaviyo.report.pages.report_page import cards, pill, plots
+from spark_klaviyo.report.pages.report_page import pill, plots
 
 Reader = Callable[[], object]  # opens a DataFrame
 NO_QUOTA = Quota(())
@@ -95,7 +95,7 @@ class WriteReport(Summary, Targeted, Page):
             "title": f"Klaviyo write: {self.template}",
             "pill": pill(self),
             "headline": "; ".join(filter(None, [headline(self), sentence(self, reasons=False)])),
-            "cards": list(cards(self)),
+            "counters": COUNTERS,
             "next_steps": advice(self, has_all_rejects=self.rejects_reader is not None),
             "plots": plots(self, self.quota),
         }

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from spark_klaviyo.core.models import Target
 from spark_klaviyo.errors import OptionError
-from spark_klaviyo.report.counts.text import duration, explanation, ranked, share, size, utc
+from spark_klaviyo.report.counts.text import counted, duration, explanation, ranked, share, size, utc
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -97,7 +97,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(thousands="{:,}".format, duration=duration, size=size, share=share, utc=utc)
-    environment.filters.update(ranked=ranked, explanation=explanation, phrase=phrase)
+    environment.filters.update(counted=counted, ranked=ranked, explanation=explanation, phrase=phrase)
     style = files("spark_klaviyo.report.pages").joinpath("style.css")
     environment.globals["style"] = style.read_text(encoding="utf-8")
     return environment

@@ -1,19 +1,16 @@
-"""The values of a report's page: counts, what became of the rows, the run over time, and what to do next.
+"""What the page of a report shows besides its counts: how the write ended, and the run over time.
 
 To add a plot, write a function that returns a `Plot`, values of the template `plot.html`, and name it in `plots`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from spark_klaviyo.core.codes import Outcome
 from spark_klaviyo.core.policy import Quota
-from spark_klaviyo.report.counts.summary import COUNTERS, Series, Summary
-from spark_klaviyo.report.counts.text import counted, duration, size
-
-_ON_OTHER_CARDS = {"rows", "requests", "retries", "throttled", "bytes", *Outcome}
+from spark_klaviyo.report.counts.summary import Series, Summary
+from spark_klaviyo.report.counts.text import counted
 
 
 def pill(summary: Summary) -> dict[str, str]:
@@ -23,23 +20,6 @@ def pill(summary: Summary) -> dict[str, str]:
     if summary.rejected:
         return {"tone": "warn", "text": "Done, with rejected rows"}
     return {"tone": "good", "text": "Done"} if summary.rows else {"tone": "dim", "text": "Nothing to send"}
-
-
-def cards(summary: Summary) -> Iterator[tuple[str, str, str, str]]:
-    """Label, number, note and tone of each card."""
-    yield "rows", f"{summary.rows:,}", "", ""
-    for outcome, rows in summary.outcomes.items():
-        if rows or outcome is Outcome.DELIVERED:
-            yield outcome, f"{rows:,}", outcome.text, outcome
-    retries = counted(summary.retries, "retry", "retries") if summary.retries else ""
-    throttled = f"{summary.throttled:,} throttled" if summary.throttled else ""
-    yield "requests", f"{summary.requests:,}", ", ".join(filter(None, (retries, throttled))), ""
-    yield "sent", size(summary.bytes), "", ""
-    rate = f"{summary.rows / summary.seconds:,.0f} rows/s" if summary.rows and summary.seconds else ""
-    yield "time", duration(summary.seconds), rate, ""
-    for name, text in COUNTERS.items():
-        if name not in _ON_OTHER_CARDS and getattr(summary, name):
-            yield name, f"{getattr(summary, name):,}", text, Outcome.UNSENT
 
 
 # --- plots over the time of the run ---------------------------------------------------------------
