@@ -120,12 +120,6 @@ def explanation(summary: Summary, code: str) -> str:
     return summary.details.get(code) or RejectCode.text_of(code)
 
 
-def meaning(summary: Summary, code: str) -> str:
-    """A code of rejected rows with its explanation."""
-    text = explanation(summary, code)
-    return f"{code}: {text}" if text else code
-
-
 def lines(summary: Summary) -> Iterator[str]:
     """A line for each warning, and one for each reason of rejection: its sentence, how many rows, one example."""
     for warning, times in summary.warnings.items():
@@ -133,7 +127,8 @@ def lines(summary: Summary) -> Iterator[str]:
     for code, rows in ranked(summary.reasons):
         partition, row = next(iter(summary.examples.get(code, ())), (-1, -1))
         example = f", such as row {row:,} of partition {partition:,}" if row >= 0 else ""
-        yield f"rejected: {counted(rows, 'row')}{example}; {meaning(summary, code)}"
+        reason = ": ".join(filter(None, [code, explanation(summary, code)]))
+        yield f"rejected: {counted(rows, 'row')}{example}; {reason}"
 
 
 def _outcomes(summary: Summary, reasons: bool) -> list[str]:
