@@ -131,14 +131,12 @@ def estimate(plan: WritePlan, sample: DryRun, sampled_rows: int, rows: int) -> E
 def looked_up(plan: WritePlan, sample: DryRun) -> Counter[str]:
     """How many identifiers of each kind are read before the sampled rows are sent."""
     template = plan.template
-    kinds = (
-        [kind for kind in template.identifiers if kind not in template.sent_directly] if template.looked_up_as else []
-    )
-    if template.subscribes:
-        kinds = list(template.identifiers)
+    if not (template.looked_up_as or template.subscribes):
+        return Counter()
+    kinds = set(template.identifiers) - set(template.sent_directly)
     paths = {known.name: known.json_path for known in template.fields if known.name in kinds}
     records = (one for batch in sample.batches if not batch.envelope.resubscribes for one in batch.records())
-    asked = map(exact_json.loads, records) if paths else ()
+    asked = map(exact_json.loads, records)
     return Counter(kind for record in asked for kind, path in paths.items() if get(record, path) is not None)
 
 
