@@ -8,6 +8,7 @@ segments and slashes at the end.
 from __future__ import annotations
 
 import re
+from posixpath import normpath
 from urllib.parse import unquote, urlsplit
 
 from spark_klaviyo.options.addresses import may_receive_key
@@ -39,12 +40,7 @@ def may_erase(url: str, trusted: tuple[str, ...] = ()) -> bool:
 
 def is_erasing_call(path: str) -> bool:
     """Whether a path that was filled from a row is one of Klaviyo's erasing calls, as `..` in a value could make it."""
-    kept: list[str] = []
-    for segment in _segments(path):
-        if segment == "..":
-            kept = kept[:-1]
-        else:
-            kept.append(segment)
+    kept = normpath("/" + "/".join(_segments(path))).split("/")[1:]
     call = [segment for segment in kept[:3] if segment not in ("api", "v1", "v2")]
     return kept[:1] == ["api"] and bool(call) and call[0].startswith(_ERASING)
 
