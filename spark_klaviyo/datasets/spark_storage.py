@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
-import pyarrow.dataset
 
 from spark_klaviyo.core.arrow_types import ddl_of
 from spark_klaviyo.datasets.schemas import Column, arrow_schema, ddl, missing_keys
@@ -236,6 +235,8 @@ class Dataset(SparkLocation):
 
 def _read_in_task(location: str, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     """The rows of some files, for stores that Spark has no file system for."""
+    import pyarrow.dataset  # here: it imports pandas, which costs other tasks start-up time and 45 MB
+
     folder = Folder.at(location)
     for batch in batches:
         paths = [f"{folder.path}/{name}" for name in batch.column(0).to_pylist()]
