@@ -21,6 +21,7 @@ from pathlib import Path
 
 from spark_klaviyo.core.clock import Stop
 from spark_klaviyo.core.models import Receipt, RejectedRow, Reply
+from spark_klaviyo.deliver.jobs import JobEnded
 from spark_klaviyo.encode.encoder import encode_batches
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.ratelimit.limiter import RateLimiter
@@ -274,18 +275,19 @@ class _Processes:
         staging, stop = TaskStaging(str(place), "receipts_path (there)"), Stop()
         plan, ran = _plan(self.case, "http://127.0.0.1:9"), Ran()
         events = self._recorded(_events(plan, self.case, self._context(stop, 0, repeats=False)))
-        rejected: list[TaskEvent] = []
+        seen: list[TaskEvent] = []
 
         def noted() -> Iterator[TaskEvent]:
             for event in events:
-                if isinstance(event, RejectedRow):
-                    rejected.append(event)
-                yield event
+                if isinstance(event, RejectedRow | JobEnded):
+                    seen.append(event)
+                if not isinstance(event, JobEnded):  # with a session jobs are followed after the tasks
+                    yield event
 
         results = Results()
         for row in staging.keep(noted(), stop, "part"):
             results.add(*row)
-        for event in [*results.jobs, *results.reports, *rejected]:
+        for event in [*results.jobs, *results.reports, *seen]:
             ran.add(event)
         return Played(ran, self.account)
 
