@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import chain
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import phonenumbers
@@ -133,7 +133,7 @@ def rate(given: object) -> Quota | None:
 
 def columns(given: object) -> tuple[str, ...]:
     """Names of columns: a list, its JSON, or comma-separated text."""
-    names = _json(given, list) if isinstance(given, str) and given.lstrip().startswith("[") else given
+    names = _json(given) if isinstance(given, str) and given.lstrip().startswith("[") else given
     names = names.split(",") if isinstance(names, str) else names
     if not isinstance(names, list | tuple) or not all(isinstance(name, str) and name.strip() for name in names):
         raise Unreadable("names of columns, comma-separated")
@@ -143,20 +143,19 @@ def columns(given: object) -> tuple[str, ...]:
 def mapping(given: object) -> dict[str, str]:
     """A JSON object (or a dict) of texts: Klaviyo field path -> column name."""
     expected = 'a JSON object of field path and column name, such as {"email": "mail"}'
-    pairs = given if isinstance(given, Mapping) else _json(given, dict)
+    pairs = given if isinstance(given, Mapping) else _json(given)
     words = chain.from_iterable(pairs.items()) if isinstance(pairs, Mapping) else ()
     if not isinstance(pairs, Mapping) or not all(isinstance(word, str) and word.strip() for word in words):
         raise Unreadable(expected)
     return {path.strip(): column for path, column in pairs.items()}
 
 
-def _json(given: object, kind: type[list[object]] | type[dict[object, object]]) -> object:
-    """The JSON value of this kind, or None."""
+def _json(given: object) -> Any:
+    """The value of a JSON text, or None."""
     try:
-        value: object = json.loads(given) if isinstance(given, str) else None
+        return json.loads(given) if isinstance(given, str) else None
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, kind) else None
 
 
 def headers(given: object) -> dict[str, str]:
@@ -165,7 +164,7 @@ def headers(given: object) -> dict[str, str]:
     if isinstance(given, str):
         parts = [part.partition(":") for part in given.split(",")]
         texts = {name.strip(): value.strip() if colon else None for name, colon, value in parts}
-        pairs = _json(given, dict) if given.lstrip().startswith("{") else texts
+        pairs = _json(given) if given.lstrip().startswith("{") else texts
     if not isinstance(pairs, Mapping):
         raise Unreadable("a JSON object, or Name:value,Name2:value2")
     return dict(header(name, value) for name, value in pairs.items())
