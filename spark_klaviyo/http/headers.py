@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 
@@ -16,6 +17,18 @@ MOST_SECONDS = 1e9
 _PAIR = re.compile(r"^\s*(\d{1,9})\s*;\s*w\s*=\s*(\d{1,9})\s*$")
 
 
+@dataclass(frozen=True)
+class WindowStatus:
+    """One of the account's windows: its quota, the requests left in it, and the seconds until it ends.
+
+    Klaviyo rounds the seconds down: the window ends between `ends_in_seconds` and `ends_in_seconds + 1`.
+    """
+
+    quota: int
+    remaining: int
+    ends_in_seconds: float
+
+
 def listed_quota(headers: Mapping[str, str]) -> Quota | None:
     """All windows that `RateLimit-Limit: 10, 10;w=1, 150;w=60` lists, shortest first; None where it lists none."""
     pairs = [_PAIR.match(part) for part in headers.get("ratelimit-limit", "").split(",")]
@@ -24,16 +37,13 @@ def listed_quota(headers: Mapping[str, str]) -> Quota | None:
     return Quota(tuple(sorted(windows, key=lambda window: window[1]))) if windows else None
 
 
-def used_of(headers: Mapping[str, str], quota: float) -> int | None:
-    """The requests used so far of the window with this quota, by `RateLimit-Remaining`; None where it is of another.
-
-    It describes the window whose quota comes first in `RateLimit-Limit`.
-    """
-    numbers = [headers.get(name, "").split(",")[0].strip() for name in ("ratelimit-limit", "ratelimit-remaining")]
-    if not all(text.isascii() and text.isdigit() and len(text) < 10 for text in numbers):
+def window_status(headers: Mapping[str, str]) -> WindowStatus | None:
+    """What Remaining and Reset say; they describe the window whose quota comes first in `RateLimit-Limit`."""
+    quota = headers.get("ratelimit-limit", "").split(",")[0].strip()
+    remaining, reset = headers.get("ratelimit-remaining", "").strip(), headers.get("ratelimit-reset", "").strip()
+    if not all(text.isascii() and text.isdigit() and len(text) < 10 for text in (quota, remaining, reset)):
         return None
-    named, remaining = map(int, numbers)
-    return named - remaining if named == quota else None
+    return WindowStatus(int(quota), int(remaining), float(reset))
 
 
 _FIELDS = re.compile(r"[\w., -]{1,100}", re.ASCII)

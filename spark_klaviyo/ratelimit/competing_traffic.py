@@ -13,6 +13,7 @@ from statistics import fmean
 MINUTE = 60.0
 RECENT_SECONDS = 8.0
 LEAST_SECONDS = 4  # with a reply, before a share is estimated
+SETTLING_SECONDS = 0.5  # replies overtake each other, so the newest are left out
 MARGIN = 1.25  # on the rate of others
 DECAY = 0.88  # of the rate, for each minute without a refusal
 EARLY_PART = 0.85  # of the allowance may go at once, the rest evenly: a full minute is then noticed near its end
@@ -32,8 +33,12 @@ class CompetingTraffic:
         self._replies.append((arrived, used))
 
     def own_part(self, now: float) -> float | None:
-        """The part of the recent requests that was ours, in (0, 1]; None while there are too few replies."""
-        recent = [reply for reply in self._replies if reply[0] >= now - RECENT_SECONDS]
+        """The part of the recent requests that was ours, in (0, 1]; None while there are too few replies.
+
+        Others that used up a minute may only be waiting for the next one, so replies count for a minute then.
+        """
+        memory = MINUTE if self.rate else RECENT_SECONDS
+        recent = [reply for reply in self._replies if now - memory <= reply[0] <= now - SETTLING_SECONDS]
         seconds = len({int(arrived) for arrived, _ in recent})
         if seconds < LEAST_SECONDS:
             return None

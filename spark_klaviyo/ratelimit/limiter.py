@@ -12,13 +12,14 @@ from spark_klaviyo.core.clock import Clock, Stop
 from spark_klaviyo.core.codes import StopCode
 from spark_klaviyo.core.models import Reply
 from spark_klaviyo.core.policy import Quota
-from spark_klaviyo.http.headers import listed_quota, retry_after_seconds, used_of
+from spark_klaviyo.http.headers import WindowStatus, listed_quota, retry_after_seconds, window_status
 from spark_klaviyo.ratelimit.competing_traffic import CompetingTraffic
 from spark_klaviyo.ratelimit.windows import RollingWindow
 
 MINUTE = 60.0
 UPDATE_SECONDS = 1.0  # between two estimates
-LEAST_WAIT, MOST_WAIT = 0.02, 3.0  # before a caller asks again: where others send, the allowance grows meanwhile
+LEAST_WAIT, MOST_WAIT = 0.02, 15.0  # before a caller asks again
+MOST_WAIT_COMPETING = 3.0  # ... while the allowance grows through the minute
 FIRST_SHARE = 1 / 8  # of a sender that does not know how many there are: the default of `tasks`
 SHARE_STEP = 0.3  # of the way to the estimated share, in each estimate
 SHARE_AIM = 0.9  # of the estimated share, so that all such senders together leave some room
@@ -57,7 +58,8 @@ class EndpointLimiter:
                 window.acquire(now)
             self._space(now)
             return 0.0
-        due = max(min(self._first_opening(), now + MOST_WAIT), opens, now + LEAST_WAIT)
+        longest = MOST_WAIT_COMPETING if self._traffic.rate else MOST_WAIT
+        due = max(min(self._first_opening(), now + longest), opens, now + LEAST_WAIT)
         insort(self._promised, due)
         return due - now
 
@@ -79,15 +81,10 @@ class EndpointLimiter:
         if quota is not None:
             self._resize(quota)
         if reply.status == 429:
-            wait_seconds = max(retry_after_seconds(reply.headers) or 1.0, 1.0)
-            self._closed_until = max(self._closed_until, now + wait_seconds)
-            # a wait of more than a second means that a longer window is full, and when it ends
-            full = next((window for window in self._windows if 1.0 < wait_seconds <= window.seconds), None)
-            if full is not None:
-                self._window_full(full, now + wait_seconds, now)
-        used = used_of(reply.headers, self._windows[0].quota) if self._learns and self._windows else None
-        if used is not None and self._windows[0].seconds <= 1.0:
-            self._traffic.observe(now - reply.seconds, used)
+            self._throttled(max(retry_after_seconds(reply.headers) or 1.0, 1.0), now)
+        status = window_status(reply.headers) if self._learns and self._windows else None
+        if status is not None:
+            self._read_status(status, now - reply.seconds, now)
 
     def _resize(self, quota: Quota) -> None:
         """Use other quotas; the requests counted so far stay, new windows begin empty."""
@@ -138,6 +135,13 @@ class EndpointLimiter:
         for window in self._windows:
             window.allowance = self._share * self._traffic.allowance(window.quota, window.seconds, now)
 
+    def _throttled(self, wait_seconds: float, now: float) -> None:
+        """Wait as a 429 asks. A wait of more than a second means that a longer window is full, and when it ends."""
+        self._closed_until = max(self._closed_until, now + wait_seconds)
+        longer = [window for window in self._windows if 1.0 < wait_seconds <= window.seconds]
+        if longer:
+            self._window_full(longer[0], now + wait_seconds, now)
+
     def _window_full(self, window: RollingWindow, ends: float, now: float) -> None:
         """A longer window is used up before we have used our allowance: learn who else sends."""
         if ends <= self._full_until + 1.5:
@@ -145,12 +149,24 @@ class EndpointLimiter:
         self._full_until = ends
         self._closed_until = max(self._closed_until, ends)
         began = ends - window.seconds
-        if self._certain_share and now - began > 0.1 * window.seconds:
+        if self._share > self._certain_share > 0.0:
+            self._share = self._certain_share  # the other tasks send after all
+        elif self._certain_share and now - began > 0.1 * window.seconds:
             of_run = window.arrived_since(began) / self._share
             rate = max(window.quota - of_run, 0.0) / (now - began)
             self._traffic.minute_full(min(rate, 0.8 * window.quota / window.seconds), ends)
         window.restart(now)
         self._apportion(now)
+
+    def _read_status(self, status: WindowStatus, arrived: float, now: float) -> None:
+        """Learn from the window that headers describe: the second shows other senders, a longer one when it is full."""
+        shortest, *longer = self._windows
+        if status.quota == shortest.quota and shortest.seconds <= 1.0:
+            self._traffic.observe(arrived, status.quota - status.remaining)
+            return
+        for window in longer:
+            if window.quota == status.quota and status.remaining <= window.pending:
+                self._window_full(window, now + status.ends_in_seconds + 1.0, now)  # Klaviyo rounds down
 
 
 class RateLimiter:

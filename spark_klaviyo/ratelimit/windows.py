@@ -24,6 +24,11 @@ class RollingWindow:
         self._arrived: deque[float] = deque()  # arrivals that still count, oldest first
 
     @property
+    def pending(self) -> int:
+        """Permits without a reply."""
+        return len(self._pending)
+
+    @property
     def counted(self) -> int:
         """Requests that count now (after `advance`), answered or not."""
         return len(self._pending) + len(self._arrived)

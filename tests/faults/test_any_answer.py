@@ -16,7 +16,7 @@ from spark_klaviyo.core.models import Reply
 from spark_klaviyo.core.policy import Policy
 from spark_klaviyo.deliver.reads import Document
 from spark_klaviyo.http.documents import faults, first_detail, is_page, job_id, json_object
-from spark_klaviyo.http.headers import listed_quota, retry_after_seconds, used_of
+from spark_klaviyo.http.headers import listed_quota, retry_after_seconds, window_status
 from spark_klaviyo.http.judge import ReplyRules, RetryState, judge, may_have_committed
 from spark_klaviyo.http.plain import MOST_TEXT, plain_body, plain_headers
 from tests.http.loopback_server import Answer, Loopback, drip, http, raw, reset_after, silent_after
@@ -117,7 +117,7 @@ def test_nothing_behind_the_plain_values_raises(status: int, headers: dict[str, 
     assert all(len(value) <= 1_000 and value.isascii() for value in reply.headers.values())
     assert bounded(json_object(reply.body))
     assert len(job_id(reply.body) or "") <= 500
-    for read in (retry_after_seconds, listed_quota, lambda headers: used_of(headers, 10)):
+    for read in (retry_after_seconds, listed_quota, window_status):
         read(reply.headers)
     assert (retry_after_seconds(reply.headers) or 0) <= 1e9
     Document(json_object(reply.body)).next_query  # noqa: B018

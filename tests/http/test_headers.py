@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spark_klaviyo.core.policy import Quota
-from spark_klaviyo.http.headers import listed_quota, used_of
+from spark_klaviyo.http.headers import WindowStatus, listed_quota, window_status
 
 
 @pytest.mark.parametrize(
@@ -26,8 +26,8 @@ def test_a_header_without_windows_lists_no_quota(text: str) -> None:
     assert listed_quota({"ratelimit-limit": text}) is None
 
 
-def test_remaining_describes_the_window_that_comes_first() -> None:
-    headers = {"ratelimit-limit": "700, 75;w=1, 700;w=60", "ratelimit-remaining": "699"}
-    assert [used_of(headers, quota) for quota in (700, 75)] == [1, None]
-    assert used_of({**headers, "ratelimit-remaining": "many"}, 700) is None
-    assert used_of({}, 700) is None
+def test_remaining_and_reset_describe_the_window_that_comes_first() -> None:
+    headers = {"ratelimit-limit": "700, 75;w=1, 700;w=60", "ratelimit-remaining": "699", "ratelimit-reset": "10"}
+    assert window_status(headers) == WindowStatus(700, 699, 10.0)
+    assert window_status({**headers, "ratelimit-remaining": "many"}) is None
+    assert window_status({}) is None
