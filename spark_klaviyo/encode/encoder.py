@@ -1,9 +1,9 @@
 """Arrow batches and a plan in, encoded batches out: the one encoder of every way to write.
 
-An encoded batch has the columns of `arrow.encoded`. Batches may be slices or empty and hold large types. No Python
-object is made per row: records become one struct array, nested as the plan's record, an element a row, whose columns
-are not copied. Two things that a struct array cannot hold stand in it as a mark and are put in place in the finished
-text: nulls that are to be sent, and the entries of a map that joins the fields of an object.
+An encoded batch has the columns of `arrow.encoded`. Batches may be slices or empty and hold dictionaries or large
+types. No Python object is made per row: records become one struct array, nested as the plan's record, an element a row,
+whose columns are not copied. Two things that a struct array cannot hold stand in it as a mark and are put in place in
+the finished text: nulls that are to be sent, and the entries of a map that joins the fields of an object.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def encode_batches(batches: Iterable[pa.RecordBatch], plan: WritePlan) -> Iterat
 def encode(batch: pa.RecordBatch, plan: WritePlan, rules: ScreenRules | None = None) -> pa.RecordBatch:
     """The encoded rows of one batch, in order. `rules` are the plan's, compiled once for many batches."""
     rules = rules or ScreenRules(plan)
-    batch = json_values.without_offsets(batch)
+    batch = json_values.without_offsets(json_values.without_dictionaries(batch))
     zone = plan.checks.time_zone
     columns = Columns(batch, plan.columns, zone)
     try:

@@ -31,6 +31,7 @@ from spark_klaviyo.screen.unsent_parts import without_secret_names
 
 LINE_FEED = 0x0A
 _BINARY = (pa.binary(), pa.large_binary(), pa.binary(1), getattr(pa, "binary_view", pa.binary)())
+_VIEW = pa.string_view().id if hasattr(pa, "string_view") else None  # pyarrow 14 has no views
 _CHANGED = {kind.id for kind in (MICROSECONDS, *_BINARY)}  # without unit, zone and width
 _OPEN, _CLOSE = len('{"v":'), len("}")
 
@@ -62,6 +63,28 @@ def _scalar(column: pa.Array) -> pa.Array:
     if pa.types.is_timestamp(column.type):
         return time_texts(column.cast(MICROSECONDS, safe=False), "Z" if column.type.tz else "")
     return pa.array([None if v is None else base64.b64encode(v).decode() for v in column.to_pylist()], pa.string())
+
+
+def without_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """The batch without dictionaries and views of text, at any depth: Sail hands over those that Parquet files hold."""
+    if not any(_has_others(kind) for kind in batch.schema.types):
+        return batch
+    held = [arrays.with_scalars(column, _is_other, _decoded_dictionary) for column in batch.columns]
+    return pa.RecordBatch.from_arrays(held, names=batch.schema.names)
+
+
+def _is_other(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_dictionary(kind) or kind.id == _VIEW)
+
+
+def _has_others(kind: pa.DataType) -> bool:
+    return _is_other(kind) or any(_has_others(kind.field(number).type) for number in range(kind.num_fields))
+
+
+def _decoded_dictionary(column: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        return arrays.with_scalars(column.dictionary_decode(), _is_other, _decoded_dictionary)
+    return column.cast(pa.string())
 
 
 def without_offsets(batch: pa.RecordBatch) -> pa.RecordBatch:

@@ -1,4 +1,4 @@
-"""The Arrow encoder takes batches as they come: empty, huge, with large types, broken texts."""
+"""The Arrow encoder takes batches as they come: empty, huge, with dictionaries, large types, broken texts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import Row
 
-from spark_klaviyo.arrow.encoded import ENCODED
+from spark_klaviyo.arrow.encoded import ENCODED, Verdict
 from spark_klaviyo.encode.encoder import MAX_ROWS, MAX_VALUES, encode, encode_batches
 from spark_klaviyo.encode.rows import BATCH_BYTES, CHUNK_ROWS, arrow_batches
 from spark_klaviyo.options.choices import Validate
@@ -42,9 +42,31 @@ TEXTS = ["a", None, 'b"', "a"]
 EXPECTED = [{"v": "a"}, {}, {"v": 'b"'}, {"v": "a"}]
 
 
-@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
+OF_TEXTS = [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())]
+OF_TEXTS += [pa.string_view()] if hasattr(pa, "string_view") else []
+
+
+@pytest.mark.parametrize("kind", OF_TEXTS)
 def test_texts_of_any_arrow_type(kind: pa.DataType) -> None:
-    assert encoded(pa.array(TEXTS, kind), "string") == EXPECTED
+    assert encoded(_of_type(TEXTS, kind), "string") == EXPECTED
+
+
+@pytest.mark.parametrize("kind", OF_TEXTS)
+def test_texts_of_any_arrow_type_are_checked_and_cleaned(kind: pa.DataType) -> None:
+    plan = made_plan(fields(email="string", tags={"type": "array", "elementType": "string"}))
+    tags = _of_type(["a", "b", "c"], kind)
+    lists = pa.ListArray.from_arrays(pa.array([0, 2, 3, 3], pa.int32()), tags)
+    made = encode(
+        pa.RecordBatch.from_arrays([_of_type([" a@x.com", "no", "n/a"], kind), lists], ["email", "tags"]), plan
+    )
+    attributes: list[Any] = [record["attributes"] for record in records(made)]  # type: ignore[index]
+    assert attributes[0] == {"email": "a@x.com", "properties": {"tags": ["a", "b"]}}
+    assert [one.get("email") for one in attributes] == ["a@x.com", "no", None]
+    assert made.column("verdict").to_pylist() == [Verdict.VALID, Verdict.CHECK, Verdict.CHECK]
+
+
+def _of_type(texts: list[str | None], kind: pa.DataType) -> pa.Array:
+    return pa.array(texts).dictionary_encode() if pa.types.is_dictionary(kind) else pa.array(texts, kind)
 
 
 def test_binary_of_any_arrow_type() -> None:
