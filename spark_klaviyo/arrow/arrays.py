@@ -185,6 +185,14 @@ def from_texts(texts: Sequence[str]) -> pa.Array:
     return pa.StringArray.from_buffers(len(held), pa.py_buffer(offsets), pa.py_buffer(b"".join(held)))
 
 
+def from_bytes(held: Sequence[bytes | None]) -> pa.Array:
+    """Bytes as a large Arrow array."""
+    valid = from_numpy(np.fromiter((one is not None for one in held), np.bool_, len(held))).buffers()[1]
+    offsets = np.cumsum([0, *(len(one or b"") for one in held)], dtype=np.int64)
+    buffers = [valid, pa.py_buffer(offsets), pa.py_buffer(b"".join(filter(None, held)))]
+    return pa.Array.from_buffers(pa.large_binary(), len(held), buffers)
+
+
 def text_scalar(text: str) -> pa.Scalar:
     """A text for functions of pyarrow."""
     return from_texts([text])[0]

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from spark_klaviyo.arrow.arrays import Ints, from_numpy, offsets_of, to_integers, valid_rows
+from spark_klaviyo.arrow.arrays import Ints, from_bytes, from_numpy, offsets_of, to_integers, valid_rows
 from spark_klaviyo.arrow.encoded import EXTERNAL_ID, FINGERPRINT, KEY, PARAMS, PHONE, RECORD
 from spark_klaviyo.core.models import EncodedRows
 from spark_klaviyo.plan.model import of_request
@@ -41,16 +41,15 @@ def text_of(rows: EncodedRows, position: int) -> bytes:
 def rewritten(rows: EncodedRows, records: Sequence[bytes], texts: Sequence[bytes], separator: bytes) -> EncodedRows:
     """The rows with these texts, each followed by the separator, beside their records as JSON."""
     rows = replace(rows, records=np.array(records, np.object_))
-    held = pa.array([text + separator for text in texts], pa.large_binary())
-    return gathered(rows, np.arange(len(rows)), held)
+    return gathered(rows, np.arange(len(rows)), from_bytes([text + separator for text in texts]))
 
 
 def rebuilt(rows: EncodedRows, replaced: Mapping[int, bytes | None]) -> EncodedRows:
     """The JSON rows with some texts replaced (None: left out)."""
     separator = bytes(rows.body[int(rows.offsets[1]) - 1 : int(rows.offsets[1])])
     changed = np.isin(np.arange(len(rows)), list(replaced))
-    made = [text and text + separator for _, text in sorted(replaced.items())]
-    held = pc.replace_with_mask(_texts(rows), from_numpy(changed), pa.array(made, pa.large_binary()))
+    made = [None if text is None else text + separator for _, text in sorted(replaced.items())]
+    held = pc.replace_with_mask(_texts(rows), from_numpy(changed), from_bytes(made))
     return gathered(rows, np.flatnonzero(valid_rows(held)), held)
 
 

@@ -37,11 +37,11 @@ def test_a_task_imports_no_pandas() -> None:
 
     rows = pa.RecordBatch.from_pydict(
         {
-            "email": ["ada@example.com", None, "ada@example.com"],
-            "phone_number": ["+16175551234", "+16175551235", None],
-            "first_name": ["Ada", None, "ad\u00e0"],
-            "points": [1.5, float("nan"), None],
-            "tags": [["a", "b"], [], None],
+            "email": ["ada@example.com", None, "ada@example.com", "no address"],
+            "phone_number": ["+16175551234", "+16175551235", None, None],
+            "first_name": ["Ada", None, "ad\u00e0", None],
+            "points": [1.5, float("nan"), None, None],
+            "tags": [["a", "b"], [], None, None],
         }
     )
     sink = pa.BufferOutputStream()
@@ -49,4 +49,4 @@ def test_a_task_imports_no_pandas() -> None:
         stream.write_batch(rows)
     block = sink.getvalue().to_pybytes().hex()
     output = subprocess.run([sys.executable, "-c", TASK, block], capture_output=True, text=True, check=True).stdout
-    assert output.split() == ["3", "2", "False"]
+    assert output.split() == ["4", "2", "False"]
