@@ -80,10 +80,11 @@ def verdicts(columns: Columns, rules: ScreenRules, record: pa.Array) -> pa.Array
 
 def _note(found: Ints, columns: Columns, rules: ScreenRules, record: pa.Array) -> None:
     """Add what a warning counts: NaN that became null, secrets, events, and text that was no valid UTF-8."""
+    # where no schema is known, a column may hold other types than it was planned with
     for name, rows in columns.nan.items():
-        found[rows] |= rules.nan_notes[name]
+        found[rows] |= rules.nan_notes.get(name, 0)
     for source, rows in columns.cards.items():
-        found[rows] |= rules.card_notes[source]
+        found[rows] |= rules.card_notes.get(source, 0)
     found[columns.secrets] |= SECRETS
     for note, rows_of in rules.events:
         found[rows_of(columns)] |= note

@@ -69,6 +69,13 @@ def _of_type(texts: list[str | None], kind: pa.DataType) -> pa.Array:
     return pa.array(texts).dictionary_encode() if pa.types.is_dictionary(kind) else pa.array(texts, kind)
 
 
+@pytest.mark.parametrize("value", [float("nan"), "4111111111111111"])
+def test_a_column_may_hold_another_type_than_it_was_planned_with(value: object) -> None:
+    plan = made_plan(fields(email="string", points="boolean"))
+    batch = pa.RecordBatch.from_pydict({"email": ["a@x.com"] * 100, "points": [value] * 100})
+    assert encode(batch, plan).num_rows == 100
+
+
 def test_binary_of_any_arrow_type() -> None:
     for kind in (pa.binary(), pa.large_binary(), pa.binary(2)):
         assert encoded(pa.array([b"ab", None], kind), "binary") == [{"v": "YWI="}, {}]
