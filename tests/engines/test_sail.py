@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from spark_klaviyo import compact_state, klaviyo_batch_writer, klaviyo_partition_writer, preview_klaviyo, register
@@ -135,6 +137,17 @@ def test_data_source(people: DataFrame, goal: dict[str, Any], klaviyo: KlaviyoSi
     register(people.sparkSession, api_key=goal.pop("api_key"))
     people.write.format("klaviyo").mode("append").options(**goal).save()
     assert len(klaviyo.profiles) == PEOPLE
+
+
+def test_texts_that_a_file_holds_as_a_dictionary_are_cleaned(
+    session: Any, goal: dict[str, Any], klaviyo: KlaviyoSimulator, tmp_path: Path
+) -> None:
+    emails = pa.array([" ann@example.com", "nobody", "n/a"]).dictionary_encode()
+    pq.write_table(pa.table({"email": emails}), tmp_path / "people.parquet")  # as pandas writes categories
+    register(session, api_key=goal.pop("api_key"))
+    people = session.read.parquet(str(tmp_path / "people.parquet"))
+    people.write.format("klaviyo").mode("append").options(**goal).save()
+    assert [one["email"] for one in klaviyo.profiles] == ["ann@example.com"]
 
 
 @pytest.mark.proves("engines", "`klaviyo_batch_writer`, `writeStream`", "no", "Sail has no `foreachBatch`")
