@@ -191,11 +191,13 @@ def repeats_in(checks: Checks, batch: Batch, *, each_key_is_known: bool = False)
     adding = {name for at in adds for name in names[at]}
     if each_key_is_known:
         adding |= {name for found in names.values() if len(found) > 1 for name in found}
-    gone, last = set[int](), dict[tuple[str, ...], int]()
-    for at, found in names.items():
+    gone, sent = set[int](), set[tuple[str, ...]]()
+    for at, found in reversed(names.items()):  # a row that is not sent itself replaces none
         if adding.isdisjoint(found):
-            gone |= {last[name] for name in found if name in last}
-            last |= dict.fromkeys(found, at)
+            if sent.isdisjoint(found):
+                sent |= set(found)
+            else:
+                gone.add(at)
     shared = {at: phones[at].as_py() for at in records if sharing[at] and at not in gone}
     counts = Counter(shared.values())
     shared = {at: phone for at, phone in shared.items() if counts[phone] > 1}

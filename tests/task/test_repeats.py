@@ -78,6 +78,18 @@ def test_a_later_row_with_the_same_external_id_replaces_one_of_another_email() -
         assert (report.delivered, report.skipped_because) == (3, {SUPERSEDED: 2})
 
 
+def test_a_row_that_is_replaced_replaces_none_itself(klaviyo: KlaviyoSimulator) -> None:
+    rows: list[dict[str, object]] = [
+        {"email": None, "external_id": "1"},
+        {"email": "ann@example.com", "external_id": "1"},
+        {"email": "ann@example.com", "external_id": None},
+    ]
+    report = run(klaviyo, rows).report
+    [sent] = imports(klaviyo)
+    assert [one["attributes"].get("external_id") for one in sent] == ["1", None]
+    assert (report.delivered, report.skipped) == (2, 1)
+
+
 def test_rows_that_add_to_the_same_external_id_all_arrive() -> None:
     texts = {"type": "array", "elementType": "string", "containsNull": True}
     columns = [Field("email", read_type("string")), Field("external_id", read_type("string"))]
