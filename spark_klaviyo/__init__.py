@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from spark_klaviyo.entrypoints.datasource import KlaviyoDataSource, register
     from spark_klaviyo.entrypoints.foreach_batch import klaviyo_batch_writer
     from spark_klaviyo.entrypoints.foreach_partition import klaviyo_partition_writer
-    from spark_klaviyo.entrypoints.function import follow_klaviyo, write_klaviyo
+    from spark_klaviyo.entrypoints.function import follow_klaviyo, preview_klaviyo, write_klaviyo
     from spark_klaviyo.errors import KlaviyoError, KlaviyoWarning, OptionError, SchemaError
-    from spark_klaviyo.preview.preview import preview_klaviyo
     from spark_klaviyo.report.report import RowsRejected, WriteReport, WriteStopped
     from spark_klaviyo.state.rows import compact_state
 
@@ -34,9 +33,8 @@ _NAMES = {
     "entrypoints.datasource": ("KlaviyoDataSource", "register"),
     "entrypoints.foreach_batch": ("klaviyo_batch_writer",),
     "entrypoints.foreach_partition": ("klaviyo_partition_writer",),
-    "entrypoints.function": ("follow_klaviyo", "write_klaviyo"),
+    "entrypoints.function": ("follow_klaviyo", "preview_klaviyo", "write_klaviyo"),
     "errors": ("KlaviyoError", "KlaviyoWarning", "OptionError", "SchemaError"),
-    "preview.preview": ("preview_klaviyo",),
     "report.report": ("RowsRejected", "WriteReport", "WriteStopped"),
     "state.rows": ("compact_state",),
 }

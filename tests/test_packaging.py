@@ -137,6 +137,12 @@ def test_the_package_imports_without_spark() -> None:
 
 
 @pytest.mark.oldest
+def test_every_name_can_be_imported_without_spark() -> None:
+    code = "import sys; sys.modules['pyspark'] = None; from spark_klaviyo import *; print(preview_klaviyo.__name__)"
+    assert run(code, str(REPOSITORY)) == "preview_klaviyo"
+
+
+@pytest.mark.oldest
 def test_the_data_source_exists_only_where_spark_has_the_api() -> None:
     has = find_spec("pyspark.sql.datasource") is not None
     code = "import spark_klaviyo; print(spark_klaviyo.KlaviyoDataSource.__mro__[1].__name__)"

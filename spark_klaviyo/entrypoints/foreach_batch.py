@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from spark_klaviyo.entrypoints.datasource import batch_run_id, log_report
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.entrypoints.shipped import Shipped
-from spark_klaviyo.modes.dispatch import write
 from spark_klaviyo.options.choices import Progress
 from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.report.report import RowsRejected, WriteReport, WriteStopped
@@ -53,6 +52,8 @@ class BatchWriter(Shipped):
     def __call__(self, df: DataFrame, batch_id: int) -> None:
         """Write one micro-batch, in one action."""
         began = time.time()
+        from spark_klaviyo.modes.dispatch import write  # late: for start-up, and without Spark
+
         # Spark may repeat a micro-batch, so its runs also need a part of their own
         run_id = f"{batch_run_id(query_id_of(df) or self._name, batch_id)}_{uuid.uuid4().hex[:8]}"
         try:

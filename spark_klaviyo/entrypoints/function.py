@@ -1,4 +1,7 @@
-"""`write_klaviyo` and `follow_klaviyo`: functions for notebooks and jobs that return a report."""
+"""`write_klaviyo`, `preview_klaviyo` and `follow_klaviyo`: functions for notebooks and jobs.
+
+Spark is imported late: following jobs needs none, nor waits for its start-up.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,14 @@ from typing import TYPE_CHECKING
 
 from spark_klaviyo.entrypoints.read import options_at
 from spark_klaviyo.options.entrypoints import EntryPoint
+from spark_klaviyo.options.parse import read_options
 from spark_klaviyo.report.report import WriteReport
 from spark_klaviyo.runs.follow_receipts import follow_receipts
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from spark_klaviyo.report.pages.preview import Preview
 
 
 def write_klaviyo(df: DataFrame, **options: object) -> WriteReport:
@@ -39,9 +45,32 @@ def write_klaviyo(df: DataFrame, **options: object) -> WriteReport:
             Carries the report.
     """
     began = time.time()
-    from spark_klaviyo.modes.dispatch import write  # late: following jobs needs no Spark, nor waits for its start-up
+    from spark_klaviyo.modes.dispatch import write
 
     return write(df, options_at(EntryPoint.FUNCTION, options), began)
+
+
+def preview_klaviyo(df: DataFrame, rows: int = 5, **options: object) -> Preview:
+    """Show what `write_klaviyo(df, **options)` would send, without sending anything.
+
+    Args:
+        df: The rows to write. Its first 200 rows are computed, and all of them counted.
+        rows: How many of the first rows to show as requests, 0 to 1,000.
+        **options: The options of the write. A key is not needed; with one, the names of account and list and the ids
+            behind `name:TEXT` are looked up.
+
+    Returns:
+        A `Preview`: the requests of the first rows with the key hidden, the field that each column becomes, rows that
+        would be rejected and why, and the rows, requests, bytes and minutes expected under the account's limits; for
+        a mirror who would be added and removed. Renders as HTML in a notebook.
+
+    Raises:
+        OptionError: The options are wrong, as in a write.
+        SchemaError: The DataFrame does not fit the endpoint, as in a write.
+    """
+    from spark_klaviyo.preview.preview import preview
+
+    return preview(df, read_options(options, EntryPoint.PREVIEW), rows)
 
 
 def follow_klaviyo(receipts: object, **options: object) -> WriteReport:

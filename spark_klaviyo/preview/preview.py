@@ -23,9 +23,7 @@ from spark_klaviyo.modes.change_data.change_feed import tag_changes
 from spark_klaviyo.modes.change_data.kinds import DELETES, ChangeKind
 from spark_klaviyo.modes.mirror.rows import comparable
 from spark_klaviyo.options.choices import ListMode, SendFrom
-from spark_klaviyo.options.entrypoints import EntryPoint
 from spark_klaviyo.options.model import Options
-from spark_klaviyo.options.parse import read_options
 from spark_klaviyo.plan.consent_columns import has_consent_columns
 from spark_klaviyo.plan.make import make_plan
 from spark_klaviyo.plan.model import WritePlan
@@ -44,30 +42,9 @@ MOST_REJECTIONS = 20  # that are shown
 MOST_ROWS = 1_000
 
 
-def preview_klaviyo(df: DataFrame, rows: int = 5, **options: object) -> Preview:
-    """Show what `write_klaviyo(df, **options)` would send, without sending anything.
-
-    Args:
-        df: The rows to write. Its first 200 rows are computed, and all of them counted.
-        rows: How many of the first rows to show as requests, 0 to 1,000.
-        **options: The options of the write. A key is not needed; with one, the names of account and list and the ids
-            behind `name:TEXT` are looked up.
-
-    Returns:
-        A `Preview`: the requests of the first rows with the key hidden, the field that each column becomes, rows that
-        would be rejected and why, and the rows, requests, bytes and minutes expected under the account's limits; for
-        a mirror who would be added and removed. Renders as HTML in a notebook.
-
-    Raises:
-        OptionError: The options are wrong, as in a write.
-        SchemaError: The DataFrame does not fit the endpoint, as in a write.
-    """
-    return preview(df, read_options(options, EntryPoint.PREVIEW), rows)
-
-
 @naming_worker_faults()
 def preview(df: DataFrame, options: Options, rows: int = 5) -> Preview:
-    """The same with options already read."""
+    """What `preview_klaviyo` shows, with options already read."""
     if not 0 <= rows <= MOST_ROWS:
         raise OptionError(f"rows: must be a whole number from 0 to {MOST_ROWS:,}, not {rows}")
     options, warnings = _resolved(options)
