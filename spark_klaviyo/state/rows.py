@@ -31,6 +31,7 @@ OF_A_JOB = ["job_id", "key", "outcome"]
 
 FILE_ROWS = 1_000_000  # a file of half as many is left as it is when others are merged
 ROWS_A_SECOND = 250_000  # of a run: a larger file would take too long to merge with another one
+REPEATED = ("scope", "job_id", "run_id")  # columns with few values, held as dictionaries in half of the memory
 SHARE_OF_RUN = 0.25  # of its time, in which files are read; writing them takes about twice as long as reading
 
 Hashes = npt.NDArray[np.uint64]  # shape (rows, 2): both halves of each hash, as big-endian numbers
@@ -97,7 +98,8 @@ def count_open(folder: Folder, state: StateLocation) -> dict[str, int]:
         rows = folder.read(name, ["scope", "key", "outcome", "job_id"])
         is_open = pc.and_(pa.array(with_outcome(rows, StateOutcome.PENDING)), pc.equal(rows["scope"], scope))
         rows = jobs.live(rows.filter(pc.and_(is_open, pc.invert(pc.is_in(rows["job_id"], jobs.done)))))
-        open_jobs.update(rows["job_id"].to_pylist())
+        for one in rows["job_id"].value_counts().to_pylist():
+            open_jobs[one["values"]] += one["counts"]
     return open_jobs
 
 
@@ -212,8 +214,10 @@ def merge_small_files(folder: Folder, run_seconds: float) -> None:
     sizes = {name: rows for name in row_files(folder) if (rows := _rows_of(name)) <= most}
     names = sorted(sizes, key=lambda name: (sizes[name], name))
     merged = names[:-1] if names and sizes[names[-1]] else names
-    ends, held, read = JobEnds(folder), list[pa.Table](), list[str]()
+    ends: JobEnds | None = None
+    held, read = list[pa.Table](), list[str]()
     for name in merged if len(names) > 2 else ():
+        ends = ends or JobEnds(folder)
         held.append(_read(folder, name, ends))
         read.append(name)
         late = time.monotonic() > until and len(read) > 1
@@ -244,6 +248,8 @@ def _read(folder: Folder, name: str, ends: JobEnds) -> pa.Table:
         taken = pc.and_(is_pending, pc.is_in(rows["job_id"], ends.done))
         outcome = pc.if_else(taken, StateOutcome.SENT.value, rows["outcome"])
         rows = rows.set_column(rows.schema.get_field_index("outcome"), "outcome", outcome)
+    for column in REPEATED:
+        rows = rows.set_column(rows.schema.get_field_index(column), column, rows[column].dictionary_encode())
     return rows
 
 
@@ -261,4 +267,4 @@ def _write(folder: Folder, tables: Sequence[pa.Table], *, whole_state: bool = Tr
         kept[places] = True
     rows = rows.filter(pa.array(kept[:-1]))
     if len(rows):
-        folder.write(f"{COMPACT}{uuid.uuid4().hex[:12]}-{len(rows)}{PARQUET}", rows)
+        folder.write(f"{COMPACT}{uuid.uuid4().hex[:12]}-{len(rows)}{PARQUET}", rows.cast(SCHEMA))
