@@ -109,8 +109,16 @@ class AlikeRefusals:
     def _is_about_the_row(self, batch: Batch, refusal: RequestRefused) -> bool:
         if refusal.status in ABOUT_ROWS or not refusal.faults:
             return True
-        values = list(values_of(json_object(next(batch.records())), least=(SHORTEST_VALUE, SHORTEST_VALUE)))
+        record = _without_types(json_object(next(batch.records())))
+        values = list(values_of(record, least=(SHORTEST_VALUE, SHORTEST_VALUE)))
         said = [f"{fault.title} {fault.detail}" for fault in refusal.faults]
         return any(self._points_at_row.match(fault.pointer) for fault in refusal.faults) or any(
             without_values(sentence, values, self._constants) != sentence for sentence in said
         )
+
+
+def _without_types(value: object) -> object:
+    """A record without the types of its resources: a sentence that names such a type is about no row."""
+    if isinstance(value, Mapping):
+        return {name: _without_types(inner) for name, inner in value.items() if name != "type"}
+    return [_without_types(inner) for inner in value] if isinstance(value, list) else value

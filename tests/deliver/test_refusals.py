@@ -6,17 +6,29 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_klaviyo.core.models import Reply
+from spark_klaviyo.core.models import Batch, EncodedRows, Reply, Span
 from spark_klaviyo.core.policy import Policy
 from spark_klaviyo.deliver.refusals import AlikeRefusals, holds
 from spark_klaviyo.http.documents import faults
 from spark_klaviyo.http.judge import RequestRefused
 from spark_klaviyo.ratelimit.server import RateLimitClient
-from tests.deliver.scripted import POINTER, Account, at_row, batches, context_of, delivered, refusal, send_spec
+from tests.deliver.scripted import (
+    ENVELOPE,
+    POINTER,
+    Account,
+    at_row,
+    batches,
+    context_of,
+    delivered,
+    refusal,
+    send_spec,
+)
 
 ACCOUNT = {"detail": "SMS is not set up in this account", "source": {"pointer": "/data"}}
 
@@ -93,6 +105,16 @@ def test_a_value_that_all_rows_share_is_still_a_value_of_the_row() -> None:
     assert alike.add(batch, RequestRefused(400, faults(refusal(400, said))))  # a single digit may come from anywhere
     words = AlikeRefusals(1, POINTER)
     assert words.add(batch, RequestRefused(400, faults(refusal(400, ACCOUNT))))
+
+
+def test_the_type_of_a_linked_resource_is_no_value_of_a_row() -> None:
+    link = {"data": [{"type": "catalog-category", "id": "c1"}]}
+    record = json.dumps({"type": "tag", "relationships": {"categories": link}}).encode()
+    offsets, rows = np.array([0, len(record) + 1]), np.array([0])
+    held = EncodedRows(memoryview(record + b","), offsets, rows, pa.nulls(1, pa.string()))
+    for said in ("A tag needs a plan.", "Nothing can be linked to a catalog-category."):
+        refused = RequestRefused(400, faults(refusal(400, {**ACCOUNT, "detail": said})))
+        assert AlikeRefusals(1, "").add(Batch(0, (Span(held, 0, 1),), ENVELOPE), refused)
 
 
 json_values = st.recursive(
