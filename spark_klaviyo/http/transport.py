@@ -111,10 +111,12 @@ class Transport:
         began = self._clock.now()
         body = Body(fill_placeholders(parts, self._placeholders()))
         THIS_THREAD.has_request, THIS_THREAD.has_begun = True, False
-        # whatever class the library gives a failure: once a byte has left, the answer is lost
-        with Capture(Exception) as failed, self._open(method, path, query, body) as response:
-            reply = self._read(response, began)
-        THIS_THREAD.has_request = False
+        try:
+            # whatever class the library gives a failure: once a byte has left, the answer is lost
+            with Capture(Exception) as failed, self._open(method, path, query, body) as response:
+                reply = self._read(response, began)
+        finally:
+            THIS_THREAD.has_request = False
         if failed.error is None:
             return reply
         failure, sent = failure_of(failed.take(), self._host, begun=THIS_THREAD.has_begun)

@@ -270,6 +270,17 @@ def test_nothing_that_is_logged_holds_the_key_or_the_address(caplog: pytest.LogC
     assert "somebody" not in caplog.text + text
 
 
+def test_what_others_log_after_an_interrupted_request_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Transport, "_open", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        transport("http://127.0.0.1:1").send("GET", "/x")
+    record = logging.LogRecord("urllib3.connectionpool", logging.DEBUG, "", 0, "of others", None, None)
+    assert logging.getLogger("urllib3.connectionpool").filter(record)
+
+
 def test_the_debug_output_of_the_http_library_never_shows_the_key(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
