@@ -200,6 +200,25 @@ def test_a_task_whose_server_goes_away_goes_on_with_its_share(clients: Clients) 
     assert fallback.permits == 3
 
 
+def test_an_answer_that_breaks_off_loses_the_connection(clients: Clients) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def break_off() -> None:
+            with listener.accept()[0] as connection, connection.makefile("rwb") as stream:
+                stream.write(b"nonce\n")
+                stream.flush()
+                stream.readline()
+                stream.readline()
+                stream.write(b"[12")
+
+        thread = threading.Thread(target=break_off)
+        thread.start()
+        client = clients.client(RateLimitAddress("127.0.0.1", int(listener.getsockname()[1]), b"x"))
+        assert client.call("handed_over", 0) is None
+        thread.join()
+    assert client.lost
+
+
 def test_a_stopped_task_gets_no_permit(clients: Clients) -> None:
     stop = Stop()
     stop.set(StopCode.CLOSED)
