@@ -102,9 +102,9 @@ class _Held:
         with suppress(OSError):  # of a full disk, which the report names
             self._file.seek(0)
             for line in self._file:
-                kind, _, body = line.decode("utf-8", "surrogatepass").partition(" ")
-                if body.endswith("\n"):
-                    yield kind, body[:-1]
+                if line.endswith(b"\n"):
+                    kind, _, body = line[:-1].decode("utf-8", "surrogatepass").partition(" ")
+                    yield kind, body
 
 
 Ends: TypeAlias = "Mapping[str, Mapping[str, str]]"  # what the end of a job replaces in its receipts, by job id

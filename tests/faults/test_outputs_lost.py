@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,7 +19,7 @@ from spark_klaviyo.ratelimit.server import RateLimitServer
 from spark_klaviyo.report.counts.task_report import merge
 from spark_klaviyo.runs.results import ResultKind, Results
 from spark_klaviyo.runs.run import LOST_TASKS
-from spark_klaviyo.runs.staged import TaskStaging
+from spark_klaviyo.runs.staged import TaskStaging, _Held
 from spark_klaviyo.runs.tasks import CrashReceipts, SendTask
 from spark_klaviyo.simulator import KlaviyoSimulator
 from spark_klaviyo.task.run import SendContextFactory, run_task
@@ -80,6 +81,11 @@ def test_rejected_rows_and_receipts_are_kept_in_the_files_that_are_named(tmp_pat
     assert len(results.reports) == 1
     rows = pa.parquet.read_table(tmp_path / results.staged[0]).to_pylist()
     assert [row["kind"] for row in rows] == ["receipt"]
+
+
+def test_a_row_that_a_full_disk_has_cut_is_not_handed_to_spark() -> None:
+    cut = 'reject {"email": "ü"}\nreject {"email": "ü'.encode()[:-1]
+    assert list(_Held(io.BytesIO(cut)).rows()) == [("reject", '{"email": "ü"}')]
 
 
 @pytest.mark.parametrize("send_from", ["executors", "driver"])
