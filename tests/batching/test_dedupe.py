@@ -94,7 +94,7 @@ def test_a_later_row_with_the_same_email_or_external_id_supersedes_or_follows(
     ]
     if not known:
         gone = set[int]()
-        for early, late in reversed(sorted(same)):  # the last rows first: one that is replaced replaces none
+        for early, late in sorted(same, reverse=True):  # the last rows first: one that is replaced replaces none
             gone |= {early} if late not in gone else set()
         assert (found.superseded, found.apart) == (gone, {})
     for early, late in same:
