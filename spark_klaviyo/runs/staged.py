@@ -32,7 +32,7 @@ RESULTS = (Column("kind", "string", "a `ResultKind`"), Column("body", "string", 
 NOT_WRITTEN = "{} could not be written ({}): what was to come after is missing there"
 NOT_TAKEN = "{} could not be written by Spark: rows of a task that had sent everything are missing there"
 # A text that no file can hold is a ValueError, as are the errors of pyarrow that are none of the file system.
-WRITE_ERRORS = (OSError, ValueError)
+WRITE_ERRORS = (OSError, ValueError, pa.ArrowException)
 
 HandOver: TypeAlias = Callable[[list[ResultRow]], None]
 
