@@ -34,7 +34,7 @@ NOT_SHOWN = "Klaviyo's reply shows no subscriptions of the profile"
 LATEST = datetime.max.replace(tzinfo=timezone.utc)  # of an opt-out without a time
 
 
-class Standing(Enum):
+class ConsentStatus(Enum):
     """A person's consent to a channel."""
 
     OPTED_OUT = "opted out"
@@ -44,7 +44,7 @@ class Standing(Enum):
 
 def judge_consent(
     subscriptions: Json, channel: Channel, list_id: str = "", consented_at: datetime | None = None
-) -> Standing:
+) -> ConsentStatus:
     """What the `subscriptions` of a profile say of a channel, and of a list's emails.
 
     With `consented_at` only an opt-out that is not older counts. All channels of email are closed by what stops its
@@ -56,8 +56,8 @@ def judge_consent(
     if medium == "email":
         opted_out += _opted_out_of_email(get_object(subscriptions, ("email", "marketing")), list_id)
     if any(consented_at is None or time >= consented_at for time in opted_out):
-        return Standing.OPTED_OUT
-    return Standing.SUBSCRIBED if consent.get("consent") == "SUBSCRIBED" and not opted_out else Standing.OPEN
+        return ConsentStatus.OPTED_OUT
+    return ConsentStatus.SUBSCRIBED if consent.get("consent") == "SUBSCRIBED" and not opted_out else ConsentStatus.OPEN
 
 
 def _unsubscribed(consent: Mapping[str, Json]) -> Iterator[datetime]:
@@ -133,19 +133,19 @@ class Consents:
         finding = {one: [names[one.identifier]] if one.identifier in names else names.values() for one in given}
         return {one: [*chain(*(self.people.get(name, []) for name in finding[one])), *meant] for one in given}
 
-    def standings(self, record: Json, list_id: str) -> dict[Channel, Standing]:
+    def statuses(self, record: Json, list_id: str) -> dict[Channel, ConsentStatus]:
         """Where the people of a record stand with each of its channels.
 
         Opted out where any of them is, subscribed where all are. The record's own `consented_at` is the time that an
         opt-out is compared with.
         """
-        standings = {}
+        statuses = {}
         for channel, people in self.found(record).items():
             consented_at = time_of(get(record, (*channel.json_path, "consented_at")))
             judged = {judge_consent(person.get("subscriptions"), channel, list_id, consented_at) for person in people}
-            same = next(iter(judged)) if len(judged) == 1 else Standing.OPEN
-            standings[channel] = Standing.OPTED_OUT if Standing.OPTED_OUT in judged else same
-        return standings
+            same = next(iter(judged)) if len(judged) == 1 else ConsentStatus.OPEN
+            statuses[channel] = ConsentStatus.OPTED_OUT if ConsentStatus.OPTED_OUT in judged else same
+        return statuses
 
 
 def identifiers_of(record: Json, template: Template) -> dict[str, tuple[str, str]]:

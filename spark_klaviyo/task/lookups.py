@@ -23,7 +23,7 @@ from spark_klaviyo.deliver.reads import Reader, ReadFailed, ReadTarget, Resource
 from spark_klaviyo.plan.consent_columns import unneeded_identifiers
 from spark_klaviyo.plan.model import WritePlan
 from spark_klaviyo.report.counts.task_report import TaskReport
-from spark_klaviyo.task.consent import Consents, Standing, judge_consent, read_consents
+from spark_klaviyo.task.consent import Consents, ConsentStatus, judge_consent, read_consents
 from spark_klaviyo.task.profiles import Why, barred_rows, find_profiles, parsed, wanted_form, with_texts, without
 from spark_klaviyo.templates.limits import L
 from spark_klaviyo.templates.model import Channel
@@ -172,8 +172,8 @@ class Lookups:
             barred |= dict.fromkeys(absent, why)
         off = [row for row, (code, _) in barred.items() if code is RejectCode.NOT_ON_LIST]
         consents = read_consents(self.plan, self.context, self.report, [records[row] for row in off])
-        standings = {row: consents.standings(records[row], list_id) for row in off}
-        opted_out = {row for row, each in standings.items() if set(each.values()) == {Standing.OPTED_OUT}}
+        statuses = {row: consents.statuses(records[row], list_id) for row in off}
+        opted_out = {row for row, each in statuses.items() if set(each.values()) == {ConsentStatus.OPTED_OUT}}
         self.report.delivered += len(opted_out)
         self._reject(batch, {row: why for row, why in barred.items() if row not in opted_out})
         return without(batch, barred)
@@ -223,8 +223,8 @@ class Lookups:
         open_rows: dict[int, Json] = {}
         barred: dict[int, Why] = {}
         for position, record in enumerate(parsed(batch)):
-            standings = consents.standings(record, list_id)
-            closed = [channel.name for channel, standing in standings.items() if standing is Standing.OPTED_OUT]
+            statuses = consents.statuses(record, list_id)
+            closed = [channel.name for channel, status in statuses.items() if status is ConsentStatus.OPTED_OUT]
             if consents.is_unread(record):
                 barred[position] = RejectCode.UNAVAILABLE, CONSENT_UNREAD.format(consents.why)
             elif closed:
@@ -235,21 +235,21 @@ class Lookups:
         self._reject(batch, barred)
         changed: set[int] = set()
         if self.plan.settings.get("historical_import") == "true":
-            open_rows = self._without_standing(consents, list_id, open_rows)
+            open_rows = self._without_subscribed(consents, list_id, open_rows)
             changed = {position for position, record in open_rows.items() if _date_no_later(record, consents)}
         return with_needed_identifiers(self.plan, batch, open_rows, changed)
 
     # --- consent that was given before --------------------------------------------------------
 
-    def _without_standing(self, consents: Consents, list_id: str, records: dict[int, Json]) -> dict[int, Json]:
+    def _without_subscribed(self, consents: Consents, list_id: str, records: dict[int, Json]) -> dict[int, Json]:
         """The rows to send; who is subscribed already, and on the list where there is one, is delivered."""
-        standing = {
+        subscribed = {
             position: consents.meant(record)
             for position, record in records.items()
-            if set(consents.standings(record, list_id).values()) == {Standing.SUBSCRIBED}
+            if set(consents.statuses(record, list_id).values()) == {ConsentStatus.SUBSCRIBED}
         }
         try:
-            settled = self._on_list(standing, list_id)
+            settled = self._on_list(subscribed, list_id)
         except ReadFailed as failed:
             self.context.stop.set(failed.code, READS_MEMBERS.format(failed))
             return records
@@ -288,7 +288,7 @@ def _date_no_later(record: Json, consents: Consents) -> bool:
 
 def _subscribed_since(person: ResourceFields, channel: Channel) -> datetime | None:
     medium, use = channel.json_path[-2:]
-    stands = judge_consent(person.get("subscriptions"), channel) is Standing.SUBSCRIBED
+    stands = judge_consent(person.get("subscriptions"), channel) is ConsentStatus.SUBSCRIBED
     return time_of(get(person, ("subscriptions", medium, use, "consent_timestamp"))) if stands else None
 
 

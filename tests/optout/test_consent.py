@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from spark_klaviyo.core.clock import time_of
-from spark_klaviyo.task.consent import Consents, Standing, judge_consent
+from spark_klaviyo.task.consent import Consents, ConsentStatus, judge_consent
 from spark_klaviyo.templates import find_template
 from spark_klaviyo.templates.consent import CHANNELS
 
-OPTED_OUT, SUBSCRIBED, OPEN = Standing.OPTED_OUT, Standing.SUBSCRIBED, Standing.OPEN
+OPTED_OUT, SUBSCRIBED, OPEN = ConsentStatus.OPTED_OUT, ConsentStatus.SUBSCRIBED, ConsentStatus.OPEN
 BY_NAME = {channel.name: channel for channel in CHANNELS}
 EARLY, MIDDLE, LATE = "2020-01-01T00:00:00+00:00", "2022-01-01T00:00:00+00:00", "2024-01-01T00:00:00+00:00"
 LIST = "Y6nRLr"
@@ -26,7 +26,7 @@ def email(consent: str = "NEVER_SUBSCRIBED", at: str = MIDDLE, *reasons: str, of
     return {"email": {"marketing": marketing}}
 
 
-CASES: list[tuple[dict[str, Any] | None, str, str | None, Standing]] = [
+CASES: list[tuple[dict[str, Any] | None, str, str | None, ConsentStatus]] = [
     (None, "email", None, OPEN),
     ({}, "sms", None, OPEN),
     ({"whatsapp": None}, "whatsapp", None, OPEN),
@@ -57,7 +57,9 @@ CASES: list[tuple[dict[str, Any] | None, str, str | None, Standing]] = [
 
 
 @pytest.mark.parametrize(("subscriptions", "channel", "consented_at", "expected"), CASES)
-def test_what_is_held_decides(subscriptions: Any, channel: str, consented_at: str | None, expected: Standing) -> None:
+def test_what_is_held_decides(
+    subscriptions: Any, channel: str, consented_at: str | None, expected: ConsentStatus
+) -> None:
     when = datetime.fromisoformat(consented_at) if consented_at else None
     assert judge_consent(subscriptions, BY_NAME[channel], LIST, when) is expected
 
