@@ -1,6 +1,6 @@
 """What an email, a phone number and a time must be: each rule returns the value to send, or the problem.
 
-Of a whole column it is told which texts certainly are phone numbers as they are sent.
+For a whole column, `possible_numbers` finds the texts that certainly are phone numbers, written as they are sent.
 """
 
 from __future__ import annotations

@@ -217,7 +217,6 @@ def _with_chosen(rows: DataFrame) -> DataFrame:
 
 
 def _of_key(aggregate: Column) -> Column:
-
     return aggregate.over(Window.partitionBy(KEY))
 
 
